@@ -1,0 +1,66 @@
+# Every command of the project. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := install --quiet --disable-pip-version-check
+PROTOS := $(wildcard protos/penstock/v1/*.proto)
+# The contract of the last landed state: a local main, or the remote's in a CI checkout.
+AGAINST ?= $(shell git rev-parse --verify --quiet main >/dev/null && echo '.git\#branch=main' || echo '.git\#ref=refs/remotes/origin/main')
+
+.PHONY: help demo test test-vllm check format generate clean
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.runtime  ## a streamed chat on a simulated upstream, then keep serving
+	@$(BIN)/penstock demo
+
+test: $(VENV)/.dev  ## all tests that need no vLLM
+	$(BIN)/pytest
+
+test-vllm: $(VENV)/.dev  ## install a real vLLM, make tiny models, run the acceptance suite on them
+	tests/vllm/install.sh
+	$(BIN)/pytest tests/acceptance tests/vllm --upstream=vllm
+
+check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, generated code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf breaking --against '$(AGAINST)'
+	$(BIN)/python protos/generate.py --check
+
+format: $(VENV)/.dev  ## rewrite Python and protos in the project's format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/buf format --write
+
+generate: $(VENV)/.codegen  ## remake client/penstock/v1 from protos/
+	$(BIN)/python protos/generate.py
+
+clean:  ## remove the virtual environments
+	rm -rf $(VENV)
+
+# Environments: what running needs, what development adds, and a separate one for code
+# generation, whose pins contradict the newest runtime (see CONTRIBUTING.md).
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer; run: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/runtime.lock
+	$(BIN)/pip $(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
+	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.codegen: requirements/codegen.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/codegen
+	$(VENV)/codegen/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/codegen.lock
+	@touch $@
