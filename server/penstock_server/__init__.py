@@ -1,0 +1,1 @@
+"""The Penstock service: gRPC in front of vLLM."""

@@ -1,0 +1,129 @@
+"""The running service: what is started, in which order, and how it stops."""
+
+import asyncio
+import logging
+import signal
+from types import TracebackType
+from typing import Self
+
+from penstock_server.rpc.health import HealthServicer
+from penstock_server.rpc.server import SERVICES, build_server
+from penstock_server.settings import Settings
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.transport import Timeouts
+from penstock_server.upstream.upstream import Address, Upstream
+
+_log = logging.getLogger("penstock.app")
+
+
+class CannotListen(Exception):
+    """The address cannot be bound."""
+
+
+class Service:
+    """The service on its address; an asynchronous context manager.
+
+    Attributes:
+        port: the port it serves on, once it has started.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes the configuration; starts nothing. Needs a running event loop."""
+        self._settings = settings
+        self._fleet = _fleet(settings)
+        self._health = HealthServicer(tuple(SERVICES))
+        self._server = build_server(
+            self._fleet,
+            self._health,
+            max_message_bytes=settings.max_message_bytes,
+            reflection=settings.reflection,
+        )
+        self._watch: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop(0)
+
+    async def start(self) -> None:
+        """Binds the address, serves, and begins to watch the upstreams.
+
+        Raises:
+            CannotListen: the address is taken or not ours.
+        """
+        try:
+            self.port = self._server.add_insecure_port(self._settings.listen)
+        except RuntimeError as error:
+            await self._fleet.close()
+            raise CannotListen(f"cannot listen on {self._settings.listen}") from error
+        await self._server.start()
+        self._watch = asyncio.create_task(self._fleet.watch(self._update_health))
+        host = self._settings.listen.rpartition(":")[0]
+        _log.info("serving", extra={"fields": {"address": f"{host}:{self.port}"}})
+
+    async def drain(self) -> None:
+        """Says NOT_SERVING, goes on accepting for the drain delay, lets running calls finish."""
+        _log.info("draining")
+        self._health.close()
+        await asyncio.sleep(self._settings.drain_delay)
+        await self.stop(self._settings.drain_timeout)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls, gives running ones a time to finish, then ends them."""
+        self._health.close()
+        self._health.end_watches()
+        if self._watch:
+            self._watch.cancel()
+        await self._server.stop(grace_s)
+        await self._fleet.close()
+
+    def _update_health(self) -> None:
+        well = {name: self._fleet.healthy(operation) for name, operation in SERVICES.items()}
+        self._health.update({"": self._fleet.healthy(), **well})
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
+
+    Raises:
+        CannotListen: the address is taken or not ours.
+    """
+    service = Service(settings)
+    _log.info("configuration", extra={"fields": settings.shown()})
+    signals = _signals()
+    await service.start()
+    await signals.get()
+    drained = asyncio.create_task(service.drain())
+    again = asyncio.create_task(signals.get())
+    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
+    if not drained.done():
+        drained.cancel()
+        await service.stop(0)
+    again.cancel()
+    _log.info("stopped")
+
+
+def _signals() -> asyncio.Queue[int]:
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+def _fleet(settings: Settings) -> Fleet:
+    timeouts = Timeouts(
+        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
+    )
+    upstreams = [
+        Upstream(Address(url, settings.upstream_api_key), timeouts, settings.max_connections)
+        for url in settings.upstream
+    ]
+    return Fleet(upstreams, settings.probe_interval)

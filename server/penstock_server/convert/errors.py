@@ -1,0 +1,54 @@
+"""What can be wrong with a message or with an upstream's JSON."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One fault of a request: the path of the field, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class InvalidRequest(Exception):
+    """The request cannot be sent upstream.
+
+    Attributes:
+        violations: every fault that was found.
+        conflicting: the faults are fields that contradict each other.
+    """
+
+    def __init__(self, *violations: Violation, conflicting: bool = False) -> None:
+        """Takes at least one violation."""
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = violations
+        self.conflicting = conflicting
+
+
+class MalformedAnswer(Exception):
+    """The upstream's JSON does not have the API's shape, or a value does not fit our message."""
+
+
+def invalid(field: str, description: str) -> InvalidRequest:
+    """Returns the error for one faulty field."""
+    return InvalidRequest(Violation(field, description))
+
+
+def reads_answer(function: Callable[P, T]) -> Callable[P, T]:
+    """Makes a conversion of upstream JSON raise `MalformedAnswer` for JSON of a wrong shape."""
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise MalformedAnswer(f"{type(error).__name__} in {function.__name__}") from error
+
+    return checked

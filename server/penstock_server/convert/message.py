@@ -1,0 +1,327 @@
+"""Conversations: messages, content parts, tools and response formats, both ways."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from penstock.v1 import message_pb2
+
+from penstock_server.convert import document, extra
+from penstock_server.convert.errors import InvalidRequest, Violation, invalid
+from penstock_server.convert.options import scalars
+
+JsonObject = dict[str, Any]
+
+ROLES: Mapping[message_pb2.Role.ValueType, str] = {
+    message_pb2.ROLE_SYSTEM: "system",
+    message_pb2.ROLE_DEVELOPER: "developer",
+    message_pb2.ROLE_USER: "user",
+    message_pb2.ROLE_ASSISTANT: "assistant",
+    message_pb2.ROLE_TOOL: "tool",
+}
+_ROLES_BY_NAME = {name: role for role, name in ROLES.items()}
+_TOOL_MODES = {
+    message_pb2.ToolChoice.MODE_AUTO: "auto",
+    message_pb2.ToolChoice.MODE_NONE: "none",
+    message_pb2.ToolChoice.MODE_REQUIRED: "required",
+}
+_MESSAGE_KEYS = frozenset(
+    {
+        "role",
+        "content",
+        "name",
+        "tool_calls",
+        "tool_call_id",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "tools",
+        "task",
+    }
+)
+_TYPED_PARTS = frozenset(
+    {
+        "text",
+        "image_url",
+        "input_audio",
+        "audio_url",
+        "video_url",
+        "refusal",
+        "thinking",
+    }
+)
+_TOOL_CALL_KEYS = frozenset({"id", "type", "function", "index"})
+_URL_SCHEMES = ("http", "https", "data", "file")
+
+
+def messages(items: Iterable[message_pb2.ChatMessage], path: str = "messages") -> list[JsonObject]:
+    """Returns the messages of a conversation.
+
+    Raises:
+        InvalidRequest: there is none, or one is faulty.
+    """
+    converted = [message(item, f"{path}[{i}]") for i, item in enumerate(items)]
+    if not converted:
+        raise invalid(path, "give at least one message")
+    return converted
+
+
+def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
+    """Returns one message.
+
+    Raises:
+        InvalidRequest: the role is missing or unknown, or a part is faulty.
+    """
+    body: JsonObject = {"role": _role(item, path), "content": _content(item, path)}
+    for name in ("name", "tool_call_id", "task"):
+        if value := getattr(item, name):
+            body[name] = value
+    if item.HasField("reasoning"):
+        body["reasoning"] = item.reasoning
+    if item.HasField("refusal"):
+        body["refusal"] = item.refusal
+    if item.tool_calls:
+        calls = enumerate(item.tool_calls)
+        body["tool_calls"] = [_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in calls]
+    if item.tools:
+        body["tools"] = tools(item.tools, f"{path}.tools")
+    _add_extra(body, item, path)
+    return body
+
+
+def tools(items: Iterable[message_pb2.Tool], path: str = "tools") -> list[JsonObject]:
+    """Returns the definitions of tools.
+
+    Raises:
+        InvalidRequest: a tool is empty or a function has no name.
+    """
+    return [_tool(tool, f"{path}[{i}]") for i, tool in enumerate(items)]
+
+
+def tool_choice(choice: message_pb2.ToolChoice, path: str = "tool_choice") -> Any:
+    """Returns a choice of tools.
+
+    Raises:
+        InvalidRequest: nothing is chosen, or the mode is unknown.
+    """
+    match choice.WhichOneof("choice"):
+        case "mode" if choice.mode in _TOOL_MODES:
+            return _TOOL_MODES[choice.mode]
+        case "mode":
+            raise invalid(f"{path}.mode", "is not a known value")
+        case "function_name":
+            return {"type": "function", "function": {"name": choice.function_name}}
+        case "other":
+            return document.from_document(choice.other, f"{path}.other")
+    raise invalid(path, "choose a mode or a function")
+
+
+def response_format(form: message_pb2.ResponseFormat, path: str = "response_format") -> Any:
+    """Returns a response format.
+
+    Raises:
+        InvalidRequest: there is no format, or its schema is faulty.
+    """
+    match form.WhichOneof("format"):
+        case "text":
+            return {"type": "text"}
+        case "json_object":
+            return {"type": "json_object"}
+        case "json_schema":
+            return {
+                "type": "json_schema",
+                "json_schema": _json_schema(form.json_schema, f"{path}.json_schema"),
+            }
+        case "structural_tag":
+            return document.from_document(form.structural_tag, f"{path}.structural_tag")
+    raise invalid(path, "name a format")
+
+
+def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:
+    """Writes a message of an answer."""
+    role, target.custom_role = role_of(data.get("role") or "assistant")
+    target.role = role
+    if content := data.get("content"):
+        target.content.add(text=content)
+    if (reasoning := reasoning_of(data)) is not None:
+        target.reasoning = reasoning
+    if (refusal := data.get("refusal")) is not None:
+        target.refusal = refusal
+    for call in data.get("tool_calls") or ():
+        _fill_tool_call(target.tool_calls.add(), call)
+    extra.keep(target, data, _MESSAGE_KEYS)
+
+
+def role_of(name: str) -> tuple[message_pb2.Role.ValueType, str]:
+    """Returns the role of that name; for a role of the model's own, also its name."""
+    role = _ROLES_BY_NAME.get(name)
+    return (message_pb2.ROLE_CUSTOM, name) if role is None else (role, "")
+
+
+def reasoning_of(data: Mapping[str, Any]) -> str | None:
+    """Returns the reasoning, which older vLLMs name `reasoning_content` and some name twice."""
+    reasoning = data.get("reasoning")
+    return data.get("reasoning_content") if reasoning is None else reasoning
+
+
+def _role(item: message_pb2.ChatMessage, path: str) -> str:
+    if item.role == message_pb2.ROLE_CUSTOM:
+        if not item.custom_role:
+            raise invalid(f"{path}.custom_role", "name the role")
+        return item.custom_role
+    if item.custom_role:
+        raise invalid(f"{path}.custom_role", "is for ROLE_CUSTOM only")
+    if item.role not in ROLES:
+        raise invalid(f"{path}.role", "is not a known role" if item.role else "name the role")
+    return ROLES[item.role]
+
+
+def _content(item: message_pb2.ChatMessage, path: str) -> Any:
+    if not item.content:
+        return None
+    if len(item.content) == 1 and item.content[0].WhichOneof("part") == "text":
+        return item.content[0].text
+    return [_part(part, f"{path}.content[{i}]") for i, part in enumerate(item.content)]
+
+
+def _part(part: message_pb2.ContentPart, path: str) -> JsonObject:
+    body = _part_body(part, path)
+    if part.uuid:
+        body["uuid"] = part.uuid
+    return body
+
+
+def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:
+    match part.WhichOneof("part"):
+        case "text":
+            return {"type": "text", "text": part.text}
+        case "refusal":
+            return {"type": "refusal", "refusal": part.refusal}
+        case "thinking":
+            body = scalars(part.thinking, f"{path}.thinking")
+            return {"type": "thinking", "thinking": body.pop("text", ""), **body}
+        case "image":
+            return _by_url("image_url", part.image, f"{path}.image", part.uuid)
+        case "video":
+            return _by_url("video_url", part.video, f"{path}.video", part.uuid)
+        case "audio":
+            return _audio(part.audio, f"{path}.audio", part.uuid)
+        case "other":
+            return _other_part(document.from_struct(part.other, f"{path}.other"), path)
+    raise invalid(path, "the part is empty")
+
+
+def _other_part(body: JsonObject, path: str) -> JsonObject:
+    kind = body.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise invalid(f"{path}.other.type", "name the kind of part")
+    if kind in _TYPED_PARTS:
+        raise invalid(f"{path}.other.type", f"{kind} has a field of its own")
+    return body
+
+
+def _by_url(kind: str, media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
+    url = _media_url(media, path, uuid)
+    if url is None:
+        return {"type": kind, kind: None}
+    detail = {"detail": media.detail} if media.detail else {}
+    return {"type": kind, kind: {"url": url, **detail}}
+
+
+def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
+    if media.WhichOneof("source") != "data":
+        return _by_url("audio_url", media, path, uuid)
+    kind, _, form = _mime_type(media, path).partition("/")
+    if kind != "audio" or not form:
+        raise invalid(f"{path}.mime_type", "must be audio/…")
+    audio = {"data": b64encode(media.data).decode(), "format": form.removeprefix("x-")}
+    return {"type": "input_audio", "input_audio": audio}
+
+
+def _media_url(media: message_pb2.Media, path: str, uuid: str) -> str | None:
+    match media.WhichOneof("source"):
+        case "url":
+            return _checked_url(media.url, f"{path}.url")
+        case "data":
+            mime_type = _mime_type(media, path)
+            return f"data:{mime_type};base64,{b64encode(media.data).decode()}"
+    if uuid:
+        return None
+    raise invalid(path, "give url or data")
+
+
+def _mime_type(media: message_pb2.Media, path: str) -> str:
+    if not media.data:
+        raise invalid(f"{path}.data", "is empty")
+    if "/" not in media.mime_type:
+        raise invalid(f"{path}.mime_type", 'name the media type, such as "image/png"')
+    return media.mime_type
+
+
+def _checked_url(url: str, path: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise invalid(path, "is no URL") from None
+    if parts.scheme not in _URL_SCHEMES:
+        raise invalid(path, "must be an http, https, data or file URL")
+    if parts.scheme in ("http", "https") and not parts.hostname:
+        raise invalid(path, "names no host")
+    return url
+
+
+def _tool(tool: message_pb2.Tool, path: str) -> Any:
+    match tool.WhichOneof("tool"):
+        case "function":
+            return {"type": "function", "function": _function(tool.function, f"{path}.function")}
+        case "other":
+            return document.from_document(tool.other, f"{path}.other")
+    raise invalid(path, "the tool is empty")
+
+
+def _function(function: message_pb2.FunctionDefinition, path: str) -> JsonObject:
+    if not function.name:
+        raise invalid(f"{path}.name", "name the function")
+    body = scalars(function, path)
+    if function.HasField("parameters"):
+        body["parameters"] = document.from_document(function.parameters, f"{path}.parameters")
+    return body
+
+
+def _json_schema(form: message_pb2.JsonSchemaFormat, path: str) -> JsonObject:
+    if not form.name:
+        raise invalid(f"{path}.name", "name the schema")
+    schema = document.from_document(form.schema, f"{path}.schema")
+    return scalars(form, path) | {"schema": schema}
+
+
+def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:
+    match call.WhichOneof("call"):
+        case "function":
+            function = {"name": call.function.name, "arguments": call.function.arguments}
+            return {"id": call.id, "type": "function", "function": function}
+        case "other":
+            return document.from_document(call.other, f"{path}.other")
+    raise invalid(path, "the call is empty")
+
+
+def _add_extra(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> None:
+    if not item.HasField("extra"):
+        return
+    added = document.from_struct(item.extra, f"{path}.extra")
+    covered = [Violation(f"{path}.extra.{k}", "has a field") for k in added if k in _MESSAGE_KEYS]
+    if covered:
+        raise InvalidRequest(*covered, conflicting=True)
+    body.update(added)
+
+
+def _fill_tool_call(target: message_pb2.ToolCall, call: Mapping[str, Any]) -> None:
+    target.id = call.get("id") or ""
+    function = call.get("function")
+    if function is None:
+        target.other.CopyFrom(document.to_document(call))
+        return
+    target.function.name = function.get("name") or ""
+    target.function.arguments = function.get("arguments") or ""
+    extra.keep(target, call, _TOOL_CALL_KEYS)

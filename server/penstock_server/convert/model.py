@@ -1,0 +1,83 @@
+"""Models."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from penstock.v1 import model_pb2
+
+from penstock_server.convert import extra
+from penstock_server.convert.errors import invalid, reads_answer
+
+# The routes of a vLLM that serves the capability.
+CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
+    "/v1/chat/completions": model_pb2.CAPABILITY_CHAT,
+    "/v1/completions": model_pb2.CAPABILITY_COMPLETION,
+    "/v1/embeddings": model_pb2.CAPABILITY_EMBEDDING,
+    "/v1/rerank": model_pb2.CAPABILITY_RERANK,
+    "/v1/score": model_pb2.CAPABILITY_SCORE,
+    "/v1/audio/transcriptions": model_pb2.CAPABILITY_TRANSCRIPTION,
+    "/tokenize": model_pb2.CAPABILITY_TOKENIZATION,
+    "/classify": model_pb2.CAPABILITY_CLASSIFICATION,
+    "/pooling": model_pb2.CAPABILITY_POOLING,
+}
+_KEYS = frozenset({"id", "object", "created", "owned_by", "root", "parent", "max_model_len"})
+
+
+@reads_answer
+def model(entry: Mapping[str, Any], paths: Iterable[str] | None) -> model_pb2.Model:
+    """Returns the message for an entry of a model list; `paths` are its upstream's routes.
+
+    Raises:
+        MalformedAnswer: the entry does not have the API's shape.
+    """
+    converted = model_pb2.Model(
+        id=entry["id"],
+        owned_by=entry.get("owned_by") or "",
+        root=entry.get("root") or "",
+        parent=entry.get("parent") or "",
+        capabilities=capabilities(paths),
+    )
+    converted.create_time.FromSeconds(entry.get("created") or 0)
+    if (length := entry.get("max_model_len")) is not None:
+        converted.max_model_len = length
+    extra.keep(converted, entry, _KEYS)
+    return converted
+
+
+def capabilities(paths: Iterable[str] | None) -> list[model_pb2.Capability.ValueType]:
+    """Returns what an upstream with these routes serves; nothing if the routes are not known."""
+    served = {CAPABILITIES[path] for path in paths or () if path in CAPABILITIES}
+    if model_pb2.CAPABILITY_CHAT in served:
+        # A response is converted to a chat completion.
+        served.add(model_pb2.CAPABILITY_RESPONSES)
+    return sorted(served)
+
+
+def page(
+    models: Sequence[model_pb2.Model], request: model_pb2.ListModelsRequest
+) -> model_pb2.ListModelsResponse:
+    """Returns the page of a sorted list that the request asks for.
+
+    Raises:
+        InvalidRequest: the size is negative or the token is not one of ours.
+    """
+    if request.page_size < 0:
+        raise invalid("page_size", "must not be negative")
+    after = _read_token(request.page_token) if request.page_token else ""
+    rest = [entry for entry in models if entry.id > after]
+    shown = rest[: request.page_size or len(rest)]
+    answer = model_pb2.ListModelsResponse(models=shown)
+    if len(shown) < len(rest):
+        answer.next_page_token = urlsafe_b64encode(f"after:{shown[-1].id}".encode()).decode()
+    return answer
+
+
+def _read_token(token: str) -> str:
+    try:
+        text = urlsafe_b64decode(token).decode()
+    except ValueError:
+        text = ""
+    if not text.startswith("after:"):
+        raise invalid("page_token", "is not a token of this server")
+    return text.removeprefix("after:")

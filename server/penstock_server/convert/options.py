@@ -1,0 +1,128 @@
+"""Option messages that several operations share, to vLLM's JSON keys."""
+
+from collections.abc import Container
+from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from penstock.v1 import common_pb2, message_pb2
+
+from penstock_server.convert import document
+from penstock_server.convert.errors import invalid
+
+JsonObject = dict[str, Any]
+
+TRUNCATION_SIDES = {
+    common_pb2.TRUNCATION_SIDE_LEFT: "left",
+    common_pb2.TRUNCATION_SIDE_RIGHT: "right",
+}
+# Sent as headers, not in the body.
+_ENGINE_HEADERS = frozenset({"request_id", "data_parallel_rank"})
+
+
+def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
+    """Returns the keys of SamplingParams; `max_tokens` is the operation's name for the limit.
+
+    Raises:
+        InvalidRequest: a number is not finite, or an enum is unknown.
+    """
+    body = scalars(options, "sampling", skip=("logit_bias", "repetition_detection"))
+    if "max_tokens" in body:
+        body[max_tokens] = body.pop("max_tokens")
+    if options.logit_bias:
+        body["logit_bias"] = {
+            str(token): document.finite(bias, f"sampling.logit_bias[{token}]")
+            for token, bias in options.logit_bias.items()
+        }
+    if options.truncation_side:
+        side = TRUNCATION_SIDES.get(options.truncation_side)
+        body["truncation_side"] = known(side, "sampling.truncation_side")
+    if options.HasField("repetition_detection"):
+        detection = options.repetition_detection
+        body["repetition_detection"] = {
+            "max_pattern_size": detection.max_pattern_size,
+            "min_pattern_size": detection.min_pattern_size,
+            "min_count": detection.min_count,
+        }
+    return body
+
+
+def structured_outputs(options: common_pb2.StructuredOutputs) -> JsonObject:
+    """Returns vLLM's `structured_outputs`.
+
+    Raises:
+        InvalidRequest: there is no constraint, or it is empty.
+    """
+    path = "structured_outputs"
+    constraint = options.WhichOneof("constraint")
+    body = scalars(options, path)
+    match constraint:
+        case None:
+            raise invalid(path, "name a constraint")
+        case "json_schema":
+            body["json"] = document.from_document(options.json_schema, f"{path}.json_schema")
+        case "json_object":
+            body["json_object"] = True
+        case "choice":
+            if not options.choice.choices:
+                raise invalid(f"{path}.choice.choices", "give at least one choice")
+            body["choice"] = list(options.choice.choices)
+    return body
+
+
+def engine(options: common_pb2.EngineOptions) -> JsonObject:
+    """Returns the keys of EngineOptions that stand in the body.
+
+    Raises:
+        InvalidRequest: a document or a number is faulty.
+    """
+    body = scalars(options, "engine", skip=_ENGINE_HEADERS)
+    for name in ("kv_transfer_params", "ec_transfer_params"):
+        if options.HasField(name):
+            body[name] = document.from_document(getattr(options, name), f"engine.{name}")
+    return body
+
+
+def template(options: message_pb2.TemplateOptions) -> JsonObject:
+    """Returns the keys of TemplateOptions.
+
+    Raises:
+        InvalidRequest: a number is not finite.
+    """
+    body = scalars(options, "template")
+    if options.documents:
+        body["documents"] = [dict(item.fields) for item in options.documents]
+    return body
+
+
+def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObject:
+    """Returns the fields of a message that are scalars, lists of them, or Structs, by name.
+
+    Raises:
+        InvalidRequest: a number is not finite.
+    """
+    body: JsonObject = {}
+    for descriptor, value in message.ListFields():
+        name = descriptor.name
+        if name in skip:
+            continue
+        if isinstance(value, float):
+            body[name] = document.finite(value, f"{path}.{name}")
+        elif isinstance(value, str | int):
+            body[name] = value
+        elif isinstance(value, Struct):
+            body[name] = document.from_struct(value, f"{path}.{name}")
+        elif not isinstance(value, Message) and descriptor.message_type is None:
+            body[name] = list(value)
+    return body
+
+
+def known(value: str | None, path: str) -> str:
+    """Returns the value.
+
+    Raises:
+        InvalidRequest: it is None, because an enum's number has no name.
+    """
+    if value is None:
+        raise invalid(path, "is not a known value")
+    return value

@@ -1,0 +1,44 @@
+"""ChatCompletionService."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from penstock.v1 import chat_completion_pb2_grpc
+from penstock.v1.chat_completion_pb2 import (
+    CreateChatCompletionRequest,
+    CreateChatCompletionResponse,
+    StreamChatCompletionResponse,
+)
+
+from penstock_server.convert import chat
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import CHAT_COMPLETION
+
+
+class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServicer):
+    """Serves chat completions from the fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def CreateChatCompletion(
+        self, request: CreateChatCompletionRequest, context: Any
+    ) -> CreateChatCompletionResponse:
+        """Answers a conversation in one message."""
+        body = chat.request_body(request, stream=False)
+        call = upstream_call(request.model, request.engine)
+        return chat.response(await self._fleet.call(CHAT_COMPLETION, body, call))
+
+    async def StreamChatCompletion(
+        self, request: CreateChatCompletionRequest, context: Any
+    ) -> AsyncIterator[StreamChatCompletionResponse]:
+        """Answers a conversation piece by piece."""
+        body = chat.request_body(request, stream=True)
+        call = upstream_call(request.model, request.engine)
+        stream = chat.ChatStream()
+        choices = chat.choices_wanted(request)
+        async with self._fleet.stream(CHAT_COMPLETION, body, call, choices) as events:
+            async for event in events:
+                yield stream.message(event)

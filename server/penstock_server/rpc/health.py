@@ -1,0 +1,79 @@
+"""grpc.health.v1, complete: Check, List, and Watch for any number of watchers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+LIVENESS = "liveness"
+"""The name that says only that the process runs; for probes that restart it."""
+
+_Status = health_pb2.HealthCheckResponse
+_SERVING, _NOT_SERVING = _Status.SERVING, _Status.NOT_SERVING
+
+
+class HealthServicer:
+    """Tells which services can be used; everything is NOT_SERVING until said otherwise.
+
+    grpcio's own servicer for asyncio starts as SERVING, forgets watchers when another one
+    leaves, has no List, and keeps a stopping server waiting for its watchers.
+    """
+
+    def __init__(self, services: tuple[str, ...]) -> None:
+        """Takes the names of the services; the empty name stands for the whole server."""
+        self._serving = dict.fromkeys(("", *services), False) | {LIVENESS: True}
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def update(self, serving: Mapping[str, bool]) -> None:
+        """Takes which services can be used; after `close`, nothing changes any more."""
+        if self._closed or serving.items() <= self._serving.items():
+            return
+        self._serving |= serving
+        self._wake()
+
+    def close(self) -> None:
+        """Says NOT_SERVING for everything, for good."""
+        self._serving = dict.fromkeys(self._serving, False) | {LIVENESS: True}
+        self._closed = True
+        self._wake()
+
+    def end_watches(self) -> None:
+        """Ends the streams of all watchers, so that they do not hold up the server's stop."""
+        self._serving = {}
+        self._wake()
+
+    async def Check(self, request: Any, context: Any) -> Any:
+        """Tells the state of one service; NOT_FOUND for a name that is not served."""
+        if request.service not in self._serving:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return self._response(request.service)
+
+    async def List(self, request: Any, context: Any) -> Any:
+        """Tells the state of every service."""
+        statuses = {name: self._response(name) for name in self._serving}
+        return health_pb2.HealthListResponse(statuses=statuses)
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Tells the state of one service now and at every change."""
+        told = None
+        while self._serving:
+            changed = self._changed
+            state = self._response(request.service)
+            if state != told:
+                yield state
+                told = state
+            await changed.wait()
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+
+    def _response(self, service: str) -> Any:
+        serving = self._serving.get(service)
+        if serving is None:
+            return _Status(status=_Status.SERVICE_UNKNOWN)
+        return _Status(status=_SERVING if serving else _NOT_SERVING)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

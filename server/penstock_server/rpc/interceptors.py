@@ -1,0 +1,165 @@
+"""What happens around every RPC, in one written order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from time import monotonic
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from penstock_server.convert.errors import InvalidRequest, MalformedAnswer
+from penstock_server.rpc import status
+from penstock_server.rpc.rpc import Rpc, current
+from penstock_server.upstream.failure import UpstreamFailure
+
+PACKAGE = "/penstock.v1."
+
+Context = aio.ServicerContext[Any, Any]
+Around = Callable[[Rpc, Context], AbstractAsyncContextManager[None]]
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+_log = logging.getLogger("penstock.rpc")
+
+
+class Interceptors(aio.ServerInterceptor):
+    """Runs every RPC of our package inside the given concerns, the first outermost.
+
+    A concern is an asynchronous context manager around the whole RPC. Streams are driven here
+    with `context.write`, so that a stream that ends early, by cancellation too, closes its
+    servicer's generator before the RPC is over.
+    """
+
+    def __init__(self, concerns: Sequence[Around]) -> None:
+        """Takes the concerns in order."""
+        self._concerns = concerns
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wraps the handler of one RPC."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(PACKAGE):
+            return handler
+        if handler.response_streaming:
+            return self._streaming(handler, method)
+        return self._unary(handler, method)
+
+    def _unary(self, handler: Handler, method: str) -> Handler:
+        behavior: Any = handler.stream_unary or handler.unary_unary
+
+        async def serve(request: Any, context: Context) -> Any:
+            async with self._around(method, request, context):
+                return await behavior(request, context)
+
+        make = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        return make(serve, handler.request_deserializer, handler.response_serializer)
+
+    def _streaming(self, handler: Handler, method: str) -> Handler:
+        behavior: Any = handler.stream_stream or handler.unary_stream
+
+        async def serve(request: Any, context: Context) -> None:
+            async with (
+                self._around(method, request, context) as rpc,
+                aclosing(behavior(request, context)) as messages,
+            ):
+                async for message in messages:
+                    await context.write(message)
+                    rpc.messages_sent += 1
+
+        make: Any = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
+        made: Handler = make(serve, handler.request_deserializer, handler.response_serializer)
+        return made
+
+    @asynccontextmanager
+    async def _around(self, method: str, request: Any, context: Context) -> AsyncIterator[Rpc]:
+        metadata = dict(context.invocation_metadata() or ())
+        rpc = Rpc(method, metadata, model=getattr(request, "model", ""))
+        current.set(rpc)
+        async with AsyncExitStack() as stack:
+            for concern in self._concerns:
+                await stack.enter_async_context(concern(rpc, context))
+            yield rpc
+
+
+@asynccontextmanager
+async def request_id_and_log(rpc: Rpc, context: Context) -> AsyncIterator[None]:
+    """Returns the request id to the caller and writes one line when the RPC is over.
+
+    The line never holds contents or secrets.
+    """
+    context.set_trailing_metadata((("x-request-id", rpc.request_id),))
+    try:
+        yield
+    except asyncio.CancelledError:
+        remaining = context.time_remaining()
+        expired = remaining is not None and remaining <= 0
+        row = status.DEADLINE if expired else status.CANCELLED
+        rpc.code, rpc.reason = row.code, row.reason
+        raise
+    finally:
+        _log.info(
+            "rpc",
+            extra={
+                "fields": {
+                    "method": rpc.method,
+                    "code": rpc.code.name,
+                    "reason": rpc.reason,
+                    "ms": round((monotonic() - rpc.started) * 1000, 1),
+                    "model": rpc.model,
+                    "request_id": rpc.request_id,
+                    "messages": rpc.messages_sent,
+                }
+            },
+        )
+
+
+@asynccontextmanager
+async def failure_to_status(rpc: Rpc, context: Context) -> AsyncIterator[None]:
+    """Ends the RPC with the status that the table has for what was raised."""
+    try:
+        yield
+    except UpstreamFailure as failure:
+        ended = status.of_failure(failure, model=rpc.model, messages_sent=rpc.messages_sent)
+    except InvalidRequest as error:
+        ended = status.of_invalid(error)
+    except MalformedAnswer as error:
+        ended = status.of_malformed(error, messages_sent=rpc.messages_sent)
+    except aio.BaseError:
+        raise
+    except Exception:
+        _log.exception("bug", extra={"fields": {"request_id": rpc.request_id}})
+        ended = status.of_bug()
+    else:
+        return
+    await abort(rpc, context, ended)
+
+
+async def abort(rpc: Rpc, context: Context, ended: status.Status) -> None:
+    """Ends the RPC with a status.
+
+    Raises:
+        grpc.aio.AbortError: always; it is how grpc ends an RPC.
+    """
+    rpc.code, rpc.reason = ended.row.code, ended.row.reason
+    message, trailers = status.trailers(ended, rpc.request_id)
+    request_id = ("x-request-id", rpc.request_id)
+    await context.abort(rpc.code, message, (request_id, *trailers))
+
+
+CONCERNS: Sequence[Around] = (request_id_and_log, failure_to_status)
+"""Outermost first. Later concerns go where the order says: request id and log, metrics, trace,
+failure to status, authentication, admission, deadline."""

@@ -1,0 +1,38 @@
+"""ModelService."""
+
+from typing import Any
+
+from penstock.v1 import model_pb2_grpc
+from penstock.v1.common_pb2 import EngineOptions
+from penstock.v1.model_pb2 import (
+    GetModelRequest,
+    GetModelResponse,
+    ListModelsRequest,
+    ListModelsResponse,
+)
+
+from penstock_server.convert import model
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.fleet import Fleet
+
+
+class ModelServicer(model_pb2_grpc.ModelServiceServicer):
+    """Serves the models of the fleet, asked for at each call."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
+        """Lists the models of all upstreams."""
+        listing = await self._fleet.list_models(upstream_call("", EngineOptions()))
+        models = [model.model(entry, paths) for entry, paths in listing.entries]
+        answer = model.page(models, request)
+        answer.unreachable.extend(listing.unreachable)
+        return answer
+
+    async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:
+        """Describes one model."""
+        call = upstream_call(request.model, EngineOptions())
+        entry, paths = (await self._fleet.list_models(call)).find(request.model)
+        return GetModelResponse(model=model.model(entry, paths))

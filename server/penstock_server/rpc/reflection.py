@@ -1,0 +1,25 @@
+"""Server reflection, v1 and v1alpha."""
+
+from collections.abc import Sequence
+
+import grpc
+from google.rpc import error_details_pb2  # noqa: F401  its types must be in the pool for callers
+from grpc import aio
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha._async import ReflectionServicer
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as V1ALPHA
+
+V1 = "grpc.reflection.v1.ServerReflection"
+
+
+def add_reflection(server: aio.Server, services: Sequence[str]) -> None:
+    """Makes the services discoverable. v1 differs from v1alpha in nothing but its name."""
+    servicer = ReflectionServicer([*services, V1, V1ALPHA])
+    for name in (V1, V1ALPHA):
+        method = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        handler = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": method})
+        server.add_generic_rpc_handlers((handler,))

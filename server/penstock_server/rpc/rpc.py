@@ -1,0 +1,50 @@
+"""One RPC in progress, as the interceptors and servicers of its task see it."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import uuid4
+
+import grpc
+
+_REQUEST_ID_LIMIT = 128
+
+
+@dataclass(slots=True)
+class Rpc:
+    """One RPC.
+
+    Attributes:
+        method: the full method name, such as "/penstock.v1.ModelService/ListModels".
+        metadata: what the caller sent beside the request; the last of equal keys counts.
+        model: the model that the request names.
+        request_id: the caller's `x-request-id`, or one made here.
+        started: when it came in, by the monotonic clock.
+        messages_sent: messages of its stream that were handed to gRPC.
+        code: how it ended, as far as is known.
+        reason: `ErrorInfo.reason`, if it ended in an error of ours.
+    """
+
+    method: str
+    metadata: Mapping[str, str | bytes]
+    model: str = ""
+    request_id: str = ""
+    started: float = field(default_factory=monotonic)
+    messages_sent: int = 0
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        given = self.text("x-request-id")
+        usable = 0 < len(given) <= _REQUEST_ID_LIMIT
+        self.request_id = given if usable else uuid4().hex
+
+    def text(self, key: str) -> str:
+        """Returns the text of a metadata key, empty if it is not there."""
+        value = self.metadata.get(key, "")
+        return value if isinstance(value, str) else ""
+
+
+current: ContextVar[Rpc] = ContextVar("current_rpc")
+"""The RPC that the running task serves."""

@@ -1,0 +1,70 @@
+"""The gRPC server: its options, its services, its handlers."""
+
+from collections.abc import Callable, Mapping
+
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from penstock.v1 import (
+    chat_completion_pb2,
+    chat_completion_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+)
+
+from penstock_server.rpc.chat_completion import ChatCompletionServicer
+from penstock_server.rpc.health import HealthServicer
+from penstock_server.rpc.interceptors import CONCERNS, Interceptors
+from penstock_server.rpc.model import ModelServicer
+from penstock_server.rpc.reflection import add_reflection
+from penstock_server.rpc.unsupported import UnsupportedMethods
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
+
+CHAT = chat_completion_pb2.DESCRIPTOR.services_by_name["ChatCompletionService"].full_name
+MODEL = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+SERVICES: Mapping[str, Operation | None] = {CHAT: CHAT_COMPLETION, MODEL: None}
+"""Our services, and the upstream operation without which each cannot serve."""
+
+_SERVICERS: Mapping[str, Callable[[aio.Server, Fleet], None]] = {
+    CHAT: lambda server, fleet: (
+        chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server(
+            ChatCompletionServicer(fleet), server
+        )
+    ),
+    MODEL: lambda server, fleet: model_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelServicer(fleet), server
+    ),
+}
+
+
+def options(max_message_bytes: int) -> list[tuple[str, int]]:
+    """Returns the channel options of the server."""
+    return [
+        # A second server on a taken port fails instead of silently sharing it.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        # Clients that ping every 10 s during a long call, or without one, are welcome. By
+        # default the third ping within 5 minutes costs them the connection.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Callers that vanished without closing are noticed.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+
+
+def build_server(
+    fleet: Fleet, health: HealthServicer, *, max_message_bytes: int, reflection: bool
+) -> aio.Server:
+    """Returns a server with every service, not yet bound to an address."""
+    server = aio.server(interceptors=(Interceptors(CONCERNS),), options=options(max_message_bytes))
+    for add_servicer in _SERVICERS.values():
+        add_servicer(server, fleet)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    if reflection:
+        add_reflection(server, (*SERVICES, HEALTH))
+    server.add_generic_rpc_handlers((UnsupportedMethods(tuple(SERVICES)),))
+    return server

@@ -1,0 +1,325 @@
+"""The status table: the one place where failures become gRPC statuses.
+
+Each row gives the code, the `ErrorInfo.reason`, and whether sending the call again helps.
+"""
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Violation
+from penstock_server.convert.fields import field_path
+from penstock_server.upstream.failure import ErrorBody, Kind, UpstreamFailure
+
+DOMAIN = "penstock"
+MESSAGE_LIMIT = 1024
+"""Bytes of the status message. More would risk the client's limit for trailers, and a status
+that is over it reaches the client as another code."""
+DETAILS_LIMIT = 4096
+"""Bytes of all details together."""
+
+_DEFAULT_RETRY_S = 1.0
+_Code = grpc.StatusCode
+
+
+class Resend(enum.Enum):
+    """Whether a caller should send the same call again."""
+
+    YES = enum.auto()
+    """Safe and useful; the status says when."""
+    CALLER_DECIDES = enum.auto()
+    """The first attempt may have cost work."""
+    NO = enum.auto()
+    """Pointless."""
+    NEVER = enum.auto()
+    """Harmful: the status also tells gRPC libraries not to (pushback -1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table."""
+
+    code: grpc.StatusCode
+    reason: str
+    resend: Resend = Resend.NO
+
+
+INVALID_REQUEST = Row(_Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+CONFLICTING_FIELDS = Row(_Code.INVALID_ARGUMENT, "CONFLICTING_FIELDS")
+CONTEXT_LENGTH = Row(_Code.INVALID_ARGUMENT, "CONTEXT_LENGTH_EXCEEDED")
+MEDIA_FETCH = Row(_Code.INVALID_ARGUMENT, "MEDIA_FETCH_FAILED", Resend.CALLER_DECIDES)
+UPSTREAM_AUTH = Row(_Code.INTERNAL, "UPSTREAM_AUTH_FAILED")
+MODEL_NOT_FOUND = Row(_Code.NOT_FOUND, "MODEL_NOT_FOUND")
+RESPONSE_NOT_FOUND = Row(_Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
+OPERATION_NOT_SUPPORTED = Row(_Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED")
+UNSUPPORTED_OPERATION = Row(_Code.UNIMPLEMENTED, "UNSUPPORTED_OPERATION")
+ENGINE_DEAD = Row(_Code.UNAVAILABLE, "ENGINE_DEAD", Resend.YES)
+MALFORMED = Row(_Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", Resend.CALLER_DECIDES)
+INTERRUPTED = Row(_Code.UNAVAILABLE, "STREAM_INTERRUPTED", Resend.NEVER)
+DEADLINE = Row(_Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+CANCELLED = Row(_Code.CANCELLED, "CANCELLED")
+GATEWAY_ERROR = Row(_Code.INTERNAL, "GATEWAY_ERROR")
+
+_UNAVAILABLE = Row(_Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", Resend.YES)
+_REJECTED = "UPSTREAM_REJECTED"
+
+HTTP_ROWS: Mapping[int, Row] = {
+    400: Row(_Code.INVALID_ARGUMENT, _REJECTED),
+    401: UPSTREAM_AUTH,
+    403: UPSTREAM_AUTH,
+    404: MODEL_NOT_FOUND,
+    405: OPERATION_NOT_SUPPORTED,
+    408: Row(_Code.UNAVAILABLE, "UPSTREAM_REQUEST_TIMEOUT", Resend.YES),
+    409: Row(_Code.ABORTED, "UPSTREAM_CONFLICT", Resend.CALLER_DECIDES),
+    410: Row(_Code.NOT_FOUND, _REJECTED),
+    411: GATEWAY_ERROR,
+    412: Row(_Code.FAILED_PRECONDITION, _REJECTED),
+    413: Row(_Code.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", Resend.NEVER),
+    415: Row(_Code.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA"),
+    416: Row(_Code.OUT_OF_RANGE, _REJECTED),
+    422: Row(_Code.INVALID_ARGUMENT, _REJECTED),
+    424: Row(_Code.FAILED_PRECONDITION, _REJECTED),
+    429: Row(_Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", Resend.CALLER_DECIDES),
+    431: GATEWAY_ERROR,
+    451: Row(_Code.PERMISSION_DENIED, _REJECTED),
+    499: Row(_Code.UNAVAILABLE, "UPSTREAM_CLOSED", Resend.CALLER_DECIDES),
+    500: Row(_Code.INTERNAL, "UPSTREAM_INTERNAL", Resend.CALLER_DECIDES),
+    501: OPERATION_NOT_SUPPORTED,
+    502: _UNAVAILABLE,
+    503: _UNAVAILABLE,
+    504: Row(_Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", Resend.CALLER_DECIDES),
+    507: Row(_Code.RESOURCE_EXHAUSTED, _REJECTED),
+    529: _UNAVAILABLE,
+}
+
+KIND_ROWS: Mapping[Kind, Row] = {
+    Kind.CONNECT: Row(_Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED", Resend.YES),
+    Kind.CLOSED: Row(_Code.UNAVAILABLE, "UPSTREAM_CLOSED", Resend.CALLER_DECIDES),
+    Kind.INTERRUPTED: INTERRUPTED,
+    Kind.TIMEOUT: Row(_Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", Resend.CALLER_DECIDES),
+    Kind.MALFORMED: MALFORMED,
+    Kind.OVERLOADED: Row(_Code.UNAVAILABLE, "OVERLOADED", Resend.YES),
+    Kind.MISCONFIGURED: GATEWAY_ERROR,
+    Kind.MODEL_UNKNOWN: MODEL_NOT_FOUND,
+    Kind.MODEL_AMBIGUOUS: INVALID_REQUEST,
+    Kind.ROUTE_MISSING: OPERATION_NOT_SUPPORTED,
+}
+
+# vLLM's own sentences for an engine that will not come back, and for a server on its way out.
+_ENGINE_DEAD_MESSAGES = (
+    "EngineCore encountered an issue.",
+    "The server had an error while processing your request.",
+    "cannot schedule new futures after shutdown",
+)
+_CONTEXT_LENGTH_PARAMS = ("input_tokens", "input_text")
+_CONTEXT_LENGTH = re.compile(
+    r"maximum context length is (\d+) tokens(?:.*?(\d+) input tokens)?", re.S
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A gRPC status with its details, ready to be sent.
+
+    Attributes:
+        row: the row of the table.
+        message: what a person reads; cut to `MESSAGE_LIMIT` when sent.
+        metadata: `ErrorInfo.metadata`.
+        violations: become `BadRequest`.
+        model: becomes `ResourceInfo`, when the row is about a model that is not there.
+        retry_after_s: when to send again; a default where the row says so and none is known.
+    """
+
+    row: Row
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    model: str = ""
+    retry_after_s: float | None = None
+
+
+def of_failure(failure: UpstreamFailure, *, model: str = "", messages_sent: int = 0) -> Status:
+    """Returns the status of a failed exchange with an upstream.
+
+    Args:
+        failure: what happened.
+        model: the model that the call asked for.
+        messages_sent: how many messages of the stream the caller already has.
+    """
+    row = _row(failure)
+    if messages_sent and row.resend is not Resend.NO:
+        row = replace(row, resend=Resend.NEVER)
+    return Status(
+        row,
+        failure.message,
+        _metadata(failure, model, messages_sent),
+        _violations(failure, row),
+        model=model if row is MODEL_NOT_FOUND else "",
+        retry_after_s=failure.retry_after_s,
+    )
+
+
+def of_invalid(error: InvalidRequest) -> Status:
+    """Returns the status of a request that cannot be sent upstream."""
+    row = CONFLICTING_FIELDS if error.conflicting else INVALID_REQUEST
+    return Status(row, str(error), violations=error.violations)
+
+
+def of_malformed(error: MalformedAnswer, *, messages_sent: int = 0) -> Status:
+    """Returns the status of an answer that does not fit our messages."""
+    row = replace(MALFORMED, resend=Resend.NEVER) if messages_sent else MALFORMED
+    return Status(row, f"malformed upstream answer: {error}", _sent(messages_sent))
+
+
+def of_bug() -> Status:
+    """Returns the status of an exception that nothing foresaw, of which it tells nothing."""
+    return Status(GATEWAY_ERROR, "internal error of the gateway; see its log")
+
+
+def trailers(status: Status, request_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
+    """Returns the status message and the trailing metadata that carry a status to the caller."""
+    message = _cut(status.message, MESSAGE_LIMIT)
+    rich = status_pb2.Status(code=status.row.code.value[0], message=message)
+    for detail in _details(status, request_id):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        if rich.ByteSize() + packed.ByteSize() <= DETAILS_LIMIT:
+            rich.details.append(packed)
+    metadata: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", rich.SerializeToString())
+    ]
+    return message, (*metadata, *_retry_metadata(status))
+
+
+def _row(failure: UpstreamFailure) -> Row:
+    if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
+        return KIND_ROWS[failure.kind]
+    error, status = failure.error, failure.status
+    if status == 404:
+        return _not_found(error)
+    if status == 400 and _is_context_length(error):
+        return CONTEXT_LENGTH
+    if status == 422 and error.param.endswith("_url"):
+        return MEDIA_FETCH
+    if status == 500 and any(text in error.message for text in _ENGINE_DEAD_MESSAGES):
+        return ENGINE_DEAD
+    return HTTP_ROWS.get(status) or _other_status(status)
+
+
+def _not_found(error: ErrorBody) -> Row:
+    if error.bare:
+        return OPERATION_NOT_SUPPORTED
+    return RESPONSE_NOT_FOUND if error.param == "response_id" else MODEL_NOT_FOUND
+
+
+def _is_context_length(error: ErrorBody) -> bool:
+    return (
+        error.param in _CONTEXT_LENGTH_PARAMS
+        or error.code == "context_length_exceeded"
+        or "maximum context length" in error.message
+    )
+
+
+def _other_status(status: int) -> Row:
+    if status < 400:
+        return GATEWAY_ERROR
+    reason = "UPSTREAM_UNEXPECTED_STATUS"
+    if status < 500:
+        return Row(_Code.UNKNOWN, reason)
+    return Row(_Code.INTERNAL, reason, Resend.CALLER_DECIDES)
+
+
+def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[str, str]:
+    found = {
+        "model": model,
+        "upstreamStatus": str(failure.status or ""),
+        "upstreamType": failure.error.type,
+        "upstreamParam": failure.error.param,
+        "upstreamCode": "" if failure.error.code is None else str(failure.error.code),
+        "stage": failure.stage.value,
+        "path": failure.path,
+        **_context_lengths(failure.error),
+        **_sent(messages_sent),
+    }
+    return {key: _cut(value, 256) for key, value in found.items() if value}
+
+
+def _context_lengths(error: ErrorBody) -> dict[str, str]:
+    match = _CONTEXT_LENGTH.search(error.message)
+    if not match:
+        return {}
+    return {"maxModelLen": match[1], "promptTokens": match[2] or ""}
+
+
+def _sent(messages: int) -> dict[str, str]:
+    return {"messagesSent": str(messages)} if messages else {}
+
+
+def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:
+    if failure.kind is Kind.MODEL_AMBIGUOUS:
+        return (Violation("model", failure.message),)
+    param = failure.error.param
+    if row.code is not _Code.INVALID_ARGUMENT or not param:
+        return ()
+    return (Violation(field_path(failure.path, param), failure.message),)
+
+
+def _details(status: Status, request_id: str) -> list[Message]:
+    """Lists the details, the ones that matter most first: what is over the limit is left out."""
+    info = error_details_pb2.ErrorInfo(
+        reason=status.row.reason, domain=DOMAIN, metadata=status.metadata
+    )
+    details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
+    if status.row.resend is Resend.YES or status.retry_after_s is not None:
+        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status))))
+    if status.violations:
+        details.append(_bad_request(status.violations))
+    if status.model:
+        details.append(
+            error_details_pb2.ResourceInfo(resource_type="model", resource_name=status.model)
+        )
+    return details
+
+
+def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
+    bad = error_details_pb2.BadRequest()
+    for violation in violations[:16]:
+        bad.field_violations.add(
+            field=_cut(violation.field, 256), description=_cut(violation.description, 512)
+        )
+    return bad
+
+
+def _retry_metadata(status: Status) -> list[tuple[str, str]]:
+    if status.row.resend is Resend.NEVER:
+        return [("grpc-retry-pushback-ms", "-1")]
+    if status.row.resend is not Resend.YES and status.retry_after_s is None:
+        return []
+    delay = _delay(status)
+    retry_after = ("retry-after", str(max(1, round(delay))))
+    if status.row.resend is not Resend.YES:
+        return [retry_after]
+    return [("grpc-retry-pushback-ms", str(round(delay * 1000))), retry_after]
+
+
+def _delay(status: Status) -> float:
+    return _DEFAULT_RETRY_S if status.retry_after_s is None else status.retry_after_s
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    whole = int(seconds)
+    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+
+
+def _cut(text: str, limit: int) -> str:
+    """Cuts a text to a number of UTF-8 bytes, never inside a character."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - 3].decode("utf-8", "ignore") + "…"

@@ -1,0 +1,36 @@
+"""Methods that the API does not have: UNIMPLEMENTED, with a reason."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import grpc
+
+from penstock_server.rpc import status
+from penstock_server.rpc.interceptors import PACKAGE, Context, abort
+from penstock_server.rpc.rpc import current
+
+
+class UnsupportedMethods(grpc.GenericRpcHandler):
+    """Answers every method of our package that no servicer has."""
+
+    def __init__(self, services: Sequence[str]) -> None:
+        """Takes the names of the services that there are."""
+        names = ", ".join(sorted(services))
+        self._message = f"is not an operation of this server; it offers {names}"
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Returns the refusing handler for methods of our package, None for others."""
+        if not handler_call_details.method.startswith(PACKAGE):
+            return None
+        # Streaming both ways, whatever the caller believes the method to be.
+        make: Any = grpc.stream_stream_rpc_method_handler
+        handler: grpc.RpcMethodHandler[Any, Any] = make(self._refuse)
+        return handler
+
+    async def _refuse(self, _requests: Any, context: Context) -> AsyncIterator[bytes]:
+        rpc = current.get()
+        message = f"{rpc.method.removeprefix('/')} {self._message}"
+        await abort(rpc, context, status.Status(status.UNSUPPORTED_OPERATION, message))
+        yield b""

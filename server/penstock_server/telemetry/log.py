@@ -1,0 +1,57 @@
+"""Logs: one JSON object a line, or one readable line on a terminal, on standard error."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import orjson
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "json", "text")
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record and its `fields` as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line."""
+        return orjson.dumps(_document(record, self), default=str).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """Writes a record and its `fields` for a person."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line."""
+        document = _document(record, self)
+        head = f"{str(document.pop('time'))[11:19]} {document.pop('level')}"
+        traceback = f"\n{document.pop('exception')}" if "exception" in document else ""
+        rest = " ".join(f"{key}={value}" for key, value in document.items() if key != "event")
+        return f"{head} {document['event']} {rest}".rstrip() + traceback
+
+
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Sends the logs of this process to a stream, standard error if none is given."""
+    out = sys.stderr if stream is None else stream
+    text = form == "text" or (form == "auto" and out.isatty())
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(TextFormatter() if text else JsonFormatter())
+    logger = logging.getLogger("penstock")
+    logger.handlers = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+def _document(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
+    fields: Mapping[str, Any] = getattr(record, "fields", {})
+    document = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "event": record.getMessage(),
+        **{key: value for key, value in fields.items() if value not in ("", None)},
+    }
+    if record.exc_info:
+        document["exception"] = formatter.formatException(record.exc_info)
+    return document

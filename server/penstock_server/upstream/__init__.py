@@ -1,0 +1,1 @@
+"""The HTTP side: requests to vLLM, its streams, its failures. Knows nothing of protobuf or gRPC."""

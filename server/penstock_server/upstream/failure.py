@@ -1,0 +1,173 @@
+"""What can go wrong on the way to an upstream, as one value."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Kind(enum.Enum):
+    """What happened. The gRPC status of each is decided by the server's status table."""
+
+    HTTP_ERROR = "http_error"
+    """The upstream answered with an error: a status, or an error inside a 200."""
+    CONNECT = "connect"
+    """No connection, or the request could not be written completely."""
+    CLOSED = "closed"
+    """The connection was lost before the answer was complete and before a stream began."""
+    INTERRUPTED = "interrupted"
+    """A stream ended before it was complete."""
+    TIMEOUT = "timeout"
+    """One of our own limits fired: first byte, or idle before the stream's first event."""
+    MALFORMED = "malformed"
+    """The answer was not what the API promises: no JSON, wrong types, missing parts."""
+    OVERLOADED = "overloaded"
+    """No free connection to the upstream."""
+    MISCONFIGURED = "misconfigured"
+    """The request could not be sent as configured: bad URL, redirects, protocol misuse."""
+    MODEL_UNKNOWN = "model_unknown"
+    """No upstream serves the model."""
+    MODEL_AMBIGUOUS = "model_ambiguous"
+    """The request names no model and several would fit."""
+    ROUTE_MISSING = "route_missing"
+    """No upstream that serves the model serves this operation."""
+
+
+class Stage(enum.Enum):
+    """How far the exchange had come."""
+
+    CONNECT = "connect"
+    REQUEST = "request"
+    HEADERS = "headers"
+    BODY = "body"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an upstream said about an error, whatever shape it used.
+
+    Attributes:
+        message: the text, possibly empty.
+        type: vLLM's class of error, such as "NotFoundError"; not uniform between versions.
+        param: the JSON path of the offending request field.
+        code: a number (the HTTP status) or a word such as "context_length_exceeded".
+        bare: the body was no error object of the API: `{"detail": …}`, HTML, text or nothing.
+    """
+
+    message: str = ""
+    type: str = ""
+    param: str = ""
+    code: int | str | None = None
+    bare: bool = False
+
+
+@dataclass(slots=True)
+class UpstreamFailure(Exception):
+    """One failed exchange with an upstream.
+
+    Attributes:
+        kind: what happened.
+        message: what to tell a person; never the upstream's body verbatim.
+        stage: how far the exchange had come.
+        upstream: the name of the upstream.
+        path: the request's path.
+        status: the HTTP status, or the status that an error inside a 200 stands for.
+        error: what the upstream said.
+        retry_after_s: the upstream's Retry-After, in seconds.
+    """
+
+    kind: Kind
+    message: str
+    stage: Stage
+    upstream: str = ""
+    path: str = ""
+    status: int | None = None
+    error: ErrorBody = field(default_factory=ErrorBody)
+    retry_after_s: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} at {self.stage.value}: {self.message}"
+
+
+# Words that stand in `code` where a number is expected (proxies, newer vLLM).
+_STATUS_OF_WORD: Mapping[str, int] = {
+    "context_length_exceeded": 400,
+    "invalid_request_error": 400,
+    "invalid_api_key": 401,
+    "permission_denied": 403,
+    "insufficient_quota": 429,
+    "model_not_found": 404,
+    "not_found": 404,
+    "rate_limit_exceeded": 429,
+    "server_error": 500,
+    "service_unavailable": 503,
+    "timeout": 504,
+    # Not codes but types; asked only where there is no code.
+    "BadRequestError": 400,
+    "NotFoundError": 404,
+    "PermissionDeniedError": 403,
+    "UnprocessableEntityError": 422,
+    "NotImplementedError": 501,
+    "ServiceUnavailableError": 503,
+    "Bad Request": 400,
+    "Not Found": 404,
+    "Service Unavailable": 503,
+    "Unauthorized": 401,
+}
+
+
+def status_of(error: ErrorBody) -> int:
+    """Returns the HTTP status that an error inside a 200 stands for; 500 when it names none."""
+    if isinstance(error.code, int):
+        return error.code if 400 <= error.code <= 599 else 500
+    word = error.code or ""
+    if word.isdecimal():
+        return status_of(ErrorBody(code=int(word)))
+    return _STATUS_OF_WORD.get(word) or _STATUS_OF_WORD.get(error.type) or 500
+
+
+def find_error(document: Any) -> ErrorBody | None:
+    """Returns the error a JSON document states, or None if it is an ordinary answer.
+
+    Reads the shapes in use: nested `{"error": {…}}`, string `{"error": "…"}`, flat
+    `{"object": "error", …}` and `{"detail": …}`.
+    """
+    if not isinstance(document, Mapping):
+        return None
+    error = document.get("error")
+    if isinstance(error, Mapping):
+        return _error_object(error)
+    if error is not None and error is not False:
+        return ErrorBody(message=str(error), type=str(error))
+    if document.get("object") == "error":
+        return _error_object(document)
+    if "detail" in document and not ({"choices", "data", "results"} & document.keys()):
+        return ErrorBody(message=_detail_text(document["detail"]), bare=True)
+    return None
+
+
+def _error_object(error: Mapping[str, Any]) -> ErrorBody:
+    code = error.get("code")
+    return ErrorBody(
+        message=_text(error.get("message")),
+        type=_text(error.get("type")),
+        param=_text(error.get("param")),
+        code=code if isinstance(code, int | str) and not isinstance(code, bool) else None,
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _detail_text(detail: Any) -> str:
+    if isinstance(detail, list):
+        return "; ".join(_detail_item(item) for item in detail)
+    return _text(detail)
+
+
+def _detail_item(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return f"{'.'.join(map(str, item.get('loc') or ()))}: {_text(item.get('msg'))}"
+    return _text(item)

@@ -1,0 +1,108 @@
+"""The events of one streaming answer, until it is complete or has failed."""
+
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from penstock_server.upstream.answer import JsonObject, document, malformed
+from penstock_server.upstream.completeness import ChoiceStream, ContractBroken
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.sse import EventDecoder, EventTooLarge
+from penstock_server.upstream.transport import Response, Timeouts, limit
+
+_DONE = b"[DONE]"
+# How long a stream that is complete may take to say so.
+_END_GRACE_S = 1.0
+
+
+async def events(
+    response: Response, contract: ChoiceStream, timeouts: Timeouts
+) -> AsyncGenerator[JsonObject, None]:
+    """Yields the events of a stream; ends normally only when the stream is complete.
+
+    Raises:
+        UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
+            event), stated an error (HTTP_ERROR) or broke the contract (MALFORMED).
+    """
+    reader = _EventReader(response)
+    started = False
+    try:
+        while (data := await _next(reader, contract, started, timeouts)) is not None:
+            event = document(data, Stage.STREAM)
+            _observe(contract, event)
+            yield event
+            started = True
+        if not contract.complete:
+            raise _incomplete(contract, reader.done, started)
+    finally:
+        await reader.close()
+
+
+async def _next(
+    reader: "_EventReader", contract: ChoiceStream, started: bool, timeouts: Timeouts
+) -> bytes | None:
+    seconds = timeouts.idle if started else timeouts.first_byte
+    try:
+        return await reader.next(_END_GRACE_S if contract.complete else seconds)
+    except UpstreamFailure as failure:
+        if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
+            return None
+        if started and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
+            failure.kind = Kind.INTERRUPTED
+        raise
+
+
+def _observe(contract: ChoiceStream, event: JsonObject) -> None:
+    try:
+        contract.observe(event)
+    except (ContractBroken, AttributeError, TypeError) as error:
+        raise malformed(str(error), Stage.STREAM) from error
+
+
+def _incomplete(contract: ChoiceStream, done: bool, started: bool) -> UpstreamFailure:
+    if done:
+        return malformed(f"it ended although {contract.missing}", Stage.STREAM)
+    kind = Kind.INTERRUPTED if started else Kind.CLOSED
+    message = f"the upstream's stream broke off: {contract.missing}"
+    return UpstreamFailure(kind, message, Stage.STREAM)
+
+
+class _EventReader:
+    """Reads the data of one event at a time from an open answer."""
+
+    def __init__(self, response: Response) -> None:
+        self.done = False
+        self._blocks = response.blocks()
+        self._decoder = EventDecoder()
+        self._ready: deque[bytes] = deque()
+
+    async def close(self) -> None:
+        await self._blocks.aclose()
+
+    async def next(self, seconds: float) -> bytes | None:
+        """Returns the next event's data, or None at the end of the stream."""
+        if not self._ready:
+            async with limit(seconds, Stage.STREAM):
+                await self._fill()
+        data = self._ready.popleft() if self._ready else None
+        if data == _DONE:
+            self.done = True
+            await self._drain()
+            return None
+        return data
+
+    async def _fill(self) -> None:
+        async for block in self._blocks:
+            try:
+                self._ready.extend(self._decoder.feed(block))
+            except EventTooLarge as error:
+                raise malformed(str(error), Stage.STREAM) from error
+            if self._ready:
+                return
+
+    async def _drain(self) -> None:
+        # Only a body read to its end leaves the connection fit for another request.
+        with contextlib.suppress(UpstreamFailure):
+            async with limit(_END_GRACE_S, Stage.STREAM):
+                async for _ in self._blocks:
+                    pass

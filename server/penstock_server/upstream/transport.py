@@ -1,0 +1,190 @@
+"""HTTP by httpx: the only module that imports it.
+
+Turns every exception of httpx into an `UpstreamFailure`, so that nothing above knows which
+HTTP library is in use.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import time
+
+import httpx
+
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+
+# uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
+# request is sent into a connection that is just being closed.
+_KEEPALIVE_EXPIRY_S = 4.0
+_ERROR_BODY_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one exchange, in seconds. The caller's deadline bounds them all.
+
+    Attributes:
+        connect: until the connection stands.
+        first_byte: from the request until the answer's headers, and for a unary answer until
+            its body is complete.
+        idle: between two events of a stream; comments do not count as events.
+    """
+
+    connect: float = 5.0
+    first_byte: float = 600.0
+    idle: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, ready to send."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+
+class Response:
+    """The head of an answer, whose body is still to be read."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        """Wraps an open httpx response."""
+        self._response = response
+        self.status = response.status_code
+        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip()
+        self.retry_after_s = _retry_after(response.headers.get("retry-after", ""))
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """Returns the body; with a limit, at most about that many bytes of it.
+
+        Raises:
+            UpstreamFailure: the body ended early or could not be decoded.
+        """
+        body = bytearray()
+        with _failures(Stage.BODY):
+            async for block in self._response.aiter_bytes():
+                body += block
+                if limit is not None and len(body) >= limit:
+                    break
+        return bytes(body)
+
+    async def read_error(self) -> bytes:
+        """Returns the body of an error answer, or what arrived of it."""
+        try:
+            return await self.read(_ERROR_BODY_LIMIT)
+        except UpstreamFailure:
+            return b""
+
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
+        """Yields the body in the blocks in which it arrives.
+
+        Raises:
+            UpstreamFailure: the body ended early or could not be decoded.
+        """
+        with _failures(Stage.STREAM):
+            async for block in self._response.aiter_bytes():
+                yield block
+
+
+class Transport:
+    """Connections to one upstream."""
+
+    def __init__(self, base_url: str, timeouts: Timeouts, max_connections: int) -> None:
+        """Takes the upstream's address and limits; opens nothing yet."""
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=httpx.Timeout(None, connect=timeouts.connect, pool=timeouts.connect),
+            limits=httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=_KEEPALIVE_EXPIRY_S,
+            ),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._client.aclose()
+
+    @contextlib.asynccontextmanager
+    async def send(self, request: Request) -> AsyncIterator[Response]:
+        """Sends a request; yields the answer's head. Leaving closes the exchange.
+
+        Raises:
+            UpstreamFailure: there was no answer.
+        """
+        with _failures(Stage.HEADERS):
+            built = self._client.build_request(
+                request.method,
+                request.path,
+                headers=dict(request.headers),
+                content=request.content or None,
+            )
+            response = await self._client.send(built, stream=True)
+        try:
+            yield Response(response)
+        finally:
+            await response.aclose()
+
+
+@contextlib.asynccontextmanager
+async def limit(seconds: float, stage: Stage) -> AsyncIterator[None]:
+    """Bounds what runs inside it.
+
+    Raises:
+        UpstreamFailure: TIMEOUT, when the time is over.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        message = f"no answer from the upstream within {seconds:g} s"
+        raise UpstreamFailure(Kind.TIMEOUT, message, stage) from None
+
+
+# In order: the first class that matches decides. No stage: the one in which it was raised.
+_KINDS: tuple[tuple[type[Exception], Kind, Stage | None, str], ...] = (
+    (httpx.PoolTimeout, Kind.OVERLOADED, Stage.CONNECT, "all upstream connections are in use"),
+    (httpx.ConnectError, Kind.CONNECT, Stage.CONNECT, "could not connect to the upstream"),
+    (httpx.ConnectTimeout, Kind.CONNECT, Stage.CONNECT, "could not connect in time"),
+    (httpx.ProxyError, Kind.CONNECT, Stage.CONNECT, "the proxy refused the connection"),
+    (httpx.WriteError, Kind.CONNECT, Stage.REQUEST, "the connection broke while sending"),
+    (httpx.WriteTimeout, Kind.CONNECT, Stage.REQUEST, "could not send in time"),
+    (httpx.ReadTimeout, Kind.TIMEOUT, None, "no answer in time"),
+    (httpx.ReadError, Kind.CLOSED, None, "the connection to the upstream broke"),
+    (httpx.RemoteProtocolError, Kind.CLOSED, None, "the upstream closed the connection early"),
+    (httpx.DecodingError, Kind.MALFORMED, None, "the upstream's body could not be decoded"),
+    (httpx.TooManyRedirects, Kind.MISCONFIGURED, None, "the upstream redirected too often"),
+    (httpx.LocalProtocolError, Kind.MISCONFIGURED, Stage.REQUEST, "the request cannot be sent"),
+    (
+        httpx.UnsupportedProtocol,
+        Kind.MISCONFIGURED,
+        Stage.CONNECT,
+        "the upstream URL is unusable",
+    ),
+    (httpx.InvalidURL, Kind.MISCONFIGURED, Stage.CONNECT, "the upstream URL is unusable"),
+    (httpx.StreamError, Kind.MISCONFIGURED, None, "the upstream's body was read twice"),
+    (httpx.HTTPError, Kind.CLOSED, None, "the exchange with the upstream broke off"),
+)
+
+
+@contextlib.contextmanager
+def _failures(stage: Stage) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        kind, known_stage, message = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
+        raise UpstreamFailure(kind, message, known_stage or stage) from error
+
+
+def _retry_after(value: str) -> float | None:
+    """Reads Retry-After: seconds or an HTTP date."""
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except ValueError:
+        return None
