@@ -6,6 +6,7 @@ import signal
 from types import TracebackType
 from typing import Self
 
+from penstock_server.options import shown
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.settings import Settings
@@ -97,8 +98,8 @@ async def serve(settings: Settings) -> None:
         CannotListen: the address is taken or not ours.
     """
     service = Service(settings)
-    _log.info("configuration", extra={"fields": settings.shown()})
-    signals = _signals()
+    _log.info("configuration", extra={"fields": shown(settings)})
+    signals = stop_signals()
     await service.start()
     await signals.get()
     drained = asyncio.create_task(service.drain())
@@ -111,7 +112,8 @@ async def serve(settings: Settings) -> None:
     _log.info("stopped")
 
 
-def _signals() -> asyncio.Queue[int]:
+def stop_signals() -> asyncio.Queue[int]:
+    """Returns a queue that receives every SIGTERM and SIGINT from now on."""
     received: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)

@@ -1,11 +1,13 @@
 """What happens around every RPC, in one written order."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc import aio
@@ -17,9 +19,10 @@ from penstock_server.upstream.failure import UpstreamFailure
 
 PACKAGE = "/penstock.v1."
 
-Context = aio.ServicerContext[Any, Any]
-Around = Callable[[Rpc, Context], AbstractAsyncContextManager[None]]
-Handler = grpc.RpcMethodHandler[Any, Any]
+# Generic for type checkers only.
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Around: TypeAlias = "Callable[[Rpc, Context], AbstractAsyncContextManager[None]]"
 
 _log = logging.getLogger("penstock.rpc")
 

@@ -1,12 +1,14 @@
 """Methods that the API does not have: UNIMPLEMENTED, with a reason."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import PACKAGE, Context, abort
+from penstock_server.rpc.interceptors import PACKAGE, Context, Handler, abort
 from penstock_server.rpc.rpc import current
 
 
@@ -26,7 +28,7 @@ class UnsupportedMethods(grpc.GenericRpcHandler):
             return None
         # Streaming both ways, whatever the caller believes the method to be.
         make: Any = grpc.stream_stream_rpc_method_handler
-        handler: grpc.RpcMethodHandler[Any, Any] = make(self._refuse)
+        handler: Handler = make(self._refuse)
         return handler
 
     async def _refuse(self, _requests: Any, context: Context) -> AsyncIterator[bytes]:

@@ -1,0 +1,170 @@
+"""The command line: serve, simulate, demo, and the client's commands.
+
+Exit codes: 0 done; 1 the call failed or the service is not serving; 2 wrong usage; 3 an option
+or a file is unusable; 4 the address cannot be listened on; 5 a part is not installed.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+# gRPC's core writes its own lines about a taken port or a lost connection; ours are enough.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from penstock import cli as client
+
+from penstock_server.options import OptionList, SettingsError
+
+EXIT_USAGE = 2
+EXIT_SETTINGS = 3
+EXIT_ADDRESS = 4
+EXIT_NOT_INSTALLED = 5
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the complaint and exits."""
+        self.exit(EXIT_USAGE, f"penstock: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        return _not_installed(error)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="penstock", description="gRPC in front of vLLM.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"penstock {version('penstock')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_simulate(commands)
+    _add_demo(commands)
+    client.add_commands(commands)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    _add_with_options(
+        commands,
+        "serve",
+        "serve gRPC in front of one or more vLLMs",
+        "penstock_server.settings:Settings",
+        "PENSTOCK_",
+        _serve,
+    )
+
+
+def _add_simulate(commands: Any) -> None:
+    parser = _add_with_options(
+        commands,
+        "simulate",
+        "serve vLLM's HTTP API without a model",
+        "penstock_server.simulator.settings:SimulatorSettings",
+        "PENSTOCK_SIMULATE_",
+        _simulate,
+    )
+    parser.add_argument("--list-faults", action="store_true", help="list what --faults takes")
+
+
+def _add_demo(commands: Any) -> None:
+    summary = "a streamed chat on a simulated upstream; then goes on serving"
+    demo = commands.add_parser("demo", help=summary, description=summary, allow_abbrev=False)
+    demo.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:50051")
+    demo.set_defaults(run=_demo)
+
+
+def _add_with_options(
+    commands: Any,
+    name: str,
+    summary: str,
+    settings: str,
+    prefix: str,
+    run: Callable[[argparse.Namespace, Any], int],
+) -> argparse.ArgumentParser:
+    """Adds a command whose options are a list of settings, named as "module:class"."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}. A flag wins over the environment "
+        "variable, that over the key in the configuration file.",
+        allow_abbrev=False,
+    )
+    module, _, cls = settings.partition(":")
+    try:
+        options: OptionList[Any] = OptionList(getattr(import_module(module), cls), prefix)
+        options.add_to(parser)
+    except ModuleNotFoundError as error:
+        missing = error
+        parser.set_defaults(run=lambda parsed: _not_installed(missing))
+        return parser
+    parser.set_defaults(run=lambda parsed: _with_settings(options, parsed, run))
+    return parser
+
+
+def _with_settings(
+    options: OptionList[Any],
+    parsed: argparse.Namespace,
+    run: Callable[[argparse.Namespace, Any], int],
+) -> int:
+    try:
+        return run(parsed, options.load(parsed))
+    except SettingsError as error:
+        return _complain(str(error), EXIT_SETTINGS)
+
+
+def _serve(parsed: argparse.Namespace, settings: Any) -> int:
+    from penstock_server import app
+    from penstock_server.telemetry import log
+
+    log.configure(settings.log_level, settings.log_format)
+    return _until_stopped(app.serve(settings))
+
+
+def _simulate(parsed: argparse.Namespace, settings: Any) -> int:
+    from penstock_server import simulator
+
+    if parsed.list_faults:
+        for name, fault in simulator.FAULTS.items():
+            print(name, fault.description, sep="\t")
+        return 0
+    return _until_stopped(simulator.serve(settings))
+
+
+def _demo(parsed: argparse.Namespace) -> int:
+    from penstock_server import demo
+
+    return _until_stopped(demo.run(parsed.listen, lambda text: print(text, end="", flush=True)))
+
+
+def _until_stopped(running: Coroutine[Any, Any, None]) -> int:
+    from penstock_server.app import CannotListen
+
+    try:
+        asyncio.run(running)
+    except (CannotListen, OSError) as error:
+        return _complain(str(error), EXIT_ADDRESS)
+    return 0
+
+
+def _not_installed(error: ModuleNotFoundError) -> int:
+    what = f"{error.name} is not installed"
+    return _complain(f'{what}; run: pip install "penstock[server]"', EXIT_NOT_INSTALLED)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"penstock: {message}", file=sys.stderr)
+    return code

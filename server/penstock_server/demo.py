@@ -1,0 +1,77 @@
+"""`penstock demo`: one streamed chat over gRPC on a simulated upstream, then goes on serving."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from penstock.channel import open_async_channel
+from penstock.cli import chat_request
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+
+from penstock_server.app import Service, stop_signals
+from penstock_server.rpc.server import CHAT
+from penstock_server.settings import Settings
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+QUESTION = "Say hello."
+_METHOD = f"{CHAT}/StreamChatCompletion"
+_REQUEST = json.dumps({"messages": [{"role": "ROLE_USER", "content": [{"text": QUESTION}]}]})
+
+
+async def run(listen: str, say: Callable[[str], None]) -> None:
+    """Runs the demonstration until SIGINT or SIGTERM.
+
+    Args:
+        listen: HOST:PORT to serve gRPC on.
+        say: prints a piece of text as it is.
+
+    Raises:
+        CannotListen: the address is taken.
+    """
+    simulated = SimulatorSettings(listen="127.0.0.1:0", inter_token_latency=0.05)
+    async with Simulator(simulated) as upstream:
+        settings = Settings(upstream=(upstream.url,), listen=listen)
+        async with Service(settings) as service:
+            target = f"{listen.rpartition(':')[0]}:{service.port}"
+            say(f"> {QUESTION}\n")
+            await _chat(target, say)
+            say(_explanation(target, upstream.url))
+            await stop_signals().get()
+    say("stopped\n")
+
+
+async def _chat(target: str, say: Callable[[str], None]) -> None:
+    async with open_async_channel(target) as channel:
+        async for event in ChatCompletionServiceStub(channel).StreamChatCompletion(
+            chat_request(QUESTION)
+        ):
+            for choice in event.choices:
+                say(choice.delta.content)
+    say("\n")
+
+
+def _explanation(target: str, upstream: str) -> str:
+    return f"""
+That was a chat through gRPC at {target}. The upstream is simulated: no model, fixed answers,
+at {upstream}. For a real vLLM, stop this and run
+  {_command("penstock")} serve --upstream http://localhost:8000
+
+Try it from another shell:
+  {_command("penstock")} chat "{QUESTION}"
+  grpcurl -plaintext -d '{_REQUEST}' {target} {_METHOD}
+  {_command("buf")} curl --protocol grpc --http2-prior-knowledge -d '{_REQUEST}' \
+http://{target}/{_METHOD}
+
+Serving until Ctrl-C.
+"""
+
+
+def _command(name: str) -> str:
+    """Returns how to run a command from the current folder, found or not."""
+    beside = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not beside.exists():
+        return name
+    return os.path.relpath(beside)

@@ -1,0 +1,90 @@
+"""What a simulator can be told before it starts; the defaults are a small, fast, honest vLLM."""
+
+from dataclasses import dataclass
+
+from penstock_server.options import (
+    address,
+    natural,
+    one_of,
+    option,
+    positive,
+    seconds,
+    switch,
+    text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    """Options of one simulator."""
+
+    listen: str = option(
+        "127.0.0.1:8000", "Address to serve HTTP on; port 0 takes a free one.", address, "HOST:PORT"
+    )
+    models: tuple[str, ...] = option(
+        ("tiny-chat", "tiny-chat-alias"),
+        "Name to serve; may be given more than once. Requests without a model get the first.",
+        text,
+        "NAME",
+        flag="--model",
+        many=True,
+    )
+    api_key: str = option(
+        "", "Key that guarded paths ask for; empty asks for none.", text, "KEY", secret=True
+    )
+    max_model_len: int = option(
+        512, "Context length in tokens, prompt and answer together.", positive, "TOKENS"
+    )
+    max_logprobs: int = option(
+        20, "Most alternatives per token that a request may ask for.", positive, "NUMBER"
+    )
+    multimodal: bool = option(
+        False,
+        "Accept images, audio and video, and say in the answer what came.",
+        switch,
+        "true|false",
+    )
+    fallback: str = option(
+        "echo",
+        "Answer to an unknown conversation: its last words, or words drawn from a seed.",
+        one_of("echo", "random"),
+        "echo|random",
+    )
+    seed: int = option(
+        0,
+        "Seed of ids and of random answers; a request's own seed wins for its words.",
+        natural,
+        "NUMBER",
+    )
+    faults: str = option(
+        "",
+        "Faults for every operation that asks for none itself, as in the X-Simulate header.",
+        text,
+        "FAULTS",
+    )
+    time_to_first_token: float = option(
+        0.0, "Wait before the first token of an answer.", seconds, "SECONDS"
+    )
+    inter_token_latency: float = option(
+        0.0, "Wait between two tokens of an answer.", seconds, "SECONDS"
+    )
+    startup_duration: float = option(
+        0.0, "Time after the start in which /health answers 503.", seconds, "SECONDS"
+    )
+    keep_alive_timeout: float = option(
+        5.0, "Time after which an idle connection is closed.", seconds, "SECONDS"
+    )
+    remembered_requests: int = option(
+        1000, "How many of the latest requests are kept for inspection.", positive, "NUMBER"
+    )
+    version: str = option("0.32.0", "The vLLM version to claim.", text, "VERSION")
+
+    @property
+    def host(self) -> str:
+        """The host of `listen`, without the brackets of an IPv6 address."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port of `listen`."""
+        return int(self.listen.rpartition(":")[2])

@@ -1,0 +1,60 @@
+"""What all tests share: a simulator, the service in front of it, a channel to that."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from grpc import aio
+
+from penstock.channel import open_async_channel
+from penstock_server.app import Service
+from penstock_server.settings import Settings
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+FREE_PORT = "127.0.0.1:0"
+
+Serve = Callable[..., Awaitable[Service]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Chooses what the acceptance suite runs against."""
+    parser.addoption(
+        "--upstream",
+        choices=("simulator", "vllm"),
+        default="simulator",
+        help="what stands behind the service in tests/acceptance",
+    )
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """A simulator on a free port."""
+    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as running:
+        yield running
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Starts services: `await serve(upstream=(url,), idle_timeout=0.2)`."""
+    async with AsyncExitStack() as running:
+
+        async def start(**settings: Any) -> Service:
+            defaults = {"listen": FREE_PORT, "probe_interval": 0.05}
+            service = Service(Settings(**(defaults | settings)))
+            return await running.enter_async_context(service)
+
+        yield start
+
+
+@pytest.fixture
+async def service(simulator: Simulator, serve: Serve) -> Service:
+    """The service in front of the simulator."""
+    return await serve(upstream=(simulator.url,))
+
+
+@pytest.fixture
+async def channel(service: Service) -> AsyncIterator[aio.Channel]:
+    """A channel to the service."""
+    async with open_async_channel(f"127.0.0.1:{service.port}") as opened:
+        yield opened
