@@ -87,7 +87,7 @@ class Service:
         await self._fleet.close()
 
     def _update_health(self) -> None:
-        well = {name: self._fleet.healthy(operation) for name, operation in SERVICES.items()}
+        well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
         self._health.update({"": self._fleet.healthy(), **well})
 
 

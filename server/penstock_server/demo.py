@@ -12,12 +12,11 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 
 from penstock_server.app import Service, stop_signals
-from penstock_server.rpc.server import CHAT
 from penstock_server.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 QUESTION = "Say hello."
-_METHOD = f"{CHAT}/StreamChatCompletion"
+_METHOD = "penstock.v1.ChatCompletionService/StreamChatCompletion"
 _REQUEST = json.dumps({"messages": [{"role": "ROLE_USER", "content": [{"text": QUESTION}]}]})
 
 

@@ -40,6 +40,7 @@ _MESSAGE_KEYS = frozenset(
         "task",
     }
 )
+_FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict", "defer_loading"})
 _TYPED_PARTS = frozenset(
     {
         "text",
@@ -86,7 +87,7 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
         body["tool_calls"] = [_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in calls]
     if item.tools:
         body["tools"] = tools(item.tools, f"{path}.tools")
-    _add_extra(body, item, path)
+    _add_extra(body, item, path, _MESSAGE_KEYS)
     return body
 
 
@@ -283,9 +284,10 @@ def _tool(tool: message_pb2.Tool, path: str) -> Any:
 def _function(function: message_pb2.FunctionDefinition, path: str) -> JsonObject:
     if not function.name:
         raise invalid(f"{path}.name", "name the function")
-    body = scalars(function, path)
+    body = scalars(function, path, skip=("extra",))
     if function.HasField("parameters"):
         body["parameters"] = document.from_document(function.parameters, f"{path}.parameters")
+    _add_extra(body, function, path, _FUNCTION_KEYS)
     return body
 
 
@@ -306,11 +308,16 @@ def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:
     raise invalid(path, "the call is empty")
 
 
-def _add_extra(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> None:
+def _add_extra(
+    body: JsonObject,
+    item: message_pb2.ChatMessage | message_pb2.FunctionDefinition,
+    path: str,
+    known: frozenset[str],
+) -> None:
     if not item.HasField("extra"):
         return
     added = document.from_struct(item.extra, f"{path}.extra")
-    covered = [Violation(f"{path}.extra.{k}", "has a field") for k in added if k in _MESSAGE_KEYS]
+    covered = [Violation(f"{path}.extra.{k}", "has a field") for k in added if k in known]
     if covered:
         raise InvalidRequest(*covered, conflicting=True)
     body.update(added)

@@ -12,6 +12,7 @@ from penstock.v1.chat_completion_pb2 import (
 
 from penstock_server.convert import chat
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
@@ -38,7 +39,7 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
         body = chat.request_body(request, stream=True)
         call = upstream_call(request.model, request.engine)
         stream = chat.ChatStream()
-        choices = chat.choices_wanted(request)
-        async with self._fleet.stream(CHAT_COMPLETION, body, call, choices) as events:
+        contract = ChoiceStream(chat.choices_wanted(request))
+        async with self._fleet.stream(CHAT_COMPLETION, body, call, contract) as events:
             async for event in events:
                 yield stream.message(event)

@@ -1,15 +1,12 @@
 """The gRPC server: its options, its services, its handlers."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from penstock.v1 import (
-    chat_completion_pb2,
-    chat_completion_pb2_grpc,
-    model_pb2,
-    model_pb2_grpc,
-)
+from penstock.v1 import chat_completion_pb2_grpc, model_pb2_grpc
 
 from penstock_server.rpc.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.health import HealthServicer
@@ -17,26 +14,40 @@ from penstock_server.rpc.interceptors import CONCERNS, Interceptors
 from penstock_server.rpc.model import ModelServicer
 from penstock_server.rpc.reflection import add_reflection
 from penstock_server.rpc.unsupported import UnsupportedMethods
+from penstock_server.upstream import operations
 from penstock_server.upstream.fleet import Fleet
-from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
+from penstock_server.upstream.operations import Operation
 
-CHAT = chat_completion_pb2.DESCRIPTOR.services_by_name["ChatCompletionService"].full_name
-MODEL = model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-SERVICES: Mapping[str, Operation | None] = {CHAT: CHAT_COMPLETION, MODEL: None}
-"""Our services, and the upstream operation without which each cannot serve."""
 
-_SERVICERS: Mapping[str, Callable[[aio.Server, Fleet], None]] = {
-    CHAT: lambda server, fleet: (
-        chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server(
-            ChatCompletionServicer(fleet), server
-        )
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of our services.
+
+    Attributes:
+        operation: the upstream operation without which the service cannot serve; None for one
+            that needs no particular operation.
+        servicer: makes the servicer for a fleet.
+        add: registers a servicer with a server.
+    """
+
+    operation: Operation | None
+    servicer: Callable[[Fleet], Any]
+    add: Callable[[Any, aio.Server], None]
+
+
+SERVICES: Mapping[str, Entry] = {
+    "penstock.v1.ChatCompletionService": Entry(
+        operations.CHAT_COMPLETION,
+        ChatCompletionServicer,
+        chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server,
     ),
-    MODEL: lambda server, fleet: model_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelServicer(fleet), server
+    "penstock.v1.ModelService": Entry(
+        None, ModelServicer, model_pb2_grpc.add_ModelServiceServicer_to_server
     ),
 }
+"""Every service of ours by its full name."""
 
 
 def options(max_message_bytes: int) -> list[tuple[str, int]]:
@@ -61,8 +72,8 @@ def build_server(
 ) -> aio.Server:
     """Returns a server with every service, not yet bound to an address."""
     server = aio.server(interceptors=(Interceptors(CONCERNS),), options=options(max_message_bytes))
-    for add_servicer in _SERVICERS.values():
-        add_servicer(server, fleet)
+    for entry in SERVICES.values():
+        entry.add(entry.servicer(fleet), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if reflection:
         add_reflection(server, (*SERVICES, HEALTH))

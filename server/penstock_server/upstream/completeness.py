@@ -1,7 +1,26 @@
-"""The one place that decides whether a stream of choices is complete."""
+"""The one place that decides whether a stream is complete."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
+
+
+class StreamContract(Protocol):
+    """What a kind of stream promises, followed event by event."""
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Takes the next event into account.
+
+        Raises:
+            ContractBroken: the event contradicts the contract.
+        """
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything promised has arrived."""
+
+    @property
+    def missing(self) -> str:
+        """What has not arrived, in words."""
 
 
 class ContractBroken(Exception):

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import Call
 from penstock_server.upstream.operations import Operation
@@ -153,7 +154,7 @@ class Fleet:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, operation: Operation, body: Mapping[str, Any], call: Call, choices: int
+        self, operation: Operation, body: Mapping[str, Any], call: Call, contract: StreamContract
     ) -> AsyncIterator[AsyncIterator[JsonObject]]:
         """Opens a stream on an upstream that serves it; yields its events.
 
@@ -162,7 +163,7 @@ class Fleet:
         """
         with self._suspicion():
             upstream = self._pick(operation, call.model)
-            async with upstream.stream(operation, body, call, choices) as events:
+            async with upstream.stream(operation, body, call, contract) as events:
                 yield events
 
     async def list_models(self, call: Call) -> ModelListing:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from penstock_server.upstream.answer import JsonObject, document, malformed
-from penstock_server.upstream.completeness import ChoiceStream, ContractBroken
+from penstock_server.upstream.completeness import ContractBroken, StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 from penstock_server.upstream.transport import Response, Timeouts, limit
@@ -16,7 +16,7 @@ _END_GRACE_S = 1.0
 
 
 async def events(
-    response: Response, contract: ChoiceStream, timeouts: Timeouts
+    response: Response, contract: StreamContract, timeouts: Timeouts
 ) -> AsyncGenerator[JsonObject, None]:
     """Yields the events of a stream; ends normally only when the stream is complete.
 
@@ -39,7 +39,7 @@ async def events(
 
 
 async def _next(
-    reader: "_EventReader", contract: ChoiceStream, started: bool, timeouts: Timeouts
+    reader: "_EventReader", contract: StreamContract, started: bool, timeouts: Timeouts
 ) -> bytes | None:
     seconds = timeouts.idle if started else timeouts.first_byte
     try:
@@ -52,14 +52,14 @@ async def _next(
         raise
 
 
-def _observe(contract: ChoiceStream, event: JsonObject) -> None:
+def _observe(contract: StreamContract, event: JsonObject) -> None:
     try:
         contract.observe(event)
     except (ContractBroken, AttributeError, TypeError) as error:
         raise malformed(str(error), Stage.STREAM) from error
 
 
-def _incomplete(contract: ChoiceStream, done: bool, started: bool) -> UpstreamFailure:
+def _incomplete(contract: StreamContract, done: bool, started: bool) -> UpstreamFailure:
     if done:
         return malformed(f"it ended although {contract.missing}", Stage.STREAM)
     kind = Kind.INTERRUPTED if started else Kind.CLOSED

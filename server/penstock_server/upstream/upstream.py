@@ -16,7 +16,7 @@ from penstock_server.upstream.answer import (
     refusal,
     require_stream,
 )
-from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Stage, UpstreamFailure
 from penstock_server.upstream.headers import Call
 from penstock_server.upstream.operations import Operation
@@ -84,7 +84,7 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, operation: Operation, body: Mapping[str, Any], call: Call, choices: int
+        self, operation: Operation, body: Mapping[str, Any], call: Call, contract: StreamContract
     ) -> AsyncIterator[AsyncIterator[JsonObject]]:
         """Yields the events of a streaming request; leaving ends the upstream's work.
 
@@ -98,7 +98,7 @@ class Upstream:
             async with limit(self._timeouts.first_byte, Stage.HEADERS):
                 response = await stack.enter_async_context(self._transport.send(request))
                 await require_stream(response)
-            stream = events(response, ChoiceStream(choices), self._timeouts)
+            stream = events(response, contract, self._timeouts)
             yield await stack.enter_async_context(contextlib.aclosing(stream))
 
     def _post(
