@@ -9,12 +9,12 @@ PROTOS := $(wildcard protos/penstock/v1/*.proto)
 # The contract of the last landed state: a local main, or the remote's in a CI checkout.
 AGAINST ?= $(shell git rev-parse --verify --quiet main >/dev/null && echo '.git\#branch=main' || echo '.git\#ref=refs/remotes/origin/main')
 
-.PHONY: help demo test test-vllm check format generate clean
+.PHONY: help demo test test-vllm check format generate lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(VENV)/.runtime  ## a streamed chat on a simulated upstream, then keep serving
+demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep serving
 	@$(BIN)/penstock demo
 
 test: $(VENV)/.dev  ## all tests that need no vLLM
@@ -42,6 +42,9 @@ format: $(VENV)/.dev  ## rewrite Python and protos in the project's format
 generate: $(VENV)/.codegen  ## remake client/penstock/v1 from protos/
 	$(BIN)/python protos/generate.py
 
+lock: $(VENV)/.dev  ## resolve the pinned dependencies anew
+	$(BIN)/python requirements/lock.py
+
 clean:  ## remove the virtual environments
 	rm -rf $(VENV)
 
@@ -54,6 +57,10 @@ $(VENV)/bin/python:
 $(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/runtime.lock
 	$(BIN)/pip $(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.lock $(VENV)/.runtime
+	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/demo.lock
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime

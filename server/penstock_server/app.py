@@ -128,4 +128,4 @@ def _fleet(settings: Settings) -> Fleet:
         Upstream(Address(url, settings.upstream_api_key), timeouts, settings.max_connections)
         for url in settings.upstream
     ]
-    return Fleet(upstreams, settings.probe_interval)
+    return Fleet(upstreams, settings.probe_interval, settings.probe_timeout)

@@ -190,6 +190,13 @@ def seconds(value: Any) -> float:
     return given
 
 
+def interval(value: Any) -> float:
+    """Reads a time in seconds above 0."""
+    if not (given := seconds(value)):
+        raise ValueError("must be above 0")
+    return given
+
+
 def positive(value: Any) -> int:
     """Reads a whole number above 0."""
     if (number := natural(value)) < 1:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from penstock_server.options import (
     address,
+    interval,
     one_of,
     option,
     positive,
@@ -33,26 +34,30 @@ class Settings:
         "127.0.0.1:50051",
         "Address to serve gRPC on; port 0 takes a free one.",
         address,
+    interval,
         "HOST:PORT",
     )
     connect_timeout: float = option(
-        5.0, "Longest wait for a connection to an upstream.", seconds, "SECONDS"
+        5.0, "Longest wait for a connection to an upstream.", interval, "SECONDS"
     )
     first_byte_timeout: float = option(
         600.0,
         "Longest wait for a unary answer, or for the first event of a stream.",
-        seconds,
+        interval,
         "SECONDS",
     )
     idle_timeout: float = option(
-        60.0, "Longest wait between two events of a stream.", seconds, "SECONDS"
+        60.0, "Longest wait between two events of a stream.", interval, "SECONDS"
     )
     max_connections: int = option(1000, "Most connections to one upstream.", positive, "NUMBER")
     max_message_bytes: int = option(
         32 * 1024 * 1024, "Largest gRPC message, both ways.", positive, "BYTES"
     )
     probe_interval: float = option(
-        2.0, "Time between two health probes of an upstream.", seconds, "SECONDS"
+        2.0, "Time between two health probes of an upstream.", interval, "SECONDS"
+    )
+    probe_timeout: float = option(
+        5.0, "Longest wait for an upstream's answer to a probe.", interval, "SECONDS"
     )
     drain_delay: float = option(
         0.0,

@@ -128,6 +128,8 @@ class ChatStream:
         return answer
 
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:
+        # Always there, so that `choice.delta.content` is safe in languages with null messages.
+        target.SetInParent()
         if index not in self._speaking:
             # The first message of a choice names the role, whether or not the upstream does.
             self._speaking.add(index)

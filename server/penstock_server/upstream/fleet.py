@@ -113,10 +113,13 @@ class ModelListing:
 class Fleet:
     """The upstreams behind one service."""
 
-    def __init__(self, upstreams: Sequence[Upstream], probe_interval_s: float) -> None:
-        """Takes the upstreams and how often to probe each."""
+    def __init__(
+        self, upstreams: Sequence[Upstream], probe_interval_s: float, probe_timeout_s: float
+    ) -> None:
+        """Takes the upstreams, how often to probe each, and how long a probe may take."""
         self.members = [Member(upstream) for upstream in upstreams]
         self._probe_interval_s = probe_interval_s
+        self._probe_timeout_s = probe_timeout_s
         self._suspect = asyncio.Event()
 
     async def close(self) -> None:
@@ -130,7 +133,7 @@ class Fleet:
             self._suspect.clear()
             async with asyncio.TaskGroup() as probes:
                 for member in self.members:
-                    probes.create_task(member.probe(self._probe_interval_s))
+                    probes.create_task(member.probe(self._probe_timeout_s))
             changed()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._probe_interval_s):
