@@ -34,7 +34,6 @@ class Settings:
         "127.0.0.1:50051",
         "Address to serve gRPC on; port 0 takes a free one.",
         address,
-    interval,
         "HOST:PORT",
     )
     connect_timeout: float = option(
