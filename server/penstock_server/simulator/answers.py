@@ -1,0 +1,147 @@
+"""What a handler returns: an answer as data, which faults may bend before it is written."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import orjson
+
+Json: TypeAlias = Any
+"""A JSON value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One JSON value: the body of a unary answer, or one event of a stream."""
+
+    data: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes to send as they are, in one HTTP chunk."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence for some seconds; None is for ever."""
+
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """The end of the connection, within the bytes of a piece if one is given."""
+
+    within: Document | Raw | None = None
+    reset: bool = False
+
+
+Piece: TypeAlias = Document | Raw | Pause | Hangup
+Pieces: TypeAlias = AsyncIterator[Piece]
+Filter: TypeAlias = Callable[[Pieces], Pieces]
+
+DONE = Raw(b"data: [DONE]\n\n")
+"""The last event of a complete stream."""
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+"""Content type of a stream."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """Status, headers and body of one answer.
+
+    The pieces of the body pass through `filters`, are encoded, and then pass through `coders`,
+    which see bytes only.
+    """
+
+    pieces: Pieces
+    status: int = 200
+    content_type: str | None = "application/json"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    streamed: bool = False
+    header_delay: float | None = 0.0
+    generates: bool = False
+    filters: list[Filter] = field(default_factory=list)
+    coders: list[Filter] = field(default_factory=list)
+
+    @classmethod
+    def of_json(cls, data: Json, status: int = 200, **fields: Any) -> "Answer":
+        """Makes a unary answer with a JSON body."""
+        return cls(_pieces(Document(data)), status, **fields)
+
+    @classmethod
+    def of_bytes(cls, data: bytes, content_type: str | None, status: int = 200) -> "Answer":
+        """Makes a unary answer with the bytes as its body."""
+        return cls(_pieces(Raw(data)), status, content_type)
+
+    @classmethod
+    def of_events(cls, events: Pieces) -> "Answer":
+        """Makes a stream of events."""
+        return cls(events, content_type=EVENT_STREAM, streamed=True)
+
+    def replace(self, other: "Answer") -> None:
+        """Becomes another answer, but for the coders already asked for."""
+        self.pieces, self.status, self.content_type = other.pieces, other.status, other.content_type
+        self.headers, self.streamed = other.headers, other.streamed
+        self.filters = []
+
+    def edit(self, change: Callable[[Json], Json]) -> None:
+        """Has every JSON document pass through a function."""
+        self.filters.append(lambda pieces: _edited(pieces, change))
+
+    def code(self, change: Callable[[bytes], Iterable[bytes]]) -> None:
+        """Has all bytes pass through a function, which may split them."""
+        self.coders.append(lambda pieces: _coded(pieces, change))
+
+    def encoded(self) -> Pieces:
+        """The body, filtered and encoded; no documents are left in it."""
+        pieces = self.pieces
+        for change in self.filters:
+            pieces = change(pieces)
+        pieces = _encode(pieces, self.streamed)
+        for change in self.coders:
+            pieces = change(pieces)
+        return pieces
+
+
+def sse(data: bytes) -> bytes:
+    """Frames the bytes of one JSON value as an event."""
+    return b"data: " + data + b"\n\n"
+
+
+async def _pieces(*pieces: Piece) -> Pieces:
+    for piece in pieces:
+        yield piece
+
+
+async def _edited(pieces: Pieces, change: Callable[[Json], Json]) -> Pieces:
+    async for piece in pieces:
+        yield Document(change(piece.data)) if isinstance(piece, Document) else piece
+
+
+async def _coded(pieces: Pieces, change: Callable[[bytes], Iterable[bytes]]) -> Pieces:
+    async for piece in pieces:
+        if isinstance(piece, Raw):
+            for part in change(piece.data):
+                yield Raw(part)
+        else:
+            yield piece
+
+
+async def _encode(pieces: Pieces, streamed: bool) -> Pieces:
+    async for piece in pieces:
+        if isinstance(piece, Document):
+            yield _encoded(piece, streamed)
+        elif isinstance(piece, Hangup) and isinstance(piece.within, Document):
+            yield Hangup(_encoded(piece.within, streamed), piece.reset)
+        else:
+            yield piece
+
+
+def _encoded(document: Document, streamed: bool) -> Raw:
+    data = orjson.dumps(document.data)
+    return Raw(sse(data) if streamed else data)

@@ -1,0 +1,30 @@
+"""Misbehaviour on request: one table of faults, asked for by name.
+
+A fault is asked for by the header `X-Simulate: cut;after=3`, by the words
+`[[simulate: cut after=3]]` in the prompt, or for all operations by a setting.
+Several are separated by commas.
+"""
+
+from penstock_server.simulator.faults import bodies, delays, documents, streams, wire
+from penstock_server.simulator.faults.table import (
+    FAULTS,
+    Fault,
+    FaultError,
+    apply_faults,
+    requested_faults,
+    without_directives,
+)
+
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "FaultError",
+    "apply_faults",
+    "bodies",
+    "delays",
+    "documents",
+    "requested_faults",
+    "streams",
+    "wire",
+    "without_directives",
+]

@@ -1,0 +1,220 @@
+"""Faults of the sequence of events: missing, added, broken and cut."""
+
+from collections.abc import Callable
+
+from penstock_server.simulator import errors
+from penstock_server.simulator.answers import (
+    DONE,
+    Answer,
+    Document,
+    Hangup,
+    Json,
+    Piece,
+    Pieces,
+    Raw,
+    sse,
+)
+from penstock_server.simulator.faults.table import fault
+
+
+@fault
+def error_event(
+    answer: Answer, after: int = 0, code: int = 500, message: str = "Simulated", done: bool = True
+) -> None:
+    """Sends some events, then an error event, then [DONE]; unary, an HTTP error."""
+    error = errors.error_event(errors.nested(code, message))
+    if answer.streamed:
+        ending = (error, DONE) if done else (error,)
+        answer.filters.append(lambda pieces: _ended(pieces, after, *ending))
+    else:
+        answer.replace(Answer.of_json(errors.nested(code, message), code))
+
+
+@fault
+def cut(answer: Answer, after: int = 1, mid_chunk: bool = False) -> None:
+    """Closes the connection after some events, or inside the next one; unary, inside the body."""
+    _hang_up(answer, after, mid_chunk, reset=False)
+
+
+@fault
+def reset(answer: Answer, after: int = 1, mid_chunk: bool = False) -> None:
+    """Resets the connection (RST) after some events; unary, inside the body."""
+    _hang_up(answer, after, mid_chunk, reset=True)
+
+
+@fault
+def malformed_event(answer: Answer, after: int = 1) -> None:
+    """Sends an event that is not JSON among the others; unary, a body that is not JSON."""
+    broken = b'{"id": "chatcmpl-broken", "choices": [{'
+    if answer.streamed:
+        answer.filters.append(lambda pieces: _inserted(pieces, after, Raw(sse(broken))))
+    else:
+        answer.replace(Answer.of_bytes(broken, answer.content_type))
+
+
+@fault
+def no_done(answer: Answer) -> None:
+    """Ends a stream without [DONE]."""
+    each_piece(answer, lambda piece: [] if piece == DONE else [piece])
+
+
+@fault
+def done_only(answer: Answer) -> None:
+    """Sends [DONE] and no event before it."""
+    if answer.streamed:
+        each_piece(answer, lambda piece: [piece] if piece == DONE else [])
+
+
+@fault
+def events_after_done(answer: Answer) -> None:
+    """Sends the first event once more after [DONE]."""
+    if answer.streamed:
+        answer.filters.append(_first_again)
+
+
+@fault
+def no_usage(answer: Answer) -> None:
+    """Leaves out all usage."""
+    each_piece(answer, _without_usage)
+
+
+@fault
+def no_finish(answer: Answer) -> None:
+    """Leaves out the finish reasons."""
+    each_piece(answer, _without_finish)
+
+
+@fault
+def duplicate_finish(answer: Answer) -> None:
+    """Sends the event that ends a choice twice."""
+    if answer.streamed:
+        each_piece(answer, lambda piece: [piece, piece] if _ends_choice(piece) else [piece])
+
+
+@fault
+def comments(answer: Answer) -> None:
+    """Puts a comment before each event."""
+    if answer.streamed:
+        each_piece(answer, _with_comment)
+
+
+@fault
+def several_tool_deltas(answer: Answer) -> None:
+    """Sends all tool calls of an answer, whole, in one delta."""
+    if answer.streamed:
+        answer.filters.append(_gathered_calls)
+
+
+def each_piece(answer: Answer, change: Callable[[Piece], list[Piece]]) -> None:
+    """Has every piece become any number of pieces."""
+    answer.filters.append(lambda pieces: _each(pieces, change))
+
+
+def _hang_up(answer: Answer, after: int, mid_chunk: bool, reset: bool) -> None:
+    if answer.streamed:
+        answer.filters.append(lambda pieces: _hung_up(pieces, after, mid_chunk, reset))
+    else:
+        answer.filters.append(lambda pieces: _hung_up(pieces, 0, True, reset))
+
+
+async def _each(pieces: Pieces, change: Callable[[Piece], list[Piece]]) -> Pieces:
+    async for piece in pieces:
+        for changed in change(piece):
+            yield changed
+
+
+async def _ended(pieces: Pieces, after: int, *ending: Piece) -> Pieces:
+    async for piece in pieces:
+        if after == 0:
+            break
+        after -= isinstance(piece, Document)
+        yield piece
+    for piece in ending:
+        yield piece
+
+
+async def _inserted(pieces: Pieces, after: int, added: Piece) -> Pieces:
+    async for piece in pieces:
+        if after == 0:
+            yield added
+        after -= isinstance(piece, Document)
+        yield piece
+
+
+async def _hung_up(pieces: Pieces, after: int, inside: bool, reset: bool) -> Pieces:
+    async for piece in pieces:
+        if isinstance(piece, Document | Raw):
+            if after == 0 or piece == DONE:
+                yield Hangup(piece if inside else None, reset)
+            after -= isinstance(piece, Document)
+        yield piece
+
+
+async def _first_again(pieces: Pieces) -> Pieces:
+    first: Piece | None = None
+    async for piece in pieces:
+        first = first or (piece if isinstance(piece, Document) else None)
+        yield piece
+    if first:
+        yield first
+
+
+def _with_comment(piece: Piece) -> list[Piece]:
+    return [Raw(b": comment\n\n"), piece] if isinstance(piece, Document | Raw) else [piece]
+
+
+def _choices(piece: Piece) -> list[Json]:
+    found = piece.data.get("choices") if isinstance(piece, Document) else None
+    return found or []
+
+
+def _ends_choice(piece: Piece) -> bool:
+    return any(choice.get("finish_reason") for choice in _choices(piece))
+
+
+def _without_usage(piece: Piece) -> list[Piece]:
+    if not isinstance(piece, Document) or "usage" not in piece.data:
+        return [piece]
+    if not piece.data.get("choices"):
+        return []
+    return [Document({key: value for key, value in piece.data.items() if key != "usage"})]
+
+
+def _without_finish(piece: Piece) -> list[Piece]:
+    for choice in _choices(piece):
+        choice["finish_reason"] = None
+    return [piece]
+
+
+async def _gathered_calls(pieces: Pieces) -> Pieces:
+    """Holds back the deltas of tool calls until a choice says something else or ends."""
+    held: dict[int, Json] = {}
+    async for piece in pieces:
+        for choice in _choices(piece):
+            _gather(held, piece, choice)
+            if choice["finish_reason"] and choice["index"] in held:
+                yield Document(held.pop(choice["index"]))
+        if not _only_calls(piece):
+            yield piece
+
+
+def _gather(held: dict[int, Json], piece: Piece, choice: Json) -> None:
+    added = choice["delta"].pop("tool_calls", None)
+    if added is None or not isinstance(piece, Document):
+        return
+    first = {**choice, "delta": {"content": None, "tool_calls": []}, "finish_reason": None}
+    whole = held.setdefault(choice["index"], {**piece.data, "choices": [first]})
+    calls = whole["choices"][0]["delta"]["tool_calls"]
+    for call in added:
+        if "id" in call:
+            calls.append({**call, "function": {**call["function"], "arguments": ""}})
+        else:
+            calls[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
+
+
+def _only_calls(piece: Piece) -> bool:
+    """Whether nothing is left of an event once its tool calls were taken out."""
+    choices = _choices(piece)
+    return bool(choices) and all(
+        choice["delta"] == {"content": None} and not choice["finish_reason"] for choice in choices
+    )

@@ -1,0 +1,88 @@
+"""The table of faults, and how a request asks for them."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from penstock_server.simulator.answers import Answer
+from penstock_server.simulator.requests import Request
+
+_DIRECTIVE = re.compile(r"\s*\[\[simulate:(.*?)\]\]", re.DOTALL)
+_FLAGS = {"1": True, "true": True, "": True, "0": False, "false": False}
+
+
+class FaultError(ValueError):
+    """A fault that does not exist, or a parameter it does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One misbehaviour: a function that bends an answer."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """Names and defaults."""
+    bend: Callable[..., None]
+
+
+FAULTS: dict[str, Fault] = {}
+"""Every fault by its name."""
+
+
+def fault(bend: Callable[..., None]) -> Callable[..., None]:
+    """Adds a function to the table.
+
+    The function's name, docstring and keyword defaults are the fault's name, description and
+    parameters.
+    """
+    name = bend.__name__.replace("_", "-")
+    _, *parameters = inspect.signature(bend).parameters.values()
+    defaults = {parameter.name: parameter.default for parameter in parameters}
+    FAULTS[name] = Fault(name, inspect.getdoc(bend) or "", defaults, bend)
+    return bend
+
+
+def requested_faults(
+    request: Request, prompt: Callable[[Request], str] | None, everywhere: str
+) -> str:
+    """The faults that a request asks for: by header, else by prompt, else by setting."""
+    by_header = request.headers.get("x-simulate")
+    if by_header is not None or prompt is None:
+        return by_header or ""
+    return ", ".join(_DIRECTIVE.findall(prompt(request))) or everywhere
+
+
+def without_directives(text: str) -> str:
+    """A prompt's text without the words that ask for faults."""
+    return _DIRECTIVE.sub("", text)
+
+
+def apply_faults(answer: Answer, faults: str) -> None:
+    """Bends an answer by each of the faults; FaultError if one is unknown."""
+    for asked in filter(None, (part.strip() for part in faults.split(","))):
+        name, *parameters = re.split(r"[;\s]+", asked)
+        found = FAULTS.get(name)
+        if found is None:
+            raise FaultError(f"no fault {name!r}; there are {', '.join(sorted(FAULTS))}")
+        found.bend(answer, **dict(_parameter(found, text) for text in parameters if text))
+
+
+def _parameter(found: Fault, text: str) -> tuple[str, Any]:
+    key, _, value = text.partition("=")
+    name = key.replace("-", "_")
+    if name not in found.parameters:
+        names = ", ".join(found.parameters) or "none"
+        raise FaultError(f"fault {found.name!r} has no parameter {key!r}; it has: {names}")
+    try:
+        return name, _converted(value, found.parameters[name])
+    except (KeyError, ValueError):
+        raise FaultError(f"fault {found.name!r}: {key}={value} is not understood") from None
+
+
+def _converted(value: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        return _FLAGS[value.lower()]
+    return type(default)(value)

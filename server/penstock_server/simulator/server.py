@@ -1,0 +1,190 @@
+"""The running simulator: listening, finding the handler of a request, applying faults."""
+
+import asyncio
+import logging
+from collections import deque
+from types import TracebackType
+
+from penstock_server.simulator.answers import Answer
+from penstock_server.simulator.connection import Connection
+from penstock_server.simulator.errors import ApiError, unauthorized
+from penstock_server.simulator.faults import FaultError, apply_faults, requested_faults
+from penstock_server.simulator.requests import Request
+from penstock_server.simulator.routes import Route, resolve
+from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.state import State
+
+_log = logging.getLogger(__name__)
+
+_GUARDED = ("/v1", "/v2", "/inference", "/cohere")
+
+
+class Simulator:
+    """A vLLM-compatible HTTP server without a model.
+
+    ```python
+    async with Simulator(SimulatorSettings(listen="127.0.0.1:0")) as simulator:
+        print(simulator.url)
+    ```
+    """
+
+    def __init__(self, settings: SimulatorSettings | None = None) -> None:
+        self.settings = settings or SimulatorSettings()
+        self.state = State(self.settings)
+        self.requests: deque[Request] = deque(maxlen=self.settings.remembered_requests)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begins to listen; OSError if the address is taken."""
+        self._server = await asyncio.start_server(
+            self._connected, self.settings.host, self.settings.port
+        )
+
+    async def stop(self) -> None:
+        """Stops listening and drops all connections."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    async def __aenter__(self) -> "Simulator":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    # What a test looks at
+
+    @property
+    def port(self) -> int:
+        """The port in use."""
+        if self._server is None:
+            return self.settings.port
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return self.state.activity.connections
+
+    @property
+    def active(self) -> int:
+        """How many generations run."""
+        return self.state.activity.active
+
+    @property
+    def aborted(self) -> int:
+        """How many generations were left by their caller."""
+        return self.state.activity.aborted
+
+    @property
+    def request_count(self) -> int:
+        """How many requests were read."""
+        return self.state.activity.requests
+
+    async def wait_requests(self, count: int) -> None:
+        """Returns once at least so many requests were read."""
+        await self.state.activity.wait_for(lambda: self.request_count >= count)
+
+    async def wait_active(self, count: int) -> None:
+        """Returns once exactly so many generations run."""
+        await self.state.activity.wait_for(lambda: self.active == count)
+
+    async def wait_aborted(self, count: int) -> None:
+        """Returns once at least so many generations were left by their caller."""
+        await self.state.activity.wait_for(lambda: self.aborted >= count)
+
+    async def wait_connections(self, count: int) -> None:
+        """Returns once exactly so many connections are open."""
+        await self.state.activity.wait_for(lambda: self.open_connections == count)
+
+    # What a test may change while the simulator runs
+
+    @property
+    def faults(self) -> str:
+        """Faults for every operation that asks for none itself."""
+        return self.state.faults
+
+    @faults.setter
+    def faults(self, faults: str) -> None:
+        self.state.faults = faults
+
+    @property
+    def healthy(self) -> bool:
+        """Whether /health may answer 200."""
+        return self.state.healthy
+
+    @healthy.setter
+    def healthy(self, healthy: bool) -> None:
+        self.state.healthy = healthy
+
+    # Serving
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(
+            reader,
+            writer,
+            self._handle,
+            self.state.activity,
+            self.settings.keep_alive_timeout,
+        )
+        task = asyncio.ensure_future(connection.serve())
+        self._tasks.add(task)
+        # The wait ends with the task, cancelled or not, so that a stop is no error of this one.
+        await asyncio.wait((task,))
+        self._tasks.discard(task)
+
+    async def _handle(self, request: Request) -> Answer:
+        self.requests.append(request)
+        if self._unauthorized(request):
+            return unauthorized()
+        route = resolve(request.method, request.path)
+        if isinstance(route, Answer):
+            return route
+        try:
+            answer = await self._answered(route, request)
+            apply_faults(answer, requested_faults(request, route.prompt, self.faults))
+        except FaultError as error:
+            answer = ApiError(f"simulator: {error}").answer()
+        answer.generates = route.prompt is not None
+        return answer
+
+    async def _answered(self, route: Route, request: Request) -> Answer:
+        try:
+            return await route.handler(request, self.state)
+        except ApiError as error:
+            return error.answer()
+        except Exception:
+            _log.exception("the simulator failed on %s %s", request.method, request.path)
+            return ApiError("Internal server error", status=500).answer()
+
+    def _unauthorized(self, request: Request) -> bool:
+        key = self.settings.api_key
+        if not key or not request.path.startswith(_GUARDED):
+            return False
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() != "bearer" or token != key
+
+
+async def serve(settings: SimulatorSettings) -> None:
+    """Serves until cancelled; OSError if the address is taken."""
+    async with Simulator(settings):
+        await asyncio.Event().wait()

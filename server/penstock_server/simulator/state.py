@@ -1,0 +1,51 @@
+"""What one running simulator remembers between requests."""
+
+import hashlib
+import itertools
+import time
+
+from penstock_server.simulator.activity import Activity
+from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.tokens import Token
+
+CACHE_BLOCK = 128
+"""Tokens per block of the prefix cache, as on vLLM's CPU backend."""
+
+_MOST_BLOCKS = 10_000
+
+
+class State:
+    """Settings, counters, ids, health and the prefix cache of one simulator."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self.settings = settings
+        self.activity = Activity()
+        self.faults = settings.faults
+        self.healthy = True
+        self.started = time.time()
+        self._ids = itertools.count()
+        self._blocks: set[int] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether /health answers 200."""
+        return self.healthy and time.time() - self.started >= self.settings.startup_duration
+
+    def new_id(self) -> str:
+        """The next id of 16 hexadecimal digits; the same series in each run."""
+        return short_hash(f"{self.settings.seed}:{next(self._ids)}")
+
+    def cache(self, tokens: list[Token], salt: str) -> tuple[int, int]:
+        """Puts a prompt into the prefix cache: how many tokens were there, and how many are new."""
+        ids = tuple(token.id for token in tokens)
+        keys = [hash((salt, ids[:end])) for end in range(CACHE_BLOCK, len(ids) + 1, CACHE_BLOCK)]
+        known = sum(key in self._blocks for key in keys)
+        if len(self._blocks) > _MOST_BLOCKS:
+            self._blocks.clear()
+        self._blocks.update(keys)
+        return known * CACHE_BLOCK, (len(keys) - known) * CACHE_BLOCK
+
+
+def short_hash(text: str) -> str:
+    """16 hexadecimal digits that depend on the text alone."""
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -1,0 +1,61 @@
+"""A small deterministic tokenizer: word pieces, and bytes for wide characters."""
+
+import re
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+VOCABULARY = 2048
+"""Number of token ids; ids from here on are out of the vocabulary."""
+
+_WIDE = "\u2e80-\U0010ffff"
+_PIECE = re.compile(
+    r"<\|im_(?:start|end)\|>|</?(?:think|tool_call)>"
+    rf"|[{_WIDE}]"
+    rf"| ?(?:(?![{_WIDE}])[^\W\d_]){{1,6}}"
+    rf"| ?[^\s{_WIDE}]"
+    r"|\s"
+)
+_SPECIAL = {
+    "<|im_start|>": 1,
+    "<|im_end|>": 2,
+    "\n": 201,
+    "<think>": 2000,
+    "</think>": 2001,
+    "<tool_call>": 2002,
+    "</tool_call>": 2003,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token; all but the last byte of a wide character are tokens without text."""
+
+    text: str
+    id: int
+
+
+END = Token("<|im_end|>", 2)
+"""The token with which a model ends its answer."""
+
+
+@lru_cache(maxsize=1024)
+def tokenize(text: str) -> tuple[Token, ...]:
+    """Splits a text; joining the texts of the tokens gives it back."""
+    return tuple(token for piece in _PIECE.findall(text) for token in _tokens(piece))
+
+
+def _tokens(piece: str) -> list[Token]:
+    if piece < "\u2e80":
+        return [Token(piece, _identity(piece))]
+    *first, last = piece.encode()
+    return [*(Token("", byte) for byte in first), Token(piece, last)]
+
+
+def _identity(piece: str) -> int:
+    if piece in _SPECIAL:
+        return _SPECIAL[piece]
+    # The first ids are those of the ASCII characters, as in byte-level vocabularies.
+    if len(piece) == 1 and "!" <= piece <= "~":
+        return ord(piece) - 30
+    return 256 + zlib.crc32(piece.encode()) % 1744
