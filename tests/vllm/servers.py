@@ -1,0 +1,376 @@
+"""Real vLLM servers on loopback ports, one process per tiny model.
+
+In a test, for as long as the block lasts:
+
+    with VllmServers(["chat", "embed"]) as servers:
+        servers.url("chat")
+
+From a shell, until Ctrl-C, on free ports or given ones:
+
+    python tests/vllm/servers.py chat embed=8001
+
+Needs what install.sh leaves in the cache folder, and nothing but the standard library.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal, Self
+
+Kind = Literal["chat", "embed", "rerank", "classify", "whisper"]
+
+HOST = "127.0.0.1"
+API_KEY = "sk-secret"
+# Seconds. One server alone is up in half a minute; five at once on two busy cores take minutes.
+START_LIMIT = 600.0
+STOP_LIMIT = 30.0
+
+COMMON_FLAGS = (
+    "--host",
+    HOST,
+    "--enforce-eager",
+    "--dtype",
+    "float32",
+    "--max-num-seqs",
+    "16",
+    # Otherwise the whole KV cache is touched at start: 1 GiB more per server.
+    "--num-gpu-blocks-override",
+    "256",
+    "--disable-uvicorn-access-log",
+)
+CHAT_FLAGS = (
+    "--max-model-len",
+    "512",
+    "--max-logprobs",
+    "20",
+    "--enable-auto-tool-choice",
+    "--tool-call-parser",
+    "hermes",
+    "--enable-prompt-tokens-details",
+)
+REASONING_FLAGS = (
+    "--reasoning-parser",
+    "qwen3",
+    "--default-chat-template-kwargs",
+    '{"enable_thinking": true}',
+)
+POOLING_FLAGS = ("--runner", "pooling", "--max-model-len", "256")
+WHISPER_FLAGS = ("--max-model-len", "448", "--limit-mm-per-prompt", '{"audio": 1}')
+
+ENVIRONMENT = {
+    # Otherwise the first request that asks for logprobs waits 20 s for a compilation.
+    "TORCHDYNAMO_DISABLE": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    # Several servers share few cores: one thread each, not pinned to the same core.
+    "OMP_NUM_THREADS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Nothing is looked up or reported outside this machine.
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_HOST_IP": HOST,
+    "GLOO_SOCKET_IFNAME": "lo",
+}
+
+
+class VllmServerError(Exception):
+    """A server cannot be started, died, or did not come up in time."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What one server serves, and how."""
+
+    name: str
+    kind: Kind
+    model: str
+    """The model's folder below models/ in the cache folder."""
+    served_names: tuple[str, ...]
+    flags: tuple[str, ...]
+    api_key: str | None = None
+    """The bearer token that it asks for."""
+
+    def arguments(self) -> list[str]:
+        """Return the options of `vllm serve`, but for the model's path and the port."""
+        key = ["--api-key", self.api_key] if self.api_key else []
+        return [*COMMON_FLAGS, "--served-model-name", *self.served_names, *self.flags, *key]
+
+
+FLEET: dict[str, Server] = {
+    server.name: server
+    for server in (
+        Server("chat", "chat", "chat", ("tiny-chat", "tiny-chat-alias"), CHAT_FLAGS),
+        Server("reason", "chat", "chat", ("tiny-reason",), CHAT_FLAGS + REASONING_FLAGS),
+        Server(
+            "keyed",
+            "chat",
+            "chat",
+            ("tiny-chat",),
+            (*CHAT_FLAGS, "--enable-request-id-headers"),
+            api_key=API_KEY,
+        ),
+        Server("embed", "embed", "embed", ("tiny-embed",), POOLING_FLAGS),
+        Server("embed-mrl", "embed", "embed-mrl", ("tiny-embed-mrl",), POOLING_FLAGS),
+        Server("rerank", "rerank", "rerank", ("tiny-rerank",), POOLING_FLAGS),
+        Server("classify", "classify", "classify", ("tiny-classify",), POOLING_FLAGS),
+        Server("whisper", "whisper", "whisper", ("tiny-whisper",), WHISPER_FLAGS),
+    )
+}
+
+
+def cache_folder() -> Path:
+    """Return the folder that holds the vLLM environment, the models and the servers' logs."""
+    if chosen := os.environ.get("PENSTOCK_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
+
+
+class VllmServers:
+    """A set of running servers, all stopped at the end of the with block.
+
+    Servers are named, or given whole: `dataclasses.replace(FLEET["chat"], name="busy", flags=…)`.
+    Those without an entry in ports get a free one. Within the block, SIGTERM and SIGHUP act like
+    Ctrl-C, so that the servers are stopped then as well.
+    """
+
+    def __init__(
+        self,
+        servers: Iterable[str | Server] = (),
+        *,
+        ports: Mapping[str, int] | None = None,
+        cache: Path | None = None,
+        limit: float = START_LIMIT,
+    ) -> None:
+        self._wanted = list(servers)
+        self._ports = dict(ports or {})
+        self._cache = (cache or cache_folder()).absolute()
+        self._limit = limit
+        self._running: dict[str, _Running] = {}
+        self._exits = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as exits:
+            exits.enter_context(_termination_as_interrupt())
+            exits.callback(self.stop)
+            self.start(self._wanted)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def start(self, servers: Iterable[str | Server]) -> None:
+        """Start more servers and wait until all answer; if one does not, stop these again."""
+        chosen = [FLEET[server] if isinstance(server, str) else server for server in servers]
+        try:
+            for server, port in zip(chosen, self._choose_ports(chosen), strict=True):
+                self._running[server.name] = _launch(server, port, self._cache)
+            self._wait([server.name for server in chosen])
+        except BaseException:
+            self.stop(server.name for server in chosen)
+            raise
+
+    def stop(self, names: Iterable[str] | None = None) -> None:
+        """Stop the named servers, or all, with SIGINT and if need be SIGKILL."""
+        chosen = list(self._running if names is None else names)
+        going = [self._running.pop(name) for name in chosen if name in self._running]
+        for server in going:
+            server.interrupt()
+        deadline = time.monotonic() + STOP_LIMIT
+        for server in going:
+            server.finish(deadline)
+
+    def url(self, name: str) -> str:
+        """Return the base URL of a running server."""
+        return self._running[name].url
+
+    def urls(self) -> dict[str, str]:
+        """Return the base URL of every running server by its name."""
+        return {name: server.url for name, server in self._running.items()}
+
+    def server(self, name: str) -> Server:
+        """Return what a running server serves."""
+        return self._running[name].server
+
+    def log(self, name: str) -> Path:
+        """Return the file that a running server logs to."""
+        return self._running[name].log
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a running server, for tests that kill one."""
+        return self._running[name].process.pid
+
+    def _choose_ports(self, servers: list[Server]) -> list[int]:
+        with contextlib.ExitStack() as held:
+            # All are held until all are chosen, so that none is chosen twice.
+            return [
+                self._ports.get(server.name) or held.enter_context(_bound_socket()).getsockname()[1]
+                for server in servers
+            ]
+
+    def _wait(self, names: list[str]) -> None:
+        deadline = time.monotonic() + self._limit
+        while waiting := [name for name in names if not self._running[name].is_ready()]:
+            if time.monotonic() > deadline:
+                late = self._running[waiting[0]]
+                raise VllmServerError(late.report(f"not up after {self._limit:.0f} s"))
+            time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """One started process."""
+
+    server: Server
+    port: int
+    process: subprocess.Popen[bytes]
+    guard: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def is_ready(self) -> bool:
+        """Tell whether the server answers; raise if its process has ended."""
+        if self.process.poll() is not None:
+            raise VllmServerError(self.report(f"ended with status {self.process.returncode}"))
+        return _answers(f"{self.url}/health")
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def finish(self, deadline: float) -> None:
+        """Wait for the end until the deadline, then enforce it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        # The engine is a process of its own, in the group of the one that was started.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.guard.communicate(b"\n")
+
+    def report(self, event: str) -> str:
+        """Return the event with the end of the log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([f"vLLM server {self.server.name}: {event}; {self.log}:", *lines[-30:]])
+
+
+def _launch(server: Server, port: int, cache: Path) -> _Running:
+    command, model = cache / "vllm" / "bin" / "vllm", cache / "models" / server.model
+    if not (command.is_file() and model.is_dir()):
+        raise VllmServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
+    log = cache / "run" / f"{server.name}-{port}.log"
+    log.parent.mkdir(exist_ok=True)
+    arguments = ["serve", str(model), "--port", str(port), *server.arguments()]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(command), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            cwd=log.parent,
+            # A terminal's Ctrl-C goes to the whole group; here it is for the caller to stop them.
+            start_new_session=True,
+        )
+    return _Running(server, port, process, _guard(process.pid), log)
+
+
+def _guard(group: int) -> subprocess.Popen[bytes]:
+    """Start a shell that kills the process group if this process goes without a word.
+
+    Its input ends when this process does, however that came about. The kernel's own signal on a
+    parent's death is no substitute: it reaches one process, and the engine outlives it.
+    """
+    script = 'read -r _ || kill -s KILL -- "-$1"'
+    command = ["sh", "-c", script, "guard", str(group)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VLLM_")}
+    return inherited | ENVIRONMENT
+
+
+def _bound_socket() -> socket.socket:
+    return socket.create_server((HOST, 0))
+
+
+def _answers(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, which pytest too takes as the end.
+
+    On SIGINT as well, because a shell starts its background jobs with that one ignored.
+    """
+    # Python allows signal handlers in the main thread only.
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []
+    previous = {number: signal.signal(number, _interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Serve until Ctrl-C; return the exit status."""
+    wanted = dict(_parse_arguments())
+    ports = {name: port for name, port in wanted.items() if port}
+    start = time.monotonic()
+    try:
+        with VllmServers(wanted, ports=ports) as servers:
+            print(f"up after {time.monotonic() - start:.0f} s; Ctrl-C stops", flush=True)
+            for name, url in servers.urls().items():
+                print(f"{name}={url}", flush=True)
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
+    except VllmServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse_arguments() -> Iterator[tuple[str, int]]:
+    parser = argparse.ArgumentParser(description="Start vLLM servers and serve until Ctrl-C.")
+    parser.add_argument("servers", nargs="+", metavar="NAME[=PORT]", help=", ".join(FLEET))
+    for argument in parser.parse_args().servers:
+        name, _, port = argument.partition("=")
+        if name not in FLEET or not (port or "0").isdecimal():
+            parser.error(f"not a server: {argument}; choose from {', '.join(FLEET)}")
+        yield name, int(port or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
