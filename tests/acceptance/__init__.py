@@ -1,0 +1,1 @@
+"""Cases that hold for a simulated and for a real upstream, each defined once."""

@@ -1,0 +1,141 @@
+"""What stands behind the service: one kind of model server, simulated or real."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import httpx
+from servers import API_KEY, VllmServers
+
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+_PATIENCE_S = 10.0
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of upstream.
+
+    Attributes:
+        server: the vLLM server of `tests/vllm/servers.py` that stands for it.
+        model: the name under which the model is served.
+        simulated: what makes the simulator alike.
+        api_key: the key that the upstream asks for.
+    """
+
+    server: str
+    model: str
+    simulated: SimulatorSettings
+    api_key: str = ""
+
+
+def _pooling(model: str, kind: str, **settings: Any) -> SimulatorSettings:
+    return SimulatorSettings(models=(model,), kind=kind, max_model_len=256, **settings)
+
+
+KINDS: Mapping[str, Kind] = {
+    "chat": Kind("chat", "tiny-chat", SimulatorSettings()),
+    # Slow enough to be left in the middle of an answer; a real model always is.
+    "slow": Kind(
+        "chat",
+        "tiny-chat",
+        SimulatorSettings(time_to_first_token=0.05, inter_token_latency=0.05),
+    ),
+    "reason": Kind(
+        "reason", "tiny-reason", SimulatorSettings(models=("tiny-reason",), reasoning=True)
+    ),
+    "embed": Kind("embed", "tiny-embed", _pooling("tiny-embed", "embed")),
+    "embed-mrl": Kind(
+        "embed-mrl", "tiny-embed-mrl", _pooling("tiny-embed-mrl", "embed", matryoshka=True)
+    ),
+    "token-embed": Kind(
+        "token-embed",
+        "tiny-token-embed",
+        _pooling("tiny-token-embed", "embed", pooling_task="token_embed"),
+    ),
+    "rerank": Kind("rerank", "tiny-rerank", _pooling("tiny-rerank", "rerank")),
+    "classify": Kind("classify", "tiny-classify", _pooling("tiny-classify", "classify")),
+    "keyed": Kind("keyed", "tiny-chat", SimulatorSettings(api_key=API_KEY), api_key=API_KEY),
+}
+"""Every kind that a case may name in its marker `upstream`."""
+
+
+class Upstream(Protocol):
+    """A running upstream, as a case sees it."""
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+
+    async def wait_running(self) -> None:
+        """Returns once it generates."""
+
+    async def wait_stopped(self, tokens: int) -> None:
+        """Returns once it has stopped generating, before it made that many tokens."""
+
+
+@asynccontextmanager
+async def simulated(kind: Kind) -> AsyncIterator[Upstream]:
+    """A simulator of the kind."""
+    async with Simulator(replace(kind.simulated, listen="127.0.0.1:0")) as simulator:
+        yield _Simulated(simulator)
+
+
+@asynccontextmanager
+async def real(kind: Kind, servers: VllmServers) -> AsyncIterator[Upstream]:
+    """The running vLLM server of the kind."""
+    async with httpx.AsyncClient(base_url=servers.url(kind.server), trust_env=False) as metrics:
+        yield _Real(servers.url(kind.server), metrics)
+
+
+class _Simulated:
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    @property
+    def url(self) -> str:
+        return self._simulator.url
+
+    async def wait_running(self) -> None:
+        await self._simulator.wait_active(1)
+
+    async def wait_stopped(self, tokens: int) -> None:
+        async with asyncio.timeout(_PATIENCE_S):
+            await self._simulator.wait_active(0)
+        assert self._simulator.aborted == 1
+
+
+class _Real:
+    def __init__(self, url: str, metrics: httpx.AsyncClient) -> None:
+        self.url = url
+        self._metrics = metrics
+        self._generated = 0.0
+
+    async def wait_running(self) -> None:
+        self._generated = (await self._read())["generation_tokens_total"]
+        await self._wait(lambda read: read["num_requests_running"] > 0)
+
+    async def wait_stopped(self, tokens: int) -> None:
+        read = await self._wait(
+            lambda read: read["num_requests_running"] == read["num_requests_waiting"] == 0
+        )
+        assert read["generation_tokens_total"] - self._generated < tokens
+
+    async def _wait(self, holds: Callable[[Mapping[str, float]], bool]) -> Mapping[str, float]:
+        # Another process cannot be waited for, only asked again and again.
+        async with asyncio.timeout(_PATIENCE_S):
+            while not holds(read := await self._read()):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
+        return read
+
+    async def _read(self) -> Mapping[str, float]:
+        """Reads the engine's metrics by name, summed over their labels."""
+        read: dict[str, float] = {}
+        for line in (await self._metrics.get("/metrics")).text.splitlines():
+            name, _, labelled = line.removeprefix("vllm:").partition("{")
+            if labelled:
+                read[name] = read.get(name, 0.0) + float(labelled.rpartition(" ")[2])
+        return read

@@ -1,0 +1,97 @@
+"""`penstock` as a subprocess."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+PENSTOCK = str(Path(sys.executable).with_name("penstock"))
+BOUND_S = 20
+"""Longest wait for a process; starting Python on a busy machine takes seconds."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished process left."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Process:
+    """A running process whose lines are read as they come."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout
+        assert process.stderr
+        self._process, self.out, self.err = process, process.stdout, process.stderr
+        self.logged: list[dict[str, Any]] = []
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    async def log(self, event: str) -> dict[str, Any]:
+        """Returns the next log line of that event; all that came before are kept in `logged`."""
+        async with asyncio.timeout(BOUND_S):
+            while line := await self.err.readline():
+                self.logged.append(orjson.loads(line))
+                if self.logged[-1]["event"] == event:
+                    return self.logged[-1]
+        raise AssertionError(f"no {event} in {self.logged}")
+
+    async def line(self, part: str) -> str:
+        """Returns all lines of standard output up to the one that has the part."""
+        lines = ""
+        async with asyncio.timeout(BOUND_S):
+            while line := (await self.out.readline()).decode():
+                lines += line
+                if part in line:
+                    return lines
+        raise AssertionError(f"no {part} in {lines}; {(await self.err.read()).decode()}")
+
+    async def end(self) -> Result:
+        """Waits for the end; the rest of the log goes to `logged`."""
+        async with asyncio.timeout(BOUND_S):
+            out, err = await self.out.read(), await self.err.read()
+            code = await self._process.wait()
+        return Result(code, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
+    """Runs a command; kills it if it is still there at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=clean_environment() | dict(env or {}),
+    )
+    try:
+        yield Process(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def penstock(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    """Runs `penstock` to its end."""
+    return await run(PENSTOCK, *arguments, env=env)
+
+
+async def run(*command: str, env: Mapping[str, str] | None = None) -> Result:
+    """Runs a command to its end."""
+    async with started(*command, env=env) as process:
+        return await process.end()
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}

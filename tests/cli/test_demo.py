@@ -1,0 +1,25 @@
+"""`penstock demo`: what it shows works when pasted."""
+
+import re
+import signal
+
+import pytest
+
+from .process import PENSTOCK, run, started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_demo(number: signal.Signals) -> None:
+    async with started(PENSTOCK, "demo", "--listen", "127.0.0.1:0") as process:
+        shown = await process.line("Serving until Ctrl-C.")
+        assert "Hello! How can I help you today?" in shown
+        assert "The upstream is simulated" in shown
+        assert re.search(r"penstock serve --upstream http://\S+", shown)
+        assert re.search(r"^  grpcurl -plaintext -d '.*' 127\.0\.0\.1:\d+ penstock\.", shown, re.M)
+        [pasted] = re.findall(r"^  (\S*buf curl .*)$", shown, re.M)
+        answer = await run("/bin/sh", "-c", pasted)
+        assert (answer.code, answer.err) == (0, "")
+        assert '"content":"Hello"' in answer.out.replace(" ", "").replace("Hello!", "Hello")
+        process.signal(number)
+        ended = await process.end()
+        assert (ended.code, ended.out, ended.err) == (0, "stopped\n", "")

@@ -1,0 +1,199 @@
+"""`penstock serve`: starting, stopping, and what it says of each call."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock.cli import chat_request
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.simulator import Simulator
+
+from .process import BOUND_S, PENSTOCK, Process, Result, penstock, started
+
+ANSWER = "Hello! How can I help you today?"
+SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
+
+
+@asynccontextmanager
+async def served(
+    simulator: Simulator, *arguments: str
+) -> AsyncIterator[tuple[Process, aio.Channel]]:
+    """`penstock serve` in front of the simulator, and a channel to it."""
+    command = (PENSTOCK, "serve", "--listen", "127.0.0.1:0", "--upstream", simulator.url)
+    async with started(*command, *arguments) as process:
+        address = (await process.log("serving"))["address"]
+        async with aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
+            yield process, channel
+
+
+def streamed(channel: aio.Channel, text: str = "Say hello.", **options: Any) -> Any:
+    return ChatCompletionServiceStub(channel).StreamChatCompletion(chat_request(text), **options)
+
+
+async def rest_of(call: Any) -> str:
+    return "".join([c.delta.content async for message in call for c in message.choices])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains(simulator: Simulator, number: signal.Signals) -> None:
+    simulator.faults = "slow-first-event;seconds=1"
+    async with served(simulator) as (process, channel):
+        watch: Any = HealthStub(channel).Watch(HealthCheckRequest())
+        while (await watch.read()).status != SERVING:
+            pass
+        call = streamed(channel)
+        await simulator.wait_active(1)
+        process.signal(number)
+        assert (await watch.read()).status == NOT_SERVING
+        assert await rest_of(call) == ANSWER
+        assert await call.code() is grpc.StatusCode.OK
+        await process.log("stopped")
+        assert await process.end() == Result(0, "", "")
+    events = [line["event"] for line in process.logged]
+    assert events == ["serving", "configuration", "draining", "rpc", "stopped"]
+
+
+async def test_a_second_signal_stops_at_once(simulator: Simulator) -> None:
+    simulator.faults = "stall;after=1"
+    async with served(simulator) as (process, channel):
+        call = streamed(channel)
+        await call.read()
+        process.signal(signal.SIGTERM)
+        await process.log("draining")
+        process.signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+            await simulator.wait_aborted(1)
+        assert (await process.end()).code == 0
+
+
+async def test_the_drain_is_bounded(simulator: Simulator) -> None:
+    simulator.faults = "stall;after=1"
+    async with served(simulator, "--drain-timeout", "0.2") as (process, channel):
+        call = streamed(channel)
+        await call.read()
+        process.signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert (await process.end()).code == 0
+
+
+async def test_the_drain_delay_keeps_accepting(simulator: Simulator) -> None:
+    async with served(simulator, "--drain-delay", "1") as (process, channel):
+        process.signal(signal.SIGTERM)
+        await process.log("draining")
+        assert await rest_of(streamed(channel)) == ANSWER
+        await process.log("stopped")
+
+
+@pytest.mark.parametrize("command", ["serve", "simulate", "demo"])
+async def test_a_taken_port(command: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = await penstock(command, "--listen", address)
+    assert result.code == 4
+    assert result.out == ""
+    assert result.err.startswith("penstock: ")
+    assert result.err.count("\n") == 1, result.err
+    assert str(taken.getsockname) or address in result.err
+
+
+async def test_an_address_that_is_not_ours() -> None:
+    result = await penstock("serve", "--listen", "192.0.2.1:50051")
+    assert (result.code, result.err.count("\n")) == (4, 1)
+
+
+async def test_it_serves_without_an_upstream() -> None:
+    command = (PENSTOCK, "serve", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1")
+    async with started(*command) as process:
+        address = (await process.log("serving"))["address"]
+        async with aio.insecure_channel(address) as channel:
+            answer = await HealthStub(channel).Check(HealthCheckRequest())
+            assert answer.status == NOT_SERVING
+        process.signal(signal.SIGTERM)
+        assert (await process.end()).code == 0
+
+
+async def test_one_line_for_each_call(simulator: Simulator) -> None:
+    async with served(simulator, "--api-key", "sk-secret") as (process, channel):
+        metadata = (("x-request-id", "mine-1"), ("authorization", "Bearer sk-caller"))
+        assert await rest_of(streamed(channel, metadata=metadata)) == ANSWER
+        line = await process.log("rpc")
+        assert line.pop("ms") > 0
+        assert line.pop("time")
+        assert line.pop("messages") > 3
+        method = "/penstock.v1.ChatCompletionService/StreamChatCompletion"
+        ok = {"level": "info", "event": "rpc", "method": method, "code": "OK"}
+        assert line == ok | {"request_id": "mine-1"}
+
+        request = chat_request(
+            "Where is my secret? [[simulate: status code=503]]", model="tiny-chat"
+        )
+        with pytest.raises(aio.AioRpcError):
+            await ChatCompletionServiceStub(channel).CreateChatCompletion(request)
+        line = await process.log("rpc")
+        assert (line["code"], line["reason"]) == ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE")
+        assert (line["model"], len(line["request_id"])) == ("tiny-chat", 32)
+
+        with pytest.raises(aio.AioRpcError):
+            await channel.unary_unary("/penstock.v1.No/No")(b"")
+        line = await process.log("rpc")
+        assert (line["code"], line["reason"]) == ("UNIMPLEMENTED", "UNSUPPORTED_OPERATION")
+
+        call = streamed(channel, "[[simulate: silent]]")
+        await simulator.wait_active(1)
+        call.cancel()
+        line = await process.log("rpc")
+        assert (line["code"], line["reason"]) == ("CANCELLED", "CANCELLED")
+
+        with pytest.raises(aio.AioRpcError):
+            await streamed(channel, "[[simulate: silent]]", timeout=0.1).read()
+        line = await process.log("rpc")
+        assert (line["code"], line["reason"]) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+
+        process.signal(signal.SIGTERM)
+        await process.log("stopped")
+    said = str(process.logged)
+    for secret in ("sk-", "hello", "Hello", "Where is my secret"):
+        assert secret not in said
+
+
+async def test_a_model_name_does_not_fill_the_log(simulator: Simulator) -> None:
+    async with served(simulator) as (process, channel):
+        with pytest.raises(aio.AioRpcError):
+            await ChatCompletionServiceStub(channel).CreateChatCompletion(
+                chat_request("Hi", model="x" * 100_000)
+            )
+        assert len((await process.log("rpc"))["model"]) == 256
+
+
+async def test_levels_and_formats(simulator: Simulator) -> None:
+    command = (PENSTOCK, "serve", "--listen", "127.0.0.1:0", "--upstream", simulator.url)
+    async with started(*command, "--log-format", "text") as process:
+        async with asyncio.timeout(BOUND_S):
+            line = (await process.err.readline()).decode()
+        assert "serving address=127.0.0.1:" in line
+        address = line.rpartition("=")[2].strip()
+        async with aio.insecure_channel(address) as channel:
+            with pytest.raises(aio.AioRpcError):
+                await ChatCompletionServiceStub(channel).CreateChatCompletion(
+                    chat_request("Hi", model="\x1b[31m\nx")
+                )
+        process.signal(signal.SIGTERM)
+        rest = (await process.end()).err
+        assert "model='\\x1b[31m\\nx'" in rest
+    async with started(*command, "--log-level", "warning") as process:
+        await asyncio.sleep(1.5)  # until it surely serves; earlier is no failure
+        process.signal(signal.SIGTERM)
+        assert (await process.end()).err == ""

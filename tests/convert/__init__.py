@@ -1,0 +1,1 @@
+"""Conversions between messages and JSON, without any server."""

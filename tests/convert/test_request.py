@@ -1,0 +1,708 @@
+"""Requests: every field's way into the JSON, and what is refused on it."""
+
+import math
+from typing import Any
+
+import orjson
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct, Value
+
+from penstock.v1 import common_pb2 as common
+from penstock.v1 import message_pb2 as message
+from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
+from penstock_server.convert import chat
+from penstock_server.convert.errors import InvalidRequest
+from penstock_server.convert.fields import HOMES, REMOVED
+
+ROUTE = chat.ROUTE
+HEADERS = {"request_id"}
+"""Fields that travel as headers, not in the body."""
+
+
+def asking(**fields: Any) -> CreateChatCompletionRequest:
+    said = message.ChatMessage(role=message.ROLE_USER, content=[message.ContentPart(text="Hi")])
+    return CreateChatCompletionRequest(messages=[said], **fields)
+
+
+def body_of(request: CreateChatCompletionRequest, *, stream: bool = False) -> dict[str, Any]:
+    """The body as it goes out."""
+    made: dict[str, Any] = orjson.loads(orjson.dumps(chat.request_body(request, stream=stream)))
+    return made
+
+
+def refused(request: CreateChatCompletionRequest) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        chat.request_body(request, stream=False)
+    return caught.value
+
+
+def fields_of(error: InvalidRequest) -> set[str]:
+    return {violation.field for violation in error.violations}
+
+
+def message_body(made: message.ChatMessage) -> Any:
+    return body_of(CreateChatCompletionRequest(messages=[made]))["messages"][0]
+
+
+def part_body(part: message.ContentPart) -> Any:
+    """A part beside a text, so that the content is a list."""
+    parts = [message.ContentPart(text="x"), part]
+    return message_body(message.ChatMessage(role=message.ROLE_USER, content=parts))["content"][1]
+
+
+def part_refused(part: message.ContentPart) -> set[str]:
+    made = message.ChatMessage(role=message.ROLE_USER, content=[part])
+    return fields_of(refused(CreateChatCompletionRequest(messages=[made])))
+
+
+# Every field
+
+
+def test_nothing_that_is_not_said() -> None:
+    assert body_of(asking()) == {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+def test_a_stream_always_asks_for_usage() -> None:
+    body = body_of(asking(), stream=True)
+    assert body["stream"] is True
+    assert body["stream_options"] == {"include_usage": True}
+
+
+def test_stream_options_are_for_streams() -> None:
+    options = common.StreamOptions(continuous_usage_stats=True, stream_interval=3)
+    request = asking(stream_options=options)
+    assert body_of(request) == body_of(asking())
+    body = body_of(request, stream=True)
+    assert body["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+    assert body["stream_interval"] == 3
+
+
+@pytest.mark.parametrize("key", sorted(set(HOMES[ROUTE]) - HEADERS - {"stream", "messages"}))
+def test_every_field_arrives(key: str) -> None:
+    request = asking()
+    give(request, HOMES[ROUTE][key].split("."))
+    expected = "max_completion_tokens" if key == "max_tokens" else key
+    assert expected in body_of(request, stream=True)
+
+
+def give(target: Message, path: list[str]) -> None:
+    """Sets the field at the path to some value that is not its default."""
+    field = target.DESCRIPTOR.fields_by_name[path[0]]
+    value = getattr(target, field.name)
+    if path[1:]:
+        give(value, path[1:])
+    elif field.message_type and field.message_type.GetOptions().map_entry:
+        value[1] = 0.5
+    elif field.message_type:
+        fill(value.add() if field.is_repeated else value)
+    elif field.is_repeated:
+        value.append(_scalar(field))
+    else:
+        setattr(target, field.name, _scalar(field))
+
+
+def fill(target: Any) -> None:
+    """Fills a message enough for it to be sent."""
+    match target:
+        case Struct():
+            target.update({"a": 1})
+        case common.JsonDocument():
+            target.json = '{"a": 1}'
+        case common.StructuredOutputs():
+            target.regex = "a"
+        case message.Tool():
+            target.function.name = "f"
+        case message.ToolChoice():
+            target.mode = message.ToolChoice.MODE_AUTO
+        case message.ResponseFormat():
+            target.text.SetInParent()
+        case message.Document():
+            target.fields["title"] = "t"
+        case _:
+            target.SetInParent()
+
+
+def _scalar(field: Any) -> Any:
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return "x"
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return 0.5
+    return True if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL else 1
+
+
+def test_zero_is_sent() -> None:
+    zeros: Any = {
+        "temperature": 0,
+        "top_p": 0,
+        "top_k": 0,
+        "seed": 0,
+        "min_tokens": 0,
+        "ignore_eos": False,
+    }
+    body = body_of(asking(sampling=common.SamplingParams(max_tokens=0, n=0, **zeros)))
+    assert zeros.items() <= body.items()
+    assert body["max_completion_tokens"] == 0
+    assert body["n"] == 0
+
+
+def test_false_is_sent() -> None:
+    body = body_of(asking(parallel_tool_calls=False, include_reasoning=False))
+    assert body["parallel_tool_calls"] is False
+    assert body["include_reasoning"] is False
+
+
+def test_large_numbers() -> None:
+    body = body_of(asking(sampling=common.SamplingParams(seed=-(2**63), logit_bias={7: -100})))
+    assert body["seed"] == -(2**63)
+    assert body["logit_bias"] == {"7": -100}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["temperature", "top_p", "min_p", "length_penalty"])
+def test_numbers_that_json_cannot_say(name: str, value: float) -> None:
+    sampling = common.SamplingParams(**{name: value})  # type: ignore[arg-type]
+    assert fields_of(refused(asking(sampling=sampling))) == {f"sampling.{name}"}
+
+
+def test_numbers_that_json_cannot_say_elsewhere() -> None:
+    sampling = common.SamplingParams(logit_bias={7: math.nan})
+    assert fields_of(refused(asking(sampling=sampling))) == {"sampling.logit_bias[7]"}
+    extra = Struct(fields={"a": Value(number_value=math.inf)})
+    assert fields_of(refused(asking(extra_body=extra))) == {"extra_body.a"}
+
+
+def test_logprobs_are_asked_for_by_presence() -> None:
+    assert body_of(asking(logprobs=common.LogprobOptions()))["logprobs"] is True
+    body = body_of(asking(logprobs=common.LogprobOptions(top_logprobs=0, token_ids=[1, 2])))
+    assert body["top_logprobs"] == 0
+    assert body["logprob_token_ids"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("side", "name"),
+    [(common.TRUNCATION_SIDE_LEFT, "left"), (common.TRUNCATION_SIDE_RIGHT, "right")],
+)
+def test_truncation_side(side: common.TruncationSide.ValueType, name: str) -> None:
+    body = body_of(asking(sampling=common.SamplingParams(truncation_side=side)))
+    assert body["truncation_side"] == name
+
+
+def test_unknown_truncation_side() -> None:
+    sampling = common.SamplingParams(truncation_side=99)  # type: ignore[arg-type]
+    assert fields_of(refused(asking(sampling=sampling))) == {"sampling.truncation_side"}
+
+
+def test_repetition_detection() -> None:
+    detection = common.RepetitionDetection(max_pattern_size=3, min_count=2)
+    body = body_of(asking(sampling=common.SamplingParams(repetition_detection=detection)))
+    assert body["repetition_detection"] == {
+        "max_pattern_size": 3,
+        "min_pattern_size": 0,
+        "min_count": 2,
+    }
+
+
+def test_template_documents() -> None:
+    template = message.TemplateOptions(documents=[message.Document(fields={"title": "t"})])
+    assert body_of(asking(template=template))["documents"] == [{"title": "t"}]
+
+
+# Documents
+
+
+def test_json_is_sent_as_it_is() -> None:
+    engine = common.EngineOptions()
+    engine.kv_transfer_params.json = '{"z":1,"a":1.0,"n":123456789012345678}'
+    raw = orjson.dumps(chat.request_body(asking(engine=engine), stream=False))
+    assert b'"kv_transfer_params":{"z":1,"a":1.0,"n":123456789012345678}' in raw
+
+
+def test_struct_numbers() -> None:
+    engine = common.EngineOptions()
+    values: Any = {
+        "small": 3,
+        "half": 0.5,
+        "edge": 2**53 - 1,
+        "large": 2.0**53,
+        "deep": [{"x": -0.0}],
+    }
+    engine.vllm_xargs.update(values)
+    sent = body_of(asking(engine=engine))["vllm_xargs"]
+    assert sent == values
+    types = {key: type(value) for key, value in sent.items()}
+    assert types == {"small": int, "half": float, "edge": int, "large": float, "deep": list}
+
+
+def test_struct_of_every_kind() -> None:
+    engine = common.EngineOptions()
+    values: Any = {"null": None, "yes": True, "text": "t", "list": [1, [2]], "object": {"a": {}}}
+    engine.kv_transfer_params.object.update(values)
+    assert body_of(asking(engine=engine))["kv_transfer_params"] == values
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        (common.JsonDocument(), "engine.kv_transfer_params"),
+        (common.JsonDocument(json=""), "engine.kv_transfer_params.json"),
+        (common.JsonDocument(json="{'a': 1}"), "engine.kv_transfer_params.json"),
+        (common.JsonDocument(json='{"a": NaN}'), "engine.kv_transfer_params.json"),
+        (
+            common.JsonDocument(object=Struct(fields={"a": Value()})),
+            "engine.kv_transfer_params.object.a",
+        ),
+    ],
+)
+def test_bad_document(document: common.JsonDocument, field: str) -> None:
+    engine = common.EngineOptions(kv_transfer_params=document)
+    assert fields_of(refused(asking(engine=engine))) == {field}
+
+
+def test_last_form_of_a_document_counts() -> None:
+    document = common.JsonDocument(json="[1]")
+    document.object.update({"a": 1})
+    engine = common.EngineOptions(kv_transfer_params=document)
+    assert body_of(asking(engine=engine))["kv_transfer_params"] == {"a": 1}
+
+
+# extra_body
+
+
+def test_extra_body_is_merged() -> None:
+    extra = Struct()
+    extra.update({"new_flag": 1, "nested": {"list": [1, None, "x"]}})
+    body = body_of(asking(extra_body=extra))
+    assert body["new_flag"] == 1
+    assert body["nested"] == {"list": [1, None, "x"]}
+
+
+@pytest.mark.parametrize("key", sorted(HOMES[ROUTE]))
+def test_extra_body_must_not_repeat_a_field(key: str) -> None:
+    extra = Struct()
+    extra.update({key: 1})
+    error = refused(asking(extra_body=extra))
+    assert error.conflicting
+    assert fields_of(error) == {f"extra_body.{key}"}
+
+
+@pytest.mark.parametrize("key", sorted(REMOVED))
+def test_extra_body_must_not_hold_what_is_ignored(key: str) -> None:
+    extra = Struct()
+    extra.update({key: 1})
+    error = refused(asking(extra_body=extra))
+    assert not error.conflicting
+    assert fields_of(error) == {f"extra_body.{key}"}
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        (message.ROLE_SYSTEM, "system"),
+        (message.ROLE_DEVELOPER, "developer"),
+        (message.ROLE_USER, "user"),
+        (message.ROLE_ASSISTANT, "assistant"),
+        (message.ROLE_TOOL, "tool"),
+    ],
+)
+def test_role(role: message.Role.ValueType, name: str) -> None:
+    assert message_body(message.ChatMessage(role=role))["role"] == name
+
+
+def test_custom_role() -> None:
+    made = message.ChatMessage(role=message.ROLE_CUSTOM, custom_role="critic")
+    assert message_body(made)["role"] == "critic"
+
+
+@pytest.mark.parametrize(
+    ("made", "field"),
+    [
+        (message.ChatMessage(), "messages[0].role"),
+        (message.ChatMessage(role=99), "messages[0].role"),  # type: ignore[arg-type]
+        (message.ChatMessage(role=message.ROLE_CUSTOM), "messages[0].custom_role"),
+        (
+            message.ChatMessage(role=message.ROLE_USER, custom_role="critic"),
+            "messages[0].custom_role",
+        ),
+    ],
+)
+def test_bad_role(made: message.ChatMessage, field: str) -> None:
+    assert fields_of(refused(CreateChatCompletionRequest(messages=[made]))) == {field}
+
+
+def test_no_messages() -> None:
+    assert fields_of(refused(CreateChatCompletionRequest())) == {"messages"}
+
+
+def test_everything_of_a_message() -> None:
+    made = message.ChatMessage(
+        role=message.ROLE_ASSISTANT,
+        name="bot",
+        reasoning="",
+        refusal="no",
+        task="t",
+        tool_call_id="c",
+        tool_calls=[
+            message.ToolCall(id="c1", function=message.FunctionCall(name="f", arguments="{")),
+            message.ToolCall(other=common.JsonDocument(json='{"type":"custom"}')),
+        ],
+        tools=[message.Tool(function=message.FunctionDefinition(name="g"))],
+    )
+    made.extra.update({"audio": {"id": "a"}})
+    assert message_body(made) == {
+        "role": "assistant",
+        "content": None,
+        "name": "bot",
+        "reasoning": "",
+        "refusal": "no",
+        "task": "t",
+        "tool_call_id": "c",
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{"}},
+            {"type": "custom"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "g"}}],
+        "audio": {"id": "a"},
+    }
+
+
+def test_extra_of_a_message_must_not_repeat_a_field() -> None:
+    made = message.ChatMessage(role=message.ROLE_USER)
+    made.extra.update({"content": "x"})
+    error = refused(CreateChatCompletionRequest(messages=[made]))
+    assert error.conflicting
+    assert fields_of(error) == {"messages[0].extra.content"}
+
+
+def test_extra_of_a_call() -> None:
+    call = message.ToolCall(id="c1", function=message.FunctionCall(name="f", arguments="{}"))
+    call.extra.update({"signature": "s"})
+    made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
+    assert message_body(made)["tool_calls"][0]["signature"] == "s"
+    call.extra.update({"id": "other"})
+    made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
+    error = refused(CreateChatCompletionRequest(messages=[made]))
+    assert error.conflicting
+    assert fields_of(error) == {"messages[0].tool_calls[0].extra.id"}
+
+
+def test_empty_call() -> None:
+    made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[message.ToolCall()])
+    error = refused(CreateChatCompletionRequest(messages=[made]))
+    assert fields_of(error) == {"messages[0].tool_calls[0]"}
+
+
+# Content
+
+
+def test_content_of_one_text_is_a_string() -> None:
+    made = message.ChatMessage(role=message.ROLE_USER, content=[message.ContentPart(text="")])
+    assert message_body(made)["content"] == ""
+
+
+def test_content_of_one_named_text_keeps_its_name() -> None:
+    part = message.ContentPart(text="x", uuid="u")
+    made = message.ChatMessage(role=message.ROLE_USER, content=[part])
+    assert message_body(made)["content"] == [{"type": "text", "text": "x", "uuid": "u"}]
+
+
+def test_content_of_several_texts_is_a_list() -> None:
+    parts = [message.ContentPart(text=text) for text in "ab"]
+    made = message.ChatMessage(role=message.ROLE_USER, content=parts)
+    assert message_body(made)["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "text", "text": "b"},
+    ]
+
+
+def image(**fields: Any) -> message.ContentPart:
+    return message.ContentPart(image=message.Media(**fields))
+
+
+def audio(**fields: Any) -> message.ContentPart:
+    return message.ContentPart(audio=message.Media(**fields))
+
+
+def video(**fields: Any) -> message.ContentPart:
+    return message.ContentPart(video=message.Media(**fields))
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (
+            image(url="https://x/y.png", detail="low"),
+            {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}},
+        ),
+        (
+            image(data=b"abc", mime_type="image/png"),
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,YWJj"}},
+        ),
+        (
+            image(url="data:image/png;base64,YWJj"),
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,YWJj"}},
+        ),
+        (image(url="file:///a.png"), {"type": "image_url", "image_url": {"url": "file:///a.png"}}),
+        (
+            video(data=b"abc", mime_type="video/mp4"),
+            {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,YWJj"}},
+        ),
+        (
+            audio(data=b"abc", mime_type="audio/x-wav"),
+            {"type": "input_audio", "input_audio": {"data": "YWJj", "format": "wav"}},
+        ),
+        (audio(url="http://x/y"), {"type": "audio_url", "audio_url": {"url": "http://x/y"}}),
+        (message.ContentPart(refusal="no"), {"type": "refusal", "refusal": "no"}),
+        (
+            message.ContentPart(thinking=message.Thinking(text="hm", closed=False)),
+            {"type": "thinking", "thinking": "hm", "closed": False},
+        ),
+        (
+            message.ContentPart(thinking=message.Thinking()),
+            {"type": "thinking", "thinking": ""},
+        ),
+    ],
+)
+def test_part(part: message.ContentPart, expected: Any) -> None:
+    assert part_body(part) == expected
+    part.uuid = "u-1"
+    assert part_body(part) == {**expected, "uuid": "u-1"}
+
+
+def test_medium_sent_before() -> None:
+    part = message.ContentPart(image=message.Media(), uuid="u-1")
+    assert part_body(part) == {"type": "image_url", "image_url": None, "uuid": "u-1"}
+    part = message.ContentPart(audio=message.Media(), uuid="u-1")
+    assert part_body(part) == {"type": "audio_url", "audio_url": None, "uuid": "u-1"}
+
+
+def test_other_part() -> None:
+    part = message.ContentPart()
+    part.other.update({"type": "image_embeds", "image_embeds": "QUJD"})
+    assert part_body(part) == {"type": "image_embeds", "image_embeds": "QUJD"}
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"type": 1}, {"type": ""}, {"type": "text", "text": "x"}, {"type": "thinking"}]
+)
+def test_bad_other_part(values: Any) -> None:
+    part = message.ContentPart()
+    part.other.SetInParent()
+    part.other.update(values)
+    assert part_refused(part) == {"messages[0].content[0].other.type"}
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        (message.ContentPart(), ""),
+        (image(), ".image"),
+        (image(url=""), ".image.url"),
+        (image(url="nowhere"), ".image.url"),
+        (image(url="ftp://x/y"), ".image.url"),
+        (image(url="https://"), ".image.url"),
+        (image(url="http://[::1"), ".image.url"),
+        (image(data=b"", mime_type="image/png"), ".image.data"),
+        (image(data=b"abc"), ".image.mime_type"),
+        (image(data=b"abc", mime_type="png"), ".image.mime_type"),
+        (video(), ".video"),
+        (video(url="https://x/y", detail="low"), ".video.detail"),
+        (audio(), ".audio"),
+        (audio(data=b"abc", mime_type="image/png"), ".audio.mime_type"),
+        (audio(data=b"abc", mime_type="audio/"), ".audio.mime_type"),
+        (audio(data=b"abc", mime_type="audio/wav", detail="low"), ".audio.detail"),
+    ],
+)
+def test_bad_part(part: message.ContentPart, field: str) -> None:
+    assert part_refused(part) == {f"messages[0].content[0]{field}"}
+
+
+# Tools and forms
+
+
+def test_everything_of_a_function() -> None:
+    definition = message.FunctionDefinition(
+        name="f", description="d", strict=False, defer_loading=True
+    )
+    definition.parameters.json = '{"type":"object"}'
+    definition.extra.update({"cache": 1})
+    body = body_of(asking(tools=[message.Tool(function=definition)]))
+    assert body["tools"] == [
+        {
+            "type": "function",
+            "function": {
+                "name": "f",
+                "description": "d",
+                "strict": False,
+                "defer_loading": True,
+                "parameters": {"type": "object"},
+                "cache": 1,
+            },
+        }
+    ]
+
+
+def test_bad_tools() -> None:
+    assert fields_of(refused(asking(tools=[message.Tool()]))) == {"tools[0]"}
+    nameless = message.Tool(function=message.FunctionDefinition())
+    assert fields_of(refused(asking(tools=[nameless]))) == {"tools[0].function.name"}
+    definition = message.FunctionDefinition(name="f")
+    definition.extra.update({"strict": True})
+    error = refused(asking(tools=[message.Tool(function=definition)]))
+    assert error.conflicting
+    assert fields_of(error) == {"tools[0].function.extra.strict"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (message.ToolChoice(mode=message.ToolChoice.MODE_AUTO), "auto"),
+        (message.ToolChoice(mode=message.ToolChoice.MODE_NONE), "none"),
+        (message.ToolChoice(mode=message.ToolChoice.MODE_REQUIRED), "required"),
+        (
+            message.ToolChoice(function_name="f"),
+            {"type": "function", "function": {"name": "f"}},
+        ),
+        (
+            message.ToolChoice(other=common.JsonDocument(json='{"type":"allowed_tools"}')),
+            {"type": "allowed_tools"},
+        ),
+    ],
+)
+def test_tool_choice(choice: message.ToolChoice, expected: Any) -> None:
+    assert body_of(asking(tool_choice=choice))["tool_choice"] == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "field"),
+    [
+        (message.ToolChoice(), "tool_choice"),
+        (message.ToolChoice(mode=message.ToolChoice.MODE_UNSPECIFIED), "tool_choice.mode"),
+        (message.ToolChoice(mode=99), "tool_choice.mode"),  # type: ignore[arg-type]
+        (message.ToolChoice(other=common.JsonDocument()), "tool_choice.other"),
+    ],
+)
+def test_bad_tool_choice(choice: message.ToolChoice, field: str) -> None:
+    assert fields_of(refused(asking(tool_choice=choice))) == {field}
+
+
+def test_response_formats() -> None:
+    schema = message.JsonSchemaFormat(name="n", description="d", strict=False)
+    schema.schema.json = '{"b":1,"a":2}'
+    forms = {
+        "text": message.ResponseFormat(text=message.TextFormat()),
+        "json_object": message.ResponseFormat(json_object=message.JsonObjectFormat()),
+        "json_schema": message.ResponseFormat(json_schema=schema),
+    }
+    sent = {name: body_of(asking(response_format=form)) for name, form in forms.items()}
+    assert sent["text"]["response_format"] == {"type": "text"}
+    assert sent["json_object"]["response_format"] == {"type": "json_object"}
+    assert sent["json_schema"]["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "n",
+            "description": "d",
+            "strict": False,
+            "schema": {"b": 1, "a": 2},
+        },
+    }
+    assert list(sent["json_schema"]["response_format"]["json_schema"]["schema"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("as_struct", [False, True])
+def test_structural_tag_gets_its_type(as_struct: bool) -> None:
+    form = message.ResponseFormat()
+    tag = {"format": {"type": "any_text"}}
+    if as_struct:
+        form.structural_tag.object.update(tag)
+    else:
+        form.structural_tag.json = orjson.dumps(tag).decode()
+    sent = body_of(asking(response_format=form))["response_format"]
+    assert sent == {"type": "structural_tag", **tag}
+
+
+def test_bad_structural_tag() -> None:
+    form = message.ResponseFormat(structural_tag=common.JsonDocument(json="[1]"))
+    assert fields_of(refused(asking(response_format=form))) == {"response_format.structural_tag"}
+    form.structural_tag.json = '{"type": "text"}'
+    assert fields_of(refused(asking(response_format=form))) == {
+        "response_format.structural_tag.type"
+    }
+
+
+def test_bad_response_format() -> None:
+    form = message.ResponseFormat()
+    assert fields_of(refused(asking(response_format=form))) == {"response_format"}
+    form.json_schema.schema.json = "{}"
+    error = refused(asking(response_format=form))
+    assert fields_of(error) == {"response_format.json_schema.name"}
+    form = message.ResponseFormat(json_schema=message.JsonSchemaFormat(name="n"))
+    error = refused(asking(response_format=form))
+    assert fields_of(error) == {"response_format.json_schema.schema"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (common.StructuredOutputs(json_schema=common.JsonDocument(json="{}")), {"json": {}}),
+        (
+            common.StructuredOutputs(json_object=common.JsonObjectConstraint()),
+            {"json_object": True},
+        ),
+        (common.StructuredOutputs(regex=""), {"regex": ""}),
+        (
+            common.StructuredOutputs(choice=common.StructuredOutputs.Choices(choices=["a"])),
+            {"choice": ["a"]},
+        ),
+        (common.StructuredOutputs(grammar="g"), {"grammar": "g"}),
+        (common.StructuredOutputs(structural_tag="{}"), {"structural_tag": "{}"}),
+        (
+            common.StructuredOutputs(
+                regex="a",
+                disable_any_whitespace=False,
+                disable_additional_properties=True,
+                whitespace_pattern=" ",
+            ),
+            {
+                "regex": "a",
+                "disable_any_whitespace": False,
+                "disable_additional_properties": True,
+                "whitespace_pattern": " ",
+            },
+        ),
+    ],
+)
+def test_structured_outputs(outputs: common.StructuredOutputs, expected: Any) -> None:
+    assert body_of(asking(structured_outputs=outputs))["structured_outputs"] == expected
+
+
+def test_bad_structured_outputs() -> None:
+    outputs = common.StructuredOutputs(whitespace_pattern=" ")
+    assert fields_of(refused(asking(structured_outputs=outputs))) == {"structured_outputs"}
+    outputs.choice.SetInParent()
+    assert fields_of(refused(asking(structured_outputs=outputs))) == {
+        "structured_outputs.choice.choices"
+    }
+
+
+def test_what_was_answered_can_be_sent_back() -> None:
+    said = {
+        "role": "assistant",
+        "content": "Let me see.",
+        "reasoning": "Hm.",
+        "tool_calls": [
+            {
+                "id": "c1",
+                "type": "function",
+                "function": {"name": "f", "arguments": "{}"},
+                "signature": "s",
+            }
+        ],
+        "annotations": [{"type": "url"}],
+    }
+    answer = chat.response({"id": "a", "choices": [{"index": 0, "message": said}]})
+    assert message_body(answer.choices[0].message) == said

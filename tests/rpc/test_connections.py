@@ -1,0 +1,74 @@
+"""The options of the server's connections, by what they do."""
+
+import asyncio
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from penstock_server.app import CannotListen
+from penstock_server.rpc import server
+from penstock_server.simulator import Simulator
+
+from .calls import Serve, chat, plain_channel, stream
+
+PING_FLOOR = "grpc.http2.min_ping_interval_without_data_ms"
+REAL_OPTIONS = server.options
+# A client that pings every second; its library does so no more often.
+PINGS = (
+    ("grpc.keepalive_time_ms", 1000),
+    ("grpc.keepalive_timeout_ms", 5000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+async def test_a_taken_port_is_not_shared(simulator: Simulator, serve: Serve) -> None:
+    first = await serve(upstream=(simulator.url,))
+    with pytest.raises(CannotListen, match=f"127.0.0.1:{first.port}"):
+        await serve(upstream=(simulator.url,), listen=f"127.0.0.1:{first.port}")
+
+
+def test_pings_of_the_usual_clients_are_allowed() -> None:
+    assert dict(server.options(1))[PING_FLOOR] == 10_000
+
+
+@pytest.fixture(params=["as it is", "without the option"])
+def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """The server's options with a floor of 0.7 s in place of 10 s; or with none at all."""
+    lives = request.param == "as it is"
+
+    def options(*arguments: int) -> list[tuple[str, int]]:
+        known = dict(REAL_OPTIONS(*arguments))
+        assert known.pop(PING_FLOOR)
+        return [*known.items(), *([(PING_FLOOR, 700)] if lives else [])]
+
+    monkeypatch.setattr(server, "options", options)
+    yield lives
+
+
+async def test_a_client_that_pings_during_a_long_call(
+    scaled: bool, simulator: Simulator, serve: Serve
+) -> None:
+    service = await serve(upstream=(simulator.url,))
+    async with plain_channel(service, *PINGS) as channel:
+        # Without the option the third ping is one too many.
+        result = await stream(channel, chat(fault="stall after=1"), timeout=4)
+        assert len(result.received) == 1
+        if scaled:
+            assert result.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        else:
+            assert result.code is grpc.StatusCode.UNAVAILABLE
+            assert "pings" in result.message
+
+
+async def test_a_client_that_pings_without_a_call(
+    scaled: bool, simulator: Simulator, serve: Serve
+) -> None:
+    service = await serve(upstream=(simulator.url,))
+    async with plain_channel(service, *PINGS) as channel:
+        assert (await stream(channel, chat())).code is grpc.StatusCode.OK
+        change = asyncio.create_task(channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
+        finished, _ = await asyncio.wait((change,), timeout=4)
+        assert bool(finished) == (not scaled)
+        change.cancel()

@@ -1,0 +1,182 @@
+"""grpc.health.v1: per service, following the upstream."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1.health_pb2 import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    HealthListRequest,
+)
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock_server.app import Service
+from penstock_server.rpc.server import SERVICES
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+from .calls import BOUND_S, FREE_PORT, Serve, both, chat, create, plain_channel, stream
+
+SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
+UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
+CHATS = "penstock.v1.ChatCompletionService"
+LIVENESS = "liveness"
+
+
+class Watcher:
+    """Follows one service."""
+
+    def __init__(self, channel: aio.Channel, service: str = "") -> None:
+        self.call: Any = HealthStub(channel).Watch(HealthCheckRequest(service=service))
+
+    async def next(self) -> int:
+        async with asyncio.timeout(BOUND_S):
+            message = await self.call.read()
+        assert message is not aio.EOF
+        return int(message.status)
+
+    async def until(self, status: int) -> None:
+        while await self.next() != status:
+            pass
+
+
+async def check(channel: aio.Channel, service: str = "") -> int:
+    answer = await HealthStub(channel).Check(HealthCheckRequest(service=service))
+    return int(answer.status)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def health_of(serve: Serve, url: str) -> AsyncIterator[tuple[Service, aio.Channel]]:
+    service = await serve(upstream=(url,))
+    async with plain_channel(service) as channel:
+        yield service, channel
+
+
+async def test_serving(channel: aio.Channel) -> None:
+    names = ("", CHATS, "penstock.v1.ModelService")
+    for name in names:
+        await Watcher(channel, name).until(SERVING)
+        assert await check(channel, name) == SERVING
+    listed = await HealthStub(channel).List(HealthListRequest())
+    assert set(listed.statuses) == {"", LIVENESS, *SERVICES}
+    assert all(listed.statuses[name].status == SERVING for name in names)
+
+
+async def test_unknown_service(channel: aio.Channel) -> None:
+    with pytest.raises(aio.AioRpcError) as raised:
+        await check(channel, "penstock.v1.Nothing")
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    watcher = Watcher(channel, "penstock.v1.Nothing")
+    assert await watcher.next() == UNKNOWN
+    assert not watcher.call.done()
+
+
+async def test_it_follows_an_upstream_that_comes_and_goes(serve: Serve) -> None:
+    settings = SimulatorSettings(listen=f"127.0.0.1:{free_port()}")
+    async with health_of(serve, f"http://{settings.listen}") as (_, channel):
+        server, chats = Watcher(channel), Watcher(channel, CHATS)
+        assert [await server.next(), await chats.next()] == [NOT_SERVING, NOT_SERVING]
+        assert await check(channel, LIVENESS) == SERVING
+        down = await both(channel, chat())
+        assert (down.code, down.reason) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "UPSTREAM_CONNECT_FAILED",
+        )
+        assert down.retry_s
+        for _ in range(2):
+            async with Simulator(settings):
+                assert [await server.next(), await chats.next()] == [SERVING, SERVING]
+                assert (await stream(channel, chat())).code is grpc.StatusCode.OK
+            assert [await server.next(), await chats.next()] == [NOT_SERVING, NOT_SERVING]
+            assert (await create(channel, chat())).code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_it_follows_what_the_upstream_says(
+    channel: aio.Channel, simulator: Simulator
+) -> None:
+    watcher = Watcher(channel)
+    await watcher.until(SERVING)
+    simulator.healthy = False
+    await watcher.until(NOT_SERVING)
+    simulator.healthy = True
+    await watcher.until(SERVING)
+
+
+async def test_a_failed_call_is_noticed_before_the_next_probe(serve: Serve) -> None:
+    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as simulator:
+        service = await serve(upstream=(simulator.url,), probe_interval=3600)
+        async with plain_channel(service) as channel:
+            watcher = Watcher(channel)
+            await watcher.until(SERVING)
+            await simulator.stop()
+            await create(channel, chat())
+            await watcher.until(NOT_SERVING)
+
+
+async def test_a_busy_upstream_is_serving(simulator: Simulator, serve: Serve) -> None:
+    service = await serve(upstream=(simulator.url,), max_connections=1)
+    async with plain_channel(service) as channel:
+        await Watcher(channel).until(SERVING)
+        waiting = asyncio.create_task(create(channel, chat(fault="silent")))
+        await simulator.wait_active(1)
+        probes = simulator.request_count
+        async with asyncio.timeout(BOUND_S):
+            await simulator.wait_requests(probes + 3)
+        assert await check(channel) == SERVING
+        waiting.cancel()
+
+
+async def test_watchers_are_independent(simulator: Simulator, serve: Serve) -> None:
+    service = await serve(upstream=(simulator.url,))
+    async with plain_channel(service) as first_channel, plain_channel(service) as channel:
+        first, second, third = Watcher(first_channel), Watcher(channel), Watcher(channel, CHATS)
+        for watcher in (first, second, third):
+            await watcher.until(SERVING)
+        first.call.cancel()
+        simulator.healthy = False
+        assert [await second.next(), await third.next()] == [NOT_SERVING, NOT_SERVING]
+        await first_channel.close()
+        simulator.healthy = True
+        assert [await second.next(), await third.next()] == [SERVING, SERVING]
+
+
+async def test_a_stop_ends_watches_and_does_not_wait_for_them(
+    simulator: Simulator, serve: Serve
+) -> None:
+    async with health_of(serve, simulator.url) as (service, channel):
+        watchers = [Watcher(channel), Watcher(channel, "unknown")]
+        await watchers[0].until(SERVING)
+        await watchers[1].until(UNKNOWN)
+        async with asyncio.timeout(BOUND_S):
+            await service.stop(3600)
+            assert [await watcher.call.code() for watcher in watchers] == [
+                grpc.StatusCode.UNAVAILABLE
+            ] * 2
+
+
+async def test_draining_is_told_while_calls_finish(simulator: Simulator, serve: Serve) -> None:
+    service = await serve(upstream=(simulator.url,), drain_delay=0.2, drain_timeout=30)
+    async with plain_channel(service) as channel:
+        watcher, alive = Watcher(channel), Watcher(channel, LIVENESS)
+        await watcher.until(SERVING)
+        assert await alive.next() == SERVING
+        running = asyncio.create_task(stream(channel, chat("Tell me a story.")))
+        draining = asyncio.create_task(service.drain())
+        assert await watcher.next() == NOT_SERVING
+        assert await check(channel, LIVENESS) == SERVING
+        assert (await stream(channel, chat())).code is grpc.StatusCode.OK  # still accepted
+        assert (await running).code is grpc.StatusCode.OK
+        async with asyncio.timeout(BOUND_S):
+            await draining

@@ -1,0 +1,258 @@
+"""The status table, row by row."""
+
+from typing import Any
+
+import grpc
+import pytest
+from grpc import StatusCode as Code
+
+from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Violation
+from penstock_server.rpc import status
+from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+
+from .calls import Ended, read_details
+
+PATH = "/v1/chat/completions"
+
+
+def sent(ending: status.Status) -> Ended:
+    """What the caller sees of a status."""
+    message, trailers = status.trailers(ending, "id-1")
+    texts = dict(trailers)
+    rich = texts.pop("grpc-status-details-bin")
+    assert isinstance(rich, bytes)
+    assert len(message.encode()) <= 1024
+    assert len(rich) <= 4096
+    result = Ended(ending.row.code, message, trailers={k: str(v) for k, v in texts.items()})
+    result = read_details(result, rich)
+    assert (result.domain, result.request_id) == ("penstock", "id-1")
+    return result
+
+
+def http_error(number: int, retry_after_s: float | None = None, **error: Any) -> UpstreamFailure:
+    said = ErrorBody(**({"message": "said"} | error))
+    message = said.message or f"HTTP {number}"
+    return UpstreamFailure(
+        Kind.HTTP_ERROR, message, Stage.BODY, "host:1", PATH, number, said, retry_after_s
+    )
+
+
+def of(failure: UpstreamFailure, messages_sent: int = 0) -> Ended:
+    return sent(status.of_failure(failure, model="m", messages_sent=messages_sent))
+
+
+YES, CALLER, NO, NEVER = "yes", "caller", "no", "never"
+
+# HTTP status: code, reason, whether to send again
+HTTP = {
+    302: (Code.INTERNAL, "GATEWAY_ERROR", NO),
+    400: (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED", NO),
+    401: (Code.INTERNAL, "UPSTREAM_AUTH_FAILED", NO),
+    402: (Code.UNKNOWN, "UPSTREAM_UNEXPECTED_STATUS", NO),
+    403: (Code.INTERNAL, "UPSTREAM_AUTH_FAILED", NO),
+    404: (Code.NOT_FOUND, "MODEL_NOT_FOUND", NO),
+    405: (Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED", NO),
+    408: (Code.UNAVAILABLE, "UPSTREAM_REQUEST_TIMEOUT", YES),
+    409: (Code.ABORTED, "UPSTREAM_CONFLICT", CALLER),
+    410: (Code.NOT_FOUND, "UPSTREAM_REJECTED", NO),
+    411: (Code.INTERNAL, "GATEWAY_ERROR", NO),
+    412: (Code.FAILED_PRECONDITION, "UPSTREAM_REJECTED", NO),
+    413: (Code.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", NEVER),
+    415: (Code.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA", NO),
+    416: (Code.OUT_OF_RANGE, "UPSTREAM_REJECTED", NO),
+    418: (Code.UNKNOWN, "UPSTREAM_UNEXPECTED_STATUS", NO),
+    422: (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED", NO),
+    424: (Code.FAILED_PRECONDITION, "UPSTREAM_REJECTED", NO),
+    429: (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", CALLER),
+    431: (Code.INTERNAL, "GATEWAY_ERROR", NO),
+    451: (Code.PERMISSION_DENIED, "UPSTREAM_REJECTED", NO),
+    499: (Code.UNAVAILABLE, "UPSTREAM_CLOSED", CALLER),
+    500: (Code.INTERNAL, "UPSTREAM_INTERNAL", CALLER),
+    501: (Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED", NO),
+    502: (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", YES),
+    503: (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", YES),
+    504: (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", CALLER),
+    505: (Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS", CALLER),
+    507: (Code.RESOURCE_EXHAUSTED, "UPSTREAM_REJECTED", NO),
+    529: (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", YES),
+}
+
+
+def check_resend(result: Ended, resend: str, given: float | None) -> None:
+    """Checks the three ways in which a status says when to send again."""
+    tells = resend == YES or (resend == CALLER and given is not None)
+    delay = (1.0 if given is None else given) if tells else None
+    assert result.retry_s == delay
+    assert result.trailers.get("retry-after") == (f"{max(1, delay):.0f}" if delay else None)
+    pushback = {YES: f"{1000 * (delay or 0):.0f}", NEVER: "-1"}.get(resend)
+    assert result.pushback == pushback
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 7.0])
+@pytest.mark.parametrize(("code", "row"), HTTP.items(), ids=map(str, HTTP))
+def test_http_statuses(
+    code: int, row: tuple[grpc.StatusCode, str, str], retry_after_s: float | None
+) -> None:
+    result = of(http_error(code, retry_after_s, param="a.b"))
+    assert (result.code, result.reason) == row[:2]
+    check_resend(result, row[2], retry_after_s)
+    assert result.metadata["upstreamStatus"] == str(code)
+    assert result.metadata["model"] == "m"
+    assert result.fields == (["a.b"] if row[0] is Code.INVALID_ARGUMENT else [])
+    assert result.resource == ("m" if row[1] == "MODEL_NOT_FOUND" else "")
+
+
+@pytest.mark.parametrize(("code", "row"), HTTP.items(), ids=map(str, HTTP))
+def test_after_the_first_message_nothing_is_sent_again(
+    code: int, row: tuple[grpc.StatusCode, str, str]
+) -> None:
+    result = of(http_error(code, 7.0), messages_sent=3)
+    assert (result.code, result.reason) == row[:2]
+    check_resend(result, NEVER, None)
+    assert result.metadata["messagesSent"] == "3"
+
+
+KINDS = {
+    Kind.CONNECT: (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED", YES),
+    Kind.CLOSED: (Code.UNAVAILABLE, "UPSTREAM_CLOSED", CALLER),
+    Kind.INTERRUPTED: (Code.UNAVAILABLE, "STREAM_INTERRUPTED", NEVER),
+    Kind.TIMEOUT: (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", CALLER),
+    Kind.MALFORMED: (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", CALLER),
+    Kind.OVERLOADED: (Code.UNAVAILABLE, "OVERLOADED", YES),
+    Kind.TOO_LARGE: (Code.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", NEVER),
+    Kind.MISCONFIGURED: (Code.INTERNAL, "GATEWAY_ERROR", NO),
+    Kind.MODEL_UNKNOWN: (Code.NOT_FOUND, "MODEL_NOT_FOUND", NO),
+    Kind.MODEL_AMBIGUOUS: (Code.INVALID_ARGUMENT, "INVALID_REQUEST", NO),
+    Kind.ROUTE_MISSING: (Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED", NO),
+}
+
+
+@pytest.mark.parametrize("kind", set(Kind) - {Kind.HTTP_ERROR}, ids=lambda kind: kind.value)
+def test_kinds_of_failure(kind: Kind) -> None:
+    code, reason, resend = KINDS[kind]
+    result = of(UpstreamFailure(kind, "what happened", Stage.HEADERS, path=PATH))
+    assert (result.code, result.reason, result.message) == (code, reason, "what happened")
+    check_resend(result, resend, None)
+    assert result.metadata == {"model": "m", "stage": "headers", "path": PATH}
+    assert result.fields == (["model"] if kind is Kind.MODEL_AMBIGUOUS else [])
+
+
+# failure: code, reason, metadata that it must have
+SPECIAL: dict[str, tuple[UpstreamFailure, grpc.StatusCode, str, dict[str, str]]] = {
+    "context by param": (
+        http_error(400, param="input_tokens"),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {},
+    ),
+    "context by word": (
+        http_error(400, code="context_length_exceeded"),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {"upstreamCode": "context_length_exceeded"},
+    ),
+    "context by message": (
+        http_error(
+            400,
+            message="This model's maximum context length is 512 tokens. However, you requested 10 "
+            "output tokens and your prompt contains at least 503 input tokens.",
+        ),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {"maxModelLen": "512", "promptTokens": "503"},
+    ),
+    "media": (
+        http_error(422, param="image_url"),
+        Code.INVALID_ARGUMENT,
+        "MEDIA_FETCH_FAILED",
+        {"upstreamParam": "image_url"},
+    ),
+    "no route": (
+        http_error(404, bare=True),
+        Code.UNIMPLEMENTED,
+        "OPERATION_NOT_SUPPORTED",
+        {"path": PATH},
+    ),
+    "no response": (
+        http_error(404, param="response_id"),
+        Code.NOT_FOUND,
+        "RESPONSE_NOT_FOUND",
+        {},
+    ),
+    "engine dead": (
+        http_error(500, message="EngineCore encountered an issue. See stack trace for cause."),
+        Code.UNAVAILABLE,
+        "ENGINE_DEAD",
+        {},
+    ),
+    "types and codes": (
+        http_error(500, type="InternalServerError", code=500, param="p"),
+        Code.INTERNAL,
+        "UPSTREAM_INTERNAL",
+        {
+            "upstreamType": "InternalServerError",
+            "upstreamCode": "500",
+            "upstreamParam": "p",
+            "stage": "body",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("failure", "code", "reason", "metadata"), SPECIAL.values(), ids=SPECIAL)
+def test_special_rows(
+    failure: UpstreamFailure, code: grpc.StatusCode, reason: str, metadata: dict[str, str]
+) -> None:
+    result = of(failure)
+    assert (result.code, result.reason) == (code, reason)
+    assert metadata.items() <= result.metadata.items()
+
+
+def test_parameters_become_our_paths() -> None:
+    assert of(http_error(400, param="max_completion_tokens")).fields == ["sampling.max_tokens"]
+    assert of(http_error(400, param="messages.2.content")).fields == ["messages[2].content"]
+    assert of(http_error(400, param="body.top_p")).fields == ["sampling.top_p"]
+
+
+def test_faults_of_the_request() -> None:
+    faults = (Violation("a.b", "is bad"), Violation("c", "too"))
+    result = sent(status.of_invalid(InvalidRequest(*faults)))
+    assert (result.code, result.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert (result.fields, result.message) == (["a.b", "c"], "a.b: is bad; c: too")
+    result = sent(status.of_invalid(InvalidRequest(*faults, conflicting=True)))
+    assert result.reason == "CONFLICTING_FIELDS"
+
+
+def test_faults_of_the_answer() -> None:
+    result = sent(status.of_malformed(MalformedAnswer("no choices")))
+    assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
+    assert result.pushback is None
+    result = sent(status.of_malformed(MalformedAnswer("no choices"), messages_sent=2))
+    assert (result.pushback, result.metadata["messagesSent"]) == ("-1", "2")
+
+
+def test_faults_of_ours_tell_nothing() -> None:
+    result = sent(status.of_bug())
+    assert (result.code, result.reason) == (Code.INTERNAL, "GATEWAY_ERROR")
+    assert result.metadata == {}
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "好", "👋"])
+def test_everything_is_capped(letter: str) -> None:
+    long = letter * 65536
+    failure = http_error(400, message=long, type=long, param=long, code=long)
+    result = of(failure)
+    assert result.reason == "UPSTREAM_REJECTED"
+    assert result.message.startswith(letter * 200)
+    assert result.message.endswith("…")
+    faults = [Violation(f"{long}[{i}]", long) for i in range(100)]
+    assert sent(status.of_invalid(InvalidRequest(*faults))).reason == "INVALID_REQUEST"
+    unknown = UpstreamFailure(Kind.MODEL_UNKNOWN, long, Stage.CONNECT)
+    ending = status.of_failure(unknown, model=long)
+    assert sent(ending).reason == "MODEL_NOT_FOUND"
+
+
+def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
+    result = of(http_error(401, message="Incorrect API key provided: sk-ab***yz"))
+    assert "sk-ab" not in result.message
+    assert "credentials" in result.message

@@ -1,0 +1,107 @@
+"""Streams tell the truth: OK is complete, and everything else is another status."""
+
+import grpc
+import pytest
+from grpc import StatusCode as Code
+from grpc import aio
+
+from penstock.v1.common_pb2 import FINISH_REASON_STOP
+from penstock_server.simulator import Simulator
+
+from .calls import Ended, Serve, chat, plain_channel, stream
+
+ANSWER = "Hello! How can I help you today?"
+
+
+def text_of(result: Ended) -> str:
+    return "".join(c.delta.content for message in result.received for c in message.choices)
+
+
+# Faults that take nothing from the answer.
+HARMLESS = [
+    "no-done",
+    "comments",
+    "crlf",
+    "multi-line-data",
+    "split-bytes",
+    "gzip",
+    "events-after-done",
+    "cut after=99",  # closes in place of [DONE]
+    "no-role",
+]
+
+
+@pytest.mark.parametrize("fault", ["", *HARMLESS])
+async def test_complete(channel: aio.Channel, fault: str) -> None:
+    result = await stream(channel, chat(fault=fault))
+    assert result.code is Code.OK, result
+    assert text_of(result) == ANSWER
+    reasons = [c.finish_reason for message in result.received for c in message.choices]
+    assert [reason for reason in reasons if reason] == [FINISH_REASON_STOP]
+    assert result.received[-1].usage.completion_tokens > 0
+
+
+# fault: code, reason, whether messages come before it
+BROKEN = {
+    "done-only": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", False),
+    "stall after=0": (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", False),
+    "error-event code=404 after=0": (Code.NOT_FOUND, "MODEL_NOT_FOUND", False),
+    "wrong-content-type": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", False),
+    "no-usage": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
+    "no-finish": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
+    "no-usage, no-done": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
+    "no-finish, no-done": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
+    "duplicate-finish": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
+    "malformed-event after=2": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
+    "wrong-type": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
+    "stall after=2": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
+    "stall after=2 heartbeats": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
+    "cut after=2": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
+    "cut after=2 mid-chunk": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
+    "error-event after=2": (Code.INTERNAL, "UPSTREAM_INTERNAL", True),
+    "error-event after=2 code=503": (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", True),
+    "error-event after=2 code=400": (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED", True),
+    "error-event after=2 done=0": (Code.INTERNAL, "UPSTREAM_INTERNAL", True),
+}
+
+
+@pytest.mark.parametrize(("fault", "row"), BROKEN.items(), ids=BROKEN)
+async def test_broken(
+    simulator: Simulator, serve: Serve, fault: str, row: tuple[grpc.StatusCode, str, bool]
+) -> None:
+    service = await serve(upstream=(simulator.url,), idle_timeout=0.3, first_byte_timeout=0.3)
+    async with plain_channel(service) as channel:
+        result = await stream(channel, chat(fault=fault))
+    code, reason, after_messages = row
+    assert (result.code, result.reason) == (code, reason)
+    assert ANSWER.startswith(text_of(result))
+    if after_messages:
+        assert int(result.metadata["messagesSent"]) == len(result.received) > 0
+        assert (result.pushback, result.retry_s) == ("-1", None)
+    else:
+        assert result.received == []
+        assert "messagesSent" not in result.metadata
+        assert result.pushback != "-1"
+
+
+async def test_a_reset_is_an_interruption(channel: aio.Channel) -> None:
+    # What the kernel had not handed over when the reset came is lost, the first event included.
+    result = await stream(channel, chat(fault="reset after=2"))
+    reason = "STREAM_INTERRUPTED" if result.received else "UPSTREAM_CLOSED"
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, reason)
+
+
+async def test_several_choices_must_all_finish(channel: aio.Channel) -> None:
+    request = chat()
+    request.sampling.n = 2
+    result = await stream(channel, request)
+    assert result.code is Code.OK
+    finished = [c.index for message in result.received for c in message.choices if c.finish_reason]
+    assert sorted(finished) == [0, 1]
+
+
+async def test_an_ok_is_no_accident_of_the_first_of_several_choices(channel: aio.Channel) -> None:
+    # The simulator cuts after the events that finish the first choice, at the latest.
+    request = chat(fault="no-usage")
+    request.sampling.n = 2
+    assert (await stream(channel, request)).code is not Code.OK

@@ -1,0 +1,235 @@
+"""No request field of vLLM is lost: each has a home in our messages, or a reason to have none.
+
+vLLM's own schema is checked in under tests/vllm/openapi; the tests of the vLLM tier compare it
+with the schema of the running servers.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from openapi_schema import CAPTURES, REFERENCE, captured
+
+from penstock.v1 import (
+    chat_completion_pb2,
+    classification_pb2,
+    common_pb2,
+    completion_pb2,
+    embedding_pb2,
+    message_pb2,
+    pooling_pb2,
+    rerank_pb2,
+    response_pb2,
+    tokenization_pb2,
+    transcription_pb2,
+)
+from penstock_server.convert.fields import EXTRA_ONLY, HOMES
+
+KINDS = tuple(sorted(path.stem for path in CAPTURES.glob("*.json")))
+
+ROUTES: Mapping[str, Descriptor] = {
+    "/v1/chat/completions": chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
+    "/v1/completions": completion_pb2.CreateCompletionRequest.DESCRIPTOR,
+    "/v1/responses": response_pb2.CreateResponseRequest.DESCRIPTOR,
+    "/v1/embeddings": embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
+    "/v1/rerank": rerank_pb2.RerankRequest.DESCRIPTOR,
+    "/v1/score": rerank_pb2.ScoreRequest.DESCRIPTOR,
+    "/classify": classification_pb2.ClassifyRequest.DESCRIPTOR,
+    "/pooling": pooling_pb2.PoolRequest.DESCRIPTOR,
+    "/tokenize": tokenization_pb2.TokenizeRequest.DESCRIPTOR,
+    "/detokenize": tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
+    "/v1/audio/transcriptions": transcription_pb2.TranscribeRequest.DESCRIPTOR,
+    "/v1/audio/translations": transcription_pb2.TranscribeRequest.DESCRIPTOR,
+}
+"""The message that asks for what a route does."""
+
+NOT_OURS: Mapping[str, str] = {
+    "/rerank": "another path of /v1/rerank",
+    "/v2/rerank": "another path of /v1/rerank",
+    "/score": "another path of /v1/score",
+    "/v2/embed": "Cohere's way to ask for embeddings",
+    "/v1/messages": "Anthropic's way to ask for a chat completion",
+    "/v1/messages/count_tokens": "Anthropic's way to tokenize",
+    "/v1/chat/completions/batch": "several chats in one call, which are several calls here",
+    "/generative_scoring": "experimental",
+    "/v1/systemone": "experimental",
+}
+"""Routes that no operation of ours uses, and why."""
+
+HOMELESS: Mapping[str, Mapping[str, str]] = {
+    "/v1/responses": {
+        "prompt": "stored prompts of OpenAI, which vLLM does not have",
+        "enable_response_messages": "shows vLLM's inner messages, for its own debugging",
+        "previous_input_messages": "of vLLM's own tests",
+    },
+}
+"""Fields without a home, by route, and why; `extra_body` takes them."""
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Where the fields of an object inside a chat request are.
+
+    Attributes:
+        message: our message for the object.
+        renamed: their names in it, where they differ.
+        homeless: why a field is not in it.
+    """
+
+    message: Descriptor
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    homeless: Mapping[str, str] = field(default_factory=dict)
+
+
+_BY_MEMBER = {"type": "follows from the member of the oneof"}
+_MESSAGE = Inner(
+    message_pb2.ChatMessage.DESCRIPTOR,
+    homeless={
+        "audio": "in ChatMessage.extra",
+        "function_call": "in ChatMessage.extra; deprecated for tool_calls",
+    },
+)
+_MEDIA = Inner(message_pb2.Media.DESCRIPTOR, {"format": "mime_type"})
+
+INNER: Mapping[str, Inner] = {
+    "StreamOptions": Inner(
+        common_pb2.StreamOptions.DESCRIPTOR, homeless={"include_usage": "always on"}
+    ),
+    "StructuredOutputsParams": Inner(
+        common_pb2.StructuredOutputs.DESCRIPTOR,
+        {"json": "json_schema"},
+        {"_backend": "vLLM's own note", "_backend_was_auto": "vLLM's own note"},
+    ),
+    "RepetitionDetectionParams": Inner(common_pb2.RepetitionDetection.DESCRIPTOR),
+    "JsonSchemaResponseFormat": Inner(message_pb2.JsonSchemaFormat.DESCRIPTOR),
+    "ChatCompletionToolsParam": Inner(
+        message_pb2.Tool.DESCRIPTOR,
+        homeless={**_BY_MEMBER, "defer_loading": "in FunctionDefinition.defer_loading"},
+    ),
+    "vllm__entrypoints__generate__base__protocol__FunctionDefinition": Inner(
+        message_pb2.FunctionDefinition.DESCRIPTOR
+    ),
+    "ChatCompletionNamedFunction": Inner(
+        message_pb2.ToolChoice.DESCRIPTOR, {"name": "function_name"}
+    ),
+    "ChatCompletionDeveloperMessageParam": _MESSAGE,
+    "ChatCompletionSystemMessageParam": _MESSAGE,
+    "ChatCompletionUserMessageParam": _MESSAGE,
+    "ChatCompletionAssistantMessageParam": _MESSAGE,
+    "ChatCompletionToolMessageParam": _MESSAGE,
+    "ChatCompletionFunctionMessageParam": _MESSAGE,
+    "CustomChatCompletionMessageParam": _MESSAGE,
+    "ChatCompletionMessageFunctionToolCallParam": Inner(
+        message_pb2.ToolCall.DESCRIPTOR, homeless=_BY_MEMBER
+    ),
+    "Function": Inner(message_pb2.FunctionCall.DESCRIPTOR),
+    "CustomThinkCompletionContentParam": Inner(
+        message_pb2.Thinking.DESCRIPTOR, {"thinking": "text"}, _BY_MEMBER
+    ),
+    "ImageURL": _MEDIA,
+    "AudioURL": _MEDIA,
+    "VideoURL": _MEDIA,
+    "InputAudio": _MEDIA,
+}
+"""Objects inside a chat request, by the name of their schema."""
+
+PARTS: Mapping[str, str] = {
+    "ChatCompletionContentPartTextParam": "text",
+    "ChatCompletionContentPartImageParam": "image",
+    "CustomChatCompletionContentSimpleImageParam": "image",
+    "ChatCompletionContentPartInputAudioParam": "audio",
+    "ChatCompletionContentPartAudioParam": "audio",
+    "CustomChatCompletionContentSimpleAudioParam": "audio",
+    "ChatCompletionContentPartVideoParam": "video",
+    "CustomChatCompletionContentSimpleVideoParam": "video",
+    "ChatCompletionContentPartRefusalParam": "refusal",
+    "CustomThinkCompletionContentParam": "thinking",
+    "ChatCompletionContentPartImageEmbedsParam": "other",
+    "ChatCompletionContentPartAudioEmbedsParam": "other",
+    "ChatCompletionContentPartVideoEmbedsParam": "other",
+    "ChatCompletionContentPartPromptEmbedsParam": "other",
+    "CustomChatCompletionContentToolReferenceParam": "other",
+    "File": "other",
+}
+"""The member of ContentPart for each kind of part, by the name of its schema."""
+
+
+def test_there_are_schemas() -> None:
+    assert {"chat", "embed", "rerank", "whisper"} <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_route_is_considered(kind: str) -> None:
+    assert set(captured(kind)["paths"]) <= ROUTES.keys() | NOT_OURS.keys()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_field_has_a_home(route: str) -> None:
+    given = fields(route)
+    assert given, f"no kind of vLLM serves {route}"
+    reasons = {**EXTRA_ONLY, **HOMELESS.get(route, {})}
+    assert given - HOMES[route].keys() - reasons.keys() == set()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_home_exists(route: str) -> None:
+    lost = {key: home for key, home in HOMES[route].items() if not resolves(ROUTES[route], home)}
+    assert lost == {}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_reason_is_given_for_homeless_fields_only(route: str) -> None:
+    reasons = HOMELESS.get(route, {}).keys()
+    assert reasons & HOMES[route].keys() == set()
+    assert reasons <= fields(route)
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_every_inner_field_has_a_home(name: str) -> None:
+    inner = INNER[name]
+    given = set(captured("chat")["schemas"][name]["properties"])
+    homes = {inner.renamed.get(key, key) for key in given - inner.homeless.keys()}
+    assert homes <= set(inner.message.fields_by_name)
+
+
+def test_every_kind_of_part_has_a_member() -> None:
+    schema = captured("chat")["schemas"]["CustomChatCompletionMessageParam"]
+    named = set(references(schema["properties"]["content"]))
+    assert named <= PARTS.keys()
+    members = message_pb2.ContentPart.DESCRIPTOR.oneofs_by_name["part"].fields
+    assert set(PARTS.values()) == {member.name for member in members}
+
+
+def fields(route: str) -> set[str]:
+    """Every field that any kind of vLLM takes on a route."""
+    found: set[str] = set()
+    for kind in KINDS:
+        document = captured(kind)
+        for name in references(document["paths"].get(route, {})):
+            found.update(document["schemas"][name]["properties"])
+    return found
+
+
+def references(node: Any) -> Iterator[str]:
+    """The names of all schemas that a schema refers to itself."""
+    if isinstance(node, dict):
+        if reference := node.get("$ref"):
+            yield reference.removeprefix(REFERENCE)
+        for inner in node.values():
+            yield from references(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from references(inner)
+
+
+def resolves(message: Descriptor | None, path: str) -> bool:
+    """Whether a path leads to a field; the empty one stands for the choice of RPC."""
+    for name in filter(None, re.sub(r"\[\d+\]", "", path).split(".")):
+        found = message.fields_by_name.get(name) if message else None
+        if found is None:
+            return False
+        message = found.message_type
+    return True

@@ -1,0 +1,101 @@
+"""Errors in every shape that upstreams put them in, and the statuses they stand for."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from penstock_server.upstream.answer import document
+from penstock_server.upstream.failure import (
+    ErrorBody,
+    Kind,
+    Stage,
+    UpstreamFailure,
+    find_error,
+    status_of,
+)
+
+# document, message, status that it stands for in a 200
+ERRORS: dict[str, tuple[dict[str, Any], str, int]] = {
+    "nested": (
+        {"error": {"message": "no such model", "type": "NotFoundError", "code": 404}},
+        "no such model",
+        404,
+    ),
+    "nested, code a word": (
+        {"error": {"message": "too long", "code": "context_length_exceeded"}},
+        "too long",
+        400,
+    ),
+    "nested, code digits": ({"error": {"message": "busy", "code": "503"}}, "busy", 503),
+    "nested, message empty": ({"error": {"message": ""}}, "", 500),
+    "nested, empty": ({"error": {}}, "", 500),
+    "nested, nulls": ({"error": {"message": None, "type": None, "code": None}}, "", 500),
+    "nested, type only": ({"error": {"message": "x", "type": "BadRequestError"}}, "x", 400),
+    "nested, code absurd": ({"error": {"message": "x", "code": 200}}, "x", 500),
+    "nested, code boolean": ({"error": {"message": "x", "code": True}}, "x", 500),
+    "nested, code a list": ({"error": {"message": "x", "code": [1]}}, "x", 500),
+    "nested beside choices": ({"choices": [], "error": {"message": "x", "code": 429}}, "x", 429),
+    "string": ({"error": "Unauthorized"}, "Unauthorized", 401),
+    "string, unknown": ({"error": "went wrong"}, "went wrong", 500),
+    "string, empty": ({"error": ""}, "", 500),
+    "flat": (
+        {"object": "error", "message": "bad", "type": "BadRequestError", "code": 400},
+        "bad",
+        400,
+    ),
+    "detail": ({"detail": "Not Found"}, "Not Found", 500),
+    "detail list": (
+        {"detail": [{"loc": ["body", "n"], "msg": "must be above 0"}, {"msg": "x"}, "y"]},
+        "body.n: must be above 0; : x; y",
+        500,
+    ),
+}
+
+
+@pytest.mark.parametrize(("shape", "message", "status"), ERRORS.values(), ids=ERRORS)
+def test_error_shapes(shape: dict[str, Any], message: str, status: int) -> None:
+    error = find_error(shape)
+    assert error is not None
+    assert (error.message, status_of(error)) == (message, status)
+    assert error.bare == ("detail" in shape)
+
+
+@pytest.mark.parametrize(("shape", "message", "status"), ERRORS.values(), ids=ERRORS)
+def test_an_error_is_never_a_document(shape: dict[str, Any], message: str, status: int) -> None:
+    with pytest.raises(UpstreamFailure) as raised:
+        document(orjson.dumps(shape), Stage.BODY)
+    assert (raised.value.kind, raised.value.status) == (Kind.HTTP_ERROR, status)
+    assert message in raised.value.message
+    assert raised.value.message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": None, "choices": [1]},
+        {"error": False, "choices": [1]},
+        {"choices": [{"message": {}}]},
+        {"data": [], "detail": "high"},
+        {"results": [], "detail": "high"},
+        {"object": "list", "data": []},
+    ],
+)
+def test_ordinary_answers(answer: dict[str, Any]) -> None:
+    assert find_error(answer) is None
+    assert document(orjson.dumps(answer), Stage.BODY) == answer
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b'{"a": NaN}', b"[1]", b"7"])
+def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
+    with pytest.raises(UpstreamFailure) as raised:
+        document(body, Stage.BODY)
+    assert raised.value.kind is Kind.MALFORMED
+
+
+def test_words_and_types_that_stand_for_a_status() -> None:
+    assert status_of(ErrorBody(code="rate_limit_exceeded")) == 429
+    assert status_of(ErrorBody(code="model_not_found")) == 404
+    assert status_of(ErrorBody(code="unheard_of", type="NotImplementedError")) == 501
+    assert status_of(ErrorBody(code=503, type="BadRequestError")) == 503
+    assert status_of(ErrorBody()) == 500

@@ -1,0 +1,232 @@
+"""Which of several upstreams a call goes to, and what is known of each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.headers import Call
+from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
+from penstock_server.upstream.transport import Timeouts
+from penstock_server.upstream.upstream import Address, Upstream
+
+from .wire import End, http, served, wire
+
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
+NOBODY_SERVES = Operation("mind reading", "/v1/minds")
+
+
+@asynccontextmanager
+async def fleet_of(*urls: str) -> AsyncIterator[Fleet]:
+    """A fleet that has probed its upstreams once."""
+    fleet = Fleet([Upstream(Address(url), Timeouts()) for url in urls], 60, 5)
+    for member in fleet.members:
+        await member.probe(5)
+    yield fleet
+    await fleet.close()
+
+
+@asynccontextmanager
+async def simulators(*models: tuple[str, ...]) -> AsyncIterator[list[Simulator]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                Simulator(SimulatorSettings(listen="127.0.0.1:0", models=names))
+            )
+            for names in models
+        ]
+
+
+async def ask(fleet: Fleet, model: str = "", operation: Operation = CHAT_COMPLETION) -> str:
+    body = HELLO | ({"model": model} if model else {})
+    answer = await fleet.call(operation, body, Call("id-1", model))
+    return str(answer["model"])
+
+
+async def refusal(fleet: Fleet, model: str = "", operation: Operation = CHAT_COMPLETION) -> Any:
+    with pytest.raises(UpstreamFailure) as raised:
+        await ask(fleet, model, operation)
+    return raised.value
+
+
+async def unused_url() -> str:
+    async with wire() as gone:
+        return gone.url
+
+
+def chats(simulator: Simulator) -> int:
+    return sum(request.path == CHAT_COMPLETION.path for request in simulator.requests)
+
+
+async def test_the_model_decides() -> None:
+    async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
+        assert [await ask(fleet, name) for name in "abba"] == ["a", "b", "b", "a"]
+        assert (chats(a), chats(b)) == (2, 2)
+
+
+async def test_streams_go_the_same_way() -> None:
+    async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
+        body = HELLO | {"model": "b", "stream": True}
+        with pytest.raises(UpstreamFailure):  # it never is complete: that is not what we ask
+            async with fleet.stream(CHAT_COMPLETION, body, Call("id-1", "b"), _Never()) as events:
+                assert (await anext(events))["model"] == "b"
+                async for _ in events:
+                    pass
+        assert (chats(a), chats(b)) == (0, 1)
+
+
+async def test_a_model_that_nobody_serves() -> None:
+    async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
+        failure = await refusal(fleet, "c")
+        assert failure.kind is Kind.MODEL_UNKNOWN
+        assert "a, b" in failure.message
+        assert (chats(a), chats(b)) == (0, 0)
+
+
+async def test_no_model_named() -> None:
+    async with simulators(("a",), ("b",), ("a",)) as (a, b, other_a):
+        async with fleet_of(a.url, b.url) as fleet:
+            failure = await refusal(fleet)
+            assert failure.kind is Kind.MODEL_AMBIGUOUS
+            assert "a, b" in failure.message
+        async with fleet_of(a.url, other_a.url) as fleet:
+            assert await ask(fleet) == "a"
+
+
+@pytest.mark.parametrize("model", ["a", ""])
+async def test_an_operation_that_nobody_serves(model: str) -> None:
+    async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
+        failure = await refusal(fleet, model, NOBODY_SERVES)
+        assert (failure.kind, failure.path) == (Kind.ROUTE_MISSING, "/v1/minds")
+        assert "mind reading" in failure.message
+
+
+async def test_an_operation_that_another_upstream_serves() -> None:
+    reads_minds = http(
+        orjson.dumps({"data": [{"id": "m"}], "paths": {"/v1/minds": {}}, "model": "m"})
+    )
+    async with (
+        simulators(("a",)) as (a,),
+        wire(reads_minds, End.KEEP) as minds,
+        fleet_of(a.url, minds.url) as fleet,
+    ):
+        assert await ask(fleet, operation=NOBODY_SERVES) == "m"  # nobody else could be meant
+        assert await ask(fleet, "m", NOBODY_SERVES) == "m"
+        assert await ask(fleet) == "a"
+        assert (await refusal(fleet, "a", NOBODY_SERVES)).kind is Kind.ROUTE_MISSING
+        assert (await refusal(fleet, "m")).kind is Kind.ROUTE_MISSING
+        assert (fleet.healthy(NOBODY_SERVES), fleet.healthy(CHAT_COMPLETION)) == (True, True)
+
+
+async def test_the_only_upstream_is_asked_whatever_is_known() -> None:
+    async with simulators(("a",)) as (a,), fleet_of(a.url) as fleet:
+        assert (await refusal(fleet, "c")).status == 404
+        assert (await refusal(fleet, "a", NOBODY_SERVES)).route_missing
+
+
+async def test_the_least_busy_is_asked() -> None:
+    async with simulators(("a",), ("a",)) as (one, two), fleet_of(one.url, two.url) as fleet:
+        one.faults = two.faults = "silent"
+        busy = [asyncio.create_task(ask(fleet, "a")) for _ in range(6)]
+        async with asyncio.timeout(5):
+            await one.wait_active(3)
+            await two.wait_active(3)
+        for task in busy:
+            task.cancel()
+
+
+async def test_ill_upstreams_are_left_alone() -> None:
+    async with simulators(("a",), ("a",)) as (ill, well), fleet_of(ill.url, well.url) as fleet:
+        ill.healthy = False
+        await fleet.members[0].probe(5)
+        for _ in range(5):
+            await ask(fleet, "a")
+        assert (chats(ill), chats(well)) == (0, 5)
+        well.healthy = False
+        await fleet.members[1].probe(5)
+        assert not fleet.healthy()
+        assert await ask(fleet, "a") == "a"  # better than not trying
+
+
+async def test_a_model_may_be_on_the_upstream_that_is_down() -> None:
+    async with simulators(("a",)) as (a,), fleet_of(a.url, await unused_url()) as fleet:
+        assert (await refusal(fleet, "b")).kind is Kind.CONNECT
+        assert await ask(fleet, "a") == "a"
+
+
+async def test_a_failed_connection_makes_the_next_probe_come_at_once() -> None:
+    told = asyncio.Semaphore(0)
+    fleet = Fleet([Upstream(Address(await unused_url()), Timeouts())], 60, 5)
+    watch = asyncio.create_task(fleet.watch(told.release))
+    async with asyncio.timeout(5):
+        await told.acquire()
+        await refusal(fleet)
+        await told.acquire()
+    watch.cancel()
+    await fleet.close()
+
+
+async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"/health" in head:
+            writer.write(http(b""))
+        await reader.read()
+        writer.close()
+
+    async with served(serve) as url, asyncio.timeout(5):
+        fleet = Fleet([Upstream(Address(url), Timeouts())], 60, 0.2)
+        await fleet.members[0].probe(0.2)
+        assert fleet.healthy()
+        await fleet.close()
+
+
+async def test_models_of_all() -> None:
+    async with simulators(("b", "c"), ("a", "b")) as (x, y), fleet_of(x.url, y.url) as fleet:
+        listing = await fleet.list_models(Call("id-1"))
+        assert [entry["id"] for entry, _ in listing.entries] == ["a", "b", "c"]
+        assert all(CHAT_COMPLETION.path in (paths or ()) for _, paths in listing.entries)
+        assert listing.unreachable == []
+        assert listing.find("c")[0]["id"] == "c"
+        for name, kind in (("d", Kind.MODEL_UNKNOWN), ("", Kind.MODEL_AMBIGUOUS)):
+            with pytest.raises(UpstreamFailure) as raised:
+                listing.find(name)
+            assert raised.value.kind is kind
+
+
+@pytest.mark.parametrize("lacking", ["down", "no list", "no ids"])
+async def test_models_when_one_cannot_be_asked(lacking: str) -> None:
+    answer = http(b'{"data": 7}') if lacking == "no list" else http(b'{"data": [{"name": "x"}]}')
+    async with simulators(("a",)) as (a,), wire(answer, End.KEEP) as other:
+        url = await unused_url() if lacking == "down" else other.url
+        async with fleet_of(a.url, url) as fleet:
+            listing = await fleet.list_models(Call("id-1"))
+            assert [entry["id"] for entry, _ in listing.entries] == ["a"]
+            assert listing.unreachable == [url.removeprefix("http://")]
+            assert listing.find("a")
+            with pytest.raises(UpstreamFailure) as raised:
+                listing.find("b")  # it may be there
+            assert raised.value.kind is (Kind.CONNECT if lacking == "down" else Kind.MALFORMED)
+
+
+async def test_models_when_none_can_be_asked() -> None:
+    async with fleet_of(await unused_url(), await unused_url()) as fleet:
+        with pytest.raises(UpstreamFailure) as raised:
+            await fleet.list_models(Call("id-1"))
+        assert raised.value.kind is Kind.CONNECT
+
+
+class _Never:
+    """A contract that no stream fulfills."""
+
+    complete = False
+    missing = "all"
+
+    def observe(self, event: Any) -> None:
+        """Takes anything."""

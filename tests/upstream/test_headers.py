@@ -1,0 +1,26 @@
+"""The headers of requests to an upstream."""
+
+from penstock_server.upstream.headers import Call, build
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert build(Call("id-1"), "", accept="application/json") == {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "x-request-id": "id-1",
+    }
+
+
+def test_all() -> None:
+    call = Call("id-1", "model", "00-trace", "vendor=1", "session", -3, 0)
+    assert build(call, "secret", accept="text/event-stream") == {
+        "accept": "text/event-stream",
+        "accept-encoding": "identity",
+        "authorization": "Bearer secret",
+        "x-request-id": "id-1",
+        "traceparent": "00-trace",
+        "tracestate": "vendor=1",
+        "x-session-id": "session",
+        "x-vllm-priority": "-3",
+        "x-data-parallel-rank": "0",
+    }

@@ -1,0 +1,77 @@
+"""Server-sent events, however their bytes are cut."""
+
+import pytest
+
+from penstock_server.upstream.sse import EventDecoder, EventTooLarge
+
+EVENTS = [b'{"text": "caf\xc3\xa9 \xf0\x9f\x91\x8b"}', b'{"two":\n"lines"}', b"", b"[DONE]"]
+STREAM = (
+    b": a comment\n\n"
+    b'event: chunk\nid: 7\nretry: 10\ndata: {"text": "caf\xc3\xa9 \xf0\x9f\x91\x8b"}\n\n'
+    b'data: {"two":\ndata:"lines"}\n\n'
+    b"\n\n"
+    b": ping\n"
+    b"data:\n\n"
+    b"data: [DONE]\n\n"
+)
+
+
+def decode(*blocks: bytes, limit: int = 1000) -> list[bytes]:
+    decoder = EventDecoder(limit)
+    return [data for block in blocks for data in decoder.feed(block)]
+
+
+@pytest.mark.parametrize("stream", [STREAM, STREAM.replace(b"\n", b"\r\n")], ids=["lf", "crlf"])
+def test_every_split_gives_the_same_events(stream: bytes) -> None:
+    for cut in range(len(stream) + 1):
+        assert decode(stream[:cut], stream[cut:]) == EVENTS
+
+
+@pytest.mark.parametrize("stream", [STREAM, STREAM.replace(b"\n", b"\r\n")], ids=["lf", "crlf"])
+def test_byte_by_byte(stream: bytes) -> None:
+    assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == EVENTS
+
+
+def test_events_come_as_soon_as_they_are_complete() -> None:
+    decoder = EventDecoder()
+    assert decoder.feed(b"data: 1\n\ndata: 2\n\ndata: 3") == [b"1", b"2"]
+    assert decoder.feed(b"\n") == []
+    assert decoder.feed(b"\n") == [b"3"]
+
+
+def test_an_event_that_is_not_ended_is_not_delivered() -> None:
+    assert decode(b'data: {"whole": true}\n\ndata: {"whole": fal') == [b'{"whole": true}']
+    assert decode(b"data: 1\n") == []
+
+
+def test_only_one_space_belongs_to_the_format() -> None:
+    assert decode(b"data:  x \n\n") == [b" x "]
+
+
+def test_a_line_over_the_limit_is_refused_before_it_ends() -> None:
+    decoder = EventDecoder(limit=100)
+    assert decoder.feed(b"data: " + b"x" * 90) == []
+    with pytest.raises(EventTooLarge, match="100 bytes"):
+        decoder.feed(b"x" * 10)
+
+
+def test_many_lines_of_one_event_count_together() -> None:
+    decoder = EventDecoder(limit=100)
+    with pytest.raises(EventTooLarge):
+        for _ in range(20):
+            decoder.feed(b"data: 12345678\n")
+
+
+def test_the_limit_is_of_one_event() -> None:
+    assert len(decode(*[b"data: " + b"x" * 80 + b"\n\n"] * 10, limit=100)) == 10
+
+
+def test_a_large_event_in_small_blocks_costs_no_more_than_its_size() -> None:
+    # If every block were joined to all before it, this would copy 64 GiB.
+    block, count = b"x" * 1024, 11_000
+    decoder = EventDecoder()
+    decoder.feed(b"data: ")
+    for _ in range(count):
+        decoder.feed(block)
+    [data] = decoder.feed(b"\n\n")
+    assert len(data) == len(block) * count

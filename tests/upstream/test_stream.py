@@ -1,0 +1,274 @@
+"""Streams over real sockets: complete, or a failure that says how they ended."""
+
+import asyncio
+import gzip
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from penstock_server.upstream import stream as stream_module
+from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.headers import Call
+from penstock_server.upstream.operations import CHAT_COMPLETION
+from penstock_server.upstream.transport import Timeouts
+from penstock_server.upstream.upstream import Upstream
+
+from .wire import QUICK, End, chunk, client, http, served, stream, wire
+
+DELTA = '{"choices":[{"index":0,"delta":{},"finish_reason":null}]}'
+FINISH = '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+USAGE = '{"choices":[],"usage":{"total_tokens":3}}'
+DONE = "[DONE]"
+WHOLE = (DELTA, FINISH, USAGE)
+ERROR = '{"error":{"message":"no","type":"NotFoundError","code":404}}'
+
+
+@asynccontextmanager
+async def opened(upstream: Upstream) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    async with upstream.stream(
+        CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(choices=1)
+    ) as events:
+        yield events
+
+
+async def read(
+    answer: bytes, end: End = End.CLOSE, timeouts: Timeouts = QUICK
+) -> tuple[int, UpstreamFailure | None]:
+    """Returns how many events came, and what ended them."""
+    count = 0
+    async with wire(answer, end) as server, client(server.url, timeouts) as upstream:
+        try:
+            async with opened(upstream) as events:
+                async for _ in events:
+                    count += 1
+        except UpstreamFailure as failure:
+            assert failure.path == "/v1/chat/completions"
+            assert failure.upstream in server.url
+            return count, failure
+        finally:
+            assert upstream.outstanding == 0
+    return count, None
+
+
+COMPLETE = {
+    "as vLLM": (stream(*WHOLE, DONE), End.KEEP),
+    "without DONE": (stream(*WHOLE), End.KEEP),
+    "closed after the last event": (stream(*WHOLE, ended=False), End.CLOSE),
+    "silent after the last event": (stream(*WHOLE, ended=False), End.HOLD),
+    "silent after DONE": (stream(*WHOLE, DONE, ended=False), End.HOLD),
+    "events after DONE": (stream(*WHOLE, DONE, DELTA, "{"), End.KEEP),
+    "type in capitals": (
+        stream(*WHOLE, DONE, head="content-type: Text/Event-Stream ; charset=UTF-8"),
+        End.KEEP,
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "end"), COMPLETE.values(), ids=COMPLETE)
+async def test_complete(answer: bytes, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "_END_GRACE_S", 0.1)
+    assert await read(answer, end) == (3, None)
+
+
+async def test_gzip() -> None:
+    body = gzip.compress("".join(f"data: {event}\n\n" for event in WHOLE).encode())
+    answer = http(body, "content-type: text/event-stream", "content-encoding: gzip")
+    assert await read(answer) == (3, None)
+
+
+@pytest.mark.parametrize("size", [1, 7])
+async def test_bytes_in_any_cut(size: int) -> None:
+    data = "".join(f": x\r\ndata: {event}\r\n\r\n" for event in (*WHOLE, DONE)).encode()
+    cuts = b"".join(chunk(data[i : i + size]) for i in range(0, len(data), size))
+    assert await read(stream(ended=False) + cuts + b"0\r\n\r\n") == (3, None)
+
+
+# answer, end, events that came, kind, stage
+BROKEN = {
+    "no answer": (b"", End.CLOSE, 0, Kind.CLOSED, Stage.HEADERS),
+    "cut before the first event": (stream(ended=False), End.CLOSE, 0, Kind.CLOSED, Stage.STREAM),
+    "no events": (stream(), End.KEEP, 0, Kind.CLOSED, Stage.STREAM),
+    "only comments": (
+        stream(ended=False) + chunk(b": x\n\n") + b"0\r\n\r\n",
+        End.KEEP,
+        0,
+        Kind.CLOSED,
+        Stage.STREAM,
+    ),
+    "cut between events": (
+        stream(DELTA, ended=False),
+        End.CLOSE,
+        1,
+        Kind.INTERRUPTED,
+        Stage.STREAM,
+    ),
+    "cut inside a chunk": (
+        stream(DELTA, FINISH, ended=False)[:-9],
+        End.CLOSE,
+        1,
+        Kind.INTERRUPTED,
+        Stage.STREAM,
+    ),
+    "cut inside the last event": (
+        stream(*WHOLE, ended=False)[:-9],
+        End.CLOSE,
+        2,
+        Kind.INTERRUPTED,
+        Stage.STREAM,
+    ),
+    "ended without finish": (stream(DELTA), End.KEEP, 1, Kind.INTERRUPTED, Stage.STREAM),
+    "ended without usage": (stream(DELTA, FINISH), End.KEEP, 2, Kind.INTERRUPTED, Stage.STREAM),
+    "DONE only": (stream(DONE), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
+    "DONE without finish": (stream(DELTA, USAGE, DONE), End.KEEP, 2, Kind.MALFORMED, Stage.STREAM),
+    "DONE without usage": (stream(DELTA, FINISH, DONE), End.KEEP, 2, Kind.MALFORMED, Stage.STREAM),
+    "two finishes": (stream(FINISH, FINISH), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
+    "no JSON": (stream(DELTA, "{"), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
+    "no object": (stream(DELTA, "[1]"), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
+    "choices no list": (stream('{"choices":7}'), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
+    "choices of text": (stream('{"choices":["a"]}'), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
+    "index a list": (
+        stream('{"choices":[{"index":[1]}]}'),
+        End.KEEP,
+        0,
+        Kind.MALFORMED,
+        Stage.STREAM,
+    ),
+    "plain text": (
+        stream(*WHOLE, head="content-type: text/plain"),
+        End.KEEP,
+        0,
+        Kind.MALFORMED,
+        Stage.BODY,
+    ),
+    "no type": (stream(*WHOLE, head="server: x"), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
+    "HTML": (http(b"<html>", "content-type: text/html"), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
+    "empty": (http(b"", "content-type: application/json"), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
+    "a unary answer": (
+        http(b'{"choices": []}', "content-type: application/json"),
+        End.KEEP,
+        0,
+        Kind.MALFORMED,
+        Stage.BODY,
+    ),
+    "no gzip": (
+        http(b"data: {}", "content-type: text/event-stream", "content-encoding: gzip"),
+        End.KEEP,
+        0,
+        Kind.MALFORMED,
+        Stage.STREAM,
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "end", "events", "kind", "stage"), BROKEN.values(), ids=BROKEN)
+async def test_broken(answer: bytes, end: End, events: int, kind: Kind, stage: Stage) -> None:
+    count, failure = await read(answer, end)
+    assert failure is not None
+    assert (failure.kind, failure.stage) == (kind, stage)
+    assert count == events
+
+
+async def test_a_reset_after_the_first_event() -> None:
+    seen = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(stream(DELTA, ended=False))
+        await seen.wait()
+        linger_zero = struct.pack("ii", 1, 0)
+        sock: socket.socket = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_zero)
+        writer.transport.abort()
+
+    async with served(serve) as url, client(url) as upstream:
+        with pytest.raises(UpstreamFailure) as raised:
+            async with opened(upstream) as events:
+                async for _ in events:
+                    seen.set()
+    assert raised.value.kind is Kind.INTERRUPTED
+
+
+# answer, status, events before it
+STATED = {
+    "status": (http(b"{}", status="503 Service Unavailable"), 503, 0),
+    "JSON error in a 200": (
+        http(ERROR.encode(), "content-type: application/json"),
+        404,
+        0,
+    ),
+    "first event": (stream(ERROR, DONE), 404, 0),
+    "later event": (stream(DELTA, ERROR, DONE), 404, 1),
+    "after the finish": (stream(DELTA, FINISH, ERROR), 404, 2),
+    "a string": (stream('{"error":"went wrong"}'), 500, 0),
+    "flat": (stream('{"object":"error","message":"no","code":400}'), 400, 0),
+}
+
+
+@pytest.mark.parametrize(("answer", "status", "events"), STATED.values(), ids=STATED)
+async def test_errors_that_the_upstream_states(answer: bytes, status: int, events: int) -> None:
+    count, failure = await read(answer, End.KEEP)
+    assert failure is not None
+    assert (failure.kind, failure.status) == (Kind.HTTP_ERROR, status)
+    assert count == events
+
+
+SILENT = {
+    "no headers": (b"", Kind.TIMEOUT, 0),
+    "no first event": (stream(ended=False), Kind.TIMEOUT, 0),
+    "no second event": (stream(DELTA, ended=False), Kind.INTERRUPTED, 1),
+    "no usage": (stream(DELTA, FINISH, ended=False), Kind.INTERRUPTED, 2),
+}
+
+
+@pytest.mark.parametrize(("answer", "kind", "events"), SILENT.values(), ids=SILENT)
+async def test_silence(answer: bytes, kind: Kind, events: int) -> None:
+    count, failure = await read(answer, End.HOLD, Timeouts(first_byte=0.1, idle=0.1))
+    assert failure is not None
+    assert (failure.kind, count) == (kind, events)
+
+
+async def test_comments_are_no_progress() -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(stream(DELTA, ended=False))
+        with suppress(ConnectionError):
+            while True:
+                writer.write(chunk(b": ping\n\n"))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+    async with served(serve) as url, client(url, Timeouts(idle=0.2)) as upstream:
+        with pytest.raises(UpstreamFailure) as raised:
+            async with opened(upstream) as events:
+                async for _ in events:
+                    pass
+    assert raised.value.kind is Kind.INTERRUPTED
+
+
+async def test_leaving_closes_the_connection() -> None:
+    async with wire(stream(DELTA, ended=False), End.HOLD) as server:
+        async with client(server.url) as upstream:
+            async with opened(upstream) as events:
+                await anext(events)
+            await server.wait_left()
+            assert upstream.outstanding == 0
+
+
+async def test_a_complete_stream_leaves_its_connection_for_the_next() -> None:
+    async with wire(stream(*WHOLE, DONE), End.KEEP) as server, client(server.url) as upstream:
+        for _ in range(3):
+            async with opened(upstream) as events:
+                assert [event async for event in events]
+        assert server.connections == 1
+
+
+async def test_it_asks_for_events() -> None:
+    async with wire(stream(*WHOLE)) as server, client(server.url) as upstream:
+        async with opened(upstream) as events:
+            assert [event async for event in events]
+    assert b"accept: text/event-stream\r\n" in server.requests[0].lower()

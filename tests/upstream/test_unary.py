@@ -1,0 +1,219 @@
+"""Unary exchanges over real sockets: every way in which they can fail."""
+
+import asyncio
+import gzip
+import socket
+from email.utils import formatdate
+from time import time
+
+import pytest
+
+from penstock_server.upstream import transport
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.headers import Call
+from penstock_server.upstream.operations import CHAT_COMPLETION
+from penstock_server.upstream.transport import Timeouts
+from penstock_server.upstream.upstream import Upstream
+
+from .wire import End, chunk, client, http, wire
+
+CALL = Call("id-1")
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def failure_of(upstream: Upstream) -> UpstreamFailure:
+    with pytest.raises(UpstreamFailure) as raised:
+        await upstream.call(CHAT_COMPLETION, {"messages": []}, CALL)
+    assert raised.value.path == "/v1/chat/completions"
+    assert raised.value.message
+    assert upstream.outstanding == 0
+    return raised.value
+
+
+BROKEN = {
+    "nothing": (b"", End.CLOSE, Kind.CLOSED, Stage.HEADERS),
+    "reset": (b"", End.RESET, Kind.CLOSED, Stage.HEADERS),
+    "half a status line": (b"HTTP/1.1 2", End.CLOSE, Kind.CLOSED, Stage.HEADERS),
+    "half the headers": (
+        b"HTTP/1.1 200 OK\r\nserver: x\r\n",
+        End.CLOSE,
+        Kind.CLOSED,
+        Stage.HEADERS,
+    ),
+    "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", End.CLOSE, Kind.CLOSED, Stage.HEADERS),
+    "half the body": (http(b'{"a"', length=9), End.CLOSE, Kind.CLOSED, Stage.BODY),
+    "cut inside a chunk": (CHUNKED + chunk(b'{"a": 1}')[:6], End.CLOSE, Kind.CLOSED, Stage.BODY),
+    "cut between chunks": (CHUNKED + chunk(b'{"a": 1}'), End.CLOSE, Kind.CLOSED, Stage.BODY),
+    "no chunk size": (CHUNKED + b"zzz\r\n", End.HOLD, Kind.CLOSED, Stage.BODY),
+    "no gzip": (http(b"{}", "content-encoding: gzip"), End.KEEP, Kind.MALFORMED, Stage.BODY),
+    "empty": (http(b""), End.KEEP, Kind.MALFORMED, Stage.BODY),
+    "HTML": (http(b"<html>", "content-type: text/html"), End.KEEP, Kind.MALFORMED, Stage.BODY),
+    "half JSON": (http(b'{"choices": ['), End.KEEP, Kind.MALFORMED, Stage.BODY),
+    "a list": (http(b"[]"), End.KEEP, Kind.MALFORMED, Stage.BODY),
+}
+
+
+@pytest.mark.parametrize(("answer", "end", "kind", "stage"), BROKEN.values(), ids=BROKEN)
+async def test_broken_answers(answer: bytes, end: End, kind: Kind, stage: Stage) -> None:
+    async with wire(answer, end) as server, client(server.url) as upstream:
+        failure = await failure_of(upstream)
+    assert (failure.kind, failure.stage) == (kind, stage)
+    assert failure.upstream == server.url.removeprefix("http://")
+    assert "mail.example" not in failure.message
+    assert "<html>" not in failure.message
+
+
+async def test_refused() -> None:
+    async with wire() as server:
+        url = server.url
+    async with client(url) as upstream:
+        failure = await failure_of(upstream)
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
+
+
+async def test_unknown_host() -> None:
+    async with client("http://penstock.invalid") as upstream:
+        assert (await failure_of(upstream)).kind is Kind.CONNECT
+
+
+async def test_no_connection_in_time() -> None:
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for waiting in (first, second):  # the kernel's queue is full now; more are not answered
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        async with client(url, Timeouts(connect=0.2)) as upstream:
+            failure = await failure_of(upstream)
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
+    assert "in time" in failure.message
+
+
+@pytest.mark.parametrize("answer", [b"", http(b'{"half":', length=20)], ids=["headers", "body"])
+async def test_silence(answer: bytes) -> None:
+    async with (
+        wire(answer, End.HOLD) as server,
+        client(server.url, Timeouts(first_byte=0.1)) as upstream,
+    ):
+        assert (await failure_of(upstream)).kind is Kind.TIMEOUT
+        await server.wait_left()
+
+
+async def test_all_connections_in_use() -> None:
+    async with (
+        wire(end=End.HOLD) as server,
+        client(server.url, Timeouts(connect=0.1), max_connections=1) as upstream,
+    ):
+        waiting = asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))
+        while not server.requests:
+            await asyncio.sleep(0.001)
+        with pytest.raises(UpstreamFailure) as raised:
+            await upstream.call(CHAT_COMPLETION, {}, CALL)
+        assert raised.value.kind is Kind.OVERLOADED
+        waiting.cancel()
+
+
+async def test_a_busy_upstream_is_healthy() -> None:
+    async with (
+        wire(http(b""), End.HOLD) as server,
+        client(server.url, Timeouts(connect=0.1), max_connections=1) as upstream,
+    ):
+        async with upstream._transport.send(transport.Request("GET", "/", {})):
+            assert await upstream.is_healthy(CALL, timeout_s=5)
+
+
+async def test_the_caller_leaves() -> None:
+    async with wire(end=End.HOLD) as server, client(server.url) as upstream:
+        waiting = asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))
+        while not server.requests:
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        await server.wait_left()
+        assert upstream.outstanding == 0
+
+
+async def test_redirects_are_not_followed() -> None:
+    async with wire() as other:
+        answer = http(b"", f"location: {other.url}", status="307 Temporary Redirect")
+        async with wire(answer, End.KEEP) as server, client(server.url) as upstream:
+            failure = await failure_of(upstream)
+        assert (failure.kind, failure.status) == (Kind.HTTP_ERROR, 307)
+        assert other.connections == 0
+
+
+async def test_gzip_is_understood() -> None:
+    answer = http(gzip.compress(b'{"id": "x"}'), "content-encoding: gzip")
+    async with wire(answer) as server, client(server.url) as upstream:
+        assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+
+
+RETRY_AFTER = {
+    "seconds": ("7", 7.0),
+    "zero": ("0", 0.0),
+    "a date": (formatdate(time() + 3600, usegmt=True), 3600.0),
+    "a date long past": ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+    "a number too large": ("9" * 400, 86400.0),
+    "a year too large": ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+    "words": ("soon", None),
+    "empty": ("", None),
+    "negative": ("-3", None),
+}
+
+
+@pytest.mark.parametrize(("value", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER)
+async def test_retry_after(value: str, seconds: float | None) -> None:
+    answer = http(b"", f"retry-after: {value}", status="503 Service Unavailable")
+    async with wire(answer) as server, client(server.url) as upstream:
+        failure = await failure_of(upstream)
+    assert failure.status == 503
+    assert failure.retry_after_s == (seconds and pytest.approx(seconds, abs=90))
+
+
+async def test_a_key_that_is_echoed_is_hidden() -> None:
+    body = b'{"error": {"message": "bad key sk-123", "type": "sk-123", "code": "sk-123"}}'
+    answer = http(body, status="400 Bad Request")
+    async with wire(answer) as server, client(server.url, api_key="sk-123") as upstream:
+        failure = await failure_of(upstream)
+    assert b"authorization: bearer sk-123" in server.requests[0].lower()
+    assert failure.message == "bad key (hidden)"
+    assert "sk-123" not in repr(failure)
+
+
+async def test_the_request_as_it_is_sent() -> None:
+    async with wire(http(b'{"id": "x"}')) as server, client(f"{server.url}/prefix") as upstream:
+        await upstream.call(CHAT_COMPLETION, {"a": 1.5, "b": None}, Call("id-1", priority=2))
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    first, *headers = head.lower().decode().split("\r\n")
+    assert first == "post /prefix/v1/chat/completions http/1.1"
+    assert {"x-request-id: id-1", "x-vllm-priority: 2", "accept-encoding: identity"} <= set(headers)
+    assert "content-type: application/json" in headers
+    assert not any(line.startswith(("authorization", "traceparent")) for line in headers)
+    assert body == b'{"a":1.5,"b":null}'
+
+
+async def test_connections_are_kept_and_used_again() -> None:
+    async with wire(http(b"{}"), End.KEEP) as server, client(server.url) as upstream:
+        for _ in range(3):
+            await upstream.call(CHAT_COMPLETION, {}, CALL)
+        assert (len(server.requests), server.connections) == (3, 1)
+
+
+async def test_idle_connections_are_left_before_the_upstream_closes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert transport._KEEPALIVE_EXPIRY_S < 5
+    monkeypatch.setattr(transport, "_KEEPALIVE_EXPIRY_S", 0.05)
+    async with wire(http(b"{}"), End.KEEP) as server, client(server.url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        await asyncio.sleep(0.1)
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        assert server.connections == 2
+
+
+async def test_a_connection_that_failed_is_not_used_again() -> None:
+    async with wire(http(b'{"a"', length=9), End.HOLD) as server:
+        async with client(server.url, Timeouts(first_byte=0.1)) as upstream:
+            await failure_of(upstream)
+            await failure_of(upstream)
+        assert server.connections == 2

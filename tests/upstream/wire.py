@@ -1,0 +1,146 @@
+"""An upstream made of bytes: what it sends, and how it ends the connection, is all there is."""
+
+import asyncio
+import contextlib
+import enum
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from penstock_server.upstream.transport import Timeouts
+from penstock_server.upstream.upstream import Address, Upstream
+
+QUICK = Timeouts(connect=5, first_byte=5, idle=5)
+
+
+class End(enum.Enum):
+    """What happens to the connection after the last byte."""
+
+    CLOSE = enum.auto()
+    RESET = enum.auto()
+    HOLD = enum.auto()
+    """It stays open until the client closes it."""
+    KEEP = enum.auto()
+    """It takes the next request."""
+
+
+class Wire:
+    """Answers every request with the same bytes.
+
+    Attributes:
+        url: where it listens.
+        requests: the requests that came.
+        connections: how many connections were made.
+    """
+
+    def __init__(self, answer: bytes, end: End) -> None:
+        self.url = ""
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._answer = answer
+        self._end = end
+        self._left = asyncio.Semaphore(0)
+
+    async def wait_left(self) -> None:
+        """Returns once a client has closed a connection."""
+        async with asyncio.timeout(5):
+            await self._left.acquire()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._answer_requests(reader, writer)
+        writer.close()
+        self._left.release()
+
+    async def _answer_requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            self.requests.append(await _request(reader))
+            writer.write(self._answer)
+            await writer.drain()
+            if self._end is not End.KEEP:
+                break
+        if self._end is End.HOLD:
+            await reader.read()
+        if self._end is End.RESET:
+            sock: socket.socket = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def wire(answer: bytes = b"", end: End = End.CLOSE) -> AsyncIterator[Wire]:
+    """Runs such an upstream on a free port."""
+    running = Wire(answer, end)
+    async with served(running.serve) as running.url:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def served(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """Runs a server of one's own on a free port; yields its URL.
+
+    Leaving waits until all connections are over: a client that keeps one has a leak.
+    """
+    tasks: list[asyncio.Task[None]] = []
+
+    async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        tasks.append(task)
+        await serve(reader, writer)
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(tracked, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*tasks)
+
+
+@contextlib.asynccontextmanager
+async def client(
+    url: str, timeouts: Timeouts = QUICK, api_key: str = "", max_connections: int = 10
+) -> AsyncIterator[Upstream]:
+    """Opens what is under test on an address."""
+    upstream = Upstream(Address(url, api_key), timeouts, max_connections)
+    try:
+        yield upstream
+    finally:
+        await upstream.close()
+
+
+def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    """Returns an answer with a length."""
+    size = f"content-length: {len(body) if length is None else length}"
+    head = "\r\n".join((f"HTTP/1.1 {status}", size, *headers))
+    return f"{head}\r\n\r\n".encode() + body
+
+
+def stream(
+    *events: str, head: str = "content-type: text/event-stream", ended: bool = True
+) -> bytes:
+    """Returns an answer of events, each in a chunk of its own."""
+    chunks = b"".join(chunk(f"data: {event}\n\n".encode()) for event in events)
+    first = f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{head}\r\n\r\n"
+    return first.encode() + chunks + (b"0\r\n\r\n" if ended else b"")
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(
+        (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"),
+        0,
+    )
+    return head + await reader.readexactly(length)
