@@ -83,6 +83,7 @@ class Service:
         self._health.end_watches()
         if self._watch:
             self._watch.cancel()
+            await asyncio.wait((self._watch,))
         await self._server.stop(grace_s)
         await self._fleet.close()
 
@@ -98,9 +99,9 @@ async def serve(settings: Settings) -> None:
         CannotListen: the address is taken or not ours.
     """
     service = Service(settings)
-    _log.info("configuration", extra={"fields": shown(settings)})
     signals = stop_signals()
     await service.start()
+    _log.info("configuration", extra={"fields": shown(settings)})
     await signals.get()
     drained = asyncio.create_task(service.drain())
     again = asyncio.create_task(signals.get())
@@ -125,7 +126,12 @@ def _fleet(settings: Settings) -> Fleet:
         settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
     )
     upstreams = [
-        Upstream(Address(url, settings.upstream_api_key), timeouts, settings.max_connections)
+        Upstream(
+            Address(url, settings.upstream_api_key, settings.native_responses),
+            timeouts,
+            settings.max_connections,
+            settings.max_upload_bytes,
+        )
         for url in settings.upstream
     ]
     return Fleet(upstreams, settings.probe_interval, settings.probe_timeout)

@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
-
-from penstock_server.options import OptionList, SettingsError
+from penstock_server.options import OptionList, SettingsError, address
 
 EXIT_USAGE = 2
 EXIT_SETTINGS = 3
@@ -36,11 +35,18 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown and not parsed.not_installed:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code: int = parsed.run(parsed)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read the output has had enough, as `head` has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return client.EXIT_FAILED
     except ModuleNotFoundError as error:
         return _not_installed(error)
     return code
@@ -48,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="penstock", description="gRPC in front of vLLM.", allow_abbrev=False)
+    parser.set_defaults(not_installed=False)
     parser.add_argument("--version", action="version", version=f"penstock {version('penstock')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
@@ -83,7 +90,7 @@ def _add_simulate(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     summary = "a streamed chat on a simulated upstream; then goes on serving"
     demo = commands.add_parser("demo", help=summary, description=summary, allow_abbrev=False)
-    demo.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:50051")
+    demo.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:50051", type=address)
     demo.set_defaults(run=_demo)
 
 
@@ -109,7 +116,8 @@ def _add_with_options(
         options.add_to(parser)
     except ModuleNotFoundError as error:
         missing = error
-        parser.set_defaults(run=lambda parsed: _not_installed(missing))
+        # Its options are not known either.
+        parser.set_defaults(run=lambda parsed: _not_installed(missing), not_installed=True)
         return parser
     parser.set_defaults(run=lambda parsed: _with_settings(options, parsed, run))
     return parser
@@ -141,7 +149,17 @@ def _simulate(parsed: argparse.Namespace, settings: Any) -> int:
         for name, fault in simulator.FAULTS.items():
             print(name, fault.description, sep="\t")
         return 0
-    return _until_stopped(simulator.serve(settings))
+    return _until_stopped(_simulate_until_stopped(settings))
+
+
+async def _simulate_until_stopped(settings: Any) -> None:
+    from penstock_server.app import stop_signals
+    from penstock_server.simulator import Simulator
+
+    signals = stop_signals()
+    async with Simulator(settings) as running:
+        print(f"Simulating vLLM at {running.url} until Ctrl-C.", flush=True)
+        await signals.get()
 
 
 def _demo(parsed: argparse.Namespace) -> int:

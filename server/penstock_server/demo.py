@@ -10,7 +10,6 @@ from pathlib import Path
 from penstock.channel import open_async_channel
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
-
 from penstock_server.app import Service, stop_signals
 from penstock_server.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
@@ -31,6 +30,7 @@ async def run(listen: str, say: Callable[[str], None]) -> None:
         CannotListen: the address is taken.
     """
     simulated = SimulatorSettings(listen="127.0.0.1:0", inter_token_latency=0.05)
+    signals = stop_signals()
     async with Simulator(simulated) as upstream:
         settings = Settings(upstream=(upstream.url,), listen=listen)
         async with Service(settings) as service:
@@ -38,7 +38,7 @@ async def run(listen: str, say: Callable[[str], None]) -> None:
             say(f"> {QUESTION}\n")
             await _chat(target, say)
             say(_explanation(target, upstream.url))
-            await stop_signals().get()
+            await signals.get()
     say("stopped\n")
 
 

@@ -154,6 +154,8 @@ def url(value: Any) -> str:
     """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
     given = text(value).rstrip("/")
     parts = urlsplit(given)
+    if not (given.isascii() and given.isprintable()) or " " in given:
+        raise ValueError("must be written in printable ASCII, without spaces")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("is no http or https URL, such as http://localhost:8000")
     if parts.username or parts.password:
@@ -177,6 +179,14 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value
+
+
+def key(value: Any) -> str:
+    """Reads a key that is sent in an HTTP header."""
+    given = text(value)
+    if not (given.isascii() and given.isprintable()) or given != given.strip():
+        raise ValueError("must be printable ASCII, with no space around it")
+    return given
 
 
 def seconds(value: Any) -> float:

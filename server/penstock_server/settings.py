@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from penstock_server.options import (
     address,
     interval,
+    key,
     one_of,
     option,
     positive,
     seconds,
     switch,
-    text,
     url,
 )
 from penstock_server.telemetry.log import FORMATS, LEVELS
@@ -28,7 +28,14 @@ class Settings:
         many=True,
     )
     upstream_api_key: str = option(
-        "", "Bearer key for the upstreams.", text, "KEY", flag="--api-key", secret=True
+        "", "Bearer key for the upstreams.", key, "KEY", flag="--api-key", secret=True
+    )
+    native_responses: str = option(
+        "never",
+        "Ask upstreams for responses by their own Responses API, not by way of chats; auto: where "
+        "there is one.",
+        one_of("never", "always", "auto"),
+        "never|always|auto",
     )
     listen: str = option(
         "127.0.0.1:50051",
@@ -51,6 +58,12 @@ class Settings:
     max_connections: int = option(1000, "Most connections to one upstream.", positive, "NUMBER")
     max_message_bytes: int = option(
         32 * 1024 * 1024, "Largest gRPC message, both ways.", positive, "BYTES"
+    )
+    max_upload_bytes: int = option(
+        25 * 1024 * 1024,
+        "Largest audio file to pass on; the default is vLLM's own limit.",
+        positive,
+        "BYTES",
     )
     probe_interval: float = option(
         2.0, "Time between two health probes of an upstream.", interval, "SECONDS"

@@ -67,6 +67,13 @@ REASONING_FLAGS = (
     '{"enable_thinking": true}',
 )
 POOLING_FLAGS = ("--runner", "pooling", "--max-model-len", "256")
+# The models bring no template; this one just joins what was said.
+TALKING_FLAGS = (
+    *POOLING_FLAGS,
+    "--chat-template",
+    "{% for message in messages %}{{ message.content }}\n{% endfor %}",
+)
+TOKEN_FLAGS = (*POOLING_FLAGS, "--pooler-config.task", "token_embed")
 WHISPER_FLAGS = ("--max-model-len", "448", "--limit-mm-per-prompt", '{"audio": 1}')
 
 ENVIRONMENT = {
@@ -121,10 +128,11 @@ FLEET: dict[str, Server] = {
             (*CHAT_FLAGS, "--enable-request-id-headers"),
             api_key=API_KEY,
         ),
-        Server("embed", "embed", "embed", ("tiny-embed",), POOLING_FLAGS),
+        Server("embed", "embed", "embed", ("tiny-embed",), TALKING_FLAGS),
         Server("embed-mrl", "embed", "embed-mrl", ("tiny-embed-mrl",), POOLING_FLAGS),
+        Server("token-embed", "embed", "embed", ("tiny-token-embed",), TOKEN_FLAGS),
         Server("rerank", "rerank", "rerank", ("tiny-rerank",), POOLING_FLAGS),
-        Server("classify", "classify", "classify", ("tiny-classify",), POOLING_FLAGS),
+        Server("classify", "classify", "classify", ("tiny-classify",), TALKING_FLAGS),
         Server("whisper", "whisper", "whisper", ("tiny-whisper",), WHISPER_FLAGS),
     )
 }

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from penstock.v1 import common_pb2
 from penstock.v1.chat_completion_pb2 import (
     ChatChoice,
+    ChatChoiceDelta,
     ChatDelta,
     CreateChatCompletionRequest,
     CreateChatCompletionResponse,
     StreamChatCompletionResponse,
 )
 from penstock.v1.message_pb2 import ROLE_ASSISTANT, ToolCallDelta
-
 from penstock_server.convert import choice, document, extra, fields, message, options
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
@@ -35,6 +36,8 @@ _ANSWER_KEYS = frozenset(
         "metrics",
     }
 )
+# Upstreams do not stream them, so the streamed message has no field for them.
+_EVENT_KEYS = _ANSWER_KEYS - {"prompt_logprobs"}
 _CHOICE_KEYS = frozenset(
     {
         "index",
@@ -66,12 +69,24 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
     body |= options.template(request.template)
     body |= options.scalars(request, "", skip=("extra_body",))
     if request.HasField("logprobs"):
-        body |= _logprobs(request)
+        body |= logprobs(request.logprobs)
     body |= _form(request)
     if stream:
-        body |= _streaming(request)
+        body |= options.streaming(request.stream_options)
     if request.HasField("extra_body"):
         fields.merge_extra(ROUTE, body, document.from_struct(request.extra_body, "extra_body"))
+    return body
+
+
+def logprobs(wanted: common_pb2.LogprobOptions) -> dict[str, Any]:
+    """Returns the keys that ask for log probabilities."""
+    body: dict[str, Any] = {"logprobs": True}
+    if wanted.HasField("top_logprobs"):
+        body["top_logprobs"] = wanted.top_logprobs
+    if wanted.token_ids:
+        body["logprob_token_ids"] = list(wanted.token_ids)
+    if wanted.HasField("tokens_as_token_ids"):
+        body["return_tokens_as_token_ids"] = wanted.tokens_as_token_ids
     return body
 
 
@@ -87,15 +102,17 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = CreateChatCompletionResponse(id=data["id"], model=data.get("model") or "")
-    answer.create_time.FromSeconds(data.get("created") or 0)
+    answer = CreateChatCompletionResponse(id=data["id"])
+    choice.fill_origin(answer, data)
     for item in data["choices"]:
-        _fill_choice(answer.choices.add(), item)
+        target = answer.choices.add()
+        _fill_choice(target, item)
+        message.fill_message(target.message, item["message"])
     if not answer.choices:
         raise MalformedAnswer("it has no choices")
     if positions := data.get("prompt_logprobs"):
         answer.prompt_logprobs.extend(choice.prompt_logprobs(positions))
-    _fill_rest(answer, data)
+    _fill_rest(answer, data, _ANSWER_KEYS)
     return answer
 
 
@@ -117,14 +134,12 @@ class ChatStream:
         answer = StreamChatCompletionResponse(id=event["id"])
         if not self._started:
             self._started = True
-            answer.model = event.get("model") or ""
-            answer.create_time.FromSeconds(event.get("created") or 0)
+            choice.fill_origin(answer, event)
         for item in event["choices"]:
             target = answer.choices.add()
-            choice.fill_choice(target, item)
+            _fill_choice(target, item)
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
-            extra.keep(target, item, _CHOICE_KEYS)
-        _fill_rest(answer, event)
+        _fill_rest(answer, event, _EVENT_KEYS)
         return answer
 
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:
@@ -147,17 +162,6 @@ class ChatStream:
         extra.keep(target, delta, _DELTA_KEYS)
 
 
-def _logprobs(request: CreateChatCompletionRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {"logprobs": True}
-    if request.logprobs.HasField("top_logprobs"):
-        body["top_logprobs"] = request.logprobs.top_logprobs
-    if request.logprobs.token_ids:
-        body["logprob_token_ids"] = list(request.logprobs.token_ids)
-    if request.logprobs.HasField("tokens_as_token_ids"):
-        body["return_tokens_as_token_ids"] = request.logprobs.tokens_as_token_ids
-    return body
-
-
 def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if request.tools:
@@ -171,43 +175,24 @@ def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
     return body
 
 
-def _streaming(request: CreateChatCompletionRequest) -> dict[str, Any]:
-    wanted = request.stream_options
-    stream_options = {"include_usage": True}
-    if wanted.HasField("continuous_usage_stats"):
-        stream_options["continuous_usage_stats"] = wanted.continuous_usage_stats
-    body: dict[str, Any] = {"stream": True, "stream_options": stream_options}
-    if wanted.HasField("stream_interval"):
-        body["stream_interval"] = wanted.stream_interval
-    return body
-
-
-def _fill_choice(target: ChatChoice, data: Mapping[str, Any]) -> None:
+def _fill_choice(target: ChatChoice | ChatChoiceDelta, data: Mapping[str, Any]) -> None:
     choice.fill_choice(target, data)
-    message.fill_message(target.message, data["message"])
+    if logprobs := data.get("logprobs"):
+        choice.fill_logprobs(target.logprobs, logprobs.get("content") or ())
     extra.keep(target, data, _CHOICE_KEYS)
 
 
 def _fill_rest(
-    target: CreateChatCompletionResponse | StreamChatCompletionResponse, data: Mapping[str, Any]
+    target: CreateChatCompletionResponse | StreamChatCompletionResponse,
+    data: Mapping[str, Any],
+    known: frozenset[str],
 ) -> None:
-    if (usage := data.get("usage")) is not None:
-        choice.fill_usage(target.usage, usage)
-    if fingerprint := data.get("system_fingerprint"):
-        target.system_fingerprint = fingerprint
-    if tier := data.get("service_tier"):
-        target.service_tier = tier
+    choice.fill_answer(target, data)
     if token_ids := data.get("prompt_token_ids"):
         target.prompt_token_ids.extend(token_ids)
     if text := data.get("prompt_text"):
         target.prompt_text = text
-    if metrics := data.get("metrics"):
-        choice.fill_metrics(target.metrics, metrics)
-    if (params := data.get("kv_transfer_params")) is not None:
-        target.kv_transfer_params.CopyFrom(document.to_document(params))
-    if (params := data.get("ec_transfer_params")) is not None:
-        target.ec_transfer_params.CopyFrom(document.to_document(params))
-    extra.keep(target, data, _ANSWER_KEYS)
+    extra.keep(target, data, known)
 
 
 def _fill_tool_delta(target: ToolCallDelta, call: Mapping[str, Any]) -> None:
@@ -217,6 +202,6 @@ def _fill_tool_delta(target: ToolCallDelta, call: Mapping[str, Any]) -> None:
     function = call.get("function") or {}
     if name := function.get("name"):
         target.name = name
-    if arguments := function.get("arguments"):
+    if (arguments := function.get("arguments")) is not None:
         target.arguments = arguments
     extra.keep(target, call, _TOOL_DELTA_KEYS)

@@ -2,11 +2,11 @@
 
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, MutableSequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
-from penstock.v1 import chat_completion_pb2, common_pb2
 
+from penstock.v1 import chat_completion_pb2, common_pb2, completion_pb2, transcription_pb2
 from penstock_server.convert import document, extra
 
 FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
@@ -26,6 +26,8 @@ _USAGE_KEYS = frozenset(
         "completion_tokens_details",
     }
 )
+_PROMPT_KEYS = frozenset({"cached_tokens", "created_cache_tokens", "multimodal_tokens"})
+_COMPLETION_KEYS = frozenset({"reasoning_tokens"})
 _DURATIONS = {
     "time_to_first_token_ms": "time_to_first_token",
     "generation_time_ms": "generation_time",
@@ -34,16 +36,48 @@ _DURATIONS = {
 }
 _METRIC_KEYS = frozenset({*_DURATIONS, "tokens_per_second", "speculative_decoding"})
 
-Choice = TypeVar("Choice", chat_completion_pb2.ChatChoice, chat_completion_pb2.ChatChoiceDelta)
+Choice: TypeAlias = (
+    chat_completion_pb2.ChatChoice
+    | chat_completion_pb2.ChatChoiceDelta
+    | completion_pb2.CompletionChoice
+    | completion_pb2.CompletionChoiceDelta
+)
+Finished: TypeAlias = Choice | transcription_pb2.TranscriptionDelta
+Answer: TypeAlias = (
+    chat_completion_pb2.CreateChatCompletionResponse
+    | chat_completion_pb2.StreamChatCompletionResponse
+    | completion_pb2.CreateCompletionResponse
+    | completion_pb2.StreamCompletionResponse
+)
+
+
+def fill_origin(target: Answer, data: Mapping[str, Any]) -> None:
+    """Writes which model answers, and since when."""
+    target.model = data.get("model") or ""
+    target.create_time.FromSeconds(data.get("created") or 0)
+
+
+def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
+    """Writes what an answer or event has beside its choices and its origin."""
+    if (usage := data.get("usage")) is not None:
+        fill_usage(target.usage, usage)
+    if fingerprint := data.get("system_fingerprint"):
+        target.system_fingerprint = fingerprint
+    if tier := data.get("service_tier"):
+        target.service_tier = tier
+    if metrics := data.get("metrics"):
+        fill_metrics(target.metrics, metrics)
+    if (params := data.get("kv_transfer_params")) is not None:
+        target.kv_transfer_params.CopyFrom(document.to_document(params))
+    if (params := data.get("ec_transfer_params")) is not None:
+        target.ec_transfer_params.CopyFrom(document.to_document(params))
 
 
 def fill_choice(target: Choice, data: Mapping[str, Any]) -> None:
-    """Writes everything of a chat choice but its message or delta."""
+    """Writes everything of a choice but what was said and its log probabilities."""
     target.index = data.get("index") or 0
     if finish_reason := data.get("finish_reason"):
         fill_finish(target, finish_reason, data.get("stop_reason"))
-    if logprobs := data.get("logprobs"):
-        fill_logprobs(target.logprobs, logprobs.get("content") or ())
     if token_ids := data.get("token_ids"):
         target.token_ids.extend(token_ids)
     if versions := data.get("weight_versions"):
@@ -57,8 +91,8 @@ def fill_choice(target: Choice, data: Mapping[str, Any]) -> None:
         target.routed_experts = b64decode(experts)
 
 
-def fill_finish(target: Choice, finish_reason: str, stop_reason: int | str | None) -> None:
-    """Writes why a choice ended."""
+def fill_finish(target: Finished, finish_reason: str, stop_reason: int | str | None) -> None:
+    """Writes why a choice or a transcription ended."""
     target.finish_reason = FINISH_REASONS.get(finish_reason, common_pb2.FINISH_REASON_OTHER)
     if target.finish_reason == common_pb2.FINISH_REASON_OTHER:
         target.native_finish_reason = finish_reason
@@ -73,16 +107,21 @@ def fill_logprobs(
 ) -> None:
     """Writes the log probabilities of generated tokens."""
     for token in tokens:
-        record = common_pb2.TokenLogprob(
-            token=token["token"],
-            logprob=token["logprob"],
-            bytes=bytes(token.get("bytes") or ()),
-        )
+        record = common_pb2.TokenLogprob()
+        _fill_logprob(record, token)
         for top in token.get("top_logprobs") or ():
-            record.top_logprobs.add(
-                token=top["token"], logprob=top["logprob"], bytes=bytes(top.get("bytes") or ())
-            )
+            _fill_logprob(record.top_logprobs.add(), top)
         target.append(record)
+
+
+def _fill_logprob(
+    target: common_pb2.TokenLogprob | common_pb2.TopLogprob, token: Mapping[str, Any]
+) -> None:
+    # Assigned, because a constructor would take None for unset: a probability of 1.
+    target.token = token["token"]
+    target.logprob = token["logprob"]
+    if utf8 := token.get("bytes"):
+        target.bytes = bytes(utf8)
 
 
 def prompt_logprobs(
@@ -109,12 +148,14 @@ def fill_usage(target: common_pb2.Usage, usage: Mapping[str, Any]) -> None:
     target.prompt_tokens = usage.get("prompt_tokens") or 0
     target.completion_tokens = usage.get("completion_tokens") or 0
     target.total_tokens = usage.get("total_tokens") or 0
+    extra.keep(target, usage, _USAGE_KEYS)
     if prompt := usage.get("prompt_tokens_details"):
         _fill_prompt_details(target.prompt_tokens_details, prompt)
+        extra.keep_under("prompt_tokens_details", target, prompt, _PROMPT_KEYS)
     if completion := usage.get("completion_tokens_details"):
         reasoning = completion.get("reasoning_tokens") or 0
         target.completion_tokens_details.reasoning_tokens = reasoning
-    extra.keep(target, usage, _USAGE_KEYS)
+        extra.keep_under("completion_tokens_details", target, completion, _COMPLETION_KEYS)
 
 
 def _fill_prompt_details(

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 from google.protobuf.struct_pb2 import Struct, Value
-from penstock.v1 import common_pb2
 
+from penstock.v1 import common_pb2
 from penstock_server.convert.errors import invalid
 
 _EXACT = 2.0**53
@@ -21,16 +21,25 @@ def from_document(document: common_pb2.JsonDocument, path: str) -> Any:
     Raises:
         InvalidRequest: the document is empty or no JSON.
     """
+    value = read(document, path)
+    return orjson.Fragment(document.json) if document.WhichOneof("document") == "json" else value
+
+
+def read(document: common_pb2.JsonDocument, path: str) -> Any:
+    """Returns the value that a document holds, to be looked into.
+
+    Raises:
+        InvalidRequest: the document is empty or no JSON.
+    """
     form = document.WhichOneof("document")
     if form == "object":
         return from_struct(document.object, f"{path}.object")
     if form is None:
         raise invalid(path, "give json or object")
     try:
-        orjson.loads(document.json)
+        return orjson.loads(document.json)
     except orjson.JSONDecodeError as error:
         raise invalid(f"{path}.json", f"is no JSON: {error}") from None
-    return orjson.Fragment(document.json)
 
 
 def to_document(value: Any) -> common_pb2.JsonDocument:

@@ -32,6 +32,19 @@ class InvalidRequest(Exception):
         self.conflicting = conflicting
 
 
+class UnsupportedRequest(Exception):
+    """The request asks for what the upstream's way to serve it cannot do.
+
+    Attributes:
+        violations: every field that asks for it.
+    """
+
+    def __init__(self, *violations: Violation) -> None:
+        """Takes at least one violation."""
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = violations
+
+
 class MalformedAnswer(Exception):
     """The upstream's JSON does not have the API's shape, or a value does not fit our message."""
 
@@ -39,6 +52,11 @@ class MalformedAnswer(Exception):
 def invalid(field: str, description: str) -> InvalidRequest:
     """Returns the error for one faulty field."""
     return InvalidRequest(Violation(field, description))
+
+
+def unsupported(field: str, description: str) -> UnsupportedRequest:
+    """Returns the error for one field that asks too much."""
+    return UnsupportedRequest(Violation(field, description))
 
 
 def reads_answer(function: Callable[P, T]) -> Callable[P, T]:

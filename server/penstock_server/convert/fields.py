@@ -110,12 +110,205 @@ _CHAT = (
     }
 )
 
-HOMES: Mapping[str, Mapping[str, str]] = {"/v1/chat/completions": _CHAT}
+_COMPLETION = (
+    {key: home for key, home in _SAMPLING.items() if key != "max_completion_tokens"}
+    | {key: home for key, home in _LOGPROBS.items() if key != "top_logprobs"}
+    | {key: home for key, home in _ENGINE.items() if key != "return_prompt_text"}
+    | _STREAM
+    | {
+        name: name
+        for name in (
+            "model",
+            "echo",
+            "suffix",
+            "response_format",
+            "structured_outputs",
+            "add_special_tokens",
+            "user",
+        )
+    }
+    | {"prompt": "prompts", "prompt_embeds": "prompts", "logprobs": "logprobs.top_logprobs"}
+)
+_TOKENIZE = {
+    **{key: f"chat.{home}" for key, home in _TEMPLATE.items() if key not in ("echo", "documents")},
+    "add_special_tokens": "add_special_tokens",
+    "model": "model",
+    "prompt": "text",
+    "messages": "chat.messages",
+    "tools": "chat.tools",
+    "return_token_strs": "return_token_strings",
+}
+_SCORING = (
+    _under("options", "truncate_prompt_tokens", "truncation_side", "padding", "use_activation")
+    | _under(
+        "scoring",
+        "max_tokens_per_query",
+        "max_tokens_per_doc",
+        "instruction",
+        "chat_template_kwargs",
+        "mm_processor_kwargs",
+    )
+    | _under("engine", "priority", "cache_salt", "request_id")
+    | {"model": "model", "user": "user"}
+)
+_RERANK = _SCORING | {name: name for name in ("query", "documents", "top_n", "return_documents")}
+# Each version of vLLM knows some of the names for the two sides of a pair.
+_SCORE = (
+    _SCORING
+    | dict.fromkeys(("text_1", "data_1", "queries"), "queries")
+    | dict.fromkeys(("text_2", "data_2", "documents", "items"), "documents")
+)
+_POOLING_INPUT = (
+    # Conversations have a switch of their own for special tokens; here the one for texts counts.
+    {key: home for key, home in _TEMPLATE.items() if key not in ("echo", "documents")}
+    | _under(
+        "options",
+        "truncate_prompt_tokens",
+        "truncation_side",
+        "padding",
+        "add_special_tokens",
+        "use_activation",
+    )
+    | _under("engine", "priority", "cache_salt", "request_id")
+    | {"model": "model", "input": "inputs", "messages": "inputs[0].chat.messages", "user": "user"}
+)
+_ENCODING = dict.fromkeys(("encoding_format", "embed_dtype", "endianness"), "dtype")
+_EMBEDDING = (
+    _POOLING_INPUT
+    | _ENCODING
+    | {"dimensions": "dimensions", "late_chunking_params": "late_chunking"}
+)
+_POOLING = _POOLING_INPUT | _ENCODING | {"task": "task", "data": "plugin_data"}
+
+_RESPONSE = (
+    _under(
+        "sampling",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "repetition_penalty",
+        "seed",
+        "stop",
+        "stop_token_ids",
+        "include_stop_str_in_output",
+        "ignore_eos",
+        "logit_bias",
+        "skip_special_tokens",
+        "spaces_between_special_tokens",
+        "watermarking",
+        max_output_tokens="max_tokens",
+    )
+    | _under(
+        "engine",
+        "priority",
+        "cache_salt",
+        "session_id",
+        "vllm_xargs",
+        "kv_transfer_params",
+        "ec_transfer_params",
+        "request_id",
+    )
+    | _under("template", "chat_template_kwargs", "mm_processor_kwargs", "media_io_kwargs")
+    | {
+        name: name
+        for name in (
+            "model",
+            "input",
+            "instructions",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "structured_outputs",
+            "reasoning",
+            "include_reasoning",
+            "previous_response_id",
+            "store",
+            "background",
+            "include",
+            "max_tool_calls",
+            "truncation",
+            "service_tier",
+            "metadata",
+            "user",
+            "safety_identifier",
+            "prompt_cache_key",
+        )
+    }
+    | {"text": "text_format", "top_logprobs": "logprobs.top_logprobs", "stream": ""}
+)
+# Asked for as a chat, a response takes the keys of both APIs in fields of its own.
+_RESPONSE_AS_CHAT = (
+    _RESPONSE
+    | _CHAT
+    | {
+        "messages": "input",
+        "response_format": "text_format",
+        "reasoning_effort": "reasoning.effort",
+    }
+)
+
+_TRANSLATION = {
+    **_under(
+        "config.sampling",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "repetition_penalty",
+        "length_penalty",
+        "n",
+        "use_beam_search",
+        "include_stop_str_in_output",
+        "watermarking",
+        "max_tokens",
+        max_completion_tokens="max_tokens",
+    ),
+    **_under(
+        "config",
+        "model",
+        "prompt",
+        "hotwords",
+        language="language_code",
+        to_language="target_language_code",
+        response_format="detail",
+        vllm_xargs="engine.vllm_xargs",
+        stream_continuous_usage_stats="stream_options.continuous_usage_stats",
+    ),
+    **dict.fromkeys(("stream", "stream_include_usage"), ""),  # the choice of RPC
+    **dict.fromkeys(("file", "audio_filesize_mb"), "audio"),
+}
+_TRANSCRIPTION = _TRANSLATION | dict.fromkeys(
+    ("timestamp_granularities", "timestamp_granularities[]"), "config.timestamp_granularities"
+)
+
+HOMES: Mapping[str, Mapping[str, str]] = {
+    "/v1/chat/completions": _CHAT,
+    "response": _RESPONSE_AS_CHAT,
+    "/v1/responses": _RESPONSE,
+    "/v1/completions": _COMPLETION,
+    "/v1/embeddings": _EMBEDDING,
+    "/classify": _POOLING_INPUT,
+    "/pooling": _POOLING,
+    "/tokenize": _TOKENIZE,
+    "/detokenize": {"model": "model", "tokens": "token_ids"},
+    "/v1/rerank": _RERANK,
+    "/rerank": _RERANK,
+    "/v1/score": _SCORE,
+    "/v1/audio/transcriptions": _TRANSCRIPTION,
+    "/v1/audio/translations": _TRANSLATION,
+}
 
 EXTRA_ONLY: Mapping[str, str] = {
     "return_token_offsets": "of the render endpoints only",
     "mm_payload": "of the render endpoints only",
     "return_mm_kwargs": "of the render endpoints only",
+    "dimensions": "refused by the pooling endpoint",
 }
 """Keys of vLLM that have no home, and why; `extra_body` takes them."""
 
@@ -129,6 +322,8 @@ REMOVED: Mapping[str, str] = {
     "structural_tag": "use structured_outputs.structural_tag",
     "best_of": "use sampling.n or sampling.use_beam_search",
     "logits_processors": "use engine.vllm_xargs with a processor loaded by the upstream",
+    "activation": "use options.use_activation",
+    "softmax": "use options.use_activation",
     "functions": "use tools",
     "function_call": "use tool_choice",
 }
@@ -137,31 +332,39 @@ REMOVED: Mapping[str, str] = {
 _NUMBER = re.compile(r"\.(\d+)(?=\.|$)")
 
 
+# One item of the input is not one message: a position in these says nothing of ours.
+_AS_A_WHOLE = (("response", "messages"),)
+
+
 def field_path(route: str, param: str) -> str:
     """Returns our path of the field that an upstream error names, or the name as it stands."""
     head, _, rest = param.removeprefix("body.").partition(".")
     home = HOMES.get(route, {}).get(head)
     if not home:
         return param
+    if (route, head) in _AS_A_WHOLE:
+        return home
     return home + _NUMBER.sub(r"[\1]", f".{rest}") if rest else home
 
 
-def merge_extra(route: str, body: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Adds the keys of `extra_body` to a request body.
+def merge_extra(
+    route: str, body: dict[str, Any], extra: Mapping[str, Any], path: str = "extra_body"
+) -> None:
+    """Adds the keys of `extra_body`, which is found at the path, to a request body.
 
     Raises:
         InvalidRequest: a typed field covers a key, or vLLM would ignore it.
     """
     homes = HOMES[route]
     covered = [
-        Violation(f"extra_body.{key}", f"use {homes[key]}" if homes[key] else "choose the RPC")
+        Violation(f"{path}.{key}", f"use {homes[key]}" if homes[key] else "choose the RPC")
         for key in extra
         if key in homes
     ]
     if covered:
         raise InvalidRequest(*covered, conflicting=True)
     removed = [
-        Violation(f"extra_body.{key}", f"vLLM ignores it; {REMOVED[key]}")
+        Violation(f"{path}.{key}", f"vLLM ignores it; {REMOVED[key]}")
         for key in extra
         if key in REMOVED
     ]

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from penstock.v1 import message_pb2
-
+from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert import document, extra
-from penstock_server.convert.errors import InvalidRequest, Violation, invalid
+from penstock_server.convert.errors import invalid
 from penstock_server.convert.options import scalars
 
 JsonObject = dict[str, Any]
@@ -53,6 +52,7 @@ _TYPED_PARTS = frozenset(
     }
 )
 _TOOL_CALL_KEYS = frozenset({"id", "type", "function", "index"})
+_STRUCTURAL_TAG = "structural_tag"
 _URL_SCHEMES = ("http", "https", "data", "file")
 
 
@@ -87,7 +87,19 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
         body["tool_calls"] = [_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in calls]
     if item.tools:
         body["tools"] = tools(item.tools, f"{path}.tools")
-    _add_extra(body, item, path, _MESSAGE_KEYS)
+    extra.add(body, item.extra, path, _MESSAGE_KEYS)
+    return body
+
+
+def content_part(part: message_pb2.ContentPart, path: str) -> JsonObject:
+    """Returns one part of a content.
+
+    Raises:
+        InvalidRequest: it is empty or faulty.
+    """
+    body = _part_body(part, path)
+    if part.uuid:
+        body["uuid"] = part.uuid
     return body
 
 
@@ -135,7 +147,7 @@ def response_format(form: message_pb2.ResponseFormat, path: str = "response_form
                 "json_schema": _json_schema(form.json_schema, f"{path}.json_schema"),
             }
         case "structural_tag":
-            return document.from_document(form.structural_tag, f"{path}.structural_tag")
+            return _structural_tag(form.structural_tag, f"{path}.structural_tag")
     raise invalid(path, "name a format")
 
 
@@ -181,16 +193,10 @@ def _role(item: message_pb2.ChatMessage, path: str) -> str:
 def _content(item: message_pb2.ChatMessage, path: str) -> Any:
     if not item.content:
         return None
-    if len(item.content) == 1 and item.content[0].WhichOneof("part") == "text":
-        return item.content[0].text
-    return [_part(part, f"{path}.content[{i}]") for i, part in enumerate(item.content)]
-
-
-def _part(part: message_pb2.ContentPart, path: str) -> JsonObject:
-    body = _part_body(part, path)
-    if part.uuid:
-        body["uuid"] = part.uuid
-    return body
+    first = item.content[0]
+    if len(item.content) == 1 and first.WhichOneof("part") == "text" and not first.uuid:
+        return first.text
+    return [content_part(part, f"{path}.content[{i}]") for i, part in enumerate(item.content)]
 
 
 def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:
@@ -205,8 +211,10 @@ def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:
         case "image":
             return _by_url("image_url", part.image, f"{path}.image", part.uuid)
         case "video":
+            _require_no_detail(part.video, f"{path}.video")
             return _by_url("video_url", part.video, f"{path}.video", part.uuid)
         case "audio":
+            _require_no_detail(part.audio, f"{path}.audio")
             return _audio(part.audio, f"{path}.audio", part.uuid)
         case "other":
             return _other_part(document.from_struct(part.other, f"{path}.other"), path)
@@ -228,6 +236,11 @@ def _by_url(kind: str, media: message_pb2.Media, path: str, uuid: str) -> JsonOb
         return {"type": kind, kind: None}
     detail = {"detail": media.detail} if media.detail else {}
     return {"type": kind, kind: {"url": url, **detail}}
+
+
+def _require_no_detail(media: message_pb2.Media, path: str) -> None:
+    if media.detail:
+        raise invalid(f"{path}.detail", "is for images only")
 
 
 def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
@@ -287,7 +300,7 @@ def _function(function: message_pb2.FunctionDefinition, path: str) -> JsonObject
     body = scalars(function, path, skip=("extra",))
     if function.HasField("parameters"):
         body["parameters"] = document.from_document(function.parameters, f"{path}.parameters")
-    _add_extra(body, function, path, _FUNCTION_KEYS)
+    extra.add(body, function.extra, path, _FUNCTION_KEYS)
     return body
 
 
@@ -298,29 +311,25 @@ def _json_schema(form: message_pb2.JsonSchemaFormat, path: str) -> JsonObject:
     return scalars(form, path) | {"schema": schema}
 
 
+def _structural_tag(tag: common_pb2.JsonDocument, path: str) -> JsonObject:
+    body = document.read(tag, path)
+    if not isinstance(body, dict):
+        raise invalid(path, "must be an object")
+    if body.get("type", _STRUCTURAL_TAG) != _STRUCTURAL_TAG:
+        raise invalid(f"{path}.type", f"must be {_STRUCTURAL_TAG}")
+    return {"type": _STRUCTURAL_TAG, **body}
+
+
 def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:
     match call.WhichOneof("call"):
         case "function":
             function = {"name": call.function.name, "arguments": call.function.arguments}
-            return {"id": call.id, "type": "function", "function": function}
+            body = {"id": call.id, "type": "function", "function": function}
+            extra.add(body, call.extra, path, _TOOL_CALL_KEYS)
+            return body
         case "other":
             return document.from_document(call.other, f"{path}.other")
     raise invalid(path, "the call is empty")
-
-
-def _add_extra(
-    body: JsonObject,
-    item: message_pb2.ChatMessage | message_pb2.FunctionDefinition,
-    path: str,
-    known: frozenset[str],
-) -> None:
-    if not item.HasField("extra"):
-        return
-    added = document.from_struct(item.extra, f"{path}.extra")
-    covered = [Violation(f"{path}.extra.{k}", "has a field") for k in added if k in known]
-    if covered:
-        raise InvalidRequest(*covered, conflicting=True)
-    body.update(added)
 
 
 def _fill_tool_call(target: message_pb2.ToolCall, call: Mapping[str, Any]) -> None:
@@ -330,5 +339,6 @@ def _fill_tool_call(target: message_pb2.ToolCall, call: Mapping[str, Any]) -> No
         target.other.CopyFrom(document.to_document(call))
         return
     target.function.name = function.get("name") or ""
-    target.function.arguments = function.get("arguments") or ""
+    if (arguments := function.get("arguments")) is not None:
+        target.function.arguments = arguments
     extra.keep(target, call, _TOOL_CALL_KEYS)

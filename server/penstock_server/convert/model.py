@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.v1 import model_pb2
-
 from penstock_server.convert import extra
 from penstock_server.convert.errors import invalid, reads_answer
 
@@ -15,6 +14,7 @@ CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
     "/v1/completions": model_pb2.CAPABILITY_COMPLETION,
     "/v1/embeddings": model_pb2.CAPABILITY_EMBEDDING,
     "/v1/rerank": model_pb2.CAPABILITY_RERANK,
+    "/rerank": model_pb2.CAPABILITY_RERANK,
     "/v1/score": model_pb2.CAPABILITY_SCORE,
     "/v1/audio/transcriptions": model_pb2.CAPABILITY_TRANSCRIPTION,
     "/tokenize": model_pb2.CAPABILITY_TOKENIZATION,
@@ -32,12 +32,12 @@ def model(entry: Mapping[str, Any], paths: Iterable[str] | None) -> model_pb2.Mo
         MalformedAnswer: the entry does not have the API's shape.
     """
     converted = model_pb2.Model(
-        id=entry["id"],
         owned_by=entry.get("owned_by") or "",
         root=entry.get("root") or "",
         parent=entry.get("parent") or "",
         capabilities=capabilities(paths),
     )
+    converted.id = entry["id"]
     converted.create_time.FromSeconds(entry.get("created") or 0)
     if (length := entry.get("max_model_len")) is not None:
         converted.max_model_len = length

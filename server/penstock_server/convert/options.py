@@ -1,14 +1,14 @@
 """Option messages that several operations share, to vLLM's JSON keys."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
-from penstock.v1 import common_pb2, message_pb2
 
+from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert import document
-from penstock_server.convert.errors import invalid
+from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 
 JsonObject = dict[str, Any]
 
@@ -18,6 +18,10 @@ TRUNCATION_SIDES = {
 }
 # Sent as headers, not in the body.
 _ENGINE_HEADERS = frozenset({"request_id", "data_parallel_rank"})
+_PADDINGS = {
+    common_pb2.PADDING_MAX_LENGTH: "max_length",
+    common_pb2.PADDING_DO_NOT_PAD: "do_not_pad",
+}
 
 
 def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
@@ -35,8 +39,7 @@ def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
             for token, bias in options.logit_bias.items()
         }
     if options.truncation_side:
-        side = TRUNCATION_SIDES.get(options.truncation_side)
-        body["truncation_side"] = known(side, "sampling.truncation_side")
+        body["truncation_side"] = _truncation_side(options.truncation_side, "sampling")
     if options.HasField("repetition_detection"):
         detection = options.repetition_detection
         body["repetition_detection"] = {
@@ -83,16 +86,59 @@ def engine(options: common_pb2.EngineOptions) -> JsonObject:
     return body
 
 
-def template(options: message_pb2.TemplateOptions) -> JsonObject:
+def template(options: message_pb2.TemplateOptions, path: str = "template") -> JsonObject:
     """Returns the keys of TemplateOptions.
 
     Raises:
         InvalidRequest: a number is not finite.
     """
-    body = scalars(options, "template")
+    body = scalars(options, path)
     if options.documents:
         body["documents"] = [dict(item.fields) for item in options.documents]
     return body
+
+
+def streaming(options: common_pb2.StreamOptions) -> JsonObject:
+    """Returns the keys that ask for a stream; its end always tells the usage."""
+    stream_options = {"include_usage": True}
+    if options.HasField("continuous_usage_stats"):
+        stream_options["continuous_usage_stats"] = options.continuous_usage_stats
+    body: JsonObject = {"stream": True, "stream_options": stream_options}
+    if options.HasField("stream_interval"):
+        body["stream_interval"] = options.stream_interval
+    return body
+
+
+def pooling(options: common_pb2.PoolingOptions) -> JsonObject:
+    """Returns the keys of PoolingOptions.
+
+    Raises:
+        InvalidRequest: an enum is unknown.
+    """
+    body = scalars(options, "options", skip=("truncation_side", "padding"))
+    if options.truncation_side:
+        body["truncation_side"] = _truncation_side(options.truncation_side, "options")
+    if options.padding:
+        body["padding"] = known(_PADDINGS.get(options.padding), "options.padding")
+    return body
+
+
+def refuse(options: Message, path: str, *names: str) -> None:
+    """Checks that fields without a meaning for the operation are not set.
+
+    Raises:
+        InvalidRequest: some are.
+    """
+    _refuse({field.name for field, _ in options.ListFields()} & set(names), path)
+
+
+def refuse_all_but(options: Message, path: str, *names: str) -> None:
+    """Checks that only fields with a meaning for the operation are set.
+
+    Raises:
+        InvalidRequest: others are.
+    """
+    _refuse({field.name for field, _ in options.ListFields()} - set(names), path)
 
 
 def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObject:
@@ -115,6 +161,17 @@ def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObjec
         elif not isinstance(value, Message) and descriptor.message_type is None:
             body[name] = list(value)
     return body
+
+
+def _refuse(names: Collection[str], path: str) -> None:
+    if names:
+        raise InvalidRequest(
+            *(Violation(f"{path}.{name}", "has no meaning here") for name in sorted(names))
+        )
+
+
+def _truncation_side(side: common_pb2.TruncationSide.ValueType, path: str) -> str:
+    return known(TRUNCATION_SIDES.get(side), f"{path}.truncation_side")
 
 
 def known(value: str | None, path: str) -> str:

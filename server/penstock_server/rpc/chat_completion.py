@@ -9,7 +9,6 @@ from penstock.v1.chat_completion_pb2 import (
     CreateChatCompletionResponse,
     StreamChatCompletionResponse,
 )
-
 from penstock_server.convert import chat
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.completeness import ChoiceStream

@@ -10,9 +10,10 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
-from penstock_server.convert.errors import InvalidRequest, MalformedAnswer
+from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
 from penstock_server.rpc.rpc import Rpc, current
 from penstock_server.upstream.failure import UpstreamFailure
@@ -24,7 +25,24 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Around: TypeAlias = "Callable[[Rpc, Context], AbstractAsyncContextManager[None]]"
 
+_LONGEST_LOGGED_NAME = 256
+
 _log = logging.getLogger("penstock.rpc")
+
+
+class ReplyTooLarge(Exception):
+    """A reply is over the limit of one message.
+
+    Attributes:
+        size: its size in bytes.
+        limit: the limit in bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        """Takes both."""
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
 
 
 class Interceptors(aio.ServerInterceptor):
@@ -32,12 +50,15 @@ class Interceptors(aio.ServerInterceptor):
 
     A concern is an asynchronous context manager around the whole RPC. Streams are driven here
     with `context.write`, so that a stream that ends early, by cancellation too, closes its
-    servicer's generator before the RPC is over.
+    servicer's generator before the RPC is over. Single requests are parsed here, so that one
+    that is no message at all ends in a status of ours, too; and replies are serialized here, for
+    one that is too large.
     """
 
-    def __init__(self, concerns: Sequence[Around]) -> None:
-        """Takes the concerns in order."""
+    def __init__(self, concerns: Sequence[Around], max_message_bytes: int) -> None:
+        """Takes the concerns in order and the size of the largest reply."""
         self._concerns = concerns
+        self._max_message_bytes = max_message_bytes
 
     async def intercept_service(
         self,
@@ -57,45 +78,65 @@ class Interceptors(aio.ServerInterceptor):
         behavior: Any = handler.stream_unary or handler.unary_unary
 
         async def serve(request: Any, context: Context) -> Any:
-            async with self._around(method, request, context):
-                return await behavior(request, context)
+            async with self._around(method, context) as rpc:
+                answer = await behavior(_parsed(request, handler, rpc), context)
+                answer = self._serialized(answer, handler)
+                await context.send_initial_metadata(_initial_metadata(rpc))
+                return answer
 
-        make = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        return make(serve, handler.request_deserializer, handler.response_serializer)
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(serve, handler.request_deserializer)
+        return grpc.unary_unary_rpc_method_handler(serve)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
 
         async def serve(request: Any, context: Context) -> None:
             async with (
-                self._around(method, request, context) as rpc,
-                aclosing(behavior(request, context)) as messages,
+                self._around(method, context) as rpc,
+                aclosing(behavior(_parsed(request, handler, rpc), context)) as messages,
             ):
                 async for message in messages:
-                    await context.write(message)
+                    answer = self._serialized(message, handler)
+                    if not rpc.messages_sent:
+                        await context.send_initial_metadata(_initial_metadata(rpc))
+                    await context.write(answer)
                     rpc.messages_sent += 1
 
-        make: Any = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-        )
-        made: Handler = make(serve, handler.request_deserializer, handler.response_serializer)
-        return made
+        made: Any = serve
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(made, handler.request_deserializer)
+        return grpc.unary_stream_rpc_method_handler(made)
+
+    def _serialized(self, message: Any, handler: Handler) -> bytes:
+        serialize = handler.response_serializer
+        answer: bytes = serialize(message) if serialize else message
+        if len(answer) > self._max_message_bytes:
+            raise ReplyTooLarge(len(answer), self._max_message_bytes)
+        return answer
 
     @asynccontextmanager
-    async def _around(self, method: str, request: Any, context: Context) -> AsyncIterator[Rpc]:
-        metadata = dict(context.invocation_metadata() or ())
-        rpc = Rpc(method, metadata, model=getattr(request, "model", ""))
+    async def _around(self, method: str, context: Context) -> AsyncIterator[Rpc]:
+        rpc = Rpc(method, dict(context.invocation_metadata() or ()))
         current.set(rpc)
         async with AsyncExitStack() as stack:
             for concern in self._concerns:
                 await stack.enter_async_context(concern(rpc, context))
             yield rpc
+
+
+def _parsed(request: Any, handler: Handler, rpc: Rpc) -> Any:
+    """Returns the message of a single request; a stream of requests as it is."""
+    if handler.request_streaming or handler.request_deserializer is None:
+        return request
+    message = handler.request_deserializer(request)
+    rpc.model = getattr(message, "model", "")
+    return message
+
+
+def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
+    # Only once there is an answer: after initial metadata, gRPC does not retry.
+    return (("x-request-id", rpc.request_id),)
 
 
 @asynccontextmanager
@@ -122,7 +163,7 @@ async def request_id_and_log(rpc: Rpc, context: Context) -> AsyncIterator[None]:
                     "code": rpc.code.name,
                     "reason": rpc.reason,
                     "ms": round((monotonic() - rpc.started) * 1000, 1),
-                    "model": rpc.model,
+                    "model": rpc.model[:_LONGEST_LOGGED_NAME],
                     "request_id": rpc.request_id,
                     "messages": rpc.messages_sent,
                 }
@@ -139,8 +180,14 @@ async def failure_to_status(rpc: Rpc, context: Context) -> AsyncIterator[None]:
         ended = status.of_failure(failure, model=rpc.model, messages_sent=rpc.messages_sent)
     except InvalidRequest as error:
         ended = status.of_invalid(error)
+    except UnsupportedRequest as error:
+        ended = status.of_unsupported(error)
     except MalformedAnswer as error:
-        ended = status.of_malformed(error, messages_sent=rpc.messages_sent)
+        ended = status.of_malformed(error, model=rpc.model, messages_sent=rpc.messages_sent)
+    except ReplyTooLarge as error:
+        ended = status.of_too_large(error.size, error.limit, messages_sent=rpc.messages_sent)
+    except DecodeError:
+        ended = status.of_undecodable()
     except aio.BaseError:
         raise
     except Exception:

@@ -10,7 +10,6 @@ from penstock.v1.model_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
 )
-
 from penstock_server.convert import model
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.fleet import Fleet

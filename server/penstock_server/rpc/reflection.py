@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from google.rpc import error_details_pb2  # noqa: F401  its types must be in the pool for callers
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
@@ -12,8 +13,22 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as V1ALPHA
 V1 = "grpc.reflection.v1.ServerReflection"
 
 
+def _declare_v1() -> None:
+    """Adds the description of v1 to those that callers can ask for; grpcio has only v1alpha's."""
+    pool = descriptor_pool.Default()
+    try:
+        pool.FindFileContainingSymbol(V1)
+    except KeyError:
+        described = descriptor_pb2.FileDescriptorProto()
+        reflection_pb2.DESCRIPTOR.CopyToProto(described)
+        text = text_format.MessageToString(described).replace("v1alpha", "v1")
+        file = text_format.Parse(text, descriptor_pb2.FileDescriptorProto())
+        pool.AddSerializedFile(file.SerializeToString())
+
+
 def add_reflection(server: aio.Server, services: Sequence[str]) -> None:
     """Makes the services discoverable. v1 differs from v1alpha in nothing but its name."""
+    _declare_v1()
     servicer = ReflectionServicer([*services, V1, V1ALPHA])
     for name in (V1, V1ALPHA):
         method = grpc.stream_stream_rpc_method_handler(

@@ -37,13 +37,18 @@ class Rpc:
 
     def __post_init__(self) -> None:
         given = self.text("x-request-id")
-        usable = 0 < len(given) <= _REQUEST_ID_LIMIT
+        usable = 0 < len(given) <= _REQUEST_ID_LIMIT and fits_header(given)
         self.request_id = given if usable else uuid4().hex
 
     def text(self, key: str) -> str:
         """Returns the text of a metadata key, empty if it is not there."""
         value = self.metadata.get(key, "")
         return value if isinstance(value, str) else ""
+
+
+def fits_header(text: str) -> bool:
+    """Whether HTTP can carry a text as the value of a header."""
+    return text.isascii() and text.isprintable() and text == text.strip()
 
 
 current: ContextVar[Rpc] = ContextVar("current_rpc")

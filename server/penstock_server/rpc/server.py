@@ -6,13 +6,32 @@ from typing import Any
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from penstock.v1 import chat_completion_pb2_grpc, model_pb2_grpc
 
+from penstock.v1 import (
+    chat_completion_pb2_grpc,
+    classification_pb2_grpc,
+    completion_pb2_grpc,
+    embedding_pb2_grpc,
+    model_pb2_grpc,
+    pooling_pb2_grpc,
+    rerank_pb2_grpc,
+    response_pb2_grpc,
+    tokenization_pb2_grpc,
+    transcription_pb2_grpc,
+)
 from penstock_server.rpc.chat_completion import ChatCompletionServicer
+from penstock_server.rpc.classification import ClassificationServicer
+from penstock_server.rpc.completion import CompletionServicer
+from penstock_server.rpc.embedding import EmbeddingServicer
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import CONCERNS, Interceptors
 from penstock_server.rpc.model import ModelServicer
+from penstock_server.rpc.pooling import PoolingServicer
 from penstock_server.rpc.reflection import add_reflection
+from penstock_server.rpc.rerank import RerankServicer
+from penstock_server.rpc.response import ResponseServicer
+from penstock_server.rpc.tokenization import TokenizationServicer
+from penstock_server.rpc.transcription import TranscriptionServicer
 from penstock_server.rpc.unsupported import UnsupportedMethods
 from penstock_server.upstream import operations
 from penstock_server.upstream.fleet import Fleet
@@ -43,6 +62,42 @@ SERVICES: Mapping[str, Entry] = {
         ChatCompletionServicer,
         chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server,
     ),
+    "penstock.v1.ResponseService": Entry(
+        operations.RESPONSE,
+        ResponseServicer,
+        response_pb2_grpc.add_ResponseServiceServicer_to_server,
+    ),
+    "penstock.v1.CompletionService": Entry(
+        operations.COMPLETION,
+        CompletionServicer,
+        completion_pb2_grpc.add_CompletionServiceServicer_to_server,
+    ),
+    "penstock.v1.RerankService": Entry(
+        operations.RERANK, RerankServicer, rerank_pb2_grpc.add_RerankServiceServicer_to_server
+    ),
+    "penstock.v1.TokenizationService": Entry(
+        operations.TOKENIZATION,
+        TokenizationServicer,
+        tokenization_pb2_grpc.add_TokenizationServiceServicer_to_server,
+    ),
+    "penstock.v1.EmbeddingService": Entry(
+        operations.EMBEDDING,
+        EmbeddingServicer,
+        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+    ),
+    "penstock.v1.ClassificationService": Entry(
+        operations.CLASSIFICATION,
+        ClassificationServicer,
+        classification_pb2_grpc.add_ClassificationServiceServicer_to_server,
+    ),
+    "penstock.v1.PoolingService": Entry(
+        operations.POOLING, PoolingServicer, pooling_pb2_grpc.add_PoolingServiceServicer_to_server
+    ),
+    "penstock.v1.TranscriptionService": Entry(
+        operations.TRANSCRIPTION,
+        TranscriptionServicer,
+        transcription_pb2_grpc.add_TranscriptionServiceServicer_to_server,
+    ),
     "penstock.v1.ModelService": Entry(
         None, ModelServicer, model_pb2_grpc.add_ModelServiceServicer_to_server
     ),
@@ -71,7 +126,10 @@ def build_server(
     fleet: Fleet, health: HealthServicer, *, max_message_bytes: int, reflection: bool
 ) -> aio.Server:
     """Returns a server with every service, not yet bound to an address."""
-    server = aio.server(interceptors=(Interceptors(CONCERNS),), options=options(max_message_bytes))
+    server = aio.server(
+        interceptors=(Interceptors(CONCERNS, max_message_bytes),),
+        options=options(max_message_bytes),
+    )
     for entry in SERVICES.values():
         entry.add(entry.servicer(fleet), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

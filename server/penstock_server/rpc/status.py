@@ -13,8 +13,13 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Violation
-from penstock_server.convert.fields import field_path
+from penstock_server.convert.errors import (
+    InvalidRequest,
+    MalformedAnswer,
+    UnsupportedRequest,
+    Violation,
+)
+from penstock_server.convert.fields import HOMES, field_path
 from penstock_server.upstream.failure import ErrorBody, Kind, UpstreamFailure
 
 DOMAIN = "penstock"
@@ -60,6 +65,7 @@ RESPONSE_NOT_FOUND = Row(_Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
 OPERATION_NOT_SUPPORTED = Row(_Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED")
 UNSUPPORTED_OPERATION = Row(_Code.UNIMPLEMENTED, "UNSUPPORTED_OPERATION")
 ENGINE_DEAD = Row(_Code.UNAVAILABLE, "ENGINE_DEAD", Resend.YES)
+TOO_LARGE = Row(_Code.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", Resend.NEVER)
 MALFORMED = Row(_Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", Resend.CALLER_DECIDES)
 INTERRUPTED = Row(_Code.UNAVAILABLE, "STREAM_INTERRUPTED", Resend.NEVER)
 DEADLINE = Row(_Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
@@ -80,7 +86,7 @@ HTTP_ROWS: Mapping[int, Row] = {
     410: Row(_Code.NOT_FOUND, _REJECTED),
     411: GATEWAY_ERROR,
     412: Row(_Code.FAILED_PRECONDITION, _REJECTED),
-    413: Row(_Code.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", Resend.NEVER),
+    413: TOO_LARGE,
     415: Row(_Code.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA"),
     416: Row(_Code.OUT_OF_RANGE, _REJECTED),
     422: Row(_Code.INVALID_ARGUMENT, _REJECTED),
@@ -109,6 +115,7 @@ KIND_ROWS: Mapping[Kind, Row] = {
     Kind.MODEL_UNKNOWN: MODEL_NOT_FOUND,
     Kind.MODEL_AMBIGUOUS: INVALID_REQUEST,
     Kind.ROUTE_MISSING: OPERATION_NOT_SUPPORTED,
+    Kind.TOO_LARGE: TOO_LARGE,
 }
 
 # vLLM's own sentences for an engine that will not come back, and for a server on its way out.
@@ -153,11 +160,9 @@ def of_failure(failure: UpstreamFailure, *, model: str = "", messages_sent: int 
         messages_sent: how many messages of the stream the caller already has.
     """
     row = _row(failure)
-    if messages_sent and row.resend is not Resend.NO:
-        row = replace(row, resend=Resend.NEVER)
     return Status(
-        row,
-        failure.message,
+        replace(row, resend=Resend.NEVER) if messages_sent else row,
+        _message(failure, row),
         _metadata(failure, model, messages_sent),
         _violations(failure, row),
         model=model if row is MODEL_NOT_FOUND else "",
@@ -171,10 +176,27 @@ def of_invalid(error: InvalidRequest) -> Status:
     return Status(row, str(error), violations=error.violations)
 
 
-def of_malformed(error: MalformedAnswer, *, messages_sent: int = 0) -> Status:
+def of_unsupported(error: UnsupportedRequest) -> Status:
+    """Returns the status of a request that asks for what its upstream cannot do."""
+    return Status(UNSUPPORTED_OPERATION, str(error), violations=error.violations)
+
+
+def of_undecodable() -> Status:
+    """Returns the status of bytes that are no message of the method's request type."""
+    return Status(INVALID_REQUEST, "the request could not be decoded as this method's message")
+
+
+def of_malformed(error: MalformedAnswer, *, model: str = "", messages_sent: int = 0) -> Status:
     """Returns the status of an answer that does not fit our messages."""
     row = replace(MALFORMED, resend=Resend.NEVER) if messages_sent else MALFORMED
-    return Status(row, f"malformed upstream answer: {error}", _sent(messages_sent))
+    metadata = ({"model": _cut(model, 256)} if model else {}) | _sent(messages_sent)
+    return Status(row, f"malformed upstream answer: {error}", metadata)
+
+
+def of_too_large(size: int, limit: int, *, messages_sent: int = 0) -> Status:
+    """Returns the status of a reply of so many bytes, over the limit of one message."""
+    message = f"the reply has {size} bytes, over the limit of {limit} bytes; ask for less at once"
+    return Status(TOO_LARGE, message, {"limitBytes": str(limit), **_sent(messages_sent)})
 
 
 def of_bug() -> Status:
@@ -197,12 +219,21 @@ def trailers(status: Status, request_id: str) -> tuple[str, tuple[tuple[str, str
     return message, (*metadata, *_retry_metadata(status))
 
 
+def _message(failure: UpstreamFailure, row: Row) -> str:
+    if row is UPSTREAM_AUTH:
+        # The upstream speaks of our credentials, often with a part of them.
+        return f"the upstream refused the server's credentials (HTTP {failure.status})"
+    return failure.message
+
+
 def _row(failure: UpstreamFailure) -> Row:
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return KIND_ROWS[failure.kind]
     error, status = failure.error, failure.status
+    if failure.operation_missing:
+        return OPERATION_NOT_SUPPORTED
     if status == 404:
-        return _not_found(error)
+        return RESPONSE_NOT_FOUND if error.param == "response_id" else MODEL_NOT_FOUND
     if status == 400 and _is_context_length(error):
         return CONTEXT_LENGTH
     if status == 422 and error.param.endswith("_url"):
@@ -210,12 +241,6 @@ def _row(failure: UpstreamFailure) -> Row:
     if status == 500 and any(text in error.message for text in _ENGINE_DEAD_MESSAGES):
         return ENGINE_DEAD
     return HTTP_ROWS.get(status) or _other_status(status)
-
-
-def _not_found(error: ErrorBody) -> Row:
-    if error.bare:
-        return OPERATION_NOT_SUPPORTED
-    return RESPONSE_NOT_FOUND if error.param == "response_id" else MODEL_NOT_FOUND
 
 
 def _is_context_length(error: ErrorBody) -> bool:
@@ -244,6 +269,7 @@ def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[
         "upstreamCode": "" if failure.error.code is None else str(failure.error.code),
         "stage": failure.stage.value,
         "path": failure.path,
+        "limitBytes": str(failure.limit_bytes or ""),
         **_context_lengths(failure.error),
         **_sent(messages_sent),
     }
@@ -267,7 +293,12 @@ def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:
     param = failure.error.param
     if row.code is not _Code.INVALID_ARGUMENT or not param:
         return ()
-    return (Violation(field_path(failure.path, param), failure.message),)
+    return (Violation(field_path(_route(failure), param), failure.message),)
+
+
+def _route(failure: UpstreamFailure) -> str:
+    """Returns where the fields of the request are known: one route may serve two operations."""
+    return failure.operation if failure.operation in HOMES else failure.path
 
 
 def _details(status: Status, request_id: str) -> list[Message]:
@@ -276,7 +307,7 @@ def _details(status: Status, request_id: str) -> list[Message]:
         reason=status.row.reason, domain=DOMAIN, metadata=status.metadata
     )
     details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
-    if status.row.resend is Resend.YES or status.retry_after_s is not None:
+    if _tells_when(status):
         details.append(error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status))))
     if status.violations:
         details.append(_bad_request(status.violations))
@@ -299,13 +330,19 @@ def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequ
 def _retry_metadata(status: Status) -> list[tuple[str, str]]:
     if status.row.resend is Resend.NEVER:
         return [("grpc-retry-pushback-ms", "-1")]
-    if status.row.resend is not Resend.YES and status.retry_after_s is None:
+    if not _tells_when(status):
         return []
     delay = _delay(status)
     retry_after = ("retry-after", str(max(1, round(delay))))
     if status.row.resend is not Resend.YES:
         return [retry_after]
     return [("grpc-retry-pushback-ms", str(round(delay * 1000))), retry_after]
+
+
+def _tells_when(status: Status) -> bool:
+    known = status.retry_after_s is not None
+    resend = status.row.resend
+    return resend is Resend.YES or (resend is Resend.CALLER_DECIDES and known)
 
 
 def _delay(status: Status) -> float:

@@ -108,9 +108,10 @@ class Answer:
         return pieces
 
 
-def sse(data: bytes) -> bytes:
-    """Frames the bytes of one JSON value as an event."""
-    return b"data: " + data + b"\n\n"
+def sse(data: bytes, name: str = "") -> bytes:
+    """Frames the bytes of one JSON value as an event, with its name if it has one."""
+    line = f"event: {name}\n".encode() if name else b""
+    return line + b"data: " + data + b"\n\n"
 
 
 async def _pieces(*pieces: Piece) -> Pieces:
@@ -144,4 +145,7 @@ async def _encode(pieces: Pieces, streamed: bool) -> Pieces:
 
 def _encoded(document: Document, streamed: bool) -> Raw:
     data = orjson.dumps(document.data)
-    return Raw(sse(data) if streamed else data)
+    if not streamed:
+        return Raw(data)
+    # Only events of the Responses API have a type, which is their name as well.
+    return Raw(sse(data, document.data.get("type", "")))

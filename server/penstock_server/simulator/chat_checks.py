@@ -46,7 +46,7 @@ def _response_format(value: Json) -> Json:
     return value
 
 
-_KINDS: dict[str, Kind] = {
+KINDS: dict[str, Kind] = {
     **dict.fromkeys(("temperature", "top_p", "min_p", "repetition_penalty"), number),
     **dict.fromkeys(("frequency_penalty", "presence_penalty", "length_penalty"), number),
     **dict.fromkeys(("max_tokens", "max_completion_tokens", "min_tokens", "n", "top_k"), integer),
@@ -56,6 +56,7 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("add_generation_prompt", "continue_final_message"), boolean),
     **dict.fromkeys(("return_token_ids", "return_prompt_text", "parallel_tool_calls"), boolean),
     **dict.fromkeys(("include_stop_str_in_output", "return_tokens_as_token_ids"), boolean),
+    "return_token_offsets": boolean,
     **dict.fromkeys(("model", "user", "request_id", "cache_salt", "chat_template"), string),
     **dict.fromkeys(("messages", "tools", "stop_token_ids", "allowed_token_ids"), array),
     **dict.fromkeys(("stream_options", "structured_outputs", "logit_bias"), mapping),
@@ -64,17 +65,18 @@ _KINDS: dict[str, Kind] = {
     "response_format": _response_format,
     "stop": _stop,
 }
+"""What the fields of a chat hold; most are fields of other operations too."""
 
 
 def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
     """The body with its values converted, or the refusal that comes as an HTTP status."""
-    values = checked(body, _KINDS)
-    _check_messages(values, body)
-    _check_combinations(values)
+    values = checked(body, KINDS)
+    check_messages(values, body)
+    check_combinations(values)
     _check_tools(values)
     if values.get("model") and values["model"] not in settings.models:
         raise unknown_model(values["model"], settings.models)
-    _check_untrusted(values)
+    check_untrusted(values)
     check_sampling(values, settings)
     structured.check_request(values)
     return values
@@ -100,7 +102,8 @@ def check_engine(values: dict[str, Json], settings: SimulatorSettings) -> None:
         raise parameter_error(message, "logit_bias", outside)
 
 
-def _check_messages(values: dict[str, Json], body: dict[str, Json]) -> None:
+def check_messages(values: dict[str, Json], body: dict[str, Json]) -> None:
+    """Refuses what are no messages."""
     if "messages" not in body:
         raise refusal([Issue("missing", "body.messages", "Field required", body)])
     if body["messages"] is None:
@@ -147,7 +150,8 @@ def _check_parts(content: Json) -> None:
             )
 
 
-def _check_combinations(values: dict[str, Json]) -> None:
+def check_combinations(values: dict[str, Json]) -> None:
+    """Refuses fields that do not go together."""
     stream = values.get("stream", False)
     if "stream_options" in values and not stream:
         message = "Stream options can only be defined when `stream=True`."
@@ -213,7 +217,8 @@ def _check_tool_choice(choice: Json, tools: list[Json] | None) -> None:
         raise parameter_error(message, "tool_choice")
 
 
-def _check_untrusted(values: dict[str, Json]) -> None:
+def check_untrusted(values: dict[str, Json]) -> None:
+    """Refuses what only a server that trusts its callers takes."""
     if "chat_template" in values:
         raise ApiError(
             "Chat template is passed with request, but --trust-request-chat-template is not set. "

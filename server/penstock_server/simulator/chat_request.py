@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from penstock_server.simulator import chat_checks
 from penstock_server.simulator.answers import Json
 from penstock_server.simulator.compose import compose
-from penstock_server.simulator.errors import ApiError, parameter_error
+from penstock_server.simulator.context import fitting, tokens_of
+from penstock_server.simulator.errors import ApiError
 from penstock_server.simulator.generation import Generation, Limits, generate
 from penstock_server.simulator.prompts import Conversation, conversation, render
 from penstock_server.simulator.requests import Request
 from penstock_server.simulator.sampling_checks import requested_tokens
 from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State, short_hash
-from penstock_server.simulator.tokens import Token, tokenize
+from penstock_server.simulator.tokens import Token
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Chat:
     @property
     def fingerprint(self) -> str:
         """The mark of the version that answers."""
-        return f"vllm-{self.settings.version}-5ca1ab1e"
+        return self.settings.fingerprint
 
     @property
     def choices(self) -> int:
@@ -55,7 +56,8 @@ class Chat:
     @property
     def thinking(self) -> bool:
         """Whether the model thinks before it speaks."""
-        effort = self.values.get("reasoning_effort", "none")
+        usual = "medium" if self.settings.reasoning else "none"
+        effort = self.values.get("reasoning_effort", usual)
         template = self.values.get("chat_template_kwargs", {})
         return bool(template.get("enable_thinking", effort != "none"))
 
@@ -123,28 +125,6 @@ def prepare(request: Request, body: dict[str, Json], state: State) -> Chat:
     name = request.headers.get("x-request-id") or values.get("request_id") or state.new_id()
     chat = Chat(values, talk, state.settings, name, "", [], (0, 0))
     chat.prompt_text = render(talk, values, chat.thinking)
-    chat.prompt = _tokenized(chat.prompt_text, values, state.settings)
+    chat.prompt = fitting(tokens_of(chat.prompt_text), values, state.settings)
     chat.cached = state.cache(chat.prompt, values.get("cache_salt", ""))
     return chat
-
-
-def _tokenized(text: str, values: dict[str, Json], settings: SimulatorSettings) -> list[Token]:
-    longest = settings.max_model_len
-    kept = values.get("truncate_prompt_tokens")
-    try:
-        tokens = list(tokenize(text))
-    except UnicodeEncodeError:
-        # What vLLM says of a lone surrogate.
-        raise ApiError(
-            "TextEncodeInput must be Union[TextInputSequence, Tuple[InputSequence, InputSequence]]"
-        ) from None
-    if kept is not None:
-        tokens = tokens[-(longest - 1 if kept < 0 else kept) :]
-    if len(tokens) >= longest:
-        message = (
-            f"This model's maximum context length is {longest} tokens. However, your prompt "
-            f"contains at least {longest + 1} input tokens, which exceeds this limit even "
-            "without any output tokens. Please reduce the length of the input prompt."
-        )
-        raise parameter_error(message, "input_tokens", longest + 1)
-    return tokens

@@ -29,6 +29,17 @@ def compose(
     return _with_tool_choice(script, body)
 
 
+def continuation(text: str, body: dict[str, Json], settings: SimulatorSettings) -> Script:
+    """How a text goes on: a constrained text, or the fallback."""
+    constrained = constrained_text(body)
+    if constrained is not None:
+        return Script(constrained)
+    if settings.fallback == "random":
+        seed = body.get("seed", settings.seed)
+        return Script(f" {_random_text(f'{seed}:{text}')}")
+    return Script(f" You said: {text}")
+
+
 def _said(body: dict[str, Json], talk: Conversation, settings: SimulatorSettings) -> Script:
     begun = _begun(body, talk)
     if begun is not None:

@@ -55,6 +55,7 @@ def _key(messages: list[Json], tools: list[str]) -> str:
 
 
 def _essence(message: Json) -> Json:
-    """What counts of a message: fields that say nothing are dropped."""
-    kept = ("role", "content", "tool_calls", "tool_call_id")
-    return {key: message[key] for key in kept if message.get(key)}
+    """What counts of a message: what the template shows of it, so no ids of calls."""
+    calls = [call.get("function") for call in message.get("tool_calls") or []]
+    shown = {"role": message.get("role"), "content": message.get("content"), "calls": calls}
+    return {key: value for key, value in shown.items() if value}

@@ -1,12 +1,26 @@
 """Which path and method is answered by whom."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from penstock_server.simulator import chat, introspection
+from penstock_server.simulator import (
+    chat,
+    classification,
+    completion,
+    embedding,
+    introspection,
+    pooling,
+    pooling_request,
+    response,
+    scoring,
+    tokenization,
+    transcription,
+)
 from penstock_server.simulator.answers import Answer, Json
 from penstock_server.simulator.errors import detail, method_not_allowed
 from penstock_server.simulator.requests import Request
+from penstock_server.simulator.settings import KINDS
 from penstock_server.simulator.state import State
 
 Handler = Callable[[Request, State], Awaitable[Answer]]
@@ -22,19 +36,59 @@ class Route:
     handler: Handler
     prompt: Callable[[Request], str] | None = None
     """For an operation of the model: the words of the request that may ask for a fault."""
+    kinds: tuple[str, ...] = KINDS
+    """The kinds of models that serve it."""
+
+    def served(self, kind: str) -> bool:
+        """Whether a simulator of that kind has the route."""
+        return kind == "all" or kind in self.kinds
 
 
 async def _openapi(request: Request, state: State) -> Answer:
     """GET /openapi.json: the paths that are served."""
     paths: dict[str, dict[str, Json]] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method.lower()] = {"responses": {"200": {}}}
+        if route.served(state.settings.kind):
+            paths.setdefault(route.path, {})[route.method.lower()] = {"responses": {"200": {}}}
     info = {"title": "Penstock simulator", "version": state.settings.version}
     return Answer.of_json({"openapi": "3.1.0", "info": info, "paths": paths})
 
 
+_GENERATE = ("chat",)
+_SCORE = ("rerank", "embed")
+_CLASSIFY = ("rerank", "classify")
+_POOL = ("rerank", "embed", "classify")
+
 ROUTES = (
-    Route("POST", "/v1/chat/completions", chat.create, chat.prompt),
+    Route("POST", "/v1/chat/completions", chat.create, chat.prompt, _GENERATE),
+    Route("POST", "/v1/completions", completion.create, completion.prompt, _GENERATE),
+    Route("POST", "/v1/responses", response.create, response.prompt, _GENERATE),
+    Route("GET", "/v1/responses/{response_id}", response.retrieve, kinds=_GENERATE),
+    Route("POST", "/v1/responses/{response_id}/cancel", response.cancel, kinds=_GENERATE),
+    Route("POST", "/tokenize", tokenization.tokenize, tokenization.prompt),
+    Route("POST", "/detokenize", tokenization.detokenize, tokenization.prompt),
+    Route("POST", "/rerank", scoring.rerank, scoring.prompt, _SCORE),
+    Route("POST", "/v1/rerank", scoring.rerank, scoring.prompt, _SCORE),
+    Route("POST", "/v2/rerank", scoring.rerank, scoring.prompt, _SCORE),
+    Route("POST", "/score", scoring.score, scoring.prompt, _SCORE),
+    Route("POST", "/v1/score", scoring.score, scoring.prompt, _SCORE),
+    Route("POST", "/v1/embeddings", embedding.create, pooling_request.prompt, ("embed",)),
+    Route("POST", "/classify", classification.create, pooling_request.prompt, _CLASSIFY),
+    Route("POST", "/pooling", pooling.create, pooling_request.prompt, _POOL),
+    Route(
+        "POST",
+        "/v1/audio/transcriptions",
+        transcription.transcribe,
+        transcription.prompt,
+        ("whisper",),
+    ),
+    Route(
+        "POST",
+        "/v1/audio/translations",
+        transcription.translate,
+        transcription.prompt,
+        ("whisper",),
+    ),
     Route("GET", "/v1/models", introspection.models),
     Route("GET", "/health", introspection.health),
     Route("GET", "/ping", introspection.health),
@@ -45,14 +99,15 @@ ROUTES = (
 )
 """Everything the simulator serves."""
 
+_STORED = re.compile(r"^(/v1/responses/)[^/]+(/cancel)?$")
 _BY_PATH: dict[str, dict[str, Route]] = {}
 for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
 
 
-def resolve(method: str, path: str) -> Route | Answer:
-    """The route of a request, or the answer that there is none."""
-    methods = _BY_PATH.get(path)
-    if methods is None:
+def resolve(method: str, path: str, kind: str) -> Route | Answer:
+    """The route of a request to a model of that kind, or the answer that there is none."""
+    methods = _BY_PATH.get(_STORED.sub(r"\1{response_id}\2", path), {})
+    if not any(route.served(kind) for route in methods.values()):
         return detail(404)
     return methods.get(method) or method_not_allowed(", ".join(sorted(methods)))

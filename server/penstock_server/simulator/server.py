@@ -128,6 +128,11 @@ class Simulator:
         self.state.faults = faults
 
     @property
+    def path_faults(self) -> dict[str, str]:
+        """Faults by path, in place of those for every operation."""
+        return self.state.path_faults
+
+    @property
     def healthy(self) -> bool:
         """Whether /health may answer 200."""
         return self.state.healthy
@@ -156,12 +161,13 @@ class Simulator:
         self.requests.append(request)
         if self._unauthorized(request):
             return unauthorized()
-        route = resolve(request.method, request.path)
+        route = resolve(request.method, request.path, self.settings.kind)
         if isinstance(route, Answer):
             return route
         try:
             answer = await self._answered(route, request)
-            apply_faults(answer, requested_faults(request, route.prompt, self.faults))
+            everywhere = self.path_faults.get(request.path, self.faults)
+            apply_faults(answer, requested_faults(request, route.prompt, everywhere))
         except FaultError as error:
             answer = ApiError(f"simulator: {error}").answer()
         answer.generates = route.prompt is not None

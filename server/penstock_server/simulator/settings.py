@@ -13,6 +13,9 @@ from penstock_server.options import (
     text,
 )
 
+KINDS = ("chat", "embed", "rerank", "classify", "whisper")
+"""Kinds of models, by which vLLM mounts its routes."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
@@ -29,6 +32,12 @@ class SimulatorSettings:
         flag="--model",
         many=True,
     )
+    kind: str = option(
+        "chat",
+        "Kind of the model, which decides what is served, as in vLLM; `all` serves everything.",
+        one_of(*KINDS, "all"),
+        "|".join((*KINDS, "all")),
+    )
     api_key: str = option(
         "", "Key that guarded paths ask for; empty asks for none.", text, "KEY", secret=True
     )
@@ -38,11 +47,35 @@ class SimulatorSettings:
     max_logprobs: int = option(
         20, "Most alternatives per token that a request may ask for.", positive, "NUMBER"
     )
+    max_audio_megabytes: int = option(
+        25, "Largest audio file, in units of 2^20 bytes.", positive, "NUMBER"
+    )
+    reasoning: bool = option(
+        False,
+        "Think before speaking unless a request says otherwise, instead of only if it asks.",
+        switch,
+        "true|false",
+    )
+    response_store: bool = option(
+        False,
+        "Keep responses, as a vLLM with VLLM_ENABLE_RESPONSES_API_STORE=1 does.",
+        switch,
+        "true|false",
+    )
     multimodal: bool = option(
         False,
         "Accept images, audio and video, and say in the answer what came.",
         switch,
         "true|false",
+    )
+    matryoshka: bool = option(
+        False, "Take 16, 32 or 64 as the `dimensions` of embeddings.", switch, "true|false"
+    )
+    pooling_task: str = option(
+        "",
+        "What /pooling is loaded for; empty for embed or classify, as the kind says.",
+        one_of("", "embed", "classify", "token_embed", "token_classify"),
+        "embed|classify|token_embed|token_classify",
     )
     fallback: str = option(
         "echo",
@@ -78,6 +111,11 @@ class SimulatorSettings:
         1000, "How many of the latest requests are kept for inspection.", positive, "NUMBER"
     )
     version: str = option("0.32.0", "The vLLM version to claim.", text, "VERSION")
+
+    @property
+    def fingerprint(self) -> str:
+        """The mark of the version that answers."""
+        return f"vllm-{self.version}-5ca1ab1e"
 
     @property
     def host(self) -> str:

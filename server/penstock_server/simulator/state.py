@@ -3,15 +3,18 @@
 import hashlib
 import itertools
 import time
+from collections.abc import Sequence
 
 from penstock_server.simulator.activity import Activity
+from penstock_server.simulator.response_store import Responses
 from penstock_server.simulator.settings import SimulatorSettings
-from penstock_server.simulator.tokens import Token
+from penstock_server.simulator.tokens import Token, piece_of
 
 CACHE_BLOCK = 128
 """Tokens per block of the prefix cache, as on vLLM's CPU backend."""
 
 _MOST_BLOCKS = 10_000
+_MOST_TEXTS = 1000
 
 
 class State:
@@ -21,8 +24,11 @@ class State:
         self.settings = settings
         self.activity = Activity()
         self.faults = settings.faults
+        self.path_faults: dict[str, str] = {}
         self.healthy = True
         self.started = time.time()
+        self.spoken = Spoken()
+        self.responses = Responses()
         self._ids = itertools.count()
         self._blocks: set[int] = set()
 
@@ -44,6 +50,27 @@ class State:
             self._blocks.clear()
         self._blocks.update(keys)
         return known * CACHE_BLOCK, (len(keys) - known) * CACHE_BLOCK
+
+
+class Spoken:
+    """The texts that were tokenized lately, by their ids."""
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[int, ...], str] = {}
+
+    def remember(self, text: str, tokens: Sequence[Token]) -> None:
+        """Keeps the text of some tokens."""
+        if len(self._texts) >= _MOST_TEXTS:
+            self._texts.pop(next(iter(self._texts)))
+        self._texts[tuple(token.id for token in tokens)] = text
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of some ids, piece by piece if they were not tokenized together."""
+        known = self._texts.get(tuple(ids))
+        if known is not None:
+            return known
+        pieces = (self._texts.get((one,), "").encode() or piece_of(one) for one in ids)
+        return b"".join(pieces).decode("utf-8", "replace")
 
 
 def short_hash(text: str) -> str:

@@ -25,6 +25,7 @@ _SPECIAL = {
     "<tool_call>": 2002,
     "</tool_call>": 2003,
 }
+_TEXTS = {token_id: text for text, token_id in _SPECIAL.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,21 @@ END = Token("<|im_end|>", 2)
 """The token with which a model ends its answer."""
 
 
+def spelled(token: Token) -> str:
+    """The token as a byte-level vocabulary spells it: a printable character for each byte."""
+    data = bytes([token.id]) if _is_byte(token) else token.text.encode()
+    return "".join(_BYTE_NAMES[byte] for byte in data)
+
+
+def piece_of(token_id: int) -> bytes:
+    """The text of an id of which nothing else is known, as bytes; empty for an unknown id."""
+    if token_id in _TEXTS:
+        return _TEXTS[token_id].encode()
+    if ord("!") <= token_id + 30 <= ord("~"):
+        return bytes([token_id + 30])
+    return bytes([token_id]) if 0x80 <= token_id <= 0xFF else b""
+
+
 @lru_cache(maxsize=1024)
 def tokenize(text: str) -> tuple[Token, ...]:
     """Splits a text; joining the texts of the tokens gives it back."""
@@ -50,6 +66,20 @@ def _tokens(piece: str) -> list[Token]:
         return [Token(piece, _identity(piece))]
     *first, last = piece.encode()
     return [*(Token("", byte) for byte in first), Token(piece, last)]
+
+
+def _is_byte(token: Token) -> bool:
+    return not token.text or token.text >= "\u2e80"
+
+
+def _byte_names() -> list[str]:
+    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    names = {byte: chr(byte) for byte in shown}
+    return [(names | {byte: chr(256 + i) for i, byte in enumerate(hidden)})[b] for b in range(256)]
+
+
+_BYTE_NAMES = _byte_names()
 
 
 def _identity(piece: str) -> int:

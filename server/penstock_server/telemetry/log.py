@@ -28,7 +28,7 @@ class TextFormatter(logging.Formatter):
         document = _document(record, self)
         head = f"{str(document.pop('time'))[11:19]} {document.pop('level')}"
         traceback = f"\n{document.pop('exception')}" if "exception" in document else ""
-        rest = " ".join(f"{key}={value}" for key, value in document.items() if key != "event")
+        rest = " ".join(f"{key}={_shown(v)}" for key, v in document.items() if key != "event")
         return f"{head} {document['event']} {rest}".rstrip() + traceback
 
 
@@ -42,6 +42,12 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     logger.handlers = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def _shown(value: Any) -> str:
+    """Returns a value's text; what callers send must not steer the terminal."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
 
 
 def _document(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from penstock_server.upstream.transport import Response
 JsonObject = dict[str, Any]
 
 EVENT_STREAM = "text/event-stream"
+OCTET_STREAM = "application/octet-stream"
 
 
 def document(body: bytes, stage: Stage) -> JsonObject:
@@ -26,16 +27,50 @@ def document(body: bytes, stage: Stage) -> JsonObject:
         UpstreamFailure: it is no JSON object (MALFORMED), or it states an error (HTTP_ERROR,
             with the status that the error's code stands for).
     """
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        what = f"no JSON at offset {error.pos}" if body else "it is empty"
-        raise malformed(what, stage) from None
-    if stated := find_error(parsed):
-        raise _stated(stated, status_of(stated), stage)
+    parsed = _parsed(body, stage)
+    if error := find_error(parsed):
+        raise stated(error, stage)
     if not isinstance(parsed, dict):
         raise malformed("it is no JSON object", stage)
     return parsed
+
+
+async def whole(response: Response) -> JsonObject:
+    """Returns the JSON object of a unary answer.
+
+    vLLM sends vectors that were asked for as bytes in a body without structure; a header holds
+    the object, whose results say where their bytes are. Here they get them, as `bytes`.
+
+    Raises:
+        UpstreamFailure: see `document`; or the body cannot be divided as the header says.
+    """
+    body = await response.read()
+    if response.content_type != OCTET_STREAM:
+        return document(body, Stage.BODY)
+    answer = document(response.metadata.encode(), Stage.HEADERS)
+    try:
+        for result in answer["data"]:
+            result["bytes"] = body[result["start"] : result["end"]]
+    except (LookupError, TypeError):
+        raise malformed("its header does not say where each result is", Stage.HEADERS) from None
+    return answer
+
+
+def stored(body: bytes) -> JsonObject:
+    """Returns a stored response, which may be one that failed.
+
+    Raises:
+        UpstreamFailure: see `document`.
+    """
+    parsed = _parsed(body, Stage.BODY)
+    if isinstance(parsed, dict) and parsed.get("object") == "response":
+        return parsed
+    return document(body, Stage.BODY)
+
+
+def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
+    """Returns the failure that an upstream states in an answer of status 200."""
+    return _stated(error, status_of(error), stage)
 
 
 def malformed(what: str, stage: Stage) -> UpstreamFailure:
@@ -75,3 +110,11 @@ def _read_error(body: bytes) -> ErrorBody:
 def _stated(error: ErrorBody, status: int, stage: Stage) -> UpstreamFailure:
     message = error.message or f"the upstream answered HTTP {status}"
     return UpstreamFailure(Kind.HTTP_ERROR, message, stage, status=status, error=error)
+
+
+def _parsed(body: bytes, stage: Stage) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        what = f"no JSON at offset {error.pos}" if body else "it is empty"
+        raise malformed(what, stage) from None

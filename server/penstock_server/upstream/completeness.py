@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from penstock_server.upstream.failure import ErrorBody, failed_response
+
 
 class StreamContract(Protocol):
     """What a kind of stream promises, followed event by event."""
@@ -76,3 +78,80 @@ class ChoiceStream:
     @property
     def _all_finished(self) -> bool:
         return not self._open and len(self._finished) >= self._expected
+
+
+class TranscriptStream:
+    """Follows the events of a transcription stream.
+
+    Each part of the audio ends with a finish reason of its own, and nothing tells how many
+    parts there are. So a stream is complete when no part is open and the last event carried
+    usage and nothing else: the upstream sends it once all parts have ended.
+    """
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self._finished = False
+        self._open = False
+        self._usage_last = False
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Takes the next event into account."""
+        choices = event.get("choices") or ()
+        for choice in choices:
+            self._open = not choice.get("finish_reason")
+            self._finished = self._finished or not self._open
+        self._usage_last = event.get("usage") is not None and not choices
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything promised has arrived."""
+        return self._finished and not self._open and self._usage_last
+
+    @property
+    def missing(self) -> str:
+        """What has not arrived, in words."""
+        if self._open or not self._finished:
+            return "a part of the audio did not finish" if self._open else "no part finished"
+        return "the last event is not the usage"
+
+
+class ResponseEvents:
+    """Follows the events of a stream of the Responses API, which has no `[DONE]`.
+
+    A stream is complete when its terminal event has arrived, with usage. A response that failed
+    says so in an event of its own, after which nothing more is to be expected either.
+
+    Attributes:
+        failure: why the response failed, if it did.
+    """
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self.failure: ErrorBody | None = None
+        self._ended = False
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Takes the next event into account.
+
+        Raises:
+            ContractBroken: it comes after the terminal event, or that has no usage.
+        """
+        if self.complete:
+            raise ContractBroken("it went on after its terminal event")
+        kind = event.get("type")
+        if kind == "response.failed":
+            self.failure = failed_response(event["response"]) or ErrorBody(code="server_error")
+        elif kind in ("response.completed", "response.incomplete"):
+            if event["response"].get("usage") is None:
+                raise ContractBroken("the terminal event carries no usage")
+            self._ended = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that is to be expected has arrived."""
+        return self._ended or self.failure is not None
+
+    @property
+    def missing(self) -> str:
+        """What has not arrived, in words."""
+        return "no terminal event"

@@ -1,8 +1,9 @@
 """What can go wrong on the way to an upstream, as one value."""
 
 import enum
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -29,6 +30,8 @@ class Kind(enum.Enum):
     """No upstream serves the model."""
     MODEL_AMBIGUOUS = "model_ambiguous"
     """The request names no model and several would fit."""
+    TOO_LARGE = "too_large"
+    """An upload is over our limit; the upstream did not see all of it."""
     ROUTE_MISSING = "route_missing"
     """No upstream that serves the model serves this operation."""
 
@@ -62,6 +65,9 @@ class ErrorBody:
     bare: bool = False
 
 
+_HIDDEN = "(hidden)"
+
+
 @dataclass(slots=True)
 class UpstreamFailure(Exception):
     """One failed exchange with an upstream.
@@ -71,10 +77,12 @@ class UpstreamFailure(Exception):
         message: what to tell a person; never the upstream's body verbatim.
         stage: how far the exchange had come.
         upstream: the name of the upstream.
+        operation: the name of the operation.
         path: the request's path.
         status: the HTTP status, or the status that an error inside a 200 stands for.
         error: what the upstream said.
         retry_after_s: the upstream's Retry-After, in seconds.
+        limit_bytes: the limit that an upload is over.
     """
 
     kind: Kind
@@ -85,10 +93,45 @@ class UpstreamFailure(Exception):
     status: int | None = None
     error: ErrorBody = field(default_factory=ErrorBody)
     retry_after_s: float | None = None
+    operation: str = ""
+    limit_bytes: int | None = None
+
+    def hide(self, secret: str) -> None:
+        """Takes a secret out of all that the upstream said: some echo the key they refuse."""
+        if not secret:
+            return
+        self.message = self.message.replace(secret, _HIDDEN)
+        said = self.error
+        self.error = replace(
+            said,
+            message=said.message.replace(secret, _HIDDEN),
+            type=said.type.replace(secret, _HIDDEN),
+            param=said.param.replace(secret, _HIDDEN),
+            code=said.code.replace(secret, _HIDDEN) if isinstance(said.code, str) else said.code,
+        )
 
     def __str__(self) -> str:
         return f"{self.kind.value} at {self.stage.value}: {self.message}"
 
+    @property
+    def route_missing(self) -> bool:
+        """Whether the upstream does not have the route, whatever the model."""
+        if self.kind is not Kind.HTTP_ERROR:
+            return False
+        return self.status in (405, 501) or (self.status == 404 and self.error.bare)
+
+    @property
+    def operation_missing(self) -> bool:
+        """Whether the loaded model does not serve the operation.
+
+        vLLM has the routes of the model's operations only. Before it did so, up to 0.15, it
+        had them all and answered HTTP 200 with an error of code 400.
+        """
+        refused = self.status == 400 and _NO_SUCH_API.match(self.error.message) is not None
+        return refused or self.route_missing
+
+
+_NO_SUCH_API = re.compile(r"The model does not support .+ API\b")
 
 # Words that stand in `code` where a number is expected (proxies, newer vLLM).
 _STATUS_OF_WORD: Mapping[str, int] = {
@@ -135,16 +178,30 @@ def find_error(document: Any) -> ErrorBody | None:
     """
     if not isinstance(document, Mapping):
         return None
+    if document.get("object") == "response":
+        return failed_response(document)
     error = document.get("error")
     if isinstance(error, Mapping):
         return _error_object(error)
     if error is not None and error is not False:
         return ErrorBody(message=str(error), type=str(error))
-    if document.get("object") == "error":
+    if document.get("object") == "error" or _is_error_event(document):
         return _error_object(document)
     if "detail" in document and not ({"choices", "data", "results"} & document.keys()):
         return ErrorBody(message=_detail_text(document["detail"]), bare=True)
     return None
+
+
+def failed_response(response: Mapping[str, Any]) -> ErrorBody | None:
+    """Returns why a response of the Responses API failed, or None if it did not."""
+    if response.get("status") != "failed":
+        return None
+    error = response.get("error")
+    return _error_object(error) if isinstance(error, Mapping) else ErrorBody(code="server_error")
+
+
+def _is_error_event(document: Mapping[str, Any]) -> bool:
+    return document.get("type") == "error" and "message" in document
 
 
 def _error_object(error: Mapping[str, Any]) -> ErrorBody:

@@ -12,10 +12,11 @@ from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import Call
-from penstock_server.upstream.operations import Operation
-from penstock_server.upstream.upstream import Upstream
+from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Operation
+from penstock_server.upstream.upstream import Body, Upstream
 
 MODELS_PATH = "/v1/models"
+_LISTING_TIMEOUT_S = 10.0
 
 
 class Member:
@@ -34,47 +35,70 @@ class Member:
         self.healthy = False
         self.models: list[JsonObject] = []
         self.paths: frozenset[str] | None = None
+        self._native: bool | None = None
+        self._asking = asyncio.Lock()
 
     def serves(self, operation: Operation) -> bool:
-        """Whether the operation's route exists, as far as is known."""
-        return self.paths is None or operation.path in self.paths
+        """Whether a route of the operation exists, as far as is known."""
+        if operation is NATIVE_RESPONSE and self.upstream.native_responses == "auto":
+            return bool(self._native)
+        return self.paths is None or not self.paths.isdisjoint(operation.routes)
 
     @property
     def model_ids(self) -> frozenset[str]:
         """The names under which its models can be asked for."""
-        return frozenset(str(model.get("id")) for model in self.models)
+        return frozenset(model["id"] for model in self.models)
+
+    async def responds_natively(self, timeout_s: float) -> bool:
+        """Whether responses are asked for by the upstream's own API; asks it once, if need be."""
+        if self.upstream.native_responses != "auto":
+            return self.upstream.native_responses == "always"
+        async with self._asking:
+            if self._native is None:
+                self._native = await self.upstream.has_responses(_probe(), timeout_s)
+        return bool(self._native)
 
     async def probe(self, timeout_s: float) -> None:
         """Asks the upstream how it is and what it serves."""
-        call = Call(request_id=f"probe-{uuid4().hex}")
+        call = _probe()
         was_healthy, self.healthy = self.healthy, await self.upstream.is_healthy(call, timeout_s)
         if not self.healthy:
+            # What comes back may be another server.
+            self._native = None if was_healthy else self._native
             return
         with contextlib.suppress(UpstreamFailure):
-            self.models = await models_of(self.upstream, call)
+            self.models = await models_of(self.upstream, call, timeout_s)
         if not was_healthy:
-            self.paths = await self._published_paths(call)
+            self.paths = await self._published_paths(call, timeout_s)
 
-    async def _published_paths(self, call: Call) -> frozenset[str] | None:
+    async def _published_paths(self, call: Call, timeout_s: float) -> frozenset[str] | None:
         try:
-            document = await self.upstream.get("/openapi.json", call)
+            document = await self.upstream.get("/openapi.json", call, timeout_s)
         except UpstreamFailure:
             return None
         paths = document.get("paths")
         return frozenset(paths) if isinstance(paths, Mapping) else None
 
 
-async def models_of(upstream: Upstream, call: Call) -> list[JsonObject]:
-    """Returns the entries of an upstream's model list.
+def _probe() -> Call:
+    return Call(request_id=f"probe-{uuid4().hex}")
+
+
+async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:
+    """Returns the entries of an upstream's model list; each has an `id`.
 
     Raises:
-        UpstreamFailure: the list could not be had or is malformed.
+        UpstreamFailure: the list could not be had in time or is malformed.
     """
-    data = (await upstream.get(MODELS_PATH, call)).get("data")
-    if not isinstance(data, list) or not all(isinstance(model, dict) for model in data):
+    data = (await upstream.get(MODELS_PATH, call, timeout_s)).get("data")
+    if not isinstance(data, list) or not all(map(_is_model, data)):
         message = "malformed upstream answer: a model list without models"
         raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY, upstream.name, MODELS_PATH)
     return data
+
+
+def _is_model(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,28 +170,53 @@ class Fleet:
             for member in self.members
         )
 
-    async def call(self, operation: Operation, body: Mapping[str, Any], call: Call) -> JsonObject:
+    async def call(self, operation: Operation, body: Body, call: Call) -> JsonObject:
         """Sends a unary request to an upstream that serves it; returns the answer.
 
         Raises:
             UpstreamFailure: no upstream fits, or the one chosen failed.
         """
-        with self._suspicion():
-            return await self._pick(operation, call.model).call(operation, body, call)
+        with self._suspicion(operation):
+            return await self._pick(operation, call.model).upstream.call(operation, body, call)
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, operation: Operation, body: Mapping[str, Any], call: Call, contract: StreamContract
+        self, operation: Operation, body: Body, call: Call, contract: StreamContract
     ) -> AsyncIterator[AsyncIterator[JsonObject]]:
         """Opens a stream on an upstream that serves it; yields its events.
 
         Raises:
             UpstreamFailure: no upstream fits, or the one chosen failed.
         """
-        with self._suspicion():
-            upstream = self._pick(operation, call.model)
+        with self._suspicion(operation):
+            upstream = self._pick(operation, call.model).upstream
             async with upstream.stream(operation, body, call, contract) as events:
                 yield events
+
+    async def responds_natively(self, call: Call) -> bool:
+        """Whether a response is asked for by an upstream's own Responses API.
+
+        Raises:
+            UpstreamFailure: no upstream fits.
+        """
+        if all(member.upstream.native_responses == "always" for member in self.members):
+            return True
+        return await self._pick(RESPONSE, call.model).responds_natively(self._probe_timeout_s)
+
+    async def stored(self, method: str, path: str, call: Call) -> JsonObject:
+        """Asks for a stored response, or for something to be done to it, wherever it is.
+
+        Raises:
+            UpstreamFailure: no upstream has it, or one that might have it failed.
+        """
+        failures: list[UpstreamFailure] = []
+        for member in self._fitting(NATIVE_RESPONSE, call.model):
+            try:
+                with self._suspicion(NATIVE_RESPONSE):
+                    return await member.upstream.stored(method, path, call)
+            except UpstreamFailure as failure:
+                failures.append(failure)
+        raise min(failures, key=lambda failure: failure.status == 404)
 
     async def list_models(self, call: Call) -> ModelListing:
         """Asks every upstream for its models.
@@ -176,7 +225,7 @@ class Fleet:
             UpstreamFailure: none could be asked.
         """
         lists = await asyncio.gather(
-            *(models_of(member.upstream, call) for member in self.members),
+            *(models_of(m.upstream, call, _LISTING_TIMEOUT_S) for m in self.members),
             return_exceptions=True,
         )
         entries: dict[str, tuple[JsonObject, frozenset[str] | None]] = {}
@@ -188,7 +237,7 @@ class Fleet:
                 raise answer
             else:
                 for model in answer:
-                    entries.setdefault(str(model.get("id")), (model, member.paths))
+                    entries.setdefault(model["id"], (model, member.paths))
         if len(failures) == len(self.members):
             raise failures[0]
         return ModelListing(
@@ -198,25 +247,30 @@ class Fleet:
         )
 
     @contextlib.contextmanager
-    def _suspicion(self) -> Iterator[None]:
+    def _suspicion(self, operation: Operation) -> Iterator[None]:
         try:
             yield
         except UpstreamFailure as failure:
+            failure.operation = operation.name
             if failure.kind is Kind.CONNECT:
                 self._suspect.set()
             raise
 
-    def _pick(self, operation: Operation, model: str) -> Upstream:
+    def _pick(self, operation: Operation, model: str) -> Member:
+        fitting = self._fitting(operation, model)
+        well = [m for m in fitting if m.healthy] or fitting
+        return min(well, key=lambda m: (m.upstream.outstanding, random.random()))
+
+    def _fitting(self, operation: Operation, model: str) -> Sequence[Member]:
         if len(self.members) == 1:
-            return self.members[0].upstream
+            return self.members
         serving = [m for m in self.members if m.serves(operation)]
         fitting = [m for m in serving if not m.models or not model or model in m.model_ids]
         if not model:
             self._require_one_model(fitting)
         if not fitting:
             raise self._nothing_fits(operation, model)
-        well = [m for m in fitting if m.healthy] or fitting
-        return min(well, key=lambda m: (m.upstream.outstanding, random.random())).upstream
+        return fitting
 
     def _require_one_model(self, fitting: Sequence[Member]) -> None:
         names = _names(fitting)
@@ -225,8 +279,8 @@ class Fleet:
 
     def _nothing_fits(self, operation: Operation, model: str) -> UpstreamFailure:
         names = _names(self.members)
-        if model in names:
-            message = f"the model {model} does not serve {operation.name}"
+        if model in names or not model:
+            message = f"no upstream serves {operation.name} with {model or 'any model'}"
             return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
         return _unknown_model(model, names)
 

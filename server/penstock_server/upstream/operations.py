@@ -10,10 +10,31 @@ class Operation:
     Attributes:
         name: what a person calls it.
         path: its route, which exists on a vLLM only if the loaded model serves the operation.
+        fallback: its route on upstreams that lack `path`; empty if there is no other.
     """
 
     name: str
     path: str
+    fallback: str = ""
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """Every route that can serve it, the usual one first."""
+        return (self.path, self.fallback) if self.fallback else (self.path,)
 
 
 CHAT_COMPLETION = Operation("chat completion", "/v1/chat/completions")
+COMPLETION = Operation("text completion", "/v1/completions")
+RERANK = Operation("reranking", "/v1/rerank", fallback="/rerank")
+SCORE = Operation("scoring", "/v1/score")
+TOKENIZATION = Operation("tokenization", "/tokenize")
+DETOKENIZATION = Operation("detokenization", "/detokenize")
+EMBEDDING = Operation("embeddings", "/v1/embeddings")
+CLASSIFICATION = Operation("classification", "/classify")
+POOLING = Operation("pooling", "/pooling")
+TRANSCRIPTION = Operation("transcription", "/v1/audio/transcriptions")
+TRANSLATION = Operation("translation of speech", "/v1/audio/translations")
+RESPONSE = Operation("response", "/v1/chat/completions")
+"""A response, asked for as a chat."""
+NATIVE_RESPONSE = Operation("native response", "/v1/responses")
+"""A response, asked for by the upstream's own Responses API."""

@@ -16,7 +16,7 @@ class EventDecoder:
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
         """Takes the largest size of one event in bytes."""
         self._limit = limit
-        self._rest = b""
+        self._rest: list[bytes] = []  # of a line that has not ended
         self._data: list[bytes] = []
         self._size = 0
 
@@ -26,20 +26,27 @@ class EventDecoder:
         Raises:
             EventTooLarge: an event exceeds the limit.
         """
-        lines = (self._rest + block).split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) + self._size > self._limit:
+        first, *more = block.split(b"\n")
+        self._rest.append(first)
+        self._size += len(first)
+        found: list[bytes] = []
+        for start in more:
+            if (data := self._line(b"".join(self._rest))) is not None:
+                found.append(data)
+            self._rest = [start]
+            self._size += len(start)
+        if self._size > self._limit:
             raise EventTooLarge(f"an event exceeds {self._limit} bytes")
-        return [data for line in lines if (data := self._line(line)) is not None]
+        return found
 
     def _line(self, line: bytes) -> bytes | None:
         line = line.removesuffix(b"\r")
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
-            self._size += len(line)
-        elif not line and self._data:
-            data = b"\n".join(self._data)
-            self._data.clear()
+        elif not line:
             self._size = 0
-            return data
+            if self._data:
+                data = b"\n".join(self._data)
+                self._data.clear()
+                return data
         return None

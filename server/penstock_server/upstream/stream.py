@@ -4,8 +4,12 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from penstock_server.upstream.answer import JsonObject, document, malformed
-from penstock_server.upstream.completeness import ContractBroken, StreamContract
+from penstock_server.upstream.answer import JsonObject, document, malformed, stated
+from penstock_server.upstream.completeness import (
+    ContractBroken,
+    ResponseEvents,
+    StreamContract,
+)
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 from penstock_server.upstream.transport import Response, Timeouts, limit
@@ -34,6 +38,8 @@ async def events(
             started = True
         if not contract.complete:
             raise _incomplete(contract, reader.done, started)
+        if isinstance(contract, ResponseEvents) and contract.failure:
+            raise stated(contract.failure, Stage.STREAM)
     finally:
         await reader.close()
 

@@ -6,19 +6,23 @@ HTTP library is in use.
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 
+import h11
 import httpx
 
+from penstock_server.upstream import duplex
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 # uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
 # request is sent into a connection that is just being closed.
 _KEEPALIVE_EXPIRY_S = 4.0
 _ERROR_BODY_LIMIT = 1024 * 1024
+_LONGEST_RETRY_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,12 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    content: bytes = b""
+    content: bytes | AsyncGenerator[bytes, None] = b""
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether the content is sent as it arrives."""
+        return not isinstance(self.content, bytes)
 
 
 class Response:
@@ -54,8 +63,10 @@ class Response:
         """Wraps an open httpx response."""
         self._response = response
         self.status = response.status_code
-        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip()
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        self.content_type = kind.strip().lower()
         self.retry_after_s = _retry_after(response.headers.get("retry-after", ""))
+        self.metadata = response.headers.get("metadata", "")
 
     async def read(self, limit: int | None = None) -> bytes:
         """Returns the body; with a limit, at most about that many bytes of it.
@@ -94,6 +105,8 @@ class Transport:
 
     def __init__(self, base_url: str, timeouts: Timeouts, max_connections: int) -> None:
         """Takes the upstream's address and limits; opens nothing yet."""
+        self._timeouts = timeouts
+        self._tls: ssl.SSLContext | None = None
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(None, connect=timeouts.connect, pool=timeouts.connect),
@@ -115,7 +128,12 @@ class Transport:
 
         Raises:
             UpstreamFailure: there was no answer.
+            Exception: whatever the content of an upload raises.
         """
+        if not isinstance(request.content, bytes):
+            async with self._upload(request, request.content) as answer:
+                yield answer
+            return
         with _failures(Stage.HEADERS):
             built = self._client.build_request(
                 request.method,
@@ -128,6 +146,35 @@ class Transport:
             yield Response(response)
         finally:
             await response.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _upload(
+        self, request: Request, content: AsyncGenerator[bytes, None]
+    ) -> AsyncIterator[Response]:
+        built = self._client.build_request(
+            request.method, request.path, headers=dict(request.headers), content=content
+        )
+        head = h11.Request(
+            method=built.method, target=built.url.raw_path, headers=built.headers.raw
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            with _failures(Stage.HEADERS):
+                exchanging = duplex.exchange(self._peer(built.url), head, content)
+                answer = await stack.enter_async_context(exchanging)
+            blocks = await stack.enter_async_context(contextlib.aclosing(answer.blocks))
+            yield Response(httpx.Response(answer.status, headers=answer.headers, content=blocks))
+
+    def _peer(self, url: httpx.URL) -> duplex.Peer:
+        secure = url.scheme == "https"
+        if secure and self._tls is None:
+            self._tls = httpx.create_ssl_context(trust_env=False)
+        return duplex.Peer(
+            url.host,
+            url.port or (443 if secure else 80),
+            self._tls,
+            self._timeouts.connect,
+            self._timeouts.first_byte,
+        )
 
 
 @contextlib.asynccontextmanager
@@ -168,6 +215,10 @@ _KINDS: tuple[tuple[type[Exception], Kind, Stage | None, str], ...] = (
     (httpx.InvalidURL, Kind.MISCONFIGURED, Stage.CONNECT, "the upstream URL is unusable"),
     (httpx.StreamError, Kind.MISCONFIGURED, None, "the upstream's body was read twice"),
     (httpx.HTTPError, Kind.CLOSED, None, "the exchange with the upstream broke off"),
+    (duplex.Unreachable, Kind.CONNECT, Stage.CONNECT, "could not connect to the upstream"),
+    (duplex.Unsent, Kind.CONNECT, Stage.REQUEST, "the connection broke while sending"),
+    (duplex.Stalled, Kind.TIMEOUT, None, "no answer in time"),
+    (duplex.Lost, Kind.CLOSED, None, "the upstream closed the connection early"),
 )
 
 
@@ -175,16 +226,22 @@ _KINDS: tuple[tuple[type[Exception], Kind, Stage | None, str], ...] = (
 def _failures(stage: Stage) -> Iterator[None]:
     try:
         yield
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        httpx.StreamError,
+        duplex.ExchangeError,
+    ) as error:
         kind, known_stage, message = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
         raise UpstreamFailure(kind, message, known_stage or stage) from error
 
 
 def _retry_after(value: str) -> float | None:
-    """Reads Retry-After: seconds or an HTTP date."""
-    if value.isdecimal():
-        return float(value)
+    """Reads Retry-After: seconds or an HTTP date; no more than a day is believed."""
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
+        seconds = (
+            float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time()
+        )
+    except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import orjson
@@ -12,18 +12,24 @@ from penstock_server.upstream import headers
 from penstock_server.upstream.answer import (
     EVENT_STREAM,
     JsonObject,
-    document,
     refusal,
     require_stream,
+    stored,
+    whole,
 )
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Stage, UpstreamFailure
 from penstock_server.upstream.headers import Call
-from penstock_server.upstream.operations import Operation
+from penstock_server.upstream.multipart import Form
+from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
 from penstock_server.upstream.stream import events
 from penstock_server.upstream.transport import Request, Timeouts, Transport, limit
 
 _JSON = "application/json"
+_PROBE_CONNECTIONS = 10
+
+Body: TypeAlias = Mapping[str, Any] | Form
+"""What is sent: a JSON object, or a form, which can be sent only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +39,79 @@ class Address:
     Attributes:
         url: the base URL, without `/v1`.
         api_key: sent as bearer; empty for none.
+        native_responses: whether responses are asked for by its own Responses API: "never",
+            "always", or "auto" for where it has one.
     """
 
     url: str
     api_key: str = ""
+    native_responses: str = "never"
 
 
 class Upstream:
     """Calls one upstream and tells what came of it."""
 
-    def __init__(self, address: Address, timeouts: Timeouts, max_connections: int = 1000) -> None:
+    def __init__(
+        self,
+        address: Address,
+        timeouts: Timeouts,
+        max_connections: int = 1000,
+        max_upload_bytes: int = 25 * 1024 * 1024,
+    ) -> None:
         """Takes where the upstream is and the limits; opens nothing yet."""
         self.name = urlsplit(address.url).netloc
+        self.native_responses = address.native_responses
         self.outstanding = 0
         self._api_key = address.api_key
+        self._routes: dict[Operation, tuple[str, ...]] = {}
         self._timeouts = timeouts
+        self._max_upload_bytes = max_upload_bytes
         self._transport = Transport(address.url, timeouts, max_connections)
+        # An upstream whose connections are all in use is busy, not ill: probes have their own.
+        self._probes = Transport(address.url, timeouts, _PROBE_CONNECTIONS)
 
     async def close(self) -> None:
         """Closes all connections."""
         await self._transport.close()
+        await self._probes.close()
 
-    async def get(self, path: str, call: Call) -> JsonObject:
+    async def get(self, path: str, call: Call, timeout_s: float) -> JsonObject:
         """Returns the JSON object that a GET answers.
 
         Raises:
-            UpstreamFailure: anything but a 200 with an ordinary JSON object.
+            UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
-        return await self._unary(Request("GET", path, self._headers(call)))
+        request = Request("GET", path, self._headers(call))
+        return await self._unary(self._probes, request, timeout_s)
+
+    async def stored(self, method: str, path: str, call: Call) -> JsonObject:
+        """Returns a stored response, after something was done to it if the method is POST.
+
+        Raises:
+            UpstreamFailure: anything but a 200 with a response, in time.
+        """
+        request = Request(method, path, self._headers(call))
+        async with (
+            self._exchange(request),
+            _in_time(request, self._timeouts.first_byte),
+            self._transport.send(request) as response,
+        ):
+            if response.status != 200:
+                raise await refusal(response)
+            return stored(await response.read())
+
+    async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
+        """Whether it has a Responses API; None if that cannot be told now.
+
+        One that has it says of a response that nobody made that there is none.
+        """
+        try:
+            await self.get(f"{NATIVE_RESPONSE.path}/{call.request_id}", call, timeout_s)
+        except UpstreamFailure as failure:
+            if failure.route_missing:
+                return False
+            return True if failure.status == 404 else None
+        return False
 
     async def is_healthy(self, call: Call, timeout_s: float) -> bool:
         """Whether GET /health answers 200 in time."""
@@ -68,23 +119,39 @@ class Upstream:
         try:
             async with (
                 limit(timeout_s, Stage.HEADERS),
-                self._transport.send(request) as response,
+                self._probes.send(request) as response,
             ):
                 return response.status == 200
         except UpstreamFailure:
             return False
 
-    async def call(self, operation: Operation, body: Mapping[str, Any], call: Call) -> JsonObject:
+    async def call(self, operation: Operation, body: Body, call: Call) -> JsonObject:
         """Returns the answer to a unary request.
+
+        A route that turns out to be missing is followed by the operation's other one; the one
+        that is there is remembered.
 
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object.
         """
-        return await self._unary(self._post(operation, body, call, _JSON))
+        missing: list[UpstreamFailure] = []
+        for path in self._routes.get(operation, operation.routes):
+            try:
+                request = self._post(path, body, call, _JSON)
+                answer = await self._unary(self._transport, request, self._timeouts.first_byte)
+            except UpstreamFailure as failure:
+                if not failure.route_missing:
+                    raise
+                missing.append(failure)
+            else:
+                if missing:
+                    self._routes[operation] = (path, *(f.path for f in missing))
+                return answer
+        raise missing[0]
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, operation: Operation, body: Mapping[str, Any], call: Call, contract: StreamContract
+        self, operation: Operation, body: Body, call: Call, contract: StreamContract
     ) -> AsyncIterator[AsyncIterator[JsonObject]]:
         """Yields the events of a streaming request; leaving ends the upstream's work.
 
@@ -93,20 +160,21 @@ class Upstream:
         Raises:
             UpstreamFailure: there was no stream; the events raise it when the stream fails.
         """
-        request = self._post(operation, body, call, EVENT_STREAM)
+        request = self._post(operation.path, body, call, EVENT_STREAM)
         async with self._exchange(request), contextlib.AsyncExitStack() as stack:
-            async with limit(self._timeouts.first_byte, Stage.HEADERS):
+            async with _in_time(request, self._timeouts.first_byte):
                 response = await stack.enter_async_context(self._transport.send(request))
                 await require_stream(response)
             stream = events(response, contract, self._timeouts)
             yield await stack.enter_async_context(contextlib.aclosing(stream))
 
-    def _post(
-        self, operation: Operation, body: Mapping[str, Any], call: Call, accept: str
-    ) -> Request:
+    def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
         head = headers.build(call, self._api_key, accept=accept)
+        if isinstance(body, Form):
+            head["content-type"] = body.content_type
+            return Request("POST", path, head, body.encoded(self._max_upload_bytes))
         head["content-type"] = _JSON
-        return Request("POST", operation.path, head, orjson.dumps(body))
+        return Request("POST", path, head, orjson.dumps(body))
 
     def _headers(self, call: Call) -> dict[str, str]:
         return headers.build(call, self._api_key, accept=_JSON)
@@ -119,16 +187,22 @@ class Upstream:
         except UpstreamFailure as failure:
             failure.upstream = self.name
             failure.path = request.path
+            failure.hide(self._api_key)
             raise
         finally:
             self.outstanding -= 1
 
-    async def _unary(self, request: Request) -> JsonObject:
+    async def _unary(self, transport: Transport, request: Request, timeout_s: float) -> JsonObject:
         async with (
             self._exchange(request),
-            limit(self._timeouts.first_byte, Stage.HEADERS),
-            self._transport.send(request) as response,
+            _in_time(request, timeout_s),
+            transport.send(request) as response,
         ):
             if response.status != 200:
                 raise await refusal(response)
-            return document(await response.read(), Stage.BODY)
+            return await whole(response)
+
+
+def _in_time(request: Request, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
+    # An upload takes as long as its caller does; there, each wait for the upstream is bounded.
+    return contextlib.nullcontext() if request.is_upload else limit(seconds, Stage.HEADERS)

@@ -5,7 +5,7 @@ A fault is asked for by the header `X-Simulate: cut;after=3`, by the words
 Several are separated by commas.
 """
 
-from penstock_server.simulator.faults import bodies, delays, documents, streams, wire
+from penstock_server.simulator.faults import bodies, delays, documents, results, streams, wire
 from penstock_server.simulator.faults.table import (
     FAULTS,
     Fault,
@@ -24,6 +24,7 @@ __all__ = [
     "delays",
     "documents",
     "requested_faults",
+    "results",
     "streams",
     "wire",
     "without_directives",

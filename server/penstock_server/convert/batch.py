@@ -1,0 +1,51 @@
+"""Answers to several inputs at once: one result for each, each in its place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock_server.convert.errors import MalformedAnswer
+
+
+def in_order(results: Any, inputs: int) -> list[Mapping[str, Any]]:
+    """Returns the results in the order of the inputs.
+
+    Args:
+        results: the upstream's list; each result names its input in `index`.
+        inputs: how many inputs the request has.
+
+    Raises:
+        MalformedAnswer: a result is missing, comes twice, or is of no input.
+    """
+    found = by_index(results, inputs)
+    for index in range(inputs):
+        if index not in found:
+            raise MalformedAnswer(f"{len(found)} results for {inputs} inputs, none for {index}")
+    return [found[index] for index in range(inputs)]
+
+
+def by_index(results: Any, inputs: int) -> dict[int, Mapping[str, Any]]:
+    """Returns the results by the position of their input, in the upstream's order.
+
+    Raises:
+        MalformedAnswer: a result comes twice or is of no input.
+    """
+    if not isinstance(results, list):
+        raise MalformedAnswer("it has no list of results")
+    found: dict[int, Mapping[str, Any]] = {}
+    for number, result in enumerate(results):
+        index = _index(result, number, inputs)
+        if index in found:
+            raise MalformedAnswer(f"it has a result for input {index} twice")
+        found[index] = result
+    return found
+
+
+def _index(result: Any, number: int, inputs: int) -> int:
+    if not isinstance(result, Mapping):
+        raise MalformedAnswer(f"result {number} is no object")
+    index = result.get("index")
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise MalformedAnswer(f"result {number} has no integer index")
+    if not 0 <= index < inputs:
+        raise MalformedAnswer(f"result {number} has index {index}, outside of {inputs} inputs")
+    return index

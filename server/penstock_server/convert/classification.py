@@ -1,0 +1,50 @@
+"""Classification."""
+
+from collections.abc import Mapping
+from math import nan
+from typing import Any
+
+from penstock.v1.classification_pb2 import Classification, ClassifyRequest, ClassifyResponse
+from penstock_server.convert import batch, extra, options, pooling_input
+from penstock_server.convert.errors import MalformedAnswer, reads_answer
+
+ROUTE = "/classify"
+
+_RESULT_KEYS = frozenset({"index", "label", "probs", "num_classes"})
+
+
+def request_body(request: ClassifyRequest) -> dict[str, Any]:
+    """Returns the JSON of a request.
+
+    Raises:
+        InvalidRequest: a field is missing, faulty or contradicts another.
+    """
+    pooling_input.one_conversation(request.inputs)
+    body = pooling_input.shared_body(request)
+    body |= options.scalars(request, "", skip=("extra_body",))
+    return pooling_input.with_extra(ROUTE, body, request)
+
+
+@reads_answer
+def response(data: Mapping[str, Any], request: ClassifyRequest) -> ClassifyResponse:
+    """Returns the message for the answer to a request.
+
+    Raises:
+        MalformedAnswer: the answer does not have the API's shape.
+    """
+    answer = ClassifyResponse()
+    pooling_input.fill_answer(answer, data)
+    for index, result in enumerate(batch.in_order(data.get("data"), len(request.inputs))):
+        _fill(answer.results.add(index=index), result)
+    return answer
+
+
+def _fill(target: Classification, result: Mapping[str, Any]) -> None:
+    probs = result["probs"]
+    target.probs.extend(nan if prob is None else prob for prob in probs)
+    target.num_classes = result.get("num_classes", len(probs))
+    if not probs or target.num_classes != len(probs):
+        raise MalformedAnswer(f"{len(probs)} probabilities for {target.num_classes} classes")
+    if (label := result.get("label")) is not None:
+        target.label = label
+    extra.keep(target, result, _RESULT_KEYS)

@@ -1,0 +1,182 @@
+"""Text completions."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from penstock.v1.common_pb2 import LogprobOptions
+from penstock.v1.completion_pb2 import (
+    CompletionChoice,
+    CompletionChoiceDelta,
+    CompletionLogprob,
+    CreateCompletionRequest,
+    CreateCompletionResponse,
+    Prompt,
+    StreamCompletionResponse,
+)
+from penstock_server.convert import choice, document, extra, fields, message, options
+from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
+
+ROUTE = "/v1/completions"
+
+_ANSWER_KEYS = frozenset(
+    {
+        "id",
+        "object",
+        "model",
+        "created",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "kv_transfer_params",
+        "ec_transfer_params",
+        "metrics",
+    }
+)
+_CHOICE_KEYS = frozenset(
+    {
+        "index",
+        "text",
+        "finish_reason",
+        "stop_reason",
+        "logprobs",
+        "token_ids",
+        "prompt_token_ids",
+        "weight_versions",
+        "routed_experts",
+    }
+)
+# Events have no log probabilities of the prompt; an upstream that sends some has them in `extra`.
+_UNARY_CHOICE_KEYS = _CHOICE_KEYS | {"prompt_logprobs"}
+
+
+def request_body(request: CreateCompletionRequest, *, stream: bool) -> dict[str, Any]:
+    """Returns the JSON of a request.
+
+    Raises:
+        InvalidRequest: a field is missing, faulty or contradicts another.
+    """
+    options.refuse(request.engine, "engine", "return_prompt_text")
+    body = _prompts(request.prompts)
+    body |= options.sampling(request.sampling, max_tokens="max_tokens")
+    body |= options.engine(request.engine)
+    body |= options.scalars(request, "", skip=("extra_body",))
+    if request.HasField("logprobs"):
+        body |= _logprobs(request.logprobs)
+    if request.HasField("response_format"):
+        body["response_format"] = message.response_format(request.response_format)
+    if request.HasField("structured_outputs"):
+        body["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+    if stream:
+        body |= options.streaming(request.stream_options)
+    if request.HasField("extra_body"):
+        fields.merge_extra(ROUTE, body, document.from_struct(request.extra_body, "extra_body"))
+    return body
+
+
+def choices_wanted(request: CreateCompletionRequest) -> int:
+    """Returns how many choices the request asks for."""
+    return len(request.prompts) * max(1, request.sampling.n)
+
+
+@reads_answer
+def response(data: Mapping[str, Any]) -> CreateCompletionResponse:
+    """Returns the message for a unary answer.
+
+    Raises:
+        MalformedAnswer: the answer does not have the API's shape.
+    """
+    answer = CreateCompletionResponse(id=data["id"])
+    choice.fill_origin(answer, data)
+    for item in data["choices"]:
+        target = answer.choices.add()
+        _fill_choice(target, item)
+        if positions := item.get("prompt_logprobs"):
+            target.prompt_logprobs.extend(choice.prompt_logprobs(positions))
+        extra.keep(target, item, _UNARY_CHOICE_KEYS)
+    if not answer.choices:
+        raise MalformedAnswer("it has no choices")
+    choice.fill_answer(answer, data)
+    extra.keep(answer, data, _ANSWER_KEYS)
+    return answer
+
+
+class CompletionStream:
+    """Turns the events of one stream into messages."""
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self._started = False
+
+    @reads_answer
+    def message(self, event: Mapping[str, Any]) -> StreamCompletionResponse:
+        """Returns the message for the next event.
+
+        Raises:
+            MalformedAnswer: the event does not have the API's shape.
+        """
+        answer = StreamCompletionResponse(id=event["id"])
+        if not self._started:
+            self._started = True
+            choice.fill_origin(answer, event)
+        for item in event["choices"]:
+            target = answer.choices.add()
+            _fill_choice(target, item)
+            extra.keep(target, item, _CHOICE_KEYS)
+        choice.fill_answer(answer, event)
+        extra.keep(answer, event, _ANSWER_KEYS)
+        return answer
+
+
+def _prompts(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    if not prompts:
+        raise invalid("prompts", "give at least one prompt")
+    kinds = [prompt.WhichOneof("prompt") for prompt in prompts]
+    values = [_prompt(prompt, f"prompts[{i}]") for i, prompt in enumerate(prompts)]
+    for i, kind in enumerate(kinds):
+        if kind != kinds[0]:
+            raise invalid(f"prompts[{i}]", f"is {kind} where the first prompt is {kinds[0]}")
+    key = "prompt_embeds" if kinds[0] == "embeds" else "prompt"
+    return {key: values[0] if len(values) == 1 else values}
+
+
+def _prompt(prompt: Prompt, path: str) -> str | list[int]:
+    match prompt.WhichOneof("prompt"):
+        case "text":
+            return prompt.text
+        case "token_ids":
+            return list(prompt.token_ids.ids)
+        case "embeds":
+            return b64encode(prompt.embeds).decode()
+    raise invalid(path, "the prompt is empty")
+
+
+def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
+    body: dict[str, Any] = {"logprobs": wanted.top_logprobs}
+    if wanted.token_ids:
+        body["logprob_token_ids"] = list(wanted.token_ids)
+    if wanted.HasField("tokens_as_token_ids"):
+        body["return_tokens_as_token_ids"] = wanted.tokens_as_token_ids
+    return body
+
+
+def _fill_choice(target: CompletionChoice | CompletionChoiceDelta, data: Mapping[str, Any]) -> None:
+    choice.fill_choice(target, data)
+    target.text = data.get("text") or ""
+    if logprobs := data.get("logprobs"):
+        target.logprobs.extend(_completion_logprobs(logprobs))
+    if token_ids := data.get("prompt_token_ids"):
+        target.prompt_token_ids.extend(token_ids)
+
+
+def _completion_logprobs(data: Mapping[str, Any]) -> Iterable[CompletionLogprob]:
+    tokens = data["tokens"]
+    alternatives = data.get("top_logprobs") or [None] * len(tokens)
+    columns = tokens, data["token_logprobs"], data["text_offset"], alternatives
+    for token, logprob, offset, top in zip(*columns, strict=True):
+        # Without a value, `logprob` stays unset.
+        record = CompletionLogprob(token=token, logprob=logprob, text_offset=offset)
+        for text, value in (top or {}).items():
+            record.top_logprobs.add(token=text, logprob=value)
+        yield record

@@ -1,0 +1,66 @@
+"""Embeddings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding
+from penstock_server.convert import batch, extra, options, pooling_input, vector
+from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
+
+ROUTE = "/v1/embeddings"
+
+_RESULT_KEYS = vector.KEYS | {"embedding"}
+
+
+def request_body(request: CreateEmbeddingsRequest) -> dict[str, Any]:
+    """Returns the JSON of a request.
+
+    Raises:
+        InvalidRequest: a field is missing, faulty or contradicts another.
+    """
+    body = pooling_input.shared_body(request)
+    body |= options.scalars(request, "", skip=("dtype", "extra_body"))
+    body |= _encoding(request)
+    if request.HasField("late_chunking"):
+        if request.late_chunking.chunk_size < 1:
+            raise invalid("late_chunking.chunk_size", "must be at least 1")
+        body["late_chunking_params"] = {"chunk_size": request.late_chunking.chunk_size}
+    return pooling_input.with_extra(ROUTE, body, request)
+
+
+@reads_answer
+def response(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> CreateEmbeddingsResponse:
+    """Returns the message for the answer to a request.
+
+    Raises:
+        MalformedAnswer: the answer does not have the API's shape, or is not what was asked for.
+    """
+    answer = CreateEmbeddingsResponse()
+    pooling_input.fill_answer(answer, data)
+    form = vector.form_of(request.dtype)
+    for index, result in enumerate(batch.in_order(data.get("data"), len(request.inputs))):
+        embedding = answer.embeddings.add(index=index)
+        vector.fill(embedding, result, "embedding", form)
+        _check(embedding, request)
+        extra.keep(embedding, result, _RESULT_KEYS)
+    return answer
+
+
+def _encoding(request: CreateEmbeddingsRequest) -> dict[str, Any]:
+    form = vector.form_of(request.dtype)
+    if request.HasField("late_chunking"):
+        if form.packed:
+            raise invalid("dtype", "late chunking gives 32-bit floats only")
+        return vector.as_floats()
+    return vector.as_bytes(form, len(request.inputs)) if form.packed else vector.as_base64()
+
+
+def _check(embedding: Embedding, request: CreateEmbeddingsRequest) -> None:
+    """Sees that the upstream heeded what it ignores if it is too old to know it."""
+    values = vector.length(embedding)
+    if request.HasField("dimensions") and values != request.dimensions:
+        raise MalformedAnswer(
+            f"vectors of {request.dimensions} values, not {values}, were asked for"
+        )
+    if request.HasField("late_chunking") and not embedding.HasField("multi_vector"):
+        raise MalformedAnswer("the upstream does not know late chunking and left it out")

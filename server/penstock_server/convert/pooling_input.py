@@ -1,0 +1,115 @@
+"""What requests to pooling models have in common, and the frame of their answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
+from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
+from penstock.v1.message_pb2 import PoolingInput
+from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
+from penstock_server.convert import choice, document, extra, fields, message, options
+from penstock_server.convert.errors import invalid
+
+JsonObject = dict[str, Any]
+Request: TypeAlias = CreateEmbeddingsRequest | ClassifyRequest | PoolRequest
+Response: TypeAlias = CreateEmbeddingsResponse | ClassifyResponse | PoolResponse
+
+_ANSWER_KEYS = frozenset({"id", "object", "created", "model", "data", "usage"})
+
+
+def shared_body(request: Request) -> JsonObject:
+    """Returns the keys of the inputs and of all option messages.
+
+    Raises:
+        InvalidRequest: there is no input, they are of several kinds, one is faulty, or an
+            option has no meaning for them.
+    """
+    kind = _kind(request.inputs)
+    if kind == "chat":
+        options.refuse(request.template, "template", "echo", "documents")
+    else:
+        options.refuse_all_but(request.template, "template")
+    if kind != "text":
+        options.refuse(request.options, "options", "add_special_tokens")
+    return (
+        _inputs(request.inputs, kind)
+        | engine(request)
+        | options.pooling(request.options)
+        | options.template(request.template)
+    )
+
+
+def engine(request: Request) -> JsonObject:
+    """Returns the keys of the engine options.
+
+    Raises:
+        InvalidRequest: one has no meaning for pooling models.
+    """
+    options.refuse_all_but(request.engine, "engine", "priority", "cache_salt", "request_id")
+    return options.engine(request.engine)
+
+
+def with_extra(route: str, body: JsonObject, request: Request) -> JsonObject:
+    """Returns a request body with the keys of `extra_body`.
+
+    Raises:
+        InvalidRequest: a typed field covers a key, or vLLM would ignore it.
+    """
+    if request.HasField("extra_body"):
+        fields.merge_extra(route, body, document.from_struct(request.extra_body, "extra_body"))
+    return body
+
+
+def one_conversation(inputs: Sequence[PoolingInput]) -> None:
+    """Checks that there are not several conversations, which only embeddings take.
+
+    Raises:
+        InvalidRequest: there are.
+    """
+    if len(inputs) > 1 and all(item.HasField("chat") for item in inputs):
+        raise invalid("inputs[1]", "a conversation must be the only input of this operation")
+
+
+def fill_answer(target: Response, data: Mapping[str, Any]) -> None:
+    """Writes everything of an answer but its results."""
+    target.id = data.get("id") or ""
+    target.model = data.get("model") or ""
+    target.create_time.FromSeconds(data.get("created") or 0)
+    if (usage := data.get("usage")) is not None:
+        choice.fill_usage(target.usage, usage)
+    extra.keep(target, data, _ANSWER_KEYS)
+
+
+def _kind(inputs: Sequence[PoolingInput]) -> str:
+    kinds = [item.WhichOneof("input") for item in inputs]
+    if not kinds:
+        raise invalid("inputs", "give at least one input")
+    for i, kind in enumerate(kinds):
+        if kind is None:
+            raise invalid(f"inputs[{i}]", "give text, token_ids or chat")
+        if kind != kinds[0]:
+            raise invalid(f"inputs[{i}]", f"is {kind}; all must be of one kind, {kinds[0]}")
+    return str(kinds[0])
+
+
+def _inputs(inputs: Sequence[PoolingInput], kind: str) -> JsonObject:
+    if kind == "text":
+        return {"input": [item.text for item in inputs]}
+    if kind == "token_ids":
+        ids = [_token_ids(item, f"inputs[{i}].token_ids.ids") for i, item in enumerate(inputs)]
+        return {"input": ids}
+    talks = [
+        message.messages(item.chat.messages, f"inputs[{i}].chat.messages")
+        for i, item in enumerate(inputs)
+    ]
+    # One conversation goes as a plain list, which older vLLMs take as well.
+    return {"messages": talks[0] if len(talks) == 1 else talks}
+
+
+def _token_ids(item: PoolingInput, path: str) -> list[int]:
+    ids = list(item.token_ids.ids)
+    if not ids:
+        raise invalid(path, "give at least one token id")
+    if min(ids) < 0:
+        raise invalid(path, "must not be negative")
+    return ids

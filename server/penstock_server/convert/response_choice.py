@@ -1,0 +1,227 @@
+"""One choice of a chat as items of a response."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from penstock.v1 import message_pb2, response_pb2
+from penstock_server.convert import document, extra, message, response_input
+from penstock_server.convert.response_items import (
+    Call,
+    Events,
+    Message,
+    Reasoning,
+    logprob_records,
+)
+
+_COMPLETED = response_pb2.RESPONSE_STATUS_COMPLETED
+_INCOMPLETE = response_pb2.RESPONSE_STATUS_INCOMPLETE
+_NATURAL_ENDS = ("stop", "tool_calls", "function_call")
+_REASONS = {"length": "max_output_tokens"}
+_CHOICE_KEYS = frozenset({"index", "message", "delta", "finish_reason", "logprobs"})
+_SAID_KEYS = frozenset(
+    {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
+)
+_CALL_KEYS = frozenset({"index", "id", "type", "function"})
+_ROLES = {name: role for role, name in response_input.ROLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a choice ended: with a status and, if it ended early, a reason."""
+
+    status: response_pb2.ResponseStatus.ValueType
+    reason: str = ""
+
+    @classmethod
+    def of(cls, finish_reason: str) -> "End":
+        """Returns what a finish reason of a chat means."""
+        if finish_reason in _NATURAL_ENDS:
+            return cls(_COMPLETED)
+        return cls(_INCOMPLETE, _REASONS.get(finish_reason, finish_reason))
+
+
+class ResponseChoice:
+    """The items of one choice, in the order in which they begin.
+
+    Reasoning and text close each other and are closed by a call; calls stay open until the
+    choice ends, because pieces of several may interleave.
+
+    Attributes:
+        ended: how the choice ended; of no status while it goes on.
+        rest: what the chat told of the choice and a response has no place for.
+    """
+
+    def __init__(
+        self, events: Events, items: list[response_pb2.ResponseItem], suffix: str, index: int
+    ) -> None:
+        """Takes where events and items go, what ids end with, and the choice's number."""
+        self.ended = End(response_pb2.RESPONSE_STATUS_UNSPECIFIED)
+        self.rest: dict[str, Any] = {}
+        self._events = events
+        self._items = items
+        self._suffix = suffix
+        self._index = index
+        self._role: message_pb2.Role.ValueType = message_pb2.ROLE_ASSISTANT
+        self._said: Message | Reasoning | None = None
+        self._calls: list[Call] = []
+        self._by_index: dict[int, Call] = {}
+        self._held: list[Any] = []
+
+    def read(self, data: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+        """Takes in a choice of an event or of a whole answer, and what it says."""
+        if role := said.get("role"):
+            self._role = _ROLES.get(role, message_pb2.ROLE_ASSISTANT)
+        self._read_words(said, (data.get("logprobs") or {}).get("content") or [])
+        for call in said.get("tool_calls") or ():
+            self._read_call(call)
+        _merge(self.rest, data, _CHOICE_KEYS)
+        _merge(self.rest, said, _SAID_KEYS)
+        if finish_reason := data.get("finish_reason"):
+            self.ended = End.of(finish_reason)
+            self.end(self.ended.status)
+
+    def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
+        """Closes what is open; the status is that of the last item, which may be cut off."""
+        if isinstance(self._said, Message):
+            self._said.end_text(logprob_records(self._held))
+        still = [*self._calls, *([self._said] if self._said else [])]
+        for item in sorted(still, key=lambda one: one.index):
+            item.close(status if item.index == self._last_index else _COMPLETED)
+        self._said = None
+        self._calls.clear()
+        self._by_index.clear()
+
+    @property
+    def _last_index(self) -> int:
+        """The position of the choice's last item."""
+        mine = (n for n, one in enumerate(self._items) if one.choice_index == self._index)
+        return max(mine, default=-1)
+
+    def _read_words(self, said: Mapping[str, Any], entries: Sequence[Any]) -> None:
+        reasoning, text = message.reasoning_of(said), said.get("content")
+        if reasoning:
+            self._thinking().write(reasoning)
+        if text:
+            calls = bool(said.get("tool_calls"))
+            if entries and (reasoning or calls):
+                entries = _entries_of(text, reasoning or "", entries, followed=calls)
+            target, held = self._speaking(), self._held
+            target.write_text(text, logprob_records([*held, *entries]))
+            held.clear()
+        elif not (reasoning or said.get("tool_calls")) and self._expects_text:
+            # A token that shows no text yet: a part of a character, or the end.
+            self._held += entries
+        if refusal := said.get("refusal"):
+            self._speaking().write_refusal(refusal)
+
+    @property
+    def _expects_text(self) -> bool:
+        return isinstance(self._said, Message) or not (self._said or self._calls)
+
+    def _thinking(self) -> Reasoning:
+        if not isinstance(self._said, Reasoning):
+            self._close_said()
+            self._said = Reasoning(self._events, *self._new("rs"))
+        return self._said
+
+    def _speaking(self) -> Message:
+        if not isinstance(self._said, Message):
+            self._close_said()
+            self._said = Message(self._events, *self._new("msg"), self._role)
+        return self._said
+
+    def _close_said(self) -> None:
+        """Closes reasoning or text; what was held would have belonged to a text after it."""
+        if self._said:
+            self._said.close(_COMPLETED)
+        self._said = None
+        self._held.clear()
+
+    def _read_call(self, data: Mapping[str, Any]) -> None:
+        function = data.get("function")
+        if function is None and data.get("type") not in (None, "function"):
+            self._other_call(data)
+            return
+        call = self._call(data, function or {})
+        if arguments := (function or {}).get("arguments"):
+            call.write(arguments)
+        extra.keep(call.item, data, _CALL_KEYS)
+
+    def _call(self, data: Mapping[str, Any], function: Mapping[str, Any]) -> Call:
+        """Returns the call that a piece belongs to; makes it if the piece is its first."""
+        index = data.get("index")
+        call_id, name = data.get("id") or "", function.get("name") or ""
+        known = self._by_index.get(-1 if index is None else index)
+        if known and not self._begins_another(known, call_id, name):
+            known.item.function_call.name = known.item.function_call.name or name
+            return known
+        self._close_said()
+        position, item = self._new("fc")
+        call = Call(self._events, position, item, call_id or _made_id(item.id), name)
+        self._calls.append(call)
+        # Pieces without an index belong to the latest call.
+        self._by_index[-1] = call
+        if index is not None:
+            self._by_index[index] = call
+        return call
+
+    @staticmethod
+    def _begins_another(known: Call, call_id: str, name: str) -> bool:
+        """Whether a piece with an index in use is of a new call, as some servers send them."""
+        before = known.item.function_call
+        return bool(call_id and name and before.name and call_id != before.call_id)
+
+    def _other_call(self, data: Mapping[str, Any]) -> None:
+        self._close_said()
+        position, item = self._new("")
+        item.ClearField("id")
+        item.other.CopyFrom(document.to_document(data))
+        whole = response_pb2.OutputItemEvent(output_index=position, item=item)
+        self._events.add("output_item.added", output_item_added=whole)
+        self._events.add("output_item.done", output_item_done=whole)
+
+    def _new(self, prefix: str) -> tuple[int, response_pb2.ResponseItem]:
+        """Returns the next position of the output and the item there."""
+        position = len(self._items)
+        item = response_pb2.ResponseItem(
+            id=f"{prefix}_{self._suffix}_{position}", choice_index=self._index
+        )
+        self._items.append(item)
+        return position, item
+
+
+def _made_id(item_id: str) -> str:
+    return item_id.replace("fc_", "call_", 1)
+
+
+def _merge(target: dict[str, Any], data: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Keeps the keys that are not known and not null; texts and lists of a stream add up."""
+    for key, value in data.items():
+        if key in known or value is None:
+            continue
+        before = target.get(key)
+        adds_up = type(before) is type(value) and isinstance(value, str | list)
+        target[key] = before + value if adds_up else value
+
+
+def _entries_of(text: str, before: str, entries: Sequence[Any], *, followed: bool) -> Sequence[Any]:
+    """Returns the entries of the tokens of a text, of those of all that was said.
+
+    Args:
+        text: the text.
+        before: what was said before it.
+        entries: the entries of all tokens, in order.
+        followed: whether something was said after it; if not, the last tokens end it.
+    """
+    spoken = [bytes(entry.get("bytes") or entry["token"].encode()) for entry in entries]
+    whole, wanted, earlier = b"".join(spoken), text.encode(), before.encode()
+    start = whole.find(wanted, max(0, whole.find(earlier)) + len(earlier))
+    if start < 0:
+        return entries
+    ends = list(accumulate(map(len, spoken)))
+    first = bisect_right(ends, start)
+    last = bisect_left(ends, start + len(wanted)) + 1 if followed else len(entries)
+    return entries[first:last]

@@ -1,0 +1,226 @@
+"""Answers and events of the Responses API."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.v1 import response_pb2
+from penstock_server.convert import (
+    choice,
+    document,
+    extra,
+    response_native_items,
+    response_settings,
+)
+from penstock_server.convert.errors import reads_answer
+from penstock_server.convert.response_items import logprob_records
+from penstock_server.convert.response_native_items import fill_status
+
+Json = Mapping[str, Any]
+Event = response_pb2.StreamResponseResponse
+
+_EVENT_KEYS = frozenset({"type", "sequence_number"})
+_RESPONSE_KEYS = response_settings.KEYS | {
+    "id",
+    "object",
+    "model",
+    "created_at",
+    "completed_at",
+    "status",
+    "output",
+    "usage",
+    "incomplete_details",
+    "error",
+    "metrics",
+    "kv_transfer_params",
+    "ec_transfer_params",
+}
+_USAGE_KEYS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
+_COUNTS = frozenset({"cached_tokens", "cache_write_tokens", "reasoning_tokens"}) | {
+    "tool_output_tokens"
+}
+_TURNS = frozenset(
+    {
+        "input_tokens_per_turn",
+        "cached_tokens_per_turn",
+        "output_tokens_per_turn",
+        "tool_output_tokens_per_turn",
+    }
+)
+
+
+@reads_answer
+def response(data: Json) -> response_pb2.ModelResponse:
+    """Returns a response.
+
+    Raises:
+        MalformedAnswer: the answer does not have the API's shape.
+    """
+    made = response_pb2.ModelResponse(id=data["id"], model=data.get("model") or "")
+    made.create_time.FromSeconds(int(data.get("created_at") or 0))
+    if (completed := data.get("completed_at")) is not None:
+        made.complete_time.FromSeconds(int(completed))
+    extra.keep(made, data, _RESPONSE_KEYS)
+    fill_status(made, data)
+    for item in data["output"]:
+        response_native_items.fill_item(made.output.add(), item)
+    if (usage := data.get("usage")) is not None:
+        _fill_usage(made.usage, usage)
+    if details := data.get("incomplete_details"):
+        made.incomplete_reason = details.get("reason") or ""
+    if error := data.get("error"):
+        made.error.code = str(error.get("code") or "")
+        made.error.message = error.get("message") or ""
+    made.settings.CopyFrom(response_settings.of_answer(data))
+    instructions = data.get("instructions")
+    if instructions is not None and not isinstance(instructions, str):
+        document.to_struct(made.extra, {"instructions": instructions})
+    if metrics := data.get("metrics"):
+        choice.fill_metrics(made.metrics, metrics)
+    for name in ("kv_transfer_params", "ec_transfer_params"):
+        if (params := data.get(name)) is not None:
+            getattr(made, name).CopyFrom(document.to_document(params))
+    return made
+
+
+class NativeStream:
+    """Numbers and converts the events of one stream."""
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self._number = 0
+
+    @reads_answer
+    def message(self, event: Json) -> Event:
+        """Returns the message for the next event; an unknown kind is passed on as it is.
+
+        Raises:
+            MalformedAnswer: the event does not have the API's shape.
+        """
+        made = Event(sequence_number=self._number, type=event["type"])
+        self._number += 1
+        reader = _READERS.get(made.type)
+        if reader is None:
+            made.other.CopyFrom(document.to_document(event))
+            return made
+        name, fill, keys = reader
+        fill(getattr(made, name), event)
+        extra.keep(made, event, keys | _EVENT_KEYS)
+        return made
+
+
+def _fill_usage(target: response_pb2.ResponseUsage, usage: Json) -> None:
+    target.input_tokens = usage.get("input_tokens") or 0
+    target.output_tokens = usage.get("output_tokens") or 0
+    target.total_tokens = usage.get("total_tokens") or 0
+    rest = {key: value for key, value in usage.items() if key not in _USAGE_KEYS}
+    for name in ("input_tokens_details", "output_tokens_details"):
+        if (details := rest.pop(name, None)) is not None:
+            target_details = getattr(target, name)
+            target_details.SetInParent()
+            rest[name] = _fill_details(target_details, details) or None
+    extra.keep(target, rest, frozenset())
+
+
+def _fill_details(
+    target: response_pb2.ResponseInputTokensDetails | response_pb2.ResponseOutputTokensDetails,
+    details: Json,
+) -> dict[str, Any]:
+    """Writes the parts of a count; returns those without a field."""
+    rest: dict[str, Any] = {}
+    known = {field.name for field in target.DESCRIPTOR.fields}
+    for key, value in details.items():
+        if value is None:
+            continue
+        if key in _COUNTS & known:
+            setattr(target, key, value)
+        elif key in _TURNS & known:
+            getattr(target, key).extend(value)
+        elif key == "multimodal_tokens" and key in known:
+            getattr(target, key).update(value)
+        else:
+            rest[key] = value
+    return rest
+
+
+def _fill_response(target: response_pb2.ModelResponse, event: Json) -> None:
+    target.CopyFrom(response(event["response"]))
+
+
+def _fill_item_event(target: response_pb2.OutputItemEvent, event: Json) -> None:
+    target.output_index = event["output_index"]
+    response_native_items.fill_item(target.item, event["item"])
+
+
+def _fill_part_event(target: response_pb2.ContentPartEvent, event: Json) -> None:
+    target.output_index = event["output_index"]
+    target.content_index = event["content_index"]
+    target.item_id = event["item_id"]
+    response_native_items.fill_part(target.part, event["part"])
+
+
+def _fill_text(key: str) -> Callable[[response_pb2.TextEvent, Json], None]:
+    def fill(target: response_pb2.TextEvent, event: Json) -> None:
+        target.output_index = event["output_index"]
+        target.content_index = event["content_index"]
+        target.item_id = event["item_id"]
+        target.text = event[key]
+        target.logprobs.extend(logprob_records(event.get("logprobs") or ()))
+
+    return fill
+
+
+def _fill_arguments(key: str) -> Callable[[response_pb2.ArgumentsEvent, Json], None]:
+    def fill(target: response_pb2.ArgumentsEvent, event: Json) -> None:
+        target.output_index = event["output_index"]
+        target.item_id = event["item_id"]
+        target.arguments = event[key]
+        target.name = event.get("name") or ""
+
+    return fill
+
+
+_PLACE = frozenset({"output_index", "item_id"})
+_PART_PLACE = _PLACE | {"content_index"}
+Reader = tuple[str, Callable[[Any, Json], None], frozenset[str]]
+
+
+def _reader(name: str, fill: Callable[[Any, Json], None], *keys: str) -> Reader:
+    return name, fill, frozenset(keys)
+
+
+_READERS: Mapping[str, Reader] = {
+    **{
+        f"response.{name}": _reader(name, _fill_response, "response")
+        for name in ("created", "in_progress", "completed", "incomplete", "failed", "queued")
+    },
+    **{
+        f"response.output_item.{when}": _reader(
+            f"output_item_{when}", _fill_item_event, "output_index", "item"
+        )
+        for when in ("added", "done")
+    },
+    **{
+        f"response.content_part.{when}": _reader(
+            f"content_part_{when}", _fill_part_event, *_PART_PLACE, "part"
+        )
+        for when in ("added", "done")
+    },
+    **{
+        f"response.{kind}.{when}": _reader(
+            f"{kind}_{when}", _fill_text(key), *_PART_PLACE, key, "logprobs"
+        )
+        for kind, whole in (
+            ("output_text", "text"),
+            ("reasoning_text", "text"),
+            ("refusal", "refusal"),
+        )
+        for when, key in (("delta", "delta"), ("done", whole))
+    },
+    **{
+        f"response.function_call_arguments.{when}": _reader(
+            f"function_call_arguments_{when}", _fill_arguments(key), *_PLACE, key, "name"
+        )
+        for when, key in (("delta", "delta"), ("done", "arguments"))
+    },
+}
+"""By the type of an event: the arm of the message, what writes it, and the keys it reads."""

@@ -1,0 +1,291 @@
+"""Requests for responses in the form of the Responses API."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from google.protobuf.message import Message
+
+from penstock.v1 import message_pb2, response_pb2
+from penstock_server.convert import document, extra, fields, message, options
+from penstock_server.convert.errors import (
+    UnsupportedRequest,
+    Violation,
+    invalid,
+    unsupported,
+)
+from penstock_server.convert.response_input import NEEDS_NATIVE, require, role
+from penstock_server.convert.response_request import LOGPROBS, check, wants_logprobs
+
+JsonObject = dict[str, Any]
+
+ROUTE = "/v1/responses"
+
+_NEEDS_CHAT = "needs an upstream that is asked by way of chats"
+# What the Responses API has of the options that operations share.
+_SHARED: Mapping[str, frozenset[str]] = {
+    "sampling": frozenset(
+        {
+            "temperature",
+            "top_p",
+            "top_k",
+            "min_p",
+            "frequency_penalty",
+            "presence_penalty",
+            "repetition_penalty",
+            "seed",
+            "max_tokens",
+            "stop",
+            "stop_token_ids",
+            "include_stop_str_in_output",
+            "ignore_eos",
+            "logit_bias",
+            "skip_special_tokens",
+            "spaces_between_special_tokens",
+            "watermarking",
+        }
+    ),
+    "logprobs": frozenset({"top_logprobs"}),
+    "template": frozenset({"chat_template_kwargs", "mm_processor_kwargs", "media_io_kwargs"}),
+}
+_STATUSES: Mapping[response_pb2.ResponseStatus.ValueType, str] = {
+    response_pb2.RESPONSE_STATUS_QUEUED: "queued",
+    response_pb2.RESPONSE_STATUS_IN_PROGRESS: "in_progress",
+    response_pb2.RESPONSE_STATUS_COMPLETED: "completed",
+    response_pb2.RESPONSE_STATUS_INCOMPLETE: "incomplete",
+    response_pb2.RESPONSE_STATUS_FAILED: "failed",
+    response_pb2.RESPONSE_STATUS_CANCELLED: "cancelled",
+}
+STATUSES_BY_NAME = {name: status for status, name in _STATUSES.items()}
+_SAME = (
+    "model",
+    "instructions",
+    "parallel_tool_calls",
+    "include_reasoning",
+    "previous_response_id",
+    "store",
+    "background",
+    "max_tool_calls",
+    "truncation",
+    "service_tier",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+)
+
+
+def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonObject:
+    """Returns the JSON of a request.
+
+    Raises:
+        InvalidRequest: a field is missing, faulty or contradicts another.
+        UnsupportedRequest: a field asks for what the Responses API cannot do.
+    """
+    check(request, stream=stream)
+    if asked := [Violation(path, _NEEDS_CHAT) for path in _chat_fields(request, stream=stream)]:
+        raise UnsupportedRequest(*asked)
+    made: JsonObject = {"input": request.input_text or _items(request.input)}
+    made |= options.sampling(request.sampling, max_tokens="max_output_tokens")
+    made |= options.engine(request.engine)
+    made |= options.template(request.template)
+    present = {field.name for field, _ in request.ListFields()}
+    made |= {name: getattr(request, name) for name in _SAME if name in present}
+    made |= _form(request) | _reasoning(request)
+    if request.metadata:
+        made["metadata"] = dict(request.metadata)
+    if request.engine.request_id:
+        made["request_id"] = request.engine.request_id
+    if stream:
+        made["stream"] = True
+    if request.HasField("extra_body"):
+        added = document.from_struct(request.extra_body, "extra_body")
+        fields.merge_extra(ROUTE, made, added)
+    return made
+
+
+def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
+    """Returns the path of a stored response, or of something to do with it.
+
+    Raises:
+        InvalidRequest: there is no id.
+        UnsupportedRequest: the upstream is asked by way of chats, where nothing is stored.
+    """
+    if not native:
+        raise unsupported("response_id", f"a stored response {NEEDS_NATIVE}")
+    return f"{ROUTE}/{quote(require(response_id, 'response_id'), safe='')}{action}"
+
+
+def _chat_fields(request: response_pb2.CreateResponseRequest, *, stream: bool) -> Iterator[str]:
+    """Lists the paths of what only a chat can do."""
+    for name, known in _SHARED.items():
+        shared: Message = getattr(request, name)
+        for field, _ in shared.ListFields():
+            if field.name not in known:
+                yield f"{name}.{field.name}"
+    if request.text_format.HasField("structural_tag"):
+        yield "text_format.structural_tag"
+    if stream and request.stream_options.HasField("stream_interval"):
+        yield "stream_options.stream_interval"
+
+
+def _form(request: response_pb2.CreateResponseRequest) -> JsonObject:
+    made: JsonObject = {}
+    if request.tools:
+        made["tools"] = [_flat(one, "function") for one in message.tools(request.tools)]
+    if request.HasField("tool_choice"):
+        made["tool_choice"] = _flat(message.tool_choice(request.tool_choice), "function")
+    if request.HasField("structured_outputs"):
+        made["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+    include = list(request.include)
+    if wants_logprobs(request):
+        include = [*(name for name in include if name != LOGPROBS), LOGPROBS]
+        made["top_logprobs"] = request.logprobs.top_logprobs
+    if include:
+        made["include"] = include
+    if text := _text(request):
+        made["text"] = text
+    return made
+
+
+def _text(request: response_pb2.CreateResponseRequest) -> JsonObject:
+    made: JsonObject = {}
+    # Free text is the default; told beside structured_outputs, vLLM takes it for a second form.
+    told = request.HasField("text_format") and not request.HasField("structured_outputs")
+    if told:
+        form = message.response_format(request.text_format, "text_format")
+        made["format"] = _flat(form, "json_schema")
+    if request.text_verbosity:
+        made["verbosity"] = request.text_verbosity
+    return made
+
+
+def _flat(value: Any, kind: str) -> Any:
+    """Returns what chats nest under the name of its type without the nesting."""
+    if not isinstance(value, dict) or kind not in value:
+        return value
+    return {"type": kind, **value[kind]}
+
+
+def _reasoning(request: response_pb2.CreateResponseRequest) -> JsonObject:
+    if not request.HasField("reasoning"):
+        return {}
+    made = options.scalars(request.reasoning, "reasoning", skip=("extra",))
+    extra.add(made, request.reasoning.extra, "reasoning", frozenset({"effort", "summary"}))
+    return {"reasoning": made}
+
+
+def _items(items: Sequence[response_pb2.ResponseItem]) -> list[Any]:
+    return [_item(item, f"input[{index}]") for index, item in enumerate(items)]
+
+
+def _item(item: response_pb2.ResponseItem, path: str) -> Any:
+    if item.WhichOneof("item") == "other":
+        if item.id or item.status:
+            raise invalid(f"{path}.other", "tells its id and status itself")
+        return document.from_document(item.other, f"{path}.other")
+    made = _item_body(item, path)
+    if item.id:
+        made["id"] = item.id
+    if item.status:
+        made["status"] = options.known(_STATUSES.get(item.status), f"{path}.status")
+    extra.add(made, item.extra, path, frozenset({*made, "id", "status"}))
+    return made
+
+
+def _item_body(item: response_pb2.ResponseItem, path: str) -> JsonObject:
+    match item.WhichOneof("item"):
+        case "message":
+            return _message(item.message, f"{path}.message")
+        case "function_call":
+            call, inner = item.function_call, f"{path}.function_call"
+            return {
+                "type": "function_call",
+                "call_id": require(call.call_id, f"{inner}.call_id"),
+                "name": require(call.name, f"{inner}.name"),
+                "arguments": call.arguments,
+            }
+        case "function_call_output":
+            result, inner = item.function_call_output, f"{path}.function_call_output"
+            return {
+                "type": "function_call_output",
+                "call_id": require(result.call_id, f"{inner}.call_id"),
+                "output": _content(result.output, "input_text", f"{inner}.output") or "",
+            }
+        case "reasoning":
+            return _reasoning_item(item.reasoning)
+    raise invalid(path, "the item is empty")
+
+
+def _reasoning_item(item: response_pb2.ReasoningItem) -> JsonObject:
+    made: JsonObject = {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": text} for text in item.summary],
+    }
+    if item.content:
+        made["content"] = [{"type": "reasoning_text", "text": text} for text in item.content]
+    if item.encrypted_content:
+        made["encrypted_content"] = item.encrypted_content
+    return made
+
+
+def _message(item: response_pb2.MessageItem, path: str) -> JsonObject:
+    if not item.content:
+        raise invalid(f"{path}.content", "give at least one part")
+    own = item.role == message_pb2.ROLE_ASSISTANT
+    name, inner = role(item, path), f"{path}.content"
+    content = _parts(item.content, "output_text", inner) if own else None
+    made = {
+        "type": "message",
+        "role": name,
+        "content": content or _content(item.content, "input_text", inner),
+    }
+    return made | ({"phase": item.phase} if item.phase else {})
+
+
+def _content(parts: Sequence[response_pb2.ResponseContentPart], text_type: str, path: str) -> Any:
+    """Returns a content: one plain text as a string, the rest as a list."""
+    made = _parts(parts, text_type, path)
+    if len(made) == 1 and isinstance(made[0], dict) and made[0].keys() == {"type", "text"}:
+        return made[0]["text"]
+    return made
+
+
+def _parts(
+    parts: Sequence[response_pb2.ResponseContentPart], text_type: str, path: str
+) -> list[Any]:
+    return [_part(part, text_type, f"{path}[{index}]") for index, part in enumerate(parts)]
+
+
+def _part(part: response_pb2.ResponseContentPart, text_type: str, path: str) -> Any:
+    if part.WhichOneof("part") == "other":
+        return document.from_document(part.other, f"{path}.other")
+    made = _part_body(part, text_type, path)
+    if part.annotations:
+        made["annotations"] = [
+            document.from_document(one, f"{path}.annotations[{index}]")
+            for index, one in enumerate(part.annotations)
+        ]
+    extra.add(made, part.extra, path, frozenset({*made, "annotations", "logprobs"}))
+    return made
+
+
+def _part_body(part: response_pb2.ResponseContentPart, text_type: str, path: str) -> JsonObject:
+    match part.WhichOneof("part"):
+        case "text":
+            return {"type": text_type, "text": part.text}
+        case "refusal":
+            return {"type": "refusal", "refusal": part.refusal}
+        case "image":
+            chat = message.content_part(message_pb2.ContentPart(image=part.image), path)
+            image = chat["image_url"]
+            detail = image.get("detail", "auto")
+            return {"type": "input_image", "image_url": image["url"], "detail": detail}
+        case "audio" if part.audio.HasField("data"):
+            return message.content_part(message_pb2.ContentPart(audio=part.audio), path)
+        case "audio":
+            raise unsupported(f"{path}.audio", f"by URL, it {_NEEDS_CHAT}")
+        case "video":
+            raise unsupported(f"{path}.video", _NEEDS_CHAT)
+        case "reasoning":
+            raise invalid(f"{path}.reasoning", "give reasoning as an item of its own")
+    raise invalid(path, "the part is empty")

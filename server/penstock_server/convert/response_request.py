@@ -1,0 +1,163 @@
+"""Requests for responses: what holds for both ways to ask an upstream, and the way by chat."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from penstock.v1 import response_pb2
+from penstock_server.convert import chat, document, fields, message, options, response_input
+from penstock_server.convert.errors import (
+    InvalidRequest,
+    UnsupportedRequest,
+    Violation,
+    invalid,
+)
+from penstock_server.convert.response_input import NEEDS_NATIVE
+
+CONVERTED = "response"
+"""Key of `fields.HOMES` for responses that are asked for as chats."""
+LOGPROBS = "message.output_text.logprobs"
+"""The name under which `include` asks for log probabilities."""
+
+_NO_MEANING = (
+    "return_token_ids",
+    "return_prompt_text",
+    "return_weight_versions",
+    "prompt_logprobs",
+    "routed_experts_prompt_start",
+)
+_TRUNCATIONS = ("", "disabled", "auto")
+# Of the fields that have no effect on vLLM, other upstreams know some in chats too.
+_LABELS = ("model", "user", "service_tier", "safety_identifier", "prompt_cache_key")
+_NATIVE_KEYS = frozenset(
+    {
+        "prompt",
+        "conversation",
+        "context_management",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "previous_input_messages",
+        "enable_response_messages",
+    }
+)
+
+
+def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> dict[str, Any]:
+    """Returns the JSON of the chat that a request becomes.
+
+    Raises:
+        InvalidRequest: a field is missing, faulty or contradicts another.
+        UnsupportedRequest: a field asks for what a chat cannot do.
+    """
+    check(request, stream=stream)
+    if asked := [Violation(path, NEEDS_NATIVE) for path in _native_fields(request)]:
+        raise UnsupportedRequest(*asked)
+    body: dict[str, Any] = {"messages": response_input.messages(request)}
+    body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
+    body |= options.engine(request.engine)
+    body |= _template(request)
+    body |= {name: value for name in _LABELS if (value := getattr(request, name))}
+    body |= _switches(request) | _form(request)
+    if stream:
+        body |= options.streaming(request.stream_options)
+    if request.HasField("extra_body"):
+        added = document.from_struct(request.extra_body, "extra_body")
+        fields.merge_extra(CONVERTED, body, added)
+    return body
+
+
+def choices_wanted(request: response_pb2.CreateResponseRequest) -> int:
+    """Returns how many choices the request asks for."""
+    return max(1, request.sampling.n)
+
+
+def wants_logprobs(request: response_pb2.CreateResponseRequest) -> bool:
+    """Returns whether the request asks for log probabilities, in either way to say so."""
+    return request.HasField("logprobs") or LOGPROBS in request.include
+
+
+def check(request: response_pb2.CreateResponseRequest, *, stream: bool) -> None:
+    """Checks what holds whichever way the upstream is asked.
+
+    Raises:
+        InvalidRequest: a field is missing, faulty, without meaning or contradicts another.
+    """
+    if request.input and request.input_text:
+        raise _conflict("input_text", "is short for input; give one of the two")
+    if not request.input and not request.input_text:
+        raise invalid("input", "give input or input_text")
+    if request.truncation not in _TRUNCATIONS:
+        raise invalid("truncation", 'must be "disabled" or "auto"')
+    options.refuse(request.engine, "engine", *_NO_MEANING)
+    if stream:
+        options.refuse(request.stream_options, "stream_options", "continuous_usage_stats")
+    form = request.text_format.WhichOneof("format")
+    if request.HasField("structured_outputs") and form not in (None, "text"):
+        raise _conflict("structured_outputs", "is given beside text_format; give one of the two")
+
+
+def _conflict(path: str, description: str) -> InvalidRequest:
+    return InvalidRequest(Violation(path, description), conflicting=True)
+
+
+def _native_fields(request: response_pb2.CreateResponseRequest) -> Iterator[str]:
+    """Lists the paths of what only the Responses API of an upstream can do."""
+    for name in ("previous_response_id", "store", "background", "text_verbosity"):
+        if getattr(request, name):
+            yield name
+    if request.HasField("max_tool_calls"):
+        yield "max_tool_calls"
+    if request.truncation == "auto":
+        yield "truncation"
+    if request.reasoning.summary:
+        yield "reasoning.summary"
+    if request.reasoning.HasField("extra"):
+        yield "reasoning.extra"
+    for index, tool in enumerate(request.tools):
+        if tool.HasField("other"):
+            yield f"tools[{index}].other"
+    if request.tool_choice.HasField("other"):
+        yield "tool_choice.other"
+    for index, name in enumerate(request.include):
+        if name != LOGPROBS:
+            yield f"include[{index}]"
+    for key in sorted(_NATIVE_KEYS & request.extra_body.fields.keys()):
+        yield f"extra_body.{key}"
+
+
+def _template(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
+    body = options.template(request.template)
+    if response_input.continues(request):
+        # As vLLM itself does with an unfinished message at the end of the input.
+        body.setdefault("continue_final_message", True)
+        body.setdefault("add_generation_prompt", not body["continue_final_message"])
+    return body
+
+
+def _switches(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for name in ("parallel_tool_calls", "include_reasoning"):
+        if request.HasField(name):
+            body[name] = getattr(request, name)
+    if request.metadata:
+        body["metadata"] = dict(request.metadata)
+    if request.reasoning.effort:
+        body["reasoning_effort"] = request.reasoning.effort
+    if wants_logprobs(request):
+        body |= chat.logprobs(request.logprobs)
+    return body
+
+
+def _form(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if request.tools:
+        body["tools"] = message.tools(request.tools)
+    if request.HasField("tool_choice"):
+        choice = message.tool_choice(request.tool_choice)
+        # Without tools it means nothing, and vLLM's chat refuses it.
+        if request.tools or choice != "auto":
+            body["tool_choice"] = choice
+    if request.HasField("text_format"):
+        body["response_format"] = message.response_format(request.text_format, "text_format")
+    if request.HasField("structured_outputs"):
+        body["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+    return body

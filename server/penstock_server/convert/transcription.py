@@ -1,0 +1,249 @@
+"""Requests for transcriptions: the fields of a form, and the order of an upload."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from penstock.v1 import transcription_pb2 as pb
+from penstock.v1.common_pb2 import EngineOptions
+from penstock_server.convert import document, fields, options
+from penstock_server.convert.errors import InvalidRequest, Violation, invalid
+
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
+TRANSLATIONS = "/v1/audio/translations"
+
+_SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "length_penalty",
+    "max_tokens",
+    "n",
+    "use_beam_search",
+    "include_stop_str_in_output",
+    "watermarking",
+)
+_FORMATS = {
+    pb.TRANSCRIPT_DETAIL_TEXT: "json",
+    pb.TRANSCRIPT_DETAIL_SEGMENTS: "verbose_json",
+    pb.TRANSCRIPT_DETAIL_DIARIZED: "diarized_json",
+}
+_GRANULARITIES = {
+    pb.TIMESTAMP_GRANULARITY_SEGMENT: "segment",
+    pb.TIMESTAMP_GRANULARITY_WORD: "word",
+}
+_SUBTITLES = (pb.SUBTITLE_FORMAT_SRT, pb.SUBTITLE_FORMAT_VTT)
+_GRANULARITIES_KEY = "timestamp_granularities[]"
+_SUFFIXES = {
+    "aac": "aac",
+    "aiff": "aiff",
+    "flac": "flac",
+    "m4a": "m4a",
+    "mp3": "mp3",
+    "mp4": "m4a",
+    "mpeg": "mp3",
+    "ogg": "ogg",
+    "opus": "opus",
+    "vnd.wave": "wav",
+    "wav": "wav",
+    "wave": "wav",
+    "webm": "webm",
+}
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[ !-~]+)?", re.ASCII)
+
+
+def translates(config: pb.TranscriptionConfig) -> bool:
+    """Whether the speech is to be translated.
+
+    Raises:
+        InvalidRequest: the task is not known.
+    """
+    if config.task not in pb.TranscriptionTask.values():
+        raise invalid("config.task", "is not a known value")
+    return config.task == pb.TRANSCRIPTION_TASK_TRANSLATE
+
+
+def wants_segments(config: pb.TranscriptionConfig) -> bool:
+    """Whether the upstream is asked for segments."""
+    return config.detail > pb.TRANSCRIPT_DETAIL_TEXT or bool(config.subtitles)
+
+
+def form_fields(config: pb.TranscriptionConfig, *, stream: bool) -> list[tuple[str, str]]:
+    """Returns the fields of the form, all but the file.
+
+    Raises:
+        InvalidRequest: a field is faulty or contradicts another.
+    """
+    _check(config)
+    body = _texts(config) | _response_format(config) | _engine(config.engine)
+    options.refuse_all_but(config.sampling, "config.sampling", *_SAMPLING)
+    body |= options.scalars(config.sampling, "config.sampling")
+    if "max_tokens" in body:
+        body["max_completion_tokens"] = body.pop("max_tokens")
+    if stream:
+        body |= _streaming(config)
+    if config.HasField("extra_body"):
+        route = TRANSLATIONS if translates(config) else TRANSCRIPTIONS
+        added = document.from_struct(config.extra_body, "config.extra_body")
+        fields.merge_extra(route, body, added, "config.extra_body")
+    granularities = [
+        (_GRANULARITIES_KEY, _GRANULARITIES[wanted]) for wanted in config.timestamp_granularities
+    ]
+    return [*((name, _text(value)) for name, value in body.items()), *granularities]
+
+
+def filename(config: pb.TranscriptionConfig) -> str:
+    """Returns the name of the file that is sent upstream.
+
+    Raises:
+        InvalidRequest: the name has control characters.
+    """
+    if not config.filename:
+        suffix = config.mime_type.partition(";")[0].rpartition("/")[2].removeprefix("x-").lower()
+        return f"audio.{_SUFFIXES[suffix]}" if suffix in _SUFFIXES else "audio"
+    if any(character < " " or character == "\x7f" for character in config.filename):
+        raise invalid("config.filename", "must have no control characters")
+    return config.filename
+
+
+def media_type(config: pb.TranscriptionConfig) -> str:
+    """Returns the media type that the file is sent with.
+
+    Raises:
+        InvalidRequest: it is no media type.
+    """
+    if not config.mime_type:
+        return "application/octet-stream"
+    if not _MEDIA_TYPE.fullmatch(config.mime_type):
+        raise invalid("config.mime_type", "is no media type, such as audio/wav")
+    return config.mime_type
+
+
+def whole_audio(request: pb.TranscribeRequest) -> bytes:
+    """Returns the audio of a request that has all of it.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
+    if not request.audio:
+        raise invalid("audio", "is empty")
+    return request.audio
+
+
+def upload_config(first: pb.UploadTranscribeRequest | None) -> pb.TranscriptionConfig:
+    """Returns the configuration of an upload; None stands for an upload without messages.
+
+    Raises:
+        InvalidRequest: the first message does not have it.
+    """
+    if first is None:
+        raise invalid("config", "is missing: the upload has no messages")
+    if first.WhichOneof("payload") != "config":
+        raise invalid("config", "must come in the first message")
+    return first.config
+
+
+def audio_chunk(message: pb.UploadTranscribeRequest) -> bytes:
+    """Returns the audio in a later message of an upload, possibly empty.
+
+    Raises:
+        InvalidRequest: the message brings something else.
+    """
+    payload = message.WhichOneof("payload")
+    if payload == "config":
+        raise invalid("config", "must come only once, in the first message")
+    if payload is None:
+        raise invalid("audio_chunk", "must be in every message after the first")
+    return message.audio_chunk
+
+
+def no_audio() -> InvalidRequest:
+    """Returns the error for an upload that ended without audio."""
+    return invalid("audio_chunk", "there was no audio in the upload")
+
+
+def _check(config: pb.TranscriptionConfig) -> None:
+    if violations := [*_faulty_detail(config), *_faulty_lists(config)]:
+        raise InvalidRequest(*violations)
+
+
+def _faulty_detail(config: pb.TranscriptionConfig) -> Iterator[Violation]:
+    if config.detail not in pb.TranscriptDetail.values():
+        yield Violation("config.detail", "is not a known value")
+    if config.detail == pb.TRANSCRIPT_DETAIL_DIARIZED and translates(config):
+        yield Violation("config.detail", "translations cannot tell speakers apart")
+    if config.subtitles and config.detail == pb.TRANSCRIPT_DETAIL_TEXT:
+        yield Violation("config.subtitles", "need segments, and detail asks for text alone")
+    if config.timestamp_granularities:
+        if config.detail != pb.TRANSCRIPT_DETAIL_SEGMENTS:
+            yield Violation("config.timestamp_granularities", "need TRANSCRIPT_DETAIL_SEGMENTS")
+        if translates(config):
+            yield Violation("config.timestamp_granularities", "have no meaning for translations")
+
+
+def _faulty_lists(config: pb.TranscriptionConfig) -> Iterator[Violation]:
+    for index, granularity in enumerate(config.timestamp_granularities):
+        if granularity not in _GRANULARITIES:
+            yield Violation(f"config.timestamp_granularities[{index}]", "is not a known value")
+    for index, subtitles in enumerate(config.subtitles):
+        if subtitles not in _SUBTITLES:
+            yield Violation(f"config.subtitles[{index}]", "is not a known value")
+        elif subtitles in config.subtitles[:index]:
+            yield Violation(f"config.subtitles[{index}]", "is given twice")
+
+
+def _texts(config: pb.TranscriptionConfig) -> dict[str, Any]:
+    texts = {
+        "model": config.model,
+        "language": config.language_code,
+        "to_language": config.target_language_code,
+        "prompt": config.prompt,
+        "hotwords": config.hotwords,
+    }
+    return {name: text for name, text in texts.items() if text}
+
+
+def _response_format(config: pb.TranscriptionConfig) -> dict[str, Any]:
+    if config.detail:
+        return {"response_format": _FORMATS[config.detail]}
+    return {"response_format": "verbose_json"} if config.subtitles else {}
+
+
+def _engine(engine: EngineOptions) -> dict[str, Any]:
+    options.refuse_all_but(
+        engine, "config.engine", "vllm_xargs", "request_id", "session_id", "data_parallel_rank"
+    )
+    if not engine.HasField("vllm_xargs"):
+        return {}
+    return {"vllm_xargs": document.from_struct(engine.vllm_xargs, "config.engine.vllm_xargs")}
+
+
+def _streaming(config: pb.TranscriptionConfig) -> dict[str, Any]:
+    impossible = {
+        "detail": config.detail > pb.TRANSCRIPT_DETAIL_TEXT,
+        "subtitles": bool(config.subtitles),
+        "sampling.use_beam_search": config.sampling.use_beam_search,
+    }
+    if violations := [
+        Violation(f"config.{name}", "cannot be streamed")
+        for name, set_ in impossible.items()
+        if set_
+    ]:
+        raise InvalidRequest(*violations)
+    options.refuse(config.stream_options, "config.stream_options", "stream_interval")
+    body = {"stream": True, "stream_include_usage": True}
+    if config.stream_options.HasField("continuous_usage_stats"):
+        wanted = config.stream_options.continuous_usage_stats
+        body["stream_continuous_usage_stats"] = wanted
+    return body
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

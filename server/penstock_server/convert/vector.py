@@ -1,0 +1,222 @@
+"""Vectors: the form in which they are asked for, and the way into our messages.
+
+Numbers are copied as blocks of bytes wherever the upstream sends them so: the wire form of a
+packed `repeated float` is the little-endian bytes themselves.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import nan, prod
+from typing import Any, TypeAlias
+
+from penstock.v1 import common_pb2
+from penstock.v1.common_pb2 import FloatVector, VectorDtype
+from penstock.v1.embedding_pb2 import Embedding
+from penstock.v1.pooling_pb2 import PoolingResult
+from penstock_server.convert.errors import MalformedAnswer, invalid
+
+Target: TypeAlias = Embedding | PoolingResult
+
+FLOAT32 = common_pb2.VECTOR_DTYPE_FLOAT32
+MOST_SHAPED = 512
+"""Inputs whose shapes fit the one header in which vLLM sends them, with room to spare."""
+KEYS = frozenset({"index", "object", "bytes", "embed_dtype", "endianness", "start", "end", "shape"})
+"""Keys of a result that tell of its vector, beside the one that holds it."""
+
+_ENCODING = "encoding_format"
+_FAST_KEYS = frozenset({_ENCODING, "embed_dtype", "endianness"})
+_TAG_OF_VALUES = bytes([FloatVector.VALUES_FIELD_NUMBER << 3 | 2])
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A number format.
+
+    Attributes:
+        dtype: its number in our API.
+        name: its name in vLLM's API.
+        width: bytes of one value.
+    """
+
+    dtype: VectorDtype.ValueType
+    name: str
+    width: int
+
+    @property
+    def packed(self) -> bool:
+        """Whether callers get bytes in place of floats."""
+        return self.dtype != FLOAT32
+
+
+_FORMATS = {
+    form.dtype: form
+    for form in (
+        Format(FLOAT32, "float32", 4),
+        Format(common_pb2.VECTOR_DTYPE_FLOAT16, "float16", 2),
+        Format(common_pb2.VECTOR_DTYPE_BFLOAT16, "bfloat16", 2),
+        Format(common_pb2.VECTOR_DTYPE_FP8_E4M3, "fp8_e4m3", 1),
+        Format(common_pb2.VECTOR_DTYPE_FP8_E5M2, "fp8_e5m2", 1),
+    )
+}
+
+
+def form_of(dtype: VectorDtype.ValueType) -> Format:
+    """Returns the format that a request asks for.
+
+    Raises:
+        InvalidRequest: the number is unknown.
+    """
+    form = _FORMATS.get(dtype or FLOAT32)
+    if form is None:
+        raise invalid("dtype", "is not a known value")
+    return form
+
+
+def as_base64() -> dict[str, Any]:
+    """Returns the keys that ask for plain vectors of 32-bit floats, the form all upstreams know."""
+    return {_ENCODING: "base64", "endianness": "little"}
+
+
+def as_bytes(form: Format, inputs: int) -> dict[str, Any]:
+    """Returns the keys that ask for vectors of any shape and format.
+
+    The answer tells shape and format of each vector in a header, which limits the inputs.
+
+    Raises:
+        InvalidRequest: there are too many inputs for a packed format.
+    """
+    if inputs <= MOST_SHAPED:
+        return {_ENCODING: "bytes", "embed_dtype": form.name, "endianness": "little"}
+    if form.packed:
+        raise invalid("inputs", f"at most {MOST_SHAPED} inputs at once in this dtype")
+    return as_floats()
+
+
+def as_floats() -> dict[str, Any]:
+    """Returns the keys that ask for JSON numbers: slow, but of any shape and number."""
+    return {_ENCODING: "float"}
+
+
+def otherwise(body: Mapping[str, Any], refused: str) -> dict[str, Any] | None:
+    """Returns the body that asks for JSON numbers, where an upstream refused the encoding.
+
+    Args:
+        body: the body that was refused.
+        refused: the parameter that the upstream named.
+    """
+    fast = body.get(_ENCODING) in ("base64", "bytes")
+    packed = body.get("embed_dtype", "float32") != "float32"
+    if not fast or packed or refused.removeprefix("body.") != _ENCODING:
+        return None
+    return {key: body[key] for key in body if key not in _FAST_KEYS} | as_floats()
+
+
+def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> None:
+    """Writes the vector or vectors of a result, in whichever form they came.
+
+    Args:
+        target: the message to write to.
+        result: the upstream's result; `key` holds base64 or numbers, or `bytes` the bytes.
+        key: see above.
+        form: the format that was asked for.
+
+    Raises:
+        MalformedAnswer: the result has no vector, or not of that format.
+    """
+    raw = result.get("bytes")
+    if raw is not None:
+        _check_form(result, form)
+        _fill_bytes(target, raw, result["shape"], form)
+        return
+    values = result[key]
+    if form.packed:
+        raise MalformedAnswer(f"it is not in the format {form.name} that was asked for")
+    if isinstance(values, str):
+        raw = b64decode(values, validate=True)
+        _fill_bytes(target, raw, (len(raw) // form.width,), form)
+    elif isinstance(values, list):
+        _fill_numbers(target, values)
+    else:
+        raise MalformedAnswer(f"{key} is neither text nor a list")
+
+
+def length(target: Target) -> int:
+    """Returns the number of values in the vector, or in each of several; 0 if there is none."""
+    if target.HasField("float_vector"):
+        return len(target.float_vector.values)
+    if vectors := target.multi_vector.vectors:
+        return len(vectors[0].values)
+    return target.packed_vector.dimensions or target.packed_multi_vector.dimensions
+
+
+def _check_form(result: Mapping[str, Any], form: Format) -> None:
+    if result["embed_dtype"] != form.name or result["endianness"] != "little":
+        came = f"{result['endianness']}-endian {result['embed_dtype']}"
+        raise MalformedAnswer(f"little-endian {form.name} was asked for and {came:.80} came")
+
+
+def _fill_bytes(target: Target, raw: bytes, shape: Sequence[int], form: Format) -> None:
+    if prod(shape) * form.width != len(raw):
+        raise MalformedAnswer(f"{len(raw)} bytes are no {form.name} of shape {shape!s:.80}")
+    if len(shape) == 1:
+        _fill_one(target, raw, form)
+    elif len(shape) == 2:
+        _fill_several(target, raw, shape, form)
+    else:
+        raise MalformedAnswer(f"the shape {shape!s:.80} is neither a vector nor several")
+
+
+def _fill_one(target: Target, raw: bytes, form: Format) -> None:
+    if not raw:
+        raise MalformedAnswer("a vector has no values")
+    if not form.packed:
+        _fill_floats(target.float_vector, raw)
+        return
+    target.packed_vector.dtype = form.dtype
+    target.packed_vector.dimensions = len(raw) // form.width
+    target.packed_vector.data = raw
+
+
+def _fill_several(target: Target, raw: bytes, shape: Sequence[int], form: Format) -> None:
+    rows, dimensions = shape
+    if form.packed:
+        packed = target.packed_multi_vector
+        packed.dtype = form.dtype
+        packed.rows, packed.dimensions, packed.data = rows, dimensions, raw
+        return
+    target.multi_vector.SetInParent()
+    size = dimensions * form.width
+    for start in range(0, len(raw), size):
+        _fill_floats(target.multi_vector.vectors.add(), raw[start : start + size])
+
+
+def _fill_floats(target: FloatVector, raw: bytes) -> None:
+    """Parses the bytes as what they are on the wire; a loop over floats takes far longer."""
+    target.MergeFromString(_TAG_OF_VALUES + _varint(len(raw)) + raw)
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _fill_numbers(target: Target, values: list[Any]) -> None:
+    if not values:
+        raise MalformedAnswer("a vector has no values")
+    if not isinstance(values[0], list):
+        target.float_vector.values.extend(_numbers(values))
+        return
+    for row in values:
+        if len(row) != len(values[0]):
+            raise MalformedAnswer("its vectors are of different lengths")
+        target.multi_vector.vectors.add(values=_numbers(row))
+
+
+def _numbers(values: list[Any]) -> list[Any]:
+    # JSON has no NaN: vLLM writes null.
+    return [nan if value is None else value for value in values] if None in values else values

@@ -1,0 +1,44 @@
+"""CompletionService."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from penstock.v1 import completion_pb2_grpc
+from penstock.v1.completion_pb2 import (
+    CreateCompletionRequest,
+    CreateCompletionResponse,
+    StreamCompletionResponse,
+)
+from penstock_server.convert import completion
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import COMPLETION
+
+
+class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
+    """Serves text completions from the fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def CreateCompletion(
+        self, request: CreateCompletionRequest, context: Any
+    ) -> CreateCompletionResponse:
+        """Continues prompts in one message."""
+        body = completion.request_body(request, stream=False)
+        call = upstream_call(request.model, request.engine)
+        return completion.response(await self._fleet.call(COMPLETION, body, call))
+
+    async def StreamCompletion(
+        self, request: CreateCompletionRequest, context: Any
+    ) -> AsyncIterator[StreamCompletionResponse]:
+        """Continues prompts piece by piece."""
+        body = completion.request_body(request, stream=True)
+        call = upstream_call(request.model, request.engine)
+        stream = completion.CompletionStream()
+        contract = ChoiceStream(completion.choices_wanted(request))
+        async with self._fleet.stream(COMPLETION, body, call, contract) as events:
+            async for event in events:
+                yield stream.message(event)

@@ -1,0 +1,26 @@
+"""PoolingService."""
+
+from typing import Any
+
+from penstock.v1 import pooling_pb2_grpc
+from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
+from penstock_server.convert import pooling
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.vectors import call_for_vectors
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import POOLING
+
+
+class PoolingServicer(pooling_pb2_grpc.PoolingServiceServicer):
+    """Serves the output of pooling models from the fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def Pool(self, request: PoolRequest, context: Any) -> PoolResponse:
+        """Runs a pooling task on each input."""
+        body = pooling.request_body(request)
+        call = upstream_call(request.model, request.engine)
+        answer = await call_for_vectors(self._fleet, POOLING, body, call)
+        return pooling.response(answer, request)

@@ -1,0 +1,30 @@
+"""RerankService."""
+
+from typing import Any
+
+from penstock.v1 import rerank_pb2_grpc
+from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, ScoreRequest, ScoreResponse
+from penstock_server.convert import rerank, score
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import RERANK, SCORE
+
+
+class RerankServicer(rerank_pb2_grpc.RerankServiceServicer):
+    """Serves reranking and scoring from the fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def Rerank(self, request: RerankRequest, context: Any) -> RerankResponse:
+        """Orders documents by how well they fit a query."""
+        body = rerank.request_body(request)
+        call = upstream_call(request.model, request.engine)
+        return rerank.response(await self._fleet.call(RERANK, body, call), request)
+
+    async def Score(self, request: ScoreRequest, context: Any) -> ScoreResponse:
+        """Scores pairs of queries and documents."""
+        body = score.request_body(request)
+        call = upstream_call(request.model, request.engine)
+        return score.response(await self._fleet.call(SCORE, body, call), request)

@@ -1,0 +1,111 @@
+"""ResponseService."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from penstock.v1 import response_pb2_grpc
+from penstock.v1.common_pb2 import EngineOptions
+from penstock.v1.response_pb2 import (
+    CancelResponseRequest,
+    CancelResponseResponse,
+    CreateResponseRequest,
+    CreateResponseResponse,
+    GetResponseRequest,
+    GetResponseResponse,
+    StreamResponseResponse,
+)
+from penstock_server.convert import (
+    response_answer,
+    response_native,
+    response_native_request,
+    response_request,
+)
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.headers import Call
+from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE
+
+
+class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
+    """Serves responses from the fleet: by way of chats, or by the upstreams' own API."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def CreateResponse(
+        self, request: CreateResponseRequest, context: Any
+    ) -> CreateResponseResponse:
+        """Answers in one message."""
+        call = upstream_call(request.model, request.engine)
+        if await self._fleet.responds_natively(call):
+            body = response_native_request.body(request, stream=False)
+            answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
+            return CreateResponseResponse(response=response_native.response(answer))
+        body = response_request.chat_body(request, stream=False)
+        return response_answer.response(await self._fleet.call(RESPONSE, body, call), request)
+
+    async def StreamResponse(
+        self, request: CreateResponseRequest, context: Any
+    ) -> AsyncIterator[StreamResponseResponse]:
+        """Answers in events."""
+        call = upstream_call(request.model, request.engine)
+        native = await self._fleet.responds_natively(call)
+        way = self._native_stream if native else self._converted_stream
+        async with aclosing(way(request, call)) as messages:
+            async for message in messages:
+                yield message
+
+    async def GetResponse(self, request: GetResponseRequest, context: Any) -> GetResponseResponse:
+        """Returns a stored response."""
+        answer = await self._stored("GET", request)
+        return GetResponseResponse(response=response_native.response(answer))
+
+    async def CancelResponse(
+        self, request: CancelResponseRequest, context: Any
+    ) -> CancelResponseResponse:
+        """Stops a background response."""
+        answer = await self._stored("POST", request, "/cancel")
+        return CancelResponseResponse(response=response_native.response(answer))
+
+    async def _native_stream(
+        self, request: CreateResponseRequest, call: Call
+    ) -> AsyncGenerator[StreamResponseResponse, None]:
+        body = response_native_request.body(request, stream=True)
+        stream = response_native.NativeStream()
+        contract = ResponseEvents()
+        async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
+            async for event in events:
+                yield stream.message(event)
+
+    async def _converted_stream(
+        self, request: CreateResponseRequest, call: Call
+    ) -> AsyncGenerator[StreamResponseResponse, None]:
+        body = response_request.chat_body(request, stream=True)
+        stream = response_answer.ResponseStream(request)
+        contract = ChoiceStream(response_request.choices_wanted(request))
+        async with self._fleet.stream(RESPONSE, body, call, contract) as events:
+            try:
+                async for event in events:
+                    for message in stream.messages(event):
+                        yield message
+            except UpstreamFailure as failure:
+                if failure.kind is Kind.HTTP_ERROR:
+                    for message in stream.failure(failure.error.type, failure.message):
+                        yield message
+                raise
+        for message in stream.end():
+            yield message
+
+    async def _stored(
+        self, method: str, request: GetResponseRequest | CancelResponseRequest, action: str = ""
+    ) -> dict[str, Any]:
+        call = upstream_call(request.model, EngineOptions())
+        native = await self._fleet.responds_natively(call)
+        path = response_native_request.stored_path(
+            request.response_id, native=native, action=action
+        )
+        return await self._fleet.stored(method, path, call)

@@ -1,0 +1,112 @@
+"""TranscriptionService."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from penstock.v1 import transcription_pb2_grpc
+from penstock.v1.transcription_pb2 import (
+    StreamTranscribeResponse,
+    TranscribeRequest,
+    TranscribeResponse,
+    Transcription,
+    TranscriptionConfig,
+    TranscriptionDelta,
+    UploadStreamTranscribeResponse,
+    UploadTranscribeRequest,
+    UploadTranscribeResponse,
+)
+from penstock_server.convert import transcript, transcription
+from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.completeness import TranscriptStream
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.multipart import File, Form
+from penstock_server.upstream.operations import TRANSCRIPTION, TRANSLATION, Operation
+
+Uploading = AsyncIterator[UploadTranscribeRequest]
+Audio = AsyncGenerator[bytes, None]
+
+
+class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer):
+    """Serves transcriptions from the fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams."""
+        self._fleet = fleet
+
+    async def Transcribe(self, request: TranscribeRequest, context: Any) -> TranscribeResponse:
+        """Transcribes audio into one answer."""
+        whole = await self._whole(request.config, _given(request))
+        return TranscribeResponse(transcription=whole)
+
+    async def StreamTranscribe(
+        self, request: TranscribeRequest, context: Any
+    ) -> AsyncIterator[StreamTranscribeResponse]:
+        """Transcribes audio piece by piece."""
+        async with aclosing(self._deltas(request.config, _given(request))) as deltas:
+            async for delta in deltas:
+                yield StreamTranscribeResponse(delta=delta)
+
+    async def UploadTranscribe(
+        self, request_iterator: Uploading, context: Any
+    ) -> UploadTranscribeResponse:
+        """Transcribes uploaded audio into one answer."""
+        config = await _config(request_iterator)
+        whole = await self._whole(config, _uploaded(request_iterator, context))
+        return UploadTranscribeResponse(transcription=whole)
+
+    async def UploadStreamTranscribe(
+        self, request_iterator: Uploading, context: Any
+    ) -> AsyncIterator[UploadStreamTranscribeResponse]:
+        """Transcribes uploaded audio piece by piece."""
+        config = await _config(request_iterator)
+        async with aclosing(self._deltas(config, _uploaded(request_iterator, context))) as deltas:
+            async for delta in deltas:
+                yield UploadStreamTranscribeResponse(delta=delta)
+
+    async def _whole(self, config: TranscriptionConfig, audio: Audio) -> Transcription:
+        form = _form(config, audio, stream=False)
+        call = upstream_call(config.model, config.engine, "config.")
+        return transcript.response(await self._fleet.call(_operation(config), form, call), config)
+
+    async def _deltas(
+        self, config: TranscriptionConfig, audio: Audio
+    ) -> AsyncGenerator[TranscriptionDelta, None]:
+        form = _form(config, audio, stream=True)
+        call = upstream_call(config.model, config.engine, "config.")
+        stream = transcript.TranscriptDeltas()
+        async with self._fleet.stream(_operation(config), form, call, TranscriptStream()) as events:
+            async for event in events:
+                if delta := stream.delta(event):
+                    yield delta
+
+
+def _operation(config: TranscriptionConfig) -> Operation:
+    return TRANSLATION if transcription.translates(config) else TRANSCRIPTION
+
+
+def _form(config: TranscriptionConfig, audio: Audio, *, stream: bool) -> Form:
+    fields = transcription.form_fields(config, stream=stream)
+    file = File(audio, transcription.filename(config), transcription.media_type(config))
+    return Form(fields, file)
+
+
+async def _given(request: TranscribeRequest) -> Audio:
+    yield transcription.whole_audio(request)
+
+
+async def _config(messages: Uploading) -> TranscriptionConfig:
+    return transcription.upload_config(await anext(messages, None))
+
+
+async def _uploaded(messages: Uploading, context: Any) -> Audio:
+    heard = False
+    async for message in messages:
+        if chunk := transcription.audio_chunk(message):
+            heard = True
+            yield chunk
+    # gRPC ends the messages of a call that was cancelled as if they were complete, and cancels
+    # this task just after. Another read comes back when it has: half an upload is not a whole.
+    await context.read()
+    if not heard:
+        raise transcription.no_audio()

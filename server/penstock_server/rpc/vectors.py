@@ -1,0 +1,30 @@
+"""The call for vectors, in the fastest form that the upstream gives them in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock_server.convert import vector
+from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.headers import Call
+from penstock_server.upstream.operations import Operation
+
+
+async def call_for_vectors(
+    fleet: Fleet, operation: Operation, body: Mapping[str, Any], call: Call
+) -> dict[str, Any]:
+    """Sends a request for vectors; asks again for JSON numbers where others are refused.
+
+    Several vectors for an input come from some vLLMs as numbers only, and old ones do not know
+    every encoding.
+
+    Raises:
+        UpstreamFailure: no upstream fits, or the one chosen failed.
+    """
+    try:
+        return await fleet.call(operation, body, call)
+    except UpstreamFailure as failure:
+        plain = vector.otherwise(body, failure.error.param)
+        if plain is None:
+            raise
+        return await fleet.call(operation, plain, call)

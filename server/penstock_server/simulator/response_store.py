@@ -1,0 +1,72 @@
+"""Responses that were kept, and those that are still being made in the background."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock_server.simulator.answers import Json
+from penstock_server.simulator.errors import ApiError
+
+if TYPE_CHECKING:
+    from penstock_server.simulator.response_request import Asked
+
+_MOST = 1000
+
+
+@dataclass(slots=True)
+class Kept:
+    """One response.
+
+    A response in the background is `whole` from the time `ready` on; before, it is the same
+    without output.
+    """
+
+    whole: dict[str, Json]
+    messages: list[Json]
+    ready: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def document(self) -> Json:
+        """The response in its present state."""
+        if self.cancelled:
+            return {**self.whole, "status": "cancelled", "output": [], "usage": None}
+        if time.monotonic() < self.ready:
+            return {**self.whole, "status": "in_progress", "output": [], "usage": None}
+        return self.whole
+
+
+class Responses:
+    """What one simulator has kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Kept] = {}
+
+    def keep(self, asked: Asked, whole: dict[str, Json], ready: float = 0.0) -> None:
+        """Keeps a response if its request wants that."""
+        if not asked.stored:
+            return
+        if len(self._kept) >= _MOST:
+            self._kept.pop(next(iter(self._kept)))
+        said = [message for message in asked.chat.talk.messages if message["role"] != "system"]
+        texts = [item["content"][0]["text"] for item in whole["output"] if "role" in item]
+        answers = [{"role": "assistant", "content": text} for text in texts]
+        self._kept[asked.id] = Kept(whole, [*said, *answers], ready)
+
+    def find(self, response_id: str) -> Kept:
+        """A response that was kept; raises ApiError if there is none of that id."""
+        if response_id not in self._kept:
+            message = f"Response with id '{response_id}' not found."
+            raise ApiError(message, "response_id", 404, "invalid_request_error")
+        return self._kept[response_id]
+
+    def cancel(self, response_id: str) -> Kept:
+        """Stops a response in the background; raises ApiError if it is none."""
+        kept = self.find(response_id)
+        if kept.document["status"] not in ("queued", "in_progress"):
+            message = "Cannot cancel a synchronous response."
+            raise ApiError(message, "response_id", kind="invalid_request_error")
+        kept.cancelled = True
+        return kept

@@ -1,0 +1,81 @@
+"""Forms with a file, encoded piece by piece: the file is sent on as it arrives."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+
+# What browsers do with the characters that would end a quoted name.
+_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The file of a form.
+
+    Attributes:
+        blocks: the content; can be read only once.
+        filename: the name it is sent under.
+        media_type: its content type.
+    """
+
+    blocks: AsyncGenerator[bytes, None]
+    filename: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form whose last part is a file. It can be sent only once.
+
+    Attributes:
+        fields: names and values, in the order in which they are sent; names may repeat.
+        file: sent as the field `file`.
+    """
+
+    fields: Sequence[tuple[str, str]]
+    file: File
+    _boundary: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def content_type(self) -> str:
+        """The content type of the encoded form."""
+        return f"multipart/form-data; boundary={self._boundary}"
+
+    async def encoded(self, file_limit: int) -> AsyncGenerator[bytes, None]:
+        """Yields the form, the first time together with the beginning of the file.
+
+        Args:
+            file_limit: the largest file, in bytes.
+
+        Raises:
+            UpstreamFailure: TOO_LARGE, as soon as the file is over the limit.
+        """
+        ahead = self._head()
+        size = 0
+        async with aclosing(self.file.blocks) as blocks:
+            async for block in blocks:
+                size += len(block)
+                if size > file_limit:
+                    raise _too_large(file_limit)
+                yield ahead + block if ahead else block
+                ahead = b""
+        yield ahead + f"\r\n--{self._boundary}--\r\n".encode()
+
+    def _head(self) -> bytes:
+        parts = [f"{self._disposition(name)}\r\n\r\n{value}\r\n" for name, value in self.fields]
+        filename = self.file.filename.translate(_ESCAPES)
+        file = f'{self._disposition("file")}; filename="{filename}"'
+        parts.append(f"{file}\r\nContent-Type: {self.file.media_type}\r\n\r\n")
+        return "".join(parts).encode()
+
+    def _disposition(self, name: str) -> str:
+        escaped = name.translate(_ESCAPES)
+        return f'--{self._boundary}\r\nContent-Disposition: form-data; name="{escaped}"'
+
+
+def _too_large(limit: int) -> UpstreamFailure:
+    message = f"the upload is larger than {limit} bytes"
+    return UpstreamFailure(Kind.TOO_LARGE, message, Stage.REQUEST, limit_bytes=limit)

@@ -1,0 +1,79 @@
+"""A service in front of an upstream that gives one and the same answer to every operation."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from upstream.wire import http, served
+
+from penstock.channel import open_async_channel
+from penstock_server.app import Service
+from penstock_server.settings import Settings
+
+_CLOSE = "connection: close"
+
+
+class Canned:
+    """The upstream: healthy, with an unknown model.
+
+    Attributes:
+        requests: path and body of every operation that was asked for.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        self.requests: list[tuple[str, Any]] = []
+        self._answer = answer
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        method, path, *_ = head.split(" ", 2)
+        if method == "post":
+            length = int(head.partition("content-length:")[2].split("\r\n")[0])
+            self.requests.append((path, json.loads(await reader.readexactly(length))))
+        writer.write(self._answer if method == "post" else http(b'{"data": []}', _CLOSE))
+        await writer.drain()
+        writer.close()
+
+    def bodies(self, path: str) -> Sequence[Mapping[str, Any]]:
+        """The bodies of the requests to a path."""
+        return [body for asked, body in self.requests if asked == path]
+
+
+@asynccontextmanager
+async def canned(answer: bytes, **settings: Any) -> AsyncIterator[tuple[aio.Channel, Canned]]:
+    """Yields a channel to a service whose upstream sends these bytes, and the upstream."""
+    upstream = Canned(answer)
+    defaults: dict[str, Any] = {"listen": "127.0.0.1:0", "probe_interval": 60.0}
+    async with (
+        served(upstream.serve) as url,
+        Service(Settings(upstream=(url,), **(defaults | settings))) as service,
+        open_async_channel(f"127.0.0.1:{service.port}") as channel,
+    ):
+        await _probed(channel)
+        yield channel, upstream
+
+
+def in_json(data: Any, status: str = "200 OK") -> bytes:
+    """An answer with a JSON body."""
+    body = json.dumps(data).encode()
+    return http(body, "content-type: application/json", _CLOSE, status=status)
+
+
+def in_bytes(metadata: Any, body: bytes) -> bytes:
+    """An answer of vectors as bytes; `metadata` is the header that tells where each is."""
+    head = [f"metadata: {json.dumps(metadata)}"] if metadata is not None else []
+    return http(body, "content-type: application/octet-stream", *head, _CLOSE)
+
+
+async def _probed(channel: aio.Channel) -> None:
+    """Waits until the service has asked the upstream how it is: then it rests."""
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    async with asyncio.timeout(10):
+        async for answer in watch:
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                break
+    watch.cancel()

@@ -1,0 +1,451 @@
+"""EmbeddingService: what goes upstream, what may come back, and what must not."""
+
+import math
+import struct
+from base64 import b64encode
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from acceptance.refusals import refused
+from acceptance.vectors import talks, texts, token_ids
+from conftest import Serve
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+from grpc import aio
+
+from penstock.channel import open_async_channel
+from penstock.v1 import common_pb2
+from penstock.v1.common_pb2 import EngineOptions, PoolingOptions
+from penstock.v1.embedding_pb2 import (
+    CreateEmbeddingsRequest,
+    CreateEmbeddingsResponse,
+    LateChunkingOptions,
+)
+from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from penstock.v1.message_pb2 import ChatInput, Document, PoolingInput, TemplateOptions
+from penstock_server.convert import embedding
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+from .canned import canned, in_bytes, in_json
+
+PATH = "/v1/embeddings"
+NAN = math.nan
+FLOAT16 = common_pb2.VECTOR_DTYPE_FLOAT16
+
+
+def request(inputs: Any = None, **fields: Any) -> CreateEmbeddingsRequest:
+    return CreateEmbeddingsRequest(inputs=inputs or texts("a", "b"), **fields)
+
+
+def answer(*results: Any) -> dict[str, Any]:
+    usage = {"prompt_tokens": 5, "total_tokens": 5}
+    return {"id": "embd-1", "created": 1, "model": "m", "data": list(results), "usage": usage}
+
+
+def result(index: Any, vector: Any, **more: Any) -> dict[str, Any]:
+    return {"index": index, "object": "embedding", "embedding": vector, **more}
+
+
+def base64(*values: float) -> str:
+    return b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
+
+
+async def embed(channel: aio.Channel, asked: CreateEmbeddingsRequest) -> CreateEmbeddingsResponse:
+    stub: Any = EmbeddingServiceStub(channel)
+    made: CreateEmbeddingsResponse = await stub.CreateEmbeddings(asked)
+    return made
+
+
+BODIES: dict[str, tuple[CreateEmbeddingsRequest, dict[str, Any]]] = {
+    "texts": (request(texts("a", "")), {"input": ["a", ""]}),
+    "token ids": (request(token_ids([1, 2], [3])), {"input": [[1, 2], [3]]}),
+    "a conversation": (
+        request(talks("a"), template=TemplateOptions(add_generation_prompt=False)),
+        {"messages": [{"role": "user", "content": "a"}], "add_generation_prompt": False},
+    ),
+    "conversations": (
+        request(talks("a", "b")),
+        {"messages": [[{"role": "user", "content": word}] for word in "ab"]},
+    ),
+    "options": (
+        request(
+            texts("a"),
+            model="m",
+            user="u",
+            dimensions=0,
+            options=PoolingOptions(
+                truncate_prompt_tokens=-1,
+                truncation_side=common_pb2.TRUNCATION_SIDE_LEFT,
+                padding=common_pb2.PADDING_DO_NOT_PAD,
+                add_special_tokens=False,
+                use_activation=False,
+            ),
+            engine=EngineOptions(priority=0, cache_salt="s", request_id="r"),
+        ),
+        {
+            "model": "m",
+            "user": "u",
+            "dimensions": 0,
+            "input": ["a"],
+            "truncate_prompt_tokens": -1,
+            "truncation_side": "left",
+            "padding": "do_not_pad",
+            "add_special_tokens": False,
+            "use_activation": False,
+            "priority": 0,
+            "cache_salt": "s",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_request_body(case: str) -> None:
+    asked, expected = BODIES[case]
+    encoding = {"encoding_format": "base64", "endianness": "little"}
+    assert embedding.request_body(asked) == expected | encoding
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(2, "float16"), (3, "bfloat16"), (4, "fp8_e4m3"), (5, "fp8_e5m2")]
+)
+def test_packed_formats_are_asked_for_as_bytes(dtype: Any, name: str) -> None:
+    body = embedding.request_body(request(dtype=dtype))
+    asked = {key: body[key] for key in ("encoding_format", "embed_dtype", "endianness")}
+    assert asked == {"encoding_format": "bytes", "embed_dtype": name, "endianness": "little"}
+
+
+def test_late_chunks_are_asked_for_as_numbers() -> None:
+    body = embedding.request_body(request(late_chunking=LateChunkingOptions(chunk_size=3)))
+    assert body["late_chunking_params"] == {"chunk_size": 3}
+    assert body["encoding_format"] == "float"
+    assert "endianness" not in body
+
+
+def _extra(key: str) -> Struct:
+    extra = Struct()
+    extra.update({key: 1})
+    return extra
+
+
+def _odd(enum: str) -> PoolingOptions:
+    """Options with an enum that has no such number."""
+    options = PoolingOptions()
+    setattr(options, enum, 9)
+    return options
+
+
+REFUSED = {
+    "no input": (CreateEmbeddingsRequest(), "inputs"),
+    "an empty input": (request([*texts("a"), PoolingInput()]), "inputs[1]"),
+    "mixed kinds": (request([*texts("a"), *token_ids([1])]), "inputs[1]"),
+    "mixed with a conversation": (request([*talks("a"), *texts("a")]), "inputs[1]"),
+    "no token id": (request(token_ids([1], [])), "inputs[1].token_ids.ids"),
+    "a negative token id": (request(token_ids([1, -1])), "inputs[0].token_ids.ids"),
+    "no message": (
+        request([PoolingInput(chat=ChatInput())]),
+        "inputs[0].chat.messages",
+    ),
+    "unknown dtype": (request(dtype=99), "dtype"),
+    "unknown side": (request(options=_odd("truncation_side")), "options.truncation_side"),
+    "unknown padding": (request(options=_odd("padding")), "options.padding"),
+    "empty chunks": (
+        request(late_chunking=LateChunkingOptions(chunk_size=0)),
+        "late_chunking.chunk_size",
+    ),
+    "packed chunks": (
+        request(late_chunking=LateChunkingOptions(chunk_size=1), dtype=FLOAT16),
+        "dtype",
+    ),
+    "too many packed": (request(texts(*["a"] * 513), dtype=FLOAT16), "inputs"),
+    "template for texts": (
+        request(template=TemplateOptions(add_special_tokens=True)),
+        "template.add_special_tokens",
+    ),
+    "echo": (request(talks("a"), template=TemplateOptions(echo=False)), "template.echo"),
+    "documents": (
+        request(talks("a"), template=TemplateOptions(documents=[Document()])),
+        "template.documents",
+    ),
+    "special tokens for token ids": (
+        request(token_ids([1]), options=PoolingOptions(add_special_tokens=True)),
+        "options.add_special_tokens",
+    ),
+    "special tokens for conversations": (
+        request(talks("a"), options=PoolingOptions(add_special_tokens=True)),
+        "options.add_special_tokens",
+    ),
+    "session": (request(engine=EngineOptions(session_id="s")), "engine.session_id"),
+    "token ids asked for": (
+        request(engine=EngineOptions(return_token_ids=False)),
+        "engine.return_token_ids",
+    ),
+    "removed parameter": (request(extra_body=_extra("activation")), "extra_body.activation"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_refused(case: str, channel: aio.Channel, simulator: Simulator) -> None:
+    asked, field = REFUSED[case]
+    found = await refused(embed(channel, asked))
+    assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert found.fields == (field,)
+    assert not [one for one in simulator.requests if one.path == PATH]
+
+
+COVERED = {
+    "encoding_format": "dtype",
+    "embed_dtype": "dtype",
+    "endianness": "dtype",
+    "late_chunking_params": "late_chunking",
+    "input": "inputs",
+    "add_special_tokens": "options.add_special_tokens",
+    "chat_template": "template.chat_template",
+}
+
+
+@pytest.mark.parametrize("key", COVERED)
+async def test_keys_that_a_field_covers(channel: aio.Channel, key: str) -> None:
+    found = await refused(embed(channel, request(extra_body=_extra(key))))
+    assert (found.reason, found.fields) == ("CONFLICTING_FIELDS", (f"extra_body.{key}",))
+    assert f"use {COVERED[key]}" in found.message
+
+
+FORMS = {
+    "base64": (base64(1, NAN, -2.5), base64(0, 0.1, math.inf)),
+    "numbers": ([1, None, -2.5], [0, 0.10000000149011612, 3.5e38]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_whatever_form_comes(form: str) -> None:
+    one, two = FORMS[form]
+    # The results come in any order.
+    sent = in_json(answer(result(1, two), result(0, one)))
+    async with canned(sent) as (channel, _):
+        found = await embed(channel, request())
+    assert [one.index for one in found.embeddings] == [0, 1]
+    first, second = (list(one.float_vector.values) for one in found.embeddings)
+    assert (first[0], first[2]) == (1, -2.5)
+    assert math.isnan(first[1])
+    assert second == [0, pytest.approx(0.1), math.inf]
+    assert (found.id, found.model, found.create_time.seconds) == ("embd-1", "m", 1)
+    assert found.usage.prompt_tokens == 5
+
+
+async def test_numbers_that_are_not_numbers_survive_bit_by_bit() -> None:
+    raw = struct.pack("<4I", 0x7FC00001, 0xFF800000, 0x80000000, 0x00000001)
+    sent = in_json(answer(result(0, b64encode(raw).decode())))
+    async with canned(sent) as (channel, _):
+        found = await embed(channel, request(texts("a")))
+    assert struct.pack("<4f", *found.embeddings[0].float_vector.values)[4:] == raw[4:]
+    assert found.embeddings[0].float_vector.SerializeToString()[2:] == raw
+
+
+async def test_what_has_no_field_is_kept() -> None:
+    known = answer(result(0, [1.0], note={"a": 1}, empty=None))
+    async with canned(in_json({**known, "region": "x", "nothing": None})) as (channel, _):
+        found = await embed(channel, request(texts("a")))
+    assert dict(found.extra) == {"region": "x"}
+    assert MessageToDict(found.embeddings[0].extra) == {"note": {"a": 1}}
+
+
+async def test_late_chunks() -> None:
+    chunks = [{"start": 0, "end": 3}, {"start": 3, "end": 5}]
+    sent = answer(result(0, [[1.0, 2.0], [3.0, None]], late_chunking={"chunks": chunks}))
+    async with canned(in_json(sent)) as (channel, upstream):
+        asked = request(texts("a"), late_chunking=LateChunkingOptions(chunk_size=3))
+        (found,) = (await embed(channel, asked)).embeddings
+        assert upstream.bodies(PATH)[0]["late_chunking_params"] == {"chunk_size": 3}
+    rows = [list(row.values) for row in found.multi_vector.vectors]
+    assert rows[0] == [1, 2]
+    assert rows[1][0] == 3
+    assert math.isnan(rows[1][1])
+    assert MessageToDict(found.extra) == {"late_chunking": {"chunks": chunks}}
+
+
+def metadata(*results: Any) -> Any:
+    return answer(*({"embed_dtype": "float16", "endianness": "little"} | one for one in results))
+
+
+async def test_packed() -> None:
+    # The bytes may lie in any order, too.
+    places = ({"index": 1, "start": 0, "end": 4}, {"index": 0, "start": 4, "end": 8})
+    sent = in_bytes(metadata(*({**place, "shape": [2]} for place in places)), b"abcdefgh")
+    async with canned(sent) as (channel, _):
+        found = await embed(channel, request(dtype=FLOAT16))
+    assert [one.packed_vector.data for one in found.embeddings] == [b"efgh", b"abcd"]
+    assert {one.packed_vector.dimensions for one in found.embeddings} == {2}
+
+
+async def test_several_packed_vectors() -> None:
+    place = {"index": 0, "start": 0, "end": 12, "shape": [3, 2]}
+    async with canned(in_bytes(metadata(place), b"abcdefghijkl")) as (channel, _):
+        (found,) = (await embed(channel, request(texts("a"), dtype=FLOAT16))).embeddings
+    packed = found.packed_multi_vector
+    assert (packed.rows, packed.dimensions, packed.data) == (3, 2, b"abcdefghijkl")
+
+
+ONE = base64(1.0)
+MALFORMED = {
+    "no results": ({"id": "x"}, "no list of results"),
+    "results of another kind": (answer() | {"data": {"0": 1}}, "no list of results"),
+    "a result of another kind": (answer("x", "y"), "result 0 is no object"),
+    "one missing": (answer(result(1, ONE)), "1 results for 2 inputs, none for 0"),
+    "all missing": (answer(), "0 results for 2 inputs"),
+    "one twice": (answer(result(0, ONE), result(0, ONE)), "for input 0 twice"),
+    "out of range": (answer(result(0, ONE), result(2, ONE)), "index 2, outside of 2 inputs"),
+    "negative": (answer(result(0, ONE), result(-1, ONE)), "index -1, outside"),
+    "one too many": (answer(*(result(i, ONE) for i in range(3))), "index 2, outside"),
+    "no index": (answer({"embedding": ONE}, result(1, ONE)), "result 0 has no integer index"),
+    "index of another kind": (answer(result("0", ONE), result(1, ONE)), "no integer index"),
+    "a boolean index": (answer(result(True, ONE), result(0, ONE)), "no integer index"),
+    "no vector": (answer({"index": 0}, result(1, ONE)), "KeyError"),
+    "null": (answer(result(0, None), result(1, ONE)), "neither text nor a list"),
+    "an object": (answer(result(0, {}), result(1, ONE)), "neither text nor a list"),
+    "no base64": (answer(result(0, "€"), result(1, ONE)), "Error"),
+    "cut base64": (answer(result(0, ONE[:-3]), result(1, ONE)), "Error"),
+    "cut numbers": (answer(result(0, "AAAAAAA="), result(1, ONE)), "5 bytes are no float32"),
+    "an empty text": (answer(result(0, ""), result(1, ONE)), "no values"),
+    "an empty list": (answer(result(0, []), result(1, ONE)), "no values"),
+    "words": (answer(result(0, ["x"]), result(1, ONE)), "TypeError"),
+    "ragged rows": (answer(result(0, [[1.0], [1.0, 2.0]]), result(1, ONE)), "different lengths"),
+    "rows and numbers": (answer(result(0, [[1.0], 2.0]), result(1, ONE)), "TypeError"),
+    "usage of another kind": (answer(result(0, ONE), result(1, ONE)) | {"usage": 3}, "Error"),
+    "a huge count": (
+        answer(result(0, ONE), result(1, ONE)) | {"usage": {"prompt_tokens": 2**40}},
+        "Error",
+    ),
+    "an id of another kind": (answer(result(0, ONE), result(1, ONE)) | {"id": 5}, "TypeError"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+async def test_malformed_answer(case: str) -> None:
+    sent, words = MALFORMED[case]
+    async with canned(in_json(sent)) as (channel, _):
+        found = await refused(embed(channel, request()))
+    assert (found.code, found.reason) == (
+        grpc.StatusCode.INTERNAL,
+        "UPSTREAM_MALFORMED_RESPONSE",
+    )
+    assert words in found.message
+
+
+async def test_vectors_of_another_length() -> None:
+    async with canned(in_json(answer(result(0, ONE)))) as (channel, _):
+        found = await refused(embed(channel, request(texts("a"), dimensions=2)))
+    assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
+    assert "vectors of 2 values, not 1" in found.message
+
+
+async def test_chunks_that_were_not_made() -> None:
+    asked = request(texts("a"), late_chunking=LateChunkingOptions(chunk_size=1))
+    async with canned(in_json(answer(result(0, [1.0])))) as (channel, _):
+        found = await refused(embed(channel, asked))
+    assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
+    assert "late chunking" in found.message
+
+
+PLACE = {"index": 0, "start": 0, "end": 4, "shape": [2]}
+MALFORMED_BYTES = {
+    "no header": (None, b"abcd", "it is empty"),
+    "a header of another kind": (["x"], b"abcd", "no JSON object"),
+    "no results": ({"id": "x"}, b"abcd", "where each result is"),
+    "no place": (metadata({"index": 0, "shape": [2]}), b"abcd", "where each result is"),
+    "a place of another kind": (metadata(PLACE | {"start": "0"}), b"abcd", "where each result is"),
+    "no shape": (metadata(PLACE | {"shape": None}), b"abcd", "TypeError"),
+    "another shape": (metadata(PLACE | {"shape": [3]}), b"abcd", "4 bytes are no float16"),
+    "too many dimensions": (metadata(PLACE | {"shape": [1, 1, 2]}), b"abcd", "neither a vector"),
+    "too short": (metadata(PLACE), b"abc", "3 bytes are no float16"),
+    "another format": (metadata(PLACE | {"embed_dtype": "float32"}), b"abcd", "float32 came"),
+    "another order": (metadata(PLACE | {"endianness": "big"}), b"abcd", "big-endian float16 came"),
+    "one missing": (metadata(PLACE | {"index": 1}), b"abcd", "outside of 1 inputs"),
+    "an empty vector": (metadata(PLACE | {"end": 0, "shape": [0]}), b"", "no values"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED_BYTES)
+async def test_malformed_bytes(case: str) -> None:
+    head, body, words = MALFORMED_BYTES[case]
+    async with canned(in_bytes(head, body)) as (channel, _):
+        found = await refused(embed(channel, request(texts("a"), dtype=FLOAT16)))
+    assert (found.code, found.reason) == (
+        grpc.StatusCode.INTERNAL,
+        "UPSTREAM_MALFORMED_RESPONSE",
+    )
+    assert words in found.message
+
+
+async def test_another_form_than_packed() -> None:
+    async with canned(in_json(answer(result(0, [1.0])))) as (channel, _):
+        found = await refused(embed(channel, request(texts("a"), dtype=FLOAT16)))
+    assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
+    assert "float16" in found.message
+
+
+def refusal_of(param: str) -> bytes:
+    error = {"message": "no", "type": "BadRequestError", "param": param, "code": 400}
+    return in_json({"error": error}, status="400 Bad Request")
+
+
+@pytest.mark.parametrize(
+    ("asked", "param", "forms"),
+    [
+        (request(), "encoding_format", ["base64", "float"]),
+        (request(), "body.encoding_format", ["base64", "float"]),
+        (request(), "input", ["base64"]),
+        (request(dtype=FLOAT16), "encoding_format", ["bytes"]),
+    ],
+)
+async def test_an_encoding_that_is_refused(asked: Any, param: str, forms: Any) -> None:
+    async with canned(refusal_of(param)) as (channel, upstream):
+        found = await refused(embed(channel, asked))
+        sent = [body["encoding_format"] for body in upstream.bodies(PATH)]
+        assert "endianness" not in upstream.bodies(PATH)[-1] or forms[-1] != "float"
+    assert sent == forms
+    assert found.reason == "UPSTREAM_REJECTED"
+
+
+async def test_old_refusal_of_the_operation() -> None:
+    words = "The model does not support Embeddings API"
+    flat = {"object": "error", "message": words, "type": "BadRequestError", "code": 400}
+    async with canned(in_json(flat)) as (channel, _):
+        found = await refused(embed(channel, request()))
+    assert (found.code, found.reason) == (
+        grpc.StatusCode.UNIMPLEMENTED,
+        "OPERATION_NOT_SUPPORTED",
+    )
+
+
+async def test_reply_of_exactly_the_limit() -> None:
+    vectors = [result(i, [0.5] * 1000) for i in range(10)]
+    asked = request(texts(*["a"] * 10))
+    size = embedding.response(orjson.loads(orjson.dumps(answer(*vectors))), asked).ByteSize()
+    for limit, fits in ((size, True), (size - 1, False)):
+        sent = in_json(answer(*vectors))
+        async with canned(sent, max_message_bytes=limit) as (channel, _):
+            if fits:
+                assert (await embed(channel, asked)).ByteSize() == size
+                continue
+            stub: Any = EmbeddingServiceStub(channel)
+            call = stub.CreateEmbeddings(asked)
+            found = await refused(call)
+            trailers = dict(await call.trailing_metadata())
+            assert found.reason == "REQUEST_TOO_LARGE"
+            assert found.metadata == {"limitBytes": str(limit)}
+            assert f"{size} bytes" in found.message
+            assert trailers["grpc-retry-pushback-ms"] == "-1"
+
+
+@pytest.mark.parametrize("fault", ["status;code=503", "error-in-200;code=503", "html"])
+async def test_faults_of_the_upstream(serve: Serve, fault: str) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", kind="embed", faults=fault)
+    async with Simulator(settings) as upstream:
+        service = await serve(upstream=(upstream.url,))
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            found = await refused(embed(channel, request()))
+    expected = "UPSTREAM_MALFORMED_RESPONSE" if fault == "html" else "UPSTREAM_UNAVAILABLE"
+    assert found.reason == expected

@@ -1,0 +1,253 @@
+"""Audio, calls that upload it, and upstreams that take an upload as a test wants."""
+
+import asyncio
+import io
+import math
+import struct
+import wave
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+from conftest import Serve
+from grpc import aio
+from rpc.calls import Ended, ended
+
+from penstock.v1.transcription_pb2 import (
+    TranscribeRequest,
+    TranscriptionConfig,
+    UploadTranscribeRequest,
+)
+from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
+from penstock_server.app import Service
+from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.simulator.requests import Request
+
+SENTENCE = " Hello world, this is a test. The quick brown fox — café."
+"""What the models hear in any audio."""
+TRANSLATION = " This is the English translation."
+WHISPER = SimulatorSettings(
+    listen="127.0.0.1:0", models=("tiny-whisper",), kind="whisper", max_model_len=448
+)
+CHUNK = 64 * 1024
+
+
+def wav(seconds: float) -> bytes:
+    """A tone as a WAV file of 32 kB a second."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(16000)
+        samples = (int(8000 * math.sin(i * 0.17)) for i in range(int(16000 * seconds)))
+        writer.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+    return file.getvalue()
+
+
+SECOND = wav(1)
+
+
+def asking(audio: bytes = SECOND, **config: Any) -> TranscribeRequest:
+    """A request with all of the audio."""
+    return TranscribeRequest(config=TranscriptionConfig(**config), audio=audio)
+
+
+def configured(**config: Any) -> UploadTranscribeRequest:
+    """The first message of an upload."""
+    return UploadTranscribeRequest(config=TranscriptionConfig(**config))
+
+
+def chunk(audio: bytes) -> UploadTranscribeRequest:
+    """A later message of an upload."""
+    return UploadTranscribeRequest(audio_chunk=audio)
+
+
+def upload(request: TranscribeRequest, size: int = CHUNK) -> Iterator[UploadTranscribeRequest]:
+    """The messages that bring the same request as an upload."""
+    yield UploadTranscribeRequest(config=request.config)
+    for start in range(0, len(request.audio), size):
+        yield chunk(request.audio[start : start + size])
+
+
+def posted(simulator: Simulator) -> Request:
+    """The latest request that was no probe."""
+    return next(one for one in reversed(simulator.requests) if one.method == "POST")
+
+
+def stub(channel: aio.Channel) -> Any:
+    """The generated stub; without types, whose synchronous variant would be in the way."""
+    return TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call, unused-ignore]
+
+
+async def failed(call: Any) -> Ended:
+    """How a call ended that must fail, and what it had brought until then."""
+    received: list[Any] = []
+    try:
+        if isinstance(call, aio.UnaryStreamCall | aio.StreamStreamCall):
+            received += [message async for message in call]
+        else:
+            received.append(await call)
+    except aio.AioRpcError as error:
+        result = ended(error)
+        result.received = received
+        return result
+    raise AssertionError(f"it did not fail: {received}")
+
+
+async def failed_while_sending(
+    target: str, method: str, messages: Iterator[UploadTranscribeRequest]
+) -> Ended:
+    """How an upload ended that must fail before its end.
+
+    It is made with the blocking client. The asynchronous one may report INTERNAL instead of the
+    status, when it writes into a call that the server has just ended.
+    """
+    return await asyncio.to_thread(_send, target, method, messages)
+
+
+def _send(target: str, method: str, messages: Iterator[UploadTranscribeRequest]) -> Ended:
+    with grpc.insecure_channel(target, (("grpc.enable_retries", 0),)) as channel:
+        try:
+            answer = getattr(TranscriptionServiceStub(channel), method)(messages)
+            received = [answer] if method == "UploadTranscribe" else list(answer)
+        except grpc.RpcError as error:
+            # What it raises is an error and a call in one.
+            return ended(error)  # type: ignore[arg-type]
+    raise AssertionError(f"it did not fail: {received}")
+
+
+@asynccontextmanager
+async def connected(service: Service) -> AsyncIterator[aio.Channel]:
+    """A channel that does not retry."""
+    options = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
+    async with aio.insecure_channel(f"127.0.0.1:{service.port}", options=options) as channel:
+        yield channel
+
+
+@asynccontextmanager
+async def in_front_of(
+    upstream: "Upstream", serve: Serve, **settings: Any
+) -> AsyncIterator[aio.Channel]:
+    """A channel to a service in front of an upstream that takes uploads."""
+    server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        service = await serve(upstream=(url,), probe_interval=60.0, **settings)
+        upstream.service = f"127.0.0.1:{service.port}"
+        async with connected(service) as channel:
+            yield channel
+    finally:
+        server.close()
+        await upstream.finish()
+
+
+class Upstream:
+    """An upstream that takes one upload at a time, and shows how far it has come.
+
+    Attributes:
+        head: the request's first line and headers.
+        received: the body so far, without its framing.
+        complete: the end of the body was received.
+        service: the address of the service in front of it.
+        left: the test is over; what waits for nothing else waits for this.
+    """
+
+    def __init__(self) -> None:
+        self.service = ""
+        self.head = b""
+        self.received = bytearray()
+        self.complete = False
+        self.left = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Takes the body and answers; for a test to replace."""
+        await self.take_all(reader)
+        writer.write(TEXT)
+        await writer.drain()
+
+    async def take_all(self, reader: asyncio.StreamReader) -> None:
+        """Takes the body to its end."""
+        async with aclosing(self.blocks(reader)) as blocks:
+            async for _ in blocks:
+                pass
+
+    async def take(self, reader: asyncio.StreamReader, size: int) -> None:
+        """Takes at least so much of the body."""
+        async with aclosing(self.blocks(reader)) as blocks:
+            async for _ in blocks:
+                if len(self.received) >= size:
+                    return
+
+    async def blocks(self, reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
+        """Yields the body, chunk by chunk."""
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            block = (await reader.readexactly(size + 2))[:-2]
+            self.received += block
+            self._progress.set()
+            yield block
+        await reader.readexactly(2)
+        self.complete = True
+
+    async def wait_received(self, what: bytes) -> None:
+        """Returns once the body has these bytes."""
+        async with asyncio.timeout(5):
+            while what not in self.received:
+                self._progress.clear()
+                await self._progress.wait()
+
+    async def wait_closed(self, seconds: float) -> None:
+        """Returns once the service has closed its connection; fails if it is late."""
+        async with asyncio.timeout(seconds):
+            await self._closed.wait()
+
+    async def finish(self) -> None:
+        """Waits until all connections are over: the service leaves none behind."""
+        self.left.set()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*self._tasks)
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection; of all but uploads it knows nothing."""
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        head = b""
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"transfer-encoding: chunked" in head.lower():
+                self.head = head
+                await self.respond(reader, writer)
+                while await reader.read(CHUNK):
+                    pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            if b"transfer-encoding: chunked" in head.lower():
+                self._closed.set()
+            writer.close()
+
+
+def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
+    """An HTTP answer."""
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def events(*data: str) -> bytes:
+    """An HTTP answer of events, ended by the last of them and the close."""
+    body = "".join(f"data: {one}\n\n" for one in data)
+    return answer("200 OK", body.encode(), "text/event-stream")
+
+
+TEXT = answer("200 OK", b'{"text": " Heard."}')
+UNAUTHORIZED = answer("401 Unauthorized", b'{"error": "Unauthorized"}')
+REFUSED = answer(
+    "400 Bad Request",
+    b'{"error": {"message": "no such language", "type": "BadRequestError",'
+    b' "param": "language", "code": 400}}',
+)
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
