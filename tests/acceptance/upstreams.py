@@ -58,6 +58,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "rerank": Kind("rerank", "tiny-rerank", _pooling("tiny-rerank", "rerank")),
     "classify": Kind("classify", "tiny-classify", _pooling("tiny-classify", "classify")),
+    "whisper": Kind(
+        "whisper",
+        "tiny-whisper",
+        SimulatorSettings(models=("tiny-whisper",), kind="whisper", max_model_len=448),
+    ),
     "keyed": Kind("keyed", "tiny-chat", SimulatorSettings(api_key=API_KEY), api_key=API_KEY),
 }
 """Every kind that a case may name in its marker `upstream`."""

@@ -146,8 +146,9 @@ async def test_one_line_for_each_call(simulator: Simulator) -> None:
         assert (line["code"], line["reason"]) == ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE")
         assert (line["model"], len(line["request_id"])) == ("tiny-chat", 32)
 
+        unknown: Any = channel.unary_unary("/penstock.v1.No/No")
         with pytest.raises(aio.AioRpcError):
-            await channel.unary_unary("/penstock.v1.No/No")(b"")
+            await unknown(b"")
         line = await process.log("rpc")
         assert (line["code"], line["reason"]) == ("UNIMPLEMENTED", "UNSUPPORTED_OPERATION")
 

@@ -10,11 +10,12 @@ import pytest
 from acceptance.refusals import read, refused
 from conftest import Serve
 from google.protobuf import text_format
+from google.protobuf.json_format import MessageToDict
 from grpc import aio
 from upstream.wire import http
 
 from penstock.channel import open_async_channel
-from penstock.v1 import response_pb2
+from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument
 from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock_server.app import Service
@@ -30,7 +31,7 @@ from .canned import canned, in_json
 from .response_calls import Responses, asking, check_order, end_of, said, tool
 
 CAPTURES = Path(__file__).parents[1] / "captures" / "response"
-WHOLE = {
+WHOLE: dict[str, Any] = {
     "id": "resp_1",
     "object": "response",
     "created_at": 5,
@@ -120,10 +121,10 @@ def test_unknown_item_is_passed_on_whole(data: Any) -> None:
 
 
 def test_further_keys_are_kept_and_can_be_sent_back() -> None:
-    data = {"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c"}
-    data |= {"name": "f", "arguments": "{}", "namespace": "n", "caller": None}
+    data: dict[str, Any] = {"type": "function_call", "id": "fc_1", "status": "completed"}
+    data |= {"call_id": "c", "name": "f", "arguments": "{}", "namespace": "n", "caller": None}
     item = item_of(data)
-    assert dict(item.extra) == {"namespace": "n"}
+    assert MessageToDict(item.extra) == {"namespace": "n"}
     assert _sent(CreateResponseRequest(input=[item]))["input"] == [
         {key: value for key, value in data.items() if value is not None}
     ]
@@ -134,7 +135,7 @@ def test_unknown_part_and_status() -> None:
     data = {"type": "message", "id": "m", "role": "assistant", "content": [part]}
     item = item_of(data | {"status": "paused"})
     assert json.loads(item.message.content[0].other.json) == part
-    assert dict(item.extra) == {"status": "paused"}
+    assert MessageToDict(item.extra) == {"status": "paused"}
 
 
 def test_unknown_event_is_passed_on_whole() -> None:
@@ -150,14 +151,14 @@ def test_further_keys_of_an_event_are_kept() -> None:
     event = {"type": "response.output_text.delta", "delta": "a", "obfuscation": "xyz"}
     message = response_native.NativeStream().message(event | place)
     assert message.output_text_delta.text == "a"
-    assert dict(message.extra) == {"obfuscation": "xyz"}
+    assert MessageToDict(message.extra) == {"obfuscation": "xyz"}
 
 
 def test_counts_without_a_field_are_kept() -> None:
-    usage = WHOLE["usage"] | {"input_tokens_details": {"cached_tokens": 1, "audio_tokens": 2}}  # type: ignore[operator]
+    usage = WHOLE["usage"] | {"input_tokens_details": {"cached_tokens": 1, "audio_tokens": 2}}
     response = response_native.response(WHOLE | {"usage": usage})
     assert response.usage.input_tokens_details.cached_tokens == 1
-    assert dict(response.usage.extra["input_tokens_details"]) == {"audio_tokens": 2}
+    assert MessageToDict(response.usage.extra) == {"input_tokens_details": {"audio_tokens": 2}}
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,15 @@ def test_malformed_answer(broken: Any) -> None:
 
 def _sent(request: CreateResponseRequest, *, stream: bool = False) -> Any:
     return orjson.loads(orjson.dumps(response_native_request.body(request, stream=stream)))
+
+
+def test_result_of_one_image_is_a_list() -> None:
+    request = text_format.Parse(
+        """input {function_call_output {call_id: "c" output {image {url: "https://x.org/i"}}}}""",
+        CreateResponseRequest(),
+    )
+    image = {"type": "input_image", "image_url": "https://x.org/i", "detail": "auto"}
+    assert _sent(request)["input"][0]["output"] == [image]
 
 
 def test_request_in_full() -> None:
@@ -307,7 +317,7 @@ def test_what_only_a_chat_can_do_is_named(field: str, text: str) -> None:
     [
         ("input[0].other", response_pb2.ResponseItem(id="x", other=JsonDocument(json="{}"))),
         ("input[0]", response_pb2.ResponseItem(id="x")),
-        ("input[0].message.role", said(0, "x")),
+        ("input[0].message.role", said(message_pb2.ROLE_UNSPECIFIED, "x")),
     ],
 )
 def test_fault_is_named(field: str, item: response_pb2.ResponseItem) -> None:
@@ -526,6 +536,17 @@ async def test_stored_on_one_of_several(serve: Serve) -> None:
             get.response_id = "resp_nowhere"
             refusal = await refused(Responses(channel).stub.GetResponse(get))
             assert refusal.reason == "RESPONSE_NOT_FOUND"
+
+
+async def test_upstream_that_might_have_it_is_down(serve: Serve) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
+    async with Simulator(settings) as one, Simulator(settings) as other:
+        service = await serve(upstream=(one.url, other.url), native_responses="always")
+        await other.stop()
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            get = response_pb2.GetResponseRequest(response_id="resp_1", model="tiny-chat")
+            refusal = await refused(Responses(channel).stub.GetResponse(get))
+            assert refusal.reason == "UPSTREAM_CONNECT_FAILED"
 
 
 @pytest.mark.parametrize("response_id", ["", "../models", "a/b?c"])

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from google.protobuf.json_format import MessageToDict
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.v1 import response_pb2
@@ -179,11 +180,39 @@ def test_entries_of_tokens_that_show_nothing_go_to_their_text() -> None:
     assert [[entry.token for entry in one.logprobs] for one in deltas] == [["a"], ["\\xf0", "b"]]
 
 
+def entries(*tokens: str) -> Json:
+    return {"content": [{"token": one, "logprob": -0.5, "bytes": None} for one in tokens]}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [({}, ["a", "b", "<end>"]), ({"tool_calls": [piece(0, "{}", "c", "f")]}, ["a", "b"])],
+    ids=["text at the end", "text before a call"],
+)
+def test_entries_of_a_whole_answer_are_those_of_its_text(more: Json, told: list[str]) -> None:
+    message = {"reasoning": "ab", "content": "ab", **more}
+    spoken = entries("<think>", "a", "b", "</think>", "a", "b", "<end>")
+    one = {"index": 0, "message": message, "logprobs": spoken, "finish_reason": "stop"}
+    answer = response_answer.response(chunk(one, usage=USAGE), REQUEST).response
+    part = answer.output[1].message.content[0]
+    assert [entry.token for entry in part.logprobs] == told
+
+
+def test_only_the_last_item_is_cut_off() -> None:
+    calls = [piece(0, "{}", "c", "f"), piece(1, "{", "d", "g")]
+    events = stream({"content": "a"}, {"tool_calls": calls}, finish="length")
+    assert [item.status for item in end_of(events).output] == [
+        response_pb2.RESPONSE_STATUS_COMPLETED,
+        response_pb2.RESPONSE_STATUS_COMPLETED,
+        response_pb2.RESPONSE_STATUS_INCOMPLETE,
+    ]
+
+
 def test_what_has_no_place_is_kept() -> None:
     finish = said(finish_reason="stop", stop_reason="###")
     events = converted([chunk(said({"content": "a", "mood": "fine"})), chunk(finish, usage=USAGE)])
-    shown = end_of(events).extra["choices"]
-    assert [dict(one) for one in shown] == [{"index": 0, "mood": "fine", "stop_reason": "###"}]
+    kept = {"index": 0, "mood": "fine", "stop_reason": "###"}
+    assert MessageToDict(end_of(events).extra) == {"choices": [kept]}
 
 
 @pytest.mark.parametrize("broken", [{}, {"id": 1, "choices": []}, {"id": "a", "choices": [1]}])
@@ -300,6 +329,7 @@ def spoken(response: response_pb2.ModelResponse) -> Mapping[int, Any]:
     return found
 
 
+@settings(deadline=None)
 @given(streams())
 def test_any_stream_is_well_formed_and_adds_up_to_the_whole(chunks: list[Json]) -> None:
     end = end_of(converted(chunks))
@@ -320,6 +350,7 @@ ORDERED = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(ORDERED)
 def test_stream_in_the_usual_order_is_exactly_the_whole(parts: Any) -> None:
     thoughts, texts, calls, finish = parts

@@ -91,9 +91,9 @@ async def test_empty_chunks_between_are_passed_over(channel: aio.Channel) -> Non
     assert answer.transcription.text == SENTENCE
 
 
-async def test_chunks_go_upstream_as_they_arrive(serve: Serve) -> None:
+async def test_chunks_go_upstream_as_they_arrive() -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         call = stub(channel).UploadTranscribe()
         await call.write(configured(prompt="the form comes first"))
         for audio in (b"one", b"two", b"three"):
@@ -107,9 +107,9 @@ async def test_chunks_go_upstream_as_they_arrive(serve: Serve) -> None:
     assert b"\r\n\r\nonetwothree\r\n--" in body
 
 
-async def test_the_upstream_hears_nothing_before_there_is_audio(serve: Serve) -> None:
+async def test_the_upstream_hears_nothing_before_there_is_audio() -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         call = stub(channel).UploadTranscribe()
         await call.write(configured(language_code="en"))
         await call.write(chunk(b""))
@@ -122,10 +122,10 @@ async def test_the_upstream_hears_nothing_before_there_is_audio(serve: Serve) ->
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_too_large(method: str, serve: Serve) -> None:
+async def test_too_large(method: str) -> None:
     upstream = Upstream()
     limit = 3 * CHUNK
-    async with in_front_of(upstream, serve, max_upload_bytes=limit):
+    async with in_front_of(upstream, max_upload_bytes=limit):
         end = await failed_while_sending(upstream.service, method, _endless())
         await upstream.wait_closed(GONE_WITHIN_S)
     assert (end.code, end.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
@@ -137,18 +137,18 @@ async def test_too_large(method: str, serve: Serve) -> None:
     assert upstream.received.count(0) <= limit
 
 
-async def test_the_limit_itself_is_taken(serve: Serve) -> None:
+async def test_the_limit_itself_is_taken() -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve, max_upload_bytes=len(SECOND)) as channel:
+    async with in_front_of(upstream, max_upload_bytes=len(SECOND)) as channel:
         assert (await stub(channel).UploadTranscribe(upload(asking()))).transcription.text
         end = await failed(stub(channel).UploadTranscribe(upload(asking(SECOND + b"x"))))
     assert end.reason == "REQUEST_TOO_LARGE"
 
 
 @pytest.mark.parametrize("method", ["Transcribe", "StreamTranscribe"])
-async def test_audio_in_one_message_has_the_same_limit(method: str, serve: Serve) -> None:
+async def test_audio_in_one_message_has_the_same_limit(method: str) -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve, max_upload_bytes=len(SECOND) - 1) as channel:
+    async with in_front_of(upstream, max_upload_bytes=len(SECOND) - 1) as channel:
         end = await failed(getattr(stub(channel), method)(asking()))
     assert (end.code, end.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
     assert end.metadata["limitBytes"] == str(len(SECOND) - 1)
@@ -166,33 +166,32 @@ async def test_limit_of_the_upstream(channel: aio.Channel) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_cancelled_upload_leaves_nothing_upstream(method: str, serve: Serve) -> None:
+async def test_cancelled_upload_leaves_nothing_upstream(method: str) -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         call = await _half(channel, method, upstream)
         call.cancel()
         await upstream.wait_closed(GONE_WITHIN_S)
     assert not upstream.complete
 
 
-@pytest.mark.parametrize("attempt", range(20))
-async def test_a_cancel_is_never_taken_for_the_end_of_the_audio(attempt: int, serve: Serve) -> None:
+async def test_a_cancel_is_never_taken_for_the_end_of_the_audio() -> None:
+    """gRPC ends the messages of a cancelled call as if they were complete; races are likely."""
     upstream = Upstream()
-    async with in_front_of(upstream, serve) as channel:
-        call = stub(channel).UploadTranscribe()
-        await call.write(configured())
-        for _ in range(attempt):
-            await call.write(chunk(bytes(CHUNK)))
-        if attempt:
-            await upstream.wait_received(b'name="file"')
-        call.cancel()
-        await asyncio.wait_for(_ended(call), 5)
+    async with in_front_of(upstream) as channel:
+        for attempt in range(150):
+            call = stub(channel).UploadTranscribe()
+            await call.write(configured())
+            for _ in range(attempt % 7):
+                await call.write(chunk(bytes(CHUNK)))
+            call.cancel()
+            await _ended(call)
     assert not upstream.complete
 
 
-async def test_lost_connection_leaves_nothing_upstream(serve: Serve) -> None:
+async def test_lost_connection_leaves_nothing_upstream() -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         await _half(channel, "UploadTranscribe", upstream)
         await channel.close(None)
         await upstream.wait_closed(1)
@@ -200,9 +199,9 @@ async def test_lost_connection_leaves_nothing_upstream(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_deadline_within_an_upload(method: str, serve: Serve) -> None:
+async def test_deadline_within_an_upload(method: str) -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         call = await _half(channel, method, upstream, timeout=0.5)
         assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await upstream.wait_closed(GONE_WITHIN_S)
@@ -252,11 +251,11 @@ EARLY = {
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("status", "code", "reason"), EARLY.values(), ids=EARLY)
 async def test_early_refusal_while_chunks_go_on(
-    method: str, status: bytes, code: grpc.StatusCode, reason: str, then: str, serve: Serve
+    method: str, status: bytes, code: grpc.StatusCode, reason: str, then: str
 ) -> None:
     upstream = Upstream()
     upstream.respond = _early(upstream, status, then)  # type: ignore[method-assign]
-    async with in_front_of(upstream, serve, max_upload_bytes=2**40):
+    async with in_front_of(upstream, max_upload_bytes=2**40):
         async with asyncio.timeout(5):
             end = await failed_while_sending(upstream.service, method, _endless())
     assert (end.code, end.reason) == (code, reason), end.message
@@ -266,11 +265,11 @@ async def test_early_refusal_while_chunks_go_on(
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("status", "code", "reason"), EARLY.values(), ids=EARLY)
 async def test_early_refusal_while_the_caller_pauses(
-    method: str, status: bytes, code: grpc.StatusCode, reason: str, serve: Serve
+    method: str, status: bytes, code: grpc.StatusCode, reason: str
 ) -> None:
     upstream = Upstream()
     upstream.respond = _early(upstream, status, "read on")  # type: ignore[method-assign]
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         call = getattr(stub(channel), method)()
         await call.write(configured())
         await call.write(chunk(SECOND))
@@ -279,16 +278,16 @@ async def test_early_refusal_while_the_caller_pauses(
     assert (end.code, end.reason) == (code, reason), end.message
 
 
-async def test_field_of_an_early_refusal(serve: Serve) -> None:
+async def test_field_of_an_early_refusal() -> None:
     upstream = Upstream()
     upstream.respond = _early(upstream, REFUSED, "read on")  # type: ignore[method-assign]
-    async with in_front_of(upstream, serve, max_upload_bytes=2**40):
+    async with in_front_of(upstream, max_upload_bytes=2**40):
         end = await failed_while_sending(upstream.service, "UploadTranscribe", _endless())
     assert end.fields == ["config.language_code"]
     assert end.message == "no such language"
 
 
-async def test_early_success_waits_for_the_end_of_the_upload(serve: Serve) -> None:
+async def test_early_success_waits_for_the_end_of_the_upload() -> None:
     upstream = Upstream()
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -297,7 +296,7 @@ async def test_early_success_waits_for_the_end_of_the_upload(serve: Serve) -> No
         await upstream.take_all(reader)
 
     upstream.respond = respond  # type: ignore[method-assign]
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         answer = await stub(channel).UploadTranscribe(upload(asking(), 100))
     assert answer.transcription.text == " Heard."
     assert upstream.complete
@@ -305,7 +304,7 @@ async def test_early_success_waits_for_the_end_of_the_upload(serve: Serve) -> No
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-async def test_upstream_lost_within_the_upload(method: str, reset: bool, serve: Serve) -> None:
+async def test_upstream_lost_within_the_upload(method: str, reset: bool) -> None:
     upstream = Upstream()
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -315,14 +314,14 @@ async def test_upstream_lost_within_the_upload(method: str, reset: bool, serve: 
         raise ConnectionError
 
     upstream.respond = respond  # type: ignore[method-assign]
-    async with in_front_of(upstream, serve, max_upload_bytes=2**40):
+    async with in_front_of(upstream, max_upload_bytes=2**40):
         async with asyncio.timeout(5):
             end = await failed_while_sending(upstream.service, method, _endless())
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
     assert end.metadata["stage"] == "request"
 
 
-async def test_upstream_lost_after_the_upload(serve: Serve) -> None:
+async def test_upstream_lost_after_the_upload() -> None:
     upstream = Upstream()
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -330,7 +329,7 @@ async def test_upstream_lost_after_the_upload(serve: Serve) -> None:
         raise ConnectionError
 
     upstream.respond = respond  # type: ignore[method-assign]
-    async with in_front_of(upstream, serve) as channel:
+    async with in_front_of(upstream) as channel:
         end = await failed(stub(channel).UploadTranscribe(upload(asking())))
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_CLOSED")
     assert end.metadata["stage"] == "headers"
@@ -346,7 +345,7 @@ async def test_no_upstream(method: str, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["does not read", "does not answer"])
-async def test_stalled_upstream(reads: bool, serve: Serve) -> None:
+async def test_stalled_upstream(reads: bool) -> None:
     upstream = Upstream()
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -357,15 +356,15 @@ async def test_stalled_upstream(reads: bool, serve: Serve) -> None:
     upstream.respond = respond  # type: ignore[method-assign]
     messages = upload(asking()) if reads else _endless()
     limits = {"first_byte_timeout": 0.3, "max_upload_bytes": 2**40}
-    async with in_front_of(upstream, serve, **limits):
+    async with in_front_of(upstream, **limits):
         async with asyncio.timeout(5):
             end = await failed_while_sending(upstream.service, "UploadTranscribe", messages)
     assert (end.code, end.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT")
 
 
-async def test_a_slow_caller_is_no_slow_upstream(serve: Serve) -> None:
+async def test_a_slow_caller_is_no_slow_upstream() -> None:
     upstream = Upstream()
-    async with in_front_of(upstream, serve, first_byte_timeout=0.2) as channel:
+    async with in_front_of(upstream, first_byte_timeout=0.2) as channel:
         call = stub(channel).UploadTranscribe()
         await call.write(configured())
         await call.write(chunk(b"first"))

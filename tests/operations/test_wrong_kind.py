@@ -5,11 +5,11 @@ from typing import Any
 
 import grpc
 import pytest
+from acceptance.chats import asking
 from acceptance.refusals import refused
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.classification_pb2 import ClassifyRequest
 from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
@@ -35,12 +35,12 @@ TEXT = PoolingInput(text="x")
 CALLS: Mapping[str, tuple[str, Callable[[aio.Channel], Any]]] = {
     "chat": (
         "Chat Completions",
-        lambda channel: ChatCompletionServiceStub(channel).CreateChatCompletion(chat_request("x")),
+        lambda channel: ChatCompletionServiceStub(channel).CreateChatCompletion(asking("x")),
     ),
     "chat stream": (
         "Chat Completions",
         lambda channel: _first(
-            ChatCompletionServiceStub(channel).StreamChatCompletion(chat_request("x"))
+            ChatCompletionServiceStub(channel).StreamChatCompletion(asking("x"))
         ),
     ),
     "completion": (

@@ -10,7 +10,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
-from conftest import Serve
 from grpc import aio
 from rpc.calls import Ended, ended
 
@@ -21,6 +20,7 @@ from penstock.v1.transcription_pb2 import (
 )
 from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from penstock_server.app import Service
+from penstock_server.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.requests import Request
 
@@ -119,23 +119,28 @@ def _send(target: str, method: str, messages: Iterator[UploadTranscribeRequest])
 
 @asynccontextmanager
 async def connected(service: Service) -> AsyncIterator[aio.Channel]:
-    """A channel that does not retry."""
-    options = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
-    async with aio.insecure_channel(f"127.0.0.1:{service.port}", options=options) as channel:
+    """A channel to a service."""
+    async with connected_to(f"127.0.0.1:{service.port}") as channel:
         yield channel
 
 
 @asynccontextmanager
-async def in_front_of(
-    upstream: "Upstream", serve: Serve, **settings: Any
-) -> AsyncIterator[aio.Channel]:
+async def connected_to(target: str) -> AsyncIterator[aio.Channel]:
+    """A channel that does not retry, on a connection of its own."""
+    options = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
+    async with aio.insecure_channel(target, options=options) as channel:
+        yield channel
+
+
+@asynccontextmanager
+async def in_front_of(upstream: "Upstream", **settings: Any) -> AsyncIterator[aio.Channel]:
     """A channel to a service in front of an upstream that takes uploads."""
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    configured = Settings(upstream=(url,), listen="127.0.0.1:0", probe_interval=60.0, **settings)
     try:
-        service = await serve(upstream=(url,), probe_interval=60.0, **settings)
-        upstream.service = f"127.0.0.1:{service.port}"
-        async with connected(service) as channel:
+        async with Service(configured) as service, connected(service) as channel:
+            upstream.service = f"127.0.0.1:{service.port}"
             yield channel
     finally:
         server.close()

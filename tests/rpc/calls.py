@@ -140,5 +140,5 @@ async def plain_channel(service: Service, *options: tuple[str, Any]) -> AsyncIte
 async def until(condition: Callable[[], bool], seconds: float = BOUND_S) -> None:
     """Returns once a condition holds that nothing announces; fails after a bound."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  nothing announces it
             await asyncio.sleep(0.005)

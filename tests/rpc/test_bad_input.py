@@ -1,5 +1,7 @@
 """Malformed requests: INVALID_ARGUMENT with a reason and the path of the field."""
 
+from typing import Any
+
 import grpc
 import pytest
 from grpc import aio
@@ -324,8 +326,8 @@ GARBAGE = {
 
 @pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
 async def test_garbage(channel: aio.Channel, data: bytes) -> None:
-    unary = channel.unary_unary(CHAT)
-    streaming = channel.unary_stream(CHAT.replace("Create", "Stream", 1))
+    unary: Any = channel.unary_unary(CHAT)
+    streaming: Any = channel.unary_stream(CHAT.replace("Create", "Stream", 1))
     with pytest.raises(aio.AioRpcError) as raised:
         await unary(data)
     results = [ended(raised.value)]

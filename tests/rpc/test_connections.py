@@ -1,7 +1,6 @@
 """The options of the server's connections, by what they do."""
 
 import asyncio
-from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -34,9 +33,9 @@ def test_pings_of_the_usual_clients_are_allowed() -> None:
 
 
 @pytest.fixture(params=["as it is", "without the option"])
-def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """The server's options with a floor of 0.7 s in place of 10 s; or with none at all."""
-    lives = request.param == "as it is"
+    lives: bool = request.param == "as it is"
 
     def options(*arguments: int) -> list[tuple[str, int]]:
         known = dict(REAL_OPTIONS(*arguments))
@@ -44,7 +43,7 @@ def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         return [*known.items(), *([(PING_FLOOR, 700)] if lives else [])]
 
     monkeypatch.setattr(server, "options", options)
-    yield lives
+    return lives
 
 
 async def test_a_client_that_pings_during_a_long_call(

@@ -1,6 +1,7 @@
 """Failures of a real upstream as the caller sees them."""
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -209,9 +210,11 @@ async def test_unknown_methods(channel: aio.Channel) -> None:
         "/other.Service/Method": "",
     }
     for method, reason in calls.items():
-        unary, client_streaming = channel.unary_unary(method), channel.stream_unary(method)
-        streaming, both_ways = channel.unary_stream(method), channel.stream_stream(method)
-        attempts = [
+        unary: Any = channel.unary_unary(method)
+        client_streaming: Any = channel.stream_unary(method)
+        streaming: Any = channel.unary_stream(method)
+        both_ways: Any = channel.stream_stream(method)
+        attempts: list[Any] = [
             unary(b""),
             client_streaming(iter([b"a", b"b"])),
             streaming(b"").read(),

@@ -4,11 +4,13 @@ import asyncio
 import json
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
 from penstock_server.simulator import FAULTS, Simulator, SimulatorSettings
 
 from .calls import PATH, Stream, chat, client, stream, user
@@ -451,6 +453,49 @@ async def test_heartbeats(http: httpx.AsyncClient) -> None:
         lines = response.aiter_lines()
         seen = [await anext(lines) for _ in range(6)]
     assert seen[2::2] == [": ping", ": ping"]
+
+
+SPOILED: dict[str, Callable[[list[Any]], bool]] = {
+    "no-object": lambda results: results[-1] == "one more",
+    "no-index": lambda results: "index" not in results[-1],
+    "word-index": lambda results: results[-1]["index"] == "0",
+    "outside": lambda results: results[-1]["index"] == 99,
+    "twice": lambda results: results[0]["index"] == results[1]["index"],
+    "short": lambda results: len(results) == 1,
+    "no-score": lambda results: "relevance_score" not in results[-1],
+    "null-score": lambda results: results[-1]["relevance_score"] is None,
+    "word-score": lambda results: results[-1]["relevance_score"] == "high",
+    "renamed": lambda results: all("score" in result for result in results),
+}
+
+
+@pytest.mark.parametrize("how", [*SPOILED, "missing", "no-list"])
+async def test_bad_results(how: str) -> None:
+    settings = SimulatorSettings(
+        listen="127.0.0.1:0", kind="rerank", faults=f"bad-results how={how}"
+    )
+    body = {"query": "mill", "documents": ["mill", "wheel"]}
+    async with Simulator(settings) as simulator, client(simulator.url) as http:
+        answer = (await http.post("/v1/rerank", json=body)).json()
+    results = answer.get("results")
+    if how in SPOILED:
+        assert SPOILED[how](results)
+    else:
+        assert not isinstance(results, list)
+
+
+async def test_unknown_way_to_spoil(http: httpx.AsyncClient) -> None:
+    assert "no way 'x'" in (await chat(http, HELLO, "bad-results;how=x")).text
+
+
+async def test_faults_by_path() -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", kind="rerank", faults="html")
+    body = {"query": "mill", "documents": ["mill"]}
+    async with Simulator(settings) as simulator, client(simulator.url) as http:
+        simulator.path_faults["/v1/rerank"] = "status code=405"
+        found = [(await http.post(path, json=body)) for path in ("/v1/rerank", "/rerank")]
+    assert found[0].status_code == 405
+    assert found[1].headers["content-type"].startswith("text/html")
 
 
 def test_no_fault_without_a_test() -> None:

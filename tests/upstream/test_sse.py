@@ -56,10 +56,8 @@ def test_a_line_over_the_limit_is_refused_before_it_ends() -> None:
 
 
 def test_many_lines_of_one_event_count_together() -> None:
-    decoder = EventDecoder(limit=100)
     with pytest.raises(EventTooLarge):
-        for _ in range(20):
-            decoder.feed(b"data: 12345678\n")
+        decode(*[b"data: 12345678\n"] * 20, limit=100)
 
 
 def test_the_limit_is_of_one_event() -> None:

@@ -36,23 +36,30 @@ async def opened(upstream: Upstream) -> AsyncIterator[AsyncIterator[dict[str, An
         yield events
 
 
+async def read_all(upstream: Upstream, seen: asyncio.Event) -> None:
+    async with opened(upstream) as events:
+        async for _ in events:
+            seen.set()
+
+
 async def read(
     answer: bytes, end: End = End.CLOSE, timeouts: Timeouts = QUICK
 ) -> tuple[int, UpstreamFailure | None]:
     """Returns how many events came, and what ended them."""
     count = 0
     async with wire(answer, end) as server, client(server.url, timeouts) as upstream:
+        failed = None
         try:
             async with opened(upstream) as events:
                 async for _ in events:
                     count += 1
         except UpstreamFailure as failure:
-            assert failure.path == "/v1/chat/completions"
-            assert failure.upstream in server.url
-            return count, failure
-        finally:
-            assert upstream.outstanding == 0
-    return count, None
+            failed = failure
+        assert upstream.outstanding == 0
+        if failed:
+            assert failed.path == "/v1/chat/completions"
+            assert failed.upstream in server.url
+    return count, failed
 
 
 COMPLETE = {
@@ -187,9 +194,7 @@ async def test_a_reset_after_the_first_event() -> None:
 
     async with served(serve) as url, client(url) as upstream:
         with pytest.raises(UpstreamFailure) as raised:
-            async with opened(upstream) as events:
-                async for _ in events:
-                    seen.set()
+            await read_all(upstream, seen)
     assert raised.value.kind is Kind.INTERRUPTED
 
 
@@ -244,19 +249,17 @@ async def test_comments_are_no_progress() -> None:
 
     async with served(serve) as url, client(url, Timeouts(idle=0.2)) as upstream:
         with pytest.raises(UpstreamFailure) as raised:
-            async with opened(upstream) as events:
-                async for _ in events:
-                    pass
+            await read_all(upstream, asyncio.Event())
     assert raised.value.kind is Kind.INTERRUPTED
 
 
 async def test_leaving_closes_the_connection() -> None:
-    async with wire(stream(DELTA, ended=False), End.HOLD) as server:
-        async with client(server.url) as upstream:
-            async with opened(upstream) as events:
-                await anext(events)
-            await server.wait_left()
-            assert upstream.outstanding == 0
+    answer = stream(DELTA, ended=False)
+    async with wire(answer, End.HOLD) as server, client(server.url) as upstream:
+        async with opened(upstream) as events:
+            await anext(events)
+        await server.wait_left()
+        assert upstream.outstanding == 0
 
 
 async def test_a_complete_stream_leaves_its_connection_for_the_next() -> None:
@@ -268,7 +271,10 @@ async def test_a_complete_stream_leaves_its_connection_for_the_next() -> None:
 
 
 async def test_it_asks_for_events() -> None:
-    async with wire(stream(*WHOLE)) as server, client(server.url) as upstream:
-        async with opened(upstream) as events:
-            assert [event async for event in events]
+    async with (
+        wire(stream(*WHOLE)) as server,
+        client(server.url) as upstream,
+        opened(upstream) as events,
+    ):
+        assert [event async for event in events]
     assert b"accept: text/event-stream\r\n" in server.requests[0].lower()

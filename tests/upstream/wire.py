@@ -39,7 +39,13 @@ class Wire:
         self.connections = 0
         self._answer = answer
         self._end = end
+        self._came = asyncio.Semaphore(0)
         self._left = asyncio.Semaphore(0)
+
+    async def wait_request(self) -> None:
+        """Returns once a request has come that nobody waited for yet."""
+        async with asyncio.timeout(5):
+            await self._came.acquire()
 
     async def wait_left(self) -> None:
         """Returns once a client has closed a connection."""
@@ -58,6 +64,7 @@ class Wire:
     ) -> None:
         while True:
             self.requests.append(await _request(reader))
+            self._came.release()
             writer.write(self._answer)
             await writer.drain()
             if self._end is not End.KEEP:

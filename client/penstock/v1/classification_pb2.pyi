@@ -41,7 +41,7 @@ class ClassifyRequest(_message.Message):
     """Name of the end user. vLLM ignores it. Empty: none."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.PoolingInput]:
-        """What to classify; at least one, all of one kind."""
+        """What to classify; at least one, all of one kind. A conversation must be the only input."""
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:

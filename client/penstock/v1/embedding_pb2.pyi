@@ -45,7 +45,7 @@ class CreateEmbeddingsRequest(_message.Message):
     not refuses any number: INVALID_ARGUMENT UPSTREAM_REJECTED. Unset: the model's own length.
     """
     dtype: _common_pb2.VectorDtype.ValueType
-    """Number format of the answer. Unset: 32-bit floats."""
+    """Number format of the answer. Unset: 32-bit floats. Others take at most 512 inputs at once."""
     user: _builtins.str
     """Name of the end user. vLLM ignores it. Empty: none."""
     @_builtins.property
@@ -58,7 +58,9 @@ class CreateEmbeddingsRequest(_message.Message):
 
     @_builtins.property
     def late_chunking(self) -> Global___LateChunkingOptions:
-        """How long inputs are cut into chunks, for models with one vector per token. Unset: not cut."""
+        """How long inputs are cut into chunks, for models with one vector per token; in 32-bit floats
+        only. Unset: not cut.
+        """
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:

@@ -84,12 +84,14 @@ class PoolRequest(_message.Message):
     task: Global___PoolingTask.ValueType
     """What to compute."""
     dtype: _common_pb2.VectorDtype.ValueType
-    """Number format of the answer. Unset: 32-bit floats."""
+    """Number format of the answer. Unset: 32-bit floats. Others take at most 512 inputs at once."""
     user: _builtins.str
     """Name of the end user. vLLM ignores it. Empty: none."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.PoolingInput]:
-        """What to pool, all of one kind. Exactly one of `inputs` and `plugin_data` is given."""
+        """What to pool, all of one kind. Exactly one of `inputs` and `plugin_data` is given. A
+        conversation must be the only input.
+        """
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:
@@ -98,7 +100,7 @@ class PoolRequest(_message.Message):
     @_builtins.property
     def plugin_data(self) -> _common_pb2.JsonDocument:
         """Input of the model's own form, for POOLING_TASK_PLUGIN, which may be left UNSPECIFIED.
-        `dtype`, `template` and the options about tokens have no meaning with it.
+        `dtype`, `options` and `template` have no meaning with it.
         """
 
     @_builtins.property

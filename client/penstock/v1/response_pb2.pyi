@@ -161,7 +161,10 @@ class CreateResponseRequest(_message.Message):
     """Hint which requests share a prefix. It has no effect on vLLM. Empty: none."""
     @_builtins.property
     def input(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseItem]:
-        """The conversation so far, oldest first. Exactly one of `input` and `input_text` is given."""
+        """The conversation so far, oldest first. Exactly one of `input` and `input_text` is given. On
+        its way to a chat, what the model said in a row (reasoning, text and calls) becomes one
+        message.
+        """
 
     @_builtins.property
     def sampling(self) -> _common_pb2.SamplingParams:
@@ -358,7 +361,9 @@ class ResponseItem(_message.Message):
     id: _builtins.str
     """Name of the item. In a request it may be empty."""
     status: Global___ResponseStatus.ValueType
-    """State of the item. In a request it may be UNSPECIFIED."""
+    """State of the item. In a request it may be UNSPECIFIED. A message of the assistant at the end
+    of the input that is IN_PROGRESS or INCOMPLETE is continued instead of answered.
+    """
     choice_index: _builtins.int
     """Answers with SamplingParams.n above 1: the choice that the item belongs to, from 0. Ignored
     in a request.
@@ -388,7 +393,8 @@ class ResponseItem(_message.Message):
     @_builtins.property
     def extra(self) -> _struct_pb2.Struct:
         """In an answer, upstream keys without a field. In a request, keys added to the upstream JSON of
-        the item, or of the chat message that it becomes.
+        the item, or of the chat message or tool call that it becomes; a key that a field covers is
+        INVALID_ARGUMENT CONFLICTING_FIELDS.
         """
 
     def __init__(
@@ -429,7 +435,7 @@ class MessageItem(_message.Message):
     """
     phase: _builtins.str
     """Part of the answer that the message is, as the model names it ("commentary",
-    "final_answer"). Empty: not given.
+    "final_answer"). In a request it needs a native upstream. Empty: not given.
     """
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseContentPart]:
@@ -520,14 +526,18 @@ class ReasoningItem(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     ENCRYPTED_CONTENT_FIELD_NUMBER: _builtins.int
     encrypted_content: _builtins.str
-    """The reasoning in a form that only the upstream can read. Empty: none."""
+    """The reasoning in a form that only the upstream can read. In a request it needs a native
+    upstream. Empty: none.
+    """
     @_builtins.property
     def content(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The reasoning itself, in parts."""
 
     @_builtins.property
     def summary(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Summaries of it."""
+        """Summaries of it. A converted upstream is given them in place of `content` where there is
+        none; both together need a native one.
+        """
 
     def __init__(
         self,
@@ -572,7 +582,7 @@ class ResponseContentPart(_message.Message):
 
     @_builtins.property
     def audio(self) -> _message_pb2.Media:
-        """A sound (`input_audio`)."""
+        """A sound (`input_audio`). By URL it needs a converted upstream."""
 
     @_builtins.property
     def video(self) -> _message_pb2.Media:
@@ -586,17 +596,21 @@ class ResponseContentPart(_message.Message):
 
     @_builtins.property
     def annotations(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.JsonDocument]:
-        """Annotations of the text, for example citations, each as its JSON with `type`."""
+        """Annotations of the text, for example citations, each as its JSON with `type`. In a request
+        they need a native upstream.
+        """
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TokenLogprob]:
-        """One entry for each token of the text, if CreateResponseRequest.logprobs is set. Ignored in a
-        request.
+        """One entry for each token of the text, that of its end included, if
+        CreateResponseRequest.logprobs is set. Ignored in a request.
         """
 
     @_builtins.property
     def extra(self) -> _struct_pb2.Struct:
-        """In an answer, upstream keys without a field."""
+        """In an answer, upstream keys without a field. In a request, keys added to the part's JSON; a
+        key that a field covers is INVALID_ARGUMENT CONFLICTING_FIELDS.
+        """
 
     def __init__(
         self,
@@ -695,7 +709,10 @@ class ModelResponse(_message.Message):
 
     @_builtins.property
     def extra(self) -> _struct_pb2.Struct:
-        """Upstream keys without a field, for example `input_messages` and `output_messages`."""
+        """Upstream keys without a field, for example `input_messages` and `output_messages`. If
+        converted, `choices` has an object for each choice that the chat told more of than fits in
+        its items, such as `stop_reason`, with its `index`.
+        """
 
     def __init__(
         self,

@@ -31,7 +31,8 @@ class ResponseServiceStub(object):
     An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
     the request becomes a chat completion and the answer is converted back; nothing is stored.
     NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field.
+    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
+    so is on a native one what needs the converted way.
     Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
     """
 
@@ -69,7 +70,8 @@ class ResponseServiceServicer(object):
     An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
     the request becomes a chat completion and the answer is converted back; nothing is stored.
     NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field.
+    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
+    so is on a native one what needs the converted way.
     Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
     """
 
@@ -168,7 +170,8 @@ class ResponseService(object):
     An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
     the request becomes a chat completion and the answer is converted back; nothing is stored.
     NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field.
+    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
+    so is on a native one what needs the converted way.
     Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
     """
 

@@ -32,7 +32,8 @@ class ResponseServiceStub:
     An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
     the request becomes a chat completion and the answer is converted back; nothing is stored.
     NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field.
+    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
+    so is on a native one what needs the converted way.
     Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
     """
 
@@ -90,7 +91,8 @@ class ResponseServiceAsyncStub(ResponseServiceStub):
     An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
     the request becomes a chat completion and the answer is converted back; nothing is stored.
     NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field.
+    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
+    so is on a native one what needs the converted way.
     Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
     """
 
@@ -144,7 +146,8 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
     An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
     the request becomes a chat completion and the answer is converted back; nothing is stored.
     NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field.
+    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
+    so is on a native one what needs the converted way.
     Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
     """
 

@@ -1,5 +1,6 @@
 """TranscriptionService."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -105,8 +106,23 @@ async def _uploaded(messages: Uploading, context: Any) -> Audio:
         if chunk := transcription.audio_chunk(message):
             heard = True
             yield chunk
-    # gRPC ends the messages of a call that was cancelled as if they were complete, and cancels
-    # this task just after. Another read comes back when it has: half an upload is not a whole.
-    await context.read()
+    await _complete(context)
     if not heard:
         raise transcription.no_audio()
+
+
+async def _complete(context: Any) -> None:
+    """Returns if the caller has ended the upload; half an upload is not a whole.
+
+    gRPC ends the messages of a call that was cancelled, or whose deadline passed, as if they were
+    all, and cancels the handler just after. Another read comes back when it has. The handler may
+    be another task than this one; it is given a turn to end this one.
+
+    Raises:
+        asyncio.CancelledError: the call is over.
+    """
+    await context.read()
+    await asyncio.sleep(0)
+    remaining = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        raise asyncio.CancelledError
