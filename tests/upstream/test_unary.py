@@ -131,6 +131,13 @@ async def test_the_caller_leaves() -> None:
         assert upstream.outstanding == 0
 
 
+async def test_an_endless_error_is_left_in_the_middle() -> None:
+    answer = http(b"x" * 2_000_000, status="500 No", length=9_000_000)
+    async with wire(answer, End.HOLD) as server, client(server.url) as upstream:
+        assert (await failure_of(upstream)).status == 500
+        await server.wait_left()
+
+
 async def test_redirects_are_not_followed() -> None:
     async with wire() as other:
         answer = http(b"", f"location: {other.url}", status="307 Temporary Redirect")

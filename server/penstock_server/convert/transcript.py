@@ -27,7 +27,8 @@ def response(data: Mapping[str, Any], config: pb.TranscriptionConfig) -> pb.Tran
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = pb.Transcription(text=data["text"], language_code=data.get("language") or "")
+    answer = pb.Transcription(language_code=data.get("language") or "")
+    answer.text = data["text"]
     if (duration := data.get("duration")) is not None:
         _fill_duration(answer.duration, duration)
     if wants_segments(config) and data.get("segments") is None:
@@ -57,6 +58,7 @@ class TranscriptDeltas:
     def __init__(self) -> None:
         """Starts before the first event."""
         self._started = False
+        self._open = False
         self._finish = ""
         self._stop_reason: int | str | None = None
 
@@ -77,7 +79,7 @@ class TranscriptDeltas:
             self._take(delta, item)
         if (usage := event.get("usage")) is not None:
             choice.fill_usage(delta.usage, usage)
-            if not choices and self._finish:
+            if not choices and self._finish and not self._open:
                 choice.fill_finish(delta, self._finish, self._stop_reason)
                 self._finish = ""
         extra.keep(delta, event, _EVENT_KEYS)
@@ -88,6 +90,7 @@ class TranscriptDeltas:
         said = item.get("delta") or {}
         delta.text += said.get("content") or ""
         reason = item.get("finish_reason")
+        self._open = not reason
         if reason and self._finish in ("", "stop"):
             self._finish, self._stop_reason = reason, item.get("stop_reason")
         extra.keep(delta, item, _CHOICE_KEYS)

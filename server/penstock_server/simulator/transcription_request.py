@@ -24,7 +24,6 @@ from penstock_server.simulator.validation import (
     int64,
     integer,
     number,
-    one_of,
     refusal,
     string,
 )
@@ -47,6 +46,7 @@ _PROMPT_TOKENS = 4
 _TOKENS_PER_S = 100
 _GRANULARITIES = "timestamp_granularities[]"
 _FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+_FORMATS_IN_WORDS = "'json', 'text', 'srt', 'verbose_json' or 'vtt'"
 _DEFAULTED = (
     *("prompt", "response_format", _GRANULARITIES, "stream", "stream_include_usage"),
     *("stream_continuous_usage_stats", "use_beam_search", "n", "length_penalty"),
@@ -62,7 +62,6 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("n", "top_k", "max_completion_tokens"), integer),
     "include_stop_str_in_output": boolean,
     "seed": int64,
-    "response_format": one_of(*_FORMATS, "diarized_json"),
 }
 
 
@@ -105,7 +104,7 @@ class Speech:
 
 def prepare(request: Request, form: Form, task: str, state: State) -> Speech:
     """Checks a request in the order in which vLLM does; raises ApiError."""
-    values = _values(form)
+    values = _values(form, task)
     _check_file(form, values)
     data = form.files["file"]
     megabytes, most = len(data) / 2**20, state.settings.max_audio_megabytes
@@ -126,9 +125,9 @@ def prepare(request: Request, form: Form, task: str, state: State) -> Speech:
     return Speech(task, values, duration, name, state.settings)
 
 
-def _values(form: Form) -> dict[str, Json]:
+def _values(form: Form, task: str) -> dict[str, Json]:
     values = checked(dict(form.fields), _KINDS)
-    _check_granularities(form)
+    _check_literals(form, task)
     flags = [name for name in _STREAM_FLAGS if values.get(name)]
     if flags and not values.get("stream"):
         message = "Stream options can only be defined when `stream=True`."
@@ -138,22 +137,27 @@ def _values(form: Form) -> dict[str, Json]:
     return values
 
 
-def _check_granularities(form: Form) -> None:
-    wanted = [value for name, value in form.fields if name == _GRANULARITIES]
-    expected = "'word' or 'segment'"
-    issues = [
-        Issue(
-            "literal_error",
-            f"body.{index}",
-            f"Input should be {expected}",
-            value,
-            {"expected": expected},
-        )
-        for index, value in enumerate(wanted)
+def _check_literals(form: Form, task: str) -> None:
+    wanted = form.text("response_format") or "json"
+    diarized = task == "transcribe"
+    issues = []
+    if wanted not in _FORMATS and not (diarized and wanted == "diarized_json"):
+        issues.append(_literal("response_format", _FORMATS_IN_WORDS, wanted))
+        # A union of two enumerations: each says what it would have taken.
+        issues += [_literal("response_format", "'diarized_json'", wanted)] if diarized else []
+    granularities = [value for name, value in form.fields if name == _GRANULARITIES]
+    issues += [
+        _literal(str(index), "'word' or 'segment'", value)
+        for index, value in enumerate(granularities)
         if value not in ("word", "segment")
     ]
     if issues:
         raise refusal(issues)
+
+
+def _literal(name: str, expected: str, value: str) -> Issue:
+    message = f"Input should be {expected}"
+    return Issue("literal_error", f"body.{name}", message, value, {"expected": expected})
 
 
 def _xargs(text: str) -> Json:
