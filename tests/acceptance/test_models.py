@@ -75,7 +75,7 @@ async def test_get_what_is_not_there(target: Target) -> None:
     assert refusal.resource == "nope"
 
 
-async def test_get_without_a_name_among_several(target: Target) -> None:
-    refusal = await refused(ModelServiceStub(target.channel).GetModel(GetModelRequest()))
-    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert refusal.fields == ("model",)
+async def test_get_without_a_name(target: Target) -> None:
+    """The one model of the upstream has two names; either will do."""
+    answer = await ModelServiceStub(target.channel).GetModel(GetModelRequest())
+    assert answer.model.id in ("tiny-chat", "tiny-chat-alias")

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from conftest import Serve
 from google.protobuf.struct_pb2 import Struct
-from operations.response_calls import Responses, asking, call, end_of, result, said, tool
+from operations.response_calls import Event, Responses, asking, call, end_of, result, said, tool
 from operations.response_reader import known_to_both
 
 from penstock.channel import open_async_channel
@@ -236,8 +236,10 @@ async def test_bad_schema(both: Both) -> None:
     assert refusal.reason == "UPSTREAM_REJECTED"
     # vLLM's own stream has begun by then, and breaks off without a word.
     stream = native.stub.StreamResponse(request)
-    assert (await stream.read()).type == "response.created"
-    assert (await stream.read()).type == "response.in_progress"
+    first, second = await stream.read(), await stream.read()
+    assert isinstance(first, Event)
+    assert isinstance(second, Event)
+    assert [first.type, second.type] == ["response.created", "response.in_progress"]
     refusal = await refused(stream.read())
     assert refusal.code == grpc.StatusCode.UNAVAILABLE
     assert refusal.reason == "STREAM_INTERRUPTED"

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
+
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import client

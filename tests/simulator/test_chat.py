@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import PATH, answer, chat, client, user

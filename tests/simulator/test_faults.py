@@ -113,7 +113,7 @@ async def test_status(http: httpx.AsyncClient, code: int) -> None:
     assert response.json()["error"]["message"] == "busy"
 
 
-BODIES = {
+BODIES: dict[str, Callable[[httpx.Response], bool]] = {
     "nested": lambda r: r.json()["error"]["code"] == 503,
     "flat": lambda r: r.json()["object"] == "error" and r.json()["code"] == 503,
     "string": lambda r: isinstance(r.json()["error"], str),

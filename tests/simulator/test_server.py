@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import PATH, chat, client, stream, user

@@ -1,6 +1,7 @@
 """The tokenizer loses nothing."""
 
 import pytest
+
 from penstock_server.simulator.tokens import VOCABULARY, tokenize
 
 TEXTS = [

@@ -151,7 +151,7 @@ class GetModelRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Name of the model. Empty: the only model of the server."""
+    """Name of the model. Empty: the only model of the server, under any of its names."""
     def __init__(
         self,
         *,

@@ -45,12 +45,15 @@ class Simulator:
         """Stops listening and drops all connections."""
         if self._server is None:
             return
-        self._server.close()
+        server, self._server = self._server, None
+        server.close()
+        # A connection accepted just now is handed over in the loop's next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        self._server = None
+        await server.wait_closed()
 
     async def __aenter__(self) -> "Simulator":
         await self.start()
@@ -144,6 +147,9 @@ class Simulator:
     # Serving
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.close()
+            return
         connection = Connection(
             reader,
             writer,

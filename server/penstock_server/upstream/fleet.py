@@ -123,15 +123,16 @@ class ModelListing:
             UpstreamFailure: there is none, or several; or it may be on an upstream that could
                 not be asked.
         """
-        found = [
-            e for e in self.entries if (e[0]["id"] == model if model else not e[0].get("parent"))
-        ]
-        if len(found) == 1:
-            return found[0]
+        bases = _bases(entry for entry, _ in self.entries)
+        if not model and len({weights for weights, _ in bases}) == 1:
+            model = bases[0][1]
+        for entry, paths in self.entries:
+            if entry["id"] == model:
+                return entry, paths
         if self.failure:
             raise self.failure
         names = tuple(entry["id"] for entry, _ in self.entries)
-        raise _several_fit(names) if found else _unknown_model(model, names)
+        raise _unknown_model(model, names) if model else _several_fit(names)
 
 
 class Fleet:
@@ -273,9 +274,9 @@ class Fleet:
         return fitting
 
     def _require_one_model(self, fitting: Sequence[Member]) -> None:
-        names = _names(fitting)
-        if len(names) > 1:
-            raise _several_fit(names)
+        bases = _bases(entry for member in fitting for entry in member.models)
+        if len({weights for weights, _ in bases}) > 1:
+            raise _several_fit(sorted({name for _, name in bases}))
 
     def _nothing_fits(self, operation: Operation, model: str) -> UpstreamFailure:
         names = _names(self.members)
@@ -283,6 +284,15 @@ class Fleet:
             message = f"no upstream serves {operation.name} with {model or 'any model'}"
             return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
         return _unknown_model(model, names)
+
+
+def _bases(entries: Iterable[JsonObject]) -> list[tuple[str, str]]:
+    """Returns weights and name of the base models: one model may have several names."""
+    return [
+        (str(entry.get("root") or entry["id"]), entry["id"])
+        for entry in entries
+        if not entry.get("parent")
+    ]
 
 
 def _names(members: Iterable[Member]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -162,10 +163,15 @@ class Upstream:
         """
         request = self._post(operation.path, body, call, EVENT_STREAM)
         async with self._exchange(request), contextlib.AsyncExitStack() as stack:
+            started = monotonic()
             async with _in_time(request, self._timeouts.first_byte):
                 response = await stack.enter_async_context(self._transport.send(request))
                 await require_stream(response)
-            stream = events(response, contract, self._timeouts)
+            timeouts = self._timeouts
+            if not request.is_upload:
+                left = timeouts.first_byte - (monotonic() - started)
+                timeouts = replace(timeouts, first_byte=max(0.0, left))
+            stream = events(response, contract, timeouts)
             yield await stack.enter_async_context(contextlib.aclosing(stream))
 
     def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
