@@ -169,14 +169,15 @@ class _Follow:
 
     def _text(self, arm: str, value: Any) -> None:
         kinds = {"output_text": "text", "refusal": "refusal", "reasoning_text": "reasoning"}
-        assert self._open == value.content_index
-        assert self._parts[self._open] == kinds[arm.rpartition("_")[0]]
-        assert self._open not in self._texts_done
+        index: int = value.content_index
+        assert self._open == index
+        assert self._parts[index] == kinds[arm.rpartition("_")[0]]
+        assert index not in self._texts_done
         if arm.endswith("delta"):
-            self._pieces[self._open].append(value.text)
+            self._pieces[index].append(value.text)
         else:
-            assert value.text == self._joined(self._open)
-            self._texts_done.add(self._open)
+            assert value.text == self._joined(index)
+            self._texts_done.add(index)
 
     def _end(self, item: Item) -> None:
         assert self.begun

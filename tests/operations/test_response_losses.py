@@ -11,8 +11,8 @@ from grpc import aio
 from penstock.channel import open_async_channel
 from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument, SamplingParams
-from penstock_server.convert import response_answer
-from penstock_server.convert.response_request import chat_body
+from penstock_server.convert.response import answer as response_answer
+from penstock_server.convert.response.request import chat_body
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .response_calls import Event, Responses, asking, check_order, end_of, tool

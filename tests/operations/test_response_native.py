@@ -19,8 +19,9 @@ from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument
 from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock_server.app import Service
-from penstock_server.convert import response_native, response_native_request
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
+from penstock_server.convert.response import native as response_native
+from penstock_server.convert.response import native_request as response_native_request
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.headers import Call
 from penstock_server.upstream.transport import Timeouts

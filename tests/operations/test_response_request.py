@@ -6,9 +6,10 @@ import pytest
 from google.protobuf import text_format
 
 from penstock.v1.response_pb2 import CreateResponseRequest
-from penstock_server.convert import fields, response_request
+from penstock_server.convert import fields
 from penstock_server.convert.errors import InvalidRequest, UnsupportedRequest
-from penstock_server.convert.response_request import chat_body
+from penstock_server.convert.response import request as response_request
+from penstock_server.convert.response.request import chat_body
 
 
 def request(text: str, *, asking: bool = True) -> CreateResponseRequest:

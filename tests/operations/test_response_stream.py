@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import response_answer
 from penstock_server.convert.errors import MalformedAnswer
+from penstock_server.convert.response import answer as response_answer
 
 from .response_calls import Event, check_order, end_of
 from .response_reader import check, check_stream

@@ -256,3 +256,12 @@ def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
     result = of(http_error(401, message="Incorrect API key provided: sk-ab***yz"))
     assert "sk-ab" not in result.message
     assert "credentials" in result.message
+
+
+@pytest.mark.parametrize("end", ["", "/cancel"])
+def test_response_that_is_not_there(end: str) -> None:
+    failure = http_error(404, param="response_id")
+    failure.path = f"/v1/responses/resp_1{end}"
+    result = of(failure)
+    assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
+    assert result.resource == "resp_1"

@@ -121,7 +121,7 @@ BODIES: dict[str, Callable[[httpx.Response], bool]] = {
     "detail-list": lambda r: isinstance(r.json()["detail"], list),
     "empty": lambda r: r.content == b"" and "content-type" not in r.headers,
     "html": lambda r: r.headers["content-type"] == "text/html" and b"<html>" in r.content,
-    "text": lambda r: r.headers["content-type"] == "text/plain" and r.text,
+    "text": lambda r: r.headers["content-type"] == "text/plain" and bool(r.text),
 }
 
 

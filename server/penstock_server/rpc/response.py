@@ -15,12 +15,10 @@ from penstock.v1.response_pb2 import (
     GetResponseResponse,
     StreamResponseResponse,
 )
-from penstock_server.convert import (
-    response_answer,
-    response_native,
-    response_native_request,
-    response_request,
-)
+from penstock_server.convert.response import answer as response_answer
+from penstock_server.convert.response import native as response_native
+from penstock_server.convert.response import native_request as response_native_request
+from penstock_server.convert.response import request as response_request
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
 from penstock_server.upstream.failure import Kind, UpstreamFailure

@@ -139,7 +139,7 @@ class Status:
         message: what a person reads; cut to `MESSAGE_LIMIT` when sent.
         metadata: `ErrorInfo.metadata`.
         violations: become `BadRequest`.
-        model: becomes `ResourceInfo`, when the row is about a model that is not there.
+        missing: kind and name of what was not found; becomes `ResourceInfo`.
         retry_after_s: when to send again; a default where the row says so and none is known.
     """
 
@@ -147,7 +147,7 @@ class Status:
     message: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
-    model: str = ""
+    missing: tuple[str, str] | None = None
     retry_after_s: float | None = None
 
 
@@ -165,7 +165,7 @@ def of_failure(failure: UpstreamFailure, *, model: str = "", messages_sent: int 
         _message(failure, row),
         _metadata(failure, model, messages_sent),
         _violations(failure, row),
-        model=model if row is MODEL_NOT_FOUND else "",
+        missing=_missing(failure, row, model),
         retry_after_s=failure.retry_after_s,
     )
 
@@ -243,6 +243,14 @@ def _row(failure: UpstreamFailure) -> Row:
     return HTTP_ROWS.get(status) or _other_status(status)
 
 
+def _missing(failure: UpstreamFailure, row: Row, model: str) -> tuple[str, str] | None:
+    if row is MODEL_NOT_FOUND:
+        return "model", model
+    if row is RESPONSE_NOT_FOUND:
+        return "response", failure.path.removeprefix("/v1/responses/").partition("/")[0]
+    return None
+
+
 def _is_context_length(error: ErrorBody) -> bool:
     return (
         error.param in _CONTEXT_LENGTH_PARAMS
@@ -311,10 +319,9 @@ def _details(status: Status, request_id: str) -> list[Message]:
         details.append(error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status))))
     if status.violations:
         details.append(_bad_request(status.violations))
-    if status.model:
-        details.append(
-            error_details_pb2.ResourceInfo(resource_type="model", resource_name=status.model)
-        )
+    if status.missing:
+        kind, name = status.missing
+        details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name))
     return details
 
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import chat, document, fields, message, options, response_input
+from penstock_server.convert import chat, document, fields, message, options
 from penstock_server.convert.errors import (
     InvalidRequest,
     UnsupportedRequest,
     Violation,
     invalid,
 )
-from penstock_server.convert.response_input import NEEDS_NATIVE
+from penstock_server.convert.response import input as response_input
+from penstock_server.convert.response.input import NEEDS_NATIVE
 
 CONVERTED = "response"
 """Key of `fields.HOMES` for responses that are asked for as chats."""

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import choice, document, extra, response_settings
+from penstock_server.convert import choice, document, extra
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
-from penstock_server.convert.response_choice import ResponseChoice
-from penstock_server.convert.response_items import Events
+from penstock_server.convert.response import settings as response_settings
+from penstock_server.convert.response.choice import ResponseChoice
+from penstock_server.convert.response.items import Events
 
 _KEYS = frozenset(
     {

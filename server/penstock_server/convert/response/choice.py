@@ -7,8 +7,9 @@ from itertools import accumulate
 from typing import Any
 
 from penstock.v1 import message_pb2, response_pb2
-from penstock_server.convert import document, extra, message, response_input
-from penstock_server.convert.response_items import (
+from penstock_server.convert import document, extra, message
+from penstock_server.convert.response import input as response_input
+from penstock_server.convert.response.items import (
     Call,
     Events,
     Message,

@@ -4,16 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import (
-    choice,
-    document,
-    extra,
-    response_native_items,
-    response_settings,
-)
+from penstock_server.convert import choice, document, extra
 from penstock_server.convert.errors import reads_answer
-from penstock_server.convert.response_items import logprob_records
-from penstock_server.convert.response_native_items import fill_status
+from penstock_server.convert.response import native_items as response_native_items
+from penstock_server.convert.response import settings as response_settings
+from penstock_server.convert.response.items import logprob_records
+from penstock_server.convert.response.native_items import fill_status
 
 Json = Mapping[str, Any]
 Event = response_pb2.StreamResponseResponse
