@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
+# Where the demonstration serves.
+LISTEN ?= 127.0.0.1:50051
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
@@ -15,7 +17,8 @@ help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep serving
-	@$(BIN)/penstock demo
+	@# Under job control, so that Ctrl-C ends the demonstration and not make.
+	@set -m; $(BIN)/penstock demo --listen $(LISTEN); exit $$?
 
 test: $(VENV)/.dev  ## all tests that need no vLLM
 	$(BIN)/pytest

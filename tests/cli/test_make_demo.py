@@ -1,0 +1,33 @@
+"""`make demo`, as somebody at a terminal runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# Gives the command a terminal of its own; what is written to this program is typed there.
+AT_A_TERMINAL = """
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(["make", "demo", "LISTEN=127.0.0.1:0"])))
+"""
+
+
+def test_ctrl_c_ends_it_cleanly() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", AT_A_TERMINAL],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as demo:
+        assert demo.stdin and demo.stdout
+        shown = b""
+        while b"Serving until Ctrl-C." not in shown:
+            line = demo.stdout.readline()
+            assert line, shown.decode()
+            shown += line
+        demo.stdin.write(b"\x03")
+        demo.stdin.flush()
+        shown += demo.stdout.read()
+    assert b"Hello! How can I help you today?" in shown
+    assert demo.returncode == 0, shown.decode()
