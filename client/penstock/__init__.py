@@ -1,1 +1,115 @@
-"""Client side of Penstock: generated stubs (`penstock.v1`) and channel settings."""
+"""Client side of Penstock.
+
+    >>> with Client(target) as client:
+    ...     print(client.chat.create("Say hello.").text)
+    Hello! How can I help you today?
+
+`Client` and `AsyncClient` are small and typed, over the generated stubs in `penstock.v1`, which
+can be used alone. Everything that a client returns has the message itself as `proto`.
+"""
+
+from penstock.channel import TLS, open_async_channel, open_channel
+from penstock.chat import chat_request
+from penstock.chat_answer import ChatCompletion, ChatEvent, ParsedChatCompletion
+from penstock.classify import Classification, Classifications
+from penstock.client import AsyncClient, Client
+from penstock.completions import Completion, CompletionEvent
+from penstock.embeddings import Embeddings
+from penstock.errors import (
+    AbortedError,
+    AnswerParseError,
+    CallCancelledError,
+    CallError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    IncompleteStreamError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    OutOfRangeError,
+    PenstockError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    UnknownError,
+)
+from penstock.messages import (
+    assistant,
+    audio,
+    developer,
+    image,
+    system,
+    tool_result,
+    user,
+    video,
+)
+from penstock.models import Model, ModelList
+from penstock.pool import Pooled
+from penstock.rerank import RankedDocument, Ranking
+from penstock.response_answer import Response, ResponseEvent
+from penstock.score import Scores
+from penstock.tokenize import Tokens
+from penstock.tools import ToolCall, tool
+from penstock.transcribe import Segment, StreamedTranscription, Transcription, TranscriptionEvent
+from penstock.vectors import Vector
+
+__all__ = [
+    "TLS",
+    "AbortedError",
+    "AnswerParseError",
+    "AsyncClient",
+    "CallCancelledError",
+    "CallError",
+    "ChatCompletion",
+    "ChatEvent",
+    "Classification",
+    "Classifications",
+    "Client",
+    "Completion",
+    "CompletionEvent",
+    "DeadlineExceededError",
+    "Embeddings",
+    "FailedPreconditionError",
+    "IncompleteStreamError",
+    "InternalError",
+    "InvalidRequestError",
+    "Model",
+    "ModelList",
+    "NotFoundError",
+    "OutOfRangeError",
+    "ParsedChatCompletion",
+    "PenstockError",
+    "PermissionDeniedError",
+    "Pooled",
+    "RankedDocument",
+    "Ranking",
+    "ResourceExhaustedError",
+    "Response",
+    "ResponseEvent",
+    "Scores",
+    "Segment",
+    "StreamedTranscription",
+    "Tokens",
+    "ToolCall",
+    "Transcription",
+    "TranscriptionEvent",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UnknownError",
+    "Vector",
+    "assistant",
+    "audio",
+    "chat_request",
+    "developer",
+    "image",
+    "open_async_channel",
+    "open_channel",
+    "system",
+    "tool",
+    "tool_result",
+    "user",
+    "video",
+]

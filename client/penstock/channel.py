@@ -1,62 +1,141 @@
 """Channels to a Penstock service: the settings that every client of ours uses."""
 
 import json
+import os
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import grpc
 from grpc import aio
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 
+DEFAULT_RETRIES = 2
+
+MOST_RETRIES = 4
+"""gRPC itself makes five attempts at most."""
+
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """As large as the service sends by default; gRPC's own limit of 4 MiB is less."""
 
-# No "timeout" here: gRPC's core would end calls a second early. Deadlines are given per call.
-SERVICE_CONFIG: dict[str, Any] = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-}
+Options: TypeAlias = Sequence[tuple[str, Any]]
+Pem: TypeAlias = bytes | str | os.PathLike[str]
 
-OPTIONS: Sequence[tuple[str, Any]] = (
-    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+
+def service_config(retries: int) -> dict[str, Any]:
+    """Returns how calls are balanced and sent again.
+
+    Only UNAVAILABLE is sent again, only before the first message of an answer, and only within
+    the deadline; how long to wait, or not to, the service says itself.
+
+    Raises:
+        ValueError: more retries than gRPC makes, or less than none.
+    """
+    if not 0 <= retries <= MOST_RETRIES:
+        raise ValueError(f"retries must be 0 to {MOST_RETRIES}, not {retries}")
+    # No "timeout" here: gRPC's core would end calls a second early. Deadlines are given per call.
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if retries:
+        config["retryThrottling"] = {"maxTokens": 10, "tokenRatio": 0.1}
+        config["methodConfig"] = [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": retries + 1,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    return config
+
+
+OPTIONS: Options = (
+    ("grpc.service_config", json.dumps(service_config(DEFAULT_RETRIES))),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # gRPC itself waits up to two minutes before it looks again for a service that went away.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.primary_user_agent", f"penstock-python/{version('penstock')}"),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """How a connection is encrypted; PEM as bytes, or the path of a file.
+
+    Attributes:
+        ca: certificates to trust in place of the system's.
+        cert: the client's own certificate chain, for services that ask for one.
+        key: the key of `cert`.
+        server_name: name that the service's certificate must have, if not the target's.
+    """
+
+    ca: Pem | None = None
+    cert: Pem | None = None
+    key: Pem | None = None
+    server_name: str = ""
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Returns gRPC's form of it.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.key), _pem(self.cert))
+
+
 def open_channel(
-    target: str = DEFAULT_TARGET, options: Sequence[tuple[str, Any]] = ()
+    target: str = DEFAULT_TARGET,
+    options: Options = (),
+    *,
+    tls: TLS | None = None,
+    retries: int = DEFAULT_RETRIES,
 ) -> grpc.Channel:
-    """Returns a channel in clear text; the given options win over the settings by name.
+    """Returns a channel; it connects with the first call.
 
     Args:
         target: "host:port", or any name that gRPC resolves.
-        options: channel options of gRPC.
+        options: channel options of gRPC; they win over our settings by name.
+        tls: how to encrypt; None is clear text.
+        retries: how often a call that found the service unavailable is sent again, 0 to 4.
     """
-    return grpc.insecure_channel(target, options=_merged(options))
+    merged = _merged(options, tls, retries)
+    if tls is None:
+        return grpc.insecure_channel(target, options=merged)
+    return grpc.secure_channel(target, tls.credentials(), options=merged)
 
 
 def open_async_channel(
-    target: str = DEFAULT_TARGET, options: Sequence[tuple[str, Any]] = ()
+    target: str = DEFAULT_TARGET,
+    options: Options = (),
+    *,
+    tls: TLS | None = None,
+    retries: int = DEFAULT_RETRIES,
 ) -> aio.Channel:
     """Returns an asyncio channel; otherwise as `open_channel`."""
-    return aio.insecure_channel(target, options=_merged(options))
+    merged = _merged(options, tls, retries)
+    if tls is None:
+        return aio.insecure_channel(target, options=merged)
+    return aio.secure_channel(target, tls.credentials(), options=merged)
 
 
-def _merged(options: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return list((dict(OPTIONS) | dict(options)).items())
+def _merged(options: Options, tls: TLS | None, retries: int) -> list[tuple[str, Any]]:
+    settings = dict(OPTIONS)
+    if retries != DEFAULT_RETRIES:
+        settings["grpc.service_config"] = json.dumps(service_config(retries))
+    if tls and tls.server_name:
+        settings["grpc.ssl_target_name_override"] = tls.server_name
+    return list((settings | dict(options)).items())
+
+
+def _pem(given: Pem | None) -> bytes | None:
+    return given if given is None or isinstance(given, bytes) else Path(given).read_bytes()

@@ -20,7 +20,8 @@ def test_ctrl_c_ends_it_cleanly() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as demo:
-        assert demo.stdin and demo.stdout
+        assert demo.stdin
+        assert demo.stdout
         shown = b""
         while b"Serving until Ctrl-C." not in shown:
             line = demo.stdout.readline()

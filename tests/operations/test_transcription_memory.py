@@ -24,7 +24,7 @@ class Sink(Upstream):
         super().__init__()
         self.size = 0
 
-    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for block in self.blocks(reader):
             self.size += len(block)
             self.received.clear()

@@ -1,7 +1,7 @@
 """Uploads of audio: their order, their way to the upstream, their limits, their early ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -21,6 +21,7 @@ from .transcriptions import (
     TEXT,
     UNAUTHORIZED,
     WHISPER,
+    Respond,
     Upstream,
     asking,
     chunk,
@@ -225,8 +226,6 @@ async def test_cancel_after_the_upload(method: str, whisper: Simulator, serve: S
 
 # Upstreams that do not wait for the end
 
-Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 
 def _early(upstream: Upstream, status: bytes, then: str) -> Respond:
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -254,7 +253,7 @@ async def test_early_refusal_while_chunks_go_on(
     method: str, status: bytes, code: grpc.StatusCode, reason: str, then: str
 ) -> None:
     upstream = Upstream()
-    upstream.respond = _early(upstream, status, then)  # type: ignore[method-assign]
+    upstream.respond = _early(upstream, status, then)
     async with in_front_of(upstream, max_upload_bytes=2**40):
         async with asyncio.timeout(5):
             end = await failed_while_sending(upstream.service, method, _endless())
@@ -268,7 +267,7 @@ async def test_early_refusal_while_the_caller_pauses(
     method: str, status: bytes, code: grpc.StatusCode, reason: str
 ) -> None:
     upstream = Upstream()
-    upstream.respond = _early(upstream, status, "read on")  # type: ignore[method-assign]
+    upstream.respond = _early(upstream, status, "read on")
     async with in_front_of(upstream) as channel:
         call = getattr(stub(channel), method)()
         await call.write(configured())
@@ -280,7 +279,7 @@ async def test_early_refusal_while_the_caller_pauses(
 
 async def test_field_of_an_early_refusal() -> None:
     upstream = Upstream()
-    upstream.respond = _early(upstream, REFUSED, "read on")  # type: ignore[method-assign]
+    upstream.respond = _early(upstream, REFUSED, "read on")
     async with in_front_of(upstream, max_upload_bytes=2**40):
         end = await failed_while_sending(upstream.service, "UploadTranscribe", _endless())
     assert end.fields == ["config.language_code"]
@@ -295,7 +294,7 @@ async def test_early_success_waits_for_the_end_of_the_upload() -> None:
         writer.write(TEXT)
         await upstream.take_all(reader)
 
-    upstream.respond = respond  # type: ignore[method-assign]
+    upstream.respond = respond
     async with in_front_of(upstream) as channel:
         answer = await stub(channel).UploadTranscribe(upload(asking(), 100))
     assert answer.transcription.text == " Heard."
@@ -313,7 +312,7 @@ async def test_upstream_lost_within_the_upload(method: str, reset: bool) -> None
             writer.transport.abort()
         raise ConnectionError
 
-    upstream.respond = respond  # type: ignore[method-assign]
+    upstream.respond = respond
     async with in_front_of(upstream, max_upload_bytes=2**40):
         async with asyncio.timeout(5):
             end = await failed_while_sending(upstream.service, method, _endless())
@@ -328,7 +327,7 @@ async def test_upstream_lost_after_the_upload() -> None:
         await upstream.take_all(reader)
         raise ConnectionError
 
-    upstream.respond = respond  # type: ignore[method-assign]
+    upstream.respond = respond
     async with in_front_of(upstream) as channel:
         end = await failed(stub(channel).UploadTranscribe(upload(asking())))
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_CLOSED")
@@ -353,7 +352,7 @@ async def test_stalled_upstream(reads: bool) -> None:
             await upstream.take_all(reader)
         await upstream.left.wait()
 
-    upstream.respond = respond  # type: ignore[method-assign]
+    upstream.respond = respond
     messages = upload(asking()) if reads else _endless()
     limits = {"first_byte_timeout": 0.3, "max_upload_bytes": 2**40}
     async with in_front_of(upstream, **limits):

@@ -5,7 +5,7 @@ import io
 import math
 import struct
 import wave
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -31,6 +31,7 @@ WHISPER = SimulatorSettings(
     listen="127.0.0.1:0", models=("tiny-whisper",), kind="whisper", max_model_len=448
 )
 CHUNK = 64 * 1024
+Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def wav(seconds: float) -> bytes:
@@ -85,7 +86,8 @@ async def failed(call: Any) -> Ended:
     received: list[Any] = []
     try:
         if isinstance(call, aio.UnaryStreamCall | aio.StreamStreamCall):
-            received += [message async for message in call]
+            async for message in call:
+                received.append(message)
         else:
             received.append(await call)
     except aio.AioRpcError as error:
@@ -155,6 +157,7 @@ class Upstream:
         received: the body so far, without its framing.
         complete: the end of the body was received.
         service: the address of the service in front of it.
+        respond: what it does once the request's head is there; for a test to replace.
         left: the test is over; what waits for nothing else waits for this.
     """
 
@@ -163,13 +166,14 @@ class Upstream:
         self.head = b""
         self.received = bytearray()
         self.complete = False
+        self.respond: Respond = self.serve
         self.left = asyncio.Event()
         self._progress = asyncio.Event()
         self._closed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Takes the body and answers; for a test to replace."""
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Takes the body and answers."""
         await self.take_all(reader)
         writer.write(TEXT)
         await writer.drain()

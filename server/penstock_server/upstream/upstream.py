@@ -211,4 +211,4 @@ class Upstream:
 
 def _in_time(request: Request, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
     # An upload takes as long as its caller does; there, each wait for the upstream is bounded.
-    return limit(seconds, Stage.HEADERS)
+    return contextlib.nullcontext() if request.is_upload else limit(seconds, Stage.HEADERS)
