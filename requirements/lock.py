@@ -1,6 +1,6 @@
 """Resolves the dependencies of pyproject.toml into the lock files beside this script.
 
-    make lock
+make lock
 """
 
 import subprocess

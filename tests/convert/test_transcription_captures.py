@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+
 from penstock.v1 import transcription_pb2 as pb
 from penstock_server.convert import transcript
 from penstock_server.upstream.completeness import TranscriptStream

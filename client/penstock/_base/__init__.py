@@ -1,0 +1,1 @@
+"""What the two clients share: settings, calls, streams, requests."""

@@ -1,0 +1,58 @@
+"""Options of calls that generate text, in the forms that people write."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from penstock._base.options import document
+from penstock.schema import json_schema
+from penstock.v1.common_pb2 import LogprobOptions
+from penstock.v1.message_pb2 import (
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    ResponseFormat,
+    TextFormat,
+)
+
+FormatLike: TypeAlias = ResponseFormat | str | type | Mapping[str, Any]
+"""A message, "text", "json_object", a type, or a JSON Schema."""
+
+LogprobsLike: TypeAlias = LogprobOptions | bool | int
+"""A message, whether to have them, or the number of alternatives."""
+
+
+def generation_fields(
+    options: Mapping[str, Any], response_format: str = "response_format"
+) -> dict[str, Any]:
+    """Returns the options that are written in other forms than their fields."""
+    fields = {
+        response_format: as_format(options.get(response_format)),
+        "logprobs": as_logprobs(options.get("logprobs")),
+    }
+    return {name: value for name, value in fields.items() if name in options}
+
+
+def as_format(given: Any) -> ResponseFormat | None:
+    """Returns the form of an answer.
+
+    Raises:
+        TypeError: the type has no form in JSON.
+        ValueError: no known form has this name.
+    """
+    if given is None or isinstance(given, ResponseFormat):
+        return given
+    if given == "text":
+        return ResponseFormat(text=TextFormat())
+    if given == "json_object":
+        return ResponseFormat(json_object=JsonObjectFormat())
+    if isinstance(given, str):
+        raise ValueError(f"{given!r} is no response format; there are text and json_object")
+    schema = json_schema(given)
+    name = str(schema.get("title") or getattr(given, "__name__", "answer"))
+    return ResponseFormat(json_schema=JsonSchemaFormat(name=name, schema=document(schema)))
+
+
+def as_logprobs(given: Any) -> LogprobOptions | None:
+    """Returns what log probabilities to return."""
+    if given is None or given is False or isinstance(given, LogprobOptions):
+        return given or None
+    return LogprobOptions(top_logprobs=None if given is True else given)

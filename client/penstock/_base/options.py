@@ -1,0 +1,226 @@
+"""From keyword arguments to request messages.
+
+An option has the name of its field in the request message. The fields of a shared message such
+as `SamplingParams` are options too, so that callers write `temperature=0`. Values are as Python
+has them: enums by their names in lower case, messages as mappings, JSON documents as the values
+that `json` takes. None is the same as leaving the option out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from penstock._base.settings import MetadataLike
+from penstock.v1.common_pb2 import (
+    EngineOptions,
+    JsonDocument,
+    RepetitionDetection,
+    StreamOptions,
+    StructuredOutputs,
+)
+from penstock.v1.message_pb2 import TemplateOptions
+
+M = TypeVar("M", bound=Message)
+JsonObject = Mapping[str, Any]
+
+_PLAIN_MESSAGES = ("google.protobuf.Struct",)
+
+
+class CallOptions(TypedDict, total=False):
+    """What every call takes.
+
+    Attributes:
+        timeout: seconds until the call ends with `DeadlineExceededError`; None: never. It wins
+            over the client's.
+        metadata: more metadata for this call.
+        request_id: names the call in logs and traces; made by the service if not given.
+    """
+
+    timeout: float | None
+    metadata: MetadataLike
+    request_id: str
+
+
+class ModelOptions(CallOptions, total=False):
+    """What every call of a model takes; see `penstock/v1/common.proto`.
+
+    Attributes:
+        model: name of the model; not needed if there is only one.
+        engine: fields of `EngineOptions`.
+        extra_body: upstream parameters without a field.
+    """
+
+    model: str | None
+    engine: EngineOptions | JsonObject | None
+    extra_body: JsonObject | None
+
+
+class UserOptions(ModelOptions, total=False):
+    """What calls take that are made for somebody.
+
+    Attributes:
+        user: name of the end user.
+    """
+
+    user: str | None
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of `SamplingParams`, which `penstock/v1/common.proto` describes."""
+
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    repetition_penalty: float | None
+    length_penalty: float | None
+    seed: int | None
+    max_tokens: int | None
+    min_tokens: int | None
+    n: int | None
+    use_beam_search: bool | None
+    stop: str | Sequence[str] | None
+    stop_token_ids: Sequence[int] | None
+    include_stop_str_in_output: bool | None
+    ignore_eos: bool | None
+    logit_bias: Mapping[int, float] | None
+    allowed_token_ids: Sequence[int] | None
+    bad_words: Sequence[str] | None
+    skip_special_tokens: bool | None
+    spaces_between_special_tokens: bool | None
+    truncate_prompt_tokens: int | None
+    truncation_side: str | None
+    thinking_token_budget: int | None
+    repetition_detection: RepetitionDetection | JsonObject | None
+    watermarking: bool | None
+
+
+class StreamedOptions(TypedDict, total=False):
+    """What calls take that can be streamed.
+
+    Attributes:
+        stream_options: fields of `StreamOptions`.
+    """
+
+    stream_options: StreamOptions | JsonObject | None
+
+
+class StructuredOptions(TypedDict, total=False):
+    """What calls take that generate text.
+
+    Attributes:
+        structured_outputs: fields of `StructuredOutputs`, as `{"regex": "[0-9]+"}`.
+    """
+
+    structured_outputs: StructuredOutputs | JsonObject | None
+
+
+class PoolingOptions(TypedDict, total=False):
+    """The fields of `PoolingOptions`, which `penstock/v1/common.proto` describes."""
+
+    truncate_prompt_tokens: int | None
+    truncation_side: str | None
+    padding: str | None
+    add_special_tokens: bool | None
+    use_activation: bool | None
+
+
+class TemplateOption(TypedDict, total=False):
+    """What calls take that turn conversations into prompts.
+
+    Attributes:
+        template: fields of `TemplateOptions`, as
+            `{"chat_template_kwargs": {"enable_thinking": False}}`.
+    """
+
+    template: TemplateOptions | JsonObject | None
+
+
+def build(kind: type[M], options: Mapping[str, Any], *flat: str, **fields: Any) -> M:
+    """Makes a request message.
+
+    Args:
+        kind: class of the message.
+        options: fields by name, and fields of the messages that `flat` names.
+        flat: names of fields whose own fields are options.
+        fields: more fields; they win over the options.
+
+    Raises:
+        TypeError: an option that does not exist, or whose value has the wrong type.
+        ValueError: an enum or a number that does not exist.
+    """
+    own, inner = kind.DESCRIPTOR.fields_by_name, dict[str, dict[str, Any]]()
+    values: dict[str, Any] = {}
+    for name, value in ({**options} | fields).items():
+        if value is None or name in CallOptions.__annotations__:
+            continue
+        if name in own:
+            values[name] = coerce(own[name], value)
+        else:
+            inner.setdefault(_holder(kind, name, flat), {})[name] = value
+    for name, value in inner.items():
+        nested = coerce(own[name], value)
+        if name in values:
+            nested.MergeFrom(values[name])
+        values[name] = nested
+    return kind(**values)
+
+
+def coerce(field: Any, value: Any) -> Any:
+    """Returns a value of Python in the form that the field's message takes."""
+    if field.enum_type is not None:
+        if field.is_repeated:
+            return [enum_value(field.enum_type, one) for one in value]
+        return enum_value(field.enum_type, value)
+    if field.is_repeated:
+        return [value] if isinstance(value, str) else value
+    kind = field.message_type
+    if kind is None or isinstance(value, Message) or kind.full_name in _PLAIN_MESSAGES:
+        return value
+    if kind.full_name == JsonDocument.DESCRIPTOR.full_name:
+        return document(value)
+    return build(GetMessageClass(kind), value)
+
+
+def enum_value(kind: EnumDescriptor, value: str | int) -> int:
+    """Returns the number of an enum's value; names are without the enum's prefix.
+
+    Raises:
+        ValueError: there is no such name.
+    """
+    if not isinstance(value, str):
+        return value
+    prefix = _prefix(kind)
+    if found := kind.values_by_name.get(prefix + value.upper()):
+        return int(found.number)
+    known = ", ".join(enum_name(kind, one.number) for one in kind.values if one.number)
+    raise ValueError(f"{value!r} is no {kind.name}; there are {known}")
+
+
+def enum_name(kind: EnumDescriptor, number: int) -> str:
+    """Returns the name of an enum's value in lower case; empty for none, or one not known."""
+    found = kind.values_by_number.get(number) if number else None
+    return found.name.removeprefix(_prefix(kind)).lower() if found else ""
+
+
+def document(value: Any) -> JsonDocument:
+    """Returns a value as a JSON document, the order of keys kept."""
+    return JsonDocument(json=json.dumps(value, ensure_ascii=False))
+
+
+def _holder(kind: type[Message], name: str, flat: Sequence[str]) -> str:
+    for holder in flat:
+        message: Any = kind.DESCRIPTOR.fields_by_name[holder].message_type
+        if name in message.fields_by_name:
+            return holder
+    raise TypeError(f"there is no option {name!r} for a {kind.DESCRIPTOR.name}")
+
+
+def _prefix(kind: EnumDescriptor) -> str:
+    return str(kind.values[0].name).removesuffix("UNSPECIFIED")

@@ -1,0 +1,40 @@
+"""Inputs and options of calls of pooling models."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from penstock._base.options import PoolingOptions, TemplateOption, UserOptions
+from penstock.v1.common_pb2 import TokenIds
+from penstock.v1.message_pb2 import ChatInput, ChatMessage, PoolingInput
+
+InputLike: TypeAlias = str | ChatMessage | PoolingInput | Sequence[int] | Sequence[ChatMessage]
+"""A text, its token ids, a message, or a conversation."""
+
+Inputs: TypeAlias = InputLike | Sequence[InputLike]
+"""One input, or several of one kind. A list of messages is several inputs."""
+
+
+class InputOptions(UserOptions, PoolingOptions, TemplateOption, total=False):
+    """Options of calls of pooling models; see `penstock/v1/common.proto`."""
+
+
+def as_inputs(given: Any) -> list[PoolingInput]:
+    """Returns the inputs of a request."""
+    if isinstance(given, str | ChatMessage | PoolingInput) or _is_ids(given):
+        return [_as_input(given)]
+    return [_as_input(one) for one in given]
+
+
+def _as_input(given: Any) -> PoolingInput:
+    if isinstance(given, PoolingInput):
+        return given
+    if isinstance(given, str):
+        return PoolingInput(text=given)
+    if _is_ids(given):
+        return PoolingInput(token_ids=TokenIds(ids=given))
+    messages = [given] if isinstance(given, ChatMessage) else given
+    return PoolingInput(chat=ChatInput(messages=messages))
+
+
+def _is_ids(given: Any) -> bool:
+    return bool(given) and isinstance(given, Sequence) and isinstance(given[0], int)

@@ -1,0 +1,64 @@
+"""What results have in common: the message itself, and the name of the call."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, overload
+
+from penstock._base.options import enum_name
+from penstock.v1.common_pb2 import FinishReason
+
+_SHOWN = 200
+
+P = TypeVar("P")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Generic[P]):
+    """A result.
+
+    Attributes:
+        proto: the message as it came.
+        request_id: names the call in the service's logs.
+    """
+
+    proto: P
+    request_id: str = ""
+
+    def __repr__(self) -> str:
+        shown = str(self.proto).replace("\n", " ")
+        return f"<{type(self).__name__} {shown[:_SHOWN]}{'…' if shown[_SHOWN:] else ''}>"
+
+
+class Items(Sequence[Item]):
+    """A result that is a sequence."""
+
+    __slots__ = ()
+
+    def _items(self) -> Sequence[Item]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self._items())
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items())
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        return self._items()[index]
+
+
+def finish_reason(choice: Any) -> str:
+    """Returns why a choice ended, as "stop" or "length"; empty while it goes on."""
+    native: str = choice.native_finish_reason
+    return native or enum_name(FinishReason.DESCRIPTOR, choice.finish_reason)
+
+
+def stop_reason(choice: Any) -> str | int | None:
+    """Returns the stop string or the id of the stop token that ended a choice, if one did."""
+    which = choice.WhichOneof("stop_reason")
+    return getattr(choice, which) if which else None

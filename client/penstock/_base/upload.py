@@ -1,0 +1,101 @@
+"""Audio in chunks, read while it is sent."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from penstock.v1.transcription_pb2 import TranscriptionConfig, UploadTranscribeRequest
+
+CHUNK_BYTES = 64 * 1024
+
+Audio: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+Progress: TypeAlias = Callable[[int, int | None], None]
+
+
+class BaseUpload:
+    """An upload: where the audio comes from, and how far it is."""
+
+    def __init__(
+        self, config: TranscriptionConfig, audio: Audio, progress: Progress | None
+    ) -> None:
+        """Opens the file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._file, self._total, name = _open(audio)
+        self._own = self._file is not audio
+        self._config = config
+        self._config.filename = config.filename or name
+        self._progress = progress
+        self._sent = 0
+        self._error: Exception | None = None
+
+    def check(self) -> None:
+        """Raises what reading the file or telling the progress raised, if anything.
+
+        gRPC itself only says that the call was cancelled.
+        """
+        if self._error:
+            raise self._error
+
+    def _first(self) -> UploadTranscribeRequest:
+        return UploadTranscribeRequest(config=self._config)
+
+    def _next(self, chunk: bytes) -> UploadTranscribeRequest:
+        return UploadTranscribeRequest(audio_chunk=chunk)
+
+    def _tell(self, chunk: bytes) -> None:
+        self._sent += len(chunk)
+        if self._progress:
+            self._progress(self._sent, self._total)
+
+    def _close(self) -> None:
+        if self._own:
+            self._file.close()
+
+
+class Upload(BaseUpload):
+    """The requests of an upload, as an iterator."""
+
+    def __iter__(self) -> Iterator[UploadTranscribeRequest]:
+        try:
+            yield self._first()
+            while chunk := self._file.read(CHUNK_BYTES):
+                yield self._next(chunk)
+                self._tell(chunk)
+        except Exception as error:
+            self._error = error
+            raise
+        finally:
+            self._close()
+
+
+class AsyncUpload(BaseUpload):
+    """The requests of an upload, as an asynchronous iterator."""
+
+    async def __aiter__(self) -> AsyncIterator[UploadTranscribeRequest]:
+        try:
+            yield self._first()
+            while chunk := await asyncio.to_thread(self._file.read, CHUNK_BYTES):
+                yield self._next(chunk)
+                self._tell(chunk)
+        except Exception as error:
+            self._error = error
+            raise
+        finally:
+            self._close()
+
+
+def _open(audio: Audio) -> tuple[BinaryIO, int | None, str]:
+    """Returns a file to read, its size if known, and its name."""
+    if isinstance(audio, bytes):
+        return BytesIO(audio), len(audio), ""
+    if isinstance(audio, str | os.PathLike):
+        path = Path(audio)
+        return path.open("rb"), path.stat().st_size, path.name
+    name = getattr(audio, "name", "")
+    return audio, None, Path(name).name if isinstance(name, str) else ""

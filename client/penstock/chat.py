@@ -1,0 +1,173 @@
+"""Conversations with a model: whole, streamed, and as values of a type."""
+
+from collections.abc import Sequence
+from typing import TypeVar, Unpack
+
+from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
+from penstock._base.options import (
+    SamplingOptions,
+    StreamedOptions,
+    StructuredOptions,
+    TemplateOption,
+    UserOptions,
+    build,
+)
+from penstock._base.stream import AsyncStream, Stream
+from penstock.chat_answer import (
+    ChatAccumulator,
+    ChatCompletion,
+    ChatEvent,
+    ParsedChatCompletion,
+)
+from penstock.messages import Messages, conversation
+from penstock.tools import ToolLike, as_tool_choice, as_tools
+from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock.v1.message_pb2 import ToolChoice
+
+T = TypeVar("T")
+
+
+class ChatOptions(
+    UserOptions, SamplingOptions, StructuredOptions, StreamedOptions, TemplateOption, total=False
+):
+    """Options of a chat; see `CreateChatCompletionRequest` in `penstock.v1`.
+
+    Attributes:
+        tools: functions of Python, messages, or OpenAI's JSON; see `penstock.tools`.
+        tool_choice: "auto", "none", "required", or the name of a function.
+        parallel_tool_calls: several tool calls in one answer.
+        response_format: "text", "json_object", a type, or a JSON Schema.
+        logprobs: whether, or how many alternatives at each position.
+        reasoning_effort: how much the model reasons, as "none", "low" or "high".
+        include_reasoning: whether to return the reasoning.
+    """
+
+    tools: Sequence[ToolLike] | None
+    tool_choice: str | ToolChoice | None
+    parallel_tool_calls: bool | None
+    response_format: FormatLike | None
+    logprobs: LogprobsLike | None
+    reasoning_effort: str | None
+    include_reasoning: bool | None
+
+
+class Chat(Resource):
+    """Conversations with a model."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = ChatCompletionServiceStub(caller.channel)
+
+    def create(self, messages: Messages, **options: Unpack[ChatOptions]) -> ChatCompletion:
+        """Returns the answer to a conversation.
+
+            >>> client.chat.create("What is 2+2?", temperature=0).text
+            '2+2 equals 4.'
+
+        Args:
+            messages: the conversation; a plain text is what the user says.
+            options: see `ChatOptions`.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        return self._caller.call(
+            self._stub.CreateChatCompletion,
+            chat_request(messages, **options),
+            options,
+            ChatCompletion,
+        )
+
+    def stream(
+        self, messages: Messages, **options: Unpack[ChatOptions]
+    ) -> Stream[ChatEvent, ChatCompletion]:
+        """Begins an answer that comes piece by piece.
+
+            >>> with client.chat.stream("Count to ten.", max_tokens=8) as stream:
+            ...     for event in stream:
+            ...         done = stream.snapshot.text
+            >>> done, stream.final().finish_reason
+            ('1, 2, 3, 4,', 'length')
+
+        Takes the same as `create`.
+        """
+        request = chat_request(messages, **options)
+        return self._caller.stream(
+            self._stub.StreamChatCompletion, request, options, _accumulator(request)
+        )
+
+    def parse(
+        self, kind: type[T], messages: Messages, **options: Unpack[ChatOptions]
+    ) -> ParsedChatCompletion[T]:
+        """Returns an answer that is a value of a type.
+
+        Args:
+            kind: a pydantic model, dataclass, TypedDict, enum or another type that JSON has a
+                form for.
+            messages: the conversation.
+            options: as of `create`, less `response_format`.
+
+        Raises:
+            AnswerParseError: the answer is no such value, for example because it was cut off.
+            CallError: the call ended with another status than OK.
+        """
+        options["response_format"] = kind
+        return ParsedChatCompletion(self.create(messages, **options), kind)
+
+
+class AsyncChat(AsyncResource):
+    """As `Chat`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = ChatCompletionServiceStub(caller.channel)
+
+    async def create(self, messages: Messages, **options: Unpack[ChatOptions]) -> ChatCompletion:
+        """As `Chat.create`."""
+        return await self._caller.call(
+            self._stub.CreateChatCompletion,
+            chat_request(messages, **options),
+            options,
+            ChatCompletion,
+        )
+
+    def stream(
+        self, messages: Messages, **options: Unpack[ChatOptions]
+    ) -> AsyncStream[ChatEvent, ChatCompletion]:
+        """As `Chat.stream`; it is not awaited, its events are."""
+        request = chat_request(messages, **options)
+        return self._caller.stream(
+            self._stub.StreamChatCompletion, request, options, _accumulator(request)
+        )
+
+    async def parse(
+        self, kind: type[T], messages: Messages, **options: Unpack[ChatOptions]
+    ) -> ParsedChatCompletion[T]:
+        """As `Chat.parse`."""
+        options["response_format"] = kind
+        return ParsedChatCompletion(await self.create(messages, **options), kind)
+
+
+def chat_request(messages: Messages, **options: Unpack[ChatOptions]) -> CreateChatCompletionRequest:
+    """Returns the request of a chat, for calls by the generated stubs.
+
+    >>> chat_request("Hi", temperature=0).sampling.HasField("temperature")
+    True
+
+    Raises:
+        TypeError: an option that does not exist, or whose value has the wrong type.
+        ValueError: an enum or a number that does not exist.
+    """
+    fields = generation_fields(options)
+    if tools := options.get("tools"):
+        fields["tools"] = as_tools(tools)
+    if tool_choice := options.get("tool_choice"):
+        fields["tool_choice"] = as_tool_choice(tool_choice)
+    fields["messages"] = conversation(messages)
+    return build(CreateChatCompletionRequest, options, "sampling", **fields)
+
+
+def _accumulator(request: CreateChatCompletionRequest) -> ChatAccumulator:
+    return ChatAccumulator(max(1, request.sampling.n))

@@ -1,0 +1,304 @@
+"""Answers to conversations, and how streams add up to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from penstock._base.merge import Pieces, merge, unfinished
+from penstock._base.result import Result, finish_reason, stop_reason
+from penstock.errors import AnswerParseError
+from penstock.messages import text_of
+from penstock.schema import from_json
+from penstock.tools import ToolCall
+from penstock.v1.chat_completion_pb2 import (
+    ChatChoice,
+    ChatChoiceDelta,
+    CreateChatCompletionResponse,
+    StreamChatCompletionResponse,
+)
+from penstock.v1.common_pb2 import TokenLogprob, Usage
+from penstock.v1.message_pb2 import ChatMessage, ToolCallDelta
+from penstock.v1.message_pb2 import ToolCall as ToolCallProto
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer of several.
+
+    Attributes:
+        proto: the choice as it came.
+    """
+
+    proto: ChatChoice
+
+    @property
+    def index(self) -> int:
+        """Number of the choice, from 0."""
+        return self.proto.index
+
+    @property
+    def message(self) -> ChatMessage:
+        """The answer as a message, to be sent back in the next request."""
+        return self.proto.message
+
+    @property
+    def text(self) -> str:
+        """The text; empty if the model said nothing."""
+        return text_of(self.proto.message)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning before the answer."""
+        return self.proto.message.reasoning
+
+    @property
+    def refusal(self) -> str:
+        """The model's refusal to answer."""
+        return self.proto.message.refusal
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tools that the model calls."""
+        return [ToolCall(call) for call in self.proto.message.tool_calls]
+
+    @property
+    def finish_reason(self) -> str:
+        """Why it ended, as "stop", "length" or "tool_calls"; empty while it goes on."""
+        return finish_reason(self.proto)
+
+    @property
+    def stop_reason(self) -> str | int | None:
+        """The stop string or the id of the stop token that ended it, if one did."""
+        return stop_reason(self.proto)
+
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """One entry for each token, if asked for."""
+        return self.proto.logprobs
+
+
+class ChatCompletion(Result[CreateChatCompletionResponse]):
+    """An answer to a conversation. What is said of one choice is said of the first."""
+
+    @property
+    def id(self) -> str:
+        """Name of the answer."""
+        return self.proto.id
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The answers, as many as `n` asked for."""
+        return [Choice(choice) for choice in self.proto.choices]
+
+    @property
+    def message(self) -> ChatMessage:
+        """See `Choice.message`."""
+        return self._first.message
+
+    @property
+    def text(self) -> str:
+        """See `Choice.text`."""
+        return self._first.text
+
+    @property
+    def reasoning(self) -> str:
+        """See `Choice.reasoning`."""
+        return self._first.reasoning
+
+    @property
+    def refusal(self) -> str:
+        """See `Choice.refusal`."""
+        return self._first.refusal
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """See `Choice.tool_calls`."""
+        return self._first.tool_calls
+
+    @property
+    def finish_reason(self) -> str:
+        """See `Choice.finish_reason`."""
+        return self._first.finish_reason
+
+    @property
+    def stop_reason(self) -> str | int | None:
+        """See `Choice.stop_reason`."""
+        return self._first.stop_reason
+
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """See `Choice.logprobs`."""
+        return self._first.logprobs
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used."""
+        return self.proto.usage
+
+    def parse(self, kind: type[T]) -> T:
+        """Returns the text as a value of a type, which its JSON stands for.
+
+        Raises:
+            AnswerParseError: it does not.
+        """
+        try:
+            return from_json(kind, self.text)
+        except ValueError as error:
+            name = getattr(kind, "__name__", kind)
+            raise AnswerParseError(
+                f"the answer is no {name} (finish_reason {self.finish_reason}): {error}", self
+            ) from error
+
+    @property
+    def _first(self) -> Choice:
+        choices = self.proto.choices
+        return Choice(choices[0] if choices else ChatChoice())
+
+
+class ParsedChatCompletion(ChatCompletion, Generic[T]):
+    """An answer that is a value of a type."""
+
+    _parsed: T
+
+    def __init__(self, answer: ChatCompletion, kind: type[T]) -> None:
+        """Reads the answer's text.
+
+        Raises:
+            AnswerParseError: it is no value of the type.
+        """
+        super().__init__(answer.proto, answer.request_id)
+        # Results are frozen, and what dataclasses put there does not know of subclasses.
+        object.__setattr__(self, "_parsed", answer.parse(kind))
+
+    @property
+    def parsed(self) -> T:
+        """The value."""
+        return self._parsed
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEvent:
+    """One message of a stream. What is said of one choice is said of the first.
+
+    Attributes:
+        proto: the message as it came.
+    """
+
+    proto: StreamChatCompletionResponse
+
+    @property
+    def text(self) -> str:
+        """The next piece of the text."""
+        return "".join(choice.delta.content for choice in self._first)
+
+    @property
+    def reasoning(self) -> str:
+        """The next piece of the reasoning."""
+        return "".join(choice.delta.reasoning for choice in self._first)
+
+    @property
+    def tool_calls(self) -> list[ToolCallDelta]:
+        """Pieces of tool calls."""
+        return [call for choice in self._first for call in choice.delta.tool_calls]
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the choice ended; empty while it goes on."""
+        return "".join(finish_reason(choice) for choice in self._first)
+
+    @property
+    def _first(self) -> list[ChatChoiceDelta]:
+        return [choice for choice in self.proto.choices if not choice.index]
+
+
+class ChatAccumulator:
+    """Adds up the messages of a chat stream, by the contract of StreamChatCompletion."""
+
+    def __init__(self, choices: int = 1) -> None:
+        """Takes the number of choices that were asked for."""
+        self._expected = choices
+        self._answer = CreateChatCompletionResponse()
+        self._choices: dict[int, _Choice] = {}
+        self._usage_last = False
+
+    def add(self, message: StreamChatCompletionResponse) -> ChatEvent:
+        """Takes the next message."""
+        merge(self._answer, message, apart=("choices",))
+        for piece in message.choices:
+            self._choices.setdefault(piece.index, _Choice(piece.index)).add(piece)
+        self._usage_last = message.HasField("usage")
+        return ChatEvent(message)
+
+    def result(self, request_id: str = "") -> ChatCompletion:
+        """Returns a copy of the answer as far as it came."""
+        answer = CreateChatCompletionResponse()
+        answer.CopyFrom(self._answer)
+        answer.choices.extend(self._choices[index].whole() for index in sorted(self._choices))
+        return ChatCompletion(answer, request_id)
+
+    def missing(self) -> str:
+        """Says what a complete answer still needs."""
+        finished = (index for index, choice in self._choices.items() if choice.finished)
+        return unfinished(finished, self._expected, self._usage_last)
+
+
+class _Choice:
+    """A choice that grows."""
+
+    def __init__(self, index: int) -> None:
+        self._choice = ChatChoice(index=index)
+        self._texts = {name: Pieces() for name in ("content", "reasoning", "refusal")}
+        self._calls: dict[int, _Call] = {}
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._choice.finish_reason)
+
+    def add(self, piece: ChatChoiceDelta) -> None:
+        merge(self._choice, piece, apart=("index", "delta"))
+        delta = piece.delta
+        merge(self._choice.message, delta, apart=(*self._texts, "tool_calls"))
+        for name, text in self._texts.items():
+            text.add(getattr(delta, name))
+        for call in delta.tool_calls:
+            self._calls.setdefault(call.index, _Call()).add(call)
+
+    def whole(self) -> ChatChoice:
+        made = ChatChoice()
+        made.CopyFrom(self._choice)
+        text, reasoning, refusal = map(str, self._texts.values())
+        if text:
+            made.message.content.add(text=text)
+        if reasoning:
+            made.message.reasoning = reasoning
+        if refusal:
+            made.message.refusal = refusal
+        made.message.tool_calls.extend(self._calls[index].whole() for index in sorted(self._calls))
+        return made
+
+
+class _Call:
+    """A tool call that grows."""
+
+    def __init__(self) -> None:
+        self._call = ToolCallProto()
+        self._arguments = Pieces()
+
+    def add(self, piece: ToolCallDelta) -> None:
+        self._call.id = piece.id or self._call.id
+        self._call.function.name = piece.name or self._call.function.name
+        self._arguments.add(piece.arguments)
+        merge(self._call, piece, apart=("index", "id", "name", "arguments"))
+
+    def whole(self) -> ToolCallProto:
+        made = ToolCallProto()
+        made.CopyFrom(self._call)
+        made.function.arguments = str(self._arguments)
+        return made

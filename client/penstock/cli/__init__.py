@@ -1,0 +1,18 @@
+"""The commands of people who call the service.
+
+Results go to standard output, complaints and progress to standard error. `--json` prints the
+whole answer as one JSON document in place of its text. Exit codes: 0 done; 1 the call failed, or
+the service is not serving; 2 wrong usage; 130 interrupted.
+"""
+
+from penstock.chat import chat_request
+from penstock.cli import chat, completion, embed, health, models, rerank, transcribe
+from penstock.cli.command import EXIT_FAILED, EXIT_OK, Subparsers
+
+__all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
+
+
+def add_commands(commands: Subparsers) -> None:
+    """Adds the client's commands to a command line."""
+    for module in (chat, embed, rerank, transcribe, models, health, completion):
+        module.add(commands)

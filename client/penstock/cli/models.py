@@ -1,0 +1,23 @@
+"""`penstock models`: what the service offers."""
+
+import argparse
+
+from penstock.cli.command import EXIT_OK, Subparsers, add_command, complain, connect, show
+
+
+def add(commands: Subparsers) -> None:
+    """Adds the command."""
+    add_command(commands, "models", _run, "list the models")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    with connect(arguments) as client:
+        models = client.models.list()
+    if arguments.json:
+        show(models.proto)
+        return EXIT_OK
+    for model in models:
+        print(model.id, ",".join(model.capabilities) or "-", sep="\t")
+    for upstream in models.unreachable:
+        complain(f"{upstream} could not be asked")
+    return EXIT_OK

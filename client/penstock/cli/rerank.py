@@ -1,0 +1,37 @@
+"""`penstock rerank`: documents, best first."""
+
+import argparse
+
+from penstock.cli.command import (
+    EXIT_OK,
+    Subparsers,
+    add_command,
+    add_model,
+    connect,
+    lines_or,
+    show,
+)
+
+
+def add(commands: Subparsers) -> None:
+    """Adds the command."""
+    summary = "print documents with score and position, best first"
+    parser = add_command(commands, "rerank", _run, summary)
+    parser.add_argument("query", help="what the documents should fit")
+    parser.add_argument("document", nargs="*", help="none: the lines of standard input")
+    add_model(parser)
+    parser.add_argument("--top-n", type=int, metavar="N", help="print only the best")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    documents = lines_or(arguments.document, "document")
+    with connect(arguments) as client:
+        ranking = client.rerank(
+            arguments.query, documents, model=arguments.model, top_n=arguments.top_n
+        )
+    if arguments.json:
+        show(ranking.proto, zeros=True)
+        return EXIT_OK
+    for one in ranking:
+        print(f"{one.score:.6f}", one.index, documents[one.index], sep="\t")
+    return EXIT_OK

@@ -1,0 +1,277 @@
+"""Completions of texts, without roles or a chat template."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, Unpack
+
+from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
+from penstock._base.merge import Pieces, merge, unfinished
+from penstock._base.options import (
+    SamplingOptions,
+    StreamedOptions,
+    StructuredOptions,
+    UserOptions,
+    build,
+)
+from penstock._base.result import Result, finish_reason, stop_reason
+from penstock._base.stream import AsyncStream, Stream
+from penstock.v1.common_pb2 import TokenIds, Usage
+from penstock.v1.completion_pb2 import (
+    CompletionChoice,
+    CompletionChoiceDelta,
+    CompletionLogprob,
+    CreateCompletionRequest,
+    CreateCompletionResponse,
+    Prompt,
+    StreamCompletionResponse,
+)
+from penstock.v1.completion_pb2_grpc import CompletionServiceStub
+
+Prompts: TypeAlias = str | Prompt | Sequence[int] | Sequence[str | Prompt | Sequence[int]]
+"""A text, or its token ids; or several of one kind."""
+
+
+class CompletionOptions(
+    UserOptions, SamplingOptions, StructuredOptions, StreamedOptions, total=False
+):
+    """Options of a completion; see `CreateCompletionRequest` in `penstock.v1`.
+
+    Attributes:
+        logprobs: whether, or how many alternatives at each position.
+        echo: begin the text with the prompt.
+        suffix: text after the gap that the model fills.
+        response_format: "text", "json_object", a type, or a JSON Schema.
+        add_special_tokens: let the tokenizer add its special tokens.
+    """
+
+    logprobs: LogprobsLike | None
+    echo: bool | None
+    suffix: str | None
+    response_format: FormatLike | None
+    add_special_tokens: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedText:
+    """One completion of several.
+
+    Attributes:
+        proto: the choice as it came.
+    """
+
+    proto: CompletionChoice
+
+    @property
+    def index(self) -> int:
+        """Number of the choice: the prompt's position x `n` + the number within the prompt."""
+        return self.proto.index
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self.proto.text
+
+    @property
+    def finish_reason(self) -> str:
+        """Why it ended, as "stop" or "length"; empty while it goes on."""
+        return finish_reason(self.proto)
+
+    @property
+    def stop_reason(self) -> str | int | None:
+        """The stop string or the id of the stop token that ended it, if one did."""
+        return stop_reason(self.proto)
+
+    @property
+    def logprobs(self) -> Sequence[CompletionLogprob]:
+        """One entry for each token, if asked for."""
+        return self.proto.logprobs
+
+
+class Completion(Result[CreateCompletionResponse]):
+    """Completions of prompts. What is said of one choice is said of the first."""
+
+    @property
+    def id(self) -> str:
+        """Name of the answer."""
+        return self.proto.id
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def choices(self) -> list[CompletedText]:
+        """The completions, prompt by prompt."""
+        return [CompletedText(choice) for choice in self.proto.choices]
+
+    @property
+    def text(self) -> str:
+        """See `CompletedText.text`."""
+        return self._first.text
+
+    @property
+    def finish_reason(self) -> str:
+        """See `CompletedText.finish_reason`."""
+        return self._first.finish_reason
+
+    @property
+    def stop_reason(self) -> str | int | None:
+        """See `CompletedText.stop_reason`."""
+        return self._first.stop_reason
+
+    @property
+    def logprobs(self) -> Sequence[CompletionLogprob]:
+        """See `CompletedText.logprobs`."""
+        return self._first.logprobs
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used, over all prompts."""
+        return self.proto.usage
+
+    @property
+    def _first(self) -> CompletedText:
+        choices = self.proto.choices
+        return CompletedText(choices[0] if choices else CompletionChoice())
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionEvent:
+    """One message of a stream.
+
+    Attributes:
+        proto: the message as it came.
+    """
+
+    proto: StreamCompletionResponse
+
+    @property
+    def text(self) -> str:
+        """The next piece of the text of the first choice."""
+        return "".join(choice.text for choice in self.proto.choices if not choice.index)
+
+
+class CompletionAccumulator:
+    """Adds up the messages of a completion stream."""
+
+    def __init__(self, choices: int = 1) -> None:
+        """Takes the number of choices that were asked for."""
+        self._expected = choices
+        self._answer = CreateCompletionResponse()
+        self._choices: dict[int, tuple[CompletionChoice, Pieces]] = {}
+        self._usage_last = False
+
+    def add(self, message: StreamCompletionResponse) -> CompletionEvent:
+        """Takes the next message."""
+        merge(self._answer, message, apart=("choices",))
+        for piece in message.choices:
+            self._add(piece)
+        self._usage_last = message.HasField("usage")
+        return CompletionEvent(message)
+
+    def result(self, request_id: str = "") -> Completion:
+        """Returns a copy of the answer as far as it came."""
+        answer = CreateCompletionResponse()
+        answer.CopyFrom(self._answer)
+        for _, (choice, text) in sorted(self._choices.items()):
+            answer.choices.add(text=str(text)).MergeFrom(choice)
+        return Completion(answer, request_id)
+
+    def missing(self) -> str:
+        """Says what a complete answer still needs."""
+        finished = (index for index, (one, _) in self._choices.items() if one.finish_reason)
+        return unfinished(finished, self._expected, self._usage_last)
+
+    def _add(self, piece: CompletionChoiceDelta) -> None:
+        new = CompletionChoice(index=piece.index), Pieces()
+        choice, text = self._choices.setdefault(piece.index, new)
+        text.add(piece.text)
+        merge(choice, piece, apart=("index", "text"))
+
+
+class Completions(Resource):
+    """Completions of texts."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = CompletionServiceStub(caller.channel)
+
+    def create(self, prompts: Prompts, **options: Unpack[CompletionOptions]) -> Completion:
+        """Returns completions of one or several prompts.
+
+            >>> client.completions.create("Once upon a time", max_tokens=4).finish_reason
+            'length'
+
+        Args:
+            prompts: the texts, or their token ids.
+            options: see `CompletionOptions`.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        return self._caller.call(
+            self._stub.CreateCompletion, _request(prompts, options), options, Completion
+        )
+
+    def stream(
+        self, prompts: Prompts, **options: Unpack[CompletionOptions]
+    ) -> Stream[CompletionEvent, Completion]:
+        """Begins completions that come piece by piece; takes the same as `create`.
+
+        >>> with client.completions.stream("Once upon a time", max_tokens=4) as stream:
+        ...     stream.final().usage.completion_tokens
+        4
+        """
+        request = _request(prompts, options)
+        return self._caller.stream(
+            self._stub.StreamCompletion, request, options, _accumulator(request)
+        )
+
+
+class AsyncCompletions(AsyncResource):
+    """As `Completions`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = CompletionServiceStub(caller.channel)
+
+    async def create(self, prompts: Prompts, **options: Unpack[CompletionOptions]) -> Completion:
+        """As `Completions.create`."""
+        return await self._caller.call(
+            self._stub.CreateCompletion, _request(prompts, options), options, Completion
+        )
+
+    def stream(
+        self, prompts: Prompts, **options: Unpack[CompletionOptions]
+    ) -> AsyncStream[CompletionEvent, Completion]:
+        """As `Completions.stream`; it is not awaited, its events are."""
+        request = _request(prompts, options)
+        return self._caller.stream(
+            self._stub.StreamCompletion, request, options, _accumulator(request)
+        )
+
+
+def _request(prompts: Prompts, options: CompletionOptions) -> CreateCompletionRequest:
+    fields = generation_fields(options)
+    return build(CreateCompletionRequest, options, "sampling", prompts=_prompts(prompts), **fields)
+
+
+def _prompts(given: Prompts) -> list[Prompt]:
+    if isinstance(given, str | Prompt) or (given and isinstance(given[0], int)):
+        return [_prompt(given)]
+    return [_prompt(one) for one in given]
+
+
+def _prompt(given: object) -> Prompt:
+    if isinstance(given, Prompt):
+        return given
+    if isinstance(given, str):
+        return Prompt(text=given)
+    ids: Sequence[int] = given  # type: ignore[assignment]
+    return Prompt(token_ids=TokenIds(ids=ids))
+
+
+def _accumulator(request: CreateCompletionRequest) -> CompletionAccumulator:
+    return CompletionAccumulator(len(request.prompts) * max(1, request.sampling.n))

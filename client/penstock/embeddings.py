@@ -1,0 +1,114 @@
+"""Vectors that stand for texts and media."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Unpack
+
+from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.options import build
+from penstock._base.pooling import InputOptions, Inputs, as_inputs
+from penstock._base.result import Items, Result
+from penstock.v1.common_pb2 import Usage
+from penstock.v1.embedding_pb2 import (
+    CreateEmbeddingsRequest,
+    CreateEmbeddingsResponse,
+    LateChunkingOptions,
+)
+from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from penstock.vectors import Vector
+
+if TYPE_CHECKING:
+    import numpy
+
+
+class EmbeddingOptions(InputOptions, total=False):
+    """Options of embeddings; see `CreateEmbeddingsRequest` in `penstock.v1`.
+
+    Attributes:
+        dimensions: values in each vector, for models that have a choice.
+        dtype: number format, as "float16"; float32 if not given.
+        late_chunking: `{"chunk_size": 64}`, for models with one vector per token.
+    """
+
+    dimensions: int | None
+    dtype: str | None
+    late_chunking: LateChunkingOptions | Mapping[str, int] | None
+
+
+class Embeddings(Result[CreateEmbeddingsResponse], Items[Vector]):
+    """Vectors, in the order of the inputs."""
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used."""
+        return self.proto.usage
+
+    def tolist(self) -> list[list[Any]]:
+        """Returns the vectors as lists of numbers."""
+        return [vector.tolist() for vector in self]
+
+    def numpy(self) -> "numpy.ndarray[Any, Any]":
+        """Returns the vectors, of one length, as the rows of an array.
+
+        Raises:
+            ModuleNotFoundError: NumPy is not installed.
+        """
+        import numpy
+
+        return numpy.stack([vector.numpy() for vector in self])
+
+    def _items(self) -> Sequence[Vector]:
+        return self._vectors
+
+    @cached_property
+    def _vectors(self) -> list[Vector]:
+        return [Vector.of(one, "vector") for one in self.proto.embeddings]
+
+
+class Embedder(Resource):
+    """Vectors that stand for texts and media."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = EmbeddingServiceStub(caller.channel)
+
+    def create(self, inputs: Inputs, **options: Unpack[EmbeddingOptions]) -> Embeddings:
+        """Returns one vector for each input.
+
+            >>> vectors = client.embeddings.create(["Say hello.", "What is 2+2?"])
+            >>> len(vectors), len(vectors[0])
+            (2, 64)
+
+        Args:
+            inputs: texts, lists of token ids, or messages.
+            options: see `EmbeddingOptions`.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        return self._caller.call(
+            self._stub.CreateEmbeddings, _request(inputs, options), options, Embeddings
+        )
+
+
+class AsyncEmbedder(AsyncResource):
+    """As `Embedder`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = EmbeddingServiceStub(caller.channel)
+
+    async def create(self, inputs: Inputs, **options: Unpack[EmbeddingOptions]) -> Embeddings:
+        """As `Embedder.create`."""
+        return await self._caller.call(
+            self._stub.CreateEmbeddings, _request(inputs, options), options, Embeddings
+        )
+
+
+def _request(inputs: Inputs, options: EmbeddingOptions) -> CreateEmbeddingsRequest:
+    return build(CreateEmbeddingsRequest, options, "options", inputs=as_inputs(inputs))

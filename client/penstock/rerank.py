@@ -1,0 +1,124 @@
+"""Documents in the order in which they fit a query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.options import build
+from penstock._base.result import Items, Result
+from penstock._base.scoring import Document, ScoringOptions, as_input
+from penstock.v1.common_pb2 import Usage
+from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
+from penstock.v1.rerank_pb2_grpc import RerankServiceStub
+
+
+class RerankOptions(ScoringOptions, total=False):
+    """Options of reranking; see `RerankRequest` in `penstock.v1`.
+
+    Attributes:
+        top_n: return only this many, the best.
+        return_documents: return the documents with the results.
+    """
+
+    top_n: int | None
+    return_documents: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedDocument:
+    """A document and how well it fits.
+
+    Attributes:
+        proto: the result as it came.
+    """
+
+    proto: RerankResult
+
+    @property
+    def index(self) -> int:
+        """Position of the document in the request, from 0."""
+        return self.proto.index
+
+    @property
+    def score(self) -> float:
+        """How well it fits, higher is better."""
+        return self.proto.relevance_score
+
+    @property
+    def text(self) -> str:
+        """The document, if it is a text and `return_documents` asked for it."""
+        return self.proto.document.text
+
+
+class Ranking(Result[RerankResponse], Items[RankedDocument]):
+    """Documents, best first."""
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used."""
+        return self.proto.usage
+
+    def _items(self) -> Sequence[RankedDocument]:
+        return [RankedDocument(one) for one in self.proto.results]
+
+
+class Reranker(Resource):
+    """Orders documents."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = RerankServiceStub(caller.channel)
+
+    def __call__(
+        self, query: Document, documents: Sequence[Document], **options: Unpack[RerankOptions]
+    ) -> Ranking:
+        """Returns documents in the order in which they fit a query, best first.
+
+            >>> ranking = client.rerank("capital of France", ["Berlin", "Paris"], top_n=1)
+            >>> len(ranking), ranking[0].index in (0, 1)
+            (1, True)
+
+        Args:
+            query: a text, or parts of a message.
+            documents: the same.
+            options: see `RerankOptions`.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        request = _request(query, documents, options)
+        return self._caller.call(self._stub.Rerank, request, options, Ranking)
+
+
+class AsyncReranker(AsyncResource):
+    """As `Reranker`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = RerankServiceStub(caller.channel)
+
+    async def __call__(
+        self, query: Document, documents: Sequence[Document], **options: Unpack[RerankOptions]
+    ) -> Ranking:
+        """As `Reranker`."""
+        request = _request(query, documents, options)
+        return await self._caller.call(self._stub.Rerank, request, options, Ranking)
+
+
+def _request(
+    query: Document, documents: Sequence[Document], options: RerankOptions
+) -> RerankRequest:
+    return build(
+        RerankRequest,
+        options,
+        "options",
+        "scoring",
+        query=as_input(query),
+        documents=[as_input(one) for one in documents],
+    )

@@ -1,0 +1,218 @@
+"""Answers in the Responses form, and how their events add up."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from penstock._base.options import enum_name
+from penstock._base.result import Result
+from penstock.errors import AnswerParseError
+from penstock.schema import from_json
+from penstock.tools import ToolCall
+from penstock.v1.message_pb2 import FunctionCall
+from penstock.v1.message_pb2 import ToolCall as ToolCallProto
+from penstock.v1.response_pb2 import (
+    ArgumentsEvent,
+    ContentPartEvent,
+    ModelResponse,
+    OutputItemEvent,
+    ResponseItem,
+    ResponseStatus,
+    ResponseUsage,
+    StreamResponseResponse,
+    TextEvent,
+)
+
+T = TypeVar("T")
+
+
+class Response(Result[ModelResponse]):
+    """What the model made of a request. With `n` above 1, `text` is of the first choice."""
+
+    @property
+    def id(self) -> str:
+        """Name of the response."""
+        return self.proto.id
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def status(self) -> str:
+        """State of the response, as "completed" or "incomplete"."""
+        return enum_name(ResponseStatus.DESCRIPTOR, self.proto.status)
+
+    @property
+    def incomplete_reason(self) -> str:
+        """Why it is incomplete, as "max_output_tokens"; empty if it is not."""
+        return self.proto.incomplete_reason
+
+    @property
+    def output(self) -> Sequence[ResponseItem]:
+        """The items, to be sent back in the next request."""
+        return self.proto.output
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return "".join(part.text for item in self._first for part in item.message.content)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning before the answer."""
+        return "".join(text for item in self._first for text in item.reasoning.content)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The functions that the model calls."""
+        calls = (item.function_call for item in self._first if item.HasField("function_call"))
+        return [
+            ToolCall(
+                ToolCallProto(
+                    id=call.call_id, function=FunctionCall(name=call.name, arguments=call.arguments)
+                )
+            )
+            for call in calls
+        ]
+
+    @property
+    def usage(self) -> ResponseUsage:
+        """Tokens used."""
+        return self.proto.usage
+
+    def parse(self, kind: type[T]) -> T:
+        """Returns the text as a value of a type, which its JSON stands for.
+
+        Raises:
+            AnswerParseError: it does not.
+        """
+        try:
+            return from_json(kind, self.text)
+        except ValueError as error:
+            name = getattr(kind, "__name__", kind)
+            message = f"the response is no {name} (status {self.status}): {error}"
+            raise AnswerParseError(message, self) from error
+
+    @property
+    def _first(self) -> list[ResponseItem]:
+        return [item for item in self.proto.output if not item.choice_index]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEvent:
+    """One event of a stream.
+
+    Attributes:
+        proto: the event as it came.
+    """
+
+    proto: StreamResponseResponse
+
+    @property
+    def type(self) -> str:
+        """Name of the event, as "response.output_text.delta"."""
+        return self.proto.type
+
+    @property
+    def text(self) -> str:
+        """The next piece of the text; empty in events that bring none."""
+        return self.proto.output_text_delta.text
+
+    @property
+    def reasoning(self) -> str:
+        """The next piece of the reasoning; empty in events that bring none."""
+        return self.proto.reasoning_text_delta.text
+
+
+class ResponseAccumulator:
+    """Adds up the events of a response stream, by the contract of StreamResponse."""
+
+    def __init__(self) -> None:
+        self._response = ModelResponse()
+        self._complete = False
+
+    def add(self, message: StreamResponseResponse) -> ResponseEvent:
+        """Takes the next event."""
+        which: str = message.WhichOneof("event") or ""
+        if which in _STATES:
+            self._response.CopyFrom(getattr(message, which))
+            self._complete = which in ("completed", "incomplete")
+        elif which in _ITEM_EVENTS:
+            event = getattr(message, which)
+            _ITEM_EVENTS[which](self._item(event.output_index), event)
+        return ResponseEvent(message)
+
+    def result(self, request_id: str = "") -> Response:
+        """Returns a copy of the response as far as it came."""
+        response = ModelResponse()
+        response.CopyFrom(self._response)
+        return Response(response, request_id)
+
+    def missing(self) -> str:
+        """Says what a complete answer still needs."""
+        return "" if self._complete else "no completed or incomplete event came"
+
+    def _item(self, index: int) -> ResponseItem:
+        output = self._response.output
+        while len(output) <= index:
+            output.add()
+        return output[index]
+
+
+_STATES = ("created", "queued", "in_progress", "completed", "incomplete", "failed")
+
+
+def _set_item(item: ResponseItem, event: OutputItemEvent) -> None:
+    item.CopyFrom(event.item)
+
+
+def _set_part(item: ResponseItem, event: ContentPartEvent) -> None:
+    if not item.HasField("reasoning"):
+        _at(item.message.content, event.content_index).CopyFrom(event.part)
+
+
+def _add_text(item: ResponseItem, event: TextEvent) -> None:
+    part = _at(item.message.content, event.content_index)
+    part.text += event.text
+    part.logprobs.extend(event.logprobs)
+
+
+def _add_refusal(item: ResponseItem, event: TextEvent) -> None:
+    _at(item.message.content, event.content_index).refusal += event.text
+
+
+def _add_reasoning(item: ResponseItem, event: TextEvent) -> None:
+    content = item.reasoning.content
+    while len(content) <= event.content_index:
+        content.append("")
+    content[event.content_index] += event.text
+
+
+def _add_arguments(item: ResponseItem, event: ArgumentsEvent) -> None:
+    item.function_call.arguments += event.arguments
+
+
+def _at(parts: Any, index: int) -> Any:
+    while len(parts) <= index:
+        parts.add()
+    return parts[index]
+
+
+# What ends a part repeats what its pieces said.
+_ITEM_EVENTS: Mapping[str, Callable[[ResponseItem, Any], None]] = {
+    "output_item_added": _set_item,
+    "output_item_done": _set_item,
+    "content_part_added": _set_part,
+    "content_part_done": _set_part,
+    "output_text_delta": _add_text,
+    "refusal_delta": _add_refusal,
+    "reasoning_text_delta": _add_reasoning,
+    "function_call_arguments_delta": _add_arguments,
+}
+
+
+def of_reply(reply: Any, request_id: str) -> Response:
+    """Returns the response that an answer holds."""
+    return Response(reply.response, request_id)

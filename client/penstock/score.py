@@ -1,0 +1,91 @@
+"""Scores of pairs of queries and documents."""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.options import build
+from penstock._base.result import Items, Result
+from penstock._base.scoring import Document, ScoringOptions, as_input
+from penstock.v1.common_pb2 import Usage
+from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
+from penstock.v1.rerank_pb2_grpc import RerankServiceStub
+
+
+class Scores(Result[ScoreResponse], Items[float]):
+    """Scores, higher is better, in the order of the documents."""
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used."""
+        return self.proto.usage
+
+    def _items(self) -> Sequence[float]:
+        return [one.score for one in self.proto.results]
+
+
+class Scorer(Resource):
+    """Scores documents."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = RerankServiceStub(caller.channel)
+
+    def __call__(
+        self,
+        queries: str | Sequence[Document],
+        documents: Sequence[Document],
+        **options: Unpack[ScoringOptions],
+    ) -> Scores:
+        """Returns how well documents fit queries, in the order of the request.
+
+            >>> len(client.score("capital of France", ["Berlin", "Paris"]))
+            2
+
+        Args:
+            queries: one query for all documents, or one for each.
+            documents: texts, or parts of messages.
+            options: see `ScoringOptions`.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        request = _request(queries, documents, options)
+        return self._caller.call(self._stub.Score, request, options, Scores)
+
+
+class AsyncScorer(AsyncResource):
+    """As `Scorer`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = RerankServiceStub(caller.channel)
+
+    async def __call__(
+        self,
+        queries: str | Sequence[Document],
+        documents: Sequence[Document],
+        **options: Unpack[ScoringOptions],
+    ) -> Scores:
+        """As `Scorer`."""
+        request = _request(queries, documents, options)
+        return await self._caller.call(self._stub.Score, request, options, Scores)
+
+
+def _request(
+    queries: str | Sequence[Document], documents: Sequence[Document], options: ScoringOptions
+) -> ScoreRequest:
+    asked = [queries] if isinstance(queries, str) else queries
+    return build(
+        ScoreRequest,
+        options,
+        "options",
+        "scoring",
+        queries=[as_input(one) for one in asked],
+        documents=[as_input(one) for one in documents],
+    )

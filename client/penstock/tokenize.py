@@ -1,0 +1,152 @@
+"""Text to tokens and back, by a model's tokenizer."""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.options import CallOptions, JsonObject, TemplateOption, build
+from penstock._base.result import Result
+from penstock.messages import Messages, conversation
+from penstock.tools import ToolLike, as_tools
+from penstock.v1.tokenization_pb2 import (
+    ChatTokenizeInput,
+    DetokenizeRequest,
+    DetokenizeResponse,
+    TokenizeRequest,
+    TokenizeResponse,
+)
+from penstock.v1.tokenization_pb2_grpc import TokenizationServiceStub
+
+
+class DetokenizeOptions(CallOptions, total=False):
+    """Options of detokenization.
+
+    Attributes:
+        model: name of the model; not needed if there is only one.
+        extra_body: upstream parameters without a field.
+    """
+
+    model: str | None
+    extra_body: JsonObject | None
+
+
+class TokenizeOptions(DetokenizeOptions, TemplateOption, total=False):
+    """Options of tokenization; see `TokenizeRequest` in `penstock.v1`.
+
+    Attributes:
+        add_special_tokens: texts only: let the tokenizer add its special tokens.
+        return_token_strings: return the tokens' texts too.
+        tools: conversations only: tools that the template puts into the prompt.
+    """
+
+    add_special_tokens: bool | None
+    return_token_strings: bool | None
+    tools: Sequence[ToolLike] | None
+
+
+class Tokens(Result[TokenizeResponse]):
+    """Tokens of a text or conversation."""
+
+    def __len__(self) -> int:
+        return self.proto.count
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """The token ids."""
+        return self.proto.token_ids
+
+    @property
+    def strings(self) -> Sequence[str]:
+        """The tokens' texts, if `return_token_strings` asked for them."""
+        return self.proto.token_strings
+
+    @property
+    def max_model_len(self) -> int:
+        """Most tokens that the model takes; 0 if it does not say."""
+        return self.proto.max_model_len
+
+
+class Tokenizer(Resource):
+    """Turns texts into tokens."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = TokenizationServiceStub(caller.channel)
+
+    def __call__(self, text: Messages, **options: Unpack[TokenizeOptions]) -> Tokens:
+        """Returns the tokens of a text, or of a conversation as a chat would send it.
+
+            >>> tokens = client.tokenize("Say hello.")
+            >>> client.detokenize(tokens.ids)
+            'Say hello.'
+
+        Args:
+            text: a text, which is taken as it is, or messages.
+            options: see `TokenizeOptions`.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        request = _request(text, options)
+        return self._caller.call(self._stub.Tokenize, request, options, Tokens)
+
+
+class AsyncTokenizer(AsyncResource):
+    """As `Tokenizer`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = TokenizationServiceStub(caller.channel)
+
+    async def __call__(self, text: Messages, **options: Unpack[TokenizeOptions]) -> Tokens:
+        """As `Tokenizer`."""
+        request = _request(text, options)
+        return await self._caller.call(self._stub.Tokenize, request, options, Tokens)
+
+
+class Detokenizer(Resource):
+    """Turns tokens into texts."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller)
+        self._stub = TokenizationServiceStub(caller.channel)
+
+    def __call__(self, token_ids: Sequence[int], **options: Unpack[DetokenizeOptions]) -> str:
+        """Returns the text of tokens, special tokens included.
+
+        Raises:
+            CallError: the call ended with another status than OK.
+        """
+        request = build(DetokenizeRequest, options, token_ids=token_ids)
+        return self._caller.call(self._stub.Detokenize, request, options, _text)
+
+
+class AsyncDetokenizer(AsyncResource):
+    """As `Detokenizer`, awaited."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        super().__init__(caller)
+        self._stub = TokenizationServiceStub(caller.channel)
+
+    async def __call__(self, token_ids: Sequence[int], **options: Unpack[DetokenizeOptions]) -> str:
+        """As `Detokenizer`."""
+        request = build(DetokenizeRequest, options, token_ids=token_ids)
+        return await self._caller.call(self._stub.Detokenize, request, options, _text)
+
+
+def _request(text: Messages, options: TokenizeOptions) -> TokenizeRequest:
+    if isinstance(text, str):
+        return build(TokenizeRequest, options, text=text)
+    own = ("tools", "template")
+    chat = build(
+        ChatTokenizeInput,
+        {"template": options.get("template")},
+        messages=conversation(text),
+        tools=as_tools(options.get("tools") or ()),
+    )
+    rest = {name: value for name, value in options.items() if name not in own}
+    return build(TokenizeRequest, rest, chat=chat)
+
+
+def _text(reply: DetokenizeResponse, request_id: str) -> str:
+    return reply.text

@@ -1,0 +1,71 @@
+"""`penstock` as people run it: in a terminal, or in a pipe."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PENSTOCK = str(Path(sys.executable).with_name("penstock"))
+BOUND_S = 30
+
+
+def penstock(
+    *arguments: str, given: str | bytes = b"", **environment: str
+) -> "subprocess.CompletedProcess[bytes]":
+    """Runs a command with a pipe as its input."""
+    return subprocess.run(
+        (PENSTOCK, *arguments),
+        input=given.encode() if isinstance(given, str) else given,
+        capture_output=True,
+        timeout=BOUND_S,
+        env=clean() | environment,
+        check=False,
+    )
+
+
+class Terminal:
+    """A command that believes to be in a terminal."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", controller: int) -> None:
+        self.process = process
+        self._controller = controller
+        self.shown = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._controller, text.encode())
+
+    def wait_for(self, text: str) -> str:
+        """Returns what was shown since the last time, up to a text."""
+        while text not in self.shown:
+            self.shown += os.read(self._controller, 4096).decode(errors="replace")
+        before, _, self.shown = self.shown.partition(text)
+        return before
+
+    def end(self) -> int:
+        return self.process.wait(BOUND_S)
+
+
+@contextmanager
+def terminal(*arguments: str, **environment: str) -> Iterator[Terminal]:
+    controller, screen = pty.openpty()
+    with subprocess.Popen(
+        (PENSTOCK, *arguments),
+        stdin=screen,
+        stdout=screen,
+        stderr=screen,
+        start_new_session=True,
+        env=clean() | {"TERM": "dumb"} | environment,
+    ) as process:
+        os.close(screen)
+        try:
+            yield Terminal(process, controller)
+        finally:
+            process.kill()
+            os.close(controller)
+
+
+def clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}

@@ -1,0 +1,326 @@
+"""Connections: what is sent again and what is not, TLS, readiness, settings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from conftest import FREE_PORT, Serve
+from grpc import aio
+
+from penstock import (
+    TLS,
+    AsyncClient,
+    Client,
+    DeadlineExceededError,
+    IncompleteStreamError,
+    NotFoundError,
+    UnavailableError,
+)
+from penstock._base.settings import Settings, Unset
+from penstock.channel import MOST_RETRIES
+from penstock.v1 import chat_completion_pb2, chat_completion_pb2_grpc
+from penstock_server.app import Service
+from penstock_server.simulator import Simulator
+
+PEM = Path(__file__).with_name("tls")
+CERT, KEY = PEM / "cert.pem", PEM / "key.pem"
+NAME = "penstock.test"
+HELLO = "Hello! How can I help you today?"
+
+Answer = chat_completion_pb2.CreateChatCompletionResponse
+Piece = chat_completion_pb2.StreamChatCompletionResponse
+
+
+class Counting(chat_completion_pb2_grpc.ChatCompletionServiceServicer):
+    """Is unavailable so many times, and counts."""
+
+    def __init__(self, failures: int = 0, messages: int = 0) -> None:
+        self.attempts = 0
+        self.user_agent = ""
+        self.remaining: float | None = None
+        self._failures, self._messages = failures, messages
+
+    async def CreateChatCompletion(self, request: Any, context: Any) -> Answer:
+        await self._attempt(context)
+        return Answer(id="1")
+
+    async def StreamChatCompletion(self, request: Any, context: Any) -> AsyncIterator[Piece]:
+        for _ in range(self._messages):
+            yield Piece(id="1")
+        await self._attempt(context)
+
+    async def _attempt(self, context: Any) -> None:
+        self.attempts += 1
+        self.user_agent = dict(context.invocation_metadata())["user-agent"]
+        self.remaining = context.time_remaining()
+        if self.attempts <= self._failures:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+
+
+@asynccontextmanager
+async def serving(
+    servicer: Counting, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[str]:
+    server = aio.server()
+    chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server(servicer, server)
+    if credentials:
+        port = server.add_secure_port(FREE_PORT, credentials)
+    else:
+        port = server.add_insecure_port(FREE_PORT)
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(0)
+
+
+@pytest.mark.parametrize(("retries", "failures"), [(0, 0), (1, 1), (2, 2), (4, 4)])
+async def test_unavailable_is_sent_again(retries: int, failures: int) -> None:
+    servicer = Counting(failures)
+    async with serving(servicer) as target, AsyncClient(target, retries=retries) as client:
+        assert (await client.chat.create("Hi")).id == "1"
+    assert servicer.attempts == failures + 1
+
+
+@pytest.mark.parametrize("retries", [0, 1, None])
+async def test_not_more_often_than_said(retries: int | None) -> None:
+    servicer = Counting(failures=100)
+    async with serving(servicer) as target, AsyncClient(target, retries=retries) as client:
+        with pytest.raises(UnavailableError):
+            await client.chat.create("Hi")
+    assert servicer.attempts == (2 if retries is None else retries) + 1
+
+
+async def test_a_blocking_client_sends_again() -> None:
+    servicer = Counting(failures=2)
+    async with serving(servicer) as target:
+
+        def call() -> str:
+            with Client(target) as client:
+                return client.chat.create("Hi").id
+
+        assert await asyncio.to_thread(call) == "1"
+    assert servicer.attempts == 3
+
+
+async def test_not_after_the_first_message() -> None:
+    servicer = Counting(failures=100, messages=1)
+    async with serving(servicer) as target, AsyncClient(target) as client:
+        with pytest.raises(UnavailableError):
+            await client.chat.stream("Hi").final()
+    assert servicer.attempts == 1
+
+
+async def test_only_within_the_deadline(service: Service, simulator: Simulator) -> None:
+    simulator.faults = "status;code=503"
+    async with AsyncClient(f"127.0.0.1:{service.port}", retries=4) as client:
+        with pytest.raises((UnavailableError, DeadlineExceededError)):
+            async with asyncio.timeout(3):
+                await client.chat.create("Hi", timeout=0.3)
+
+
+@pytest.mark.parametrize("of_call", [50, None, "unset"])
+@pytest.mark.parametrize("of_client", [100, 10, None, "unset"])
+async def test_the_timeout_of_a_call_wins(of_client: Any, of_call: Any) -> None:
+    client_options = {} if of_client == "unset" else {"timeout": of_client}
+    options = {} if of_call == "unset" else {"timeout": of_call}
+    first = of_call if options else of_client
+    expected = 600 if first == "unset" else first
+
+    def call(target: str) -> None:
+        with Client(target, **client_options) as client:
+            client.chat.create("Hi", **options)
+            client.chat.stream("Hi", **options).final()
+
+    servicer = Counting(messages=1)
+    async with serving(servicer) as target:
+        async with AsyncClient(target, **client_options) as client:
+            await client.chat.create("Hi", **options)
+        assert is_near(servicer.remaining, expected)
+        with pytest.raises(IncompleteStreamError):
+            await asyncio.to_thread(call, target)
+        assert is_near(servicer.remaining, expected)
+    assert servicer.attempts == 3
+
+
+def is_near(remaining: float | None, expected: float | None) -> bool:
+    if remaining is None or expected is None:
+        return remaining is expected
+    return expected - 9 < remaining < expected + 1
+
+
+async def test_a_deadline_that_passes(service: Service, simulator: Simulator) -> None:
+    simulator.faults = "stall;after=2"
+    target = f"127.0.0.1:{service.port}"
+
+    def call() -> None:
+        with Client(target, timeout=0.3) as client:
+            with pytest.raises(DeadlineExceededError):
+                client.chat.create("Say hello.")
+            stream = client.chat.stream("Say hello.")
+            with pytest.raises(DeadlineExceededError):
+                stream.final()
+            assert HELLO.startswith(stream.snapshot.text)
+
+    await asyncio.to_thread(call)
+    async with AsyncClient(target) as client:
+        with pytest.raises(DeadlineExceededError):
+            await client.chat.stream("Say hello.", timeout=0.3).final()
+
+
+async def test_user_agent() -> None:
+    servicer = Counting()
+    async with serving(servicer) as target, AsyncClient(target) as client:
+        await client.chat.create("Hi")
+    assert servicer.user_agent.startswith("penstock-python/")
+    assert "grpc-python" in servicer.user_agent
+
+
+async def test_options_of_the_caller_win() -> None:
+    servicer = Counting()
+    options = [("grpc.primary_user_agent", "mine/1")]
+    async with serving(servicer) as target, AsyncClient(target, channel_options=options) as client:
+        await client.chat.create("Hi")
+    assert servicer.user_agent.startswith("mine/1")
+
+
+@pytest.mark.parametrize("retries", [-1, MOST_RETRIES + 1])
+def test_retries_that_cannot_be(retries: int) -> None:
+    with pytest.raises(ValueError, match="retries must be 0 to 4"):
+        Client(retries=retries)
+
+
+def server_credentials(*, mutual: bool) -> grpc.ServerCredentials:
+    pair = [(KEY.read_bytes(), CERT.read_bytes())]
+    return grpc.ssl_server_credentials(pair, CERT.read_bytes() if mutual else None, mutual)
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+@pytest.mark.parametrize("read", [lambda path: path, lambda path: path.read_bytes(), str])
+async def test_tls(mutual: bool, read: Callable[[Path], Any]) -> None:
+    own = {"cert": read(CERT), "key": read(KEY)} if mutual else {}
+    tls = TLS(ca=read(CERT), server_name=NAME, **own)
+    async with serving(Counting(), server_credentials(mutual=mutual)) as target:
+        async with AsyncClient(target, tls=tls) as client:
+            assert (await client.chat.create("Hi")).id == "1"
+        assert await asyncio.to_thread(call_blocking, target, tls) == "1"
+
+
+def call_blocking(target: str, tls: TLS) -> str:
+    with Client(target, tls=tls) as client:
+        return client.chat.create("Hi").id
+
+
+@pytest.mark.parametrize("tls", [None, True, TLS(ca=CERT)], ids=["none", "other ca", "other name"])
+async def test_tls_that_does_not_fit(tls: Any) -> None:
+    async with (
+        serving(Counting(), server_credentials(mutual=False)) as target,
+        AsyncClient(target, tls=tls, retries=0) as client,
+    ):
+        with pytest.raises(UnavailableError):
+            await client.chat.create("Hi")
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(FileNotFoundError):
+        Client(tls=TLS(ca="nowhere.pem"))
+
+
+async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
+    simulator.healthy = False
+    service = await serve(upstream=(simulator.url,))
+    async with AsyncClient(f"127.0.0.1:{service.port}") as client:
+        assert not await client.health()
+        waiting = asyncio.ensure_future(client.wait_ready(10))
+        blocking = asyncio.ensure_future(asyncio.to_thread(wait_blocking, service.port))
+        with pytest.raises(DeadlineExceededError):
+            await client.wait_ready(0.2)
+        simulator.healthy = True
+        await waiting
+        await blocking
+        assert await client.health("penstock.v1.ChatCompletionService")
+        with pytest.raises(NotFoundError):
+            await client.health("nothing")
+
+
+def wait_blocking(port: int) -> None:
+    with Client(f"127.0.0.1:{port}") as client:
+        client.wait_ready(10)
+
+
+async def test_ready_when_the_service_starts_later(simulator: Simulator, serve: Serve) -> None:
+    service = await serve(upstream=(simulator.url,))
+    listen = f"127.0.0.1:{service.port}"
+    await service.stop(0)
+    async with AsyncClient(listen) as client:
+        waiting = asyncio.ensure_future(client.wait_ready(20))
+        with pytest.raises(UnavailableError):
+            await client.chat.create("Hi")
+        await serve(upstream=(simulator.url,), listen=listen)
+        await waiting
+        assert (await client.chat.create("Say hello.")).text
+
+
+def test_never_ready() -> None:
+    with Client("127.0.0.1:1") as client, pytest.raises(DeadlineExceededError):
+        client.wait_ready(0.3)
+
+
+def resolve(environment: dict[str, str] | None = None, **given: Any) -> Settings:
+    defaults: dict[str, Any] = {
+        "target": None,
+        "api_key": None,
+        "tls": None,
+        "timeout": Unset.UNSET,
+        "retries": None,
+        "metadata": (),
+    }
+    return Settings.resolve(**(defaults | given), environment=environment or {})
+
+
+ENVIRONMENT = {
+    "PENSTOCK_TARGET": "there:1",
+    "PENSTOCK_API_KEY": "secret",
+    "PENSTOCK_TIMEOUT": "2.5",
+    "PENSTOCK_RETRIES": "0",
+    "PENSTOCK_TLS_CA": "ca.pem",
+    "PENSTOCK_TLS_CERT": "cert.pem",
+    "PENSTOCK_TLS_KEY": "key.pem",
+}
+
+
+def test_defaults() -> None:
+    assert resolve() == Settings("127.0.0.1:50051", "", None, 600.0, 2, ())
+
+
+def test_environment() -> None:
+    tls = TLS("ca.pem", "cert.pem", "key.pem")
+    settings = resolve(ENVIRONMENT)
+    assert settings == Settings("there:1", "secret", tls, 2.5, 0, ())
+    assert "secret" not in repr(settings)
+    assert resolve({"PENSTOCK_TLS": "1"}).tls == TLS()
+    assert resolve({"PENSTOCK_TLS": "0"}).tls is None
+    assert resolve({"PENSTOCK_TIMEOUT": "0"}).timeout is None
+
+
+def test_arguments_win() -> None:
+    given: dict[str, Any] = {
+        "target": "here:1",
+        "api_key": "",
+        "tls": False,
+        "timeout": None,
+        "retries": 3,
+        "metadata": {"A": "b"},
+    }
+    settings = resolve(ENVIRONMENT, **given)
+    assert settings == Settings("here:1", "", None, None, 3, (("a", "b"),))
+
+
+@pytest.mark.parametrize("target", ["http://localhost:50051", "https://x"])
+def test_a_url_is_no_target(target: str) -> None:
+    with pytest.raises(ValueError, match="give host:port"):
+        Client(target)

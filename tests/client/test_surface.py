@@ -1,0 +1,135 @@
+"""Both clients have the same methods, and options have the names of fields."""
+
+import inspect
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+
+import penstock
+from penstock import AsyncClient, Client
+from penstock._base.options import CallOptions, PoolingOptions, SamplingOptions
+from penstock._base.scoring import ScoringOptions
+from penstock.chat import ChatOptions
+from penstock.completions import CompletionOptions
+from penstock.embeddings import EmbeddingOptions
+from penstock.pool import PoolOptions
+from penstock.rerank import RerankOptions
+from penstock.responses import ResponseOptions
+from penstock.tokenize import TokenizeOptions
+from penstock.transcribe import TranscribeOptions
+from penstock.v1 import (
+    chat_completion_pb2,
+    common_pb2,
+    completion_pb2,
+    embedding_pb2,
+    pooling_pb2,
+    rerank_pb2,
+    response_pb2,
+    tokenization_pb2,
+    transcription_pb2,
+)
+
+SAMPLING = common_pb2.SamplingParams.DESCRIPTOR
+POOLING = common_pb2.PoolingOptions.DESCRIPTOR
+SCORING = rerank_pb2.ScoringOptions.DESCRIPTOR
+
+
+async def test_both_clients_have_the_same_methods() -> None:
+    with Client("127.0.0.1:1") as blocking:
+        async with AsyncClient("127.0.0.1:1") as awaited:
+            assert sorted(vars(blocking)) == sorted(vars(awaited))
+            pairs = [(blocking, awaited)] + [
+                (getattr(blocking, name), getattr(awaited, name)) for name in resources(blocking)
+            ]
+            for one, other in pairs:
+                assert methods(one) == methods(other)
+                assert all(inspect.getdoc(method) for method in methods(type(other)))
+
+
+def test_all_names_are_there() -> None:
+    assert penstock.__all__ == sorted(penstock.__all__, key=order)
+    for name in penstock.__all__:
+        assert inspect.getdoc(getattr(penstock, name)), name
+
+
+def order(name: str) -> tuple[bool, bool, str]:
+    return name[0].islower(), not name.isupper(), name
+
+
+def resources(client: Client) -> list[str]:
+    return [name for name in vars(client) if not name.startswith("_") and name != "channel"]
+
+
+def methods(thing: Any) -> dict[str, Any]:
+    named = {name: getattr(thing, name) for name in dir(thing) if not name.startswith("_")}
+    if callable(thing):
+        named["__call__"] = thing.__call__
+    return {
+        name: [(one.name, one.kind, one.default) for one in signature.parameters.values()]
+        for name, method in named.items()
+        if inspect.ismethod(method)
+        for signature in [inspect.signature(method)]
+    }
+
+
+def fields(*messages: Descriptor) -> set[str]:
+    return {field.name for message in messages for field in message.fields}
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "messages"),
+    [
+        (SamplingOptions, set(), (SAMPLING,)),
+        (PoolingOptions, set(), (POOLING,)),
+        (
+            ChatOptions,
+            {"messages", "sampling"},
+            (chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR, SAMPLING),
+        ),
+        (
+            CompletionOptions,
+            {"prompts", "sampling"},
+            (completion_pb2.CreateCompletionRequest.DESCRIPTOR, SAMPLING),
+        ),
+        (
+            ResponseOptions,
+            {"input", "input_text", "sampling"},
+            (response_pb2.CreateResponseRequest.DESCRIPTOR, SAMPLING),
+        ),
+        (
+            EmbeddingOptions,
+            {"inputs", "options"},
+            (embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR, POOLING),
+        ),
+        (PoolOptions, {"inputs", "options"}, (pooling_pb2.PoolRequest.DESCRIPTOR, POOLING)),
+        (
+            RerankOptions,
+            {"query", "documents", "options", "scoring"},
+            (rerank_pb2.RerankRequest.DESCRIPTOR, POOLING, SCORING),
+        ),
+        (
+            ScoringOptions,
+            {"queries", "documents", "options", "scoring"},
+            (rerank_pb2.ScoreRequest.DESCRIPTOR, POOLING, SCORING),
+        ),
+        (
+            TokenizeOptions,
+            {"text", "chat"},
+            (tokenization_pb2.TokenizeRequest.DESCRIPTOR,),
+        ),
+        (
+            TranscribeOptions,
+            {"sampling"},
+            (transcription_pb2.TranscriptionConfig.DESCRIPTOR, SAMPLING),
+        ),
+    ],
+)
+def test_every_field_is_an_option(
+    options: type, given: set[str], messages: tuple[Descriptor, ...]
+) -> None:
+    call = set(CallOptions.__annotations__)
+    renamed = {"labels"}
+    of_conversations = {"tools", "template"} if options is TokenizeOptions else set()
+    named = set(options.__annotations__) - call - renamed - of_conversations
+    assert named == fields(*messages) - given - call
