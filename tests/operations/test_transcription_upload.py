@@ -27,6 +27,7 @@ from .transcriptions import (
     chunk,
     configured,
     connected,
+    connected_to,
     failed,
     failed_while_sending,
     in_front_of,
@@ -46,8 +47,14 @@ async def whisper() -> AsyncIterator[Simulator]:
 
 
 @pytest.fixture
-async def channel(whisper: Simulator, serve: Serve) -> AsyncIterator[aio.Channel]:
-    async with connected(await serve(upstream=(whisper.url,), probe_interval=60.0)) as opened:
+async def target(whisper: Simulator, serve: Serve) -> str:
+    running = await serve(upstream=(whisper.url,), probe_interval=60.0)
+    return f"127.0.0.1:{running.port}"
+
+
+@pytest.fixture
+async def channel(target: str) -> AsyncIterator[aio.Channel]:
+    async with connected_to(target) as opened:
         yield opened
 
 
@@ -70,10 +77,10 @@ async def test_order(
     method: str,
     messages: list[UploadTranscribeRequest],
     field: str,
-    channel: aio.Channel,
+    target: str,
     whisper: Simulator,
 ) -> None:
-    end = await failed(getattr(stub(channel), method)(iter(messages)))
+    end = await failed_while_sending(target, method, iter(messages))
     assert (end.code, end.reason, end.fields) == (INVALID, "INVALID_REQUEST", [field])
     assert all(request.method == "GET" for request in whisper.requests)
 

@@ -3,6 +3,7 @@
 import enum
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ class Kind(enum.Enum):
     INTERRUPTED = "interrupted"
     """A stream ended before it was complete."""
     TIMEOUT = "timeout"
-    """One of our own limits fired: first byte, or idle before the stream's first event."""
+    """One of our own limits fired: first byte, also of a stream's first event; or total."""
     MALFORMED = "malformed"
     """The answer was not what the API promises: no JSON, wrong types, missing parts."""
     OVERLOADED = "overloaded"
@@ -44,6 +45,10 @@ class Stage(enum.Enum):
     HEADERS = "headers"
     BODY = "body"
     STREAM = "stream"
+
+
+reached: ContextVar[Stage] = ContextVar("reached_stage", default=Stage.REQUEST)
+"""How far the exchange of the running task has come; for those who end it from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class UpstreamFailure(Exception):
         error: what the upstream said.
         retry_after_s: the upstream's Retry-After, in seconds.
         limit_bytes: the limit that an upload is over.
+        limit: the option that sets the time limit that fired, such as "idle_timeout".
     """
 
     kind: Kind
@@ -95,6 +101,7 @@ class UpstreamFailure(Exception):
     retry_after_s: float | None = None
     operation: str = ""
     limit_bytes: int | None = None
+    limit: str = ""
 
     def hide(self, secret: str) -> None:
         """Takes a secret out of all that the upstream said: some echo the key they refuse."""

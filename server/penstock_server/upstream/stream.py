@@ -4,6 +4,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from penstock_server.upstream.allowance import TOTAL, Allowance
 from penstock_server.upstream.answer import JsonObject, document, malformed, stated
 from penstock_server.upstream.completeness import (
     ContractBroken,
@@ -12,7 +13,7 @@ from penstock_server.upstream.completeness import (
 )
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
-from penstock_server.upstream.transport import Response, Timeouts, limit
+from penstock_server.upstream.transport import Response, limit
 
 _DONE = b"[DONE]"
 # How long a stream that is complete may take to say so.
@@ -20,18 +21,19 @@ _END_GRACE_S = 1.0
 
 
 async def events(
-    response: Response, contract: StreamContract, timeouts: Timeouts
+    response: Response, contract: StreamContract, allowance: Allowance
 ) -> AsyncGenerator[JsonObject, None]:
     """Yields the events of a stream; ends normally only when the stream is complete.
 
     Raises:
         UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
-            event), stated an error (HTTP_ERROR) or broke the contract (MALFORMED).
+            event), was not complete in its total time (TIMEOUT), stated an
+            error (HTTP_ERROR) or broke the contract (MALFORMED).
     """
     reader = _EventReader(response)
     started = False
     try:
-        while (data := await _next(reader, contract, started, timeouts)) is not None:
+        while (data := await _next(reader, contract, started, allowance)) is not None:
             event = document(data, Stage.STREAM)
             _observe(contract, event)
             yield event
@@ -45,15 +47,18 @@ async def events(
 
 
 async def _next(
-    reader: "_EventReader", contract: StreamContract, started: bool, timeouts: Timeouts
+    reader: "_EventReader", contract: StreamContract, started: bool, allowance: Allowance
 ) -> bytes | None:
-    seconds = timeouts.idle if started else timeouts.first_byte
     try:
-        return await reader.next(_END_GRACE_S if contract.complete else seconds)
+        complete = contract.complete
+        return await reader.next(
+            limit(_END_GRACE_S) if complete else allowance.event(first=not started)
+        )
     except UpstreamFailure as failure:
         if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
             return None
-        if started and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
+        broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED) and failure.limit != TOTAL
+        if started and broke:
             failure.kind = Kind.INTERRUPTED
         raise
 
@@ -85,10 +90,10 @@ class _EventReader:
     async def close(self) -> None:
         await self._blocks.aclose()
 
-    async def next(self, seconds: float) -> bytes | None:
-        """Returns the next event's data, or None at the end of the stream."""
+    async def next(self, bound: contextlib.AbstractAsyncContextManager[None]) -> bytes | None:
+        """Returns the next event's data, waiting within a bound; None at the end of the stream."""
         if not self._ready:
-            async with limit(seconds, Stage.STREAM):
+            async with bound:
                 await self._fill()
         data = self._ready.popleft() if self._ready else None
         if data == _DONE:
@@ -109,6 +114,6 @@ class _EventReader:
     async def _drain(self) -> None:
         # Only a body read to its end leaves the connection fit for another request.
         with contextlib.suppress(UpstreamFailure):
-            async with limit(_END_GRACE_S, Stage.STREAM):
+            async with limit(_END_GRACE_S):
                 async for _ in self._blocks:
                     pass

@@ -6,6 +6,7 @@ HTTP library is in use.
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import h11
 import httpx
 
 from penstock_server.upstream import duplex
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
 
 # uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
 # request is sent into a connection that is just being closed.
@@ -34,11 +35,13 @@ class Timeouts:
         first_byte: from the request until the answer's headers, and for a unary answer until
             its body is complete.
         idle: between two events of a stream; comments do not count as events.
+        total: from the request until the answer is complete.
     """
 
     connect: float = 5.0
     first_byte: float = 600.0
     idle: float = 60.0
+    total: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +181,18 @@ class Transport:
 
 
 @contextlib.asynccontextmanager
-async def limit(seconds: float, stage: Stage) -> AsyncIterator[None]:
+async def limit(seconds: float) -> AsyncIterator[None]:
     """Bounds what runs inside it.
 
     Raises:
         UpstreamFailure: TIMEOUT, when the time is over.
     """
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(None if math.isinf(seconds) else seconds):
             yield
     except TimeoutError:
         message = f"no answer from the upstream within {seconds:g} s"
-        raise UpstreamFailure(Kind.TIMEOUT, message, stage) from None
+        raise UpstreamFailure(Kind.TIMEOUT, message, reached.get()) from None
 
 
 # In order: the first class that matches decides. No stage: the one in which it was raised.
@@ -222,8 +225,16 @@ _KINDS: tuple[tuple[type[Exception], Kind, Stage | None, str], ...] = (
 )
 
 
+_LIMITS: Mapping[type[Exception], str] = {
+    httpx.ConnectTimeout: "connect_timeout",
+    httpx.PoolTimeout: "connect_timeout",
+    duplex.Stalled: "first_byte_timeout",
+}
+
+
 @contextlib.contextmanager
 def _failures(stage: Stage) -> Iterator[None]:
+    reached.set(stage)
     try:
         yield
     except (
@@ -233,7 +244,8 @@ def _failures(stage: Stage) -> Iterator[None]:
         duplex.ExchangeError,
     ) as error:
         kind, known_stage, message = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
-        raise UpstreamFailure(kind, message, known_stage or stage) from error
+        fired = _LIMITS.get(type(error), "")
+        raise UpstreamFailure(kind, message, known_stage or stage, limit=fired) from error
 
 
 def _retry_after(value: str) -> float | None:

@@ -2,14 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
-from time import monotonic
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import orjson
 
 from penstock_server.upstream import headers
+from penstock_server.upstream.allowance import Allowance
 from penstock_server.upstream.answer import (
     EVENT_STREAM,
     JsonObject,
@@ -19,7 +19,7 @@ from penstock_server.upstream.answer import (
     whole,
 )
 from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.failure import Stage, UpstreamFailure
+from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.headers import Call
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
@@ -83,7 +83,7 @@ class Upstream:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
         request = Request("GET", path, self._headers(call))
-        return await self._unary(self._probes, request, timeout_s)
+        return await self._unary(self._probes, request, limit(timeout_s))
 
     async def stored(self, method: str, path: str, call: Call) -> JsonObject:
         """Returns a stored response, after something was done to it if the method is POST.
@@ -94,7 +94,7 @@ class Upstream:
         request = Request(method, path, self._headers(call))
         async with (
             self._exchange(request),
-            _in_time(request, self._timeouts.first_byte),
+            Allowance(self._timeouts).answer(),
             self._transport.send(request) as response,
         ):
             if response.status != 200:
@@ -119,7 +119,7 @@ class Upstream:
         request = Request("GET", "/health", self._headers(call))
         try:
             async with (
-                limit(timeout_s, Stage.HEADERS),
+                limit(timeout_s),
                 self._probes.send(request) as response,
             ):
                 return response.status == 200
@@ -139,7 +139,8 @@ class Upstream:
         for path in self._routes.get(operation, operation.routes):
             try:
                 request = self._post(path, body, call, _JSON)
-                answer = await self._unary(self._transport, request, self._timeouts.first_byte)
+                allowance = Allowance(self._timeouts, is_upload=request.is_upload)
+                answer = await self._unary(self._transport, request, allowance.answer())
             except UpstreamFailure as failure:
                 if not failure.route_missing:
                     raise
@@ -163,15 +164,11 @@ class Upstream:
         """
         request = self._post(operation.path, body, call, EVENT_STREAM)
         async with self._exchange(request), contextlib.AsyncExitStack() as stack:
-            started = monotonic()
-            async with _in_time(request, self._timeouts.first_byte):
+            allowance = Allowance(self._timeouts, is_upload=request.is_upload)
+            async with allowance.answer():
                 response = await stack.enter_async_context(self._transport.send(request))
                 await require_stream(response)
-            timeouts = self._timeouts
-            if not request.is_upload:
-                left = timeouts.first_byte - (monotonic() - started)
-                timeouts = replace(timeouts, first_byte=max(0.0, left))
-            stream = events(response, contract, timeouts)
+            stream = events(response, contract, allowance)
             yield await stack.enter_async_context(contextlib.aclosing(stream))
 
     def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
@@ -198,17 +195,17 @@ class Upstream:
         finally:
             self.outstanding -= 1
 
-    async def _unary(self, transport: Transport, request: Request, timeout_s: float) -> JsonObject:
+    async def _unary(
+        self,
+        transport: Transport,
+        request: Request,
+        bound: contextlib.AbstractAsyncContextManager[None],
+    ) -> JsonObject:
         async with (
             self._exchange(request),
-            _in_time(request, timeout_s),
+            bound,
             transport.send(request) as response,
         ):
             if response.status != 200:
                 raise await refusal(response)
             return await whole(response)
-
-
-def _in_time(request: Request, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
-    # An upload takes as long as its caller does; there, each wait for the upstream is bounded.
-    return contextlib.nullcontext() if request.is_upload else limit(seconds, Stage.HEADERS)
