@@ -25,9 +25,9 @@ async def create(request: Request, state: State) -> Answer:
         return Answer.of_events(events(asked))
     whole = _whole(asked)
     if asked.values.get("background"):
-        state.responses.keep(asked, whole, time.monotonic() + _duration(asked))
+        asked.keep(whole, time.monotonic() + _duration(asked))
         return Answer.of_json({**whole, "status": "queued", "output": [], "usage": None})
-    state.responses.keep(asked, whole)
+    asked.keep(whole)
     return Answer(_after(_duration(asked), whole))
 
 

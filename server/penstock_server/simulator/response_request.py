@@ -77,6 +77,11 @@ class Asked:
         """The id of an item."""
         return f"{prefix}_{self.state.new_id()}"
 
+    def keep(self, whole: dict[str, Json], ready: float = 0.0) -> None:
+        """Keeps the response if the request wants that."""
+        if self.stored:
+            self.state.responses.keep(self.chat.talk.messages, whole, ready)
+
 
 def prepare(request: Request, body: dict[str, Json], state: State) -> Asked:
     """Checks a request as vLLM does before it sends a status; raises ApiError."""

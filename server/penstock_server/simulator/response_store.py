@@ -1,16 +1,11 @@
 """Responses that were kept, and those that are still being made in the background."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from penstock_server.simulator.answers import Json
 from penstock_server.simulator.errors import ApiError
-
-if TYPE_CHECKING:
-    from penstock_server.simulator.response_request import Asked
 
 _MOST = 1000
 
@@ -44,16 +39,16 @@ class Responses:
     def __init__(self) -> None:
         self._kept: dict[str, Kept] = {}
 
-    def keep(self, asked: Asked, whole: dict[str, Json], ready: float = 0.0) -> None:
-        """Keeps a response if its request wants that."""
-        if not asked.stored:
-            return
+    def keep(
+        self, conversation: Sequence[Json], whole: dict[str, Json], ready: float = 0.0
+    ) -> None:
+        """Keeps a response and the conversation that it answers."""
         if len(self._kept) >= _MOST:
             self._kept.pop(next(iter(self._kept)))
-        said = [message for message in asked.chat.talk.messages if message["role"] != "system"]
+        said = [message for message in conversation if message["role"] != "system"]
         texts = [item["content"][0]["text"] for item in whole["output"] if "role" in item]
         answers = [{"role": "assistant", "content": text} for text in texts]
-        self._kept[asked.id] = Kept(whole, [*said, *answers], ready)
+        self._kept[whole["id"]] = Kept(whole, [*said, *answers], ready)
 
     def find(self, response_id: str) -> Kept:
         """A response that was kept; raises ApiError if there is none of that id."""

@@ -30,7 +30,7 @@ async def events(asked: Asked) -> Pieces:
         yield piece
     status = documents.status_of(generation)
     whole = documents.response(asked, status, stream.items, generation)
-    asked.state.responses.keep(asked, whole)
+    asked.keep(whole)
     yield stream.event("completed", response=whole)
 
 
