@@ -11,7 +11,9 @@ PROTOS := $(wildcard protos/penstock/v1/*.proto)
 # The contract of the last landed state: a local main, or the remote's in a CI checkout.
 AGAINST ?= $(shell git rev-parse --verify --quiet main >/dev/null && echo '.git\#branch=main' || echo '.git\#ref=refs/remotes/origin/main')
 
-.PHONY: help demo test test-vllm check format generate lock clean
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+
+.PHONY: help demo test test-vllm test-examples release check format generate lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +27,18 @@ test: $(VENV)/.dev  ## all tests that need no vLLM
 
 test-vllm: $(VENV)/.dev  ## install a real vLLM, make tiny models, run the acceptance suite on them
 	tests/vllm/install.sh
-	$(BIN)/pytest tests/acceptance tests/vllm --upstream=vllm
+	$(BIN)/pytest tests/acceptance --upstream=vllm
+
+test-examples: $(VENV)/.dev  ## build the example clients of every language, run them on a service
+	examples/toolchains.sh
+	$(BIN)/pytest tests/examples
+
+release:  ## an archive of the protos and their descriptor set, in dist/
+	mkdir -p dist
+	tar --create --gzip --file dist/penstock-protos-$(VERSION).tar.gz --sort=name \
+	  --owner=root:0 --group=root:0 --transform 's,^,penstock-protos-$(VERSION)/,' \
+	  --directory protos penstock --directory ../client/penstock descriptors.binpb \
+	  --directory ../.. buf.gen.yaml LICENSE
 
 check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, generated code
 	$(BIN)/ruff check

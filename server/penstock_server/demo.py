@@ -29,7 +29,7 @@ async def run(listen: str, say: Callable[[str], None]) -> None:
     Raises:
         CannotListen: the address is taken.
     """
-    simulated = SimulatorSettings(listen="127.0.0.1:0", inter_token_latency=0.05)
+    simulated = SimulatorSettings(listen="127.0.0.1:0", kind="all", inter_token_latency=0.05)
     signals = stop_signals()
     async with Simulator(simulated) as upstream:
         settings = Settings(upstream=(upstream.url,), listen=listen)

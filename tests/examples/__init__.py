@@ -1,0 +1,1 @@
+"""The example clients, built and run."""

@@ -1,0 +1,78 @@
+"""Each example, built and run by the commands of its README in front of a live service."""
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import FREE_PORT, Serve
+from docs.markdown import blocks, commands
+
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CLIENTS = sorted(path.parent.name for path in EXAMPLES.glob("*/README.md"))
+
+CALLS = Counter(
+    {
+        ("CreateChatCompletion", "OK"): 2,
+        ("StreamChatCompletion", "OK"): 2,
+        ("CreateEmbeddings", "OK"): 1,
+        ("Rerank", "OK"): 1,
+        ("UploadTranscribe", "OK"): 1,
+        ("StreamChatCompletion", "left"): 1,
+        ("CreateChatCompletion", "left"): 1,
+        ("CreateChatCompletion", "INVALID_ARGUMENT"): 1,
+    }
+)
+# A client whose deadline passes also cancels; either may reach the service first.
+LEFT = ("CANCELLED", "DEADLINE_EXCEEDED")
+
+
+async def shell(command: str, folder: Path, **environment: str) -> str:
+    """Runs a command and returns what it prints; fails the test if the command fails."""
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euc",
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = (text.decode() for text in await process.communicate())
+    assert process.returncode == 0, f"{command}\n{out}\n{err}"
+    return out
+
+
+def test_there_is_one_for_each_language() -> None:
+    assert CLIENTS == ["cpp", "go", "java", "python", "typescript-connect", "typescript-grpc-js"]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_client(client: str, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "penstock.rpc")
+    folder = EXAMPLES / client
+    *building, running = commands((folder / "README.md").read_text("utf-8"))
+    settings = SimulatorSettings(listen=FREE_PORT, kind="all", inter_token_latency=0.05)
+    async with Simulator(settings) as simulator:
+        service = await serve(upstream=(simulator.url,), probe_interval=1.0)
+        for command in building:
+            await shell(command, folder)
+        printed = await shell(running, folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
+        assert [printed] == blocks((EXAMPLES / "README.md").read_text("utf-8"), "text")
+        # Both stories that were left have been stopped in the model.
+        async with asyncio.timeout(10):
+            await simulator.wait_aborted(2)
+        await service.stop(5)
+    assert Counter(map(call, caplog.records)) == CALLS
+
+
+def call(record: logging.LogRecord) -> tuple[str, str]:
+    """Method and code of a call in the service's log."""
+    fields: dict[str, str] = vars(record)["fields"]
+    code = "left" if fields["code"] in LEFT else fields["code"]
+    return fields["method"].rpartition("/")[2], code
