@@ -15,29 +15,41 @@ ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 PACKAGE = Path("penstock/v1")
 DESCRIPTORS = Path("penstock/descriptors.binpb")
-CODEGEN_BIN = ROOT / ".venv/codegen/bin"
+PYTHON = ROOT / ".venv/codegen/bin/python"
 
 
 def generate(out: Path) -> None:
     """Writes the generated package and the descriptor set below `out`."""
     (out / PACKAGE).mkdir(parents=True, exist_ok=True)
-    command = [
-        str(CODEGEN_BIN / "python"),
-        "-m",
-        "grpc_tools.protoc",
-        f"--proto_path={PROTOS}",
+    _protoc(
         f"--python_out={out}",
         f"--grpc_python_out={out}",
         f"--mypy_out={out}",
         f"--mypy_grpc_out={out}",
+    )
+    # With the error details, so that a caller who has only this can read them.
+    _protoc(
+        f"--proto_path={_googleapis()}",
         f"--descriptor_set_out={out / DESCRIPTORS}",
         "--include_imports",
         "--include_source_info",
-        *sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto")),
-    ]
-    path = f"{CODEGEN_BIN}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(command, check=True, env=os.environ | {"PATH": path})
+        "google/rpc/error_details.proto",
+        "google/rpc/status.proto",
+    )
     (out / PACKAGE / "__init__.py").write_text('"""Generated stubs of the API; see protos/."""\n')
+
+
+def _protoc(*arguments: str) -> None:
+    protos = sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto"))
+    command = (str(PYTHON), "-m", "grpc_tools.protoc", f"--proto_path={PROTOS}", *arguments)
+    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([*command, *protos], check=True, env=os.environ | {"PATH": path})
+
+
+def _googleapis() -> str:
+    """Returns the folder that holds google/rpc."""
+    command = (str(PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def stale(fresh: Path, kept: Path) -> list[str]:
