@@ -275,7 +275,8 @@ def cancelled(message: str) -> CallCancelledError:
 def _status(
     code: grpc.StatusCode, message: str, trailers: Iterable[tuple[str, Any]] | None
 ) -> Status:
-    found = dict(trailers or ())
+    # By its items: the metadata of grpc.aio has keys of its own kind in older versions.
+    found = dict(iter(trailers or ()))
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()
     bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     resource = error_details_pb2.ResourceInfo()

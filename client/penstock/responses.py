@@ -179,7 +179,6 @@ def _request(input: Input, options: ResponseOptions) -> CreateResponseRequest:
     else:
         fields["input"] = as_items(input)
     # Labels are named so because `metadata` is that of the call.
+    fields["metadata"] = options.get("labels")
     given = {name: value for name, value in options.items() if name != "labels"}
-    request = build(CreateResponseRequest, given, "sampling", **fields)
-    request.metadata.update(options.get("labels") or {})
-    return request
+    return build(CreateResponseRequest, given, "sampling", **fields)

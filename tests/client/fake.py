@@ -4,9 +4,9 @@ grpcio-testing has a clock to turn, but its channel does not look at it: deadlin
 against a server.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import grpc
@@ -16,13 +16,14 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from penstock import Client
-from penstock.v1 import chat_completion_pb2, model_pb2
+from penstock.v1 import chat_completion_pb2, completion_pb2, model_pb2
 
 T = TypeVar("T")
 Trailers = Sequence[tuple[str, str | bytes]]
 
 SERVICES = {
     **chat_completion_pb2.DESCRIPTOR.services_by_name,
+    **completion_pb2.DESCRIPTOR.services_by_name,
     **model_pb2.DESCRIPTOR.services_by_name,
 }
 
@@ -33,14 +34,22 @@ class FakeService:
     def __init__(self) -> None:
         clock = grpc_testing.strict_fake_time(0)
         self.channel = grpc_testing.channel(tuple(SERVICES.values()), clock)
-        self._threads = ThreadPoolExecutor(4)
 
     def client(self, **settings: Any) -> Client:
         return Client(channel=self.channel, **settings)
 
     def begin(self, call: Callable[[], T]) -> "Future[T]":
-        """Makes a call that blocks, in a thread."""
-        return self._threads.submit(call)
+        """Makes a call that blocks, in a thread that a failed test leaves behind."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call())
+            except Exception as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
 
     def take(self, method: str, kind: str = "unary_unary") -> tuple[dict[str, Any], Any, Any]:
         """Returns the metadata and the request of the next call, and what answers it."""
@@ -48,13 +57,6 @@ class FakeService:
         descriptor = SERVICES[service].methods_by_name[name]
         metadata, *request, rpc = getattr(self.channel, f"take_{kind}")(descriptor)
         return dict(metadata), request[0] if request else None, rpc
-
-
-@contextmanager
-def fake_service() -> Iterator[FakeService]:
-    service = FakeService()
-    yield service
-    service._threads.shutdown(wait=False)
 
 
 def details(code: grpc.StatusCode, *found: Message) -> Trailers:

@@ -1,7 +1,6 @@
 """What a blocking client does with calls: metadata, statuses, streams that end too early."""
 
 import pickle
-from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -19,9 +18,10 @@ from penstock.v1.chat_completion_pb2 import (
     StreamChatCompletionResponse,
 )
 from penstock.v1.common_pb2 import FINISH_REASON_STOP, Usage
+from penstock.v1.completion_pb2 import CompletionChoiceDelta, StreamCompletionResponse
 from penstock.v1.model_pb2 import ListModelsResponse, Model
 
-from .fake import FakeService, details, fake_service
+from .fake import FakeService, details
 
 CREATE = "ChatCompletionService.CreateChatCompletion"
 STREAM = "ChatCompletionService.StreamChatCompletion"
@@ -30,9 +30,8 @@ DONE = CreateChatCompletionResponse(id="1")
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeService]:
-    with fake_service() as service:
-        yield service
+def fake() -> FakeService:
+    return FakeService()
 
 
 def test_metadata(fake: FakeService) -> None:
@@ -160,6 +159,18 @@ def test_a_stream_that_ends_too_early(
     assert str(caught.value) == f"the stream ended with OK, but {missing}"
     assert caught.value.partial.proto == stream.snapshot.proto
     assert caught.value.partial.request_id == ("abc" if messages else "")
+
+
+def test_every_prompt_has_its_choices(fake: FakeService) -> None:
+    stream = fake.client().completions.stream(["a", "b"], n=2)
+    _, _, rpc = fake.take("CompletionService.StreamCompletion", "unary_stream")
+    rpc.send_initial_metadata(())
+    for index in (0, 2, 3):
+        piece = CompletionChoiceDelta(index=index, finish_reason=FINISH_REASON_STOP)
+        rpc.send_response(StreamCompletionResponse(choices=[piece], usage=Usage()))
+    rpc.terminate((), grpc.StatusCode.OK, "")
+    with pytest.raises(IncompleteStreamError, match="choice 1 has no finish_reason"):
+        stream.final()
 
 
 def test_leaving_a_stream_cancels_it(fake: FakeService) -> None:

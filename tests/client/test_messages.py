@@ -104,7 +104,7 @@ def test_options() -> None:
         seed=0,
         logprobs=0,
         tool_choice="f",
-        engine={"priority": 0, "kv_transfer_params": {"b": 1, "a": [1.5]}},
+        engine={"priority": 0, "request_id": "named", "kv_transfer_params": {"b": 1, "a": [1.5]}},
         structured_outputs={"json_schema": {"type": "object"}},
         repetition_detection={"min_count": 2},
         template={"documents": [{"fields": {"a": "b"}}]},
@@ -125,6 +125,7 @@ def test_options() -> None:
     assert request.logprobs == LogprobOptions(top_logprobs=0)
     assert request.tool_choice.function_name == "f"
     assert request.engine.HasField("priority")
+    assert request.engine.request_id == "named"
     assert request.engine.kv_transfer_params.json == '{"b": 1, "a": [1.5]}'
     assert request.structured_outputs.json_schema.json == '{"type": "object"}'
     assert request.template.documents[0].fields == {"a": "b"}
@@ -138,6 +139,7 @@ def test_options() -> None:
     ("options", "error"),
     [
         ({"temprature": 1}, TypeError),
+        ({"sampling": {"temperature": 1}}, TypeError),
         ({"temperature": "hot"}, TypeError),
         ({"truncation_side": "up"}, ValueError),
         ({"seed": 2**70}, ValueError),

@@ -148,28 +148,30 @@ def build(kind: type[M], options: Mapping[str, Any], *flat: str, **fields: Any) 
     Args:
         kind: class of the message.
         options: fields by name, and fields of the messages that `flat` names.
-        flat: names of fields whose own fields are options.
+        flat: names of fields whose own fields are options in their place.
         fields: more fields; they win over the options.
 
     Raises:
         TypeError: an option that does not exist, or whose value has the wrong type.
         ValueError: an enum or a number that does not exist.
     """
-    own, inner = kind.DESCRIPTOR.fields_by_name, dict[str, dict[str, Any]]()
+    given = {name: options[name] for name in options if name not in CallOptions.__annotations__}
     values: dict[str, Any] = {}
-    for name, value in ({**options} | fields).items():
-        if value is None or name in CallOptions.__annotations__:
-            continue
-        if name in own:
-            values[name] = coerce(own[name], value)
-        else:
-            inner.setdefault(_holder(kind, name, flat), {})[name] = value
-    for name, value in inner.items():
-        nested = coerce(own[name], value)
-        if name in values:
-            nested.MergeFrom(values[name])
-        values[name] = nested
-    return kind(**values)
+    for name, value in (given | fields).items():
+        if name in kind.DESCRIPTOR.fields_by_name and name not in flat:
+            values[name] = value
+        elif value is not None:
+            values.setdefault(_holder(kind, name, flat), {})[name] = value
+    return message(kind, values)
+
+
+def message(kind: type[M], values: Mapping[str, Any]) -> M:
+    """Makes a message of values as Python has them; raises as `build`."""
+    own = kind.DESCRIPTOR.fields_by_name
+    if unknown := [name for name in values if name not in own]:
+        raise TypeError(f"there is no field {unknown[0]!r} in {kind.DESCRIPTOR.name}")
+    given = {name: value for name, value in values.items() if value is not None}
+    return kind(**{name: coerce(own[name], value) for name, value in given.items()})
 
 
 def coerce(field: Any, value: Any) -> Any:
@@ -185,7 +187,7 @@ def coerce(field: Any, value: Any) -> Any:
         return value
     if kind.full_name == JsonDocument.DESCRIPTOR.full_name:
         return document(value)
-    return build(GetMessageClass(kind), value)
+    return message(GetMessageClass(kind), value)
 
 
 def enum_value(kind: EnumDescriptor, value: str | int) -> int:
@@ -216,8 +218,8 @@ def document(value: Any) -> JsonDocument:
 
 def _holder(kind: type[Message], name: str, flat: Sequence[str]) -> str:
     for holder in flat:
-        message: Any = kind.DESCRIPTOR.fields_by_name[holder].message_type
-        if name in message.fields_by_name:
+        held: Any = kind.DESCRIPTOR.fields_by_name[holder].message_type
+        if name in held.fields_by_name:
             return holder
     raise TypeError(f"there is no option {name!r} for a {kind.DESCRIPTOR.name}")
 

@@ -16,7 +16,8 @@ def do_nothing() -> None:
 
 def request_id(metadata: Iterable[tuple[str, Any]] | None) -> str:
     """Returns the name of the call in the service's logs."""
-    return str(dict(metadata or ()).get("x-request-id", ""))
+    named = (value for key, value in metadata or () if key == "x-request-id")
+    return str(next(named, ""))
 
 
 class Event(Protocol):
