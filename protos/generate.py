@@ -1,7 +1,7 @@
 """Makes client/penstock/v1 and the descriptor set from the protos.
 
-    python protos/generate.py            write the generated code
-    python protos/generate.py --check    fail if what is checked in is not what would be written
+python protos/generate.py            write the generated code
+python protos/generate.py --check    fail if what is checked in is not what would be written
 """
 
 import filecmp

@@ -1,5 +1,6 @@
 """The client's commands, in pipes and in terminals."""
 
+import ast
 import json
 import signal
 import subprocess
@@ -102,10 +103,23 @@ def test_transcribe(target: str, tmp_path: Path) -> None:
     assert text
     piped = penstock("transcribe", "-", "--target", target, given=silence(1))
     assert piped.stdout == result.stdout
-    srt = penstock("transcribe", str(path), "--format", "srt", "--target", target)
-    assert b"-->" in srt.stdout
+    srt = penstock("transcribe", str(path), "--srt", "--target", target)
+    assert b"00:00:00,000 --> " in srt.stdout
+    vtt = penstock("transcribe", str(path), "--vtt", "--target", target)
+    assert vtt.stdout.startswith(b"WEBVTT")
     whole = penstock("transcribe", str(path), "--json", "--target", target)
     assert json.loads(whole.stdout)["text"].strip() == text
+
+
+def test_tokenize(target: str) -> None:
+    result = penstock("tokenize", "Say hello.", "--target", target)
+    rows = [line.split("\t") for line in result.stdout.decode().splitlines()]
+    text = "".join(ast.literal_eval(string) for _, string in rows)
+    assert text.replace("Ġ", " ") == "Say hello."  # as the tokenizer writes a space
+    piped = penstock("tokenize", "--target", target, given="Say hello.")
+    assert piped.stdout == result.stdout
+    whole = json.loads(penstock("tokenize", "x", "--json", "--target", target).stdout)
+    assert whole["count"] == len(whole["token_ids"])
 
 
 def test_progress_in_a_terminal(target: str, tmp_path: Path) -> None:
@@ -250,7 +264,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_scripts_name_every_command() -> None:
     for shell in ("zsh", "fish"):
         script = penstock("completion", shell).stdout.decode()
-        for name in ("serve", "chat", "embed", "rerank", "transcribe", "models", "health"):
+        for name in ("serve", "chat", "embed", "transcribe", "tokenize", "models", "health"):
             assert name in script
         assert "temperature" in script
     assert DEFAULT_TARGET in script

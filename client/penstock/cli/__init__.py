@@ -6,7 +6,7 @@ the service is not serving; 2 wrong usage; 130 interrupted.
 """
 
 from penstock.chat import chat_request
-from penstock.cli import chat, completion, embed, health, models, rerank, transcribe
+from penstock.cli import chat, completion, embed, health, models, rerank, tokenize, transcribe
 from penstock.cli.command import EXIT_FAILED, EXIT_OK, Subparsers
 
 __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
@@ -14,5 +14,5 @@ __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
 
 def add_commands(commands: Subparsers) -> None:
     """Adds the client's commands to a command line."""
-    for module in (chat, embed, rerank, transcribe, models, health, completion):
+    for module in (chat, embed, rerank, transcribe, tokenize, models, health, completion):
         module.add(commands)

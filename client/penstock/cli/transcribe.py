@@ -1,12 +1,14 @@
-"""`penstock transcribe`: the text of speech in a file."""
+"""`penstock transcribe`: the text of speech in a file, as it comes, or its subtitles."""
 
 import argparse
 import sys
-from contextlib import nullcontext
 from types import TracebackType
 from typing import Self
 
+from penstock._base.upload import Audio
 from penstock.cli.command import EXIT_OK, Subparsers, add_command, add_model, connect, show
+from penstock.client import Client
+from penstock.transcribe import TranscribeOptions
 
 WIDTH = 30
 MEGABYTE = 1e6
@@ -20,36 +22,72 @@ def add(commands: Subparsers) -> None:
     parser.add_argument("--language", help="language spoken, as en; default: the model detects it")
     parser.add_argument("--prompt", help="text that tells style or context")
     parser.add_argument("--translate", action="store_true", help="write English")
-    parser.add_argument(
-        "--format", choices=("text", "srt", "vtt"), default="text", help="default: text"
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--srt",
+        action="append_const",
+        const="srt",
+        dest="subtitles",
+        help="print subtitles in SubRip format",
+    )
+    form.add_argument(
+        "--vtt",
+        action="append_const",
+        const="vtt",
+        dest="subtitles",
+        help="print subtitles in WebVTT format",
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    audio = sys.stdin.buffer if arguments.file == "-" else arguments.file
-    subtitles = [] if arguments.format == "text" else [arguments.format]
-    watched = sys.stderr.isatty()
-    with connect(arguments) as client, Bar() if watched else nullcontext() as bar:
-        transcription = client.transcribe(
-            audio,
-            bar.show if bar else None,
-            model=arguments.model,
-            language_code=arguments.language,
-            prompt=arguments.prompt,
-            task="translate" if arguments.translate else None,
-            subtitles=subtitles,
-        )
-    if arguments.json:
-        show(transcription.proto)
-    elif subtitles:
-        print(getattr(transcription, arguments.format), end="")
-    else:
-        print(transcription.text.strip())
+    with connect(arguments) as client, Bar() as bar:
+        if arguments.json or arguments.subtitles:
+            _print_whole(client, arguments, bar)
+        else:
+            _print_pieces(client, arguments, bar)
     return EXIT_OK
 
 
+def _print_whole(client: Client, arguments: argparse.Namespace, bar: "Bar") -> None:
+    options = _options(arguments)
+    transcription = client.transcribe(_audio(arguments), bar.show, **options)
+    bar.clear()
+    if arguments.json:
+        show(transcription.proto)
+    else:
+        print(getattr(transcription, arguments.subtitles[0]), end="")
+
+
+def _print_pieces(client: Client, arguments: argparse.Namespace, bar: "Bar") -> None:
+    started = False
+    with client.transcribe.stream(_audio(arguments), bar.show, **_options(arguments)) as stream:
+        for text in stream.text_stream:
+            bar.clear()
+            print(text if started else text.lstrip(), end="", flush=True)
+            started = True
+    print()
+
+
+def _audio(arguments: argparse.Namespace) -> Audio:
+    return sys.stdin.buffer if arguments.file == "-" else str(arguments.file)
+
+
+def _options(arguments: argparse.Namespace) -> TranscribeOptions:
+    return TranscribeOptions(
+        model=arguments.model,
+        language_code=arguments.language,
+        prompt=arguments.prompt,
+        task="translate" if arguments.translate else None,
+        subtitles=arguments.subtitles,
+    )
+
+
 class Bar:
-    """A progress bar on standard error, gone at the end."""
+    """A progress bar on standard error, gone at the end; nothing where nobody watches."""
+
+    def __init__(self) -> None:
+        self._watched = sys.stderr.isatty()
+        self._shown = False
 
     def __enter__(self) -> Self:
         return self
@@ -60,11 +98,19 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self.clear()
 
     def show(self, sent: int, total: int | None) -> None:
         """Draws it anew."""
-        print(f"\r\x1b[K{bar(sent, total)}", end="", file=sys.stderr, flush=True)
+        if self._watched:
+            print(f"\r\x1b[K{bar(sent, total)}", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def clear(self) -> None:
+        """Takes it away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._shown = False
 
 
 def bar(sent: int, total: int | None) -> str:

@@ -1,0 +1,37 @@
+"""`penstock tokenize`: the tokens of a text."""
+
+import argparse
+import sys
+
+from penstock.cli.command import (
+    EXIT_OK,
+    Subparsers,
+    UsageError,
+    add_command,
+    add_model,
+    connect,
+    show,
+)
+
+
+def add(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = add_command(commands, "tokenize", _run, "print the tokens of a text, one per line")
+    parser.add_argument("text", nargs="?", help="the text; none: standard input")
+    add_model(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    text = arguments.text
+    if text is None:
+        if sys.stdin.isatty():
+            raise UsageError("no text given, and none on standard input")
+        text = sys.stdin.read()
+    with connect(arguments) as client:
+        tokens = client.tokenize(text, model=arguments.model, return_token_strings=True)
+    if arguments.json:
+        show(tokens.proto, zeros=True)
+        return EXIT_OK
+    for token, string in zip(tokens.ids, tokens.strings, strict=True):
+        print(token, repr(string), sep="\t")
+    return EXIT_OK
