@@ -2,17 +2,24 @@
 
 import asyncio
 import logging
+import math
 import signal
 from types import TracebackType
 from typing import Self
 
 from penstock_server.options import shown
+from penstock_server.rpc.admission import Admission
+from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.health import HealthServicer
+from penstock_server.rpc.interceptors import CONCERNS
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.settings import Settings
 from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.transport import Timeouts
 from penstock_server.upstream.upstream import Address, Upstream
+
+# How long calls that the server ends may take to tell their callers so.
+_LAST_WORDS_S = 1.0
 
 _log = logging.getLogger("penstock.app")
 
@@ -33,9 +40,12 @@ class Service:
         self._settings = settings
         self._fleet = _fleet(settings)
         self._health = HealthServicer(tuple(SERVICES))
+        self._admission = Admission(settings.max_concurrent_calls)
+        deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._server = build_server(
             self._fleet,
             self._health,
+            (*CONCERNS, self._admission.admitted, deadlines.kept),
             max_message_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
         )
@@ -79,12 +89,16 @@ class Service:
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new calls, gives running ones a time to finish, then ends them."""
+        self._admission.close()
         self._health.close()
         self._health.end_watches()
         if self._watch:
             self._watch.cancel()
             await asyncio.wait((self._watch,))
-        await self._server.stop(grace_s)
+        stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
+        await asyncio.wait((stopped,), timeout=grace_s)
+        self._admission.end_all()
+        await stopped
         await self._fleet.close()
 
     def _update_health(self) -> None:
@@ -123,7 +137,10 @@ def stop_signals() -> asyncio.Queue[int]:
 
 def _fleet(settings: Settings) -> Fleet:
     timeouts = Timeouts(
-        settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout
+        settings.connect_timeout,
+        settings.first_byte_timeout,
+        settings.idle_timeout,
+        settings.total_timeout or math.inf,
     )
     upstreams = [
         Upstream(

@@ -6,6 +6,7 @@ from penstock_server.options import (
     address,
     interval,
     key,
+    natural,
     one_of,
     option,
     positive,
@@ -54,6 +55,24 @@ class Settings:
     )
     idle_timeout: float = option(
         60.0, "Longest wait between two events of a stream.", interval, "SECONDS"
+    )
+    total_timeout: float = option(
+        0.0,
+        "Longest wait for a complete answer of an upstream; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
+    default_deadline: float = option(
+        0.0, "Deadline of calls that come without one; 0 for none.", seconds, "SECONDS"
+    )
+    max_deadline: float = option(
+        0.0,
+        "Longest that any call may take, whatever its deadline; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
+    max_concurrent_calls: int = option(
+        0, "Most calls at once; more are refused. 0 for no limit.", natural, "NUMBER"
     )
     max_connections: int = option(1000, "Most connections to one upstream.", positive, "NUMBER")
     max_message_bytes: int = option(

@@ -186,6 +186,8 @@ async def failure_to_status(rpc: Rpc, context: Context) -> AsyncIterator[None]:
         ended = status.of_malformed(error, model=rpc.model, messages_sent=rpc.messages_sent)
     except ReplyTooLarge as error:
         ended = status.of_too_large(error.size, error.limit, messages_sent=rpc.messages_sent)
+    except status.Refusal as refusal:
+        ended = refusal.status
     except DecodeError:
         ended = status.of_undecodable()
     except aio.BaseError:
@@ -211,5 +213,5 @@ async def abort(rpc: Rpc, context: Context, ended: status.Status) -> None:
 
 
 CONCERNS: Sequence[Around] = (request_id_and_log, failure_to_status)
-"""Outermost first. Later concerns go where the order says: request id and log, metrics, trace,
-failure to status, authentication, admission, deadline."""
+"""Outermost first. The others follow, as each server has them. The whole order is: request id and
+log, metrics, trace, failure to status, authentication, admission, deadline."""

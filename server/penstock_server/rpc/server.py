@@ -1,6 +1,6 @@
 """The gRPC server: its options, its services, its handlers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from penstock_server.rpc.classification import ClassificationServicer
 from penstock_server.rpc.completion import CompletionServicer
 from penstock_server.rpc.embedding import EmbeddingServicer
 from penstock_server.rpc.health import HealthServicer
-from penstock_server.rpc.interceptors import CONCERNS, Interceptors
+from penstock_server.rpc.interceptors import Around, Interceptors
 from penstock_server.rpc.model import ModelServicer
 from penstock_server.rpc.pooling import PoolingServicer
 from penstock_server.rpc.reflection import add_reflection
@@ -123,11 +123,20 @@ def options(max_message_bytes: int) -> list[tuple[str, int]]:
 
 
 def build_server(
-    fleet: Fleet, health: HealthServicer, *, max_message_bytes: int, reflection: bool
+    fleet: Fleet,
+    health: HealthServicer,
+    concerns: Sequence[Around],
+    *,
+    max_message_bytes: int,
+    reflection: bool,
 ) -> aio.Server:
-    """Returns a server with every service, not yet bound to an address."""
+    """Returns a server with every service, not yet bound to an address.
+
+    The concerns stand around every RPC of our own services, the first outermost; health and
+    reflection are not among them.
+    """
     server = aio.server(
-        interceptors=(Interceptors(CONCERNS, max_message_bytes),),
+        interceptors=(Interceptors(concerns, max_message_bytes),),
         options=options(max_message_bytes),
     )
     for entry in SERVICES.values():

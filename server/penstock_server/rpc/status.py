@@ -68,6 +68,8 @@ ENGINE_DEAD = Row(_Code.UNAVAILABLE, "ENGINE_DEAD", Resend.YES)
 TOO_LARGE = Row(_Code.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", Resend.NEVER)
 MALFORMED = Row(_Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", Resend.CALLER_DECIDES)
 INTERRUPTED = Row(_Code.UNAVAILABLE, "STREAM_INTERRUPTED", Resend.NEVER)
+OVERLOADED = Row(_Code.UNAVAILABLE, "OVERLOADED", Resend.YES)
+DRAINING = Row(_Code.UNAVAILABLE, "DRAINING", Resend.YES)
 DEADLINE = Row(_Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 CANCELLED = Row(_Code.CANCELLED, "CANCELLED")
 GATEWAY_ERROR = Row(_Code.INTERNAL, "GATEWAY_ERROR")
@@ -110,7 +112,7 @@ KIND_ROWS: Mapping[Kind, Row] = {
     Kind.INTERRUPTED: INTERRUPTED,
     Kind.TIMEOUT: Row(_Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", Resend.CALLER_DECIDES),
     Kind.MALFORMED: MALFORMED,
-    Kind.OVERLOADED: Row(_Code.UNAVAILABLE, "OVERLOADED", Resend.YES),
+    Kind.OVERLOADED: OVERLOADED,
     Kind.MISCONFIGURED: GATEWAY_ERROR,
     Kind.MODEL_UNKNOWN: MODEL_NOT_FOUND,
     Kind.MODEL_AMBIGUOUS: INVALID_REQUEST,
@@ -151,6 +153,19 @@ class Status:
     retry_after_s: float | None = None
 
 
+class Refusal(Exception):
+    """Ends the RPC with a status; raised by what stands around the servicers.
+
+    Attributes:
+        status: the status.
+    """
+
+    def __init__(self, status: Status) -> None:
+        """Takes the status."""
+        super().__init__(status.message)
+        self.status = status
+
+
 def of_failure(failure: UpstreamFailure, *, model: str = "", messages_sent: int = 0) -> Status:
     """Returns the status of a failed exchange with an upstream.
 
@@ -189,7 +204,7 @@ def of_undecodable() -> Status:
 def of_malformed(error: MalformedAnswer, *, model: str = "", messages_sent: int = 0) -> Status:
     """Returns the status of an answer that does not fit our messages."""
     row = replace(MALFORMED, resend=Resend.NEVER) if messages_sent else MALFORMED
-    metadata = ({"model": _cut(model, 256)} if model else {}) | _sent(messages_sent)
+    metadata = _model(model) | _sent(messages_sent)
     return Status(row, f"malformed upstream answer: {error}", metadata)
 
 
@@ -197,6 +212,31 @@ def of_too_large(size: int, limit: int, *, messages_sent: int = 0) -> Status:
     """Returns the status of a reply of so many bytes, over the limit of one message."""
     message = f"the reply has {size} bytes, over the limit of {limit} bytes; ask for less at once"
     return Status(TOO_LARGE, message, {"limitBytes": str(limit), **_sent(messages_sent)})
+
+
+def of_deadline(
+    seconds: float, metadata: Mapping[str, str], *, model: str = "", messages_sent: int = 0
+) -> Status:
+    """Returns the status of a call that took longer than the server allows."""
+    row = replace(DEADLINE, resend=Resend.NEVER) if messages_sent else DEADLINE
+    message = f"the call took longer than the {seconds:g} s that the server allows"
+    return Status(row, message, {**_model(model), **metadata, **_sent(messages_sent)})
+
+
+def of_overload(most: int) -> Status:
+    """Returns the status of a call that is one too many."""
+    return Status(OVERLOADED, f"the server is busy with {most} calls, as many as it takes")
+
+
+def of_draining() -> Status:
+    """Returns the status of a call that came too late."""
+    return Status(DRAINING, "the server is shutting down", retry_after_s=0)
+
+
+def of_shutdown(messages_sent: int) -> Status:
+    """Returns the status of a call that was not over when the server had to end."""
+    row = INTERRUPTED if messages_sent else KIND_ROWS[Kind.CLOSED]
+    return Status(row, "the server shut down before the answer was complete", _sent(messages_sent))
 
 
 def of_bug() -> Status:
@@ -276,12 +316,17 @@ def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[
         "upstreamParam": failure.error.param,
         "upstreamCode": "" if failure.error.code is None else str(failure.error.code),
         "stage": failure.stage.value,
+        "limit": failure.limit,
         "path": failure.path,
         "limitBytes": str(failure.limit_bytes or ""),
         **_context_lengths(failure.error),
         **_sent(messages_sent),
     }
     return {key: _cut(value, 256) for key, value in found.items() if value}
+
+
+def _model(model: str) -> dict[str, str]:
+    return {"model": _cut(model, 256)} if model else {}
 
 
 def _context_lengths(error: ErrorBody) -> dict[str, str]:

@@ -24,6 +24,11 @@ from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reach
 _KEEPALIVE_EXPIRY_S = 4.0
 _ERROR_BODY_LIMIT = 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 24 * 3600.0
+_EVENT_STREAM = "text/event-stream"
+
+# A body that is longer than its Content-Length leaves its rest in the connection, where it would
+# be read as the beginning of the next answer. So none follows an answer that may be cut.
+_SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Response:
         self.content_type = kind.strip().lower()
         self.retry_after_s = _retry_after(response.headers.get("retry-after", ""))
         self.metadata = response.headers.get("metadata", "")
+        # Whether nothing may follow it on its connection.
+        self.suspect = self.content_type == _EVENT_STREAM and "content-length" in response.headers
 
     async def read(self, limit: int | None = None) -> bytes:
         """Returns the body; with a limit, at most about that many bytes of it.
@@ -145,9 +152,15 @@ class Transport:
                 content=request.content or None,
             )
             response = await self._client.send(built, stream=True)
+        answer = Response(response)
         try:
-            yield Response(response)
+            yield answer
+        except UpstreamFailure as failure:
+            answer.suspect = answer.suspect or failure.kind in _SUSPECT
+            raise
         finally:
+            if answer.suspect:
+                await response.extensions["network_stream"].aclose()
             await response.aclose()
 
     @contextlib.asynccontextmanager

@@ -1,0 +1,55 @@
+"""Deadlines that the server sets: for calls that come without one, and for all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from penstock_server.rpc import status
+from penstock_server.rpc.interceptors import Context
+from penstock_server.rpc.rpc import Rpc
+from penstock_server.upstream.failure import reached
+
+
+class Deadlines:
+    """Ends RPCs that take longer than they may.
+
+    A deadline of the caller's own that is shorter is left to gRPC, which keeps it.
+    """
+
+    def __init__(self, default_s: float, longest_s: float) -> None:
+        """Takes the deadline of calls without one, and the longest of any; 0 for none."""
+        self._default_s = default_s
+        self._longest_s = longest_s
+
+    @asynccontextmanager
+    async def kept(self, rpc: Rpc, context: Context) -> AsyncIterator[None]:
+        """Bounds an RPC.
+
+        Raises:
+            status.Refusal: DEADLINE_EXCEEDED.
+        """
+        seconds, option = self._limit(context.time_remaining())
+        timer = asyncio.timeout(seconds)
+        try:
+            async with timer:
+                yield
+        except TimeoutError:
+            if not timer.expired() or seconds is None:
+                raise
+            ended = status.of_deadline(
+                seconds,
+                {"stage": reached.get().value, "limit": option},
+                model=rpc.model,
+                messages_sent=rpc.messages_sent,
+            )
+            raise status.Refusal(ended) from None
+
+    def _limit(self, remaining: float | None) -> tuple[float | None, str]:
+        """Returns the server's own deadline for a call, and which it is; None: the caller's."""
+        own = [(self._longest_s, "max_deadline")]
+        if remaining is None:
+            own.append((self._default_s, "default_deadline"))
+        seconds, option = min((limit for limit in own if limit[0]), default=(None, ""))
+        if seconds is None or (remaining is not None and remaining <= seconds):
+            return None, ""
+        return seconds, option

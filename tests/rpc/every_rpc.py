@@ -1,0 +1,289 @@
+"""Every RPC of every service: how it is called, and what an upstream answers it."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import descriptor_pool, text_format
+from google.protobuf.message_factory import GetMessageClass
+from grpc import aio
+
+from penstock_server.rpc.server import SERVICES
+
+from .calls import Ended, ended
+
+_AUDIO = 'config {model: "m"} audio: "RIFF"'
+_UPLOAD = ('config {model: "m"}', 'audio_chunk: "RIFF"')
+_ASKED = 'model: "m" messages {role: ROLE_USER content {text: "x"}}'
+_INPUT = 'model: "m" inputs {text: "x"}'
+_CHUNK = {"id": "i", "model": "m", "created": 1, "object": "chunk"}
+_CHAT_EVENT = _CHUNK | {
+    "choices": [{"index": 0, "delta": {"role": "assistant", "content": "word"}}]
+}
+_TEXT_EVENT = _CHUNK | {"choices": [{"index": 0, "text": "word"}]}
+_NATIVE_EVENT = {
+    "type": "response.output_text.delta",
+    "sequence_number": 1,
+    "item_id": "i",
+    "output_index": 0,
+    "content_index": 0,
+    "delta": "word",
+    "logprobs": [],
+}
+
+
+@dataclass(frozen=True)
+class Called:
+    """One RPC and a request for it.
+
+    Attributes:
+        name: service and method.
+        requests: the messages of the request, in text format.
+        event: an upstream's first event, for RPCs that stream.
+        settings: of the service.
+    """
+
+    name: str
+    requests: tuple[str, ...]
+    event: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def _method(self) -> Any:
+        service, _, method = self.name.partition("/")
+        found: Any = descriptor_pool.Default().FindServiceByName(f"penstock.v1.{service}")
+        return found.methods_by_name[method]
+
+    @property
+    def streams(self) -> bool:
+        return bool(self._method.server_streaming)
+
+    @property
+    def uploads(self) -> bool:
+        return bool(self._method.client_streaming)
+
+    def start(self, channel: aio.Channel, *, endless: bool = False, **options: Any) -> Any:
+        """Begins a call; an endless upload never says that it is over."""
+        method = self._method
+        kinds = {
+            (False, False): channel.unary_unary,
+            (False, True): channel.unary_stream,
+            (True, False): channel.stream_unary,
+            (True, True): channel.stream_stream,
+        }
+        begin: Any = kinds[self.uploads, self.streams](
+            f"/penstock.v1.{self.name}",
+            request_serializer=GetMessageClass(method.input_type).SerializeToString,
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )
+        messages = [
+            text_format.Parse(text, GetMessageClass(method.input_type)()) for text in self.requests
+        ]
+        if not self.uploads:
+            return begin(messages[0], **options)
+        return begin(_endlessly(messages) if endless else iter(messages), **options)
+
+    async def run(self, channel: aio.Channel, **options: Any) -> Ended:
+        """Makes a call that must fail."""
+        call = self.start(channel, **options)
+        received: list[Any] = []
+        try:
+            if self.streams:
+                async for message in call:
+                    received.append(message)
+            else:
+                received.append(await call)
+        except aio.AioRpcError as error:
+            result = ended(error)
+            result.received = received
+            return result
+        raise AssertionError(f"it did not fail: {received}")
+
+
+async def _endlessly(messages: list[Any]) -> AsyncIterator[Any]:
+    for message in messages:
+        yield message
+    await asyncio.Event().wait()
+
+
+_NATIVE = {"native_responses": "always"}
+
+EVERY_RPC = (
+    Called("ChatCompletionService/CreateChatCompletion", (_ASKED,)),
+    Called("ChatCompletionService/StreamChatCompletion", (_ASKED,), _CHAT_EVENT),
+    Called("CompletionService/CreateCompletion", ('model: "m" prompts {text: "x"}',)),
+    Called("CompletionService/StreamCompletion", ('model: "m" prompts {text: "x"}',), _TEXT_EVENT),
+    Called("ResponseService/CreateResponse", ('model: "m" input_text: "x"',)),
+    Called("ResponseService/StreamResponse", ('model: "m" input_text: "x"',), _CHAT_EVENT),
+    Called("ResponseService/CreateResponse", ('model: "m" input_text: "x"',), None, _NATIVE),
+    Called(
+        "ResponseService/StreamResponse", ('model: "m" input_text: "x"',), _NATIVE_EVENT, _NATIVE
+    ),
+    Called("ResponseService/GetResponse", ('response_id: "resp_1"',), None, _NATIVE),
+    Called("ResponseService/CancelResponse", ('response_id: "resp_1"',), None, _NATIVE),
+    Called("EmbeddingService/CreateEmbeddings", (_INPUT,)),
+    Called("RerankService/Rerank", ('model: "m" query {text: "x"} documents {text: "x"}',)),
+    Called("RerankService/Score", ('model: "m" queries {text: "x"} documents {text: "x"}',)),
+    Called("ClassificationService/Classify", (_INPUT,)),
+    Called("PoolingService/Pool", (_INPUT,)),
+    Called("ModelService/ListModels", ("",)),
+    Called("ModelService/GetModel", ('model: "m"',)),
+    Called("TokenizationService/Tokenize", ('model: "m" text: "x"',)),
+    Called("TokenizationService/Detokenize", ('model: "m" token_ids: 1',)),
+    Called("TranscriptionService/Transcribe", (_AUDIO,)),
+    Called("TranscriptionService/StreamTranscribe", (_AUDIO,), _CHAT_EVENT),
+    Called("TranscriptionService/UploadTranscribe", _UPLOAD),
+    Called("TranscriptionService/UploadStreamTranscribe", _UPLOAD, _CHAT_EVENT),
+)
+
+
+def names(calls: tuple[Called, ...]) -> list[str]:
+    """Names of the calls, as ids of tests."""
+    return [call.name.partition("/")[2] + (" native" if call.settings else "") for call in calls]
+
+
+def methods_served() -> Iterator[str]:
+    """Names of all RPCs there are."""
+    for service in SERVICES:
+        found: Any = descriptor_pool.Default().FindServiceByName(service)
+        for method in found.methods:
+            yield f"{found.name}/{method.name}"
+
+
+class Upstream:
+    """Answers every request of an RPC as it is told; it is never well, and so not asked twice.
+
+    Attributes:
+        url: where it listens.
+        requests: how many requests of RPCs came.
+        open: how many of their connections are open.
+        came: is set when a request came whole, or an upload in part.
+        stalled: is set when nobody reads what it writes.
+        named: events by request id, each set when its request came.
+        left: is set when the other side closed a connection with a request.
+    """
+
+    def __init__(self, *answer: bytes, repeat: bytes = b"", hold: bool = False) -> None:
+        """Takes the answer; what is repeated after it without end; whether it stays silent."""
+        self.url = ""
+        self.requests = 0
+        self.open = 0
+        self.named: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.came = asyncio.Event()
+        self.stalled = asyncio.Event()
+        self.left = asyncio.Event()
+        self._answer = b"".join(answer)
+        self._repeat = repeat
+        self._hold = hold
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        if b"x-request-id: probe-" in head:
+            writer.write(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        else:
+            self.requests += 1
+            self.open += 1
+            self.named[head.partition(b"x-request-id: ")[2].partition(b"\r")[0].decode()].set()
+            await self._exchange(head, reader, writer)
+            self.open -= 1
+            self.left.set()
+        writer.close()
+
+    async def _exchange(
+        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            await self._receive(head, reader)
+            await self.respond(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answers a request that has been read."""
+        writer.write(self._answer)
+        await writer.drain()
+        if self._repeat:
+            await self._go_on(reader, writer)
+        elif self._hold:
+            await reader.read()
+
+    async def _receive(self, head: bytes, reader: asyncio.StreamReader) -> None:
+        if b"chunked" in head:
+            await reader.readuntil(b"RIFF")
+            self.came.set()
+            await reader.readuntil(b"0\r\n\r\n")
+        elif b"content-length: " in head:
+            length = head.partition(b"content-length: ")[2].partition(b"\r")[0]
+            await reader.readexactly(int(length))
+        self.came.set()
+
+    async def _go_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        gone = asyncio.ensure_future(reader.read())
+        try:
+            while not gone.done():
+                writer.write(self._repeat)
+                written = asyncio.ensure_future(writer.drain())
+                done, _ = await asyncio.wait((written,), timeout=0.3)
+                if not done:
+                    self.stalled.set()
+                    await asyncio.wait((written, gone), return_when=asyncio.FIRST_COMPLETED)
+                    written.cancel()
+        finally:
+            gone.cancel()
+            await asyncio.wait((gone,))
+
+
+@asynccontextmanager
+async def running(upstream: Upstream) -> AsyncIterator[Upstream]:
+    """Runs an upstream on a free port; leaving ends its connections."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        tasks.add(task)
+        try:
+            await upstream.serve(reader, writer)
+        finally:
+            writer.transport.abort()
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield upstream
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
+    """A whole answer."""
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n"
+    return f"{head}connection: close\r\n\r\n".encode() + body
+
+
+def failing(status: str, **error: Any) -> bytes:
+    """An error object of vLLM's."""
+    return answer(status, json.dumps({"error": {"message": "no", "type": "E"} | error}).encode())
+
+
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+
+
+def event(data: Any) -> bytes:
+    """An event in a chunk of its own."""
+    text = f"data: {json.dumps(data)}\n\n".encode()
+    return b"%x\r\n%s\r\n" % (len(text), text)

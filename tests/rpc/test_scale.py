@@ -1,0 +1,168 @@
+"""Many calls whose callers leave, and many whose callers do not read: nothing gathers."""
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from .calls import FREE_PORT, Serve, plain_channel, until
+from .every_rpc import EVERY_RPC, STREAM_HEAD, Upstream, event, running
+
+CALLS = 10_000
+AT_ONCE = 50
+READERS = 200
+EVENTS = 100
+WORDS = "word " * 6000  # in each event: 30 kB, so that a stream has 3 MB
+MEBIBYTE = 2**20
+
+RUN = "import sys; from penstock_server.cli import main; sys.exit(main())"
+STREAM = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("StreamChatCompletion"))
+UNARY = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("CreateChatCompletion"))
+
+
+async def test_nothing_is_left_of_ten_thousand_cancelled_calls(serve: Serve) -> None:
+    async with running(Upstream(STREAM_HEAD, event(STREAM.event), hold=True)) as upstream:
+        service = await serve(upstream=(upstream.url,), probe_interval=3600)
+        async with plain_channel(service) as channel:
+            # What is made once and kept is made before.
+            await _cancel(channel, upstream, CALLS // 5)
+            before = await _left_over()
+            await _cancel(channel, upstream, CALLS)
+            after = await _left_over()
+    assert upstream.requests > CALLS
+    assert service._fleet.members[0].upstream.outstanding == 0
+    assert after["tasks"] <= before["tasks"]
+    assert after["descriptors"] <= before["descriptors"]
+    assert after["objects"] < before["objects"] + CALLS // 10, (before, after)
+    assert after["bytes"] < before["bytes"] + 8 * MEBIBYTE, (before, after)
+
+
+class _Story(Upstream):
+    """Tells a long story to everybody, as fast as it is taken."""
+
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told, index = {"content": WORDS}, {"index": 0}
+        writer.write(STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        for _ in range(EVENTS):
+            writer.write(event({"id": "i", "choices": [index | {"delta": told}]}))
+            await writer.drain()
+        last = index | {"delta": {}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        writer.write(event({"id": "i", "choices": [last]}))
+        writer.write(event({"id": "i", "choices": [], "usage": usage}))
+        writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_memory_while_two_hundred_callers_do_not_read() -> None:
+    async with (
+        running(_Story()) as upstream,
+        _service(upstream.url) as (pid, target),
+        aio.insecure_channel(target) as channel,
+    ):
+        assert await _read_on(aiter(STREAM.start(channel))) == EVENTS
+        before = await _settled_bytes(pid)
+        calls = [STREAM.start(channel) for _ in range(READERS)]
+        streams = [aiter(call) for call in calls]
+        for stream in streams:
+            assert (await anext(stream)).choices
+        unread = await _settled_bytes(pid)
+        # The rest of the streams is 600 MB.
+        assert unread - before < 64 * MEBIBYTE, (before, unread)
+        # The first message of each is read.
+        assert await asyncio.gather(*map(_read_on, streams)) == [EVENTS - 1] * READERS
+        assert [await call.code() for call in calls] == [grpc.StatusCode.OK] * READERS
+        after = await _settled_bytes(pid)
+        assert after - before < 64 * MEBIBYTE, (before, unread, after)
+
+
+async def _read_on(stream: AsyncIterator[Any]) -> int:
+    """Reads a stream to its end; returns how many texts it had."""
+    texts = [c.delta.content async for message in stream for c in message.choices]
+    assert set(texts) <= {WORDS, ""}
+    return texts.count(WORDS)
+
+
+async def _settled_bytes(pid: int) -> int:
+    """Returns the memory of a process once it has stopped changing."""
+    before, now = 0, _resident_bytes(pid)
+    while abs(now - before) > MEBIBYTE:
+        await asyncio.sleep(0.5)
+        before, now = now, _resident_bytes(pid)
+    return now
+
+
+@asynccontextmanager
+async def _service(upstream: str) -> AsyncIterator[tuple[int, str]]:
+    """A service in a process of its own: its id, by which Linux tells its memory; its address."""
+    options = ("--upstream", upstream, "--listen", FREE_PORT, "--log-format", "json")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", RUN, "serve", *options, "--probe-interval", "3600"),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr
+    try:
+        yield process.pid, await _address(process.stderr)
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def _address(log: asyncio.StreamReader) -> str:
+    async for line in log:
+        if b'"serving"' in line:
+            return line.decode().partition('"address":')[2].split('"')[1]
+    raise AssertionError("it did not start")
+
+
+async def _cancel(channel: aio.Channel, upstream: Upstream, count: int) -> None:
+    """Makes calls, unary ones and streams, many at once, each cancelled where it then is."""
+    numbers = iter(range(count))
+
+    async def cancel_one_by_one() -> None:
+        for number in numbers:
+            name = f"{count}-{number}"
+            call = (STREAM if number % 2 else UNARY).start(
+                channel, metadata=(("x-request-id", name),)
+            )
+            if number % 8:  # the others leave at once
+                await upstream.named[name].wait()
+            if number % 4 == 1:
+                await call.read()
+            call.cancel()
+            upstream.named.pop(name, None)
+
+    async with asyncio.TaskGroup() as callers:
+        for _ in range(AT_ONCE):
+            callers.create_task(cancel_one_by_one())
+    await until(lambda: upstream.open == 0)
+
+
+async def _left_over() -> Mapping[str, int]:
+    """What there is of tasks, sockets and memory in the process, which is all three sides'."""
+    previous = -1
+    while previous != len(asyncio.all_tasks()):
+        previous = len(asyncio.all_tasks())
+        await asyncio.sleep(0.3)
+    gc.collect()
+    return {
+        "tasks": len(asyncio.all_tasks()),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "objects": len(gc.get_objects()),
+        "bytes": _resident_bytes(os.getpid()),
+    }
+
+
+def _resident_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
