@@ -9,7 +9,9 @@ BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
 PROTOS := $(wildcard protos/penstock/v1/*.proto)
 # The contract of the last landed state: a local main, or the remote's in a CI checkout.
-AGAINST ?= $(shell git rev-parse --verify --quiet main >/dev/null && echo '.git\#branch=main' || echo '.git\#ref=refs/remotes/origin/main')
+HASH := \#
+AGAINST ?= .git$(HASH)$(shell git rev-parse --verify --quiet refs/heads/main >/dev/null \
+  && echo branch=main || echo ref=refs/remotes/origin/main)
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 
