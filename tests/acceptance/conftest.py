@@ -17,8 +17,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from servers import VllmServers
 
 from penstock.channel import open_async_channel
+from penstock_server.simulator.dialects import NEWEST
 
 from .chats import Chats
+from .dialects import DIALECTS, possible
 from .upstreams import KINDS, Kind, Upstream, real, simulated
 
 HERE = Path(__file__).parent
@@ -50,11 +52,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if only_real and config.getoption("--upstream") == "simulator" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            # The time that servers take to start does not count.
-            item.add_marker(pytest.mark.timeout(CASE_LIMIT_S, func_only=True))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs each case in each dialect, where the upstream is simulated."""
+    simulated = metafunc.config.getoption("--upstream") == "simulator"
+    if simulated and "target" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", DIALECTS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    own = [item for item in items if HERE in item.path.parents]
+    for item in own:
+        # The time that servers take to start does not count.
+        item.add_marker(pytest.mark.timeout(CASE_LIMIT_S, func_only=True))
+    impossible = [item for item in own if not possible(item)]
+    config.hook.pytest_deselected(items=impossible)
+    items[:] = [item for item in items if item not in impossible]
 
 
 @pytest.fixture(scope="session")
@@ -70,13 +83,19 @@ def vllm(request: pytest.FixtureRequest) -> Iterator[VllmServers | None]:
 
 
 @pytest.fixture
+def dialect() -> str:
+    """The version of vLLM that a simulated upstream speaks like."""
+    return NEWEST
+
+
+@pytest.fixture
 async def target(
-    request: pytest.FixtureRequest, vllm: VllmServers | None, serve: Serve
+    request: pytest.FixtureRequest, vllm: VllmServers | None, serve: Serve, dialect: str
 ) -> AsyncIterator[Target]:
     """A service in front of the upstream that the case asks for."""
     kind = _kind(request.node)
     async with AsyncExitStack() as stack:
-        start = real(kind, vllm) if vllm else simulated(kind)
+        start = real(kind, vllm) if vllm else simulated(kind, dialect)
         upstream = await stack.enter_async_context(start)
         service = await serve(
             upstream=(upstream.url,), upstream_api_key=kind.api_key, probe_interval=1.0

@@ -83,9 +83,10 @@ class Upstream(Protocol):
 
 
 @asynccontextmanager
-async def simulated(kind: Kind) -> AsyncIterator[Upstream]:
-    """A simulator of the kind."""
-    async with Simulator(replace(kind.simulated, listen="127.0.0.1:0")) as simulator:
+async def simulated(kind: Kind, dialect: str) -> AsyncIterator[Upstream]:
+    """A simulator of the kind that speaks like a version of vLLM."""
+    settings = replace(kind.simulated, listen="127.0.0.1:0", dialect=dialect)
+    async with Simulator(settings) as simulator:
         yield _Simulated(simulator)
 
 

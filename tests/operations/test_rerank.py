@@ -182,7 +182,7 @@ def test_unknown_keys_are_kept() -> None:
 
 def test_usage_of_an_old_vllm() -> None:
     message = read(answer(ranked(0), usage={"total_tokens": 7}), documents=1)
-    assert (message.usage.prompt_tokens, message.usage.total_tokens) == (0, 7)
+    assert (message.usage.prompt_tokens, message.usage.total_tokens) == (7, 7)
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {

@@ -5,8 +5,10 @@ import json
 import time
 import zlib
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -111,6 +113,14 @@ async def test_status(http: httpx.AsyncClient, code: int) -> None:
     assert response.headers["retry-after"] == "7"
     assert response.json()["error"]["code"] == code
     assert response.json()["error"]["message"] == "busy"
+
+
+async def test_values_with_commas_and_spaces(http: httpx.AsyncClient) -> None:
+    date = formatdate(time.time() + 60, usegmt=True)
+    response = await chat(http, HELLO, f"status;code=503;retry_after={quote(date)}")
+    assert response.headers["retry-after"] == date
+    asked = user(f"Hi [[simulate: status code=418 message={quote('so, so')}]]")
+    assert (await chat(http, asked)).json()["error"]["message"] == "so, so"
 
 
 BODIES: dict[str, Callable[[httpx.Response], bool]] = {
@@ -394,6 +404,20 @@ async def test_invalid_utf8(http: httpx.AsyncClient, simulator: Simulator) -> No
 
 async def test_nan(http: httpx.AsyncClient) -> None:
     assert b'"total_tokens":NaN' in (await chat(http, HELLO, "nan")).content
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_wrong_length_that_is_too_long(http: httpx.AsyncClient, streamed: bool) -> None:
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+        await chat(http, {**HELLO, "stream": streamed}, "wrong-length;by=3")
+
+
+@pytest.mark.parametrize("by", [0, -20])
+async def test_wrong_length_that_is_too_short(simulator: Simulator, by: int) -> None:
+    received, _ = await raw_stream(simulator, f"wrong-length;by={by}")
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert f"content-length: {len(body) + by}".encode() in head.lower()
+    assert body.endswith(b"data: [DONE]\n\n")
 
 
 async def test_gzip(http: httpx.AsyncClient) -> None:

@@ -53,7 +53,8 @@ def response(data: Mapping[str, Any], request: RerankRequest) -> RerankResponse:
         for result in answer.results:
             result.document.CopyFrom(request.documents[result.index])
     if (usage := data.get("usage")) is not None:
-        choice.fill_usage(answer.usage, usage)
+        # vLLM before 0.13 gives the total alone; all of it was read, since nothing is generated.
+        choice.fill_usage(answer.usage, {"prompt_tokens": usage.get("total_tokens"), **usage})
     extra.keep(answer, data, _ANSWER_KEYS)
     return answer
 

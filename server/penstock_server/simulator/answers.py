@@ -65,6 +65,8 @@ class Answer:
     streamed: bool = False
     header_delay: float | None = 0.0
     generates: bool = False
+    length_error: int | None = None
+    """If not None, the body has a Content-Length, which is wrong by so many bytes."""
     filters: list[Filter] = field(default_factory=list)
     coders: list[Filter] = field(default_factory=list)
 

@@ -130,7 +130,9 @@ class Connection:
 
     async def _write(self, answer: Answer) -> None:
         await pause(answer.header_delay)
-        if answer.streamed:
+        if answer.length_error is not None:
+            await self._write_wrong(answer, answer.length_error)
+        elif answer.streamed:
             await self._write_stream(answer)
         else:
             await self._write_whole(answer)
@@ -165,6 +167,18 @@ class Connection:
             await self._hang_up(body[: len(body) // 2], hangup.reset)
         for part in parts:
             await self._flush(self._framed(part))
+        self._send(h11.EndOfMessage())
+        await self._writer.drain()
+
+    async def _write_wrong(self, answer: Answer, length_error: int) -> None:
+        parts = [piece.data async for piece in answer.encoded() if isinstance(piece, Raw)]
+        body = b"".join(parts)
+        length = max(0, len(body) + length_error)
+        self._send_head(answer, length)
+        told, untold = body[:length], body[length:]
+        await self._flush(self._framed(told) + untold)
+        if length > len(body):
+            raise _Gone
         self._send(h11.EndOfMessage())
         await self._writer.drain()
 

@@ -18,7 +18,7 @@ async def health(request: Request, state: State) -> Answer:
 
 async def version(request: Request, state: State) -> Answer:
     """GET /version."""
-    return Answer.of_json({"version": state.settings.version})
+    return Answer.of_json({"version": state.settings.dialect})
 
 
 async def load(request: Request, state: State) -> Answer:

@@ -50,7 +50,7 @@ async def _openapi(request: Request, state: State) -> Answer:
     for route in ROUTES:
         if route.served(state.settings.kind):
             paths.setdefault(route.path, {})[route.method.lower()] = {"responses": {"200": {}}}
-    info = {"title": "Penstock simulator", "version": state.settings.version}
+    info = {"title": "Penstock simulator", "version": state.settings.dialect}
     return Answer.of_json({"openapi": "3.1.0", "info": info, "paths": paths})
 
 

@@ -16,7 +16,7 @@ from penstock_server.simulator.state import State
 
 _log = logging.getLogger(__name__)
 
-_GUARDED = ("/v1", "/v2", "/inference", "/cohere")
+_ENGINE_DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 
 
 class Simulator:
@@ -144,6 +144,15 @@ class Simulator:
     def healthy(self, healthy: bool) -> None:
         self.state.healthy = healthy
 
+    @property
+    def engine_dead(self) -> bool:
+        """Whether the engine is dead: operations answer 500 and /health 503."""
+        return self.state.engine_dead
+
+    @engine_dead.setter
+    def engine_dead(self, dead: bool) -> None:
+        self.state.engine_dead = dead
+
     # Serving
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -169,9 +178,9 @@ class Simulator:
             return unauthorized()
         route = resolve(request.method, request.path, self.settings.kind)
         if isinstance(route, Answer):
-            return route
+            return self._unserved(request) or route
         try:
-            answer = await self._answered(route, request)
+            answer = self.state.dialect.spoken(await self._answered(route, request))
             everywhere = self.path_faults.get(request.path, self.faults)
             apply_faults(answer, requested_faults(request, route.prompt, everywhere))
         except FaultError as error:
@@ -179,9 +188,17 @@ class Simulator:
         answer.generates = route.prompt is not None
         return answer
 
+    def _unserved(self, request: Request) -> Answer | None:
+        """What a dialect answers in place of a missing route, if it has it all the same."""
+        answer = self.state.dialect.wrong_task(request.path)
+        return self.state.dialect.spoken(answer) if answer else None
+
     async def _answered(self, route: Route, request: Request) -> Answer:
         try:
-            return await route.handler(request, self.state)
+            if self.engine_dead and route.prompt:
+                raise ApiError(_ENGINE_DEAD, status=500)
+            self.state.dialect.check(request)
+            return await route.handler(self.state.dialect.heard(request), self.state)
         except ApiError as error:
             return error.answer()
         except Exception:
@@ -190,7 +207,7 @@ class Simulator:
 
     def _unauthorized(self, request: Request) -> bool:
         key = self.settings.api_key
-        if not key or not request.path.startswith(_GUARDED):
+        if not key or not request.path.startswith(self.state.dialect.guarded):
             return False
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() != "bearer" or token != key

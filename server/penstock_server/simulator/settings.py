@@ -12,6 +12,7 @@ from penstock_server.options import (
     switch,
     text,
 )
+from penstock_server.simulator import dialects
 
 KINDS = ("chat", "embed", "rerank", "classify", "whisper")
 """Kinds of models, by which vLLM mounts its routes."""
@@ -110,12 +111,17 @@ class SimulatorSettings:
     remembered_requests: int = option(
         1000, "How many of the latest requests are kept for inspection.", positive, "NUMBER"
     )
-    version: str = option("0.32.0", "The vLLM version to claim.", text, "VERSION")
+    dialect: str = option(
+        dialects.NEWEST,
+        "The vLLM version to speak like, and to claim; from 0.10 on.",
+        dialects.version,
+        "VERSION",
+    )
 
     @property
     def fingerprint(self) -> str:
         """The mark of the version that answers."""
-        return f"vllm-{self.version}-5ca1ab1e"
+        return f"vllm-{self.dialect}-5ca1ab1e"
 
     @property
     def host(self) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from penstock_server.simulator.activity import Activity
+from penstock_server.simulator.dialects import Dialect
 from penstock_server.simulator.response_store import Responses
 from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.tokens import Token, piece_of
@@ -25,7 +26,9 @@ class State:
         self.activity = Activity()
         self.faults = settings.faults
         self.path_faults: dict[str, str] = {}
+        self.dialect = Dialect(settings.dialect)
         self.healthy = True
+        self.engine_dead = False
         self.started = time.time()
         self.spoken = Spoken()
         self.responses = Responses()
@@ -35,7 +38,11 @@ class State:
     @property
     def ready(self) -> bool:
         """Whether /health answers 200."""
-        return self.healthy and time.time() - self.started >= self.settings.startup_duration
+        return (
+            self.healthy
+            and not self.engine_dead
+            and time.time() - self.started >= self.settings.startup_duration
+        )
 
     def new_id(self) -> str:
         """The next id of 16 hexadecimal digits; the same series in each run."""

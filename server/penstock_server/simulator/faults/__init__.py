@@ -2,7 +2,8 @@
 
 A fault is asked for by the header `X-Simulate: cut;after=3`, by the words
 `[[simulate: cut after=3]]` in the prompt, or for all operations by a setting.
-Several are separated by commas.
+Several are separated by commas. In a value, %XX is the character with that number: %2C is a
+comma, %20 a space.
 """
 
 from penstock_server.simulator.faults import bodies, delays, documents, results, streams, wire

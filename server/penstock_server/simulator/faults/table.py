@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from penstock_server.simulator.answers import Answer
 from penstock_server.simulator.requests import Request
@@ -85,4 +86,4 @@ def _parameter(found: Fault, text: str) -> tuple[str, Any]:
 def _converted(value: str, default: Any) -> Any:
     if isinstance(default, bool):
         return _FLAGS[value.lower()]
-    return type(default)(value)
+    return type(default)(unquote(value))

@@ -57,6 +57,13 @@ def gzip(answer: Answer) -> None:
     answer.coders.append(_compressed)
 
 
+@fault
+def wrong_length(answer: Answer, by: int = 10) -> None:
+    """Adds bytes to the Content-Length: the connection ends before the body does; or, if the
+    number is below 0, takes them away: the body goes on after its end."""
+    answer.length_error = by
+
+
 def _broken_line(match: re.Match[bytes]) -> bytes:
     return b",\ndata: " if match[0] == b"," else match[0]
 

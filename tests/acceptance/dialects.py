@@ -1,0 +1,172 @@
+"""The versions of vLLM in whose dialect the suite runs, and what is not to be had in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from penstock_server.simulator.dialects import NEWEST
+
+DIALECTS = (NEWEST, "0.14.1", "0.10.0")
+"""Between two of them something changed that callers of an upstream have to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Cases that cannot be had before a version.
+
+    Attributes:
+        version: the first version that has what they need.
+        why: what older versions lack.
+        cases: names of functions by their modules.
+    """
+
+    version: tuple[int, ...]
+    why: str
+    cases: Mapping[str, tuple[str, ...]]
+
+
+IMPOSSIBLE = (
+    Since(
+        (0, 28),
+        "usage does not tell the tokens of thought",
+        {
+            "test_reasoning": ("test_thinks_by_default", "test_hidden"),
+            "test_response": ("test_reasoning",),
+        },
+    ),
+    Since(
+        (0, 22),
+        "the prompt's text is not to be had, and streams have no fingerprint",
+        {"test_chat": ("test_prompt_text", "test_stream_comes_in_pieces")},
+    ),
+    Since(
+        (0, 20),
+        "max_tokens_per_doc is ignored",
+        {"test_rerank": ("test_cutting",)},
+    ),
+    Since(
+        (0, 16),
+        "use_activation is ignored",
+        {
+            "test_classification": ("test_raw_scores",),
+            "test_embedding": ("test_without_activation",),
+            "test_pooling": ("test_vectors_per_token",),
+            "test_rerank": ("test_raw_scores",),
+        },
+    ),
+    Since(
+        (0, 14),
+        "errors do not name the field",
+        {
+            "test_completion": ("test_rejected", "test_prompt_logprobs_are_not_streamed"),
+            "test_embedding": ("test_engine_options",),
+            "test_logprobs": ("test_too_many", "test_no_prompt_logprobs_in_a_stream"),
+            "test_pooling": ("test_another_task",),
+            "test_reasoning": ("test_unknown_effort",),
+            "test_refusals": (
+                "test_value_out_of_range",
+                "test_media_parameters_that_are_not_trusted",
+                "test_negative_prompt_logprobs",
+                "test_extra_body_arrives",
+            ),
+            "test_response": (
+                "test_upstream_names_our_field",
+                "test_nothing_is_stored_by_default",
+                "test_background_needs_a_store",
+            ),
+            "test_tokenization": ("test_negative_token",),
+            "test_tools": ("test_choice_without_tools", "test_unknown_function"),
+            "test_transcription": ("test_refused",),
+        },
+    ),
+    Since(
+        (0, 12),
+        "transcripts have no segments",
+        {
+            "test_transcription": (
+                "test_segments",
+                "test_word_times_are_accepted",
+                "test_subtitles",
+            )
+        },
+    ),
+    Since(
+        (0, 11, 1),
+        "vectors cannot be had as bytes",
+        {
+            "test_embedding": ("test_number_formats", "test_dimensions"),
+            "test_pooling": (
+                "test_embeddings",
+                "test_packed",
+                "test_classes",
+                "test_conversation",
+                "test_packed_vectors_per_token",
+                "test_more_inputs_than_shapes_fit_a_header",
+                "test_too_long",
+                "test_unknown_model",
+            ),
+        },
+    ),
+    Since(
+        (0, 11),
+        "structured_outputs is ignored",
+        {
+            "test_completion": ("test_structured_outputs",),
+            "test_structured": (
+                "test_json_schema",
+                "test_json_schema_as_struct",
+                "test_json_object",
+                "test_choice",
+                "test_regex",
+                "test_grammar",
+                "test_bad_constraint",
+            ),
+        },
+    ),
+    Since(
+        (0, 10, 2),
+        "the ids of tokens are not to be had, and transcripts have no usage",
+        {
+            "test_chat": ("test_token_ids",),
+            "test_completion": (
+                "test_token_ids_go_in_and_out",
+                "test_choices_go_prompt_by_prompt",
+                "test_tokens_as_ids",
+                "test_prompt_logprobs",
+            ),
+            "test_logprobs": ("test_tokens_as_ids", "test_prompt"),
+            "test_sampling": ("test_stop_token", "test_token_lists"),
+            "test_tokenization": ("test_a_conversation_counts_as_its_chat",),
+            "test_transcription": ("test_text",),
+        },
+    ),
+    Since(
+        (0, 32),
+        "nothing: the case is about time or size, which no dialect changes",
+        {
+            "test_cancelling": (
+                "test_deadline_of_a_unary_call",
+                "test_deadline_of_a_stream",
+            ),
+            "test_transcription": ("test_largest_file",),
+        },
+    ),
+)
+"""What the older dialects leave out, and why."""
+
+
+def possible(item: pytest.Item) -> bool:
+    """Whether a case can be had in its dialect."""
+    case = item.nodeid.partition("[")[0].rpartition("::")[2]
+    module = item.path.stem
+    version = _version(item)
+    return not any(
+        version < since.version and case in since.cases.get(module, ()) for since in IMPOSSIBLE
+    )
+
+
+def _version(item: pytest.Item) -> tuple[int, ...]:
+    call = getattr(item, "callspec", None)
+    dialect = call.params.get("dialect", NEWEST) if call else NEWEST
+    return tuple(int(part) for part in dialect.split("."))
