@@ -144,8 +144,10 @@ UNAVAILABLE (retryable with the delay of `RetryInfo` if there is one):
   Pushback -1: what was received is all there will be; sending again starts anew.
 
 DEADLINE_EXCEEDED:
-- DEADLINE_EXCEEDED: the deadline of the call passed. The upstream's work is stopped.
+- DEADLINE_EXCEEDED: the deadline of the call passed, or one that the server sets for it. The
+  upstream's work is stopped.
 - UPSTREAM_TIMEOUT: a time limit of the server or of the upstream (504) passed first.
+For a limit of the server, metadata `limit` names its option.
 
 INTERNAL:
 - UPSTREAM_INTERNAL: HTTP 500. Sending again may help and costs a whole generation.
