@@ -8,6 +8,7 @@ from grpc import StatusCode as Code
 
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Violation
 from penstock_server.rpc import status
+from penstock_server.rpc.trailers import trailers
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 
 from .calls import Ended, read_details
@@ -17,8 +18,8 @@ PATH = "/v1/chat/completions"
 
 def sent(ending: status.Status) -> Ended:
     """What the caller sees of a status."""
-    message, trailers = status.trailers(ending, "id-1")
-    texts = dict(trailers)
+    message, metadata = trailers(ending, "id-1")
+    texts = dict(metadata)
     rich = texts.pop("grpc-status-details-bin")
     assert isinstance(rich, bytes)
     assert len(message.encode()) <= 1024
@@ -265,3 +266,10 @@ def test_response_that_is_not_there(end: str) -> None:
     result = of(failure)
     assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
     assert result.resource == "resp_1"
+
+
+def test_as_many_violations_as_there_is_room_for() -> None:
+    faults = [Violation(f"extra_body.{'k' * 90}{i}", "has a field") for i in range(200)]
+    result = sent(status.of_invalid(InvalidRequest(*faults)))
+    assert 10 < len(result.fields) < 200
+    assert result.fields[0] == faults[0].field

@@ -16,6 +16,7 @@ from grpc import aio
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
 from penstock_server.rpc.rpc import Rpc, current
+from penstock_server.rpc.trailers import trailers
 from penstock_server.upstream.failure import UpstreamFailure
 
 PACKAGE = "/penstock.v1."
@@ -207,9 +208,9 @@ async def abort(rpc: Rpc, context: Context, ended: status.Status) -> None:
         grpc.aio.AbortError: always; it is how grpc ends an RPC.
     """
     rpc.code, rpc.reason = ended.row.code, ended.row.reason
-    message, trailers = status.trailers(ended, rpc.request_id)
+    message, metadata = trailers(ended, rpc.request_id)
     request_id = ("x-request-id", rpc.request_id)
-    await context.abort(rpc.code, message, (request_id, *trailers))
+    await context.abort(rpc.code, message, (request_id, *metadata))
 
 
 CONCERNS: Sequence[Around] = (request_id_and_log, failure_to_status)

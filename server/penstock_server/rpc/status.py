@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
 
 from penstock_server.convert.errors import (
     InvalidRequest,
@@ -22,14 +19,6 @@ from penstock_server.convert.errors import (
 from penstock_server.convert.fields import HOMES, field_path
 from penstock_server.upstream.failure import ErrorBody, Kind, UpstreamFailure
 
-DOMAIN = "penstock"
-MESSAGE_LIMIT = 1024
-"""Bytes of the status message. More would risk the client's limit for trailers, and a status
-that is over it reaches the client as another code."""
-DETAILS_LIMIT = 4096
-"""Bytes of all details together."""
-
-_DEFAULT_RETRY_S = 1.0
 _Code = grpc.StatusCode
 
 
@@ -244,21 +233,6 @@ def of_bug() -> Status:
     return Status(GATEWAY_ERROR, "internal error of the gateway; see its log")
 
 
-def trailers(status: Status, request_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
-    """Returns the status message and the trailing metadata that carry a status to the caller."""
-    message = _cut(status.message, MESSAGE_LIMIT)
-    rich = status_pb2.Status(code=status.row.code.value[0], message=message)
-    for detail in _details(status, request_id):
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        if rich.ByteSize() + packed.ByteSize() <= DETAILS_LIMIT:
-            rich.details.append(packed)
-    metadata: list[tuple[str, str | bytes]] = [
-        ("grpc-status-details-bin", rich.SerializeToString())
-    ]
-    return message, (*metadata, *_retry_metadata(status))
-
-
 def _message(failure: UpstreamFailure, row: Row) -> str:
     if row is UPSTREAM_AUTH:
         # The upstream speaks of our credentials, often with a part of them.
@@ -322,11 +296,11 @@ def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[
         **_context_lengths(failure.error),
         **_sent(messages_sent),
     }
-    return {key: _cut(value, 256) for key, value in found.items() if value}
+    return {key: value for key, value in found.items() if value}
 
 
 def _model(model: str) -> dict[str, str]:
-    return {"model": _cut(model, 256)} if model else {}
+    return {"model": model} if model else {}
 
 
 def _context_lengths(error: ErrorBody) -> dict[str, str]:
@@ -352,63 +326,3 @@ def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:
 def _route(failure: UpstreamFailure) -> str:
     """Returns where the fields of the request are known: one route may serve two operations."""
     return failure.operation if failure.operation in HOMES else failure.path
-
-
-def _details(status: Status, request_id: str) -> list[Message]:
-    """Lists the details, the ones that matter most first: what is over the limit is left out."""
-    info = error_details_pb2.ErrorInfo(
-        reason=status.row.reason, domain=DOMAIN, metadata=status.metadata
-    )
-    details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
-    if _tells_when(status):
-        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status))))
-    if status.violations:
-        details.append(_bad_request(status.violations))
-    if status.missing:
-        kind, name = status.missing
-        details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name))
-    return details
-
-
-def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
-    bad = error_details_pb2.BadRequest()
-    for violation in violations[:16]:
-        bad.field_violations.add(
-            field=_cut(violation.field, 256), description=_cut(violation.description, 512)
-        )
-    return bad
-
-
-def _retry_metadata(status: Status) -> list[tuple[str, str]]:
-    if status.row.resend is Resend.NEVER:
-        return [("grpc-retry-pushback-ms", "-1")]
-    if not _tells_when(status):
-        return []
-    delay = _delay(status)
-    retry_after = ("retry-after", str(max(1, round(delay))))
-    if status.row.resend is not Resend.YES:
-        return [retry_after]
-    return [("grpc-retry-pushback-ms", str(round(delay * 1000))), retry_after]
-
-
-def _tells_when(status: Status) -> bool:
-    known = status.retry_after_s is not None
-    resend = status.row.resend
-    return resend is Resend.YES or (resend is Resend.CALLER_DECIDES and known)
-
-
-def _delay(status: Status) -> float:
-    return _DEFAULT_RETRY_S if status.retry_after_s is None else status.retry_after_s
-
-
-def _duration(seconds: float) -> duration_pb2.Duration:
-    whole = int(seconds)
-    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
-
-
-def _cut(text: str, limit: int) -> str:
-    """Cuts a text to a number of UTF-8 bytes, never inside a character."""
-    encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= limit:
-        return text
-    return encoded[: limit - 3].decode("utf-8", "ignore") + "…"
