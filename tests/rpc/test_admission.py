@@ -25,7 +25,7 @@ async def test_one_too_many(rpc: Called, serve: Serve) -> None:
         async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
             first = rpc.start(channel)
             await upstream.came.wait()
-            result = await rpc.run(channel)
+            result = await rpc.run(service, channel)
             assert (result.code, result.reason) == (Code.UNAVAILABLE, "OVERLOADED")
             assert (result.retry_s, result.pushback) == (1.0, "1000")
             assert result.trailers["retry-after"] == "1"

@@ -31,7 +31,7 @@ async def test_the_servers_deadline(rpc: Any, limit: str, serve: Serve) -> None:
         settings = {limit: 0.2} | rpc.settings
         service = await serve(upstream=(upstream.url,), probe_interval=3600, **settings)
         async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
-            result = await rpc.run(channel)
+            result = await rpc.run(service, channel)
             await upstream.left.wait()
     assert (result.code, result.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert result.metadata["limit"] == limit
@@ -205,7 +205,7 @@ async def _limited(upstream: Upstream, method: str, serve: Serve, limit: str) ->
     async with running(upstream):
         service = await serve(upstream=(upstream.url,), probe_interval=3600, **settings)
         async with plain_channel(service) as channel, asyncio.timeout(2 * BOUND_S):
-            result = await rpc.run(channel)
+            result = await rpc.run(service, channel)
             await upstream.left.wait()
     return result
 

@@ -66,7 +66,7 @@ async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve:
     async with running(Upstream(sent)) as upstream:
         service = await serve(upstream=(upstream.url,), **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
-            result = await rpc.run(channel, timeout=BOUND_S)
+            result = await rpc.run(service, channel, timeout=BOUND_S)
     assert (result.code, result.reason, result.domain) == (code, reason, "penstock")
     assert result.received == []
     assert result.request_id == result.trailers["x-request-id"]
@@ -83,7 +83,7 @@ async def test_refused(rpc: Called, serve: Serve) -> None:
         pass
     service = await serve(upstream=(gone.url,), **rpc.settings)
     async with plain_channel(service) as channel:
-        result = await rpc.run(channel, timeout=BOUND_S)
+        result = await rpc.run(service, channel, timeout=BOUND_S)
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
     assert (result.retry_s, result.pushback) == (1.0, "1000")
 
