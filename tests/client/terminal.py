@@ -2,6 +2,8 @@
 
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
 BOUND_S = 30
+AGAIN_S = 10
 
 
 def penstock(
@@ -43,6 +46,17 @@ class Terminal:
             self.shown += os.read(self._controller, 4096).decode(errors="replace")
         before, _, self.shown = self.shown.partition(text)
         return before
+
+    def interrupt(self, text: str) -> str:
+        """Sends SIGINT and returns what was shown up to a text.
+
+        It is sent again if nothing came of it: Python drops one that meets it in a callback.
+        """
+        while text not in self.shown:
+            self.process.send_signal(signal.SIGINT)
+            if select.select([self._controller], [], [], AGAIN_S)[0]:
+                return self.wait_for(text)
+        return self.wait_for(text)
 
     def end(self) -> int:
         return self.process.wait(BOUND_S)

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import signal
 import subprocess
 from pathlib import Path
 
@@ -231,8 +230,7 @@ def test_an_answer_is_left_with_control_c(target: str) -> None:
         shown.wait_for("> ")
         shown.type("Say hello. [[simulate: stall after=3]]\n")
         shown.wait_for("Hello")
-        shown.process.send_signal(signal.SIGINT)
-        shown.wait_for("> ")
+        shown.interrupt("> ")
         shown.type("Say hello.\n")
         assert HELLO in shown.wait_for("> ")
         shown.type("\x04")
