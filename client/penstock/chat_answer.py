@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from penstock._base.merge import Pieces, merge, unfinished
-from penstock._base.result import Result, finish_reason, stop_reason
-from penstock.errors import AnswerParseError
+from penstock._base.result import Result, finish_reason, parsed_text, stop_reason
 from penstock.messages import text_of
-from penstock.schema import from_json
 from penstock.tools import ToolCall
 from penstock.v1.chat_completion_pb2 import (
     ChatChoice,
@@ -148,13 +146,7 @@ class ChatCompletion(Result[CreateChatCompletionResponse]):
         Raises:
             AnswerParseError: it does not.
         """
-        try:
-            return from_json(kind, self.text)
-        except ValueError as error:
-            name = getattr(kind, "__name__", kind)
-            raise AnswerParseError(
-                f"the answer is no {name} (finish_reason {self.finish_reason}): {error}", self
-            ) from error
+        return parsed_text(kind, self, "answer", f"finish_reason {self.finish_reason}")
 
     @property
     def _first(self) -> Choice:

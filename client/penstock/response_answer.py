@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from penstock._base.options import enum_name
-from penstock._base.result import Result
-from penstock.errors import AnswerParseError
-from penstock.schema import from_json
+from penstock._base.result import Result, parsed_text
 from penstock.tools import ToolCall
 from penstock.v1.message_pb2 import FunctionCall
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
@@ -88,12 +86,7 @@ class Response(Result[ModelResponse]):
         Raises:
             AnswerParseError: it does not.
         """
-        try:
-            return from_json(kind, self.text)
-        except ValueError as error:
-            name = getattr(kind, "__name__", kind)
-            message = f"the response is no {name} (status {self.status}): {error}"
-            raise AnswerParseError(message, self) from error
+        return parsed_text(kind, self, "response", f"status {self.status}")
 
     @property
     def _first(self) -> list[ResponseItem]:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
 from penstock._base.options import enum_name
+from penstock.errors import AnswerParseError
+from penstock.schema import from_json
 from penstock.v1.common_pb2 import FinishReason
 
 _SHOWN = 200
 
 P = TypeVar("P")
+T = TypeVar("T")
 Item = TypeVar("Item")
 
 
@@ -50,6 +53,19 @@ class Items(Sequence[Item]):
     def __getitem__(self, index: slice) -> Sequence[Item]: ...
     def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
         return self._items()[index]
+
+
+def parsed_text(kind: type[T], answer: Any, what: str, state: str) -> T:
+    """Returns an answer's text as a value of a type; `what` and `state` describe the answer.
+
+    Raises:
+        AnswerParseError: it is no such value.
+    """
+    try:
+        return from_json(kind, answer.text)
+    except ValueError as error:
+        name = getattr(kind, "__name__", kind)
+        raise AnswerParseError(f"the {what} is no {name} ({state}): {error}", answer) from error
 
 
 def finish_reason(choice: Any) -> str:

@@ -83,11 +83,7 @@ def logprobs(wanted: common_pb2.LogprobOptions) -> dict[str, Any]:
     body: dict[str, Any] = {"logprobs": True}
     if wanted.HasField("top_logprobs"):
         body["top_logprobs"] = wanted.top_logprobs
-    if wanted.token_ids:
-        body["logprob_token_ids"] = list(wanted.token_ids)
-    if wanted.HasField("tokens_as_token_ids"):
-        body["return_tokens_as_token_ids"] = wanted.tokens_as_token_ids
-    return body
+    return body | options.logprob_tokens(wanted)
 
 
 def choices_wanted(request: CreateChatCompletionRequest) -> int:

@@ -153,12 +153,7 @@ def _prompt(prompt: Prompt, path: str) -> str | list[int]:
 
 
 def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
-    body: dict[str, Any] = {"logprobs": wanted.top_logprobs}
-    if wanted.token_ids:
-        body["logprob_token_ids"] = list(wanted.token_ids)
-    if wanted.HasField("tokens_as_token_ids"):
-        body["return_tokens_as_token_ids"] = wanted.tokens_as_token_ids
-    return body
+    return {"logprobs": wanted.top_logprobs} | options.logprob_tokens(wanted)
 
 
 def _fill_choice(target: CompletionChoice | CompletionChoiceDelta, data: Mapping[str, Any]) -> None:

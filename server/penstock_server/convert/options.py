@@ -50,6 +50,16 @@ def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
     return body
 
 
+def logprob_tokens(wanted: common_pb2.LogprobOptions) -> JsonObject:
+    """Returns the keys of LogprobOptions that say which tokens are told of, and how."""
+    body: JsonObject = {}
+    if wanted.token_ids:
+        body["logprob_token_ids"] = list(wanted.token_ids)
+    if wanted.HasField("tokens_as_token_ids"):
+        body["return_tokens_as_token_ids"] = wanted.tokens_as_token_ids
+    return body
+
+
 def structured_outputs(options: common_pb2.StructuredOutputs) -> JsonObject:
     """Returns vLLM's `structured_outputs`.
 

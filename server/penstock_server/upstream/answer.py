@@ -27,12 +27,7 @@ def document(body: bytes, stage: Stage) -> JsonObject:
         UpstreamFailure: it is no JSON object (MALFORMED), or it states an error (HTTP_ERROR,
             with the status that the error's code stands for).
     """
-    parsed = _parsed(body, stage)
-    if error := find_error(parsed):
-        raise stated(error, stage)
-    if not isinstance(parsed, dict):
-        raise malformed("it is no JSON object", stage)
-    return parsed
+    return _ordinary(_parsed(body, stage), stage)
 
 
 async def whole(response: Response) -> JsonObject:
@@ -56,16 +51,16 @@ async def whole(response: Response) -> JsonObject:
     return answer
 
 
-def stored(body: bytes) -> JsonObject:
+async def stored(response: Response) -> JsonObject:
     """Returns a stored response, which may be one that failed.
 
     Raises:
         UpstreamFailure: see `document`.
     """
-    parsed = _parsed(body, Stage.BODY)
+    parsed = _parsed(await response.read(), Stage.BODY)
     if isinstance(parsed, dict) and parsed.get("object") == "response":
         return parsed
-    return document(body, Stage.BODY)
+    return _ordinary(parsed, Stage.BODY)
 
 
 def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
@@ -110,6 +105,14 @@ def _read_error(body: bytes) -> ErrorBody:
 def _stated(error: ErrorBody, status: int, stage: Stage) -> UpstreamFailure:
     message = error.message or f"the upstream answered HTTP {status}"
     return UpstreamFailure(Kind.HTTP_ERROR, message, stage, status=status, error=error)
+
+
+def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
+    if error := find_error(parsed):
+        raise stated(error, stage)
+    if not isinstance(parsed, dict):
+        raise malformed("it is no JSON object", stage)
+    return parsed
 
 
 def _parsed(body: bytes, stage: Stage) -> Any:

@@ -24,6 +24,10 @@ class StreamContract(Protocol):
     def missing(self) -> str:
         """What has not arrived, in words."""
 
+    @property
+    def failure(self) -> ErrorBody | None:
+        """The error that a complete stream ended in, for streams that tell it in their events."""
+
 
 class ContractBroken(Exception):
     """The upstream's events contradict the stream contract."""
@@ -36,6 +40,9 @@ class ChoiceStream:
     choice came after its finish, and the last event carried usage. `[DONE]` is not required:
     a connection that closes after all this has lost nothing.
     """
+
+    failure: ErrorBody | None = None
+    """Errors come in place of events here, not in them."""
 
     def __init__(self, choices: int) -> None:
         """Takes the number of choices that the request asks for."""
@@ -87,6 +94,9 @@ class TranscriptStream:
     parts there are. So a stream is complete when no part is open and the last event carried
     usage and nothing else: the upstream sends it once all parts have ended.
     """
+
+    failure: ErrorBody | None = None
+    """As for `ChoiceStream`."""
 
     def __init__(self) -> None:
         """Starts before the first event."""

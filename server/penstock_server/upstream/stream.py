@@ -2,15 +2,11 @@
 
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from penstock_server.upstream.allowance import TOTAL, Allowance
 from penstock_server.upstream.answer import JsonObject, document, malformed, stated
-from penstock_server.upstream.completeness import (
-    ContractBroken,
-    ResponseEvents,
-    StreamContract,
-)
+from penstock_server.upstream.completeness import ContractBroken, StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 from penstock_server.upstream.transport import Response, limit
@@ -40,7 +36,7 @@ async def events(
             started = True
         if not contract.complete:
             raise _incomplete(contract, reader.done, started)
-        if isinstance(contract, ResponseEvents) and contract.failure:
+        if contract.failure:
             raise stated(contract.failure, Stage.STREAM)
     finally:
         await reader.close()
@@ -49,11 +45,11 @@ async def events(
 async def _next(
     reader: "_EventReader", contract: StreamContract, started: bool, allowance: Allowance
 ) -> bytes | None:
+    def bound() -> contextlib.AbstractAsyncContextManager[None]:
+        return limit(_END_GRACE_S) if contract.complete else allowance.event(first=not started)
+
     try:
-        complete = contract.complete
-        return await reader.next(
-            limit(_END_GRACE_S) if complete else allowance.event(first=not started)
-        )
+        return await reader.next(bound)
     except UpstreamFailure as failure:
         if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
             return None
@@ -90,10 +86,15 @@ class _EventReader:
     async def close(self) -> None:
         await self._blocks.aclose()
 
-    async def next(self, bound: contextlib.AbstractAsyncContextManager[None]) -> bytes | None:
-        """Returns the next event's data, waiting within a bound; None at the end of the stream."""
+    async def next(
+        self, bound: Callable[[], contextlib.AbstractAsyncContextManager[None]]
+    ) -> bytes | None:
+        """Returns the next event's data; None at the end of the stream.
+
+        The bound is made only if there is something to wait for.
+        """
         if not self._ready:
-            async with bound:
+            async with bound():
                 await self._fill()
         data = self._ready.popleft() if self._ready else None
         if data == _DONE:

@@ -1,7 +1,7 @@
 """One upstream: a vLLM server, or anything that speaks its HTTP API."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from penstock_server.upstream.headers import Call
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
 from penstock_server.upstream.stream import events
-from penstock_server.upstream.transport import Request, Timeouts, Transport, limit
+from penstock_server.upstream.transport import Request, Response, Timeouts, Transport, limit
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
@@ -92,14 +92,8 @@ class Upstream:
             UpstreamFailure: anything but a 200 with a response, in time.
         """
         request = Request(method, path, self._headers(call))
-        async with (
-            self._exchange(request),
-            Allowance(self._timeouts).answer(),
-            self._transport.send(request) as response,
-        ):
-            if response.status != 200:
-                raise await refusal(response)
-            return stored(await response.read())
+        bound = Allowance(self._timeouts).answer()
+        return await self._unary(self._transport, request, bound, read=stored)
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
         """Whether it has a Responses API; None if that cannot be told now.
@@ -200,6 +194,7 @@ class Upstream:
         transport: Transport,
         request: Request,
         bound: contextlib.AbstractAsyncContextManager[None],
+        read: Callable[[Response], Awaitable[JsonObject]] = whole,
     ) -> JsonObject:
         async with (
             self._exchange(request),
@@ -208,4 +203,4 @@ class Upstream:
         ):
             if response.status != 200:
                 raise await refusal(response)
-            return await whole(response)
+            return await read(response)
