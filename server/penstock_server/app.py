@@ -14,9 +14,9 @@ from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import CONCERNS
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.settings import Settings
+from penstock_server.upstream.config import Timeouts, UpstreamConfig
 from penstock_server.upstream.fleet import Fleet
-from penstock_server.upstream.transport import Timeouts
-from penstock_server.upstream.upstream import Address, Upstream
+from penstock_server.upstream.upstream import Upstream
 
 # How long calls that the server ends may take to tell their callers so.
 _LAST_WORDS_S = 1.0
@@ -144,10 +144,14 @@ def _fleet(settings: Settings) -> Fleet:
     )
     upstreams = [
         Upstream(
-            Address(url, settings.upstream_api_key, settings.native_responses),
-            timeouts,
-            settings.max_connections,
-            settings.max_upload_bytes,
+            UpstreamConfig(
+                url,
+                api_key=settings.upstream_api_key,
+                native_responses=settings.native_responses,
+                timeouts=timeouts,
+                max_connections=settings.max_connections,
+                max_upload_bytes=settings.max_upload_bytes,
+            )
         )
         for url in settings.upstream
     ]

@@ -23,9 +23,9 @@ from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Unsu
 from penstock_server.convert.response import native as response_native
 from penstock_server.convert.response import native_request as response_native_request
 from penstock_server.simulator import Simulator, SimulatorSettings
-from penstock_server.upstream.headers import Call
-from penstock_server.upstream.transport import Timeouts
-from penstock_server.upstream.upstream import Address, Upstream
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.upstream import Upstream
 
 from . import response_reader
 from .canned import canned, in_json
@@ -461,7 +461,7 @@ async def test_what_an_upstream_has(kind: str, has: bool) -> None:
 
 
 async def asked(url: str) -> bool | None:
-    upstream = Upstream(Address(url), Timeouts())
+    upstream = Upstream(UpstreamConfig(url))
     try:
         return await upstream.has_responses(Call(request_id="probe"), 5)
     finally:

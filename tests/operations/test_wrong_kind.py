@@ -22,10 +22,10 @@ from penstock.v1.pooling_pb2 import PoolRequest
 from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest, ScoringInput
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
+from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.fleet import Member
 from penstock_server.upstream.operations import RERANK, SCORE
-from penstock_server.upstream.transport import Timeouts
-from penstock_server.upstream.upstream import Address, Upstream
+from penstock_server.upstream.upstream import Upstream
 
 from .canned import canned, in_json
 from .conftest import Start
@@ -135,7 +135,7 @@ async def test_health(start: Start, kind: str, serving: set[str]) -> None:
 
 
 async def test_one_path_of_an_operation_is_enough() -> None:
-    upstream = Upstream(Address("http://127.0.0.1:1"), Timeouts())
+    upstream = Upstream(UpstreamConfig("http://127.0.0.1:1"))
     member = Member(upstream)
     member.paths = frozenset({"/rerank"})
     assert member.serves(RERANK)

@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.fleet import Fleet
-from penstock_server.upstream.headers import Call
 from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
-from penstock_server.upstream.transport import Timeouts
-from penstock_server.upstream.upstream import Address, Upstream
+from penstock_server.upstream.upstream import Upstream
 
 from .wire import End, http, served, wire
 
@@ -26,7 +26,7 @@ NOBODY_SERVES = Operation("mind reading", "/v1/minds")
 @asynccontextmanager
 async def fleet_of(*urls: str) -> AsyncIterator[Fleet]:
     """A fleet that has probed its upstreams once."""
-    fleet = Fleet([Upstream(Address(url), Timeouts()) for url in urls], 60, 5)
+    fleet = Fleet([Upstream(UpstreamConfig(url)) for url in urls], 60, 5)
     for member in fleet.members:
         await member.probe(5)
     yield fleet
@@ -161,7 +161,7 @@ async def test_a_model_may_be_on_the_upstream_that_is_down() -> None:
 
 async def test_a_failed_connection_makes_the_next_probe_come_at_once() -> None:
     told = asyncio.Semaphore(0)
-    fleet = Fleet([Upstream(Address(await unused_url()), Timeouts())], 60, 5)
+    fleet = Fleet([Upstream(UpstreamConfig(await unused_url()))], 60, 5)
     watch = asyncio.create_task(fleet.watch(told.release))
     async with asyncio.timeout(5):
         await told.acquire()
@@ -180,7 +180,7 @@ async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> Non
         writer.close()
 
     async with served(serve) as url, asyncio.timeout(5):
-        fleet = Fleet([Upstream(Address(url), Timeouts())], 60, 0.2)
+        fleet = Fleet([Upstream(UpstreamConfig(url))], 60, 0.2)
         await fleet.members[0].probe(0.2)
         assert fleet.healthy()
         await fleet.close()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from penstock_server.upstream import stream as stream_module
+from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.headers import Call
 from penstock_server.upstream.operations import CHAT_COMPLETION
-from penstock_server.upstream.transport import Timeouts
 from penstock_server.upstream.upstream import Upstream
 
 from .wire import QUICK, End, chunk, client, http, served, stream, wire

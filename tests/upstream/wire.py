@@ -7,8 +7,8 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from penstock_server.upstream.transport import Timeouts
-from penstock_server.upstream.upstream import Address, Upstream
+from penstock_server.upstream.config import Timeouts, UpstreamConfig
+from penstock_server.upstream.upstream import Upstream
 
 QUICK = Timeouts(connect=5, first_byte=5, idle=5)
 
@@ -117,7 +117,9 @@ async def client(
     url: str, timeouts: Timeouts = QUICK, api_key: str = "", max_connections: int = 10
 ) -> AsyncIterator[Upstream]:
     """Opens what is under test on an address."""
-    upstream = Upstream(Address(url, api_key), timeouts, max_connections)
+    upstream = Upstream(
+        UpstreamConfig(url, api_key=api_key, timeouts=timeouts, max_connections=max_connections)
+    )
     try:
         yield upstream
     finally:

@@ -5,7 +5,7 @@ import re
 from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 from penstock_server.rpc.rpc import Rpc, current, fits_header
-from penstock_server.upstream.headers import Call
+from penstock_server.upstream.call import Call
 
 _HEADER_LIMIT = 1024
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -39,6 +39,7 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
         data_parallel_rank=_number(
             f"{parent}engine.data_parallel_rank", rank, rpc, "x-data-parallel-rank"
         ),
+        attempts=rpc.attempts,
     )
 
 

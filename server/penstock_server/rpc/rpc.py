@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import grpc
 
+from penstock_server.upstream.call import Attempts
+
 _REQUEST_ID_LIMIT = 128
 
 
@@ -24,6 +26,7 @@ class Rpc:
         messages_sent: messages of its stream that were handed to gRPC.
         code: how it ended, as far as is known.
         reason: `ErrorInfo.reason`, if it ended in an error of ours.
+        attempts: the requests that were sent upstream for it.
     """
 
     method: str
@@ -34,6 +37,7 @@ class Rpc:
     messages_sent: int = 0
     code: grpc.StatusCode = grpc.StatusCode.OK
     reason: str = ""
+    attempts: Attempts = field(default_factory=Attempts)
 
     def __post_init__(self) -> None:
         given = self.text("x-request-id")

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import NamedTuple
 
+from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.transport import Timeouts, limit
+from penstock_server.upstream.transport import limit
 
 TOTAL = "total_timeout"
 

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.headers import Call
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Operation
 from penstock_server.upstream.upstream import Body, Upstream
 
@@ -40,7 +40,7 @@ class Member:
 
     def serves(self, operation: Operation) -> bool:
         """Whether a route of the operation exists, as far as is known."""
-        if operation is NATIVE_RESPONSE and self.upstream.native_responses == "auto":
+        if operation is NATIVE_RESPONSE and self.upstream.config.native_responses == "auto":
             return bool(self._native)
         return self.paths is None or not self.paths.isdisjoint(operation.routes)
 
@@ -51,8 +51,8 @@ class Member:
 
     async def responds_natively(self, timeout_s: float) -> bool:
         """Whether responses are asked for by the upstream's own API; asks it once, if need be."""
-        if self.upstream.native_responses != "auto":
-            return self.upstream.native_responses == "always"
+        if self.upstream.config.native_responses != "auto":
+            return self.upstream.config.native_responses == "always"
         async with self._asking:
             if self._native is None:
                 self._native = await self.upstream.has_responses(_probe(), timeout_s)
@@ -200,7 +200,7 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        if all(member.upstream.native_responses == "always" for member in self.members):
+        if all(member.upstream.config.native_responses == "always" for member in self.members):
             return True
         return await self._pick(RESPONSE, call.model).responds_natively(self._probe_timeout_s)
 

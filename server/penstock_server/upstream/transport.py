@@ -17,6 +17,7 @@ import h11
 import httpx
 
 from penstock_server.upstream import duplex
+from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
 
 # uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
@@ -29,24 +30,6 @@ _EVENT_STREAM = "text/event-stream"
 # A body that is longer than its Content-Length leaves its rest in the connection, where it would
 # be read as the beginning of the next answer. So none follows an answer that may be cut.
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Limits of one exchange, in seconds. The caller's deadline bounds them all.
-
-    Attributes:
-        connect: until the connection stands.
-        first_byte: from the request until the answer's headers, and for a unary answer until
-            its body is complete.
-        idle: between two events of a stream; comments do not count as events.
-        total: from the request until the answer is complete.
-    """
-
-    connect: float = 5.0
-    first_byte: float = 600.0
-    idle: float = 60.0
-    total: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +96,12 @@ class Response:
 class Transport:
     """Connections to one upstream."""
 
-    def __init__(self, base_url: str, timeouts: Timeouts, max_connections: int) -> None:
-        """Takes the upstream's address and limits; opens nothing yet."""
-        self._timeouts = timeouts
+    def __init__(self, config: UpstreamConfig, max_connections: int) -> None:
+        """Takes where the upstream is and the limits; opens nothing yet."""
+        self._timeouts = timeouts = config.timeouts
         self._tls: ssl.SSLContext | None = None
         self._client = httpx.AsyncClient(
-            base_url=base_url,
+            base_url=config.url,
             timeout=httpx.Timeout(None, connect=timeouts.connect, pool=timeouts.connect),
             limits=httpx.Limits(
                 max_connections=max_connections,

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -18,13 +17,14 @@ from penstock_server.upstream.answer import (
     stored,
     whole,
 )
+from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
+from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.headers import Call
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
 from penstock_server.upstream.stream import events
-from penstock_server.upstream.transport import Request, Response, Timeouts, Transport, limit
+from penstock_server.upstream.transport import Request, Response, Transport, limit
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
@@ -33,43 +33,18 @@ Body: TypeAlias = Mapping[str, Any] | Form
 """What is sent: a JSON object, or a form, which can be sent only once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an upstream is and how it is spoken to.
-
-    Attributes:
-        url: the base URL, without `/v1`.
-        api_key: sent as bearer; empty for none.
-        native_responses: whether responses are asked for by its own Responses API: "never",
-            "always", or "auto" for where it has one.
-    """
-
-    url: str
-    api_key: str = ""
-    native_responses: str = "never"
-
-
 class Upstream:
     """Calls one upstream and tells what came of it."""
 
-    def __init__(
-        self,
-        address: Address,
-        timeouts: Timeouts,
-        max_connections: int = 1000,
-        max_upload_bytes: int = 25 * 1024 * 1024,
-    ) -> None:
+    def __init__(self, config: UpstreamConfig) -> None:
         """Takes where the upstream is and the limits; opens nothing yet."""
-        self.name = urlsplit(address.url).netloc
-        self.native_responses = address.native_responses
+        self.name = config.name or urlsplit(config.url).netloc
+        self.config = config
         self.outstanding = 0
-        self._api_key = address.api_key
         self._routes: dict[Operation, tuple[str, ...]] = {}
-        self._timeouts = timeouts
-        self._max_upload_bytes = max_upload_bytes
-        self._transport = Transport(address.url, timeouts, max_connections)
+        self._transport = Transport(config, config.max_connections)
         # An upstream whose connections are all in use is busy, not ill: probes have their own.
-        self._probes = Transport(address.url, timeouts, _PROBE_CONNECTIONS)
+        self._probes = Transport(config, _PROBE_CONNECTIONS)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -92,7 +67,7 @@ class Upstream:
             UpstreamFailure: anything but a 200 with a response, in time.
         """
         request = Request(method, path, self._headers(call))
-        bound = Allowance(self._timeouts).answer()
+        bound = Allowance(self.config.timeouts).answer()
         return await self._unary(self._transport, request, bound, read=stored)
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
@@ -133,7 +108,7 @@ class Upstream:
         for path in self._routes.get(operation, operation.routes):
             try:
                 request = self._post(path, body, call, _JSON)
-                allowance = Allowance(self._timeouts, is_upload=request.is_upload)
+                allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
                 answer = await self._unary(self._transport, request, allowance.answer())
             except UpstreamFailure as failure:
                 if not failure.route_missing:
@@ -158,7 +133,7 @@ class Upstream:
         """
         request = self._post(operation.path, body, call, EVENT_STREAM)
         async with self._exchange(request), contextlib.AsyncExitStack() as stack:
-            allowance = Allowance(self._timeouts, is_upload=request.is_upload)
+            allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
             async with allowance.answer():
                 response = await stack.enter_async_context(self._transport.send(request))
                 await require_stream(response)
@@ -166,15 +141,15 @@ class Upstream:
             yield await stack.enter_async_context(contextlib.aclosing(stream))
 
     def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
-        head = headers.build(call, self._api_key, accept=accept)
+        head = headers.build(call, self.config.api_key, accept=accept)
         if isinstance(body, Form):
             head["content-type"] = body.content_type
-            return Request("POST", path, head, body.encoded(self._max_upload_bytes))
+            return Request("POST", path, head, body.encoded(self.config.max_upload_bytes))
         head["content-type"] = _JSON
         return Request("POST", path, head, orjson.dumps(body))
 
     def _headers(self, call: Call) -> dict[str, str]:
-        return headers.build(call, self._api_key, accept=_JSON)
+        return headers.build(call, self.config.api_key, accept=_JSON)
 
     @contextlib.asynccontextmanager
     async def _exchange(self, request: Request) -> AsyncIterator[None]:
@@ -184,7 +159,7 @@ class Upstream:
         except UpstreamFailure as failure:
             failure.upstream = self.name
             failure.path = request.path
-            failure.hide(self._api_key)
+            failure.hide(self.config.api_key)
             raise
         finally:
             self.outstanding -= 1

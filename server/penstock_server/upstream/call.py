@@ -1,0 +1,51 @@
+"""What an RPC hands on to its upstream beside the body, and what it learns of the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The requests that were sent for one call, written down as they are made.
+
+    Attributes:
+        count: how many there were.
+        upstream: the name of the upstream that the last went to.
+    """
+
+    count: int = 0
+    upstream: str = ""
+
+
+def any_model(model: str) -> bool:
+    """Whether a caller who is not restricted may use a model: yes."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call.
+
+    Attributes:
+        request_id: sent as X-Request-Id; vLLM makes it part of the answer's id.
+        model: the model asked for; empty means the only one there is.
+        traceparent: W3C trace context, if the caller sent one.
+        tracestate: likewise.
+        session_id: sent as X-Session-ID.
+        priority: sent as X-Vllm-Priority; lower runs first.
+        data_parallel_rank: sent as X-data-parallel-rank.
+        authorization: the caller's own, sent instead of the upstream's key; empty for the latter.
+        may_use: whether the caller may use a model, by its public name.
+        attempts: what is written down on the way.
+    """
+
+    request_id: str
+    model: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
+    session_id: str = ""
+    priority: int | None = None
+    data_parallel_rank: int | None = None
+    authorization: str = field(default="", repr=False)
+    may_use: Callable[[str], bool] = any_model
+    attempts: Attempts = field(default_factory=Attempts)

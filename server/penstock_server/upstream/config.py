@@ -1,0 +1,71 @@
+"""What is known of an upstream before it is asked: its configuration."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one exchange, in seconds. The caller's deadline bounds them all.
+
+    Attributes:
+        connect: until the connection stands.
+        first_byte: from the request until the answer's headers, and for a unary answer until
+            its body is complete.
+        idle: between two events of a stream; comments do not count as events.
+        total: from the request until the answer is complete.
+    """
+
+    connect: float = 5.0
+    first_byte: float = 600.0
+    idle: float = 60.0
+    total: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How an https upstream is verified, and how it verifies us.
+
+    Attributes:
+        ca_file: certificates to trust, in PEM; empty for the system's.
+        certificate_file: our certificate, in PEM; empty for none.
+        key_file: its private key, in PEM.
+    """
+
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """One configured upstream: a vLLM server, or a host name behind which there are several.
+
+    Attributes:
+        url: the base URL, without `/v1`: http, https, or `unix:///path` for a socket.
+        name: what people call it; host and port of the URL, or the socket's path, if empty.
+        api_key: sent as bearer; empty for none.
+        headers: sent with every request; they never replace the service's own.
+        models: the only models to use, each public name with the name that the upstream knows
+            it by; empty for all of its models under their own names.
+        weight: its share of the calls, against that of the other upstreams of a model.
+        native_responses: whether responses are asked for by its own Responses API: "never",
+            "always", or "auto" for where it has one.
+        timeouts: limits of an exchange.
+        tls: for https.
+        max_connections: most connections at once, to each replica.
+        max_upload_bytes: largest file to pass on.
+    """
+
+    url: str
+    name: str = ""
+    api_key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    models: Mapping[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+    native_responses: str = "never"
+    timeouts: Timeouts = Timeouts()
+    tls: Tls = Tls()
+    max_connections: int = 1000
+    max_upload_bytes: int = 25 * 1024 * 1024
