@@ -1,6 +1,7 @@
 """The headers of requests to an upstream."""
 
-from penstock_server.upstream.headers import Call, build
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.headers import build
 
 
 def test_what_is_not_known_is_left_out() -> None:
