@@ -4,6 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # Where the demonstration serves.
 LISTEN ?= 127.0.0.1:50051
+# How long `make fuzz` runs each target, and how many times the examples of `make test` it tries
+# after that; 0 for none.
+SECONDS ?= 60
+FACTOR ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
@@ -15,7 +19,14 @@ AGAINST ?= .git$(HASH)$(shell git rev-parse --verify --quiet refs/heads/main >/d
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 
-.PHONY: help demo test test-vllm test-examples release check format generate lock clean
+# The compiled parts of the benchmark.
+BENCH := bench/build
+CFLAGS := -O2 -std=gnu11 -Wall -Wextra -Werror
+# How many workers to measure beside the rest, such as 1,2,4.
+WORKERS ?=
+
+.PHONY: help demo test fuzz test-vllm test-examples bench bench-peers bench-guard bench-baseline \
+  release check format generate lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +38,10 @@ demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep servi
 test: $(VENV)/.dev  ## all tests that need no vLLM
 	$(BIN)/pytest
 
+fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SECONDS
+	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)
+	$(if $(filter-out 0,$(FACTOR)),FUZZ_FACTOR=$(FACTOR) $(BIN)/pytest tests/fuzz)
+
 test-vllm: $(VENV)/.dev  ## install a real vLLM, make tiny models, run the acceptance suite on them
 	tests/vllm/install.sh
 	$(BIN)/pytest tests/acceptance --upstream=vllm
@@ -34,6 +49,18 @@ test-vllm: $(VENV)/.dev  ## install a real vLLM, make tiny models, run the accep
 test-examples: $(VENV)/.dev  ## build the example clients of every language, run them on a service
 	examples/toolchains.sh
 	$(BIN)/pytest tests/examples
+
+bench: $(VENV)/.bench $(BENCH)/.built  ## measure beside an Envoy hop and a no-op server, write docs/performance.md
+	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS))
+
+bench-peers: $(VENV)/.bench $(VENV)/.peers $(BENCH)/.built  ## the same, with LiteLLM
+	$(BIN)/python -m bench run --peers --budget=900 $(if $(WORKERS),--workers=$(WORKERS))
+
+bench-guard: $(VENV)/.bench $(BENCH)/.built  ## a short form with loose bounds, and instruction counts
+	$(BIN)/python -m bench guard
+
+bench-baseline: $(VENV)/.dev $(BENCH)/.built  ## store the instruction counts of the conversions
+	$(BIN)/python -m bench baseline
 
 release:  ## an archive of the protos and their descriptor set, in dist/
 	mkdir -p dist
@@ -83,6 +110,31 @@ $(VENV)/.demo: requirements/demo.lock $(VENV)/.runtime
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
 	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.lock $(VENV)/.dev
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/bench.lock
+	@touch $@
+
+# Compiled as where it is deployed: otherwise it would compile modules while it is measured.
+$(VENV)/.peers: requirements/peers.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/peers.lock
+	-env --unset=PYTHONDONTWRITEBYTECODE $(VENV)/peers/bin/python -m compileall -q $(VENV)/peers/lib
+	@touch $@
+
+$(BENCH)/.built: $(wildcard bench/src/*) bench/toolchain.sh
+	bench/toolchain.sh
+	mkdir -p $(BENCH)
+	$(CC) $(CFLAGS) -o $(BENCH)/child $(addprefix bench/src/,child.c common.c)
+	$(CC) $(CFLAGS) -o $(BENCH)/upstream $(addprefix bench/src/,upstream.c common.c)
+	$(CC) $(CFLAGS) -o $(BENCH)/client $(addprefix bench/src/,client.c http.c grpc.c common.c) -lnghttp2
+	$(CC) $(CFLAGS) -shared -fPIC -o $(BENCH)/counter.so bench/src/counter.c
+	@touch $@
+
+$(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
+	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/fuzz.lock
 	@touch $@
 
 $(VENV)/.codegen: requirements/codegen.lock | $(VENV)/bin/python

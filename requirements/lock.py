@@ -32,6 +32,9 @@ LOCKS = {
         f"--constraints={RUNTIME}",
     ),
     "requirements/codegen.lock": ("--group=codegen",),
+    "requirements/fuzz.lock": ("--group=fuzz",),
+    "requirements/bench.lock": ("--group=bench",),
+    "requirements/peers.lock": ("--group=peers",),
 }
 
 

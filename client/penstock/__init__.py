@@ -8,6 +8,7 @@
 can be used alone. Everything that a client returns has the message itself as `proto`.
 """
 
+from penstock.admin import Replica, UpstreamList
 from penstock.channel import TLS, open_async_channel, open_channel
 from penstock.chat import chat_request
 from penstock.chat_answer import ChatCompletion, ChatEvent, ParsedChatCompletion
@@ -85,6 +86,7 @@ __all__ = [
     "Pooled",
     "RankedDocument",
     "Ranking",
+    "Replica",
     "ResourceExhaustedError",
     "Response",
     "ResponseEvent",
@@ -99,6 +101,7 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UnknownError",
+    "UpstreamList",
     "Vector",
     "assistant",
     "audio",

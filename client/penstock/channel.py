@@ -13,6 +13,9 @@ from grpc import aio
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 
+DEFAULT_ADMIN_TARGET = "127.0.0.1:50052"
+"""Where a service answers those who run it."""
+
 DEFAULT_RETRIES = 2
 
 MOST_RETRIES = 4

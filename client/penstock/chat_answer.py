@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.merge import Pieces, merge, unfinished
 from penstock._base.result import Result, finish_reason, parsed_text, stop_reason
 from penstock.messages import text_of
@@ -165,7 +166,7 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
         Raises:
             AnswerParseError: it is no value of the type.
         """
-        super().__init__(answer.proto, answer.request_id)
+        super().__init__(answer.proto, answer.call)
         # Results are frozen, and what dataclasses put there does not know of subclasses.
         object.__setattr__(self, "_parsed", answer.parse(kind))
 
@@ -228,12 +229,12 @@ class ChatAccumulator:
         self._usage_last = message.HasField("usage")
         return ChatEvent(message)
 
-    def result(self, request_id: str = "") -> ChatCompletion:
+    def result(self, call: CallInfo = NO_CALL) -> ChatCompletion:
         """Returns a copy of the answer as far as it came."""
         answer = CreateChatCompletionResponse()
         answer.CopyFrom(self._answer)
         answer.choices.extend(self._choices[index].whole() for index in sorted(self._choices))
-        return ChatCompletion(answer, request_id)
+        return ChatCompletion(answer, call)
 
     def missing(self) -> str:
         """Says what a complete answer still needs."""

@@ -8,6 +8,7 @@ from grpc import aio
 
 from penstock._base.caller import AsyncCaller, Caller
 from penstock._base.settings import UNSET, MetadataLike, Settings, Unset
+from penstock.admin import Admin, AsyncAdmin
 from penstock.channel import TLS, Options, open_async_channel, open_channel
 from penstock.chat import AsyncChat, Chat
 from penstock.classify import AsyncClassifier, Classifier
@@ -64,6 +65,7 @@ class Client:
         transcribe: speech to text.
         models: the models that the service offers.
         health: whether the service serves.
+        admin: what the service knows of its upstreams, for a client of its admin address.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Client:
         self.transcribe = Transcriber(caller)
         self.models = Models(caller)
         self.health = Health(caller)
+        self.admin = Admin(caller)
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +173,7 @@ class AsyncClient:
         self.transcribe = AsyncTranscriber(caller)
         self.models = AsyncModels(caller)
         self.health = AsyncHealth(caller)
+        self.admin = AsyncAdmin(caller)
 
     async def __aenter__(self) -> Self:
         return self

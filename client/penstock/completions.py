@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, Unpack
 
+from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
 from penstock._base.merge import Pieces, merge, unfinished
@@ -171,13 +172,13 @@ class CompletionAccumulator:
         self._usage_last = message.HasField("usage")
         return CompletionEvent(message)
 
-    def result(self, request_id: str = "") -> Completion:
+    def result(self, call: CallInfo = NO_CALL) -> Completion:
         """Returns a copy of the answer as far as it came."""
         answer = CreateCompletionResponse()
         answer.CopyFrom(self._answer)
         for _, (choice, text) in sorted(self._choices.items()):
             answer.choices.add(text=str(text)).MergeFrom(choice)
-        return Completion(answer, request_id)
+        return Completion(answer, call)
 
     def missing(self) -> str:
         """Says what a complete answer still needs."""

@@ -37,6 +37,8 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from penstock._base.call_info import CallInfo
+
 Trailers = Mapping[str, Any]
 
 
@@ -54,6 +56,19 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaViolation:
+    """A quota that is used up.
+
+    Attributes:
+        subject: whose it is, as `key:batch`.
+        description: what it is, as "60 calls per minute".
+    """
+
+    subject: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """What the upstream said; empty and None where it said nothing.
 
@@ -62,12 +77,14 @@ class Upstream:
         type: type of the error, from its body.
         param: parameter at fault, from its body.
         code: code of the error, from its body.
+        name: the service's name for it; empty if the call did not get so far.
     """
 
     status: int | None = None
     type: str = ""
     param: str = ""
     code: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,9 @@ class Status:
     request_id: str = ""
     resource: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    quota_violations: tuple[QuotaViolation, ...] = ()
+    upstream: str = ""
+    attempts: int = 0
 
 
 class PenstockError(Exception):
@@ -136,20 +156,31 @@ class CallError(PenstockError):
         return self.status.resource
 
     @property
+    def quota_violations(self) -> tuple[QuotaViolation, ...]:
+        """The quotas of the service that are used up; none where the upstream's are."""
+        return self.status.quota_violations
+
+    @property
     def metadata(self) -> Mapping[str, str]:
         """The reason's details: `model`, `stage`, `messagesSent` and what else is known."""
         return self.status.metadata
 
     @property
     def upstream(self) -> Upstream:
-        """What the upstream said."""
+        """Which upstream it was, and what it said."""
         told = self.metadata
         return Upstream(
             status=int(told["upstreamStatus"]) if told.get("upstreamStatus") else None,
             type=told.get("upstreamType", ""),
             param=told.get("upstreamParam", ""),
             code=told.get("upstreamCode", ""),
+            name=self.status.upstream,
         )
+
+    @property
+    def attempts(self) -> int:
+        """How many requests the service sent upstream; 0 if none, or if it does not tell."""
+        return self.status.attempts
 
 
 class InvalidRequestError(CallError):
@@ -181,7 +212,10 @@ class AbortedError(CallError):
 
 
 class ResourceExhaustedError(CallError):
-    """RESOURCE_EXHAUSTED: a quota is used up, or a message or file is too large."""
+    """RESOURCE_EXHAUSTED: a quota is used up, or a message or file is too large.
+
+    See `quota_violations`, and `retry_delay` for when to come again.
+    """
 
 
 class UnimplementedError(CallError):
@@ -277,12 +311,13 @@ def _status(
 ) -> Status:
     # By its items: the metadata of grpc.aio has keys of its own kind in older versions.
     found = dict(iter(trailers or ()))
+    call = CallInfo.read(found.items())
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()
     bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-    resource = error_details_pb2.ResourceInfo()
+    resource, quota = error_details_pb2.ResourceInfo(), error_details_pb2.QuotaFailure()
     rich = status_pb2.Status.FromString(found.get("grpc-status-details-bin", b""))
     for detail in rich.details:
-        for known in (info, request, bad, retry, resource):
+        for known in (info, request, bad, retry, resource, quota):
             detail.Unpack(known)
     delay = retry.retry_delay
     return Status(
@@ -291,7 +326,12 @@ def _status(
         reason=info.reason,
         violations=tuple(Violation(one.field, one.description) for one in bad.field_violations),
         retry_delay=delay.seconds + delay.nanos / 1e9 if retry.HasField("retry_delay") else None,
-        request_id=request.request_id or found.get("x-request-id", ""),
+        request_id=request.request_id or call.request_id,
         resource=resource.resource_name,
         metadata=dict(info.metadata),
+        quota_violations=tuple(
+            QuotaViolation(one.subject, one.description) for one in quota.violations
+        ),
+        upstream=call.upstream,
+        attempts=call.attempts,
     )

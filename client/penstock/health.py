@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from penstock import errors
+from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import CallOptions
 
@@ -100,7 +101,7 @@ class AsyncHealth(AsyncResource):
             await asyncio.sleep(_PAUSE_S)
 
 
-def _is_serving(answer: Int32Value, request_id: str = "") -> bool:
+def _is_serving(answer: Int32Value, call: CallInfo = NO_CALL) -> bool:
     return answer.value == _SERVING
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
+from penstock._base.call_info import CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import CallOptions, enum_name
 from penstock._base.result import Items, Result
@@ -78,7 +79,7 @@ class Models(Resource):
         while True:
             page = self._caller.call(self._stub.ListModels, request, options, ModelList)
             if not _add(pages, page):
-                return ModelList(pages, page.request_id)
+                return ModelList(pages, page.call)
             request.page_token = page.proto.next_page_token
 
     def get(self, model: str = "", **options: Unpack[CallOptions]) -> Model:
@@ -105,7 +106,7 @@ class AsyncModels(AsyncResource):
         while True:
             page = await self._caller.call(self._stub.ListModels, request, options, ModelList)
             if not _add(pages, page):
-                return ModelList(pages, page.request_id)
+                return ModelList(pages, page.call)
             request.page_token = page.proto.next_page_token
 
     async def get(self, model: str = "", **options: Unpack[CallOptions]) -> Model:
@@ -121,5 +122,5 @@ def _add(pages: ListModelsResponse, page: ModelList) -> bool:
     return bool(page.proto.next_page_token)
 
 
-def _model(reply: GetModelResponse, request_id: str) -> Model:
+def _model(reply: GetModelResponse, call: CallInfo) -> Model:
     return Model(reply.model)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.options import enum_name
 from penstock._base.result import Result, parsed_text
 from penstock.tools import ToolCall
@@ -137,11 +138,11 @@ class ResponseAccumulator:
             _ITEM_EVENTS[which](self._item(event.output_index), event)
         return ResponseEvent(message)
 
-    def result(self, request_id: str = "") -> Response:
+    def result(self, call: CallInfo = NO_CALL) -> Response:
         """Returns a copy of the response as far as it came."""
         response = ModelResponse()
         response.CopyFrom(self._response)
-        return Response(response, request_id)
+        return Response(response, call)
 
     def missing(self) -> str:
         """Says what a complete answer still needs."""
@@ -206,6 +207,6 @@ _ITEM_EVENTS: Mapping[str, Callable[[ResponseItem, Any], None]] = {
 }
 
 
-def of_reply(reply: Any, request_id: str) -> Response:
+def of_reply(reply: Any, call: CallInfo) -> Response:
     """Returns the response that an answer holds."""
-    return Response(reply.response, request_id)
+    return Response(reply.response, call)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
+from penstock._base.call_info import CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import CallOptions, JsonObject, TemplateOption, build
 from penstock._base.result import Result
@@ -148,5 +149,5 @@ def _request(text: Messages, options: TokenizeOptions) -> TokenizeRequest:
     return build(TokenizeRequest, rest, chat=chat)
 
 
-def _text(reply: DetokenizeResponse, request_id: str) -> str:
+def _text(reply: DetokenizeResponse, call: CallInfo) -> str:
     return reply.text

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
+from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.merge import Pieces, merge, unfinished
 from penstock._base.options import ModelOptions, SamplingOptions, StreamedOptions, build
@@ -166,11 +167,11 @@ class TranscriptionAccumulator:
         self._usage_last = message.delta.HasField("usage")
         return TranscriptionEvent(message)
 
-    def result(self, request_id: str = "") -> StreamedTranscription:
+    def result(self, call: CallInfo = NO_CALL) -> StreamedTranscription:
         """Returns a copy of the text as far as it came."""
         answer = TranscriptionDelta(text=str(self._text))
         answer.MergeFrom(self._answer)
-        return StreamedTranscription(answer, request_id)
+        return StreamedTranscription(answer, call)
 
     def missing(self) -> str:
         """Says what a complete answer still needs."""
@@ -257,5 +258,5 @@ def _config(options: TranscribeOptions) -> TranscriptionConfig:
     return build(TranscriptionConfig, options, "sampling")
 
 
-def _transcription(reply: UploadTranscribeResponse, request_id: str) -> Transcription:
-    return Transcription(reply.transcription, request_id)
+def _transcription(reply: UploadTranscribeResponse, call: CallInfo) -> Transcription:
+    return Transcription(reply.transcription, call)

@@ -1,22 +1,35 @@
 """The running service: what is started, in which order, and how it stops."""
 
 import asyncio
+import contextlib
 import logging
-import math
 import signal
+from collections.abc import Callable, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from penstock_server import worker
+from penstock_server.config_file import SettingsError
+from penstock_server.keys import read_keys
 from penstock_server.options import shown
+from penstock_server.reload import Changes, Reloader, changes, in_force
+from penstock_server.rpc.admin import AdminServicer
+from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
+from penstock_server.rpc.authentication import Authentication, forwarded
 from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.health import HealthServicer
-from penstock_server.rpc.interceptors import CONCERNS
+from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info
+from penstock_server.rpc.listening import CannotListen, bind_all, release
 from penstock_server.rpc.server import SERVICES, build_server
+from penstock_server.rpc.status import resendable
 from penstock_server.settings import Settings
-from penstock_server.upstream.config import Timeouts, UpstreamConfig
+from penstock_server.telemetry import log
 from penstock_server.upstream.fleet import Fleet
-from penstock_server.upstream.upstream import Upstream
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.replica import State
+from penstock_server.upstream_configs import upstream_configs
 
 # How long calls that the server ends may take to tell their callers so.
 _LAST_WORDS_S = 1.0
@@ -24,32 +37,60 @@ _LAST_WORDS_S = 1.0
 _log = logging.getLogger("penstock.app")
 
 
-class CannotListen(Exception):
-    """The address cannot be bound."""
-
-
 class Service:
-    """The service on its address; an asynchronous context manager.
+    """The service on its addresses; an asynchronous context manager.
 
     Attributes:
-        port: the port it serves on, once it has started.
+        settings: the configuration in force.
+        addresses: what it serves on, once it has started: HOST:PORT or unix:/PATH.
+        port: the first port among them; 0 if there is none.
+        authentication: the keys of the callers; None where none is asked for.
+        admin: the server of those who run it.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Takes the configuration; starts nothing. Needs a running event loop."""
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = monotonic,
+        share_ports: bool = False,
+    ) -> None:
+        """Takes the configuration and the clock of quotas; needs a running event loop.
+
+        It starts nothing. Its ports are shared with other processes that mean to share them.
+
+        Raises:
+            SettingsError: the file of keys cannot be used, or two options exclude each other.
+        """
+        self.settings = settings
+        self.authentication = _authentication(settings, clock)
         self._fleet = _fleet(settings)
         self._health = HealthServicer(tuple(SERVICES))
         self._admission = Admission(settings.max_concurrent_calls)
-        deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
+        self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._server = build_server(
             self._fleet,
             self._health,
-            (*CONCERNS, self._admission.admitted, deadlines.kept),
+            (
+                *_concerns(settings, self.authentication),
+                self._admission.admitted,
+                self._deadlines.kept,
+            ),
+            max_message_bytes=settings.max_message_bytes,
+            reflection=settings.reflection,
+            share_ports=share_ports,
+        )
+        self._configuration = AdminServicer(self._fleet)
+        self.admin = AdminServer(
+            settings.admin_listen,
+            self._configuration,
             max_message_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
         )
         self._watch: asyncio.Task[None] | None = None
+        self._share_ports = share_ports
+        self._known = asyncio.Event()
+        self.addresses: Sequence[str] = ()
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -65,27 +106,60 @@ class Service:
         await self.stop(0)
 
     async def start(self) -> None:
-        """Binds the address, serves, and begins to watch the upstreams.
+        """Binds the addresses, serves, and begins to watch the upstreams.
 
         Raises:
-            CannotListen: the address is taken or not ours.
+            CannotListen: an address is taken or not ours.
         """
         try:
-            self.port = self._server.add_insecure_port(self._settings.listen)
-        except RuntimeError as error:
+            self.addresses, self.port = bind_all(self._server, self.settings.addresses)
+            self.admin.bind()
+        except CannotListen:
+            release(self.addresses)
             await self._fleet.close()
-            raise CannotListen(f"cannot listen on {self._settings.listen}") from error
-        await self._server.start()
+            raise
         self._watch = asyncio.create_task(self._fleet.watch(self._update_health))
-        host = self._settings.listen.rpartition(":")[0]
-        _log.info("serving", extra={"fields": {"address": f"{host}:{self.port}"}})
+        if self._share_ports:
+            await self._know_upstreams()
+        await self._server.start()
+        await self.admin.start()
+        for address in self.addresses:
+            _log.info("serving", extra={"fields": {"address": address}})
+
+    async def reload(self, settings: Settings) -> Changes:
+        """Puts a configuration into force; no call is dropped. Returns what changed.
+
+        Raises:
+            SettingsError: the file of keys cannot be used; nothing has changed.
+        """
+        keys = await self._reload_keys()
+        before, self.settings = self.settings, in_force(self.settings, settings)
+        self._admission.most = settings.max_concurrent_calls
+        self._deadlines.default_s = settings.default_deadline
+        self._deadlines.longest_s = settings.max_deadline
+        log.set_level(settings.log_level)
+        configs = upstream_configs(settings)
+        self._fleet.reload(configs, settings.aliases, settings.default_model)
+        done = changes(before, settings, keys=keys)
+        if done.applied:
+            self._configuration.configured()
+        return done
+
+    async def _reload_keys(self) -> bool:
+        """Reads the keys again, if there are any; returns whether they are others."""
+        if not self.authentication:
+            return False
+        keys = await asyncio.to_thread(read_keys, self.settings.keys_file)
+        before = self.authentication.keys
+        self.authentication.replace(keys)
+        return before != keys
 
     async def drain(self) -> None:
         """Says NOT_SERVING, goes on accepting for the drain delay, lets running calls finish."""
         _log.info("draining")
         self._health.close()
-        await asyncio.sleep(self._settings.drain_delay)
-        await self.stop(self._settings.drain_timeout)
+        await asyncio.sleep(self.settings.drain_delay)
+        await self.stop(self.settings.drain_timeout)
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new calls, gives running ones a time to finish, then ends them."""
@@ -99,24 +173,48 @@ class Service:
         await asyncio.wait((stopped,), timeout=grace_s)
         self._admission.end_all()
         await stopped
+        await self.admin.stop()
         await self._fleet.close()
 
+    async def _know_upstreams(self) -> None:
+        """Waits for the first probes, lest this process says other than those beside it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.probe_timeout):
+                await self._known.wait()
+
     def _update_health(self) -> None:
+        if all(replica.state is not State.PROBING for replica in self._fleet.snapshot()):
+            self._known.set()
         well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
         self._health.update({"": self._fleet.healthy(), **well})
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:
     """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
 
+    A SIGHUP, or a change of a file of the configuration, has everything read again.
+
+    Args:
+        settings: the configuration.
+        load: reads it again; raises SettingsError.
+        path: its file; empty if there is none.
+
     Raises:
-        CannotListen: the address is taken or not ours.
+        CannotListen: an address is taken or not ours.
+        SettingsError: the file of keys cannot be used, or two options exclude each other.
     """
-    service = Service(settings)
-    signals = stop_signals()
+    shares = worker.is_worker()
+    service = Service(settings, share_ports=shares)
+    signals, asked = stop_signals(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     await service.start()
+    if shares:
+        worker.ready()
+        worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
     _log.info("configuration", extra={"fields": shown(settings)})
+    reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
     await signals.get()
+    reloading.cancel()
     drained = asyncio.create_task(service.drain())
     again = asyncio.create_task(signals.get())
     await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
@@ -135,24 +233,44 @@ def stop_signals() -> asyncio.Queue[int]:
     return received
 
 
-def _fleet(settings: Settings) -> Fleet:
-    timeouts = Timeouts(
-        settings.connect_timeout,
-        settings.first_byte_timeout,
-        settings.idle_timeout,
-        settings.total_timeout or math.inf,
-    )
-    upstreams = [
-        Upstream(
-            UpstreamConfig(
-                url,
-                api_key=settings.upstream_api_key,
-                native_responses=settings.native_responses,
-                timeouts=timeouts,
-                max_connections=settings.max_connections,
-                max_upload_bytes=settings.max_upload_bytes,
-            )
+def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentication | None:
+    if not settings.keys_file:
+        return None
+    if settings.forward_authorization:
+        raise SettingsError(
+            "forward_authorization excludes keys_file: a caller's authorization is either a key "
+            "of this service or the upstream's to check"
         )
-        for url in settings.upstream
-    ]
-    return Fleet(upstreams, settings.probe_interval, settings.probe_timeout)
+    return Authentication(read_keys(settings.keys_file), clock)
+
+
+def _concerns(settings: Settings, authentication: Authentication | None) -> Sequence[Around]:
+    """Returns those that decide who comes in, and those around them."""
+    concerns = [*CONCERNS]
+    if settings.debug_info:
+        concerns.append(debug_info)
+    if authentication:
+        concerns.append(authentication.checked)
+    elif settings.forward_authorization:
+        concerns.append(forwarded)
+    return concerns
+
+
+def _fleet(settings: Settings) -> Fleet:
+    policy = Policy(
+        probe_interval=settings.probe_interval,
+        probe_timeout=settings.probe_timeout,
+        affinity=settings.affinity,
+        max_attempts=settings.max_attempts,
+        retry_budget=settings.retry_budget,
+        ejection_failures=settings.ejection_failures,
+        ejection_time=settings.ejection_time,
+        slow_start=settings.slow_start,
+    )
+    return Fleet(
+        upstream_configs(settings),
+        policy,
+        aliases=settings.aliases,
+        default_model=settings.default_model,
+        resendable=resendable,
+    )

@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
-from penstock_server.options import OptionList, SettingsError, address
+from penstock_server.config_file import SettingsError
+from penstock_server.option_list import OptionList
+from penstock_server.options import address
 
 EXIT_USAGE = 2
 EXIT_SETTINGS = 3
@@ -36,7 +38,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     parser = _parser()
-    parsed, unknown = parser.parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if unknown and not parsed.not_installed:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -100,7 +103,7 @@ def _add_with_options(
     summary: str,
     settings: str,
     prefix: str,
-    run: Callable[[argparse.Namespace, Any], int],
+    run: Callable[[argparse.Namespace, OptionList[Any]], int],
 ) -> argparse.ArgumentParser:
     """Adds a command whose options are a list of settings, named as "module:class"."""
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -126,25 +129,32 @@ def _add_with_options(
 def _with_settings(
     options: OptionList[Any],
     parsed: argparse.Namespace,
-    run: Callable[[argparse.Namespace, Any], int],
+    run: Callable[[argparse.Namespace, OptionList[Any]], int],
 ) -> int:
     try:
-        return run(parsed, options.load(parsed))
+        return run(parsed, options)
     except SettingsError as error:
         return _complain(str(error), EXIT_SETTINGS)
 
 
-def _serve(parsed: argparse.Namespace, settings: Any) -> int:
-    from penstock_server import app
+def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
+    from penstock_server import app, supervisor, worker
     from penstock_server.telemetry import log
 
+    def load() -> Any:
+        return worker.as_worker(options.load(parsed))
+
+    settings = load()
     log.configure(settings.log_level, settings.log_format)
-    return _until_stopped(app.serve(settings))
+    if settings.workers > 1:
+        return _until_stopped(supervisor.supervise(settings, parsed.arguments))
+    return _until_stopped(app.serve(settings, load, options.config_file(parsed)))
 
 
-def _simulate(parsed: argparse.Namespace, settings: Any) -> int:
+def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
     from penstock_server import simulator
 
+    settings = options.load(parsed)
     if parsed.list_faults:
         for name, fault in simulator.FAULTS.items():
             print(name, fault.description, sep="\t")
@@ -169,12 +179,15 @@ def _demo(parsed: argparse.Namespace) -> int:
 
 
 def _until_stopped(running: Coroutine[Any, Any, None]) -> int:
-    from penstock_server.app import CannotListen
+    from penstock_server.rpc.listening import CannotListen
+    from penstock_server.supervisor import WorkerFailed
 
     try:
         asyncio.run(running)
     except (CannotListen, OSError) as error:
         return _complain(str(error), EXIT_ADDRESS)
+    except WorkerFailed as failed:
+        return failed.code
     return 0
 
 

@@ -32,9 +32,9 @@ async def run(listen: str, say: Callable[[str], None]) -> None:
     simulated = SimulatorSettings(listen="127.0.0.1:0", kind="all", inter_token_latency=0.05)
     signals = stop_signals()
     async with Simulator(simulated) as upstream:
-        settings = Settings(upstream=(upstream.url,), listen=listen)
+        settings = Settings(upstream=(upstream.url,), listen=listen, admin_listen="")
         async with Service(settings) as service:
-            target = f"{listen.rpartition(':')[0]}:{service.port}"
+            target = service.addresses[0]
             say(f"> {QUESTION}\n")
             await _chat(target, say)
             say(_explanation(target, upstream.url))

@@ -1,25 +1,41 @@
-"""Options: a list of them is a dataclass, and each can be set in three ways.
+"""Options: a list of them is a dataclass, whose fields say how each is read and what it is for."""
 
-The name of a field is the key in the configuration file; the flag and the environment variable
-follow from it. A flag wins over the environment, the environment over the file, the file over
-the default.
-"""
-
-import argparse
 import dataclasses
+import difflib
 import os
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from pathlib import PurePosixPath
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
+
+from penstock_server.config_file import Key
 
 S = TypeVar("S")
 
+# What the kernel takes, less the zero at the end.
+_LONGEST_SOCKET_PATH = 107
 
-class SettingsError(Exception):
-    """An option has an unusable value, or a file an unusable content."""
+
+class Unusable(ValueError):
+    """A value cannot be used; the text says why, and what it is unless that is a secret.
+
+    Attributes:
+        keys: where in the value the trouble is: names in tables, positions in lists.
+    """
+
+    def __init__(self, reason: str, keys: tuple[Key, ...] = ()) -> None:
+        """Takes the reason and the place."""
+        super().__init__(reason)
+        self.keys = keys
+
+    def below(self, key: Key) -> Self:
+        """Returns the same for what has the value at a key."""
+        return type(self)(str(self), (key, *self.keys))
+
+    def told(self, name: str) -> str:
+        """Returns a line about the option of that name."""
+        return f"{'.'.join([name, *(key for key in self.keys if isinstance(key, str))])}: {self}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,8 @@ class Option:
         flag: the flag, where it does not follow from the name.
         secret: the value is never shown.
         many: the flag may be given more than once; the environment separates by commas.
+        whole: of an option with many values, `parse` takes all of them at once.
+        live: a change is applied while the service runs.
     """
 
     help: str
@@ -41,6 +59,32 @@ class Option:
     flag: str = ""
     secret: bool = False
     many: bool = False
+    whole: bool = False
+    live: bool = False
+
+    def read(self, raw: Any) -> Any:
+        """Returns the option's value.
+
+        Raises:
+            Unusable: it has none.
+        """
+        if not self.many:
+            return self._parsed(raw)
+        given = [raw] if isinstance(raw, str) else raw
+        if self.whole:
+            return self._parsed(given)
+        if not isinstance(given, list) or not given:
+            raise Unusable("must be a list, and not empty")
+        return tuple(self._parsed(item) for item in given)
+
+    def _parsed(self, raw: Any) -> Any:
+        try:
+            return self.parse(raw)
+        except Unusable:
+            raise
+        except (TypeError, ValueError) as error:
+            told = isinstance(raw, str | int | float) and not self.secret
+            raise Unusable(f"{raw!r} {error}" if told else str(error)) from error
 
 
 def option(
@@ -52,10 +96,16 @@ def option(
     flag: str = "",
     secret: bool = False,
     many: bool = False,
+    whole: bool = False,
+    live: bool = False,
 ) -> Any:
-    """Returns the dataclass field of an option."""
-    described = Option(help, parse, metavar, flag, secret, many)
-    return field(default=default, metadata={"option": described})
+    """Returns the dataclass field of an option; `...` as default for one that must be given."""
+    metadata = {"option": Option(help, parse, metavar, flag, secret, many, whole, live)}
+    if default is ...:
+        return field(metadata=metadata)
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def options(settings: type) -> dict[str, Option]:
@@ -66,88 +116,55 @@ def options(settings: type) -> dict[str, Option]:
 def shown(settings: Any) -> dict[str, Any]:
     """Returns effective options as they may be logged: secrets hidden."""
     return {
-        name: "(hidden)" if known.secret and getattr(settings, name) else getattr(settings, name)
+        name: "(hidden)" if known.secret and value else _shown(value)
         for name, known in options(type(settings)).items()
+        if (value := getattr(settings, name)) is not None
     }
 
 
-class OptionList(Generic[S]):
-    """One command's options on the command line, in the environment and in a file."""
+def _shown(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_shown(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    are_options = all("option" in known.metadata for known in dataclasses.fields(value))
+    return shown(value) if are_options else str(value)
 
-    def __init__(self, settings: type[S], prefix: str) -> None:
-        """Takes the list, and what its environment variables begin with."""
-        self._settings = settings
-        self._prefix = prefix
-        self._options = options(settings)
 
-    def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the flags, each with its three names, its default and its sentence."""
-        config = f"{self._prefix}CONFIG"
-        parser.add_argument(
-            "--config", metavar="FILE", help=f"configuration file in TOML [environment {config}]"
-        )
-        for name, known in self._options.items():
-            parser.add_argument(
-                self._flag(name),
-                dest=name,
-                metavar=known.metavar,
-                action="append" if known.many else "store",
-                default=argparse.SUPPRESS,
-                help=self._help(name),
-            )
+def read_table(settings: type[S], content: Mapping[str, Any]) -> S:
+    """Returns the list of options that a table of a file sets.
 
-    def load(self, parsed: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> S:
-        """Puts the settings together.
+    Raises:
+        Unusable: a key is unknown or missing, or its value is unusable.
+    """
+    values = read_keys(options(settings), content)
+    for known in dataclasses.fields(settings):  # type: ignore[arg-type]
+        needed = (known.default, known.default_factory) == (dataclasses.MISSING,) * 2
+        if needed and known.name not in values:
+            raise Unusable(f"needs the key {known.name}")
+    return settings(**values)
 
-        Raises:
-            SettingsError: a value or the file is unusable; the text names the option and its
-                source.
-        """
-        values: dict[str, Any] = {}
-        if config := parsed.config or environment.get(f"{self._prefix}CONFIG"):
-            for name, raw in self._read(config).items():
-                values[name] = self._parse(name, raw, f"{name} in {config}")
-        for name, known in self._options.items():
-            if raw := environment.get(self._variable(name)):
-                split = [part.strip() for part in raw.split(",")] if known.many else raw
-                values[name] = self._parse(name, split, self._variable(name))
-            if name in parsed:
-                values[name] = self._parse(name, getattr(parsed, name), self._flag(name))
-        return self._settings(**values)
 
-    def _flag(self, name: str) -> str:
-        return self._options[name].flag or "--" + name.replace("_", "-")
+def read_keys(known: Mapping[str, Option], content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a table's keys.
 
-    def _variable(self, name: str) -> str:
-        return self._prefix + name.upper()
-
-    def _help(self, name: str) -> str:
-        default = self._settings.__dataclass_fields__[name].default  # type: ignore[attr-defined]
-        known = self._options[name]
-        told = ",".join(default) if known.many else str(default).lower()
-        names = f"environment {self._variable(name)}, key {name}"
-        return f"{known.help} [{names}, default {told or 'none'}]".replace("%", "%%")
-
-    def _read(self, path: str) -> dict[str, Any]:
+    Raises:
+        Unusable: a key is unknown or its value is unusable.
+    """
+    values: dict[str, Any] = {}
+    for name, raw in content.items():
+        if name not in known:
+            raise Unusable(f"unknown key{_alike(name, known)}", (name,))
         try:
-            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path} is no TOML: {error}") from error
-        if unknown := sorted(content.keys() - self._options.keys()):
-            raise SettingsError(f"{path} has unknown keys: {', '.join(unknown)}")
-        return content
+            values[name] = known[name].read(raw)
+        except Unusable as error:
+            raise error.below(name) from error
+    return values
 
-    def _parse(self, name: str, raw: Any, source: str) -> Any:
-        known = self._options[name]
-        try:
-            if not known.many:
-                return known.parse(raw)
-            return tuple(known.parse(item) for item in ([raw] if isinstance(raw, str) else raw))
-        except (TypeError, ValueError) as error:
-            value = "" if known.secret else f" {raw!r}"
-            raise SettingsError(f"{source}:{value} {error}") from error
+
+def _alike(name: str, known: Iterable[str]) -> str:
+    alike = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {alike[0]}?" if alike else ""
 
 
 def url(value: Any) -> str:
@@ -156,22 +173,35 @@ def url(value: Any) -> str:
     parts = urlsplit(given)
     if not (given.isascii() and given.isprintable()) or " " in given:
         raise ValueError("must be written in printable ASCII, without spaces")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("is no http or https URL, such as http://localhost:8000")
     if parts.username or parts.password:
-        raise ValueError("must not hold credentials; give an API key instead")
+        raise Unusable("must not hold credentials; give an API key instead")
     if parts.query or parts.fragment:
         raise ValueError("must end with its path")
+    if parts.scheme == "unix" and not parts.netloc:
+        return f"unix://{socket_path(parts.path)}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("is no http, https or unix URL, such as http://localhost:8000")
     return given.removesuffix("/v1")
 
 
 def address(value: Any) -> str:
-    """Reads HOST:PORT."""
+    """Reads HOST:PORT, or unix:/PATH."""
     given = text(value)
+    if given.startswith("unix:"):
+        return f"unix:{socket_path(given.removeprefix('unix:').removeprefix('//'))}"
     host, _, port = given.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("is no HOST:PORT, such as 127.0.0.1:50051")
+        raise ValueError("is no HOST:PORT, such as 127.0.0.1:50051, and no unix:/PATH")
     return given
+
+
+def socket_path(value: str) -> str:
+    """Reads the path of a Unix socket."""
+    if not PurePosixPath(value).is_absolute() or not PurePosixPath(value).name:
+        raise ValueError("must name a socket by its absolute path, such as unix:/run/vllm.sock")
+    if len(value.encode()) > _LONGEST_SOCKET_PATH:
+        raise ValueError(f"is longer than a socket's path may be, {_LONGEST_SOCKET_PATH} bytes")
+    return value
 
 
 def text(value: Any) -> str:
@@ -179,6 +209,28 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value
+
+
+def texts_by_name(value: Any) -> Mapping[str, str]:
+    """Reads a table of texts, or a list of NAME=TEXT."""
+    if not isinstance(value, Mapping | list):
+        raise ValueError("must be a table")
+    pairs = value.items() if isinstance(value, Mapping) else map(_pair, value)
+    read: dict[str, str] = {}
+    for name, given in pairs:
+        if not isinstance(given, str) or not given:
+            raise Unusable("must be text, and not empty", (name,))
+        if name in read:
+            raise Unusable("is there twice", (name,))
+        read[name] = given
+    return read
+
+
+def _pair(value: Any) -> tuple[str, str]:
+    name, _, given = text(value).partition("=")
+    if not name.strip() or not given.strip():
+        raise Unusable(f"{value!r} is no NAME=VALUE")
+    return name.strip(), given.strip()
 
 
 def key(value: Any) -> str:
@@ -207,11 +259,27 @@ def interval(value: Any) -> float:
     return given
 
 
+def share(value: Any) -> float:
+    """Reads a share of a whole, from 0 to 1."""
+    try:
+        given = float(value)
+    except (TypeError, ValueError):
+        given = -1.0
+    if not 0 <= given <= 1 or isinstance(value, bool):
+        raise ValueError("must be a number from 0 to 1")
+    return given
+
+
 def positive(value: Any) -> int:
     """Reads a whole number above 0."""
     if (number := natural(value)) < 1:
         raise ValueError("must be above 0")
     return number
+
+
+def worker_count(value: Any) -> int:
+    """Reads a number of processes above 0, or `auto` for that of the cores this one may use."""
+    return len(os.sched_getaffinity(0)) if value == "auto" else positive(value)
 
 
 def natural(value: Any) -> int:
@@ -239,3 +307,12 @@ def one_of(*names: str) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def unless_off(parse: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Returns the reader of a text that may also be `off`, which is read as the empty one."""
+
+    def read(value: Any) -> str:
+        return "" if value in ("", "off") else parse(value)
+
+    return read

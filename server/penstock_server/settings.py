@@ -1,5 +1,6 @@
 """The options of the service: this is the whole list."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock_server.options import (
@@ -11,70 +12,110 @@ from penstock_server.options import (
     option,
     positive,
     seconds,
+    share,
     switch,
-    url,
+    text,
+    texts_by_name,
+    unless_off,
+    worker_count,
 )
 from penstock_server.telemetry.log import FORMATS, LEVELS
+from penstock_server.upstream.policy import AFFINITIES
+from penstock_server.upstream_table import NATIVE_RESPONSES, Entry, upstreams
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The effective configuration of the service."""
 
-    upstream: tuple[str, ...] = option(
+    upstream: tuple[Entry, ...] = option(
         ("http://localhost:8000",),
-        "Base URL of a vLLM, without /v1; may be given more than once.",
-        url,
+        "Base URL of a vLLM, without /v1, or unix:///PATH; may be given more than once. In the "
+        "file also [[upstream]] tables.",
+        upstreams,
         "URL",
         many=True,
+        whole=True,
+        live=True,
     )
     upstream_api_key: str = option(
-        "", "Bearer key for the upstreams.", key, "KEY", flag="--api-key", secret=True
+        "", "Bearer key for the upstreams.", key, "KEY", flag="--api-key", secret=True, live=True
+    )
+    aliases: Mapping[str, str] = option(
+        {},
+        "Another name for a model; may be given more than once. In the file a table.",
+        texts_by_name,
+        "NAME=MODEL",
+        flag="--alias",
+        many=True,
+        whole=True,
+        live=True,
+    )
+    default_model: str = option(
+        "",
+        "Model of requests that name none, where it fits the operation.",
+        text,
+        "MODEL",
+        live=True,
     )
     native_responses: str = option(
         "never",
         "Ask upstreams for responses by their own Responses API, not by way of chats; auto: where "
         "there is one.",
-        one_of("never", "always", "auto"),
+        NATIVE_RESPONSES,
         "never|always|auto",
+        live=True,
     )
-    listen: str = option(
-        "127.0.0.1:50051",
-        "Address to serve gRPC on; port 0 takes a free one.",
+    listen: tuple[str, ...] | str = option(
+        ("127.0.0.1:50051",),
+        "Address to serve gRPC on, or unix:/PATH; port 0 takes a free one. May be given more than "
+        "once.",
         address,
+        "HOST:PORT",
+        many=True,
+    )
+    admin_listen: str = option(
+        "127.0.0.1:50052",
+        "Address to serve AdminService on, which asks for no credentials; off for none.",
+        unless_off(address),
         "HOST:PORT",
     )
     connect_timeout: float = option(
-        5.0, "Longest wait for a connection to an upstream.", interval, "SECONDS"
+        5.0, "Longest wait for a connection to an upstream.", interval, "SECONDS", live=True
     )
     first_byte_timeout: float = option(
         600.0,
         "Longest wait for a unary answer, or for the first event of a stream.",
         interval,
         "SECONDS",
+        live=True,
     )
     idle_timeout: float = option(
-        60.0, "Longest wait between two events of a stream.", interval, "SECONDS"
+        60.0, "Longest wait between two events of a stream.", interval, "SECONDS", live=True
     )
     total_timeout: float = option(
         0.0,
         "Longest wait for a complete answer of an upstream; 0 for no limit.",
         seconds,
         "SECONDS",
+        live=True,
     )
     default_deadline: float = option(
-        0.0, "Deadline of calls that come without one; 0 for none.", seconds, "SECONDS"
+        0.0, "Deadline of calls that come without one; 0 for none.", seconds, "SECONDS", live=True
     )
     max_deadline: float = option(
         0.0,
         "Longest that any call may take, whatever its deadline; 0 for no limit.",
         seconds,
         "SECONDS",
+        live=True,
     )
     max_concurrent_calls: int = option(
-        0, "Most calls at once; more are refused. 0 for no limit.", natural, "NUMBER"
+        0, "Most calls at once; more are refused. 0 for no limit.", natural, "NUMBER", live=True
     )
-    max_connections: int = option(1000, "Most connections to one upstream.", positive, "NUMBER")
+    max_connections: int = option(
+        1000, "Most connections to one upstream.", positive, "NUMBER", live=True
+    )
     max_message_bytes: int = option(
         32 * 1024 * 1024, "Largest gRPC message, both ways.", positive, "BYTES"
     )
@@ -83,6 +124,7 @@ class Settings:
         "Largest audio file to pass on; the default is vLLM's own limit.",
         positive,
         "BYTES",
+        live=True,
     )
     probe_interval: float = option(
         2.0, "Time between two health probes of an upstream.", interval, "SECONDS"
@@ -90,19 +132,87 @@ class Settings:
     probe_timeout: float = option(
         5.0, "Longest wait for an upstream's answer to a probe.", interval, "SECONDS"
     )
+    affinity: str = option(
+        "none",
+        "What keeps calls on one replica for its prefix cache: the session id, or the beginning "
+        "of the prompt.",
+        one_of(*AFFINITIES),
+        "none|session|prefix",
+    )
+    max_attempts: int = option(
+        3, "Most requests for one call, where sending it again is safe.", positive, "NUMBER"
+    )
+    retry_budget: float = option(
+        0.2, "Requests sent again, as a share of the calls.", share, "SHARE"
+    )
+    ejection_failures: int = option(
+        5, "As many failures in a row take a replica out.", positive, "NUMBER"
+    )
+    ejection_time: float = option(
+        5.0,
+        "How long a replica is out at first; twice as long each time it fails again.",
+        interval,
+        "SECONDS",
+    )
+    slow_start: float = option(
+        5.0,
+        "Time until a replica that is new or came back has its full share; 0 for at once.",
+        seconds,
+        "SECONDS",
+    )
     drain_delay: float = option(
         0.0,
         "After the stop signal, how long to say NOT_SERVING while still accepting calls.",
         seconds,
         "SECONDS",
+        live=True,
     )
     drain_timeout: float = option(
-        30.0, "How long running calls may take to finish after that.", seconds, "SECONDS"
+        30.0, "How long running calls may take to finish after that.", seconds, "SECONDS", live=True
+    )
+    workers: int = option(
+        1,
+        "Processes that share the work and the ports; auto for one for each core. Limits and "
+        "quotas count in each.",
+        worker_count,
+        "NUMBER|auto",
+    )
+    keys_file: str = option(
+        "",
+        "TOML file of the keys that callers must have one of; without it, none is asked for.",
+        text,
+        "FILE",
+    )
+    forward_authorization: bool = option(
+        False,
+        "Send the caller's authorization upstream, and never the upstream's own key with a call.",
+        switch,
+        "true|false",
+    )
+    debug_info: bool = option(
+        False,
+        "Tell callers the stack of a bug of the service, as google.rpc.DebugInfo.",
+        switch,
+        "true|false",
     )
     reflection: bool = option(
         True, "Serve reflection, for grpcurl and the like.", switch, "true|false"
     )
-    log_level: str = option("info", "Least severity that is logged.", one_of(*LEVELS), "LEVEL")
+    reload_interval: float = option(
+        2.0,
+        "Time between two looks at the files of the configuration; 0 to reload at SIGHUP only.",
+        seconds,
+        "SECONDS",
+        live=True,
+    )
+    log_level: str = option(
+        "info", "Least severity that is logged.", one_of(*LEVELS), "LEVEL", live=True
+    )
     log_format: str = option(
         "auto", "json, text, or auto: text on a terminal.", one_of(*FORMATS), "FORMAT"
     )
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What `listen` says; it may be one address as it is."""
+        return (self.listen,) if isinstance(self.listen, str) else self.listen

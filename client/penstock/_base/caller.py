@@ -7,8 +7,9 @@ import grpc
 from grpc import aio
 
 from penstock import errors
+from penstock._base.call_info import CallInfo
 from penstock._base.settings import Settings
-from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing, request_id
+from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing
 
 C = TypeVar("C")
 E = TypeVar("E", bound=Event)
@@ -45,7 +46,7 @@ class Caller(BaseCaller[grpc.Channel]):
     """Makes calls that block."""
 
     def call(
-        self, method: Any, request: Any, options: Options, result: Callable[[Any, str], R]
+        self, method: Any, request: Any, options: Options, result: Callable[[Any, CallInfo], R]
     ) -> R:
         """Makes a call with one answer.
 
@@ -53,7 +54,7 @@ class Caller(BaseCaller[grpc.Channel]):
             method: of a generated stub.
             request: the request, or an iterator of requests.
             options: options of the call.
-            result: makes the result of the answer and the request id.
+            result: makes the result of the answer and of what is known of its call.
 
         Raises:
             CallError: the call ended with another status than OK.
@@ -62,7 +63,7 @@ class Caller(BaseCaller[grpc.Channel]):
             reply, call = method.with_call(request, **self.arguments(options))
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from error
-        return result(reply, request_id(call.trailing_metadata()))
+        return result(reply, CallInfo.read(call.trailing_metadata()))
 
     def stream(
         self,
@@ -80,7 +81,7 @@ class AsyncCaller(BaseCaller[aio.Channel]):
     """Makes calls that are awaited."""
 
     async def call(
-        self, method: Any, request: Any, options: Options, result: Callable[[Any, str], R]
+        self, method: Any, request: Any, options: Options, result: Callable[[Any, CallInfo], R]
     ) -> R:
         """As `Caller.call`."""
         call = method(request, **self.arguments(options))
@@ -89,7 +90,7 @@ class AsyncCaller(BaseCaller[aio.Channel]):
             trailers = await call.trailing_metadata()
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from error
-        return result(reply, request_id(trailers))
+        return result(reply, CallInfo.read(trailers))
 
     def stream(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
+from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.options import enum_name
 from penstock.errors import AnswerParseError
 from penstock.schema import from_json
@@ -22,15 +23,30 @@ class Result(Generic[P]):
 
     Attributes:
         proto: the message as it came.
-        request_id: names the call in the service's logs.
+        call: what is known of its call.
     """
 
     proto: P
-    request_id: str = ""
+    call: CallInfo = NO_CALL
 
     def __repr__(self) -> str:
         shown = str(self.proto).replace("\n", " ")
         return f"<{type(self).__name__} {shown[:_SHOWN]}{'…' if shown[_SHOWN:] else ''}>"
+
+    @property
+    def request_id(self) -> str:
+        """Names the call in the service's logs."""
+        return self.call.request_id
+
+    @property
+    def upstream(self) -> str:
+        """Name of the upstream that answered; empty if the service does not tell."""
+        return self.call.upstream
+
+    @property
+    def attempts(self) -> int:
+        """How many requests the service sent upstream for the call; 0 if it does not tell."""
+        return self.call.attempts
 
 
 class Items(Sequence[Item]):

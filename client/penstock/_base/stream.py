@@ -1,23 +1,19 @@
 """Streams: events one by one, and the answer that they add up to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 import grpc
 
 from penstock import errors
+from penstock._base.call_info import NO_CALL, CallInfo
 
 
 def do_nothing() -> None:
     """Raises nothing."""
-
-
-def request_id(metadata: Iterable[tuple[str, Any]] | None) -> str:
-    """Returns the name of the call in the service's logs."""
-    named = (value for key, value in metadata or () if key == "x-request-id")
-    return str(next(named, ""))
 
 
 class Event(Protocol):
@@ -40,7 +36,7 @@ class Accumulator(Protocol[E_co, R_co]):
     def add(self, message: Any) -> E_co:
         """Takes the next message; returns it as an event."""
 
-    def result(self, request_id: str) -> R_co:
+    def result(self, call: CallInfo) -> R_co:
         """Returns the answer as far as it came; a copy, which later messages do not change."""
 
     def missing(self) -> str:
@@ -48,11 +44,7 @@ class Accumulator(Protocol[E_co, R_co]):
 
 
 class BaseStream(Generic[E, R]):
-    """What both kinds of stream share.
-
-    Attributes:
-        request_id: names the call in the service's logs; empty before the first message.
-    """
+    """What both kinds of stream share."""
 
     def __init__(
         self,
@@ -68,20 +60,26 @@ class BaseStream(Generic[E, R]):
         self._ended = False
         self._error: errors.PenstockError | None = None
         self._started = False
-        self.request_id = ""
+        self._info = NO_CALL
+
+    @property
+    def request_id(self) -> str:
+        """Names the call in the service's logs; empty before the first message."""
+        return self._info.request_id
 
     @property
     def snapshot(self) -> R:
         """The answer as far as it came; after an error, what came before it."""
-        return self._accumulator.result(self.request_id)
+        return self._accumulator.result(self._info)
 
-    def _end(self) -> None:
+    def _end(self, info: CallInfo) -> None:
         """Takes the end with OK.
 
         Raises:
             IncompleteStreamError: it came too early.
         """
         self._ended = True
+        self._info = replace(info, request_id=info.request_id or self.request_id)
         if missing := self._accumulator.missing():
             self._error = errors.IncompleteStreamError(missing, self.snapshot)
             raise self._error
@@ -137,9 +135,9 @@ class Stream(BaseStream[E, R]):
             message = next(self._call)
             if not self._started:
                 self._started = True
-                self.request_id = request_id(self._call.initial_metadata())
+                self._info = CallInfo.read(self._call.initial_metadata())
         except StopIteration:
-            self._end()
+            self._end(CallInfo.read(self._call.trailing_metadata()))
             raise
         except grpc.RpcError as error:
             self._fail(error)
@@ -192,9 +190,9 @@ class AsyncStream(BaseStream[E, R]):
             message = await anext(self._open())
             if not self._started:
                 self._started = True
-                self.request_id = request_id(await self._call.initial_metadata())
+                self._info = CallInfo.read(await self._call.initial_metadata())
         except StopAsyncIteration:
-            self._end()
+            self._end(CallInfo.read(await self._call.trailing_metadata()))
             raise
         except grpc.RpcError as error:
             self._fail(error)

@@ -2,11 +2,21 @@
 
 Results go to standard output, complaints and progress to standard error. `--json` prints the
 whole answer as one JSON document in place of its text. Exit codes: 0 done; 1 the call failed, or
-the service is not serving; 2 wrong usage; 130 interrupted.
+the service is not serving, or an upstream is not ready; 2 wrong usage; 130 interrupted.
 """
 
 from penstock.chat import chat_request
-from penstock.cli import chat, completion, embed, health, models, rerank, tokenize, transcribe
+from penstock.cli import (
+    chat,
+    completion,
+    embed,
+    health,
+    models,
+    rerank,
+    tokenize,
+    transcribe,
+    upstreams,
+)
 from penstock.cli.command import EXIT_FAILED, EXIT_OK, Subparsers
 
 __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
@@ -14,5 +24,6 @@ __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
 
 def add_commands(commands: Subparsers) -> None:
     """Adds the client's commands to a command line."""
-    for module in (chat, embed, rerank, transcribe, tokenize, models, health, completion):
+    for module in (chat, embed, rerank, transcribe, tokenize, models, upstreams, health):
         module.add(commands)
+    completion.add(commands)

@@ -26,9 +26,23 @@ class UsageError(Exception):
 
 
 def add_command(
-    commands: Subparsers, name: str, run: Callable[[argparse.Namespace], int], summary: str
+    commands: Subparsers,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    variable: str = "PENSTOCK_TARGET",
+    default: str = DEFAULT_TARGET,
 ) -> argparse.ArgumentParser:
-    """Adds a command with the options that all commands have."""
+    """Adds a command with the options that all commands have.
+
+    Args:
+        commands: the command line.
+        name: the command's name.
+        run: runs it and returns the exit code.
+        summary: what it does, in a line.
+        variable: names the target in the environment.
+        default: the target if nothing names one.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
     )
@@ -36,7 +50,8 @@ def add_command(
     add(
         "--target",
         metavar="HOST:PORT",
-        help=f"its address [environment PENSTOCK_TARGET] (default {DEFAULT_TARGET})",
+        default=os.environ.get(variable) or default,
+        help=f"its address [environment {variable}] (default {default})",
     )
     add("--api-key", metavar="KEY", help="sent as bearer token [environment PENSTOCK_API_KEY]")
     add("--tls", action="store_true", default=None, help="use TLS [environment PENSTOCK_TLS=1]")

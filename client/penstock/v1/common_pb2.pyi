@@ -20,7 +20,9 @@ is none, like UNSPECIFIED. Ignore oneof members that you do not know.
 
 Every request that needs a model has `model`, a name listed by ModelService. Empty means the
 model of the server if it serves exactly one; with several it is INVALID_ARGUMENT
-INVALID_REQUEST. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND.
+INVALID_REQUEST. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND. A name that the
+caller's key is not good for is PERMISSION_DENIED MODEL_FORBIDDEN, whether it is served or not;
+such models are left out where one is chosen and where they are listed.
 
 # Fields that an operation cannot honor
 
@@ -44,10 +46,10 @@ there are any. A key may move from `extra` to a field in a later release.
 
 All keys are optional.
 
-- `authorization`: `Bearer <token>`. Checked by the server or passed to the upstream, as the
-  server is configured.
+- `authorization`: `Bearer <key>`. As the server is configured, it is checked by the server,
+  handed on to the upstream, or not read at all. Given twice, it is refused where it is read.
 - `x-request-id`: names the call in logs and traces. Made by the server when absent, returned
-  in the initial metadata and, on an error, in `google.rpc.RequestInfo`. Sent upstream unless
+  in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Sent upstream unless
   EngineOptions.request_id is set, which then takes its place there.
 - `traceparent`, `tracestate`: W3C trace context, continued by the server and sent upstream.
 - `x-session-id`: as EngineOptions.session_id.
@@ -57,6 +59,18 @@ All keys are optional.
 
 A key that is given together with its request field must agree with it, otherwise the call is
 INVALID_ARGUMENT CONFLICTING_FIELDS; `x-llm-model` must agree with a `model` that is not empty.
+
+# Response metadata
+
+Every call that the server ends has trailing metadata, whatever its status:
+
+- `x-request-id`: as above. Streams that send a message have it in the initial metadata, too.
+- `x-penstock-upstream`: name of the upstream that the last request of the call was sent to.
+- `x-penstock-attempts`: how many requests were sent upstream for the call; nothing of what
+  came of the earlier ones is in the answer.
+
+The last two are absent where no request was sent, and for ModelService, which asks all
+upstreams. What the server knows of its upstreams is told by AdminService, on another address.
 
 # Message size
 
@@ -79,9 +93,12 @@ Every error made by the server has a status code, a message of at most 1 KiB and
   request message (`messages[2].content[0].image.url`), or the upstream's own parameter name
   where it maps to no field.
 - `ResourceInfo`, for NOT_FOUND: what was not found.
-- `RetryInfo`, where sending again is safe and useful: the delay to wait.
-- `QuotaFailure`, for RATE_LIMITED by the server itself.
-- `DebugInfo`, for GATEWAY_ERROR, only if the server is started with its debug setting.
+- `RetryInfo`, where sending again is safe and useful, or helps once the time is over: the
+  delay to wait.
+- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `key:` and the name that
+  the server knows the caller's key by, `description` the quota.
+- `DebugInfo`, for GATEWAY_ERROR by a bug of the server, only if the server is told to send it
+  (--debug-info): the exception, and as much of its stack as fits, innermost frame first.
 
 Decide by code and reason, never by the message. With `RetryInfo` come the trailers
 `grpc-retry-pushback-ms` (obeyed by gRPC retry policies) and `retry-after` (seconds). A
@@ -98,11 +115,14 @@ INVALID_ARGUMENT, do not send again unchanged:
 - UNSUPPORTED_MEDIA: the upstream does not take this kind of media (HTTP 415).
 
 UNAUTHENTICATED:
-- INVALID_CREDENTIALS: the server asks for credentials and got none or bad ones.
-- UPSTREAM_AUTH_FAILED: the upstream refused the caller's passed-through credentials (401).
+- INVALID_CREDENTIALS: the server asks for credentials and got none, bad ones or several. The
+  first that is checked of any call, of a method that does not exist too.
+- UPSTREAM_AUTH_FAILED: the server hands the caller's credentials on, and the upstream refused
+  them or asks for some (401).
 
 PERMISSION_DENIED:
-- MODEL_FORBIDDEN: the caller may not use the model, which may or may not exist.
+- MODEL_FORBIDDEN: the caller's key is not good for the model, which may or may not exist.
+  Metadata `model`.
 - UPSTREAM_AUTH_FAILED: as above, the upstream said 403.
 - UPSTREAM_REJECTED: HTTP 451.
 
@@ -123,7 +143,8 @@ ABORTED:
 RESOURCE_EXHAUSTED:
 - REQUEST_TOO_LARGE: over a size limit of the server or of the upstream (413), or the answer
   would be over the message limit. Metadata `limitBytes`. Pushback -1.
-- RATE_LIMITED: a quota of the caller is used up (429). `RetryInfo` if the time is known.
+- RATE_LIMITED: a quota of the caller is used up: one of the server, with `QuotaFailure` and
+  `RetryInfo`, or one upstream (429), with `RetryInfo` if the upstream told the time.
 - UPSTREAM_REJECTED: HTTP 507.
 
 UNIMPLEMENTED:

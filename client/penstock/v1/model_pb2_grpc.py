@@ -52,7 +52,7 @@ class ModelServiceServicer(object):
     """
 
     def ListModels(self, request, context):
-        """Lists the models of all upstreams, each name once, sorted by name.
+        """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
         An upstream that cannot be asked is named in `unreachable` and its models are left out; if
         none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
@@ -62,7 +62,8 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND.
+        """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
+        caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,13 +34,15 @@ class ModelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ModelServiceAsyncStub: ...
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
-    """Lists the models of all upstreams, each name once, sorted by name.
+    """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
     An upstream that cannot be asked is named in `unreachable` and its models are left out; if
     none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
-    """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND."""
+    """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
+    caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -48,13 +50,15 @@ class ModelServiceAsyncStub(ModelServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """Lists the models of all upstreams, each name once, sorted by name.
+    """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
     An upstream that cannot be asked is named in `unreachable` and its models are left out; if
     none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
-    """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND."""
+    """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
+    caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """The models that the server offers, and what they can do."""
@@ -65,7 +69,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.ListModelsResponse, _abc.Awaitable[_model_pb2.ListModelsResponse]]:
-        """Lists the models of all upstreams, each name once, sorted by name.
+        """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
         An upstream that cannot be asked is named in `unreachable` and its models are left out; if
         none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
@@ -77,6 +81,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.GetModelResponse, _abc.Awaitable[_model_pb2.GetModelResponse]]:
-        """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND."""
+        """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
+        caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+        """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

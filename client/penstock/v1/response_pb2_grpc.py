@@ -117,7 +117,8 @@ class ResponseServiceServicer(object):
     def GetResponse(self, request, context):
         """Returns a stored response. Native upstreams that store responses only.
 
-        An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND.
+        An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND. Ids are random, and who
+        has one has the response: of what the caller's key is good for, only `model` is checked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,7 +128,8 @@ class ResponseServiceServicer(object):
         """Stops a background response and returns it. Native upstreams that store responses only.
 
         An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND; a response that is not
-        a background response is INVALID_ARGUMENT UPSTREAM_REJECTED.
+        a background response is INVALID_ARGUMENT UPSTREAM_REJECTED. What holds for the caller's key
+        in GetResponse holds here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

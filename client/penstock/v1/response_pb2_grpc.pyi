@@ -75,13 +75,15 @@ class ResponseServiceStub:
     GetResponse: _grpc.UnaryUnaryMultiCallable[_response_pb2.GetResponseRequest, _response_pb2.GetResponseResponse]
     """Returns a stored response. Native upstreams that store responses only.
 
-    An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND.
+    An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND. Ids are random, and who
+    has one has the response: of what the caller's key is good for, only `model` is checked.
     """
     CancelResponse: _grpc.UnaryUnaryMultiCallable[_response_pb2.CancelResponseRequest, _response_pb2.CancelResponseResponse]
     """Stops a background response and returns it. Native upstreams that store responses only.
 
     An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND; a response that is not
-    a background response is INVALID_ARGUMENT UPSTREAM_REJECTED.
+    a background response is INVALID_ARGUMENT UPSTREAM_REJECTED. What holds for the caller's key
+    in GetResponse holds here.
     """
 
 @_typing.type_check_only
@@ -131,13 +133,15 @@ class ResponseServiceAsyncStub(ResponseServiceStub):
     GetResponse: _aio.UnaryUnaryMultiCallable[_response_pb2.GetResponseRequest, _response_pb2.GetResponseResponse]  # type: ignore[assignment]
     """Returns a stored response. Native upstreams that store responses only.
 
-    An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND.
+    An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND. Ids are random, and who
+    has one has the response: of what the caller's key is good for, only `model` is checked.
     """
     CancelResponse: _aio.UnaryUnaryMultiCallable[_response_pb2.CancelResponseRequest, _response_pb2.CancelResponseResponse]  # type: ignore[assignment]
     """Stops a background response and returns it. Native upstreams that store responses only.
 
     An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND; a response that is not
-    a background response is INVALID_ARGUMENT UPSTREAM_REJECTED.
+    a background response is INVALID_ARGUMENT UPSTREAM_REJECTED. What holds for the caller's key
+    in GetResponse holds here.
     """
 
 class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -202,7 +206,8 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_response_pb2.GetResponseResponse, _abc.Awaitable[_response_pb2.GetResponseResponse]]:
         """Returns a stored response. Native upstreams that store responses only.
 
-        An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND.
+        An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND. Ids are random, and who
+        has one has the response: of what the caller's key is good for, only `model` is checked.
         """
 
     @_abc_1.abstractmethod
@@ -214,7 +219,8 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stops a background response and returns it. Native upstreams that store responses only.
 
         An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND; a response that is not
-        a background response is INVALID_ARGUMENT UPSTREAM_REJECTED.
+        a background response is INVALID_ARGUMENT UPSTREAM_REJECTED. What holds for the caller's key
+        in GetResponse holds here.
         """
 
 def add_ResponseServiceServicer_to_server(servicer: ResponseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

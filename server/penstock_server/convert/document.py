@@ -8,9 +8,11 @@ import orjson
 from google.protobuf.struct_pb2 import Struct, Value
 
 from penstock.v1 import common_pb2
-from penstock_server.convert.errors import invalid
+from penstock_server.convert.errors import MalformedAnswer, invalid
 
 _EXACT = 2.0**53
+# Readers of protobuf follow a hundred levels; one of JSON is three, and messages are around it.
+_DEEPEST = 28
 
 
 def from_document(document: common_pb2.JsonDocument, path: str) -> Any:
@@ -57,7 +59,12 @@ def from_struct(struct: Struct, path: str) -> dict[str, Any]:
 
 
 def to_struct(target: Struct, values: Mapping[str, Any]) -> None:
-    """Writes a JSON object into a struct."""
+    """Writes a JSON object into a struct.
+
+    Raises:
+        MalformedAnswer: it is nested deeper than a reader of protobuf follows.
+    """
+    _check_depth(values, _DEEPEST)
     target.update(dict(values))
 
 
@@ -70,6 +77,14 @@ def finite(number: float, path: str) -> float:
     if not isfinite(number):
         raise invalid(path, "must be a finite number")
     return number
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    if not levels:
+        raise MalformedAnswer(f"a value is nested more than {_DEEPEST} levels deep")
+    for inner in value.values() if isinstance(value, Mapping) else value:
+        if isinstance(inner, Mapping | list):
+            _check_depth(inner, levels - 1)
 
 
 def _from_value(value: Value, path: str) -> Any:

@@ -13,11 +13,14 @@ class Admission:
     """Lets RPCs in up to a number; the others are refused at once, without a queue.
 
     A queue would hide the overload from load balancers, which can send the call elsewhere.
+
+    Attributes:
+        most: how many RPCs may run at once; 0 for any number.
     """
 
     def __init__(self, most: int) -> None:
-        """Takes how many RPCs may run at once; 0 for any number."""
-        self._most = most
+        """Takes how many RPCs may run at once."""
+        self.most = most
         self._running: set[asyncio.Timeout] = set()
         self._closed = False
 
@@ -40,8 +43,8 @@ class Admission:
         """
         if self._closed:
             raise status.Refusal(status.of_draining())
-        if self._most and len(self._running) >= self._most:
-            raise status.Refusal(status.of_overload(self._most))
+        if self.most and len(self._running) >= self.most:
+            raise status.Refusal(status.of_overload(self.most))
         timer = asyncio.timeout(None)
         try:
             async with timer:

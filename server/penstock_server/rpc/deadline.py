@@ -1,8 +1,10 @@
 """Deadlines that the server sets: for calls that come without one, and for all."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 from penstock_server.rpc import status
 from penstock_server.rpc.interceptors import Context
@@ -14,12 +16,16 @@ class Deadlines:
     """Ends RPCs that take longer than they may.
 
     A deadline of the caller's own that is shorter is left to gRPC, which keeps it.
+
+    Attributes:
+        default_s: the deadline of calls without one, in seconds; 0 for none.
+        longest_s: the longest of any; 0 for none.
     """
 
     def __init__(self, default_s: float, longest_s: float) -> None:
-        """Takes the deadline of calls without one, and the longest of any; 0 for none."""
-        self._default_s = default_s
-        self._longest_s = longest_s
+        """Takes both."""
+        self.default_s = default_s
+        self.longest_s = longest_s
 
     @asynccontextmanager
     async def kept(self, rpc: Rpc, context: Context) -> AsyncIterator[None]:
@@ -28,7 +34,11 @@ class Deadlines:
         Raises:
             status.Refusal: DEADLINE_EXCEEDED.
         """
-        seconds, option = self._limit(context.time_remaining())
+        remaining = context.time_remaining()
+        seconds, option = self._limit(remaining)
+        # Where ours is set, the caller's is later.
+        left = remaining if seconds is None else seconds
+        rpc.deadline = math.inf if left is None else monotonic() + left
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
@@ -46,9 +56,9 @@ class Deadlines:
 
     def _limit(self, remaining: float | None) -> tuple[float | None, str]:
         """Returns the server's own deadline for a call, and which it is; None: the caller's."""
-        own = [(self._longest_s, "max_deadline")]
+        own = [(self.longest_s, "max_deadline")]
         if remaining is None:
-            own.append((self._default_s, "default_deadline"))
+            own.append((self.default_s, "default_deadline"))
         seconds, option = min((limit for limit in own if limit[0]), default=(None, ""))
         if seconds is None or (remaining is not None and remaining <= seconds):
             return None, ""

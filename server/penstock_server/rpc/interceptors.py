@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    aclosing,
+    asynccontextmanager,
+    nullcontext,
+)
+from dataclasses import replace
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -20,6 +26,8 @@ from penstock_server.rpc.trailers import trailers
 from penstock_server.upstream.failure import UpstreamFailure
 
 PACKAGE = "/penstock.v1."
+
+T = TypeVar("T")
 
 # Generic for type checkers only.
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
@@ -79,34 +87,35 @@ class Interceptors(aio.ServerInterceptor):
         behavior: Any = handler.stream_unary or handler.unary_unary
 
         async def serve(request: Any, context: Context) -> Any:
-            async with self._around(method, context) as rpc:
-                answer = await behavior(_parsed(request, handler, rpc), context)
-                answer = self._serialized(answer, handler)
-                await context.send_initial_metadata(_initial_metadata(rpc))
-                return answer
+            async def answer(rpc: Rpc) -> bytes:
+                message = await behavior(_parsed(request, handler, rpc), context)
+                return self._serialized(message, handler)
+
+            return await self._inside(method, context, answer)
 
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(serve, handler.request_deserializer)
+            return grpc.stream_unary_rpc_method_handler(serve, _decoder(handler))
         return grpc.unary_unary_rpc_method_handler(serve)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
 
         async def serve(request: Any, context: Context) -> None:
-            async with (
-                self._around(method, context) as rpc,
-                aclosing(behavior(_parsed(request, handler, rpc), context)) as messages,
-            ):
-                async for message in messages:
-                    answer = self._serialized(message, handler)
-                    if not rpc.messages_sent:
-                        await context.send_initial_metadata(_initial_metadata(rpc))
-                    await context.write(answer)
-                    rpc.messages_sent += 1
+            async def answer(rpc: Rpc) -> None:
+                made = behavior(_parsed(request, handler, rpc), context)
+                async with aclosing(made) as messages:
+                    async for message in messages:
+                        answer = self._serialized(message, handler)
+                        if not rpc.messages_sent:
+                            await context.send_initial_metadata(_initial_metadata(rpc))
+                        await context.write(answer)
+                        rpc.messages_sent += 1
+
+            await self._inside(method, context, answer)
 
         made: Any = serve
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(made, handler.request_deserializer)
+            return grpc.stream_stream_rpc_method_handler(made, _decoder(handler))
         return grpc.unary_stream_rpc_method_handler(made)
 
     def _serialized(self, message: Any, handler: Handler) -> bytes:
@@ -116,27 +125,51 @@ class Interceptors(aio.ServerInterceptor):
             raise ReplyTooLarge(len(answer), self._max_message_bytes)
         return answer
 
-    @asynccontextmanager
-    async def _around(self, method: str, context: Context) -> AsyncIterator[Rpc]:
+    async def _inside(
+        self, method: str, context: Context, answer: Callable[[Rpc], Awaitable[T]]
+    ) -> T:
         rpc = Rpc(method, dict(context.invocation_metadata() or ()))
         current.set(rpc)
-        async with AsyncExitStack() as stack:
-            for concern in self._concerns:
-                await stack.enter_async_context(concern(rpc, context))
-            yield rpc
+        return await _run(self._concerns, rpc, context, answer)
+
+
+async def _run(
+    concerns: Sequence[Around], rpc: Rpc, context: Context, answer: Callable[[Rpc], Awaitable[T]]
+) -> T:
+    if not concerns:
+        return await answer(rpc)
+    async with concerns[0](rpc, context):
+        return await _run(concerns[1:], rpc, context, answer)
 
 
 def _parsed(request: Any, handler: Handler, rpc: Rpc) -> Any:
     """Returns the message of a single request; a stream of requests as it is."""
     if handler.request_streaming or handler.request_deserializer is None:
         return request
-    message = handler.request_deserializer(request)
+    message = _decoder(handler)(request)
     rpc.model = getattr(message, "model", "")
     return message
 
 
+def _decoder(handler: Handler) -> Callable[[bytes], Any]:
+    """Returns what reads a message of a request, and refuses what is none.
+
+    Only here does a `DecodeError` tell of the caller: copying an answer can raise one, too.
+    """
+    read: Any = handler.request_deserializer
+
+    def decode(data: bytes) -> Any:
+        try:
+            return read(data)
+        except DecodeError:
+            raise status.Refusal(status.of_undecodable()) from None
+
+    return decode
+
+
 def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
-    # Only once there is an answer: after initial metadata, gRPC does not retry.
+    # Only once there is an answer: after initial metadata, gRPC does not retry. Not for a single
+    # answer, whose trailing metadata is there at once: it costs as much as half an empty call.
     return (("x-request-id", rpc.request_id),)
 
 
@@ -146,9 +179,11 @@ async def request_id_and_log(rpc: Rpc, context: Context) -> AsyncIterator[None]:
 
     The line never holds contents or secrets.
     """
-    context.set_trailing_metadata((("x-request-id", rpc.request_id),))
+    context.set_trailing_metadata(rpc.trailing_metadata)
     try:
         yield
+        # gRPC sends it with the status: setting it again costs nothing.
+        context.set_trailing_metadata(rpc.trailing_metadata)
     except asyncio.CancelledError:
         remaining = context.time_remaining()
         expired = remaining is not None and remaining <= 0
@@ -164,9 +199,12 @@ async def request_id_and_log(rpc: Rpc, context: Context) -> AsyncIterator[None]:
                     "code": rpc.code.name,
                     "reason": rpc.reason,
                     "ms": round((monotonic() - rpc.started) * 1000, 1),
+                    "caller": rpc.caller,
                     "model": rpc.model[:_LONGEST_LOGGED_NAME],
                     "request_id": rpc.request_id,
                     "messages": rpc.messages_sent,
+                    "upstream": rpc.attempts.upstream,
+                    "attempts": rpc.attempts.count if rpc.attempts.count > 1 else None,
                 }
             },
         )
@@ -189,13 +227,11 @@ async def failure_to_status(rpc: Rpc, context: Context) -> AsyncIterator[None]:
         ended = status.of_too_large(error.size, error.limit, messages_sent=rpc.messages_sent)
     except status.Refusal as refusal:
         ended = refusal.status
-    except DecodeError:
-        ended = status.of_undecodable()
     except aio.BaseError:
         raise
-    except Exception:
+    except Exception as error:
         _log.exception("bug", extra={"fields": {"request_id": rpc.request_id}})
-        ended = status.of_bug()
+        ended = status.of_bug(error if rpc.debug else None)
     else:
         return
     await abort(rpc, context, ended)
@@ -208,9 +244,17 @@ async def abort(rpc: Rpc, context: Context, ended: status.Status) -> None:
         grpc.aio.AbortError: always; it is how grpc ends an RPC.
     """
     rpc.code, rpc.reason = ended.row.code, ended.row.reason
+    if rpc.attempts.count:
+        known = {**ended.metadata, "attempts": str(rpc.attempts.count)}
+        ended = replace(ended, metadata=known)
     message, metadata = trailers(ended, rpc.request_id)
-    request_id = ("x-request-id", rpc.request_id)
-    await context.abort(rpc.code, message, (request_id, *metadata))
+    await context.abort(rpc.code, message, (*rpc.trailing_metadata, *metadata))
+
+
+def debug_info(rpc: Rpc, context: Context) -> AbstractAsyncContextManager[None]:
+    """Lets the caller know the stack of a bug, if there will be one."""
+    rpc.debug = True
+    return nullcontext()
 
 
 CONCERNS: Sequence[Around] = (request_id_and_log, failure_to_status)

@@ -4,6 +4,7 @@ import re
 
 from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
+from penstock_server.rpc import status
 from penstock_server.rpc.rpc import Rpc, current, fits_header
 from penstock_server.upstream.call import Call
 
@@ -20,10 +21,13 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
         parent: what stands before both in paths of the request's fields.
 
     Raises:
+        status.Refusal: MODEL_FORBIDDEN, whether there is such a model or not.
         InvalidRequest: a metadata key is faulty or contradicts its request field.
     """
     rpc = current.get()
     rpc.model = model
+    if model and not rpc.may_use(model):
+        raise status.Refusal(status.of_forbidden(model))
     _agree(f"{parent}model", model, rpc, "x-llm-model")
     _agree(f"{parent}engine.session_id", engine.session_id, rpc, "x-session-id")
     rank = engine.data_parallel_rank if engine.HasField("data_parallel_rank") else None
@@ -39,6 +43,9 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
         data_parallel_rank=_number(
             f"{parent}engine.data_parallel_rank", rank, rpc, "x-data-parallel-rank"
         ),
+        authorization=rpc.authorization,
+        deadline=rpc.deadline,
+        may_use=rpc.may_use,
         attempts=rpc.attempts,
     )
 

@@ -1,5 +1,6 @@
 """ModelService."""
 
+from dataclasses import replace
 from typing import Any
 
 from penstock.v1 import model_pb2_grpc
@@ -12,7 +13,9 @@ from penstock.v1.model_pb2 import (
 )
 from penstock_server.convert import model
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.upstream.call import Call
 from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.listing import ModelListing
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
@@ -23,8 +26,8 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         self._fleet = fleet
 
     async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
-        """Lists the models of all upstreams."""
-        listing = await self._fleet.list_models(upstream_call("", EngineOptions()))
+        """Lists the models of all upstreams, of those that the caller may use."""
+        listing = await self._listing(upstream_call("", EngineOptions()))
         models = [model.model(entry, paths) for entry, paths in listing.entries]
         answer = model.page(models, request)
         answer.unreachable.extend(listing.unreachable)
@@ -33,5 +36,11 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:
         """Describes one model."""
         call = upstream_call(request.model, EngineOptions())
-        entry, paths = (await self._fleet.list_models(call)).find(request.model)
+        entry, paths = (await self._listing(call)).find(request.model)
         return GetModelResponse(model=model.model(entry, paths))
+
+    async def _listing(self, call: Call) -> ModelListing:
+        """Returns the models that the caller may use."""
+        listing = await self._fleet.list_models(call)
+        usable = [entry for entry in listing.entries if call.may_use(entry[0]["id"])]
+        return replace(listing, entries=usable)

@@ -1,6 +1,7 @@
 """One RPC in progress, as the interceptors and servicers of its task see it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 import grpc
 
-from penstock_server.upstream.call import Attempts
+from penstock_server.upstream.call import Attempts, any_model
 
 _REQUEST_ID_LIMIT = 128
 
@@ -23,21 +24,31 @@ class Rpc:
         model: the model that the request names.
         request_id: the caller's `x-request-id`, or one made here.
         started: when it came in, by the monotonic clock.
+        deadline: when it must be over, by the monotonic clock.
         messages_sent: messages of its stream that were handed to gRPC.
         code: how it ended, as far as is known.
         reason: `ErrorInfo.reason`, if it ended in an error of ours.
         attempts: the requests that were sent upstream for it.
+        caller: the name of the caller's key.
+        may_use: whether the caller may use a model, by its name.
+        authorization: the caller's own credentials, where they go upstream: see `Call`.
+        debug: whether the caller may learn of a bug what developers see.
     """
 
     method: str
-    metadata: Mapping[str, str | bytes]
+    metadata: Mapping[str, str | bytes] = field(repr=False)
     model: str = ""
     request_id: str = ""
     started: float = field(default_factory=monotonic)
+    deadline: float = math.inf
     messages_sent: int = 0
     code: grpc.StatusCode = grpc.StatusCode.OK
     reason: str = ""
     attempts: Attempts = field(default_factory=Attempts)
+    caller: str = ""
+    may_use: Callable[[str], bool] = any_model
+    authorization: str | None = field(default=None, repr=False)
+    debug: bool = False
 
     def __post_init__(self) -> None:
         given = self.text("x-request-id")
@@ -48,6 +59,18 @@ class Rpc:
         """Returns the text of a metadata key, empty if it is not there."""
         value = self.metadata.get(key, "")
         return value if isinstance(value, str) else ""
+
+    @property
+    def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every answer ends with: the request id, and where the request went, if anywhere."""
+        named = (("x-request-id", self.request_id),)
+        if not self.attempts.count:
+            return named
+        return (
+            *named,
+            ("x-penstock-upstream", self.attempts.upstream),
+            ("x-penstock-attempts", str(self.attempts.count)),
+        )
 
 
 def fits_header(text: str) -> bool:

@@ -105,11 +105,11 @@ SERVICES: Mapping[str, Entry] = {
 """Every service of ours by its full name."""
 
 
-def options(max_message_bytes: int) -> list[tuple[str, int]]:
+def options(max_message_bytes: int, *, share_ports: bool = False) -> list[tuple[str, int]]:
     """Returns the channel options of the server."""
     return [
         # A second server on a taken port fails instead of silently sharing it.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(share_ports)),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
         # Clients that ping every 10 s during a long call, or without one, are welcome. By
@@ -129,15 +129,16 @@ def build_server(
     *,
     max_message_bytes: int,
     reflection: bool,
+    share_ports: bool = False,
 ) -> aio.Server:
     """Returns a server with every service, not yet bound to an address.
 
     The concerns stand around every RPC of our own services, the first outermost; health and
-    reflection are not among them.
+    reflection are not among them. Ports are shared with other processes that mean to.
     """
     server = aio.server(
         interceptors=(Interceptors(concerns, max_message_bytes),),
-        options=options(max_message_bytes),
+        options=options(max_message_bytes, share_ports=share_ports),
     )
     for entry in SERVICES.values():
         entry.add(entry.servicer(fleet), server)

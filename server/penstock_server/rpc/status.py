@@ -48,6 +48,9 @@ INVALID_REQUEST = Row(_Code.INVALID_ARGUMENT, "INVALID_REQUEST")
 CONFLICTING_FIELDS = Row(_Code.INVALID_ARGUMENT, "CONFLICTING_FIELDS")
 CONTEXT_LENGTH = Row(_Code.INVALID_ARGUMENT, "CONTEXT_LENGTH_EXCEEDED")
 MEDIA_FETCH = Row(_Code.INVALID_ARGUMENT, "MEDIA_FETCH_FAILED", Resend.CALLER_DECIDES)
+INVALID_CREDENTIALS = Row(_Code.UNAUTHENTICATED, "INVALID_CREDENTIALS")
+MODEL_FORBIDDEN = Row(_Code.PERMISSION_DENIED, "MODEL_FORBIDDEN")
+RATE_LIMITED = Row(_Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", Resend.CALLER_DECIDES)
 UPSTREAM_AUTH = Row(_Code.INTERNAL, "UPSTREAM_AUTH_FAILED")
 MODEL_NOT_FOUND = Row(_Code.NOT_FOUND, "MODEL_NOT_FOUND")
 RESPONSE_NOT_FOUND = Row(_Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
@@ -64,6 +67,8 @@ CANCELLED = Row(_Code.CANCELLED, "CANCELLED")
 GATEWAY_ERROR = Row(_Code.INTERNAL, "GATEWAY_ERROR")
 
 _UNAVAILABLE = Row(_Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", Resend.YES)
+_UNEXPECTED_4XX = Row(_Code.UNKNOWN, "UPSTREAM_UNEXPECTED_STATUS")
+_UNEXPECTED_5XX = Row(_Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS", Resend.CALLER_DECIDES)
 _REJECTED = "UPSTREAM_REJECTED"
 
 HTTP_ROWS: Mapping[int, Row] = {
@@ -82,7 +87,7 @@ HTTP_ROWS: Mapping[int, Row] = {
     416: Row(_Code.OUT_OF_RANGE, _REJECTED),
     422: Row(_Code.INVALID_ARGUMENT, _REJECTED),
     424: Row(_Code.FAILED_PRECONDITION, _REJECTED),
-    429: Row(_Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", Resend.CALLER_DECIDES),
+    429: RATE_LIMITED,
     431: GATEWAY_ERROR,
     451: Row(_Code.PERMISSION_DENIED, _REJECTED),
     499: Row(_Code.UNAVAILABLE, "UPSTREAM_CLOSED", Resend.CALLER_DECIDES),
@@ -95,6 +100,12 @@ HTTP_ROWS: Mapping[int, Row] = {
     529: _UNAVAILABLE,
 }
 
+CALLERS_AUTH_ROWS: Mapping[int, Row] = {
+    401: Row(_Code.UNAUTHENTICATED, "UPSTREAM_AUTH_FAILED"),
+    403: Row(_Code.PERMISSION_DENIED, "UPSTREAM_AUTH_FAILED"),
+}
+"""In place of those above where the credentials that were refused are the caller's own."""
+
 KIND_ROWS: Mapping[Kind, Row] = {
     Kind.CONNECT: Row(_Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED", Resend.YES),
     Kind.CLOSED: Row(_Code.UNAVAILABLE, "UPSTREAM_CLOSED", Resend.CALLER_DECIDES),
@@ -105,16 +116,11 @@ KIND_ROWS: Mapping[Kind, Row] = {
     Kind.MISCONFIGURED: GATEWAY_ERROR,
     Kind.MODEL_UNKNOWN: MODEL_NOT_FOUND,
     Kind.MODEL_AMBIGUOUS: INVALID_REQUEST,
+    Kind.MODEL_FORBIDDEN: MODEL_FORBIDDEN,
     Kind.ROUTE_MISSING: OPERATION_NOT_SUPPORTED,
     Kind.TOO_LARGE: TOO_LARGE,
 }
 
-# vLLM's own sentences for an engine that will not come back, and for a server on its way out.
-_ENGINE_DEAD_MESSAGES = (
-    "EngineCore encountered an issue.",
-    "The server had an error while processing your request.",
-    "cannot schedule new futures after shutdown",
-)
 _CONTEXT_LENGTH_PARAMS = ("input_tokens", "input_text")
 _CONTEXT_LENGTH = re.compile(
     r"maximum context length is (\d+) tokens(?:.*?(\d+) input tokens)?", re.S
@@ -131,6 +137,8 @@ class Status:
         metadata: `ErrorInfo.metadata`.
         violations: become `BadRequest`.
         missing: kind and name of what was not found; becomes `ResourceInfo`.
+        quota: whose quota is used up, and what it is; becomes `QuotaFailure`.
+        bug: an exception that nothing foresaw, to be told; becomes `DebugInfo`.
         retry_after_s: when to send again; a default where the row says so and none is known.
     """
 
@@ -140,6 +148,8 @@ class Status:
     violations: tuple[Violation, ...] = ()
     missing: tuple[str, str] | None = None
     retry_after_s: float | None = None
+    quota: tuple[str, str] | None = None
+    bug: Exception | None = None
 
 
 class Refusal(Exception):
@@ -172,6 +182,11 @@ def of_failure(failure: UpstreamFailure, *, model: str = "", messages_sent: int 
         missing=_missing(failure, row, model),
         retry_after_s=failure.retry_after_s,
     )
+
+
+def resendable(failure: UpstreamFailure) -> bool:
+    """Whether sending the request again is safe and useful."""
+    return _row(failure).resend is Resend.YES
 
 
 def of_invalid(error: InvalidRequest) -> Status:
@@ -212,6 +227,24 @@ def of_deadline(
     return Status(row, message, {**_model(model), **metadata, **_sent(messages_sent)})
 
 
+def of_credentials(message: str) -> Status:
+    """Returns the status of a caller who has no credentials, or bad ones."""
+    return Status(INVALID_CREDENTIALS, message)
+
+
+def of_forbidden(model: str) -> Status:
+    """Returns the status of a call for a model, existing or not, that the caller may not use."""
+    return Status(MODEL_FORBIDDEN, f"the caller may not use the model {model}", _model(model))
+
+
+def of_quota(caller: str, calls_per_minute: int, retry_after_s: float) -> Status:
+    """Returns the status of a call that is over its caller's quota."""
+    limit = f"{calls_per_minute} calls per minute"
+    message = f"the quota of {caller} is used up: {limit}"
+    quota = (f"key:{caller}", limit)
+    return Status(RATE_LIMITED, message, retry_after_s=retry_after_s, quota=quota)
+
+
 def of_overload(most: int) -> Status:
     """Returns the status of a call that is one too many."""
     return Status(OVERLOADED, f"the server is busy with {most} calls, as many as it takes")
@@ -228,15 +261,21 @@ def of_shutdown(messages_sent: int) -> Status:
     return Status(row, "the server shut down before the answer was complete", _sent(messages_sent))
 
 
-def of_bug() -> Status:
-    """Returns the status of an exception that nothing foresaw, of which it tells nothing."""
-    return Status(GATEWAY_ERROR, "internal error of the gateway; see its log")
+def of_bug(told: Exception | None = None) -> Status:
+    """Returns the status of an exception that nothing foresaw.
+
+    Args:
+        told: the exception, if callers may learn of it; else its details are kept back.
+    """
+    return Status(GATEWAY_ERROR, "internal error of the gateway; see its log", bug=told)
 
 
 def _message(failure: UpstreamFailure, row: Row) -> str:
     if row is UPSTREAM_AUTH:
-        # The upstream speaks of our credentials, often with a part of them.
+        # The upstream speaks of the credentials, often with a part of them.
         return f"the upstream refused the server's credentials (HTTP {failure.status})"
+    if row in CALLERS_AUTH_ROWS.values():
+        return f"the upstream refused the caller's credentials (HTTP {failure.status})"
     return failure.message
 
 
@@ -252,8 +291,10 @@ def _row(failure: UpstreamFailure) -> Row:
         return CONTEXT_LENGTH
     if status == 422 and error.param.endswith("_url"):
         return MEDIA_FETCH
-    if status == 500 and any(text in error.message for text in _ENGINE_DEAD_MESSAGES):
+    if failure.engine_dead:
         return ENGINE_DEAD
+    if failure.callers_credentials and status in CALLERS_AUTH_ROWS:
+        return CALLERS_AUTH_ROWS[status]
     return HTTP_ROWS.get(status) or _other_status(status)
 
 
@@ -274,12 +315,11 @@ def _is_context_length(error: ErrorBody) -> bool:
 
 
 def _other_status(status: int) -> Row:
+    if status < 300:
+        return MALFORMED
     if status < 400:
         return GATEWAY_ERROR
-    reason = "UPSTREAM_UNEXPECTED_STATUS"
-    if status < 500:
-        return Row(_Code.UNKNOWN, reason)
-    return Row(_Code.INTERNAL, reason, Resend.CALLER_DECIDES)
+    return _UNEXPECTED_4XX if status < 500 else _UNEXPECTED_5XX
 
 
 def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[str, str]:
@@ -293,6 +333,7 @@ def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[
         "limit": failure.limit,
         "path": failure.path,
         "limitBytes": str(failure.limit_bytes or ""),
+        "offset": "" if failure.offset is None else str(failure.offset),
         **_context_lengths(failure.error),
         **_sent(messages_sent),
     }

@@ -1,5 +1,8 @@
 """How a status travels: its message, its details and the signals to retry, within their caps."""
 
+from math import ceil
+from traceback import format_exception_only, format_tb
+
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -16,6 +19,7 @@ DETAILS_LIMIT = 4096
 
 _TEXT_LIMIT = 256
 _VIOLATIONS_LIMIT = 2048
+_STACK_LIMIT = 2048
 _DEFAULT_RETRY_S = 1.0
 
 
@@ -46,7 +50,29 @@ def _details(status: Status, request_id: str) -> list[Message]:
     if status.missing:
         kind, name = status.missing[0], _cut(status.missing[1], _TEXT_LIMIT)
         details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name))
+    if status.quota:
+        details.append(_quota_failure(*status.quota))
+    if status.bug:
+        details.append(_debug_info(status.bug))
     return details
+
+
+def _quota_failure(subject: str, description: str) -> error_details_pb2.QuotaFailure:
+    failure = error_details_pb2.QuotaFailure()
+    failure.violations.add(subject=_cut(subject, _TEXT_LIMIT), description=description)
+    return failure
+
+
+def _debug_info(bug: Exception) -> error_details_pb2.DebugInfo:
+    """Tells where it happened, the innermost frame first, as far as there is room."""
+    said = "".join(format_exception_only(bug)).strip()
+    info = error_details_pb2.DebugInfo(detail=_cut(said, _TEXT_LIMIT))
+    for entry in reversed(format_tb(bug.__traceback__)):
+        info.stack_entries.append(_cut(entry.strip(), 2 * _TEXT_LIMIT))
+        if info.ByteSize() > _STACK_LIMIT:
+            del info.stack_entries[-1]
+            break
+    return info
 
 
 def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
@@ -69,7 +95,7 @@ def _retry_metadata(status: Status) -> list[tuple[str, str]]:
     if not _tells_when(status):
         return []
     delay = _delay(status)
-    retry_after = ("retry-after", str(max(1, round(delay))))
+    retry_after = ("retry-after", str(max(1, ceil(delay))))
     if status.row.resend is not Resend.YES:
         return [retry_after]
     return [("grpc-retry-pushback-ms", str(round(delay * 1000))), retry_after]

@@ -25,7 +25,7 @@ from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import TRANSCRIPTION, TRANSLATION, Operation
 
 Uploading = AsyncIterator[UploadTranscribeRequest]
-Audio = AsyncGenerator[bytes, None]
+Audio = bytes | AsyncGenerator[bytes, None]
 
 
 class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer):
@@ -37,14 +37,15 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
 
     async def Transcribe(self, request: TranscribeRequest, context: Any) -> TranscribeResponse:
         """Transcribes audio into one answer."""
-        whole = await self._whole(request.config, _given(request))
+        whole = await self._whole(request.config, transcription.whole_audio(request))
         return TranscribeResponse(transcription=whole)
 
     async def StreamTranscribe(
         self, request: TranscribeRequest, context: Any
     ) -> AsyncIterator[StreamTranscribeResponse]:
         """Transcribes audio piece by piece."""
-        async with aclosing(self._deltas(request.config, _given(request))) as deltas:
+        audio = transcription.whole_audio(request)
+        async with aclosing(self._deltas(request.config, audio)) as deltas:
             async for delta in deltas:
                 yield StreamTranscribeResponse(delta=delta)
 
@@ -92,15 +93,11 @@ def _form(config: TranscriptionConfig, audio: Audio, *, stream: bool) -> Form:
     return Form(fields, file)
 
 
-async def _given(request: TranscribeRequest) -> Audio:
-    yield transcription.whole_audio(request)
-
-
 async def _config(messages: Uploading) -> TranscriptionConfig:
     return transcription.upload_config(await anext(messages, None))
 
 
-async def _uploaded(messages: Uploading, context: Any) -> Audio:
+async def _uploaded(messages: Uploading, context: Any) -> AsyncGenerator[bytes, None]:
     heard = False
     async for message in messages:
         if chunk := transcription.audio_chunk(message):

@@ -162,11 +162,11 @@ class Connection:
                 hangup = piece
                 parts += [piece.within.data] if isinstance(piece.within, Raw) else []
         body = b"".join(parts)
+        await asyncio.sleep(0)  # as in `_flush`; head and body leave together, as uvicorn's do
         self._send_head(answer, length=len(body))
         if hangup:
             await self._hang_up(body[: len(body) // 2], hangup.reset)
-        for part in parts:
-            await self._flush(self._framed(part))
+        self._writer.write(self._framed(body))
         self._send(h11.EndOfMessage())
         await self._writer.drain()
 

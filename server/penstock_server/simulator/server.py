@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from types import TracebackType
 
+from penstock_server import unix_socket
 from penstock_server.simulator.answers import Answer
 from penstock_server.simulator.connection import Connection
 from penstock_server.simulator.errors import ApiError, unauthorized
@@ -37,9 +38,13 @@ class Simulator:
 
     async def start(self) -> None:
         """Begins to listen; OSError if the address is taken."""
-        self._server = await asyncio.start_server(
-            self._connected, self.settings.host, self.settings.port
-        )
+        if path := self.settings.socket_path:
+            unix_socket.require_free(path)
+            self._server = await asyncio.start_unix_server(self._connected, path)
+        else:
+            self._server = await asyncio.start_server(
+                self._connected, self.settings.host, self.settings.port
+            )
 
     async def stop(self) -> None:
         """Stops listening and drops all connections."""
@@ -47,6 +52,8 @@ class Simulator:
             return
         server, self._server = self._server, None
         server.close()
+        if self.settings.socket_path:
+            unix_socket.remove(self.settings.socket_path)
         # A connection accepted just now is handed over in the loop's next turns.
         for _ in range(3):
             await asyncio.sleep(0)
@@ -71,7 +78,7 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """The port in use."""
+        """The port in use; only for a host and a port."""
         if self._server is None:
             return self.settings.port
         port: int = self._server.sockets[0].getsockname()[1]
@@ -79,7 +86,9 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The base URL."""
+        """The base URL; `unix:///PATH` on a socket."""
+        if self.settings.socket_path:
+            return f"unix://{self.settings.socket_path}"
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return f"http://{host}:{self.port}"
 

@@ -23,7 +23,10 @@ class SimulatorSettings:
     """Options of one simulator."""
 
     listen: str = option(
-        "127.0.0.1:8000", "Address to serve HTTP on; port 0 takes a free one.", address, "HOST:PORT"
+        "127.0.0.1:8000",
+        "Address to serve HTTP on, or unix:/PATH; port 0 takes a free one.",
+        address,
+        "HOST:PORT",
     )
     models: tuple[str, ...] = option(
         ("tiny-chat", "tiny-chat-alias"),
@@ -122,6 +125,11 @@ class SimulatorSettings:
     def fingerprint(self) -> str:
         """The mark of the version that answers."""
         return f"vllm-{self.dialect}-5ca1ab1e"
+
+    @property
+    def socket_path(self) -> str:
+        """The path of the socket to listen on; empty for a host and a port."""
+        return self.listen.removeprefix("unix:") if self.listen.startswith("unix:") else ""
 
     @property
     def host(self) -> str:

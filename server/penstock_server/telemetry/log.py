@@ -40,8 +40,15 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     logger = logging.getLogger("penstock")
     logger.handlers = [handler]
-    logger.setLevel(level.upper())
+    set_level(level)
     logger.propagate = False
+    # Not asked for in any line; finding them out takes a third of what a line costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def set_level(level: str) -> None:
+    """Changes the least severity that is logged."""
+    logging.getLogger("penstock").setLevel(level.upper())
 
 
 def _shown(value: Any) -> str:

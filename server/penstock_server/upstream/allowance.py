@@ -1,27 +1,77 @@
 """How long an exchange may still take: its limits, and what is left of each."""
 
-import contextlib
-from collections.abc import AsyncIterator
+import asyncio
+import math
 from time import monotonic
+from types import TracebackType
 from typing import NamedTuple
 
 from penstock_server.upstream.config import Timeouts
-from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.transport import limit
+from penstock_server.upstream.failure import Kind, UpstreamFailure, reached
 
 TOTAL = "total_timeout"
 
 
-class _Bound(NamedTuple):
-    """The seconds left of a limit, and how it is told of: its length, its option, what it is for.
+class Bound(NamedTuple):
+    """Until when something may take, by the monotonic clock, and how its end is told of.
 
-    Ordered by what is left.
+    The earlier of two is the smaller.
+
+    Attributes:
+        until: the time.
+        length: the limit in seconds.
+        option: the option that sets it.
+        awaited: what did not come.
     """
 
-    left: float
+    until: float
     length: float
     option: str
     awaited: str
+
+    def tell(self, failure: UpstreamFailure) -> None:
+        """Writes into a TIMEOUT that it is of this limit."""
+        failure.limit = self.option
+        failure.message = f"no {self.awaited} from the upstream within {self.length:g} s"
+
+
+class Within:
+    """Bounds what runs inside it; an asynchronous context manager.
+
+    Raises:
+        UpstreamFailure: TIMEOUT, when the time is over.
+    """
+
+    def __init__(self, bound: Bound) -> None:
+        """Takes the bound."""
+        self._bound = bound
+        left = bound.until - monotonic()
+        self._timer = asyncio.timeout(None if math.isinf(left) else max(0.0, left))
+
+    async def __aenter__(self) -> None:
+        await self._timer.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._timer.__aexit__(kind, error, trace)
+        except TimeoutError:
+            failure = UpstreamFailure(Kind.TIMEOUT, "", reached.get())
+            self._bound.tell(failure)
+            raise failure from None
+
+
+def within(seconds: float) -> Within:
+    """Bounds what is of no configured limit.
+
+    Raises:
+        UpstreamFailure: TIMEOUT, when the time is over.
+    """
+    return Within(Bound(monotonic() + seconds, seconds, "", "answer"))
 
 
 class Allowance:
@@ -35,46 +85,25 @@ class Allowance:
         """
         self._timeouts = timeouts
         self._is_upload = is_upload
-        self._started = monotonic()
+        self._started = now = monotonic()
+        self._total = Bound(now + timeouts.total, timeouts.total, TOTAL, "complete answer")
 
-    def answer(self) -> contextlib.AbstractAsyncContextManager[None]:
+    def answer(self) -> Within:
         """Bounds the wait for the head of an answer, or for all of a unary one.
 
         Raises:
             UpstreamFailure: TIMEOUT, when the time is over.
         """
-        return _within(self._total() if self._is_upload else min(self._first_byte(), self._total()))
+        return Within(self._total if self._is_upload else min(self._first_byte(), self._total))
 
-    def event(self, *, first: bool) -> contextlib.AbstractAsyncContextManager[None]:
-        """Bounds the wait for an event of a stream.
-
-        Raises:
-            UpstreamFailure: TIMEOUT, when the time is over.
-        """
+    def event(self, *, first: bool) -> Bound:
+        """Returns until when the next event of a stream may take, from now."""
+        if first:
+            return min(self._first_byte(), self._total)
         idle = self._timeouts.idle
-        own = self._first_byte() if first else _Bound(idle, idle, "idle_timeout", "event")
-        return _within(min(own, self._total()))
+        return min(Bound(monotonic() + idle, idle, "idle_timeout", "event"), self._total)
 
-    def _first_byte(self) -> _Bound:
+    def _first_byte(self) -> Bound:
         length = self._timeouts.first_byte
-        spent = 0.0 if self._is_upload else self._spent()
-        return _Bound(length - spent, length, "first_byte_timeout", "answer")
-
-    def _total(self) -> _Bound:
-        length = self._timeouts.total
-        return _Bound(length - self._spent(), length, TOTAL, "complete answer")
-
-    def _spent(self) -> float:
-        return monotonic() - self._started
-
-
-@contextlib.asynccontextmanager
-async def _within(bound: _Bound) -> AsyncIterator[None]:
-    try:
-        async with limit(max(0.0, bound.left)):
-            yield
-    except UpstreamFailure as failure:
-        if failure.kind is Kind.TIMEOUT and not failure.limit:
-            failure.limit = bound.option
-            failure.message = f"no {bound.awaited} from the upstream within {bound.length:g} s"
-        raise
+        since = monotonic() if self._is_upload else self._started
+        return Bound(since + length, length, "first_byte_timeout", "answer")

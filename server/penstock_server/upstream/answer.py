@@ -68,10 +68,11 @@ def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
     return _stated(error, status_of(error), stage)
 
 
-def malformed(what: str, stage: Stage) -> UpstreamFailure:
-    """Returns the failure for an answer that breaks the API, `what` saying how."""
+def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFailure:
+    """Returns the failure for an answer that breaks the API, `what` saying how and where."""
     noun = "stream" if stage is Stage.STREAM else "answer"
-    return UpstreamFailure(Kind.MALFORMED, f"malformed upstream {noun}: {what}", stage)
+    message = f"malformed upstream {noun}: {what}"
+    return UpstreamFailure(Kind.MALFORMED, message, stage, offset=offset)
 
 
 async def refusal(response: Response) -> UpstreamFailure:
@@ -119,5 +120,14 @@ def _parsed(body: bytes, stage: Stage) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        what = f"no JSON at offset {error.pos}" if body else "it is empty"
-        raise malformed(what, stage) from None
+        offset = _offset(body, error)
+        what = f"no JSON at offset {offset}" if body else "it is empty"
+        raise malformed(what, stage, offset) from None
+
+
+def _offset(body: bytes, error: orjson.JSONDecodeError) -> int:
+    """Returns at which byte a text is no JSON; the error counts characters, or says nothing."""
+    try:
+        return len(body.decode()[: error.pos].encode())
+    except UnicodeDecodeError as no_text:
+        return no_text.start

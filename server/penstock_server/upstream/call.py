@@ -1,5 +1,6 @@
 """What an RPC hands on to its upstream beside the body, and what it learns of the way."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,11 @@ class Attempts:
 
     count: int = 0
     upstream: str = ""
+
+    def add(self, upstream: str) -> None:
+        """Writes down that a request is sent to an upstream."""
+        self.count += 1
+        self.upstream = upstream
 
 
 def any_model(model: str) -> bool:
@@ -34,7 +40,9 @@ class Call:
         session_id: sent as X-Session-ID.
         priority: sent as X-Vllm-Priority; lower runs first.
         data_parallel_rank: sent as X-data-parallel-rank.
-        authorization: the caller's own, sent instead of the upstream's key; empty for the latter.
+        authorization: the caller's own, sent instead of the upstream's key, and empty if the
+            caller sent none; None for the upstream's key.
+        deadline: when it must be over, by the monotonic clock.
         may_use: whether the caller may use a model, by its public name.
         attempts: what is written down on the way.
     """
@@ -46,6 +54,7 @@ class Call:
     session_id: str = ""
     priority: int | None = None
     data_parallel_rank: int | None = None
-    authorization: str = field(default="", repr=False)
+    authorization: str | None = field(default=None, repr=False)
+    deadline: float = math.inf
     may_use: Callable[[str], bool] = any_model
     attempts: Attempts = field(default_factory=Attempts)

@@ -30,12 +30,14 @@ class Tls:
     Attributes:
         ca_file: certificates to trust, in PEM; empty for the system's.
         certificate_file: our certificate, in PEM; empty for none.
-        key_file: its private key, in PEM.
+        key_file: its private key, in PEM; empty if that is in the same file.
+        digest: of what the files held, so that one is no longer the same when they change.
     """
 
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

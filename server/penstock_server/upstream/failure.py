@@ -31,6 +31,8 @@ class Kind(enum.Enum):
     """No upstream serves the model."""
     MODEL_AMBIGUOUS = "model_ambiguous"
     """The request names no model and several would fit."""
+    MODEL_FORBIDDEN = "model_forbidden"
+    """The request names no model, and the one that would fit is not for its caller."""
     TOO_LARGE = "too_large"
     """An upload is over our limit; the upstream did not see all of it."""
     ROUTE_MISSING = "route_missing"
@@ -89,6 +91,11 @@ class UpstreamFailure(Exception):
         retry_after_s: the upstream's Retry-After, in seconds.
         limit_bytes: the limit that an upload is over.
         limit: the option that sets the time limit that fired, such as "idle_timeout".
+        offset: where the answer could not be read: the byte in a body, or the byte in a stream
+            at which the faulty event begins.
+        callers_credentials: whether the request had the caller's credentials, not the server's.
+        reused: whether the connection had carried a request before: the upstream may have closed
+            it for being idle, without having read this one.
     """
 
     kind: Kind
@@ -102,6 +109,9 @@ class UpstreamFailure(Exception):
     operation: str = ""
     limit_bytes: int | None = None
     limit: str = ""
+    offset: int | None = None
+    callers_credentials: bool = False
+    reused: bool = False
 
     def hide(self, secret: str) -> None:
         """Takes a secret out of all that the upstream said: some echo the key they refuse."""
@@ -137,7 +147,23 @@ class UpstreamFailure(Exception):
         refused = self.status == 400 and _NO_SUCH_API.match(self.error.message) is not None
         return refused or self.route_missing
 
+    @property
+    def draining(self) -> bool:
+        """Whether the upstream is shutting down and takes no more work, by vLLM's own words."""
+        return self.status == 500 and _DRAINING in self.error.message
 
+    @property
+    def engine_dead(self) -> bool:
+        """Whether the engine will not come back, by vLLM's own words; or it is shutting down."""
+        return self.status == 500 and any(text in self.error.message for text in _ENGINE_DEAD)
+
+
+_DRAINING = "cannot schedule new futures after shutdown"
+_ENGINE_DEAD = (
+    "EngineCore encountered an issue.",
+    "The server had an error while processing your request.",
+    _DRAINING,
+)
 _NO_SUCH_API = re.compile(r"The model does not support .+ API\b")
 
 # Words that stand in `code` where a number is expected (proxies, newer vLLM).
@@ -191,7 +217,7 @@ def find_error(document: Any) -> ErrorBody | None:
     if isinstance(error, Mapping):
         return _error_object(error)
     if error is not None and error is not False:
-        return ErrorBody(message=str(error), type=str(error))
+        return ErrorBody(message=_text(error), type=_text(error))
     if document.get("object") == "error" or _is_error_event(document):
         return _error_object(document)
     if "detail" in document and not ({"choices", "data", "results"} & document.keys()):
@@ -222,7 +248,10 @@ def _error_object(error: Mapping[str, Any]) -> ErrorBody:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    try:
+        return "" if value is None else str(value)
+    except RecursionError:
+        return "(nested too deep)"
 
 
 def _detail_text(detail: Any) -> str:
@@ -233,5 +262,9 @@ def _detail_text(detail: Any) -> str:
 
 def _detail_item(item: Any) -> str:
     if isinstance(item, Mapping):
-        return f"{'.'.join(map(str, item.get('loc') or ()))}: {_text(item.get('msg'))}"
+        return f"{_location(item.get('loc'))}: {_text(item.get('msg'))}"
     return _text(item)
+
+
+def _location(keys: Any) -> str:
+    return ".".join(map(_text, keys)) if isinstance(keys, list) else _text(keys)

@@ -1,198 +1,180 @@
-"""All upstreams together: which are well, what each serves, which one a call goes to."""
+"""All upstreams together: every call goes to a replica that can take it, and on to another."""
 
 import asyncio
 import contextlib
-import random
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from random import Random
+from time import monotonic
 
+from penstock_server.upstream import renaming
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.discovery import (
+    LISTING_TIMEOUT_S,
+    Resolve,
+    models_of,
+    probe_call,
+    system_resolve,
+)
+from penstock_server.upstream.dispatch import Dispatcher
+from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.listing import Answered, ModelListing, listing
+from penstock_server.upstream.membership import Membership
+from penstock_server.upstream.model_names import published, renamed
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Operation
-from penstock_server.upstream.upstream import Body, Upstream
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.replica import Replica, ReplicaState
+from penstock_server.upstream.retry import Clock, RetryBudget, RetryRules, Sleep
+from penstock_server.upstream.routing import Routes, RoutingTable
+from penstock_server.upstream.upstream import Body
 
-MODELS_PATH = "/v1/models"
-_LISTING_TIMEOUT_S = 10.0
-
-
-class Member:
-    """One upstream and what its last probe found.
-
-    Attributes:
-        upstream: the upstream.
-        healthy: whether its last probe succeeded; False before the first.
-        models: the entries of its model list.
-        paths: the routes it serves; None when it does not publish them.
-    """
-
-    def __init__(self, upstream: Upstream) -> None:
-        """Takes the upstream; nothing is known about it yet."""
-        self.upstream = upstream
-        self.healthy = False
-        self.models: list[JsonObject] = []
-        self.paths: frozenset[str] | None = None
-        self._native: bool | None = None
-        self._asking = asyncio.Lock()
-
-    def serves(self, operation: Operation) -> bool:
-        """Whether a route of the operation exists, as far as is known."""
-        if operation is NATIVE_RESPONSE and self.upstream.config.native_responses == "auto":
-            return bool(self._native)
-        return self.paths is None or not self.paths.isdisjoint(operation.routes)
-
-    @property
-    def model_ids(self) -> frozenset[str]:
-        """The names under which its models can be asked for."""
-        return frozenset(model["id"] for model in self.models)
-
-    async def responds_natively(self, timeout_s: float) -> bool:
-        """Whether responses are asked for by the upstream's own API; asks it once, if need be."""
-        if self.upstream.config.native_responses != "auto":
-            return self.upstream.config.native_responses == "always"
-        async with self._asking:
-            if self._native is None:
-                self._native = await self.upstream.has_responses(_probe(), timeout_s)
-        return bool(self._native)
-
-    async def probe(self, timeout_s: float) -> None:
-        """Asks the upstream how it is and what it serves."""
-        call = _probe()
-        was_healthy, self.healthy = self.healthy, await self.upstream.is_healthy(call, timeout_s)
-        if not self.healthy:
-            # What comes back may be another server.
-            self._native = None if was_healthy else self._native
-            return
-        with contextlib.suppress(UpstreamFailure):
-            self.models = await models_of(self.upstream, call, timeout_s)
-        if not was_healthy:
-            self.paths = await self._published_paths(call, timeout_s)
-
-    async def _published_paths(self, call: Call, timeout_s: float) -> frozenset[str] | None:
-        try:
-            document = await self.upstream.get("/openapi.json", call, timeout_s)
-        except UpstreamFailure:
-            return None
-        paths = document.get("paths")
-        return frozenset(paths) if isinstance(paths, Mapping) else None
+_DEFAULTS = Policy()
+_NO_ALIASES: Mapping[str, str] = {}
 
 
-def _probe() -> Call:
-    return Call(request_id=f"probe-{uuid4().hex}")
-
-
-async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:
-    """Returns the entries of an upstream's model list; each has an `id`.
-
-    Raises:
-        UpstreamFailure: the list could not be had in time or is malformed.
-    """
-    data = (await upstream.get(MODELS_PATH, call, timeout_s)).get("data")
-    if not isinstance(data, list) or not all(map(_is_model, data)):
-        message = "malformed upstream answer: a model list without models"
-        raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY, upstream.name, MODELS_PATH)
-    return data
-
-
-def _is_model(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("id"), str)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelListing:
-    """The models of all upstreams.
-
-    Attributes:
-        entries: one entry of a model list for each name, sorted by name, with the routes of
-            its upstream.
-        unreachable: names of upstreams that could not be asked.
-        failure: why the first of them could not.
-    """
-
-    entries: Sequence[tuple[JsonObject, frozenset[str] | None]]
-    unreachable: Sequence[str]
-    failure: UpstreamFailure | None
-
-    def find(self, model: str) -> tuple[JsonObject, frozenset[str] | None]:
-        """Returns the entry of a model; without a name, of the only base model.
-
-        Raises:
-            UpstreamFailure: there is none, or several; or it may be on an upstream that could
-                not be asked.
-        """
-        bases = _bases(entry for entry, _ in self.entries)
-        if not model and len({weights for weights, _ in bases}) == 1:
-            model = bases[0][1]
-        for entry, paths in self.entries:
-            if entry["id"] == model:
-                return entry, paths
-        if self.failure:
-            raise self.failure
-        names = tuple(entry["id"] for entry, _ in self.entries)
-        raise _unknown_model(model, names) if model else _several_fit(names)
+def _never(failure: UpstreamFailure) -> bool:
+    return False
 
 
 class Fleet:
     """The upstreams behind one service."""
 
     def __init__(
-        self, upstreams: Sequence[Upstream], probe_interval_s: float, probe_timeout_s: float
+        self,
+        configs: Sequence[UpstreamConfig],
+        policy: Policy = _DEFAULTS,
+        *,
+        aliases: Mapping[str, str] = _NO_ALIASES,
+        default_model: str = "",
+        resendable: Callable[[UpstreamFailure], bool] = _never,
+        resolve: Resolve = system_resolve,
+        clock: Clock = monotonic,
+        sleep: Sleep = asyncio.sleep,
+        chance: Random | None = None,
     ) -> None:
-        """Takes the upstreams, how often to probe each, and how long a probe may take."""
-        self.members = [Member(upstream) for upstream in upstreams]
-        self._probe_interval_s = probe_interval_s
-        self._probe_timeout_s = probe_timeout_s
-        self._suspect = asyncio.Event()
+        """Takes what is configured; opens nothing yet. Needs a running event loop.
+
+        Args:
+            configs: the upstreams.
+            policy: how to deal with them.
+            aliases: other names of models, each with the model's public name.
+            default_model: the public name of the model for calls that name none; may be empty.
+            resendable: whether a request that failed so can safely be sent again.
+            resolve: returns the addresses of a host name.
+            clock: tells the time that deadlines of calls are given in.
+            sleep: waits.
+            chance: where ties and jitter come from.
+        """
+        self._policy = policy
+        self._resolve = resolve
+        self._clock = clock
+        self._budget = RetryBudget(policy.retry_budget, clock)
+        rules = RetryRules(
+            policy.max_attempts, resendable, self._budget, clock, sleep, chance or Random()
+        )
+        self._dispatcher = Dispatcher(self._routes, rules, policy.affinity)
+        self._memberships: list[Membership] = []
+        self._aliases: Mapping[str, str] = {}
+        self._default_model = ""
+        self._kept_table: RoutingTable | None = None
+        self._under_way = 0
+        self._tell: Callable[[], None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._watching: dict[Membership, asyncio.Task[None]] = {}
+        self._leaving: dict[Replica, asyncio.Task[None]] = {}
+        self.reload(configs, aliases, default_model)
+
+    # What there is
+
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        """All replicas, in the order of their upstreams."""
+        return [
+            replica for membership in self._memberships for replica in membership.replicas.values()
+        ]
+
+    def reload(
+        self,
+        configs: Sequence[UpstreamConfig],
+        aliases: Mapping[str, str] = _NO_ALIASES,
+        default_model: str = "",
+    ) -> None:
+        """Takes another configuration.
+
+        Upstreams whose configuration is the same keep their replicas and all that is known of
+        them. The others' replicas finish the calls that are under way and are asked no more.
+        """
+        before, memberships = list(self._memberships), []
+        for config in configs:
+            same = next((membership for membership in before if membership.config == config), None)
+            if same:
+                before.remove(same)
+            memberships.append(
+                same or Membership(config, self._replica, self._changed, self._retire)
+            )
+        self._memberships = memberships
+        self._aliases, self._default_model = dict(aliases), default_model
+        self._watch_memberships()
+        self._changed()
+        for gone in before:
+            for replica in gone.replicas.values():
+                self._retire(replica)
+
+    async def watch(self, changed: Callable[[], None]) -> None:
+        """Probes all replicas for ever; tells after each probe, and when one comes or goes."""
+        self._tell = changed
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._watch_memberships()
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = self._tell = None
+            self._watching.clear()
 
     async def close(self) -> None:
         """Closes the connections to all upstreams."""
-        for member in self.members:
-            await member.upstream.close()
-
-    async def watch(self, changed: Callable[[], None]) -> None:
-        """Probes all upstreams for ever; tells after each round, and at once when one fails."""
-        while True:
-            self._suspect.clear()
-            async with asyncio.TaskGroup() as probes:
-                for member in self.members:
-                    probes.create_task(member.probe(self._probe_timeout_s))
-            changed()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._probe_interval_s):
-                    await self._suspect.wait()
+        for task in self._leaving.values():
+            task.cancel()
+        for replica in (*self.replicas, *self._leaving):
+            await replica.close()
 
     def healthy(self, operation: Operation | None = None) -> bool:
-        """Whether any upstream is well and, if an operation is named, serves it."""
+        """Whether any replica is well and, if an operation is named, serves it."""
+        now = self._clock()
         return any(
-            member.healthy and (operation is None or member.serves(operation))
-            for member in self.members
+            replica.healthy(now) and (operation is None or replica.serves(operation))
+            for replica in self.replicas
         )
 
+    def snapshot(self) -> list[ReplicaState]:
+        """Returns what is known of each replica now."""
+        return [replica.snapshot() for replica in self.replicas]
+
+    # Calls
+
     async def call(self, operation: Operation, body: Body, call: Call) -> JsonObject:
-        """Sends a unary request to an upstream that serves it; returns the answer.
+        """Sends a unary request to a replica that serves it; returns the answer.
 
         Raises:
-            UpstreamFailure: no upstream fits, or the one chosen failed.
+            UpstreamFailure: no replica fits, or the last one asked failed.
         """
-        with self._suspicion(operation):
-            return await self._pick(operation, call.model).upstream.call(operation, body, call)
+        with self._counted(operation):
+            return await self._dispatcher.answer(operation, body, call)
 
     @contextlib.asynccontextmanager
     async def stream(
         self, operation: Operation, body: Body, call: Call, contract: StreamContract
     ) -> AsyncIterator[AsyncIterator[JsonObject]]:
-        """Opens a stream on an upstream that serves it; yields its events.
+        """Opens a stream on a replica that serves it; yields its events once the first is here.
 
         Raises:
-            UpstreamFailure: no upstream fits, or the one chosen failed.
+            UpstreamFailure: no replica fits, or the last one asked failed.
         """
-        with self._suspicion(operation):
-            upstream = self._pick(operation, call.model).upstream
-            async with upstream.stream(operation, body, call, contract) as events:
-                yield events
+        with self._counted(operation):
+            async with contextlib.AsyncExitStack() as stack:
+                yield await self._dispatcher.begin(stack, operation, body, call, contract)
 
     async def responds_natively(self, call: Call) -> bool:
         """Whether a response is asked for by an upstream's own Responses API.
@@ -200,9 +182,11 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        if all(member.upstream.config.native_responses == "always" for member in self.members):
+        if all(membership.config.native_responses == "always" for membership in self._memberships):
             return True
-        return await self._pick(RESPONSE, call.model).responds_natively(self._probe_timeout_s)
+        replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
+        with replica.kept():
+            return await replica.responds_natively(self._policy.probe_timeout, probe_call())
 
     async def stored(self, method: str, path: str, call: Call) -> JsonObject:
         """Asks for a stored response, or for something to be done to it, wherever it is.
@@ -211,99 +195,93 @@ class Fleet:
             UpstreamFailure: no upstream has it, or one that might have it failed.
         """
         failures: list[UpstreamFailure] = []
-        for member in self._fitting(NATIVE_RESPONSE, call.model):
-            try:
-                with self._suspicion(NATIVE_RESPONSE):
-                    return await member.upstream.stored(method, path, call)
-            except UpstreamFailure as failure:
-                failures.append(failure)
-        raise min(failures, key=lambda failure: failure.status == 404)
+        with self._counted(NATIVE_RESPONSE), contextlib.ExitStack() as kept:
+            routes = self._table.everywhere(NATIVE_RESPONSE, call)
+            now = self._clock()
+            for replica in routes:
+                kept.enter_context(replica.kept())
+            for replica in sorted(routes, key=lambda replica: not replica.available(now)):
+                try:
+                    with replica.asked():
+                        answer = await replica.upstream.stored(method, path, call)
+                        return renaming.published(routes[replica], answer)
+                except UpstreamFailure as failure:
+                    failures.append(failure)
+            raise min(failures, key=lambda failure: failure.status == 404)
 
     async def list_models(self, call: Call) -> ModelListing:
-        """Asks every upstream for its models.
+        """Asks every replica for its models.
 
         Raises:
             UpstreamFailure: none could be asked.
         """
-        lists = await asyncio.gather(
-            *(models_of(m.upstream, call, _LISTING_TIMEOUT_S) for m in self.members),
-            return_exceptions=True,
-        )
-        entries: dict[str, tuple[JsonObject, frozenset[str] | None]] = {}
-        failures: list[UpstreamFailure] = []
-        for member, answer in zip(self.members, lists, strict=True):
-            if isinstance(answer, UpstreamFailure):
-                failures.append(answer)
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                for model in answer:
-                    entries.setdefault(model["id"], (model, member.paths))
-        if len(failures) == len(self.members):
-            raise failures[0]
-        return ModelListing(
-            [entries[name] for name in sorted(entries)],
-            [failure.upstream for failure in failures],
-            failures[0] if failures else None,
-        )
+        return listing(await asyncio.gather(*(_models(r, call) for r in self.replicas)))
+
+    # Choosing
+
+    async def _routes(self, operation: Operation, call: Call) -> Routes:
+        table = self._table
+        if table.unheard and self._tasks and not table.knows(operation, call):
+            # The model may be where nobody has asked yet.
+            await asyncio.gather(*(replica.probed.wait() for replica in table.unheard))
+            table = self._table
+        return table.find(operation, call)
+
+    @property
+    def _table(self) -> RoutingTable:
+        if self._kept_table is None:
+            only = self._memberships[0] if len(self._memberships) == 1 else None
+            self._kept_table = RoutingTable(
+                self.replicas,
+                self._aliases,
+                self._default_model,
+                open_to_all=only is not None and not only.config.models,
+            )
+        return self._kept_table
 
     @contextlib.contextmanager
-    def _suspicion(self, operation: Operation) -> Iterator[None]:
+    def _counted(self, operation: Operation) -> Iterator[None]:
+        self._under_way += 1
+        self._budget.earn(self._under_way)
         try:
             yield
         except UpstreamFailure as failure:
             failure.operation = operation.name
-            if failure.kind is Kind.CONNECT:
-                self._suspect.set()
             raise
+        finally:
+            self._under_way -= 1
 
-    def _pick(self, operation: Operation, model: str) -> Member:
-        fitting = self._fitting(operation, model)
-        well = [m for m in fitting if m.healthy] or fitting
-        return min(well, key=lambda m: (m.upstream.outstanding, random.random()))
+    # Coming and going
 
-    def _fitting(self, operation: Operation, model: str) -> Sequence[Member]:
-        if len(self.members) == 1:
-            return self.members
-        serving = [m for m in self.members if m.serves(operation)]
-        fitting = [m for m in serving if not m.models or not model or model in m.model_ids]
-        if not model:
-            self._require_one_model(fitting)
-        if not fitting:
-            raise self._nothing_fits(operation, model)
-        return fitting
+    def _replica(self, config: UpstreamConfig, address: str) -> Replica:
+        return Replica(config, address, self._policy, self._clock, self._changed)
 
-    def _require_one_model(self, fitting: Sequence[Member]) -> None:
-        bases = _bases(entry for member in fitting for entry in member.models)
-        if len({weights for weights, _ in bases}) > 1:
-            raise _several_fit(sorted({name for _, name in bases}))
+    def _changed(self) -> None:
+        self._kept_table = None
+        if self._tell:
+            self._tell()
 
-    def _nothing_fits(self, operation: Operation, model: str) -> UpstreamFailure:
-        names = _names(self.members)
-        if model in names or not model:
-            message = f"no upstream serves {operation.name} with {model or 'any model'}"
-            return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
-        return _unknown_model(model, names)
+    def _watch_memberships(self) -> None:
+        if not self._tasks or not self._tell:
+            return
+        for membership in self._watching.keys() - set(self._memberships):
+            self._watching.pop(membership).cancel()
+        for membership in self._memberships:
+            if membership not in self._watching:
+                watch = membership.watch(self._policy, self._resolve, self._tell)
+                self._watching[membership] = self._tasks.create_task(watch)
 
-
-def _bases(entries: Iterable[JsonObject]) -> list[tuple[str, str]]:
-    """Returns weights and name of the base models: one model may have several names."""
-    return [
-        (str(entry.get("root") or entry["id"]), entry["id"])
-        for entry in entries
-        if not entry.get("parent")
-    ]
+    def _retire(self, replica: Replica) -> None:
+        replica.probed.set()
+        leaving = asyncio.ensure_future(replica.retire())
+        self._leaving[replica] = leaving
+        leaving.add_done_callback(lambda _: self._leaving.pop(replica, None))
 
 
-def _names(members: Iterable[Member]) -> tuple[str, ...]:
-    return tuple(sorted({name for member in members for name in member.model_ids}))
-
-
-def _unknown_model(model: str, names: Sequence[str]) -> UpstreamFailure:
-    message = f"no upstream serves the model {model}; served are: {', '.join(names)}"
-    return UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.CONNECT)
-
-
-def _several_fit(names: Sequence[str]) -> UpstreamFailure:
-    message = f"name one of the models: {', '.join(names)}"
-    return UpstreamFailure(Kind.MODEL_AMBIGUOUS, message, Stage.CONNECT)
+async def _models(replica: Replica, call: Call) -> Answered:
+    try:
+        with replica.kept():
+            entries = await models_of(replica.upstream, call, LISTING_TIMEOUT_S)
+    except UpstreamFailure as failure:
+        return replica, failure
+    return replica, renamed(published(entries, replica.upstream.config.models))

@@ -11,24 +11,26 @@ from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class File:
     """The file of a form.
 
     Attributes:
-        blocks: the content; can be read only once.
+        blocks: the content; what comes in blocks can be read only once.
         filename: the name it is sent under.
         media_type: its content type.
+        touched: whether its blocks were asked for.
     """
 
-    blocks: AsyncGenerator[bytes, None]
+    blocks: bytes | AsyncGenerator[bytes, None]
     filename: str
     media_type: str
+    touched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form whose last part is a file. It can be sent only once.
+    """A form whose last part is a file; it can be sent once only if the file comes in blocks.
 
     Attributes:
         fields: names and values, in the order in which they are sent; names may repeat.
@@ -38,6 +40,11 @@ class Form:
     fields: Sequence[tuple[str, str]]
     file: File
     _boundary: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def resendable(self) -> bool:
+        """Whether it can be sent: as long as none of the file was read, or if all of it is here."""
+        return isinstance(self.file.blocks, bytes) or not self.file.touched
 
     @property
     def content_type(self) -> str:
@@ -55,7 +62,8 @@ class Form:
         """
         ahead = self._head()
         size = 0
-        async with aclosing(self.file.blocks) as blocks:
+        self.file.touched = True
+        async with aclosing(_blocks(self.file.blocks)) as blocks:
             async for block in blocks:
                 size += len(block)
                 if size > file_limit:
@@ -74,6 +82,15 @@ class Form:
     def _disposition(self, name: str) -> str:
         escaped = name.translate(_ESCAPES)
         return f'--{self._boundary}\r\nContent-Disposition: form-data; name="{escaped}"'
+
+
+async def _blocks(content: bytes | AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    async with aclosing(content):
+        async for block in content:
+            yield block
 
 
 def _too_large(limit: int) -> UpstreamFailure:

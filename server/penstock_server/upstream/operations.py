@@ -38,3 +38,19 @@ RESPONSE = Operation("response", "/v1/chat/completions")
 """A response, asked for as a chat."""
 NATIVE_RESPONSE = Operation("native response", "/v1/responses")
 """A response, asked for by the upstream's own Responses API."""
+
+ALL = (
+    CHAT_COMPLETION,
+    COMPLETION,
+    NATIVE_RESPONSE,
+    EMBEDDING,
+    RERANK,
+    SCORE,
+    CLASSIFICATION,
+    POOLING,
+    TOKENIZATION,
+    DETOKENIZATION,
+    TRANSCRIPTION,
+    TRANSLATION,
+)
+"""Every operation by a route of its own."""

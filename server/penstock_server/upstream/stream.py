@@ -2,14 +2,15 @@
 
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
+from time import monotonic
 
-from penstock_server.upstream.allowance import TOTAL, Allowance
+from penstock_server.upstream.allowance import TOTAL, Allowance, Bound
 from penstock_server.upstream.answer import JsonObject, document, malformed, stated
 from penstock_server.upstream.completeness import ContractBroken, StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
-from penstock_server.upstream.transport import Response, limit
+from penstock_server.upstream.transport import Response
 
 _DONE = b"[DONE]"
 # How long a stream that is complete may take to say so.
@@ -30,8 +31,7 @@ async def events(
     started = False
     try:
         while (data := await _next(reader, contract, started, allowance)) is not None:
-            event = document(data, Stage.STREAM)
-            _observe(contract, event)
+            event = _event(data, contract, reader.offset)
             yield event
             started = True
         if not contract.complete:
@@ -45,25 +45,38 @@ async def events(
 async def _next(
     reader: "_EventReader", contract: StreamContract, started: bool, allowance: Allowance
 ) -> bytes | None:
-    def bound() -> contextlib.AbstractAsyncContextManager[None]:
-        return limit(_END_GRACE_S) if contract.complete else allowance.event(first=not started)
-
+    if reader.waiting:
+        return await reader.next()
+    bound = _grace() if contract.complete else allowance.event(first=not started)
     try:
-        return await reader.next(bound)
+        await reader.fill(bound.until)
+        return await reader.next()
     except UpstreamFailure as failure:
         if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
             return None
+        if failure.kind is Kind.TIMEOUT:
+            bound.tell(failure)
         broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED) and failure.limit != TOTAL
         if started and broke:
             failure.kind = Kind.INTERRUPTED
         raise
 
 
-def _observe(contract: StreamContract, event: JsonObject) -> None:
+def _grace() -> Bound:
+    return Bound(monotonic() + _END_GRACE_S, _END_GRACE_S, "", "end of the stream")
+
+
+def _event(data: bytes, contract: StreamContract, offset: int) -> JsonObject:
+    """Returns the event whose data begins at that byte of the stream."""
     try:
+        event = document(data, Stage.STREAM)
         contract.observe(event)
-    except (ContractBroken, AttributeError, TypeError) as error:
-        raise malformed(str(error), Stage.STREAM) from error
+    except UpstreamFailure as failure:
+        failure.offset = offset if failure.kind is Kind.MALFORMED else None
+        raise
+    except (ContractBroken, AttributeError, LookupError, TypeError) as error:
+        raise malformed(str(error), Stage.STREAM, offset) from error
+    return event
 
 
 def _incomplete(contract: StreamContract, done: bool, started: bool) -> UpstreamFailure:
@@ -75,10 +88,17 @@ def _incomplete(contract: StreamContract, done: bool, started: bool) -> Upstream
 
 
 class _EventReader:
-    """Reads the data of one event at a time from an open answer."""
+    """Reads the data of one event at a time from an open answer.
+
+    Attributes:
+        done: whether `[DONE]` has come.
+        offset: at which byte of the stream the data of the last event begins.
+    """
 
     def __init__(self, response: Response) -> None:
         self.done = False
+        self.offset = 0
+        self._response = response
         self._blocks = response.blocks()
         self._decoder = EventDecoder()
         self._ready: deque[bytes] = deque()
@@ -86,35 +106,41 @@ class _EventReader:
     async def close(self) -> None:
         await self._blocks.aclose()
 
-    async def next(
-        self, bound: Callable[[], contextlib.AbstractAsyncContextManager[None]]
-    ) -> bytes | None:
-        """Returns the next event's data; None at the end of the stream.
+    @property
+    def waiting(self) -> bool:
+        """Whether an event is here that has not been read."""
+        return bool(self._ready)
 
-        The bound is made only if there is something to wait for.
+    async def fill(self, until: float) -> None:
+        """Waits for an event or the end of the stream.
+
+        Raises:
+            UpstreamFailure: TIMEOUT, it is not here at that time of the monotonic clock; or the
+                stream broke.
         """
+        self._response.wait_until(until)
+        async for block in self._blocks:
+            try:
+                self._ready.extend(self._decoder.feed(block))
+            except EventTooLarge as error:
+                raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
+            if self._ready:
+                return
+
+    async def next(self) -> bytes | None:
+        """Returns the data of the event that is here; None at the end of the stream."""
         if not self._ready:
-            async with bound():
-                await self._fill()
-        data = self._ready.popleft() if self._ready else None
+            return None
+        data, self.offset = self._ready.popleft(), self._decoder.offsets.popleft()
         if data == _DONE:
             self.done = True
             await self._drain()
             return None
         return data
 
-    async def _fill(self) -> None:
-        async for block in self._blocks:
-            try:
-                self._ready.extend(self._decoder.feed(block))
-            except EventTooLarge as error:
-                raise malformed(str(error), Stage.STREAM) from error
-            if self._ready:
-                return
-
     async def _drain(self) -> None:
         # Only a body read to its end leaves the connection fit for another request.
+        self._response.wait_until(_grace().until)
         with contextlib.suppress(UpstreamFailure):
-            async with limit(_END_GRACE_S):
-                async for _ in self._blocks:
-                    pass
+            async for _ in self._blocks:
+                pass

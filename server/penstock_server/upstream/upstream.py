@@ -1,14 +1,15 @@
 """One upstream: a vLLM server, or anything that speaks its HTTP API."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from time import monotonic
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import orjson
 
 from penstock_server.upstream import headers
-from penstock_server.upstream.allowance import Allowance
+from penstock_server.upstream.allowance import Allowance, within
 from penstock_server.upstream.answer import (
     EVENT_STREAM,
     JsonObject,
@@ -24,27 +25,48 @@ from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
 from penstock_server.upstream.stream import events
-from penstock_server.upstream.transport import Request, Response, Transport, limit
+from penstock_server.upstream.transport import Request, Response, Transport
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
+_SHORTEST_SECRET = 8
+_LATEST_SHARE = 0.2
+"""What the latest answer counts in the moving average."""
 
 Body: TypeAlias = Mapping[str, Any] | Form
-"""What is sent: a JSON object, or a form, which can be sent only once."""
+"""What is sent: a JSON object, or a form."""
 
 
 class Upstream:
-    """Calls one upstream and tells what came of it."""
+    """Calls one upstream and tells what came of it.
 
-    def __init__(self, config: UpstreamConfig) -> None:
-        """Takes where the upstream is and the limits; opens nothing yet."""
-        self.name = config.name or urlsplit(config.url).netloc
+    Attributes:
+        name: what people call it.
+        config: its configuration.
+        outstanding: requests under way, probes among them.
+        latency_s: the time until the headers of an answer, a moving average over calls, in
+            seconds; None before the first.
+    """
+
+    def __init__(self, config: UpstreamConfig, pinned_address: str = "") -> None:
+        """Takes where the upstream is and the limits; opens nothing yet.
+
+        Args:
+            config: the upstream.
+            pinned_address: the IP address to connect to, in place of the URL's host.
+        """
+        url = urlsplit(config.url)
+        self.name = config.name or url.netloc or url.path
         self.config = config
         self.outstanding = 0
+        self.latency_s: float | None = None
+        # Shorter values of headers are no secrets, and parts of ordinary words.
+        long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
+        self._secrets = (config.api_key, *long)
         self._routes: dict[Operation, tuple[str, ...]] = {}
-        self._transport = Transport(config, config.max_connections)
+        self._transport = Transport(config, config.max_connections, pinned_address)
         # An upstream whose connections are all in use is busy, not ill: probes have their own.
-        self._probes = Transport(config, _PROBE_CONNECTIONS)
+        self._probes = Transport(config, _PROBE_CONNECTIONS, pinned_address)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -58,7 +80,7 @@ class Upstream:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
         request = Request("GET", path, self._headers(call))
-        return await self._unary(self._probes, request, limit(timeout_s))
+        return await self._unary(self._probes, request, call, within(timeout_s))
 
     async def stored(self, method: str, path: str, call: Call) -> JsonObject:
         """Returns a stored response, after something was done to it if the method is POST.
@@ -66,9 +88,10 @@ class Upstream:
         Raises:
             UpstreamFailure: anything but a 200 with a response, in time.
         """
+        call.attempts.add(self.name)
         request = Request(method, path, self._headers(call))
         bound = Allowance(self.config.timeouts).answer()
-        return await self._unary(self._transport, request, bound, read=stored)
+        return await self._unary(self._transport, request, call, bound, read=stored)
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
         """Whether it has a Responses API; None if that cannot be told now.
@@ -88,7 +111,7 @@ class Upstream:
         request = Request("GET", "/health", self._headers(call))
         try:
             async with (
-                limit(timeout_s),
+                within(timeout_s),
                 self._probes.send(request) as response,
             ):
                 return response.status == 200
@@ -104,12 +127,13 @@ class Upstream:
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object.
         """
+        call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []
         for path in self._routes.get(operation, operation.routes):
             try:
                 request = self._post(path, body, call, _JSON)
                 allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
-                answer = await self._unary(self._transport, request, allowance.answer())
+                answer = await self._unary(self._transport, request, call, allowance.answer())
             except UpstreamFailure as failure:
                 if not failure.route_missing:
                     raise
@@ -131,35 +155,44 @@ class Upstream:
         Raises:
             UpstreamFailure: there was no stream; the events raise it when the stream fails.
         """
+        call.attempts.add(self.name)
         request = self._post(operation.path, body, call, EVENT_STREAM)
-        async with self._exchange(request), contextlib.AsyncExitStack() as stack:
-            allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
-            async with allowance.answer():
-                response = await stack.enter_async_context(self._transport.send(request))
-                await require_stream(response)
-            stream = events(response, contract, allowance)
-            yield await stack.enter_async_context(contextlib.aclosing(stream))
+        with self._exchange(request, call):
+            async with contextlib.AsyncExitStack() as stack:
+                allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
+                async with allowance.answer():
+                    started = monotonic()
+                    response = await stack.enter_async_context(self._transport.send(request))
+                    self._answered(started)
+                    await require_stream(response)
+                stream = events(response, contract, allowance)
+                yield await stack.enter_async_context(contextlib.aclosing(stream))
 
     def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
-        head = headers.build(call, self.config.api_key, accept=accept)
+        head = self._headers(call, accept)
         if isinstance(body, Form):
             head["content-type"] = body.content_type
             return Request("POST", path, head, body.encoded(self.config.max_upload_bytes))
         head["content-type"] = _JSON
         return Request("POST", path, head, orjson.dumps(body))
 
-    def _headers(self, call: Call) -> dict[str, str]:
-        return headers.build(call, self.config.api_key, accept=_JSON)
+    def _headers(self, call: Call, accept: str = _JSON) -> dict[str, str]:
+        config = self.config
+        return headers.build(call, config.api_key, accept=accept, configured=config.headers)
 
-    @contextlib.asynccontextmanager
-    async def _exchange(self, request: Request) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def _exchange(self, request: Request, call: Call) -> Iterator[None]:
         self.outstanding += 1
         try:
             yield
         except UpstreamFailure as failure:
             failure.upstream = self.name
             failure.path = request.path
-            failure.hide(self.config.api_key)
+            for secret in self._secrets:
+                failure.hide(secret)
+            if call.authorization is not None:
+                failure.callers_credentials = True
+                failure.hide(_token(call.authorization))
             raise
         finally:
             self.outstanding -= 1
@@ -168,14 +201,25 @@ class Upstream:
         self,
         transport: Transport,
         request: Request,
+        call: Call,
         bound: contextlib.AbstractAsyncContextManager[None],
         read: Callable[[Response], Awaitable[JsonObject]] = whole,
     ) -> JsonObject:
-        async with (
-            self._exchange(request),
-            bound,
-            transport.send(request) as response,
-        ):
-            if response.status != 200:
-                raise await refusal(response)
-            return await read(response)
+        started = monotonic()
+        with self._exchange(request, call):
+            async with bound, transport.send(request) as response:
+                if transport is self._transport:
+                    self._answered(started)
+                if response.status != 200:
+                    raise await refusal(response)
+                return await read(response)
+
+    def _answered(self, started: float) -> None:
+        latest = monotonic() - started
+        earlier = latest if self.latency_s is None else self.latency_s
+        self.latency_s = earlier + _LATEST_SHARE * (latest - earlier)
+
+
+def _token(authorization: str) -> str:
+    """Returns the secret part of credentials, which follows the name of their scheme."""
+    return authorization.partition(" ")[2].strip() or authorization

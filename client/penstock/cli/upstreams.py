@@ -1,0 +1,105 @@
+"""`penstock upstreams`: what the service knows of its upstreams."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from penstock.admin import Replica, UpstreamList
+from penstock.channel import DEFAULT_ADMIN_TARGET
+from penstock.cli.command import (
+    EXIT_FAILED,
+    EXIT_OK,
+    Subparsers,
+    add_command,
+    complain,
+    connect,
+    show,
+)
+from penstock.client import Client
+from penstock.errors import CallError
+
+HEADS = ("NAME", "ADDRESS", "STATE", "MODELS", "OUTSTANDING", "ERRORS", "LATENCY", "VERSION")
+
+_DEFAULT_PAUSE_S = 2.0
+_CLEAR_SCREEN = "\x1b[H\x1b[2J"
+
+
+def add(commands: Subparsers) -> None:
+    """Adds the command."""
+    summary = "list the upstreams; exit 0 if all are ready, 1 if not"
+    parser = add_command(
+        commands, "upstreams", _run, summary, "PENSTOCK_ADMIN_TARGET", DEFAULT_ADMIN_TARGET
+    )
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=_DEFAULT_PAUSE_S,
+        metavar="SECONDS",
+        help=f"again and again until Ctrl-C, with so long a pause (default {_DEFAULT_PAUSE_S:g})",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    with connect(arguments) as client:
+        if arguments.watch is not None:
+            _watch(client, arguments)
+        listed = client.admin.upstreams()
+    _show(listed, arguments)
+    return EXIT_OK if listed and all(replica.ready for replica in listed) else EXIT_FAILED
+
+
+def _watch(client: Client, arguments: argparse.Namespace) -> None:
+    """Shows them until it is interrupted; a service that is away for a while does not end it."""
+    while True:
+        try:
+            listed = client.admin.upstreams()
+        except CallError as error:
+            complain(error)
+        else:
+            if sys.stdout.isatty():
+                print(_CLEAR_SCREEN, end="")
+            _show(listed, arguments)
+            sys.stdout.flush()
+        time.sleep(arguments.watch)
+
+
+def _show(listed: UpstreamList, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        show(listed.proto, zeros=True)
+        return
+    for line in table([HEADS, *map(_row, listed)]):
+        print(line)
+    sys.stdout.flush()
+    for replica in listed:
+        if not replica.ready and replica.proto.last_error:
+            complain(f"{replica.upstream}: {replica.proto.last_error}")
+
+
+def _row(replica: Replica) -> tuple[str, ...]:
+    proto = replica.proto
+    return (
+        replica.upstream,
+        replica.address,
+        replica.state,
+        ",".join(replica.models) or "-",
+        str(proto.outstanding),
+        str(proto.errors),
+        _time(replica.latency),
+        proto.version or "-",
+    )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.3g}s" if seconds >= 1 else f"{seconds * 1000:.3g}ms"
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Returns the lines of a table, its columns as wide as they need to be."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

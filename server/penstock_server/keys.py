@@ -1,0 +1,92 @@
+"""The file of the keys that callers may have."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock_server.config_file import ConfigFile, SettingsError
+from penstock_server.options import Unusable, key, option, positive, read_table, text
+from penstock_server.rpc.authentication import Key
+
+_TABLES = "key"
+_LONGEST_NAME = 64
+
+
+def _name(value: Any) -> str:
+    given = text(value)
+    if not 0 < len(given) <= _LONGEST_NAME or not given.isprintable():
+        raise ValueError(f"must be 1 to {_LONGEST_NAME} printable characters")
+    return given
+
+
+def _digest(value: Any) -> bytes:
+    given = bytes.fromhex(value) if isinstance(value, str) else b""
+    if len(given) != hashlib.sha256().digest_size:
+        raise ValueError("must be the 64 hexadecimal digits of a SHA-256 digest")
+    return given
+
+
+def _models(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise Unusable("must be a list of names; without it, the key is good for every model")
+    if not all(isinstance(name, str) and name for name in value):
+        raise Unusable("must be a list of names, none of them empty")
+    return tuple(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: str = option(..., "What the log calls the caller.", _name, "NAME")
+    secret: str = option("", "What the caller sends.", key, "SECRET", secret=True)
+    sha256: bytes = option(b"", "Its SHA-256 digest, instead.", _digest, "HEX", secret=True)
+    models: tuple[str, ...] = option(
+        (), "Models that it is good for, or patterns.", _models, "MODEL", many=True, whole=True
+    )
+    requests_per_minute: int | None = option(None, "How many calls.", positive, "NUMBER")
+
+
+def read_keys(path: str) -> tuple[Key, ...]:
+    """Returns the keys of a TOML file: one `[[key]]` table for each.
+
+    Raises:
+        SettingsError: the file cannot be used; says where, and nothing that is secret.
+    """
+    file = ConfigFile(path)
+    if unknown := sorted(file.content.keys() - {_TABLES}):
+        raise SettingsError(f"{file.at(unknown[0])}: {unknown[0]}: unknown key")
+    tables = file.content.get(_TABLES)
+    if not isinstance(tables, list) or not tables:
+        raise SettingsError(f"{file.at(_TABLES)}: has no [[key]] table")
+    keys: list[Key] = []
+    for number, table in enumerate(tables):
+        try:
+            keys.append(_distinct(_read(table), keys))
+        except Unusable as error:
+            place = file.at(_TABLES, number, *error.keys)
+            raise SettingsError(f"{place}: {error.told(_called(number, table))}") from error
+    return tuple(keys)
+
+
+def _read(table: Any) -> Key:
+    if not isinstance(table, Mapping):
+        raise Unusable("must be a table")
+    given = read_table(_Table, table)
+    if bool(given.secret) == bool(given.sha256):
+        raise Unusable("needs either secret or sha256")
+    digest = given.sha256 or hashlib.sha256(given.secret.encode()).digest()
+    return Key(given.name, digest, given.models, given.requests_per_minute)
+
+
+def _distinct(new: Key, others: list[Key]) -> Key:
+    for other in others:
+        if other.name == new.name:
+            raise Unusable("another key has this name")
+        if other.sha256 == new.sha256:
+            raise Unusable(f"{other.name} has the same secret")
+    return new
+
+
+def _called(number: int, table: Any) -> str:
+    name = table.get("name") if isinstance(table, Mapping) else None
+    return f"key {name!r}" if isinstance(name, str) else f"key {number + 1}"

@@ -1,0 +1,97 @@
+"""A command's options, each of which can be set in three ways.
+
+The name of a field is the key in the configuration file; the flag and the environment variable
+follow from it. A flag wins over the environment, the environment over the file, the file over
+the default.
+"""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from penstock_server.config_file import ConfigFile, SettingsError
+from penstock_server.options import Unusable, options, read_keys
+
+S = TypeVar("S")
+
+
+class OptionList(Generic[S]):
+    """One command's options on the command line, in the environment and in a file."""
+
+    def __init__(self, settings: type[S], prefix: str) -> None:
+        """Takes the list, and what its environment variables begin with."""
+        self._settings = settings
+        self._prefix = prefix
+        self._options = options(settings)
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the flags, each with its three names, its default and its sentence."""
+        config = f"{self._prefix}CONFIG"
+        parser.add_argument(
+            "--config", metavar="FILE", help=f"configuration file in TOML [environment {config}]"
+        )
+        for name, known in self._options.items():
+            parser.add_argument(
+                self._flag(name),
+                dest=name,
+                metavar=known.metavar,
+                action="append" if known.many else "store",
+                default=argparse.SUPPRESS,
+                help=self._help(name),
+            )
+
+    def config_file(
+        self, parsed: argparse.Namespace, environment: Mapping[str, str] = os.environ
+    ) -> str:
+        """Returns the path of the configuration file; empty if there is none."""
+        path: str = parsed.config or environment.get(f"{self._prefix}CONFIG") or ""
+        return path
+
+    def load(self, parsed: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> S:
+        """Puts the settings together.
+
+        Raises:
+            SettingsError: a value or the file is unusable; the text names the option and its
+                source.
+        """
+        config = self.config_file(parsed, environment)
+        values = self._from_file(config) if config else {}
+        for name, known in self._options.items():
+            if raw := environment.get(self._variable(name)):
+                split = [part.strip() for part in raw.split(",")] if known.many else raw
+                values[name] = self._read(name, split, self._variable(name))
+            if name in parsed:
+                values[name] = self._read(name, getattr(parsed, name), self._flag(name))
+        return self._settings(**values)
+
+    def _flag(self, name: str) -> str:
+        return self._options[name].flag or "--" + name.replace("_", "-")
+
+    def _variable(self, name: str) -> str:
+        return self._prefix + name.upper()
+
+    def _help(self, name: str) -> str:
+        default = self._settings.__dataclass_fields__[name].default  # type: ignore[attr-defined]
+        known = self._options[name]
+        if known.many:
+            default = ",".join(() if default is dataclasses.MISSING else default)
+        names = f"environment {self._variable(name)}, key {name}"
+        told = f"{known.help} [{names}, default {str(default).lower() or 'none'}]"
+        return told.replace("%", "%%")
+
+    def _from_file(self, path: str) -> dict[str, Any]:
+        file = ConfigFile(path)
+        try:
+            return read_keys(self._options, file.content)
+        except Unusable as error:
+            name, *rest = error.keys
+            told = Unusable(str(error), tuple(rest)).told(str(name))
+            raise SettingsError(f"{file.at(*error.keys)}: {told}") from error
+
+    def _read(self, name: str, raw: Any, source: str) -> Any:
+        try:
+            return self._options[name].read(raw)
+        except Unusable as error:
+            raise SettingsError(error.told(source)) from error

@@ -1,0 +1,183 @@
+"""Reading the configuration again while the service runs.
+
+A reload is asked for by SIGHUP, or by a change of a file. Files are looked at from time to time:
+there are a handful, and unlike a notification from the kernel a look also sees a change on a
+network's file system and a symbolic link that points elsewhere, as Kubernetes does it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
+
+from penstock_server.config_file import SettingsError
+from penstock_server.options import options
+from penstock_server.settings import Settings
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream_configs import upstream_configs
+from penstock_server.upstream_table import UpstreamTable
+
+_log = logging.getLogger("penstock.reload")
+
+_Stamp: TypeAlias = tuple[int, ...] | None
+"""What changes when a file does: None for one that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between two configurations; nothing of it is secret.
+
+    Attributes:
+        added: names of upstreams.
+        removed: names of upstreams.
+        changed: names of upstreams.
+        options: other options that were applied, by name.
+        restart: options that differ but take effect at the next start only.
+        keys: whether the keys of callers were others.
+    """
+
+    added: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    changed: Sequence[str] = ()
+    options: Sequence[str] = ()
+    restart: Sequence[str] = ()
+    keys: bool = False
+
+    @property
+    def applied(self) -> Mapping[str, Any]:
+        """What was applied, as a log's fields."""
+        told = {
+            "added": list(self.added),
+            "removed": list(self.removed),
+            "changed": list(self.changed),
+            "options": list(self.options),
+            "keys": self.keys,
+        }
+        return {name: value for name, value in told.items() if value}
+
+
+def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes:
+    """Compares two configurations."""
+    old, new = _by_name(before), _by_name(after)
+    known = options(Settings)
+    differing = [
+        name
+        for name in known
+        if name != "upstream" and getattr(before, name) != getattr(after, name)
+    ]
+    return Changes(
+        added=[name for name in new if name not in old],
+        removed=[name for name in old if name not in new],
+        changed=[name for name in new if name in old and new[name] != old[name]],
+        options=[name for name in differing if known[name].live],
+        restart=[name for name in differing if not known[name].live],
+        keys=keys,
+    )
+
+
+def in_force(before: Settings, after: Settings) -> Settings:
+    """Returns a new configuration, less what can only change at a start."""
+    fixed = (name for name, known in options(Settings).items() if not known.live)
+    return replace(after, **{name: getattr(before, name) for name in fixed})
+
+
+def _by_name(settings: Settings) -> dict[str, UpstreamConfig]:
+    return {config.name: config for config in upstream_configs(settings)}
+
+
+class Reloadable(Protocol):
+    """What is configured: the service."""
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force."""
+
+    async def reload(self, settings: Settings) -> Changes:
+        """Puts a configuration into force, or raises `SettingsError` and keeps the old one."""
+
+
+class Reloader:
+    """Reloads for as long as it runs."""
+
+    def __init__(
+        self, service: Reloadable, load: Callable[[], Settings], path: str, asked: asyncio.Event
+    ) -> None:
+        """Takes what to reload and how the configuration is read.
+
+        Args:
+            service: what is configured.
+            load: reads the configuration from all its sources; raises SettingsError.
+            path: the configuration file; empty if there is none.
+            asked: set to have everything read again.
+        """
+        self._service = service
+        self._load = load
+        self._path = path
+        self._asked = asked
+        # Why the configuration is refused, as it was told last; empty while it is not.
+        self._refused = ""
+
+    async def run(self) -> None:
+        """Waits for reasons to reload, for ever."""
+        seen: Mapping[str, _Stamp] = {}
+        loaded: Mapping[str, _Stamp] = {}
+        while True:
+            asked = await self._wait(self._service.settings.reload_interval)
+            before, seen = seen, await asyncio.to_thread(self._look)
+            # A file that is still being written is left alone until it has come to rest. What
+            # was refused is tried again, for what it names may yet come.
+            if asked or (seen == before and (seen != loaded or self._refused)):
+                loaded = seen
+                await self._reload(asked=asked)
+
+    async def _wait(self, interval_s: float) -> bool:
+        """Returns whether a reload was asked for, at the latest after the interval."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(interval_s or None):
+                await self._asked.wait()
+        asked = self._asked.is_set()
+        self._asked.clear()
+        return asked
+
+    async def _reload(self, *, asked: bool) -> None:
+        try:
+            done = await self._service.reload(await asyncio.to_thread(self._load))
+        except SettingsError as error:
+            self._refuse(str(error), again=asked)
+            return
+        except Exception as error:
+            # A bug; the next file may not meet it.
+            _log.exception("reload failed")
+            self._refused = str(error)
+            return
+        self._refused = ""
+        if done.restart:
+            _log.warning("needs a restart", extra={"fields": {"options": list(done.restart)}})
+        if done.applied or asked:
+            _log.info("reloaded", extra={"fields": done.applied})
+
+    def _refuse(self, reason: str, *, again: bool) -> None:
+        if again or reason != self._refused:
+            _log.error("reload refused", extra={"fields": {"reason": reason}})
+        self._refused = reason
+
+    def _look(self) -> Mapping[str, _Stamp]:
+        return {path: _stamp(path) for path in self._paths()}
+
+    def _paths(self) -> Iterable[str]:
+        settings = self._service.settings
+        yield from filter(None, (self._path, settings.keys_file))
+        for entry in settings.upstream:
+            if isinstance(entry, UpstreamTable):
+                yield from (file.path for file in entry.files)
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

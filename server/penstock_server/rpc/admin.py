@@ -1,0 +1,75 @@
+"""AdminService."""
+
+from importlib.metadata import version
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from penstock.v1 import admin_pb2, admin_pb2_grpc
+from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
+from penstock_server.convert.model import capabilities
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import ALL
+from penstock_server.upstream.replica import ReplicaState, State
+
+_ROUTES = {operation.name: operation.routes for operation in ALL}
+_STATES = {
+    State.PROBING: admin_pb2.REPLICA_STATE_PROBING,
+    State.READY: admin_pb2.REPLICA_STATE_READY,
+    State.SLOW_START: admin_pb2.REPLICA_STATE_SLOW_START,
+    State.DOWN: admin_pb2.REPLICA_STATE_DOWN,
+    State.EJECTED: admin_pb2.REPLICA_STATE_EJECTED,
+    State.DRAINING: admin_pb2.REPLICA_STATE_DRAINING,
+}
+
+
+class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """Tells what is known of the upstreams."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Takes the upstreams; they are configured now."""
+        self._fleet = fleet
+        self._generation = 0
+        self._configured = Timestamp()
+        self.configured()
+
+    def configured(self) -> None:
+        """Takes note that a configuration comes into force now."""
+        self._generation += 1
+        self._configured.GetCurrentTime()
+
+    async def ListUpstreams(
+        self, request: ListUpstreamsRequest, context: Any
+    ) -> ListUpstreamsResponse:
+        """Lists every replica with its state and its counts."""
+        known = sorted(self._fleet.snapshot(), key=lambda one: (one.upstream, one.address))
+        return ListUpstreamsResponse(
+            replicas=map(replica, known),
+            server_version=version("penstock"),
+            configuration_generation=self._generation,
+            configuration_time=self._configured,
+        )
+
+
+def replica(known: ReplicaState) -> admin_pb2.Replica:
+    """Returns the message for what is known of one replica."""
+    routes = (route for name in known.operations for route in _ROUTES[name])
+    made = admin_pb2.Replica(
+        upstream=known.upstream,
+        address=known.address,
+        state=_STATES[known.state],
+        models=known.models,
+        capabilities=capabilities(routes),
+        outstanding=known.outstanding,
+        requests=known.requests,
+        errors=known.errors,
+        consecutive_failures=known.consecutive_failures,
+        version=known.version,
+        weight=known.weight,
+        last_error=known.last_error,
+    )
+    if known.latency_ms is not None:
+        made.latency.FromMicroseconds(round(known.latency_ms * 1000))
+    if known.ejected_until is not None:
+        made.ejected_until.FromMilliseconds(round(known.ejected_until * 1000))
+    return made

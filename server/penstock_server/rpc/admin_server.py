@@ -1,0 +1,73 @@
+"""The server of the people who run the service: AdminService, on an address of its own."""
+
+import logging
+
+from grpc import aio
+from grpc_health.v1 import health_pb2_grpc
+
+from penstock.v1 import admin_pb2_grpc
+from penstock_server.rpc.health import HealthServicer
+from penstock_server.rpc.interceptors import CONCERNS, Interceptors
+from penstock_server.rpc.listening import bind_all
+from penstock_server.rpc.reflection import add_reflection
+from penstock_server.rpc.server import HEALTH, options
+from penstock_server.rpc.unsupported import UnsupportedMethods
+
+SERVICE = "penstock.v1.AdminService"
+
+_log = logging.getLogger("penstock.admin")
+
+
+class AdminServer:
+    """Serves AdminService with health and reflection, or nothing if it has no address.
+
+    Its health says only that it is there; the health of the service follows the upstreams.
+
+    Attributes:
+        address: what it serves on, once it is bound; empty for nothing.
+        port: the port, once it is bound; 0 if it has none.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        servicer: admin_pb2_grpc.AdminServiceServicer,
+        *,
+        max_message_bytes: int,
+        reflection: bool,
+    ) -> None:
+        """Takes the address, empty for none, and who answers."""
+        self.address = address
+        self.port = 0
+        self._health = HealthServicer((SERVICE,))
+        self._health.update({"": True, SERVICE: True})
+        self._server = aio.server(
+            interceptors=(Interceptors(CONCERNS, max_message_bytes),),
+            options=options(max_message_bytes),
+        )
+        admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if reflection:
+            add_reflection(self._server, (SERVICE, HEALTH))
+        self._server.add_generic_rpc_handlers((UnsupportedMethods((SERVICE,)),))
+
+    def bind(self) -> None:
+        """Takes its address.
+
+        Raises:
+            CannotListen: the address is taken or not ours.
+        """
+        if self.address:
+            [self.address], self.port = bind_all(self._server, (self.address,))
+
+    async def start(self) -> None:
+        """Serves, if it has an address."""
+        if self.address:
+            await self._server.start()
+            _log.info("serving admin", extra={"fields": {"address": self.address}})
+
+    async def stop(self) -> None:
+        """Ends at once; safe at any time."""
+        self._health.close()
+        self._health.end_watches()
+        await self._server.stop(0)

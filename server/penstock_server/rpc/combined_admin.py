@@ -1,0 +1,91 @@
+"""AdminService of several processes that serve as one: it asks all and adds up what they say."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from penstock.channel import open_async_channel
+from penstock.v1 import admin_pb2, admin_pb2_grpc
+from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, Replica
+
+_ANSWER_LIMIT_S = 2.0
+
+# From the state that needs no attention to the one that needs most.
+_STATES = (
+    admin_pb2.REPLICA_STATE_UNSPECIFIED,
+    admin_pb2.REPLICA_STATE_READY,
+    admin_pb2.REPLICA_STATE_SLOW_START,
+    admin_pb2.REPLICA_STATE_PROBING,
+    admin_pb2.REPLICA_STATE_DRAINING,
+    admin_pb2.REPLICA_STATE_EJECTED,
+    admin_pb2.REPLICA_STATE_DOWN,
+)
+
+
+class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """Tells what all processes know of the upstreams."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        """Takes the address of each process's own AdminService."""
+        self._addresses = addresses
+
+    async def ListUpstreams(
+        self, request: ListUpstreamsRequest, context: Any
+    ) -> ListUpstreamsResponse:
+        """Lists every replica once; a process that does not answer, being replaced, is left out."""
+        asked = await asyncio.gather(*(_ask(address) for address in self._addresses))
+        answers = [answer for answer in asked if answer]
+        if not answers:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "no worker answers")
+        return combined(answers)
+
+
+async def _ask(address: str) -> ListUpstreamsResponse | None:
+    async with open_async_channel(address) as channel:
+        stub = admin_pb2_grpc.AdminServiceStub(channel)
+        try:
+            return await stub.ListUpstreams(ListUpstreamsRequest(), timeout=_ANSWER_LIMIT_S)
+        except aio.AioRpcError:
+            return None
+
+
+def combined(answers: Sequence[ListUpstreamsResponse]) -> ListUpstreamsResponse:
+    """Returns one answer for those of several processes.
+
+    Counts are added up; of states and errors, it has what needs attention most. A configuration
+    is one that every process has.
+    """
+    views: dict[tuple[str, str], list[Replica]] = {}
+    for answer in answers:
+        for replica in answer.replicas:
+            views.setdefault((replica.upstream, replica.address), []).append(replica)
+    oldest = min(answers, key=lambda answer: answer.configuration_generation)
+    return ListUpstreamsResponse(
+        replicas=[_replica(views[key]) for key in sorted(views)],
+        server_version=oldest.server_version,
+        configuration_generation=oldest.configuration_generation,
+        configuration_time=oldest.configuration_time,
+    )
+
+
+def _replica(views: Sequence[Replica]) -> Replica:
+    made = Replica()
+    made.CopyFrom(max(views, key=lambda view: _STATES.index(view.state)))
+    made.outstanding = sum(view.outstanding for view in views)
+    made.requests = sum(view.requests for view in views)
+    made.errors = sum(view.errors for view in views)
+    made.consecutive_failures = max(view.consecutive_failures for view in views)
+    made.weight = sum(view.weight for view in views) / len(views)
+    made.last_error = made.last_error or next(filter(None, (v.last_error for v in views)), "")
+    if timed := [view for view in views if view.HasField("latency")]:
+        made.latency.FromMicroseconds(_mean_latency(timed))
+    return made
+
+
+def _mean_latency(views: Iterable[Replica]) -> int:
+    """Returns microseconds, each process counting by its requests."""
+    pairs = [(view.latency.ToMicroseconds(), max(1, view.requests)) for view in views]
+    return round(sum(latency * share for latency, share in pairs) / sum(s for _, s in pairs))

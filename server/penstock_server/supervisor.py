@@ -1,0 +1,208 @@
+"""Workers: several processes that serve the same ports; one that dies is replaced.
+
+The kernel spreads new connections over the processes that listen on a port with SO_REUSEPORT. The
+one that starts them serves nothing itself: it holds the ports, hands signals on, and answers the
+admin service for all.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+
+from penstock_server.app import stop_signals
+from penstock_server.config_file import SettingsError
+from penstock_server.rpc.admin_server import AdminServer
+from penstock_server.rpc.combined_admin import CombinedAdminServicer
+from penstock_server.rpc.listening import CannotListen
+from penstock_server.settings import Settings
+from penstock_server.worker import READY, environment
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+
+_log = logging.getLogger("penstock.supervisor")
+
+
+class WorkerFailed(Exception):
+    """A worker could not even start.
+
+    Attributes:
+        code: its exit code; it has said why.
+    """
+
+    def __init__(self, code: int) -> None:
+        """Takes the exit code."""
+        super().__init__(code)
+        self.code = code
+
+
+@contextlib.contextmanager
+def reserved(addresses: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Holds ports for the workers; yields the addresses, with the numbers of free ports.
+
+    A port that is held so can be shared by the workers, and by nobody who does not mean to.
+
+    Raises:
+        CannotListen: an address is taken or not ours.
+    """
+    with contextlib.ExitStack() as held:
+        yield [_reserve(address, held) for address in addresses]
+
+
+def _reserve(address: str, held: contextlib.ExitStack) -> str:
+    host, _, port = address.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        family, _, _, _, place = found[0]
+        with socket.socket(family) as alone:
+            # Fails where anybody listens, sharing or not. Connections that just ended are no harm.
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(place)
+            place = alone.getsockname()
+        shared = held.enter_context(socket.socket(family))
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(place)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {address}") from error
+    return f"{host}:{int(place[1])}"
+
+
+async def start(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+    """Starts a worker by the command line of this process, with more in its environment."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "penstock_server",
+        *arguments,
+        stdin=PIPE,
+        stdout=PIPE,
+        env={**os.environ, **environment},
+        # A terminal's Ctrl-C goes to a whole group; here one process decides what it means.
+        start_new_session=True,
+    )
+
+
+class Workers:
+    """A number of workers, each replaced when it dies, until they are told to stop."""
+
+    def __init__(self, count: int, start: Callable[[int], Awaitable[Process]]) -> None:
+        """Takes how many there are to be, and what starts the one of a number."""
+        self._count = count
+        self._start = start
+        self._running: dict[int, Process] = {}
+        self._stopping = asyncio.Event()
+
+    async def run(self, started: Callable[[], Awaitable[None]]) -> None:
+        """Keeps all workers running until they have been told to stop and have ended.
+
+        Args:
+            started: awaited once the first worker serves.
+
+        Raises:
+            WorkerFailed: the first worker could not start; then there are none.
+        """
+        first = await self._begin(0)
+        if not first and not self._stopping.is_set():
+            raise WorkerFailed(await self._running.pop(0).wait())
+        await started()
+        async with asyncio.TaskGroup() as keeping:
+            for number in range(self._count):
+                keeping.create_task(self._keep(number))
+
+    def signal(self, number: int) -> None:
+        """Hands a signal on to every worker; SIGTERM tells them to stop, twice to stop at once."""
+        if number == signal.SIGTERM:
+            self._stopping.set()
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    async def _keep(self, number: int) -> None:
+        pause_s = _FIRST_PAUSE_S
+        serves = number in self._running or await self._begin(number)
+        while True:
+            process = self._running[number]
+            code = await process.wait()
+            del self._running[number]
+            if self._stopping.is_set():
+                return
+            fields = {"worker": number, "pid": process.pid, "code": code}
+            _log.error("worker died", extra={"fields": fields})
+            # One that served is replaced at once, one that cannot start is not hurried.
+            if not serves and await self._told_to_stop(pause_s):
+                return
+            pause_s = _FIRST_PAUSE_S if serves else min(2 * pause_s, _LONGEST_PAUSE_S)
+            serves = await self._begin(number)
+
+    async def _told_to_stop(self, pause_s: float) -> bool:
+        """Pauses, unless the workers are told to stop; returns whether they were."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stopping.wait()
+        return self._stopping.is_set()
+
+    async def _begin(self, number: int) -> bool:
+        """Starts a worker; returns whether it serves."""
+        self._running[number] = process = await self._start(number)
+        if self._stopping.is_set():
+            process.terminate()
+        assert process.stdout
+        serves = await process.stdout.readline() == READY
+        if serves:
+            fields = {"worker": number, "pid": process.pid}
+            _log.info("worker serves", extra={"fields": fields})
+        return serves
+
+
+async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
+    """Serves by several processes until SIGTERM or SIGINT, then has all of them drain.
+
+    A second signal stops them at once; SIGHUP has them read the configuration again.
+
+    Args:
+        settings: the configuration.
+        arguments: this process's command line, which is theirs, too.
+
+    Raises:
+        CannotListen: an address is taken or not ours.
+        SettingsError: an address cannot be shared.
+        WorkerFailed: the first worker could not start.
+    """
+    if unix := [one for one in settings.addresses if one.startswith("unix:")]:
+        raise SettingsError(f"workers cannot share {unix[0]}: a socket has one owner")
+    with reserved(settings.addresses) as addresses, tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
+        admin = AdminServer(
+            settings.admin_listen,
+            CombinedAdminServicer(sockets),
+            max_message_bytes=settings.max_message_bytes,
+            reflection=settings.reflection,
+        )
+        admin.bind()
+
+        def begin(number: int) -> Awaitable[Process]:
+            return start(arguments, environment(addresses, sockets[number]))
+
+        workers = Workers(settings.workers, begin)
+        handing_on = asyncio.create_task(_hand_on_signals(workers))
+        try:
+            await workers.run(admin.start)
+        finally:
+            handing_on.cancel()
+            await admin.stop()
+
+
+async def _hand_on_signals(workers: Workers) -> None:
+    signals = stop_signals()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, workers.signal, signal.SIGHUP)
+    while True:
+        await signals.get()
+        workers.signal(signal.SIGTERM)

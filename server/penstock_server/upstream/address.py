@@ -1,0 +1,63 @@
+"""Where an upstream is, and how connections to it are opened."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from penstock_server.upstream.config import Tls
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address.
+
+    Attributes:
+        host: the host, whose name a certificate must bear.
+        port: the port.
+        tls: how to verify it; None for plain HTTP.
+        pinned: an IP address of the host to connect to; empty for any that its name leads to.
+        socket: the path of a Unix socket, which stands in place of host and port; empty for none.
+    """
+
+    host: str
+    port: int
+    tls: Tls | None = None
+    pinned: str = ""
+    socket: str = ""
+
+    async def connect(
+        self, protocol: Callable[[], _Protocol], context: ssl.SSLContext | None
+    ) -> _Protocol:
+        """Opens a connection.
+
+        Raises:
+            OSError: it cannot be opened; for TLS, an ssl.SSLError.
+        """
+        loop = asyncio.get_running_loop()
+        if self.socket:
+            return (await loop.create_unix_connection(protocol, self.socket))[1]
+        _, connected = await loop.create_connection(
+            protocol,
+            self.pinned or self.host,
+            self.port,
+            ssl=context,
+            server_hostname=self.host if context else None,
+        )
+        return connected
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Returns what TLS connections are made with.
+
+    Raises:
+        OSError: a file cannot be read or does not hold what it should.
+    """
+    context = ssl.create_default_context(cafile=tls.ca_file or None)
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.certificate_file:
+        context.load_cert_chain(tls.certificate_file, tls.key_file or None)
+    return context

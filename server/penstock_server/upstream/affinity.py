@@ -1,0 +1,95 @@
+"""Calls that belong together go to one replica, whose prefix cache then serves them.
+
+Rendezvous hashing: every replica has a rank for every key, by a hash of both. A key goes to the
+first that is not overloaded; when a replica comes or goes, only its own keys move.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from penstock_server.upstream.balancing import Loaded
+
+_MOST_LOAD = 1.25
+"""Of its share of all calls under way, what a replica takes for the sake of affinity."""
+
+_PREFIX_CHARACTERS = 1024
+"""Prompts that agree in so many are taken to begin alike."""
+
+_HASHES = 2.0**64
+
+
+class Placed(Loaded, Protocol):
+    """A replica that keys belong to."""
+
+    @property
+    def place(self) -> bytes:
+        """What tells it from the others, also after a restart."""
+
+    @property
+    def full_weight(self) -> float:
+        """Its share once it has come up."""
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def key(affinity: str, session_id: str, body: Mapping[str, Any] | None) -> bytes:
+    """Returns what calls have in common that should go to one replica; empty for nothing.
+
+    Args:
+        affinity: "none", "session" or "prefix".
+        session_id: the call's session.
+        body: the request, if it is a JSON object.
+    """
+    if affinity == "session":
+        return session_id.encode()
+    if affinity == "prefix" and body:
+        return _prefix(body).encode("utf-8", "surrogatepass")
+    return b""
+
+
+def preferred(replicas: Sequence[P], key: bytes, now: float) -> P:
+    """Returns the replica that a key belongs to, or the next one that is not overloaded."""
+    ranked = sorted(replicas, key=lambda replica: _rank(replica, key), reverse=True)
+    weights = [replica.weight(now) for replica in ranked]
+    calls = sum(replica.outstanding for replica in ranked) + 1
+    each = _MOST_LOAD * calls / sum(weights)
+    for replica, weight in zip(ranked, weights, strict=True):
+        if replica.outstanding < math.ceil(each * weight):
+            return replica
+    return ranked[0]
+
+
+def _rank(replica: Placed, key: bytes) -> float:
+    """Returns a number that is the largest of all as often as the replica's weight says."""
+    digest = blake2b(key, digest_size=8, key=replica.place).digest()
+    drawn = (int.from_bytes(digest) + 0.5) / _HASHES
+    return -replica.full_weight / math.log(drawn)
+
+
+def _prefix(body: Mapping[str, Any]) -> str:
+    """Returns the beginning of the prompt, of whatever kind."""
+    prompt = next((body[name] for name in ("messages", "prompt", "input") if name in body), "")
+    beginning = ""
+    for text in islice(_texts(prompt), _PREFIX_CHARACTERS):
+        beginning += f"{text[:_PREFIX_CHARACTERS]}\0"
+        if len(beginning) >= _PREFIX_CHARACTERS:
+            break
+    return beginning[:_PREFIX_CHARACTERS]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yields all texts and numbers of a JSON value in order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        yield str(value)

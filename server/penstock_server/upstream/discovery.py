@@ -1,0 +1,103 @@
+"""What there is: the addresses behind a name, and what each replica says of itself."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.replica import Replica
+from penstock_server.upstream.upstream import Upstream
+
+MODELS_PATH = "/v1/models"
+LISTING_TIMEOUT_S = 10.0
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""Returns the IP addresses of a host name; raises OSError."""
+
+
+def probe_call() -> Call:
+    """Returns what a request that nobody called for hands on."""
+    return Call(request_id=f"probe-{uuid4().hex}")
+
+
+async def probe(replica: Replica, timeout_s: float) -> None:
+    """Asks a replica how it is and what it serves, each within the time."""
+    call, upstream = probe_call(), replica.upstream
+    if not await upstream.is_healthy(call, timeout_s):
+        replica.found_down()
+        return
+    with contextlib.suppress(UpstreamFailure):
+        replica.learn_models(await models_of(upstream, call, timeout_s))
+    if not replica.alive:
+        document = await _told(upstream, "/openapi.json", call, timeout_s)
+        paths = document.get("paths")
+        version = (await _told(upstream, "/version", call, timeout_s)).get("version")
+        replica.learn_routes(
+            frozenset(paths) if isinstance(paths, Mapping) else None,
+            version if isinstance(version, str) else "",
+        )
+    replica.found_well()
+
+
+async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:
+    """Returns the entries of an upstream's model list; each has an `id`.
+
+    Raises:
+        UpstreamFailure: the list could not be had in time or is malformed.
+    """
+    data = (await upstream.get(MODELS_PATH, call, timeout_s)).get("data")
+    if not isinstance(data, list) or not all(map(_is_model, data)):
+        message = "malformed upstream answer: a model list without models"
+        raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY, upstream.name, MODELS_PATH)
+    return data
+
+
+async def addresses(url: str, resolve: Resolve) -> Sequence[str]:
+    """Returns the addresses that are a replica each; one empty one where there is one server.
+
+    A name with several addresses of a family stands for several servers, as a headless Service of
+    Kubernetes does. Any other name is left to the system: the two families of localhost are one.
+
+    Raises:
+        OSError: the name cannot be resolved.
+    """
+    host = urlsplit(url).hostname or ""
+    if not host or host == "localhost" or host.endswith(".localhost") or _address(host):
+        return ("",)
+    found = [ip for text in await resolve(host) if (ip := _address(text))]
+    families = [sorted({ip for ip in found if ip.version == version}) for version in (4, 6)]
+    most = max(families, key=len)
+    return tuple(map(str, most)) if len(most) > 1 else ("",)
+
+
+async def system_resolve(host: str) -> Sequence[str]:
+    """Asks the system for the addresses of a host name."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+def _address(text: str) -> "ipaddress.IPv4Address | ipaddress.IPv6Address | None":
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+async def _told(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject:
+    """Returns a document that an upstream need not have; empty if it does not."""
+    try:
+        return await upstream.get(path, call, timeout_s)
+    except UpstreamFailure:
+        return {}
+
+
+def _is_model(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str)

@@ -1,0 +1,172 @@
+"""Sending a call to one of the replicas that can take it, and on to another where that is safe."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from penstock_server.upstream import affinity, renaming
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.balancing import least_loaded
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.completeness import StreamContract
+from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.multipart import Form
+from penstock_server.upstream.operations import Operation
+from penstock_server.upstream.replica import Replica
+from penstock_server.upstream.retry import Retries, RetryRules
+from penstock_server.upstream.routing import Routes, Target
+from penstock_server.upstream.upstream import Body
+
+FindRoutes = Callable[[Operation, Call], Awaitable[Routes]]
+
+
+class Dispatcher:
+    """Sends calls."""
+
+    def __init__(self, routes: FindRoutes, rules: RetryRules, affinity: str) -> None:
+        """Takes what finds the replicas for a call, and how to choose among them.
+
+        Args:
+            routes: returns the replicas that can take a call, or raises UpstreamFailure.
+            rules: when a request is sent again.
+            affinity: what keeps calls on one replica.
+        """
+        self.routes = routes
+        self.rules = rules
+        self.affinity = affinity
+
+    async def answer(self, operation: Operation, body: Body, call: Call) -> JsonObject:
+        """Returns the answer to a unary request.
+
+        Raises:
+            UpstreamFailure: no replica fits, or the last one asked failed.
+        """
+        requests = _Requests(self, operation, body, call)
+        while True:
+            request = await requests.next()
+            try:
+                with request.replica.asked():
+                    sent = request.replica.upstream.call(operation, request.body, request.call)
+                    return renaming.published(request.target, await sent)
+            except UpstreamFailure as failure:
+                await requests.failed(failure)
+
+    async def begin(
+        self,
+        stack: contextlib.AsyncExitStack,
+        operation: Operation,
+        body: Body,
+        call: Call,
+        contract: StreamContract,
+    ) -> AsyncIterator[JsonObject]:
+        """Returns the events of a stream once the first is here; it ends with the stack.
+
+        Raises:
+            UpstreamFailure: no replica fits, or the last one asked failed.
+        """
+        requests = _Requests(self, operation, body, call)
+        while True:
+            request = await requests.next()
+            try:
+                events = await request.begin(stack, operation, contract)
+            except UpstreamFailure as failure:
+                await requests.failed(failure)
+            else:
+                return renaming.published_events(request.target, events)
+
+    def pick(self, routes: Routes, tried: Sequence[Replica] = (), key: bytes = b"") -> Replica:
+        """Returns the replica to ask: one that is well, and another than before."""
+        now = self.rules.clock()
+        fit = [replica for replica in routes if replica.available(now)]
+        if not fit:
+            # Better than not to try: what is thought of them may be wrong or over.
+            fit = [replica for replica in routes if replica.alive] or list(routes)
+        if tried:
+            fit = [replica for replica in fit if replica not in tried] or fit
+        if key and not tried:
+            return affinity.preferred(fit, key, now)
+        return least_loaded(fit, now, self.rules.chance)
+
+
+class _Request:
+    """One request of a call: whom it goes to, and what it is."""
+
+    def __init__(self, replica: Replica, target: Target, body: Body, call: Call) -> None:
+        self.replica = replica
+        self.target = target
+        self.body = renaming.asked_for(target, body)
+        self.call = call
+
+    async def begin(
+        self, stack: contextlib.AsyncExitStack, operation: Operation, contract: StreamContract
+    ) -> AsyncIterator[JsonObject]:
+        """Returns the events of a stream that has begun and ends with the stack."""
+        async with contextlib.AsyncExitStack() as opened:
+            answered = opened.enter_context(self.replica.asked())
+            stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
+            events = await opened.enter_async_context(stream)
+            first = [event] if (event := await anext(events, None)) else []
+            answered()
+            stack.push_async_exit(opened.pop_all())
+        return _Events(first, events)
+
+
+class _Requests:
+    """The requests of one call, one after the other."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, operation: Operation, body: Body, call: Call
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._operation = operation
+        self._body = body
+        self._call = call
+        self._retries = Retries(dispatcher.rules, call.deadline)
+        self._tried: list[Replica] = []
+        document = None if isinstance(body, Form) else body
+        self._key = affinity.key(dispatcher.affinity, call.session_id, document)
+
+    async def next(self) -> _Request:
+        """Returns the request to send next, under an id of its own."""
+        routes = await self._routes()
+        replica = self._dispatcher.pick(routes, self._tried, self._key)
+        self._tried.append(replica)
+        self._retries.sent += 1
+        call = self._call
+        if self._retries.sent > 1:
+            call = replace(call, request_id=f"{call.request_id}-{self._retries.sent}")
+        return _Request(replica, routes[replica], self._body, call)
+
+    async def failed(self, failure: UpstreamFailure) -> None:
+        """Returns when another request is to be sent.
+
+        Raises:
+            UpstreamFailure: the failure, if none is.
+        """
+        if isinstance(self._body, Form) and not self._body.resendable:
+            raise failure
+        now = self._dispatcher.rules.clock()
+        others = (replica for replica in await self._routes() if replica not in self._tried)
+        elsewhere = any(replica.available(now) for replica in others)
+        await self._retries.wait(failure, elsewhere=elsewhere)
+
+    async def _routes(self) -> Routes:
+        return await self._dispatcher.routes(self._operation, self._call)
+
+
+class _Events:
+    """Events, of which the first have already come."""
+
+    def __init__(self, first: list[JsonObject], rest: AsyncIterator[JsonObject]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> "_Events":
+        return self
+
+    def __anext__(self) -> Awaitable[JsonObject]:
+        return _at_once(self._first.pop()) if self._first else anext(self._rest)
+
+
+async def _at_once(event: JsonObject) -> JsonObject:
+    return event

@@ -1,0 +1,139 @@
+"""Passive health: a replica whose calls keep failing is left alone for a while.
+
+Its calls are the evidence, whatever its own health route says. After its time one call is sent as
+a trial; if that fails too, the replica stays out twice as long.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+
+_LONGEST = 16
+"""The longest ejection, in terms of the first."""
+
+_UNAVAILABLE = frozenset((502, 503, 529))
+
+
+class Evidence(enum.Enum):
+    """What the end of a call says about its replica."""
+
+    WELL = enum.auto()
+    NONE = enum.auto()
+    ILL = enum.auto()
+    LEAVING = enum.auto()
+    """It is shutting down and takes no more work."""
+
+
+def evidence(failure: UpstreamFailure) -> Evidence:
+    """Returns what a failure says about the replica: an error of the caller's shows it alive."""
+    if failure.draining:
+        return Evidence.LEAVING
+    if failure.kind in (Kind.CONNECT, Kind.CLOSED, Kind.INTERRUPTED) or failure.engine_dead:
+        return Evidence.ILL
+    if failure.kind is Kind.TIMEOUT:
+        return Evidence.ILL if failure.limit == "first_byte_timeout" else Evidence.NONE
+    if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
+        return Evidence.NONE
+    if failure.status < 500:
+        return Evidence.WELL
+    return Evidence.ILL if failure.status in _UNAVAILABLE else Evidence.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A call to the replica, under way.
+
+    Attributes:
+        period: how often the replica had been ejected when it began.
+        is_trial: whether it decides on the replica's return.
+    """
+
+    period: int
+    is_trial: bool
+
+
+class Ejection:
+    """Whether one replica may be asked. Times are by any steady clock, in seconds.
+
+    Attributes:
+        failures: how many calls in a row failed.
+        until: when its ejection is over and a trial may be made; None while it is not ejected.
+        leaving: whether it was ejected because it is shutting down.
+    """
+
+    def __init__(self, most_failures: int, first_s: float) -> None:
+        """Takes how many failures in a row are too many, and how long the first ejection is."""
+        self.failures = 0
+        self.until: float | None = None
+        self.leaving = False
+        self._most_failures = most_failures
+        self._first_s = first_s
+        self._length_s = 0.0
+        self._returned: float | None = None
+        self._period = 0
+        self._on_trial = False
+
+    def over(self, now: float) -> bool:
+        """Whether it is not ejected, or not any longer but for the trial."""
+        return self.until is None or now >= self.until
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may be sent: while a trial is made, no other."""
+        return self.until is None or (now >= self.until and not self._on_trial)
+
+    def begin(self, now: float) -> Visit:
+        """Takes note of a call that is sent."""
+        is_trial = self.until is not None and self.admits(now)
+        self._on_trial = self._on_trial or is_trial
+        return Visit(self._period, is_trial)
+
+    def answered(self, visit: Visit, now: float) -> bool:
+        """Takes note that a call is being answered; returns whether that ended an ejection.
+
+        Calls that began before the ejection do not end it.
+        """
+        if self.until is None or visit.period != self._period:
+            return False
+        return self.readmit(now)
+
+    def succeeded(self, visit: Visit, now: float) -> bool:
+        """Takes note of a call that ended well; returns whether that ended an ejection."""
+        if visit.period == self._period:
+            self.failures = 0
+        return self.answered(visit, now)
+
+    def failed(self, visit: Visit, now: float, *, leaving: bool = False) -> bool:
+        """Takes note of a call that failed; returns whether it ejected the replica."""
+        if visit.period != self._period:
+            return False
+        self.failures += 1
+        if self.until is None:
+            due = leaving or self.failures >= self._most_failures
+        else:
+            due = visit.is_trial
+        if due:
+            self._eject(now, leaving)
+        return due
+
+    def ended(self, visit: Visit) -> None:
+        """Takes note that a call is over, whatever came of it."""
+        if visit.is_trial and visit.period == self._period:
+            self._on_trial = False
+
+    def readmit(self, now: float) -> bool:
+        """Ends the ejection; returns whether there was one."""
+        if self.until is None:
+            return False
+        self.until, self._returned = None, now
+        self.failures, self.leaving, self._on_trial = 0, False, False
+        self._period += 1
+        return True
+
+    def _eject(self, now: float, leaving: bool) -> None:
+        well = self.until is None and now - (self._returned or 0.0) > self._length_s
+        doubled = min(2 * self._length_s, _LONGEST * self._first_s)
+        self._length_s = self._first_s if well or not self._length_s else doubled
+        self.until = now + self._length_s
+        self.leaving, self._on_trial = leaving, False
+        self._period += 1

@@ -1,0 +1,84 @@
+"""The replicas of one configured upstream: they come and go with the addresses of its name."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.discovery import Resolve, addresses, probe
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.replica import Replica
+
+_LEAST_GAP_S = 0.1
+"""Between two probes of a replica, however often its calls fail."""
+
+
+class Membership:
+    """The replicas of one configured upstream.
+
+    Attributes:
+        config: the upstream.
+        replicas: the replicas by their addresses; one without an address until the name has been
+            resolved.
+    """
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        make: Callable[[UpstreamConfig, str], Replica],
+        changed: Callable[[], None],
+        retire: Callable[[Replica], None],
+    ) -> None:
+        """Takes the upstream.
+
+        Args:
+            config: the upstream.
+            make: returns a replica at an address.
+            changed: called when replicas came or went.
+            retire: is given the ones that went.
+        """
+        self.config = config
+        self.replicas = {"": make(config, "")}
+        self._make = make
+        self._changed = changed
+        self._retire = retire
+
+    async def watch(self, policy: Policy, resolve: Resolve, probed: Callable[[], None]) -> None:
+        """Resolves the name again and again, and probes the replicas; calls after each probe."""
+        probing: dict[Replica, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self.resolve(resolve)
+                present = set(self.replicas.values())
+                for replica in probing.keys() - present:
+                    probing.pop(replica).cancel()
+                for replica in present - probing.keys():
+                    probing[replica] = tasks.create_task(_keep_probing(replica, policy, probed))
+                await asyncio.sleep(policy.probe_interval)
+
+    async def resolve(self, resolve: Resolve) -> None:
+        """Has a replica at each address of the name; all stay where it cannot be resolved."""
+        with contextlib.suppress(OSError, UnicodeError):
+            self._place(set(await addresses(self.config.url, resolve)))
+
+    def _place(self, found: set[str]) -> None:
+        if found == self.replicas.keys():
+            return
+        gone = [self.replicas.pop(address) for address in self.replicas.keys() - found]
+        for address in sorted(found - self.replicas.keys()):
+            self.replicas[address] = self._make(self.config, address)
+        self._changed()
+        for replica in gone:
+            self._retire(replica)
+
+
+async def _keep_probing(replica: Replica, policy: Policy, probed: Callable[[], None]) -> None:
+    gap_s = min(_LEAST_GAP_S, policy.probe_interval)
+    while True:
+        replica.suspected.clear()
+        await probe(replica, policy.probe_timeout)
+        probed()
+        await asyncio.sleep(gap_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(policy.probe_interval - gap_s):
+                await replica.suspected.wait()

@@ -1,0 +1,56 @@
+"""Names of models: those that callers use, and those that an upstream knows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from penstock_server.upstream.answer import JsonObject
+
+
+def published(listing: Sequence[JsonObject], names: Mapping[str, str]) -> Mapping[str, JsonObject]:
+    """Returns the entries of the models that may be used, by their public names.
+
+    An entry keeps the upstream's own name as its `id`.
+
+    Args:
+        listing: an upstream's model list.
+        names: public names, each with the upstream's; empty for all models as they are. The
+            adapters of a model come with it.
+    """
+    entries = {entry["id"]: entry for entry in listing}
+    if not names:
+        return entries
+    chosen = {public: entries[served] for public, served in names.items() if served in entries}
+    bases = {weights(entry) for entry in chosen.values()}
+    adapters = {entry["id"]: entry for entry in listing if _base(entry, entries) in bases}
+    return {**adapters, **chosen}
+
+
+def weights(entry: JsonObject) -> str:
+    """Returns what a base model's names have in common: one model may have several."""
+    return str(entry.get("root") or entry["id"])
+
+
+def bases(models: Mapping[str, JsonObject]) -> list[tuple[str, str]]:
+    """Returns weights and public name of the models that are no adapters."""
+    return [(weights(entry), name) for name, entry in models.items() if not entry.get("parent")]
+
+
+def renamed(models: Mapping[str, JsonObject]) -> Iterable[JsonObject]:
+    """Yields the entries under their public names, and their parents' names likewise."""
+    public = {entry["id"]: name for name, entry in models.items()}
+    for name, entry in models.items():
+        parent = _parent(entry)
+        if name == entry["id"] and public.get(parent, parent) == parent:
+            yield entry
+        else:
+            yield {**entry, "id": name, "parent": public.get(parent, parent) or None}
+
+
+def _parent(entry: JsonObject) -> str:
+    parent = entry.get("parent")
+    return parent if isinstance(parent, str) else ""
+
+
+def _base(entry: JsonObject, entries: Mapping[str, JsonObject]) -> str | None:
+    """Returns the weights of an adapter's base model; None for what is no adapter."""
+    base = entries.get(_parent(entry))
+    return weights(base) if base else None

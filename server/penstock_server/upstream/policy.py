@@ -1,0 +1,32 @@
+"""How a fleet deals with its replicas, as configured."""
+
+from dataclasses import dataclass
+
+AFFINITIES = ("none", "session", "prefix")
+"""What may keep calls on one replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy; times in seconds.
+
+    Attributes:
+        probe_interval: between two probes of a replica, and between two resolutions of a name.
+        probe_timeout: for each request of a probe.
+        affinity: what keeps calls on one replica: "none", "session" (calls of one session id) or
+            "prefix" (prompts that begin alike).
+        max_attempts: most requests for one call.
+        retry_budget: requests sent again, as a share of the calls.
+        ejection_failures: as many failures in a row take a replica out.
+        ejection_time: for so long, at first; twice as long each time it fails again.
+        slow_start: until a replica that is new or came back has its full share.
+    """
+
+    probe_interval: float = 2.0
+    probe_timeout: float = 5.0
+    affinity: str = "none"
+    max_attempts: int = 3
+    retry_budget: float = 0.2
+    ejection_failures: int = 5
+    ejection_time: float = 5.0
+    slow_start: float = 5.0

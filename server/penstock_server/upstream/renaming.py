@@ -1,0 +1,48 @@
+"""Model names in requests and answers, where an upstream knows a model by another name."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.multipart import Form
+from penstock_server.upstream.routing import Target
+from penstock_server.upstream.upstream import Body
+
+
+def asked_for(target: Target, body: Body) -> Body:
+    """Returns the request for a model by the name that its server knows."""
+    if not target.served:
+        return body
+    if isinstance(body, Form):
+        fields = tuple((name, value) for name, value in body.fields if name != "model")
+        if ("model", target.served) in body.fields:
+            return body
+        return replace(body, fields=(("model", target.served), *fields))
+    return body if body.get("model") == target.served else {**body, "model": target.served}
+
+
+def published(target: Target, answer: JsonObject) -> JsonObject:
+    """Gives an answer, or an event, the model's public name; returns it."""
+    if target.served != target.public:
+        _rename(target, answer)
+        _rename(target, answer.get("response"))
+    return answer
+
+
+def published_events(
+    target: Target, events: AsyncIterator[JsonObject]
+) -> AsyncIterator[JsonObject]:
+    """Returns the events with the model's public name in each."""
+    return events if target.served == target.public else _each(target, events)
+
+
+async def _each(
+    target: Target, events: AsyncIterator[JsonObject]
+) -> AsyncGenerator[JsonObject, None]:
+    async for event in events:
+        yield published(target, event)
+
+
+def _rename(target: Target, document: object) -> None:
+    if isinstance(document, dict) and "model" in document:
+        document["model"] = target.public

@@ -1,0 +1,325 @@
+"""One server that calls can go to, and all that is known of it."""
+
+import asyncio
+import contextlib
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from time import time
+from urllib.parse import urlsplit
+
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.balancing import ramp
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.ejection import Ejection, Evidence, Visit, evidence
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.model_names import published
+from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.upstream import Upstream
+
+_LONGEST_ERROR = 200
+
+_CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED))
+
+
+class State(enum.Enum):
+    """What a replica is doing."""
+
+    PROBING = "probing"
+    """Nothing is known of it yet."""
+    READY = "ready"
+    SLOW_START = "slow_start"
+    """It is new or came back, and gets less than its share for a while."""
+    DOWN = "down"
+    """Its last probe failed."""
+    EJECTED = "ejected"
+    """Its calls kept failing."""
+    DRAINING = "draining"
+    """It is shutting down."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """What is known of a replica at a moment.
+
+    Attributes:
+        upstream: the name of the configured upstream.
+        address: host and port, or the path of the socket.
+        state: what it is doing.
+        models: the public names of its models, sorted.
+        operations: the names of the operations it serves; empty if that is not known.
+        outstanding: calls under way.
+        requests: calls that were sent to it.
+        errors: of these, the ones that failed by no fault of their caller.
+        consecutive_failures: as many of the latest calls speak against it.
+        latency_ms: the time until an answer's headers, a moving average; None before the first.
+        version: the version it tells; empty if it tells none.
+        weight: its share at this moment, against that of others.
+        last_error: what was wrong with the last of the errors.
+        ejected_until: when it is given another chance, in Unix time; None if it is not ejected.
+    """
+
+    upstream: str
+    address: str
+    state: State
+    models: tuple[str, ...]
+    operations: tuple[str, ...]
+    outstanding: int
+    requests: int
+    errors: int
+    consecutive_failures: int
+    latency_ms: float | None
+    version: str
+    weight: float
+    last_error: str
+    ejected_until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a replica said of itself.
+
+    Attributes:
+        listing: its model list; None before it could be had.
+        models: the entries of the models that may be used, by their public names.
+        paths: the routes it serves; None when it does not publish them.
+        version: its version.
+        native: whether it has the Responses API; None before it was asked.
+    """
+
+    listing: Sequence[JsonObject] | None = None
+    models: Mapping[str, JsonObject] | None = None
+    paths: frozenset[str] | None = None
+    version: str = ""
+    native: bool | None = None
+
+
+class Replica:
+    """A replica.
+
+    Attributes:
+        upstream: speaks with it.
+        alive: whether its last probe succeeded; None before the first.
+        known: what it said of itself.
+        probed: set once it was probed.
+        suspected: set when it should be probed at once.
+        outstanding: calls under way.
+        place: what tells it from other replicas, also after a restart.
+        full_weight: its share, against that of others, once it has come up.
+    """
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        address: str,
+        policy: Policy,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        """Takes whose replica it is, and whom to tell when something about it changes.
+
+        Args:
+            config: the configured upstream.
+            address: the IP address to speak to; empty for what the URL says.
+            policy: how to deal with it.
+            clock: tells the time, in seconds.
+            changed: called whenever it comes or goes or what it serves changes.
+        """
+        self.upstream = Upstream(config, address)
+        self.alive: bool | None = None
+        self.known = self._told = Knowledge()
+        self.probed = asyncio.Event()
+        self.suspected = asyncio.Event()
+        self.outstanding = 0
+        self.full_weight = config.weight
+        self._slow_start_s = policy.slow_start
+        self._clock = clock
+        self._changed = changed
+        self._address = _shown_address(config.url, address)
+        self.place = blake2b(f"{self.upstream.name} {self._address}".encode()).digest()
+        self._ejection = Ejection(policy.ejection_failures, policy.ejection_time)
+        self._came = clock()
+        self._requests = 0
+        self._errors = 0
+        self._last_error = ""
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self._asking = asyncio.Lock()
+
+    # Whether it can be asked
+
+    def available(self, now: float) -> bool:
+        """Whether a call may be sent to it."""
+        return self.alive is not False and self._ejection.admits(now)
+
+    def healthy(self, now: float) -> bool:
+        """Whether it is known to be there, and its calls do not keep failing."""
+        return bool(self.alive) and self._ejection.over(now)
+
+    def weight(self, now: float) -> float:
+        """Returns its share at this moment, against that of others."""
+        return self.full_weight * ramp(self._came, now, self._slow_start_s)
+
+    def serves(self, operation: Operation) -> bool:
+        """Whether a route of the operation exists, as far as is known."""
+        if operation is NATIVE_RESPONSE and self.upstream.config.native_responses == "auto":
+            return bool(self.known.native)
+        return self.known.paths is None or not self.known.paths.isdisjoint(operation.routes)
+
+    # What it says of itself
+
+    def found_down(self) -> None:
+        """Takes note that a probe failed."""
+        if self.alive:
+            # What comes back may be another server.
+            self.known = replace(self.known, native=None)
+        self._found(alive=False)
+
+    def learn_models(self, listing: Sequence[JsonObject]) -> None:
+        """Takes its model list."""
+        if listing != self.known.listing:
+            models = published(listing, self.upstream.config.models)
+            self.known = replace(self.known, listing=listing, models=models)
+
+    def learn_routes(self, paths: frozenset[str] | None, version: str) -> None:
+        """Takes the routes it publishes, if it does, and its version."""
+        self.known = replace(self.known, paths=paths, version=version)
+
+    def found_well(self) -> None:
+        """Takes note that a probe succeeded, and uses what was learnt."""
+        if not self.alive:
+            self._came = self._clock()
+        if self.alive is False:
+            self._ejection.readmit(self._clock())
+        self._found(alive=True)
+
+    async def responds_natively(self, timeout_s: float, call: Call) -> bool:
+        """Whether responses are asked for by its own API; asks it once, if need be."""
+        if self.upstream.config.native_responses != "auto":
+            return self.upstream.config.native_responses == "always"
+        async with self._asking:
+            if self.known.native is None:
+                native = await self.upstream.has_responses(call, timeout_s)
+                self.known = replace(self.known, native=native)
+                self._tell()
+        return bool(self.known.native)
+
+    # Calls
+
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[Callable[[], None]]:
+        """Counts a call, and learns from how it ends; yields what to call once it is answered."""
+        self.outstanding += 1
+        self._requests += 1
+        visit = self._ejection.begin(self._clock())
+        try:
+            with self.kept():
+                yield lambda: self._returned(self._ejection.answered(visit, self._clock()))
+        except UpstreamFailure as failure:
+            self._failed(visit, failure)
+            raise
+        else:
+            self._returned(self._ejection.succeeded(visit, self._clock()))
+        finally:
+            self._ejection.ended(visit)
+            self.outstanding -= 1
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keeps its connections open, also if it is to go."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self.upstream.close()
+
+    async def retire(self) -> None:
+        """Closes its connections once nobody needs them."""
+        await self._unused.wait()
+        await self.close()
+
+    def snapshot(self) -> ReplicaState:
+        """Returns what is known of it now."""
+        now, ejection, latency_s = self._clock(), self._ejection, self.upstream.latency_s
+        return ReplicaState(
+            upstream=self.upstream.name,
+            address=self._address,
+            state=self._state(now),
+            models=tuple(sorted(self.known.models or ())),
+            operations=self._operations(),
+            outstanding=self.outstanding,
+            requests=self._requests,
+            errors=self._errors,
+            consecutive_failures=ejection.failures,
+            latency_ms=None if latency_s is None else latency_s * 1000,
+            version=self.known.version,
+            weight=self.weight(now),
+            last_error=self._last_error,
+            ejected_until=None if ejection.until is None else time() + ejection.until - now,
+        )
+
+    def _state(self, now: float) -> State:
+        if self.alive is False:
+            return State.DOWN
+        if self._ejection.until is not None:
+            return State.DRAINING if self._ejection.leaving else State.EJECTED
+        if self.alive is None:
+            return State.PROBING
+        return State.READY if self.weight(now) == self.full_weight else State.SLOW_START
+
+    def _operations(self) -> tuple[str, ...]:
+        if self.known.paths is None:
+            return ()
+        return tuple(operation.name for operation in ALL if self.serves(operation))
+
+    def _failed(self, visit: Visit, failure: UpstreamFailure) -> None:
+        found, now = evidence(failure), self._clock()
+        if found is Evidence.WELL:
+            self._returned(self._ejection.succeeded(visit, now))
+            return
+        if failure.kind not in _CALLERS:
+            self._errors += 1
+            self._last_error = str(failure)[:_LONGEST_ERROR]
+        if found is Evidence.NONE:
+            return
+        if self.alive and (failure.kind is not Kind.HTTP_ERROR or failure.engine_dead):
+            self.suspected.set()
+        if self._ejection.failed(visit, now, leaving=found is Evidence.LEAVING):
+            self._tell()
+
+    def _returned(self, returned: bool) -> None:
+        if returned:
+            self._came = self._clock()
+            self._tell()
+
+    def _found(self, *, alive: bool) -> None:
+        changed = alive is not self.alive or self.known is not self._told
+        self.alive = alive
+        self.probed.set()
+        if changed:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self.known
+        self._changed()
+
+
+def _shown_address(url: str, address: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    if not address:
+        return parts.netloc
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

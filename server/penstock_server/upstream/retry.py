@@ -1,0 +1,122 @@
+"""Sending a request again: when that is safe, how soon, and how often at most."""
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+from time import monotonic
+
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 2.0
+_LONGEST_RETRY_AFTER_S = 2.0
+_FREE_PER_SECOND = 10.0
+_FREE_AT_ONCE = 10.0
+_LEAST_SAVED = 100.0
+
+Clock = Callable[[], float]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class RetryBudget:
+    """How many requests may be sent again by all calls together.
+
+    Each call earns a share of a request. What is not needed is saved, up to as many requests as
+    there are calls under way, which may all fail at once. A few each second are free.
+    """
+
+    def __init__(self, share: float, clock: Clock = monotonic) -> None:
+        """Takes what each call earns; 0 leaves what is free."""
+        self._share = share
+        self._clock = clock
+        self._saved = 0.0
+        self._free = _FREE_AT_ONCE
+        self._refilled = clock()
+
+    def earn(self, under_way: int) -> None:
+        """Takes note of a call; there are so many under way."""
+        self._saved = min(self._saved + self._share, max(_LEAST_SAVED, under_way))
+
+    def spend(self) -> bool:
+        """Takes one request out of the budget; returns whether there was one."""
+        now = self._clock()
+        refill = (now - self._refilled) * _FREE_PER_SECOND
+        self._free, self._refilled = min(self._free + refill, _FREE_AT_ONCE), now
+        if self._free >= 1:
+            self._free -= 1
+        elif self._saved >= 1:
+            self._saved -= 1
+        else:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRules:
+    """What holds for all calls.
+
+    Attributes:
+        max_attempts: most requests for one call.
+        resendable: whether a request that failed so can safely be sent again.
+        budget: what all calls share.
+        clock: tells the time that deadlines are given in.
+        sleep: waits.
+        chance: where jitter comes from.
+    """
+
+    max_attempts: int
+    resendable: Callable[[UpstreamFailure], bool]
+    budget: RetryBudget
+    clock: Clock
+    sleep: Sleep
+    chance: Random
+
+
+@dataclass(slots=True)
+class Retries:
+    """The requests of one call.
+
+    Attributes:
+        rules: what holds for all calls.
+        deadline: when the call must be over.
+        sent: how many requests were sent.
+    """
+
+    rules: RetryRules
+    deadline: float = math.inf
+    sent: int = 0
+    _closed: bool = field(default=False, repr=False)
+
+    async def wait(self, failure: UpstreamFailure, *, elsewhere: bool) -> None:
+        """Returns when the request is to be sent again.
+
+        Args:
+            failure: how the last request ended.
+            elsewhere: whether another replica can be asked, which needs no waiting.
+
+        Raises:
+            UpstreamFailure: the failure, if no other request is to be sent.
+        """
+        rules = self.rules
+        if self.sent >= rules.max_attempts or not self._safe(failure):
+            raise failure
+        retry_after = 0.0 if elsewhere else failure.retry_after_s or 0.0
+        delay = 0.0 if elsewhere else max(retry_after, self._backoff())
+        in_time = rules.clock() + delay < self.deadline
+        if retry_after > _LONGEST_RETRY_AFTER_S or not in_time or not rules.budget.spend():
+            raise failure
+        if delay:
+            await rules.sleep(delay)
+
+    def _safe(self, failure: UpstreamFailure) -> bool:
+        if failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM):
+            # The upstream may just have closed a connection it kept alive. If it is the request
+            # that makes it close connections, once is enough.
+            first, self._closed = not self._closed, True
+            return first
+        return self.rules.resendable(failure)
+
+    def _backoff(self) -> float:
+        longest = min(_FIRST_WAIT_S * 2.0 ** (self.sent - 1), _LONGEST_WAIT_S)
+        return self.rules.chance.uniform(longest / 2, longest)

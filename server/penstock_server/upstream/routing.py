@@ -1,0 +1,219 @@
+"""Which replicas can take a call: by the model it names and by the operation."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple, TypeAlias
+
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.call import Call, any_model
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.model_names import bases
+from penstock_server.upstream.operations import Operation
+from penstock_server.upstream.replica import Replica
+
+_MOST_NAMED = 5
+
+MayUse = Callable[[str], bool]
+
+
+class Target(NamedTuple):
+    """What to ask a replica for.
+
+    Attributes:
+        public: the model's public name; empty if none is to be named.
+        served: the name that the replica knows it by.
+    """
+
+    public: str
+    served: str
+
+
+Routes: TypeAlias = Mapping[Replica, Target]
+
+_UNNAMED = Target("", "")
+
+
+class RoutingTable:
+    """Where calls go, as long as nothing about the replicas changes.
+
+    What was looked up once is kept, so that a call costs no more than the replicas of its model.
+    """
+
+    def __init__(
+        self,
+        replicas: Sequence[Replica],
+        aliases: Mapping[str, str],
+        default_model: str,
+        *,
+        open_to_all: bool,
+    ) -> None:
+        """Takes the replicas and the rules.
+
+        Args:
+            replicas: all there are.
+            aliases: other names of models, each with the public name.
+            default_model: the public name of the model for calls that name none; may be empty.
+            open_to_all: whether the replicas are asked for whatever comes, known or not.
+        """
+        self._replicas = replicas
+        self._aliases = aliases
+        self._default_model = default_model
+        self._open_to_all = open_to_all
+        self._names = {name for replica in replicas for name in _models(replica)}
+        self._kept: dict[tuple[Operation, str], Routes] = {}
+        # As long as a replica has not been heard, a model that is unknown may be there.
+        self.unheard = [replica for replica in replicas if replica.alive is None]
+
+    def knows(self, operation: Operation, call: Call) -> bool:
+        """Whether a replica is known to have the model."""
+        # One that is not named cannot be told to be allowed before it is known.
+        chosen_here = not call.model and call.may_use is not any_model
+        open_to_it = self._open_to_all and not chosen_here
+        return open_to_it or bool(self._listed(operation, call.model))
+
+    def find(self, operation: Operation, call: Call) -> Routes:
+        """Returns the replicas that can take a call, and what to ask each for.
+
+        Raises:
+            UpstreamFailure: there are none (MODEL_UNKNOWN, ROUTE_MISSING); the call names no
+                model and several would do (MODEL_AMBIGUOUS), or the only one is not for its
+                caller (MODEL_FORBIDDEN), or which there are is not known (CONNECT).
+        """
+        if call.model:
+            return self._named(operation, call.model, call.may_use)
+        if call.may_use is not any_model:
+            return self._unnamed(operation, call.may_use)
+        key = (operation, "")
+        if key not in self._kept:
+            self._kept[key] = self._unnamed(operation, call.may_use)
+        return self._kept[key]
+
+    def everywhere(self, operation: Operation, call: Call) -> Routes:
+        """Returns the replicas that `find` returns, and those that may have the model as well.
+
+        Raises:
+            UpstreamFailure: as for `find`.
+        """
+        return {**self._possible(operation, call.model), **self.find(operation, call)}
+
+    def _named(self, operation: Operation, model: str, may_use: MayUse) -> Routes:
+        routes = self._listed(operation, model) or self._possible(operation, model)
+        if not routes:
+            raise self._nothing_fits(operation, model, may_use)
+        return routes
+
+    def _listed(self, operation: Operation, model: str) -> Routes:
+        """Returns the replicas that have the model."""
+        key = (operation, model)
+        if key in self._kept:
+            return self._kept[key]
+        public = self._public(model)
+        routes = {
+            replica: Target(public, models[public]["id"])
+            for replica in self._serving(operation)
+            if public in (models := _models(replica))
+        }
+        if routes:
+            self._kept[key] = routes
+        return routes
+
+    def _possible(self, operation: Operation, model: str) -> Routes:
+        """Returns the replicas that may have the model."""
+        public = self._public(model)
+        routes = {
+            replica: Target(public, replica.upstream.config.models.get(public, public))
+            for replica in self._serving(operation)
+            if replica.known.models is None and _allowed(replica, public)
+        }
+        if routes or not self._open_to_all:
+            return routes
+        return dict.fromkeys(self._replicas, Target(public, public))
+
+    def _unnamed(self, operation: Operation, may_use: MayUse) -> Routes:
+        if routes := self._default(operation, may_use):
+            return routes
+        if self._open_to_all and may_use is any_model:
+            return dict.fromkeys(self._replicas, _UNNAMED)
+        by_weights = self._bases(operation, may_use)
+        if len(by_weights) > 1:
+            names = {t.public for routes in by_weights.values() for t in routes.values()}
+            raise several_fit(sorted(names))
+        if by_weights:
+            return by_weights.popitem()[1]
+        serving = self._serving(operation)
+        if may_use is not any_model:
+            known = all(replica.known.models is not None for replica in serving)
+            raise _forbidden() if known else _not_known_yet()
+        if not serving:
+            raise self._nothing_fits(operation, "", may_use)
+        return dict.fromkeys(serving, _UNNAMED)
+
+    def _default(self, operation: Operation, may_use: MayUse) -> Routes | None:
+        model = self._default_model
+        if not model or not (self._listed(operation, model) or self._possible(operation, model)):
+            return None
+        if not may_use(model):
+            raise _forbidden()
+        return self._named(operation, model, may_use)
+
+    def _bases(self, operation: Operation, may_use: MayUse) -> dict[str, dict[Replica, Target]]:
+        """Returns the base models by what they have in common, each with where it is."""
+        found: dict[str, dict[Replica, Target]] = {}
+        for replica in self._serving(operation):
+            models = _models(replica)
+            for weights, name in bases(models):
+                if may_use(name):
+                    target = Target(name, models[name]["id"])
+                    found.setdefault(weights, {}).setdefault(replica, target)
+        return found
+
+    def _serving(self, operation: Operation) -> list[Replica]:
+        return [replica for replica in self._replicas if replica.serves(operation)]
+
+    def _public(self, model: str) -> str:
+        return model if model in self._names else self._aliases.get(model, model)
+
+    def _nothing_fits(self, operation: Operation, model: str, may_use: MayUse) -> UpstreamFailure:
+        if not model or self._public(model) in self._names:
+            message = f"no upstream serves {operation.name} with {model or 'any model'}"
+            return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
+        return unknown_model(model, filter(may_use, (*self._names, *self._aliases)))
+
+
+def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:
+    """Returns the failure for a model that nobody has; it names all there are, or the closest."""
+    names = sorted(set(known))
+    message = f"no upstream serves the model {model}"
+    if len(names) <= _MOST_NAMED:
+        message += f"; served are: {', '.join(names)}"
+    elif close := get_close_matches(model, names, _MOST_NAMED):
+        message += f"; similar names are: {', '.join(close)}"
+    else:
+        message += f"; none of the {len(names)} names is similar"
+    return UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.CONNECT)
+
+
+def several_fit(names: Sequence[str]) -> UpstreamFailure:
+    """Returns the failure for a call that names no model where several would do."""
+    named = ", ".join(names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    message = f"name one of the models: {named}{more}"
+    return UpstreamFailure(Kind.MODEL_AMBIGUOUS, message, Stage.CONNECT)
+
+
+def _not_known_yet() -> UpstreamFailure:
+    message = "no upstream could be asked which models it has; name the model that is meant"
+    return UpstreamFailure(Kind.CONNECT, message, Stage.CONNECT)
+
+
+def _forbidden() -> UpstreamFailure:
+    message = "the caller may not use the model that is meant when none is named"
+    return UpstreamFailure(Kind.MODEL_FORBIDDEN, message, Stage.CONNECT)
+
+
+def _models(replica: Replica) -> Mapping[str, JsonObject]:
+    return replica.known.models or {}
+
+
+def _allowed(replica: Replica, public: str) -> bool:
+    return not replica.upstream.config.models or public in replica.upstream.config.models

@@ -1,0 +1,57 @@
+"""The upstreams as configured: what a table leaves out is taken from the general options."""
+
+import math
+from collections.abc import Sequence
+from hashlib import sha256
+
+from penstock_server.settings import Settings
+from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
+from penstock_server.upstream_table import Entry, UpstreamTable, called
+
+
+def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
+    """Returns all that is configured of each upstream."""
+    return [_config(entry, settings) for entry in settings.upstream]
+
+
+def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
+    table = UpstreamTable(entry) if isinstance(entry, str) else entry
+    return UpstreamConfig(
+        table.url,
+        name=called(entry),
+        api_key=_api_key(table, settings),
+        headers=table.headers or {},
+        models=table.models or {},
+        weight=table.weight,
+        native_responses=table.native_responses or settings.native_responses,
+        timeouts=_timeouts(table, settings),
+        tls=_tls(table),
+        max_connections=table.max_connections or settings.max_connections,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+
+
+def _api_key(table: UpstreamTable, settings: Settings) -> str:
+    if table.api_key_file:
+        return table.api_key_file.content.decode()
+    return settings.upstream_api_key if table.api_key is None else table.api_key
+
+
+def _timeouts(table: UpstreamTable, settings: Settings) -> Timeouts:
+    # 0 is for no limit, so that a table can lift that of all.
+    total = settings.total_timeout if table.total_timeout is None else table.total_timeout
+    return Timeouts(
+        table.connect_timeout or settings.connect_timeout,
+        table.first_byte_timeout or settings.first_byte_timeout,
+        table.idle_timeout or settings.idle_timeout,
+        total or math.inf,
+    )
+
+
+def _tls(table: UpstreamTable) -> Tls:
+    files = (table.ca_file, table.client_certificate_file, table.client_key_file)
+    if not any(files):
+        return Tls()
+    ca, certificate, key = (f.path if f else "" for f in files)
+    digest = sha256(b"".join(sha256(f.content).digest() for f in files if f))
+    return Tls(ca, certificate, key, digest.hexdigest())

@@ -1,0 +1,252 @@
+"""An upstream in the configuration: a URL, or a table that says more of it."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from penstock_server.options import (
+    Unusable,
+    interval,
+    key,
+    one_of,
+    option,
+    positive,
+    read_table,
+    seconds,
+    text,
+    url,
+)
+from penstock_server.upstream.headers import OWN, is_token
+
+NATIVE_RESPONSES = one_of("never", "always", "auto")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the configuration names, as it was when it was read.
+
+    Attributes:
+        path: where it is.
+        content: what it held.
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def file(value: Any) -> File:
+    """Reads the path of a file, and the file."""
+    path = text(value)
+    try:
+        return File(path, Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def key_file(value: Any) -> File:
+    """Reads the path of a file that holds a key and nothing else."""
+    found = file(value)
+    try:
+        secret = key(found.content.decode().strip())
+    except ValueError as error:
+        raise ValueError("must hold a key: printable ASCII in one line") from error
+    if not secret:
+        raise ValueError("holds no key")
+    return File(found.path, secret.encode())
+
+
+def name(value: Any) -> str:
+    """Reads the name of an upstream."""
+    given = text(value)
+    if not (given.isascii() and given.isprintable()) or " " in given or not given:
+        raise ValueError("must be printable ASCII, without spaces")
+    return given
+
+
+def models(value: Any) -> Mapping[str, str]:
+    """Reads a list of models, or a table of public names and those that the upstream knows."""
+    pairs = value if isinstance(value, Mapping) else {given: given for given in _texts(value)}
+    if not pairs:
+        raise Unusable("names no model; leave it out for all that the upstream has")
+    for public, served in pairs.items():
+        if not isinstance(served, str) or not served or not public:
+            raise Unusable("must be the name of a model", (public,))
+    return dict(pairs)
+
+
+def _texts(value: Any) -> Sequence[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Unusable("must be a list of models, or a table of them")
+    return value
+
+
+def headers(value: Any) -> Mapping[str, str]:
+    """Reads a table of HTTP headers; their names come back in lower case."""
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table")
+    read: dict[str, str] = {}
+    for given, content in value.items():
+        lower = given.lower()
+        if not is_token(given):
+            raise Unusable("is no name of a header", (given,))
+        if lower in OWN:
+            raise Unusable("is set by the service itself", (given,))
+        if lower in read:
+            raise Unusable("is there twice", (given,))
+        try:
+            read[lower] = key(content)
+        except ValueError as error:
+            raise Unusable(str(error), (given,)) from error
+    return read
+
+
+def weight(value: Any) -> float:
+    """Reads a weight."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1e6:
+        raise ValueError("must be a number above 0, and at most a million")
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTable:
+    """One `[[upstream]]` table; what it leaves out is as the option of that name says."""
+
+    url: str = option(
+        ..., "Base URL, without /v1: http, https, or unix:///PATH for a socket.", url, "URL"
+    )
+    name: str | None = option(
+        None,
+        "What people call it; host and port, or the socket's path, if not given.",
+        name,
+        "NAME",
+    )
+    api_key: str | None = option(
+        None, "Bearer key, in place of upstream_api_key.", key, "KEY", secret=True
+    )
+    api_key_file: File | None = option(None, "File that holds the bearer key.", key_file, "FILE")
+    models: Mapping[str, str] | None = option(
+        None,
+        "The only models to use: a list, or a table of public names and the upstream's own.",
+        models,
+        "MODELS",
+    )
+    weight: float = option(
+        1.0, "Its share of the calls, against other upstreams of the model.", weight, "NUMBER"
+    )
+    native_responses: str | None = option(
+        None, "As the option.", NATIVE_RESPONSES, "never|always|auto"
+    )
+    connect_timeout: float | None = option(None, "As the option.", interval, "SECONDS")
+    first_byte_timeout: float | None = option(None, "As the option.", interval, "SECONDS")
+    idle_timeout: float | None = option(None, "As the option.", interval, "SECONDS")
+    total_timeout: float | None = option(None, "As the option.", seconds, "SECONDS")
+    headers: Mapping[str, str] | None = option(
+        None, "Table of headers to send with every request.", headers, "HEADERS", secret=True
+    )
+    ca_file: File | None = option(
+        None, "Certificates to trust in place of the system's, in PEM.", file, "FILE"
+    )
+    client_certificate_file: File | None = option(
+        None, "Certificate to show to the upstream, in PEM.", file, "FILE"
+    )
+    client_key_file: File | None = option(
+        None, "Its private key, if it is not in the same file.", file, "FILE"
+    )
+    max_connections: int | None = option(None, "As the option.", positive, "NUMBER")
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files that it names."""
+        named = (
+            self.api_key_file,
+            self.ca_file,
+            self.client_certificate_file,
+            self.client_key_file,
+        )
+        return tuple(given for given in named if given)
+
+
+Entry: TypeAlias = str | UpstreamTable
+
+
+def upstreams(value: Any) -> tuple[Entry, ...]:
+    """Reads a list of URLs and tables.
+
+    Raises:
+        Unusable: one of them is unusable, or has the name of another.
+    """
+    if not isinstance(value, list) or not value:
+        raise Unusable("must be a URL, a list of them, or [[upstream]] tables")
+    entries: list[Entry] = []
+    names: set[str] = set()
+    for position, item in enumerate(value):
+        try:
+            entries.append(_entry(item))
+            _require_new(called(entries[-1]), names)
+        except Unusable as error:
+            raise error.below(position) from error
+    return tuple(entries)
+
+
+def called(entry: Entry) -> str:
+    """Returns the name of an upstream."""
+    if isinstance(entry, UpstreamTable) and entry.name:
+        return entry.name
+    parts = urlsplit(entry if isinstance(entry, str) else entry.url)
+    return parts.netloc or parts.path
+
+
+def _require_new(given: str, names: set[str]) -> None:
+    if given in names:
+        raise Unusable(f"{given} is there already; give each upstream a name of its own")
+    names.add(given)
+
+
+def _entry(value: Any) -> Entry:
+    if isinstance(value, Mapping):
+        table = read_table(UpstreamTable, value)
+        _check(table)
+        return table
+    try:
+        return url(value)
+    except Unusable:
+        raise
+    except ValueError as error:
+        raise Unusable(f"{value!r} {error}") from error
+
+
+def _check(table: UpstreamTable) -> None:
+    if table.api_key is not None and table.api_key_file:
+        raise Unusable("cannot be given together with api_key", ("api_key_file",))
+    for given in ("ca_file", "client_certificate_file", "client_key_file"):
+        if getattr(table, given) and not table.url.startswith("https:"):
+            raise Unusable("is for https only", (given,))
+    if table.client_key_file and not table.client_certificate_file:
+        raise Unusable("needs client_certificate_file", ("client_key_file",))
+    _check_tls(table)
+
+
+def _check_tls(table: UpstreamTable) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if table.ca_file:
+            context.load_verify_locations(table.ca_file.path)
+    except OSError as error:
+        raise Unusable(f"holds no certificates: {_reason(error)}", ("ca_file",)) from error
+    try:
+        if table.client_certificate_file:
+            key_path = table.client_key_file.path if table.client_key_file else None
+            context.load_cert_chain(table.client_certificate_file.path, key_path, password="")
+    except (OSError, ValueError) as error:
+        where = ("client_certificate_file",)
+        raise Unusable(f"and its key cannot be used: {_reason(error)}", where) from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "reason", None) or str(error)
