@@ -2,7 +2,7 @@
 
 A page may leave things out: a line `...` stands for any lines or messages, the text "..." at the
 end of a JSON list for the rest of it, and `...` inside a string for any text. Values that differ
-from run to run (ids, times) are compared by their type only.
+from run to run (ids, times) are compared by their type only, addresses of this machine not at all.
 """
 
 import json
@@ -10,7 +10,8 @@ import math
 import re
 from typing import Any
 
-_VOLATILE = ("createTime", "completeTime", "requestId")
+_VOLATILE = ("createTime", "completeTime", "configurationTime", "requestId")
+_ADDRESS = re.compile(r"(localhost|127\.0\.0\.1):\d+ *")
 _ID = re.compile(r"(chatcmpl|cmpl|resp|msg|embd|score|classify|pooling|transcribe)[-_].*")
 
 
@@ -26,10 +27,15 @@ def _same_messages(shown: str, printed: str) -> bool:
     try:
         wanted, got = [_documents(part) for part in parts], _documents(printed)
     except ValueError:
-        wanted, got = [part.splitlines() for part in parts], printed.splitlines()
+        wanted, got = [_lines(part) for part in parts], _lines(printed)
     if len(wanted) == 1:
         return _same(wanted[0], got)
     return _in_order(wanted, got)
+
+
+def _lines(text: str) -> list[Any]:
+    """The lines of a text, whose columns may have other widths."""
+    return [re.sub(" {2,}", " ", line) for line in text.splitlines()]
 
 
 def _in_order(parts: list[list[Any]], got: list[Any]) -> bool:
@@ -89,5 +95,6 @@ def _same_items(shown: list[Any], got: list[Any]) -> bool:
 def _same_text(shown: str, got: str) -> bool:
     if (wanted := _ID.fullmatch(shown)) and (found := _ID.fullmatch(got)):
         return wanted[1] == found[1]
+    shown, got = (_ADDRESS.sub("", text) for text in (shown, got))
     pattern = ".*".join(re.escape(piece) for piece in shown.split("..."))
     return re.fullmatch(pattern, got, re.DOTALL) is not None

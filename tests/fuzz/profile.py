@@ -1,0 +1,28 @@
+"""How many examples are tried, and which.
+
+In `make test` they are few and the same every time. `make fuzz` sets FUZZ_FACTOR, for that many
+times as many, drawn anew in each run.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+_FACTOR = int(os.environ.get("FUZZ_FACTOR", "0"))
+
+
+def examples(number: int) -> Callable[[Test], Test]:
+    """Decorates a test that is to be tried with so many examples."""
+    return settings(
+        max_examples=number * (_FACTOR or 1),
+        derandomize=not _FACTOR,
+        database=None,
+        deadline=None,
+        # The service is the same for all examples of a test.
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )

@@ -1,0 +1,212 @@
+"""Event streams: what was captured, what can befall it, and whether the result is complete."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import strategies as st
+from rpc.every_rpc import Called
+
+from .answers import ERRORS, captured, paths_of
+from .jsons import JSON_TEXTS, TEXTS, VALUES, changed
+from .upstream import strict_json
+
+DONE = "[DONE]"
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A stream as it is written.
+
+    Attributes:
+        events: the data of each event.
+        newline: what ends its lines.
+        between: what stands before each event: comments and other fields.
+        cut: after how many bytes the connection ends; None for all of them.
+        chunk: the size of the chunks of HTTP; 0 for none: the connection's end is the body's.
+    """
+
+    events: tuple[str, ...]
+    newline: str = "\n"
+    between: tuple[str, ...] = ()
+    cut: int | None = None
+    chunk: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """What a reader can get of it."""
+        lines: list[str] = []
+        for event in self.events:
+            lines += self.between
+            lines += [f"data: {line}" for line in event.split("\n")]
+            lines.append("")
+        text = "".join(line + self.newline for line in lines)
+        return text.encode("utf-8", "surrogatepass")[: self.cut]
+
+    @property
+    def wire(self) -> bytes:
+        """The whole answer."""
+        if not self.chunk:
+            return _HEAD + b"\r\n" + self.body
+        body, size = self.body, self.chunk
+        parts = [body[start : start + size] for start in range(0, len(body), size)]
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+        end = b"0\r\n\r\n" if self.cut is None else b""
+        return _HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunks + end
+
+
+def real_streams(rpc: Called) -> list[Written]:
+    """The complete streams that were captured, for requests of one choice."""
+    found = []
+    for capture in captured(paths_of(rpc)):
+        if "events" not in capture or _wanted(capture) != 1:
+            continue
+        tail = [DONE] if capture.get("done") else []
+        written = Written((*map(json.dumps, capture["events"]), *tail))
+        if complete(rpc, written.body):
+            found.append(written)
+    assert found, rpc.name
+    return found
+
+
+def _wanted(capture: Any) -> int:
+    asked = capture["request"].get("body") or {}
+    prompts = asked.get("prompt")
+    return int(asked.get("n", 1)) * (len(prompts) if isinstance(prompts, list) else 1)
+
+
+@st.composite
+def harmless(draw: st.DrawFn, real: list[Written]) -> tuple[Written, Written]:
+    """A captured stream, and the same written in another way."""
+    plain = draw(st.sampled_from(real))
+    return plain, draw(_otherwise(plain))
+
+
+@st.composite
+def _otherwise(draw: st.DrawFn, written: Written) -> Written:
+    events = written.events
+    if draw(st.booleans()):
+        events = tuple(
+            event if event == DONE else json.dumps(json.loads(event), indent=1) for event in events
+        )
+    noise = st.sampled_from([": ping", "event: x", "id: 7", "retry: 1", ":", "data2: x", "x"])
+    return replace(
+        written,
+        events=events,
+        newline=draw(st.sampled_from(["\n", "\r\n"])),
+        between=tuple(draw(st.lists(noise, max_size=3))),
+        chunk=draw(st.one_of(st.just(0), st.integers(1, 40), st.integers(1, 5000))),
+    )
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, real: list[Written]) -> Written:
+    """A captured stream to which one to three things happened."""
+    written = draw(st.sampled_from(real))
+    events = list(written.events)
+    for _ in range(draw(st.integers(1, 3))):
+        _spoil(draw, events)
+    written = draw(_otherwise_if_json(replace(written, events=tuple(events))))
+    if draw(st.booleans()):
+        written = replace(written, cut=draw(st.integers(0, len(written.body))))
+    return written
+
+
+def _otherwise_if_json(written: Written) -> st.SearchStrategy[Written]:
+    try:
+        for event in written.events:
+            if event != DONE:
+                json.loads(event)
+    except (ValueError, RecursionError):
+        return st.just(written)
+    return _otherwise(written)
+
+
+_STRAY = st.one_of(
+    JSON_TEXTS,
+    TEXTS,
+    st.just(DONE),
+    st.one_of(ERRORS, VALUES).map(json.dumps),
+    st.just('{"choices": []}'),
+    st.just('{"choices": [], "usage": null}'),
+    st.just('{"type": "response.failed"}'),
+)
+
+
+def _spoil(draw: st.DrawFn, events: list[str]) -> None:
+    if not events:
+        events.append(draw(_STRAY))
+        return
+    last = len(events) - 1
+    # The end is where it is decided whether a stream is complete.
+    places = st.one_of(st.integers(max(0, last - 3), last), st.integers(0, last))
+    at, other = draw(places), draw(places)
+    match draw(st.integers(0, 6)):
+        case 0:
+            del events[at]
+        case 1:
+            events.insert(other, events[at])
+        case 2:
+            events[at], events[other] = events[other], events[at]
+        case 3:
+            events.insert(at, draw(_STRAY))
+        case 4:
+            del events[at:]
+        case 5:
+            events[at] = events[at][: draw(st.integers(0, len(events[at])))]
+        case _:
+            try:
+                events[at] = json.dumps(draw(changed(json.loads(events[at]))))
+            except (ValueError, RecursionError):
+                events[at] = draw(_STRAY)
+
+
+def complete(rpc: Called, body: bytes) -> bool:
+    """Whether a stream is all that it should be, as its documentation says it.
+
+    Written anew, and not as the service does it, to be held against that.
+    """
+    try:
+        found = data_of(body)
+        end = found.index(DONE.encode()) if DONE.encode() in found else len(found)
+        events = [strict_json(data) for data in found[:end]]
+        return _complete(rpc, events)
+    except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
+        return False
+
+
+def data_of(body: bytes) -> list[bytes]:
+    """The data of all events."""
+    lines = body.replace(b"\r\n", b"\n").split(b"\n")
+    found: list[bytes] = []
+    data: list[bytes] = []
+    for line in lines[:-1]:
+        if line.startswith(b"data:"):
+            data.append(line[5:].removeprefix(b" "))
+        elif not line and data:
+            found.append(b"\n".join(data))
+            data = []
+    return found
+
+
+def _complete(rpc: Called, events: list[Any]) -> bool:
+    if not events or any("error" in event and event["error"] for event in events):
+        return False
+    if rpc.settings:
+        ends = ("response.completed", "response.incomplete")
+        last = events[-1]
+        return (
+            last["type"] in ends
+            and last["response"]["usage"] is not None
+            and not any(event.get("type") in ends for event in events[:-1])
+        )
+    choices = [choice for event in events for choice in event.get("choices") or ()]
+    if events[-1].get("usage") is None or not choices:
+        return False
+    if "Transcribe" in rpc.name:
+        return bool(choices[-1].get("finish_reason")) and not events[-1].get("choices")
+    ends_of: dict[Any, list[bool]] = {}
+    for choice in choices:
+        ends_of.setdefault(choice.get("index") or 0, []).append(bool(choice.get("finish_reason")))
+    return all(ends[-1] and not any(ends[:-1]) for ends in ends_of.values())

@@ -1,0 +1,41 @@
+"""Any answer that an upstream can give to a unary request."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from grpc import StatusCode as Code
+from hypothesis import given
+from hypothesis import strategies as st
+from rpc.calls import Serve
+from rpc.every_rpc import EVERY_RPC, Called, names
+
+from .answers import answers
+from .conversation import Conversation, conversing
+from .profile import examples
+from .test_requests import usual
+
+pytestmark = pytest.mark.timeout(0)
+# A stream may be answered with anything, too: there is no stream then.
+every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
+_OURS = {*range(300, 400), 411, 431}
+"""Statuses that say that we asked in a wrong way."""
+
+
+@pytest.fixture
+async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]:
+    async with conversing(serve, max_attempts=1, **rpc.settings) as running:
+        yield running
+
+
+@every_rpc
+@examples(60)
+@given(data=st.data())
+async def test_any_answer(rpc: Called, conversation: Conversation, data: st.DataObject) -> None:
+    answer = data.draw(answers(rpc))
+    conversation.upstream.tell(answer.wire)
+    result = await conversation.call(rpc, usual(rpc))
+    if result.code is Code.OK:
+        assert answer.status == 200
+        assert not rpc.streams
+    if result.reason == "GATEWAY_ERROR":
+        assert int(result.metadata["upstreamStatus"]) in _OURS

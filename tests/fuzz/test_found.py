@@ -1,0 +1,88 @@
+"""What fuzzing has found, each in its smallest form."""
+
+import json
+from typing import Any
+
+import pytest
+from rpc.calls import Serve
+from rpc.every_rpc import EVERY_RPC, Called, answer, names
+
+from .answers import ordinary
+from .conversation import conversing
+from .streams import Written, real_streams
+from .test_requests import usual
+
+
+def nested(depth: int) -> Any:
+    """An object in an object, and so on."""
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+async def _told(rpc: Called, serve: Serve, said: bytes) -> str:
+    async with conversing(serve, max_attempts=1, **rpc.settings) as conversation:
+        conversation.upstream.tell(said)
+        result = await conversation.call(rpc, usual(rpc))
+        return result.reason or result.code.name
+
+
+UNARY = tuple(rpc for rpc in EVERY_RPC if not rpc.streams)
+STREAMING = tuple(rpc for rpc in EVERY_RPC if rpc.streams)
+
+
+@pytest.mark.parametrize("depth", [33, 900])
+@pytest.mark.parametrize("rpc", STREAMING, ids=names(STREAMING))
+async def test_events_nested_deeper_than_protobuf_follows(
+    rpc: Called, depth: int, serve: Serve
+) -> None:
+    # Once sent to the caller, who could not read it; or taken for a fault of the request.
+    first, *others = real_streams(rpc)[0].events
+    first = json.dumps(json.loads(first) | {"new": nested(depth)})
+    reason = await _told(rpc, serve, Written((first, *others)).wire)
+    assert reason == "UPSTREAM_MALFORMED_RESPONSE" or rpc.settings
+
+
+@pytest.mark.parametrize("depth", [33, 900])
+@pytest.mark.parametrize("rpc", UNARY, ids=names(UNARY))
+async def test_answers_nested_deeper_than_protobuf_follows(
+    rpc: Called, depth: int, serve: Serve
+) -> None:
+    whole = json.loads(next(one.body for one in ordinary(rpc) if one.body.startswith(b"{")))
+    inner = whole["data"][0] if rpc.name.startswith("Model") else whole
+    inner["new"] = nested(depth)
+    reason = await _told(rpc, serve, answer("200 OK", json.dumps(whole).encode()))
+    assert reason == "UPSTREAM_MALFORMED_RESPONSE"
+
+
+DEEPEST = "[" * 1010 + "]" * 1010
+"""Almost as deep as orjson reads, deeper than Python writes."""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"detail": [{"loc": 7, "msg": "no"}]}',
+        '{"detail": [{"loc": {"a": null}}]}',
+        f'{{"error": {{"message": {DEEPEST}}}}}',
+        f'{{"error": [{DEEPEST}]}}',
+    ],
+    ids=["number", "object", "deep message", "deep error"],
+)
+async def test_odd_errors(said: str, serve: Serve) -> None:
+    reason = await _told(UNARY[0], serve, answer("200 OK", said.encode()))
+    assert reason == "UPSTREAM_INTERNAL"
+
+
+@pytest.mark.parametrize("kind", ["response.completed", "response.failed"])
+async def test_a_terminal_event_without_a_response(kind: str, serve: Serve) -> None:
+    [rpc] = [rpc for rpc in STREAMING if rpc.settings]
+    said = Written((json.dumps({"type": kind}),)).wire
+    assert await _told(rpc, serve, said) == "UPSTREAM_MALFORMED_RESPONSE"
+
+
+async def test_a_status_that_is_no_error_and_no_answer(serve: Serve) -> None:
+    # Once told as a fault of ours.
+    reason = await _told(UNARY[0], serve, answer("201 Created", b"{}"))
+    assert reason == "UPSTREAM_MALFORMED_RESPONSE"

@@ -1,0 +1,29 @@
+"""The targets of `make fuzz`, on what was captured and on that with bytes changed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .profile import examples
+from .targets import TARGETS, run
+
+every_target = pytest.mark.parametrize("name", TARGETS)
+
+
+@every_target
+def test_as_captured(name: str) -> None:
+    seeds = list(TARGETS[name][1]())
+    assert len(seeds) > 3
+    for seed in seeds:
+        run(name, seed)
+
+
+@every_target
+@examples(150)
+@given(data=st.data())
+def test_with_bytes_changed(name: str, data: st.DataObject) -> None:
+    changed = bytearray(data.draw(st.sampled_from(list(TARGETS[name][1]()))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(changed)))
+        changed[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    run(name, bytes(changed))
