@@ -40,7 +40,11 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as running:
 
         async def start(**settings: Any) -> Service:
-            defaults: dict[str, Any] = {"listen": FREE_PORT, "probe_interval": 0.05}
+            defaults: dict[str, Any] = {
+                "listen": FREE_PORT,
+                "admin_listen": "",
+                "probe_interval": 0.05,
+            }
             service = Service(Settings(**(defaults | settings)))
             return await running.enter_async_context(service)
 

@@ -94,4 +94,6 @@ async def run(*command: str, env: Mapping[str, str] | None = None) -> Result:
 
 
 def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    """The environment without our variables, but for one: a service has no second fixed port."""
+    others = {n: value for n, value in os.environ.items() if not n.startswith("PENSTOCK_")}
+    return others | {"PENSTOCK_ADMIN_LISTEN": "off"}

@@ -95,7 +95,10 @@ async def test_unusable_environment() -> None:
 
 FILES = {
     "no TOML": ("upstream = [", "is no TOML"),
-    "unknown keys": ('upstrem = "http://x"\nlistn = 1', "listn, upstrem"),
+    "unknown keys": (
+        'upstrem = "http://x"\nlistn = 1',
+        ":1: upstrem: unknown key; did you mean upstream?",
+    ),
     "unknown table": ("[server]\nlisten = 1", "server"),
     "wrong type": ("listen = 50051", "listen"),
     "list for one": ('idle_timeout = ["1"]', "idle_timeout"),
@@ -173,7 +176,9 @@ async def test_help_tells_all_names() -> None:
     assert "PENSTOCK_CONFIG" in result.out
 
 
-@pytest.mark.parametrize("command", ["", "serve", "simulate", "demo", "chat", "models", "health"])
+@pytest.mark.parametrize(
+    "command", ["", "serve", "simulate", "demo", "chat", "models", "upstreams", "health"]
+)
 async def test_every_command_has_help(command: str) -> None:
     arguments: Sequence[str] = (command, "--help") if command else ("--help",)
     result = await penstock(*arguments)

@@ -135,7 +135,8 @@ async def test_one_line_for_each_call(simulator: Simulator) -> None:
         assert line.pop("messages") > 3
         method = "/penstock.v1.ChatCompletionService/StreamChatCompletion"
         ok = {"level": "info", "event": "rpc", "method": method, "code": "OK"}
-        assert line == ok | {"request_id": "mine-1"}
+        upstream = simulator.url.removeprefix("http://")
+        assert line == ok | {"request_id": "mine-1", "upstream": upstream}
 
         request = chat_request(
             "Where is my secret? [[simulate: status code=503]]", model="tiny-chat"

@@ -15,17 +15,29 @@ LIVE = Path(__file__).with_name("live.py")
 
 
 @pytest.fixture(scope="session")
-def target() -> Iterator[str]:
-    """The address of a service that serves everything."""
+def _live() -> Iterator[tuple[str, str]]:
+    """A service that serves everything: its address, and the one for those who run it."""
     command = (sys.executable, str(LIVE))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
-        target = f"127.0.0.1:{int(process.stdout.readline())}"
+        target, admin = (f"127.0.0.1:{int(port)}" for port in process.stdout.readline().split())
         with Client(target) as client:
             client.wait_ready(20)
-        yield target
+        yield target, admin
         process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def target(_live: tuple[str, str]) -> str:
+    """The address of the service."""
+    return _live[0]
+
+
+@pytest.fixture(scope="session")
+def admin_target(_live: tuple[str, str]) -> str:
+    """The address where it tells of its upstreams."""
+    return _live[1]
 
 
 @pytest.fixture
@@ -59,5 +71,5 @@ def silence(seconds: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TARGET", "API_KEY", "TIMEOUT", "RETRIES", "TLS", "TLS_CA"):
+    for name in ("TARGET", "ADMIN_TARGET", "API_KEY", "TIMEOUT", "RETRIES", "TLS", "TLS_CA"):
         monkeypatch.delenv(f"PENSTOCK_{name}", raising=False)

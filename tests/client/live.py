@@ -1,4 +1,4 @@
-"""A service on a simulator, as a process of its own: prints its port, ends with its input."""
+"""A service on a simulator, as a process of its own: prints its ports, ends with its input."""
 
 import asyncio
 import sys
@@ -14,9 +14,11 @@ async def main() -> None:
     settings = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True)
     async with (
         Simulator(settings) as simulator,
-        Service(Settings(upstream=(simulator.url,), listen=FREE_PORT)) as service,
+        Service(
+            Settings(upstream=(simulator.url,), listen=FREE_PORT, admin_listen=FREE_PORT)
+        ) as service,
     ):
-        print(service.port, flush=True)
+        print(service.port, service.admin.port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 

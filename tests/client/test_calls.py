@@ -110,6 +110,51 @@ def test_details(fake: FakeService) -> None:
     assert error.metadata["upstreamParam"] == "n"
 
 
+def test_the_way_of_a_call(fake: FakeService) -> None:
+    way = (("x-penstock-upstream", "gpu-1"), ("x-penstock-attempts", "2"))
+    call = fake.begin(lambda: fake.client().chat.create("Hi"))
+    _, _, rpc = fake.take(CREATE)
+    rpc.terminate(DONE, way, grpc.StatusCode.OK, "")
+    assert (call.result(5).upstream, call.result(5).attempts) == ("gpu-1", 2)
+    call = fake.begin(lambda: fake.client().chat.create("Hi"))
+    _, _, rpc = fake.take(CREATE)
+    rpc.terminate(None, way, grpc.StatusCode.UNAVAILABLE, "")
+    with pytest.raises(CallError) as caught:
+        call.result(5)
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (error.upstream, error.attempts) == (errors.Upstream(name="gpu-1"), 2)
+
+
+def test_the_way_of_a_stream(fake: FakeService) -> None:
+    stream = fake.client().chat.stream("Hi")
+    _, _, rpc = fake.take(STREAM, "unary_stream")
+    rpc.send_initial_metadata((("x-request-id", "abc"),))
+    rpc.send_response(message(finish=True, usage=True))
+    next(stream)
+    assert (stream.snapshot.upstream, stream.snapshot.attempts) == ("", 0)
+    rpc.terminate(
+        (("x-penstock-upstream", "gpu-1"), ("x-penstock-attempts", "1")), grpc.StatusCode.OK, ""
+    )
+    answer = stream.final()
+    assert (answer.request_id, answer.upstream, answer.attempts) == ("abc", "gpu-1", 1)
+
+
+def test_a_quota_that_is_used_up(fake: FakeService) -> None:
+    call = fake.begin(lambda: fake.client().chat.create("Hi"))
+    _, _, rpc = fake.take(CREATE)
+    quota = error_details_pb2.QuotaFailure()
+    quota.violations.add(subject="key:batch", description="60 calls per minute")
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromSeconds(3)
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    rpc.terminate(None, details(code, quota, retry), code, "no")
+    with pytest.raises(ResourceExhaustedError) as caught:
+        call.result(5)
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.quota_violations == (errors.QuotaViolation("key:batch", "60 calls per minute"),)
+    assert (error.retry_delay, error.violations) == (3, ())
+
+
 def test_no_details(fake: FakeService) -> None:
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
@@ -118,6 +163,7 @@ def test_no_details(fake: FakeService) -> None:
         call.result(5)
     error = caught.value
     assert (error.retry_delay, error.violations, error.metadata) == (None, (), {})
+    assert error.quota_violations == ()
     assert error.upstream == errors.Upstream()
 
 

@@ -88,6 +88,7 @@ async def test_a_stream_adds_up_to_the_whole_answer(
         assert essence(one) == essence(whole)
         assert one.usage.completion_tokens == whole.usage.completion_tokens > 0
         assert one.request_id
+        assert (bool(one.upstream), one.attempts) == (True, 1)
         assert one.id
 
 
@@ -150,6 +151,7 @@ def test_snapshots_grow_and_stay(client: Client) -> None:
     assert texts[-1] == HELLO
     assert snapshots[0].finish_reason == ""
     assert stream.request_id == stream.snapshot.request_id != ""
+    assert (stream.snapshot.attempts, bool(stream.snapshot.upstream)) == (1, True)
 
 
 def test_a_stream_can_be_read_again_and_in_turns(client: Client) -> None:

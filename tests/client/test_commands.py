@@ -151,6 +151,7 @@ def test_health_as_json(target: str) -> None:
         (("chat", "a", "--tools", __file__), "is no JSON"),
         (("completion", "csh"), "invalid choice"),
         (("chat", "a", "--max-tokens", "x"), "--max-tokens"),
+        (("upstreams", "--watch", "x"), "--watch"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], complaint: str) -> None:
@@ -245,6 +246,7 @@ def test_an_answer_is_left_with_control_c(target: str) -> None:
         ("penstock completion f", ["fish"]),
         ("penstock serve --upstr", ["--upstream"]),
         ("penstock nothing --x", []),
+        ("penstock upstreams --wa", ["--watch"]),
     ],
 )
 def test_bash_completes(words: str, completed: list[str]) -> None:
@@ -262,7 +264,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_scripts_name_every_command() -> None:
     for shell in ("zsh", "fish"):
         script = penstock("completion", shell).stdout.decode()
-        for name in ("serve", "chat", "embed", "transcribe", "tokenize", "models", "health"):
+        for name in ("serve", "chat", "embed", "transcribe", "tokenize", "models", "upstreams"):
             assert name in script
         assert "temperature" in script
     assert DEFAULT_TARGET in script

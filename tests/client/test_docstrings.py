@@ -36,6 +36,7 @@ def test_example(
     example: doctest.DocTest,
     client: Client,
     target: str,
+    admin_target: str,
     speech: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -43,7 +44,8 @@ def test_example(
     monkeypatch.chdir(tmp_path)
     Path("speech.wav").write_bytes(speech)
     names: dict[str, Any] = {name: getattr(penstock, name) for name in penstock.__all__}
-    example.globs = names | example.globs | {"client": client, "target": target, "asyncio": asyncio}
+    targets = {"target": target, "admin_target": admin_target}
+    example.globs = names | example.globs | {"client": client, "asyncio": asyncio} | targets
     said: list[str] = []
     runner = doctest.DocTestRunner(verbose=False)
     runner.run(example, out=said.append, clear_globs=False)

@@ -47,7 +47,11 @@ class Canned:
 async def canned(answer: bytes, **settings: Any) -> AsyncIterator[tuple[aio.Channel, Canned]]:
     """Yields a channel to a service whose upstream sends these bytes, and the upstream."""
     upstream = Canned(answer)
-    defaults: dict[str, Any] = {"listen": "127.0.0.1:0", "probe_interval": 60.0}
+    defaults: dict[str, Any] = {
+        "listen": "127.0.0.1:0",
+        "admin_listen": "",
+        "probe_interval": 60.0,
+    }
     async with (
         served(upstream.serve) as url,
         Service(Settings(upstream=(url,), **(defaults | settings))) as service,

@@ -46,7 +46,12 @@ async def start() -> AsyncIterator[Start]:
             settings = {"listen": FREE_PORT, "kind": "all"} | settings
             simulator = Simulator(SimulatorSettings(**settings))
             await running.enter_async_context(simulator)
-            asked = Settings(listen=FREE_PORT, upstream=(simulator.url,), probe_interval=1.0)
+            asked = Settings(
+                listen=FREE_PORT,
+                admin_listen="",
+                upstream=(simulator.url,),
+                probe_interval=1.0,
+            )
             service = await running.enter_async_context(Service(asked))
             opened = open_async_channel(f"127.0.0.1:{service.port}")
             return Stand(simulator, await running.enter_async_context(opened))

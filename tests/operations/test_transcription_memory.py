@@ -50,7 +50,8 @@ async def test_memory_of_a_large_upload() -> None:
 @asynccontextmanager
 async def _service(upstream: str) -> AsyncIterator[tuple[int, str]]:
     """A service in a process of its own: its id, by which Linux tells its memory; its address."""
-    options = ("--upstream", upstream, "--listen", "127.0.0.1:0", "--log-format", "json")
+    listen = ("--listen", "127.0.0.1:0", "--admin-listen", "off")
+    options = ("--upstream", upstream, *listen, "--log-format", "json")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, "serve", *options),
         *("--max-upload-bytes", str(AUDIO_BYTES + CHUNK), "--probe-interval", "60"),

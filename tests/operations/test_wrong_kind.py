@@ -23,9 +23,8 @@ from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest, ScoringInput
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.fleet import Member
+from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import RERANK, SCORE
-from penstock_server.upstream.upstream import Upstream
 
 from .canned import canned, in_json
 from .conftest import Start
@@ -135,12 +134,12 @@ async def test_health(start: Start, kind: str, serving: set[str]) -> None:
 
 
 async def test_one_path_of_an_operation_is_enough() -> None:
-    upstream = Upstream(UpstreamConfig("http://127.0.0.1:1"))
-    member = Member(upstream)
-    member.paths = frozenset({"/rerank"})
-    assert member.serves(RERANK)
-    assert not member.serves(SCORE)
-    await upstream.close()
+    fleet = Fleet([UpstreamConfig("http://127.0.0.1:1")])
+    replica = fleet.replicas[0]
+    replica.learn_routes(frozenset({"/rerank"}), version="")
+    assert replica.serves(RERANK)
+    assert not replica.serves(SCORE)
+    await fleet.close()
 
 
 async def _first(call: Any) -> None:

@@ -139,7 +139,13 @@ async def in_front_of(upstream: "Upstream", **settings: Any) -> AsyncIterator[ai
     """A channel to a service in front of an upstream that takes uploads."""
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    configured = Settings(upstream=(url,), listen="127.0.0.1:0", probe_interval=60.0, **settings)
+    configured = Settings(
+        upstream=(url,),
+        listen="127.0.0.1:0",
+        admin_listen="",
+        probe_interval=60.0,
+        **settings,
+    )
     try:
         async with Service(configured) as service, connected(service) as channel:
             upstream.service = f"127.0.0.1:{service.port}"

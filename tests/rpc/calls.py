@@ -41,6 +41,9 @@ class Ended:
     retry_s: float | None = None
     trailers: dict[str, str] = field(default_factory=dict)
     details_size: int = 0
+    quotas: list[tuple[str, str]] = field(default_factory=list)
+    debug: str = ""
+    stack: list[str] = field(default_factory=list)
     received: list[Any] = field(default_factory=list)
 
     @property
@@ -71,14 +74,18 @@ def read_details(result: Ended, rich: bytes) -> Ended:
         assert (status.code, status.message) == (result.code.value[0], result.message)
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry, resource = error_details_pb2.RetryInfo(), error_details_pb2.ResourceInfo()
-    request = error_details_pb2.RequestInfo()
+    request, quota = error_details_pb2.RequestInfo(), error_details_pb2.QuotaFailure()
+    debug = error_details_pb2.DebugInfo()
+    kinds = (info, bad, retry, resource, request, quota, debug)
     for detail in status.details:
-        assert any(detail.Unpack(kind) for kind in (info, bad, retry, resource, request))
+        assert any(detail.Unpack(kind) for kind in kinds)
         if detail.Is(retry.DESCRIPTOR):
             result.retry_s = retry.retry_delay.ToNanoseconds() / 1e9
     result.reason, result.domain, result.metadata = info.reason, info.domain, dict(info.metadata)
     result.fields = [violation.field for violation in bad.field_violations]
     result.resource, result.request_id = resource.resource_name, request.request_id
+    result.quotas = [(violation.subject, violation.description) for violation in quota.violations]
+    result.debug, result.stack = debug.detail, list(debug.stack_entries)
     return result
 
 

@@ -1,6 +1,7 @@
 """A channel without the client's retries: what happened once is seen once."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from grpc import aio
@@ -8,6 +9,17 @@ from grpc import aio
 from penstock_server.app import Service
 
 from .calls import plain_channel
+from .keyed import KeysFile
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> KeysFile:
+    def write(content: str) -> str:
+        path = tmp_path / "keys.toml"
+        path.write_text(content)
+        return str(path)
+
+    return write
 
 
 @pytest.fixture

@@ -93,6 +93,6 @@ async def test_nothing_is_left_of_many_cancelled_calls(simulator: Simulator, ser
             await simulator.wait_active(0)
         assert simulator.aborted == 200
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
-        assert service._fleet.members[0].upstream.outstanding == 0
+        assert service._fleet.replicas[0].upstream.outstanding == 0
         idle = 2  # kept for reuse: one of the calls before, one of the probes
         await until(lambda: simulator.open_connections <= idle)

@@ -5,8 +5,8 @@ import asyncio
 import grpc
 import pytest
 
-from penstock_server.app import CannotListen
 from penstock_server.rpc import server
+from penstock_server.rpc.listening import CannotListen
 from penstock_server.simulator import Simulator
 
 from .calls import Serve, chat, plain_channel, stream

@@ -142,7 +142,7 @@ async def test_the_request_id_is_taken(channel: aio.Channel, simulator: Simulato
     stub = ChatCompletionServiceStub(channel)
     unary = stub.CreateChatCompletion(chat(), metadata=metadata)
     assert "mine-1" in (await unary).id
-    assert dict(await unary.initial_metadata())["x-request-id"] == "mine-1"
+    assert dict(await unary.trailing_metadata())["x-request-id"] == "mine-1"
     streamed = stub.StreamChatCompletion(chat(), metadata=metadata)
     assert all(["mine-1" in message.id async for message in streamed])
     assert dict(await streamed.initial_metadata())["x-request-id"] == "mine-1"
@@ -160,7 +160,7 @@ async def test_the_name_inside_vllm_goes_before_it(
         request, metadata=(("x-request-id", "outer"),)
     )
     await call
-    assert dict(await call.initial_metadata())["x-request-id"] == "outer"
+    assert dict(await call.trailing_metadata())["x-request-id"] == "outer"
     assert _sent_ids(simulator) == ["inner"]
 
 

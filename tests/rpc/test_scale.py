@@ -37,7 +37,7 @@ async def test_nothing_is_left_of_ten_thousand_cancelled_calls(serve: Serve) -> 
             await _cancel(channel, upstream, CALLS)
             after = await _left_over()
     assert upstream.requests > CALLS
-    assert service._fleet.members[0].upstream.outstanding == 0
+    assert service._fleet.replicas[0].upstream.outstanding == 0
     assert after["tasks"] <= before["tasks"]
     assert after["descriptors"] <= before["descriptors"]
     assert after["objects"] < before["objects"] + CALLS // 10, (before, after)
@@ -104,7 +104,8 @@ async def _settled_bytes(pid: int) -> int:
 @asynccontextmanager
 async def _service(upstream: str) -> AsyncIterator[tuple[int, str]]:
     """A service in a process of its own: its id, by which Linux tells its memory; its address."""
-    options = ("--upstream", upstream, "--listen", FREE_PORT, "--log-format", "json")
+    listen = ("--listen", FREE_PORT, "--admin-listen", "off")
+    options = ("--upstream", upstream, *listen, "--log-format", "json")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, "serve", *options, "--probe-interval", "3600"),
         stderr=asyncio.subprocess.PIPE,

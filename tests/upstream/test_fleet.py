@@ -12,10 +12,11 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.discovery import probe
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
-from penstock_server.upstream.upstream import Upstream
+from penstock_server.upstream.policy import Policy
 
 from .wire import End, http, served, wire
 
@@ -26,9 +27,9 @@ NOBODY_SERVES = Operation("mind reading", "/v1/minds")
 @asynccontextmanager
 async def fleet_of(*urls: str) -> AsyncIterator[Fleet]:
     """A fleet that has probed its upstreams once."""
-    fleet = Fleet([Upstream(UpstreamConfig(url)) for url in urls], 60, 5)
-    for member in fleet.members:
-        await member.probe(5)
+    fleet = Fleet([UpstreamConfig(url) for url in urls])
+    for replica in fleet.replicas:
+        await probe(replica, 5)
     yield fleet
     await fleet.close()
 
@@ -143,12 +144,12 @@ async def test_the_least_busy_is_asked() -> None:
 async def test_ill_upstreams_are_left_alone() -> None:
     async with simulators(("a",), ("a",)) as (ill, well), fleet_of(ill.url, well.url) as fleet:
         ill.healthy = False
-        await fleet.members[0].probe(5)
+        await probe(fleet.replicas[0], 5)
         for _ in range(5):
             await ask(fleet, "a")
         assert (chats(ill), chats(well)) == (0, 5)
         well.healthy = False
-        await fleet.members[1].probe(5)
+        await probe(fleet.replicas[1], 5)
         assert not fleet.healthy()
         assert await ask(fleet, "a") == "a"  # better than not trying
 
@@ -161,7 +162,7 @@ async def test_a_model_may_be_on_the_upstream_that_is_down() -> None:
 
 async def test_a_failed_connection_makes_the_next_probe_come_at_once() -> None:
     told = asyncio.Semaphore(0)
-    fleet = Fleet([Upstream(UpstreamConfig(await unused_url()))], 60, 5)
+    fleet = Fleet([UpstreamConfig(await unused_url())], Policy(probe_interval=60))
     watch = asyncio.create_task(fleet.watch(told.release))
     async with asyncio.timeout(5):
         await told.acquire()
@@ -180,8 +181,8 @@ async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> Non
         writer.close()
 
     async with served(serve) as url, asyncio.timeout(5):
-        fleet = Fleet([Upstream(UpstreamConfig(url))], 60, 0.2)
-        await fleet.members[0].probe(0.2)
+        fleet = Fleet([UpstreamConfig(url)])
+        await probe(fleet.replicas[0], 0.2)
         assert fleet.healthy()
         await fleet.close()
 

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import enum
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 from penstock_server.upstream.config import Timeouts, UpstreamConfig
 from penstock_server.upstream.upstream import Upstream
@@ -78,18 +80,27 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def wire(answer: bytes = b"", end: End = End.CLOSE) -> AsyncIterator[Wire]:
-    """Runs such an upstream on a free port."""
+async def wire(
+    answer: bytes = b"",
+    end: End = End.CLOSE,
+    *,
+    tls: ssl.SSLContext | None = None,
+    path: Path | None = None,
+) -> AsyncIterator[Wire]:
+    """Runs such an upstream on a free port, or on a Unix socket."""
     running = Wire(answer, end)
-    async with served(running.serve) as running.url:
+    async with served(running.serve, tls=tls, path=path) as running.url:
         yield running
 
 
 @contextlib.asynccontextmanager
 async def served(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    *,
+    tls: ssl.SSLContext | None = None,
+    path: Path | None = None,
 ) -> AsyncIterator[str]:
-    """Runs a server of one's own on a free port; yields its URL.
+    """Runs a server of one's own on a free port, or on a Unix socket; yields its URL.
 
     Leaving waits until all connections are over: a client that keeps one has a leak.
     """
@@ -103,9 +114,15 @@ async def served(
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(tracked, "127.0.0.1", 0)
+    if path:
+        server = await asyncio.start_unix_server(tracked, path)
+        url = f"unix://{path}"
+    else:
+        server = await asyncio.start_server(tracked, "127.0.0.1", 0, ssl=tls)
+        scheme = "https" if tls else "http"
+        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield url
     finally:
         server.close()
         async with asyncio.timeout(5):

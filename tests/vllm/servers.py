@@ -200,6 +200,13 @@ class VllmServers:
         for server in going:
             server.finish(deadline)
 
+    def restart(self, name: str) -> None:
+        """Start a server again on its old port, whether it still runs or has died."""
+        old = self._running[name]
+        self.stop([name])
+        self._ports[name] = old.port
+        self.start([old.server])
+
     def url(self, name: str) -> str:
         """Return the base URL of a running server."""
         return self._running[name].url

@@ -1,0 +1,189 @@
+"""`penstock upstreams`: the table, the JSON, the exit codes."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from conftest import FREE_PORT, Serve
+from google.protobuf.text_format import Parse
+from grpc import aio
+
+from penstock.v1 import admin_pb2_grpc
+from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
+from penstock_server.app import Service
+from penstock_server.simulator import Simulator
+
+from .process import BOUND_S, PENSTOCK, Result, penstock, started
+
+KNOWN = """
+server_version: "1.2.3"
+configuration_generation: 2
+replicas {
+  upstream: "chat" address: "10.0.0.7:8000" state: REPLICA_STATE_READY
+  models: "tiny-chat" models: "tiny-lora" capabilities: CAPABILITY_CHAT
+  outstanding: 3 requests: 120 errors: 1 latency {nanos: 12345678} version: "0.14.1" weight: 1
+}
+replicas {
+  upstream: "whisper" address: "/run/vllm.sock" state: REPLICA_STATE_SLOW_START
+  latency {seconds: 2 nanos: 500000000}
+}
+"""
+ILL = """
+replicas {
+  upstream: "embed" address: "10.0.0.9:8000" state: REPLICA_STATE_EJECTED
+  errors: 5 consecutive_failures: 5 last_error: "connect at connect: refused"
+}
+"""
+
+
+class Admin(admin_pb2_grpc.AdminServiceServicer):
+    """Answers what it is told to."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+
+    async def ListUpstreams(
+        self, request: ListUpstreamsRequest, context: object
+    ) -> ListUpstreamsResponse:
+        return Parse(self.answer, ListUpstreamsResponse())
+
+
+@asynccontextmanager
+async def serving(admin: Admin, address: str = FREE_PORT) -> AsyncIterator[str]:
+    """Serves it; yields its address."""
+    server = aio.server()
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+    port = server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(0)
+
+
+async def test_the_table() -> None:
+    async with serving(Admin(KNOWN)) as target:
+        result = await penstock("upstreams", "--target", target)
+    assert result == Result(
+        0,
+        "NAME     ADDRESS         STATE       MODELS               OUTSTANDING  ERRORS  LATENCY"
+        "  VERSION\n"
+        "chat     10.0.0.7:8000   ready       tiny-chat,tiny-lora  3            1       12.3ms "
+        "  0.14.1\n"
+        "whisper  /run/vllm.sock  slow_start  -                    0            0       2.5s   "
+        "  -\n",
+        "",
+    )
+
+
+async def test_one_that_is_not_ready() -> None:
+    async with serving(Admin(ILL)) as target:
+        result = await penstock("upstreams", env={"PENSTOCK_ADMIN_TARGET": target})
+    assert result == Result(
+        1,
+        "NAME   ADDRESS        STATE    MODELS  OUTSTANDING  ERRORS  LATENCY  VERSION\n"
+        "embed  10.0.0.9:8000  ejected  -       0            5       -        -\n",
+        "penstock: embed: connect at connect: refused\n",
+    )
+
+
+async def test_json() -> None:
+    async with serving(Admin(KNOWN + ILL)) as target:
+        result = await penstock("upstreams", "--json", "--target", target)
+    assert (result.code, result.err, result.out.count("\n")) == (1, "", 1)
+    answer = json.loads(result.out)
+    chat, whisper, embed = answer.pop("replicas")
+    assert answer == {"server_version": "1.2.3", "configuration_generation": "2"}
+    assert chat == {
+        "upstream": "chat",
+        "address": "10.0.0.7:8000",
+        "state": "REPLICA_STATE_READY",
+        "models": ["tiny-chat", "tiny-lora"],
+        "capabilities": ["CAPABILITY_CHAT"],
+        "outstanding": 3,
+        "requests": "120",
+        "errors": "1",
+        "consecutive_failures": 0,
+        "latency": "0.012345678s",
+        "version": "0.14.1",
+        "weight": 1.0,
+        "last_error": "",
+    }
+    assert "latency" not in embed
+    assert whisper["outstanding"] == 0
+
+
+async def test_none() -> None:
+    async with serving(Admin("")) as target:
+        result = await penstock("upstreams", "--target", target)
+    assert (result.code, result.out.count("\n"), result.err) == (1, 1, "")
+
+
+async def test_a_service(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), admin_listen=FREE_PORT, slow_start=0)
+    target = ("--target", f"127.0.0.1:{service.admin.port}")
+    async with asyncio.timeout(20):
+        while (result := await penstock("upstreams", *target)).code:
+            pass
+    head, row = result.out.splitlines()
+    where = simulator.url.removeprefix("http://")
+    assert re.fullmatch(
+        rf"{where}  {where}  ready  tiny-chat,tiny-chat-alias  0 +0 +-  +\d+\.\d+\.\d+\S*", row
+    )
+    assert head.split()[:3] == ["NAME", "ADDRESS", "STATE"]
+    simulator.healthy = False
+    async with asyncio.timeout(20):
+        while not (result := await penstock("upstreams", *target)).code:
+            pass
+    assert (result.code, " down " in result.out) == (1, True)
+
+
+async def test_the_wrong_address(service: Service) -> None:
+    result = await penstock("upstreams", "--target", f"127.0.0.1:{service.port}")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("penstock: UNIMPLEMENTED UNSUPPORTED_OPERATION: ")
+
+
+async def test_watching() -> None:
+    admin = Admin(KNOWN)
+    async with serving(admin) as target:
+        command = ("upstreams", "--watch", "0.05", "--target", target)
+        async with started(PENSTOCK, *command) as process:
+            await process.line("whisper")
+            await process.line("whisper")
+            admin.answer = ILL
+            shown = await process.line("embed")
+            assert "\x1b" not in shown
+            process.signal(signal.SIGINT)
+            assert (await process.end()).code == 130
+
+
+async def test_watching_outlives_the_service() -> None:
+    async with AsyncExitStack() as running:
+        first = serving(Admin(KNOWN))
+        target = await first.__aenter__()
+        command = ("upstreams", "--watch", "0.05", "--target", target)
+        process = await running.enter_async_context(started(PENSTOCK, *command))
+        await process.line("whisper")
+        await first.__aexit__(None, None, None)
+        async with asyncio.timeout(BOUND_S):
+            assert (await process.err.readline()).startswith(b"penstock: UNAVAILABLE")
+        await running.enter_async_context(serving(Admin(ILL), target))
+        await process.line("embed")
+
+
+@pytest.mark.parametrize("taken", ["--listen", "--admin-listen"])
+async def test_a_taken_port(taken: str) -> None:
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        address = f"127.0.0.1:{taker.getsockname()[1]}"
+        free = {"--listen": FREE_PORT, "--admin-listen": "off"} | {taken: address}
+        result = await penstock("serve", *(word for option in free.items() for word in option))
+    assert (result.code, result.out) == (4, "")
+    assert result.err == f"penstock: cannot listen on {address}\n"

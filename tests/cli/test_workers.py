@@ -1,0 +1,204 @@
+"""`penstock serve --workers`: several processes on one port."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock.cli import chat_request
+from penstock.v1.admin_pb2 import ListUpstreamsRequest
+from penstock.v1.admin_pb2_grpc import AdminServiceStub
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.simulator import Simulator
+
+from .process import PENSTOCK, Process, penstock, started
+
+# The kernel gives each connection to one of the workers by chance; all of these to one of two:
+# once in 30,000 runs.
+CONNECTIONS = 16
+
+
+class Served:
+    """Workers behind one address.
+
+    Attributes:
+        process: the one that started them.
+        address: what they serve on.
+        admin: what it serves AdminService on.
+        pids: the process of each worker, by its number.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.address = self.admin = ""
+        self.pids: dict[int, int] = {}
+
+    async def begin(self, count: int) -> None:
+        """Waits until all serve."""
+        while len(self.pids) < count:
+            line = await self.process.log("worker serves")
+            self.pids[line["worker"]] = line["pid"]
+        addresses = [e["address"] for e in self.process.logged if e["event"] == "serving"]
+        [self.address] = set(addresses)
+        admins = [e["address"] for e in self.process.logged if e["event"] == "serving admin"]
+        [self.admin] = [address for address in admins if not address.startswith("unix:")]
+
+    @asynccontextmanager
+    async def channels(self) -> AsyncIterator[list[aio.Channel]]:
+        """So many connections that every worker has one."""
+        async with AsyncExitStack() as stack:
+            # Channels of equal options would share one connection.
+            options = [[("grpc.enable_retries", 0), ("test", n)] for n in range(CONNECTIONS)]
+            opened = [aio.insecure_channel(self.address, options=each) for each in options]
+            yield [await stack.enter_async_context(channel) for channel in opened]
+
+
+@asynccontextmanager
+async def workers(upstream: str, *arguments: str, count: int = 2) -> AsyncIterator[Served]:
+    command = (PENSTOCK, "serve", "--workers", str(count), "--listen", "127.0.0.1:0")
+    more = ("--admin-listen", "127.0.0.1:0", "--upstream", upstream, "--log-format", "json")
+    async with started(*command, *more, *arguments) as process:
+        served = Served(process)
+        await served.begin(count)
+        yield served
+
+
+def streamed(channel: aio.Channel) -> Any:
+    return ChatCompletionServiceStub(channel).StreamChatCompletion(chat_request("Say hello."))
+
+
+async def health(channel: aio.Channel) -> Any:
+    answer: Any = await HealthStub(channel).Check(HealthCheckRequest())
+    return answer.status
+
+
+async def ends(call: Any) -> grpc.StatusCode:
+    while await call.read() is not aio.EOF:
+        pass
+    code: grpc.StatusCode = await call.code()
+    return code
+
+
+async def end_of(call: Any) -> grpc.StatusCode:
+    try:
+        return await ends(call)
+    except aio.AioRpcError as error:
+        return error.code()
+
+
+async def test_one_that_dies_takes_only_its_own_calls_along(simulator: Simulator) -> None:
+    simulator.faults = "slow-first-event;seconds=3"
+    async with workers(simulator.url) as served, served.channels() as channels:
+        calls = [streamed(channel) for channel in channels]
+        await simulator.wait_active(CONNECTIONS)
+        os.kill(served.pids[1], signal.SIGKILL)
+        died = await served.process.log("worker died")
+        assert (died["worker"], died["code"]) == (1, -signal.SIGKILL)
+        codes = await asyncio.gather(*map(end_of, calls))
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+        new = await served.process.log("worker serves")
+        assert new["worker"] == 1
+        assert new["pid"] != died["pid"]
+
+
+async def test_all_drain(simulator: Simulator) -> None:
+    simulator.faults = "slow-first-event;seconds=1"
+    async with workers(simulator.url) as served, served.channels() as channels:
+        calls = [streamed(channel) for channel in channels]
+        await simulator.wait_active(CONNECTIONS)
+        served.process.signal(signal.SIGTERM)
+        assert set(await asyncio.gather(*map(end_of, calls))) == {grpc.StatusCode.OK}
+        assert (await served.process.end()).code == 0
+
+
+async def test_a_second_signal_stops_all_at_once(simulator: Simulator) -> None:
+    simulator.faults = "stall;after=1"
+    async with workers(simulator.url) as served, served.channels() as channels:
+        calls = [streamed(channel) for channel in channels]
+        for call in calls:
+            await call.read()
+        served.process.signal(signal.SIGTERM)
+        for _ in served.pids:
+            await served.process.log("draining")
+        served.process.signal(signal.SIGTERM)
+        codes = await asyncio.gather(*map(end_of, calls))
+        assert set(codes) == {grpc.StatusCode.UNAVAILABLE}
+        assert (await served.process.end()).code == 0
+
+
+async def test_none_outlives_the_one_that_started_it(simulator: Simulator) -> None:
+    async with workers(simulator.url) as served:
+        served.process.signal(signal.SIGKILL)
+        # The log, which they all hold open, ends when the last of them does.
+        await served.process.end()
+
+
+async def test_all_agree_on_the_health(simulator: Simulator) -> None:
+    async with workers(simulator.url) as served:
+        async with served.channels() as channels:
+            told = set(await asyncio.gather(*map(health, channels)))
+        assert told == {HealthCheckResponse.SERVING}
+        os.kill(served.pids[0], signal.SIGKILL)
+        await served.process.log("worker serves")
+        async with served.channels() as channels:
+            told = set(await asyncio.gather(*map(health, channels)))
+        assert told == {HealthCheckResponse.SERVING}
+
+
+async def test_one_admin_service_for_all(simulator: Simulator) -> None:
+    async with workers(simulator.url) as served, served.channels() as channels:
+        assert set(await asyncio.gather(*(ends(streamed(c)) for c in channels))) == {
+            grpc.StatusCode.OK
+        }
+        async with aio.insecure_channel(served.admin) as admin:
+            [replica] = (
+                await AdminServiceStub(admin).ListUpstreams(ListUpstreamsRequest())
+            ).replicas
+        assert replica.requests == CONNECTIONS
+        assert replica.outstanding == 0
+
+
+async def test_all_reload(simulator: Simulator, tmp_path: Path) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text("max_deadline = 10\nreload_interval = 0\n")
+    async with workers(simulator.url, "--config", str(config)) as served:
+        config.write_text("max_deadline = 20\nreload_interval = 0\n")
+        served.process.signal(signal.SIGHUP)
+        for _ in served.pids:
+            await served.process.log("reloaded")
+        async with aio.insecure_channel(served.admin) as admin:
+            answer = await AdminServiceStub(admin).ListUpstreams(ListUpstreamsRequest())
+        assert answer.configuration_generation == 2
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+async def test_a_taken_port(simulator: Simulator, count: str) -> None:
+    async with workers(simulator.url) as served:
+        other = await penstock("serve", "--listen", served.address, "--workers", count)
+    assert (other.code, other.out) == (4, "")
+    assert other.err == f"penstock: cannot listen on {served.address}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--keys-file", "/nowhere/keys.toml"), "cannot read /nowhere/keys.toml"),
+        (("--listen", "unix:/tmp/no.sock"), "workers cannot share unix:/tmp/no.sock"),
+        (("--workers", "0"), "--workers: '0' must be above 0"),
+        (("--workers", "many"), "--workers: 'many' must be a whole number"),
+    ],
+)
+async def test_what_cannot_be_served(arguments: tuple[str, ...], complaint: str) -> None:
+    result = await penstock("serve", "--workers", "2", "--listen", "127.0.0.1:0", *arguments)
+    assert result.code == 3
+    assert result.err.startswith(f"penstock: {complaint}")
+    assert result.err.count("\n") == 1

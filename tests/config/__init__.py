@@ -1,0 +1,1 @@
+"""The configuration file, and reading it again while the service runs."""

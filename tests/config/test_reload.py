@@ -1,0 +1,330 @@
+"""Reading the configuration again: a signal or a file, what is applied, what is refused."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from cli.process import PENSTOCK, Process, started
+from conftest import FREE_PORT, Serve
+from grpc import aio
+
+from penstock.channel import open_async_channel
+from penstock.cli import chat_request
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock.v1.model_pb2 import ListModelsRequest
+from penstock.v1.model_pb2_grpc import ModelServiceStub
+from penstock_server.reload import Reloader
+from penstock_server.settings import Settings
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+ANSWER = "Hello! How can I help you today?"
+SOON = "0.05"
+
+
+@pytest.fixture
+async def simulators() -> AsyncIterator[list[Simulator]]:
+    """Three replicas."""
+    async with AsyncExitStack() as running:
+        yield [
+            await running.enter_async_context(Simulator(SimulatorSettings(listen=FREE_PORT)))
+            for _ in range(3)
+        ]
+
+
+def table(simulator: Simulator, name: str, *more: str) -> str:
+    return "\n".join(["[[upstream]]", f'url = "{simulator.url}"', f'name = "{name}"', *more, ""])
+
+
+@asynccontextmanager
+async def served(
+    config: Path, *arguments: str, interval: str = SOON
+) -> AsyncIterator[tuple[Process, aio.Channel]]:
+    """`penstock serve` with a file, and a channel to it."""
+    command = (PENSTOCK, "serve", "--config", str(config), "--listen", FREE_PORT)
+    environment = {"PENSTOCK_RELOAD_INTERVAL": interval}
+    async with started(*command, *arguments, env=environment) as process:
+        address = (await process.log("serving"))["address"]
+        await process.log("configuration")
+        async with open_async_channel(address, retries=0) as channel:
+            yield process, channel
+
+
+def replace(path: Path, content: str) -> None:
+    """Writes a file as editors do: another takes its place."""
+    other = path.with_name("new")
+    other.write_text(content)
+    other.replace(path)
+
+
+async def models(channel: aio.Channel) -> set[str]:
+    answer = await ModelServiceStub(channel).ListModels(ListModelsRequest())
+    return {model.id for model in answer.models}
+
+
+async def chat(channel: aio.Channel, text: str = "Say hello.", **options: Any) -> str:
+    request = chat_request(text, **options)
+    answer = await ChatCompletionServiceStub(channel).CreateChatCompletion(request)
+    return "".join(part.text for part in answer.choices[0].message.content)
+
+
+async def test_a_signal(tmp_path: Path, simulators: list[Simulator]) -> None:
+    first, second, third = simulators
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(first, "a") + table(second, "b"))
+    async with served(config, interval="0") as (process, channel):
+        replace(config, table(first, "a") + table(second, "b", "weight = 2") + table(third, "c"))
+        process.signal(signal.SIGHUP)
+        done = await process.log("reloaded")
+        assert (done["added"], done["changed"]) == (["c"], ["b"])
+        assert "removed" not in done
+
+        # What it says of this reload is below the new level, except for the warning.
+        quiet = 'log_level = "warning"\nmax_message_bytes = 1000000\n'
+        replace(config, quiet + table(third, "c"))
+        process.signal(signal.SIGHUP)
+        await process.log("needs a restart")
+        config.write_text("idle_timeout = 0\n")
+        process.signal(signal.SIGHUP)
+        refused = await process.log("reload refused")
+        assert refused["reason"] == f"{config}:1: idle_timeout: 0 must be above 0"
+        before = third.request_count
+        assert await chat(channel) == ANSWER
+        assert third.request_count > before
+        assert [line["event"] for line in process.logged].count("reloaded") == 1
+
+
+async def test_a_signal_without_a_change(tmp_path: Path, simulator: Simulator) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulator, "a"))
+    async with served(config) as (process, _):
+        process.signal(signal.SIGHUP)
+        done = await process.log("reloaded")
+    assert done.keys() == {"time", "level", "event"}
+
+
+async def test_a_change_of_the_file(tmp_path: Path, simulators: list[Simulator]) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulators[0], "a"))
+    async with served(config) as (process, channel):
+        replace(config, table(simulators[1], "b"))
+        done = await process.log("reloaded")
+        assert (done["added"], done["removed"]) == (["b"], ["a"])
+        assert await chat(channel) == ANSWER
+        assert simulators[1].request_count
+
+
+# A change soon after the start may be read by the first look of all. A second one cannot.
+
+
+async def test_a_symbolic_link_that_points_elsewhere(tmp_path: Path, simulator: Simulator) -> None:
+    """As Kubernetes mounts a ConfigMap: the file is a link through a link to a folder."""
+    data, config = tmp_path / "..data", tmp_path / "penstock.toml"
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "penstock.toml").write_text(table(simulator, name))
+    data.symlink_to("a")
+    config.symlink_to("..data/penstock.toml")
+    async with served(config) as (process, _):
+        for name in ("b", "c"):
+            (tmp_path / "..tmp").symlink_to(name)
+            (tmp_path / "..tmp").replace(data)
+            assert (await process.log("reloaded"))["added"] == [name]
+
+
+async def test_a_change_of_a_named_file(tmp_path: Path) -> None:
+    key, config = tmp_path / "key", tmp_path / "penstock.toml"
+    key.write_text("sk-one")
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, api_key="sk-right")) as simulator:
+        config.write_text(table(simulator, "a", f'api_key_file = "{key}"'))
+        async with served(config) as (process, channel):
+            for wrong in ("sk-two", "sk-three"):
+                with pytest.raises(aio.AioRpcError):
+                    await chat(channel)
+                replace(key, wrong)
+                assert (await process.log("reloaded"))["changed"] == ["a"]
+            replace(key, "sk-right\n")
+            await process.log("reloaded")
+            assert await chat(channel) == ANSWER
+            assert "sk-" not in str(process.logged)
+
+
+async def test_the_keys_of_callers(tmp_path: Path, simulator: Simulator) -> None:
+    keys, config = tmp_path / "keys.toml", tmp_path / "penstock.toml"
+    keys.write_text(key_of("one"))
+    config.write_text(f'keys_file = "{keys}"\n' + table(simulator, "a"))
+    async with served(config) as (process, channel):
+        replace(keys, key_of("two"))
+        assert (await process.log("reloaded"))["keys"] is True
+        assert await code_with_key(channel, "one") is grpc.StatusCode.UNAUTHENTICATED
+        replace(keys, "[[key]]\n")
+        assert str(keys) in (await process.log("reload refused"))["reason"]
+        assert await code_with_key(channel, "two") is grpc.StatusCode.OK
+        replace(keys, key_of("three"))
+        assert (await process.log("reloaded"))["keys"] is True
+        assert await code_with_key(channel, "three") is grpc.StatusCode.OK
+        assert await code_with_key(channel, "two") is grpc.StatusCode.UNAUTHENTICATED
+
+
+def key_of(name: str) -> str:
+    return f'[[key]]\nname = "{name}"\nsecret = "sk-{name}"\n'
+
+
+async def code_with_key(channel: aio.Channel, name: str) -> grpc.StatusCode:
+    call: Any = ChatCompletionServiceStub(channel).CreateChatCompletion(
+        chat_request("Hi"), metadata=(("authorization", f"Bearer sk-{name}"),)
+    )
+    code: grpc.StatusCode = await call.code()
+    return code
+
+
+async def test_a_bad_file_is_refused_once(tmp_path: Path, simulators: list[Simulator]) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulators[0], "a"))
+    async with served(config) as (process, channel):
+        replace(config, table(simulators[1], "b") + 'wieght = "1"\n')
+        refused = await process.log("reload refused")
+        assert refused["level"] == "error"
+        assert refused["reason"].startswith(f"{config}:4: upstream.wieght: unknown key")
+        assert await chat(channel) == ANSWER
+        assert not simulators[1].request_count
+        # The reason stays the same for some looks; then the file is gone, and then it is good.
+        await asyncio.sleep(4 * float(SOON))
+        config.unlink()
+        assert "cannot read" in (await process.log("reload refused"))["reason"]
+        config.write_text(table(simulators[1], "b"))
+        assert (await process.log("reloaded"))["added"] == ["b"]
+        assert [line["event"] for line in process.logged].count("reload refused") == 2
+
+
+async def test_what_a_refused_file_names_may_come_later(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulator, "a"))
+    async with served(config) as (process, _):
+        replace(config, table(simulator, "b", f'api_key_file = "{tmp_path / "key"}"'))
+        assert "cannot be read" in (await process.log("reload refused"))["reason"]
+        (tmp_path / "key").write_text("sk-1")
+        assert (await process.log("reloaded"))["added"] == ["b"]
+
+
+async def test_what_needs_a_restart(tmp_path: Path, simulator: Simulator) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulator, "a"))
+    async with served(config) as (process, _):
+        replace(config, "max_message_bytes = 1000\nidle_timeout = 9\n" + table(simulator, "a"))
+        warning = await process.log("needs a restart")
+        assert (warning["level"], warning["options"]) == ("warning", ["max_message_bytes"])
+        done = await process.log("reloaded")
+        assert (done["options"], done["changed"]) == (["idle_timeout"], ["a"])
+
+
+async def test_flags_and_environment_win_as_at_the_start(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulator, "a"))
+    async with served(config, "--idle-timeout", "5", "--reload-interval", SOON) as (process, _):
+        content = "idle_timeout = 9\nmax_deadline = 7\nreload_interval = 5\n"
+        replace(config, content + table(simulator, "a"))
+        assert (await process.log("reloaded"))["options"] == ["max_deadline"]
+
+
+async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,))
+    async with open_async_channel(f"127.0.0.1:{service.port}", retries=0) as channel:
+        settings: dict[str, Any] = {"upstream": (simulator.url,), "max_message_bytes": 1}
+        with pytest.raises(aio.AioRpcError) as unknown:
+            await chat(channel, model="gpt")
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+        done = await service.reload(Settings(**settings, aliases={"gpt": "tiny-chat"}))
+        fixed = {"listen", "admin_listen", "max_message_bytes"}
+        assert done.options == ["aliases"]
+        assert fixed <= set(done.restart)
+        assert await chat(channel, model="gpt") == ANSWER
+
+        done = await service.reload(Settings(**settings, max_deadline=0.05))
+        assert fixed <= set(done.restart), "what has not changed is told again"
+        with pytest.raises(aio.AioRpcError) as late:
+            await chat(channel, "[[simulate: silent]]")
+        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+        await service.reload(Settings(**settings, max_concurrent_calls=1))
+        calls = await asyncio.gather(*(chat(channel) for _ in range(3)), return_exceptions=True)
+        assert calls.count(ANSWER) == 1
+
+
+async def test_a_file_that_is_being_written_is_left_alone(
+    tmp_path: Path, serve: Serve, simulator: Simulator
+) -> None:
+    """It is read once it is as it was at the look before."""
+    config = tmp_path / "penstock.toml"
+    config.write_text("")
+    read: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def load() -> Settings:
+        loop.call_soon_threadsafe(read.put_nowait, config.read_text())
+        return Settings(upstream=(simulator.url,), reload_interval=0.05)
+
+    service = await serve(upstream=(simulator.url,), reload_interval=0.05)
+    running = asyncio.create_task(Reloader(service, load, str(config), asyncio.Event()).run())
+    async with asyncio.timeout(5):
+        assert await read.get() == ""
+        for count in range(1, 60):
+            config.write_text("x" * count)
+            await asyncio.sleep(0.005)
+        seen = [await read.get()]
+        while len(seen[-1]) < 59:
+            seen.append(await read.get())
+    running.cancel()
+    assert len(seen) <= 2
+
+
+CALLS, RELOADS = 10_000, 50
+
+
+async def test_no_call_fails_while_the_configuration_is_reloaded(
+    tmp_path: Path, simulators: list[Simulator]
+) -> None:
+    config = tmp_path / "penstock.toml"
+
+    def content(number: int) -> str:
+        """Each time one upstream is away and another is changed."""
+        kept = [s for i, s in enumerate(simulators) if i != number % 3]
+        names = [f"r{simulators.index(simulator)}" for simulator in kept]
+        return table(kept[0], names[0]) + table(kept[1], names[1], f"weight = {number + 1}")
+
+    config.write_text(content(0))
+    async with served(config, interval="0") as (process, channel):
+        stub, waiting = ChatCompletionServiceStub(channel), iter(range(CALLS))
+        done: asyncio.Queue[int] = asyncio.Queue()
+
+        async def caller() -> None:
+            for number in waiting:
+                if number % 5:
+                    assert await chat(channel) == ANSWER
+                else:
+                    stream = stub.StreamChatCompletion(chat_request("Say hello."))
+                    parts = [c.delta.content async for message in stream for c in message.choices]
+                    assert "".join(parts) == ANSWER
+                done.put_nowait(number)
+
+        async def reloads() -> None:
+            for number in range(1, RELOADS + 1):
+                for _ in range(CALLS // (RELOADS + 1)):
+                    await done.get()
+                replace(config, content(number))
+                process.signal(signal.SIGHUP)
+                assert (await process.log("reloaded"))["added"]
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(reloads())
+            for _ in range(20):
+                tasks.create_task(caller())
+        assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}

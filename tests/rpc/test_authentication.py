@@ -1,0 +1,249 @@
+"""Who comes in: keys and what they are good for."""
+
+import logging
+from typing import Any
+
+import pytest
+from conftest import FREE_PORT
+from grpc import StatusCode as Code
+from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock.v1.model_pb2 import GetModelRequest, ListModelsRequest
+from penstock.v1.model_pb2_grpc import ModelServiceStub
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+from .calls import BOUND_S, Ended, Serve, chat, create, ended, plain_channel, stream
+from .every_rpc import EVERY_RPC, Called, Upstream, failing, names, running
+from .keyed import (
+    DIGEST,
+    KEYS,
+    LIMITED,
+    OTHER,
+    SECRET,
+    Clock,
+    KeysFile,
+    at_the_clock,
+    bearer,
+    calls_heard,
+)
+
+QUIET = {"probe_interval": 3600}
+
+every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
+WITH_MODEL = tuple(rpc for rpc in EVERY_RPC if "ListModels" not in rpc.name)
+
+
+CREDENTIALS = {
+    "no key": ((), "no credentials"),
+    "wrong key": (bearer("sk-wrong"), "not known"),
+    "a digest": (bearer(DIGEST), "not known"),
+    "empty": ((("authorization", ""),), "no credentials"),
+    "no scheme": ((("authorization", SECRET),), "malformed"),
+    "another scheme": ((("authorization", f"Basic {SECRET}"),), "malformed"),
+    "no secret": ((("authorization", "Bearer "),), "malformed"),
+    "in two": (bearer(SECRET) * 2, "more than one"),
+    "two keys": (bearer(SECRET) + bearer(OTHER), "more than one"),
+    "two in one": ((("authorization", f"Bearer {SECRET}, Bearer {OTHER}"),), "not known"),
+    "too many": (bearer(SECRET + "x"), "not known"),
+    "6 KiB": (bearer("x" * 6 * 1024), "not known"),
+}
+
+
+@pytest.mark.parametrize(("metadata", "told"), CREDENTIALS.values(), ids=CREDENTIALS)
+async def test_bad_credentials(metadata: Any, told: str, serve: Serve, keys_file: KeysFile) -> None:
+    async with running(Upstream(failing("500 x"))) as upstream:
+        service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS), **QUIET)
+        async with plain_channel(service) as channel:
+            unary = await create(channel, chat(), metadata=metadata)
+            streamed = await stream(channel, chat(), metadata=metadata)
+    for result in (unary, streamed):
+        assert (result.code, result.reason) == (Code.UNAUTHENTICATED, "INVALID_CREDENTIALS")
+        assert told in result.message
+        assert (result.retry_s, result.pushback, result.metadata) == (None, None, {})
+        assert SECRET not in str(result)
+    assert upstream.requests == 0
+
+
+@every_rpc
+async def test_every_rpc_asks_for_a_key(rpc: Called, serve: Serve, keys_file: KeysFile) -> None:
+    async with running(Upstream(failing("500 x", code=500))) as upstream:
+        settings = {"upstream": (upstream.url,), "keys_file": keys_file(KEYS)}
+        service = await serve(**settings, **QUIET, **rpc.settings)
+        async with plain_channel(service) as channel:
+            for metadata in ((), bearer("sk-wrong"), bearer(SECRET) * 2):
+                result = await rpc.run(service, channel, timeout=BOUND_S, metadata=metadata)
+                assert (result.code, result.reason) == (Code.UNAUTHENTICATED, "INVALID_CREDENTIALS")
+                assert result.request_id
+            assert upstream.requests == 0
+            result = await rpc.run(service, channel, timeout=BOUND_S, metadata=bearer(SECRET))
+    assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_INTERNAL")
+    assert upstream.requests > 0
+
+
+@pytest.mark.parametrize("rpc", WITH_MODEL, ids=names(WITH_MODEL))
+async def test_every_rpc_of_a_forbidden_model(
+    rpc: Called, serve: Serve, keys_file: KeysFile
+) -> None:
+    rpc = naming_a_model(rpc)
+    async with running(Upstream(failing("500 x", code=500))) as upstream:
+        settings = {"upstream": (upstream.url,), "keys_file": keys_file(KEYS)}
+        service = await serve(**settings, **QUIET, **rpc.settings)
+        async with plain_channel(service) as channel:
+            result = await rpc.run(service, channel, timeout=BOUND_S, metadata=bearer(OTHER))
+            assert (result.code, result.reason) == (Code.PERMISSION_DENIED, "MODEL_FORBIDDEN")
+            assert result.metadata == {"model": "m"}
+            assert (result.retry_s, result.pushback) == (None, None)
+            assert upstream.requests == 0
+            result = await rpc.run(service, channel, timeout=BOUND_S, metadata=bearer(SECRET))
+    assert result.reason == "UPSTREAM_INTERNAL"
+
+
+def naming_a_model(rpc: Called) -> Called:
+    if 'model: "m"' in rpc.requests[0]:
+        return rpc
+    return Called(rpc.name, (f'model: "m" {rpc.requests[0]}',), rpc.event, rpc.settings)
+
+
+@pytest.mark.parametrize(
+    ("model", "forbidden"),
+    [
+        ("tiny-chat", False),
+        ("lab/anything/at-all", False),
+        ("lab", True),
+        ("tiny-chat2", True),
+        ("Tiny-chat", True),
+        ("tiny-chat\n", True),
+        ("x\nlab/y", True),
+    ],
+)
+async def test_patterns(model: str, forbidden: bool, serve: Serve, keys_file: KeysFile) -> None:
+    async with running(Upstream(failing("500 x", code=500))) as upstream:
+        service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS), **QUIET)
+        async with plain_channel(service) as channel:
+            request = chat()
+            request.model = model
+            result = await create(channel, request, metadata=bearer(OTHER))
+    assert result.reason == ("MODEL_FORBIDDEN" if forbidden else "UPSTREAM_INTERNAL")
+
+
+async def test_no_model_is_named(serve: Serve, keys_file: KeysFile) -> None:
+    async with (
+        Simulator(SimulatorSettings(listen=FREE_PORT, models=("secret-project",))) as secret,
+        Simulator(SimulatorSettings(listen=FREE_PORT, models=("tiny-chat",))) as open_to_it,
+    ):
+        alone = await serve(upstream=(secret.url,), keys_file=keys_file(KEYS))
+        async with plain_channel(alone) as channel:
+            await ModelServiceStub(channel).ListModels(ListModelsRequest(), metadata=bearer(SECRET))
+            for call in (create, stream):
+                result = await call(channel, chat(), metadata=bearer(OTHER))
+                assert (result.code, result.reason) == (Code.PERMISSION_DENIED, "MODEL_FORBIDDEN")
+                assert "secret-project" not in str(result)
+            assert (await stream(channel, chat(), metadata=bearer(SECRET))).code is Code.OK
+        both = await serve(upstream=(secret.url, open_to_it.url), keys_file=keys_file(KEYS))
+        async with plain_channel(both) as channel:
+            heard = len(calls_heard(secret))
+            for _ in range(5):
+                assert (await stream(channel, chat(), metadata=bearer(OTHER))).code is Code.OK
+            assert len(calls_heard(secret)) == heard
+
+
+async def test_no_model_is_named_and_none_is_known(serve: Serve, keys_file: KeysFile) -> None:
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, models=("tiny-chat",))) as simulator:
+        for _ in range(10):
+            # What it has is asked before the first call is refused.
+            service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+            async with plain_channel(service) as channel:
+                assert (await stream(channel, chat(), metadata=bearer(OTHER))).code is Code.OK
+    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    async with plain_channel(service) as channel:
+        result = await create(channel, chat(), metadata=bearer(OTHER))
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
+
+
+async def test_the_models_of_a_key(serve: Serve, keys_file: KeysFile) -> None:
+    models = ("tiny-chat", "lab/one", "secret-project")
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
+        service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+        async with plain_channel(service) as channel:
+            stub = ModelServiceStub(channel)
+            for secret, listed in ((SECRET, models), (OTHER, models[:2])):
+                answer = await stub.ListModels(ListModelsRequest(), metadata=bearer(secret))
+                assert {model.id for model in answer.models} == set(listed)
+            found = await stub.GetModel(GetModelRequest(model="lab/one"), metadata=bearer(OTHER))
+            assert found.model.id == "lab/one"
+            for name in ("secret-project", "not-there"):
+                result = await get_model(stub, name, OTHER)
+                assert (result.code, result.reason) == (Code.PERMISSION_DENIED, "MODEL_FORBIDDEN")
+            result = await get_model(stub, "lab/not-there", OTHER)
+            assert (result.code, result.reason) == (Code.NOT_FOUND, "MODEL_NOT_FOUND")
+            assert "secret-project" not in str(result)
+
+
+async def get_model(stub: Any, name: str, secret: str) -> Ended:
+    with pytest.raises(aio.AioRpcError) as caught:
+        await stub.GetModel(GetModelRequest(model=name), metadata=bearer(secret))
+    return ended(caught.value)
+
+
+async def test_health_and_reflection_stay_open(
+    serve: Serve, simulator: Simulator, keys_file: KeysFile
+) -> None:
+    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    async with plain_channel(service) as channel:
+        await HealthStub(channel).Check(HealthCheckRequest())
+        reflection: Any = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        )
+        assert await reflection(iter([b"\x3a\x00"])).read()
+
+
+async def test_methods_that_there_are_not(
+    serve: Serve, simulator: Simulator, keys_file: KeysFile
+) -> None:
+    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    async with plain_channel(service) as channel:
+        unknown: Any = channel.unary_unary("/penstock.v1.ImageService/CreateImage")
+        for metadata, reason in (
+            ((), "INVALID_CREDENTIALS"),
+            (bearer(SECRET), "UNSUPPORTED_OPERATION"),
+        ):
+            with pytest.raises(aio.AioRpcError) as caught:
+                await unknown(b"", metadata=metadata)
+            assert ended(caught.value).reason == reason
+
+
+async def test_an_authorization_of_64_kib_does_not_come_in(
+    serve: Serve, simulator: Simulator, keys_file: KeysFile
+) -> None:
+    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    async with plain_channel(service) as channel:
+        result = await create(channel, chat(), metadata=bearer("x" * 65536))
+        # gRPC's own limit for metadata.
+        assert (result.code, result.reason) == (Code.RESOURCE_EXHAUSTED, "")
+        await HealthStub(channel).Check(HealthCheckRequest())
+    assert not calls_heard(simulator)
+
+
+async def test_the_log_names_the_caller_and_no_secret(
+    simulator: Simulator, keys_file: KeysFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings: dict[str, Any] = {"upstream": (simulator.url,), "keys_file": keys_file(LIMITED)}
+    async with at_the_clock(Clock(), **settings) as service, plain_channel(service) as channel:
+        for secret in (SECRET, SECRET, SECRET, OTHER, "sk-wrong"):
+            await stream(channel, chat(), metadata=bearer(secret))
+        said = [
+            (fields.get("caller"), fields["code"])
+            for record in caplog.records
+            if (fields := vars(record).get("fields", {})) and record.getMessage() == "rpc"
+        ]
+    assert said == [
+        ("batch", "OK"),
+        ("batch", "OK"),
+        ("batch", "RESOURCE_EXHAUSTED"),
+        ("other", "OK"),
+        ("", "UNAUTHENTICATED"),
+    ]
+    assert "sk-" not in str([vars(record) for record in caplog.records])

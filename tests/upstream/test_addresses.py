@@ -1,0 +1,187 @@
+"""Where an upstream may be: behind TLS, at a pinned IP address, on a Unix socket."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.config import Tls, UpstreamConfig
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.multipart import File, Form
+from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.upstream import Upstream
+
+from .certificates import HOST, Certificates, make
+from .test_stream import DONE, WHOLE
+from .wire import QUICK, End, http, served, stream, wire
+
+CALL = Call("id-1")
+LOCAL = "127.0.0.1"
+NO_TLS = Tls()
+OK = http(b'{"id": "x"}')
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make(tmp_path_factory.mktemp("certificates"))
+
+
+def named(url: str, host: str = HOST) -> str:
+    """The URL of a local server, under another name."""
+    return url.replace(LOCAL, host)
+
+
+@asynccontextmanager
+async def asking(url: str, tls: Tls = NO_TLS, pinned: str = "") -> AsyncIterator[Upstream]:
+    upstream = Upstream(UpstreamConfig(url, timeouts=QUICK, tls=tls), pinned)
+    try:
+        yield upstream
+    finally:
+        await upstream.close()
+
+
+async def ask(url: str, tls: Tls = NO_TLS, pinned: str = LOCAL) -> None:
+    async with asking(url, tls, pinned) as upstream:
+        assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+
+
+async def failure_of(url: str, tls: Tls = NO_TLS, pinned: str = LOCAL) -> UpstreamFailure:
+    with pytest.raises(UpstreamFailure) as raised:
+        await ask(url, tls, pinned)
+    return raised.value
+
+
+async def test_an_authority_that_is_trusted(certificates: Certificates) -> None:
+    async with wire(OK, End.KEEP, tls=certificates.server_context()) as server:
+        await ask(named(server.url), Tls(ca_file=certificates.ca))
+
+
+UNTRUSTED = {
+    "an authority of the system": (Tls(), HOST, "certificate"),
+    "another authority": (Tls(ca_file="other.pem"), HOST, "certificate"),
+    "another name": (Tls(ca_file="ca.pem"), "other.example", "other.example"),
+    "an IP address": (Tls(ca_file="ca.pem"), LOCAL, LOCAL),
+    "no file": (Tls(ca_file="missing.pem"), HOST, "No such file"),
+    "no certificate in the file": (Tls(ca_file="ca.key"), HOST, "TLS"),
+}
+
+
+@pytest.mark.parametrize(("tls", "host", "words"), UNTRUSTED.values(), ids=UNTRUSTED)
+async def test_who_is_not_trusted(
+    certificates: Certificates, tls: Tls, host: str, words: str
+) -> None:
+    files = Tls(ca_file=certificates.file(tls.ca_file) if tls.ca_file else "")
+    async with wire(OK, End.KEEP, tls=certificates.server_context()) as server:
+        failure = await failure_of(named(server.url, host), files)
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
+    assert words in failure.message
+    assert server.requests == []
+
+
+async def test_a_certificate_of_ours(certificates: Certificates) -> None:
+    ours = Tls(certificates.ca, certificates.file("client.pem"), certificates.file("client.key"))
+    context = certificates.server_context(asks_for_client=True)
+    async with wire(OK, End.KEEP, tls=context) as server:
+        await ask(named(server.url), ours)
+
+
+async def test_no_certificate_of_ours(certificates: Certificates) -> None:
+    context = certificates.server_context(asks_for_client=True)
+    async with wire(OK, End.KEEP, tls=context) as server:
+        failure = await failure_of(named(server.url), Tls(certificates.ca))
+    assert failure.kind is Kind.CONNECT
+    assert "CERTIFICATE_REQUIRED" in failure.message
+    assert server.requests == []
+
+
+async def test_no_tls_at_the_other_end(certificates: Certificates) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(OK)
+        writer.close()
+
+    async with served(serve) as url:
+        https = named(url).replace("http:", "https:")
+        failure = await failure_of(https, Tls(certificates.ca))
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
+    assert "TLS" in failure.message
+
+
+async def test_a_pinned_address_keeps_the_name(certificates: Certificates) -> None:
+    greeted: list[str | None] = []
+    context = certificates.server_context()
+    context.sni_callback = lambda _, name, __: greeted.append(name)
+    async with wire(OK, End.KEEP, tls=context) as server:
+        url = named(server.url)
+        await ask(url, Tls(certificates.ca), pinned=LOCAL)
+    assert greeted == [HOST]
+    assert url.replace("https://", "host: ").encode() in server.requests[0].lower()
+
+
+async def test_a_pinned_address_without_tls() -> None:
+    async with wire(OK, End.KEEP) as server:
+        url = named(server.url)
+        await ask(f"{url}/prefix", pinned=LOCAL)
+    first, host, *_ = server.requests[0].lower().split(b"\r\n")
+    assert first.startswith(b"post /prefix/v1/chat/completions ")
+    assert host == url.replace("http://", "host: ").encode()
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "vllm.sock"
+    async with wire(OK, End.KEEP, path=path) as server, asking(server.url) as upstream:
+        for _ in range(2):
+            assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+        assert await upstream.is_healthy(CALL, timeout_s=5)
+    assert upstream.name == str(path)
+    assert server.connections == 2  # the probes have their own
+    assert b"host: localhost\r\n" in server.requests[0].lower()
+
+
+async def test_a_stream_on_a_unix_socket(tmp_path: Path) -> None:
+    answer = stream(*WHOLE, DONE)
+    contract = ChoiceStream(choices=1)
+    async with (
+        wire(answer, End.KEEP, path=tmp_path / "s") as server,
+        asking(server.url) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, CALL, contract) as events,
+    ):
+        assert len([event async for event in events]) == 3
+
+
+async def test_no_unix_socket(tmp_path: Path) -> None:
+    failure = await failure_of(f"unix://{tmp_path / 'gone'}", pinned="")
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
+    assert "No such file" in failure.message
+
+
+async def _audio() -> AsyncGenerator[bytes, None]:
+    for _ in range(5):
+        yield bytes(100_000)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["unix socket", "TLS"])
+async def test_uploads_take_the_same_ways(
+    secure: bool, certificates: Certificates, tmp_path: Path
+) -> None:
+    received = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            received.extend(await reader.read(100_000))
+        writer.write(http(b'{"text": "x"}'))
+        await reader.read()
+        writer.close()
+
+    tls = certificates.server_context() if secure else None
+    form = Form([("model", "m")], File(_audio(), "a.wav", "audio/wav"))
+    async with (
+        served(serve, tls=tls, path=None if secure else tmp_path / "s") as url,
+        asking(named(url), Tls(certificates.ca), LOCAL) as upstream,
+    ):
+        assert await upstream.call(TRANSCRIPTION, form, CALL) == {"text": "x"}
+    assert received.count(0) == 500_000

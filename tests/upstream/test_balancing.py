@@ -1,0 +1,182 @@
+"""Who is asked: distribution, weights, slow start, affinity."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+import pytest
+
+from penstock_server.upstream import affinity
+from penstock_server.upstream.balancing import least_loaded, ramp
+
+NOW = 1000.0
+
+
+@dataclass(eq=False)
+class Stub:
+    """Stands for a replica."""
+
+    name: str
+    outstanding: int = 0
+    full_weight: float = 1.0
+    came: float = 0.0
+
+    def weight(self, now: float) -> float:
+        return self.full_weight * ramp(self.came, now, 10)
+
+    @property
+    def place(self) -> bytes:
+        return blake2b(self.name.encode()).digest()
+
+
+def stubs(count: int, **known: Any) -> list[Stub]:
+    return [Stub(f"replica-{number}", **known) for number in range(count)]
+
+
+def shares(replicas: Sequence[Stub], calls: int = 6000, now: float = NOW) -> list[float]:
+    """The share of calls that each gets while none is under way."""
+    chance = Random(1)
+    counted = Counter(least_loaded(replicas, now, chance).name for _ in range(calls))
+    return [counted[replica.name] / calls for replica in replicas]
+
+
+def filled(replicas: Sequence[Stub], calls: int, now: float = NOW) -> list[int]:
+    """How many calls of many that do not end each gets."""
+    chance = Random(1)
+    for _ in range(calls):
+        least_loaded(replicas, now, chance).outstanding += 1
+    return [replica.outstanding for replica in replicas]
+
+
+def test_the_least_busy() -> None:
+    replicas = stubs(3)
+    replicas[0].outstanding, replicas[1].outstanding, replicas[2].outstanding = 2, 1, 3
+    assert shares(replicas, 10) == [0, 1, 0]
+
+
+def test_ties_are_drawn() -> None:
+    assert shares(stubs(3)) == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert shares(stubs(3, outstanding=4)) == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
+def test_many_calls_are_spread_evenly() -> None:
+    assert filled(stubs(3), 300) == [100, 100, 100]
+
+
+def test_weights_hold_for_many_calls_and_for_few() -> None:
+    def weighted() -> list[Stub]:
+        return [Stub("light"), Stub("heavy", full_weight=3)]
+
+    assert filled(weighted(), 400) == [100, 300]
+    assert shares(weighted()) == pytest.approx([0.25, 0.75], abs=0.03)
+
+
+def test_slow_start() -> None:
+    old, new = Stub("old"), Stub("new", came=NOW)
+    given = [shares([old, new], now=NOW + passed)[1] for passed in (0, 2.5, 5, 10)]
+    assert given == pytest.approx([1 / 11, 1 / 5, 1 / 3, 1 / 2], abs=0.03)
+    assert filled([old, new], 150, NOW + 5) == [100, 50]
+
+
+@pytest.mark.parametrize(("passed", "expected"), [(0, 0.1), (0.5, 0.1), (5, 0.5), (10, 1), (99, 1)])
+def test_ramp(passed: float, expected: float) -> None:
+    assert ramp(NOW, NOW + passed, 10) == expected
+
+
+def test_no_slow_start() -> None:
+    assert ramp(NOW, NOW, 0) == 1
+
+
+# Affinity
+
+
+KEYS = [f"key-{number}".encode() for number in range(2000)]
+
+
+def homes(replicas: Sequence[Stub]) -> list[str]:
+    return [affinity.preferred(replicas, key, NOW).name for key in KEYS]
+
+
+def test_a_key_stays_where_it_is() -> None:
+    replicas = stubs(4)
+    assert homes(replicas) == homes(list(reversed(replicas)))
+    assert homes(replicas) == homes(stubs(4))
+
+
+def test_keys_are_spread_by_weight() -> None:
+    counted = Counter(homes([Stub("light"), Stub("heavy", full_weight=3)]))
+    assert counted["heavy"] / len(KEYS) == pytest.approx(0.75, abs=0.03)
+
+
+def test_only_the_keys_of_a_replica_that_goes_move() -> None:
+    replicas = stubs(4)
+    before, after = homes(replicas), homes(replicas[:3])
+    for home, now in zip(before, after, strict=True):
+        assert now == home or home == "replica-3"
+    counted = Counter(now for home, now in zip(before, after, strict=True) if home == "replica-3")
+    assert sum(counted.values()) / len(KEYS) == pytest.approx(1 / 4, abs=0.03)
+    assert min(counted.values()) > 100  # and to all others
+
+
+def test_nobody_is_overloaded_for_the_sake_of_affinity() -> None:
+    replicas = stubs(4)
+    for _ in range(400):
+        affinity.preferred(replicas, b"the same for all", NOW).outstanding += 1
+    given = sorted(replica.outstanding for replica in replicas)
+    assert given[-1] <= 1.25 * 400 / 4 + 1
+    assert given[-2] > 100  # the next in order takes what is over
+
+
+def test_who_comes_back_gets_its_keys_by_and_by() -> None:
+    old, new = Stub("old", outstanding=50), Stub("new", came=NOW, outstanding=5)
+    key = next(
+        k for k in KEYS if affinity.preferred([Stub("old"), Stub("new")], k, NOW).name == "new"
+    )
+    assert affinity.preferred([old, new], key, NOW + 0.5).name == "new"
+    new.outstanding = 8
+    assert affinity.preferred([old, new], key, NOW + 0.5).name == "old"
+    assert affinity.preferred([old, new], key, NOW + 5).name == "new"
+
+
+CHAT = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "?"}]}
+
+
+def test_session_as_key() -> None:
+    assert affinity.key("session", "s-1", CHAT) == b"s-1"
+    assert affinity.key("session", "", CHAT) == b""
+    assert affinity.key("none", "s-1", CHAT) == b""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({"prompt": "a" * 1024 + "b"}, {"prompt": "a" * 1024 + "c"}, True),
+        ({"prompt": "b" + "a" * 1024}, {"prompt": "c" + "a" * 1024}, False),
+        ({"prompt": [1, 2] * 600}, {"prompt": [1, 2] * 700}, True),
+        ({"prompt": [1, 2]}, {"prompt": [1, 3]}, False),
+        ({"input": ["x"]}, {"input": ["y"]}, False),
+        ({**CHAT, "seed": 1}, {**CHAT, "seed": 2}, True),
+        (CHAT, {"messages": [{**CHAT["messages"][0], "content": "Be long."}]}, False),
+    ],
+)
+def test_prefix_as_key(one: dict[str, Any], other: dict[str, Any], alike: bool) -> None:
+    first, second = (affinity.key("prefix", "", body) for body in (one, other))
+    assert first
+    assert (first == second) is alike
+
+
+def test_forms_have_no_prefix() -> None:
+    assert affinity.key("prefix", "s", None) == b""
+
+
+def test_a_long_prompt_is_not_read_to_its_end() -> None:
+    class Endless(list[Any]):
+        def __iter__(self) -> Any:
+            while True:
+                yield "more"
+
+    key = affinity.key("prefix", "", {"messages": Endless()})
+    assert len(key) == 1024

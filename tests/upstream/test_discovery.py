@@ -1,0 +1,145 @@
+"""The addresses behind a name: which of them are replicas."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import pytest
+
+from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.discovery import addresses
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.operations import CHAT_COMPLETION
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.replica import State
+
+HELLO = {"model": "tiny-chat", "messages": [{"role": "user", "content": "Say hello."}]}
+
+
+class Names:
+    """Names that resolve to what a test says."""
+
+    def __init__(self, *found: str) -> None:
+        self.found: Sequence[str] | None = found
+        self.asked: list[str] = []
+        self._told = asyncio.Semaphore(0)
+
+    async def __call__(self, host: str) -> Sequence[str]:
+        self.asked.append(host)
+        self._told.release()
+        if self.found is None:
+            raise OSError("no such host")
+        return self.found
+
+    async def asked_again(self) -> None:
+        """Returns once a resolution that began after this has been used."""
+        while not self._told.locked():
+            await self._told.acquire()
+        for _ in range(2):
+            await self._told.acquire()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8000",
+        "http://vllm.localhost:8000",
+        "http://127.0.0.1:8000",
+        "http://10.0.0.1",
+        "http://[::1]:8000",
+        "unix:///run/vllm.sock",
+    ],
+)
+async def test_nothing_to_resolve(url: str) -> None:
+    names = Names("10.0.0.1", "10.0.0.2")
+    assert await addresses(url, names) == ("",)
+    assert names.asked == []
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (("10.0.0.1",), ("",)),
+        (("10.0.0.1", "fd00::1"), ("",)),  # one server with two families
+        (("127.0.0.1", "::1"), ("",)),
+        (("10.0.0.2", "10.0.0.1", "10.0.0.2"), ("10.0.0.1", "10.0.0.2")),
+        (("10.0.0.1", "fd00::1", "fd00::2"), ("fd00::1", "fd00::2")),
+        (("10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"), ("10.0.0.1", "10.0.0.2")),
+        ((), ("",)),
+    ],
+)
+async def test_several_addresses_of_one_family(
+    found: Sequence[str], expected: Sequence[str]
+) -> None:
+    names = Names(*found)
+    assert await addresses("http://vllm.example:8000", names) == expected
+    assert names.asked == ["vllm.example"]
+
+
+def shown(fleet: Fleet) -> list[str]:
+    return [state.address for state in fleet.snapshot()]
+
+
+async def test_replicas_come_and_go() -> None:
+    names = Names("10.0.0.1", "10.0.0.2")
+    policy = Policy(probe_interval=0.01, probe_timeout=0.1)
+    fleet = Fleet([UpstreamConfig("http://vllm.example:8000")], policy, resolve=names)
+    assert shown(fleet) == ["vllm.example:8000"]
+    watch = asyncio.create_task(fleet.watch(lambda: None))
+    async with asyncio.timeout(5):
+        await names.asked_again()
+        assert shown(fleet) == ["10.0.0.1:8000", "10.0.0.2:8000"]
+        kept = fleet.replicas[1]
+        names.found = ("10.0.0.2", "10.0.0.3")
+        await names.asked_again()
+        assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
+        assert fleet.replicas[0] is kept
+        names.found = None  # what cannot be resolved stays
+        await names.asked_again()
+        assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
+    watch.cancel()
+    await fleet.close()
+
+
+async def test_a_headless_service() -> None:
+    """Two servers on one port, as pods are; a call under way survives that its pod's name goes."""
+    async with AsyncExitStack() as stack:
+        pods = [await stack.enter_async_context(Simulator(on("127.0.0.2", 0)))]
+        port = pods[0].port
+        pods.append(await stack.enter_async_context(Simulator(on("127.0.0.3", port))))
+        names = Names("127.0.0.2", "127.0.0.3")
+        fleet = Fleet(
+            [UpstreamConfig(f"http://vllm.example:{port}")],
+            Policy(probe_interval=0.01, slow_start=0),
+            resolve=names,
+        )
+        told = asyncio.Event()
+        watch = asyncio.create_task(fleet.watch(told.set))
+        async with asyncio.timeout(5):
+            while [state.state for state in fleet.snapshot()] != [State.READY] * 2:
+                told.clear()
+                await told.wait()
+            for _ in range(40):
+                await fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
+            asked = [[r for r in pod.requests if r.path == CHAT_COMPLETION.path] for pod in pods]
+            assert all(len(requests) > 5 for requests in asked)
+            assert asked[0][0].headers["host"] == f"vllm.example:{port}"
+            pods[0].faults = pods[1].faults = "slow-headers seconds=0.2"
+            calls = [
+                asyncio.create_task(fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat")))
+                for _ in range(10)
+            ]
+            await pods[0].wait_active(5)
+            names.found = ("127.0.0.3", "127.0.0.9")
+            await names.asked_again()
+            assert shown(fleet) == [f"127.0.0.3:{port}", f"127.0.0.9:{port}"]
+            assert len(await asyncio.gather(*calls)) == 10
+            await pods[0].wait_connections(0)
+        watch.cancel()
+        await fleet.close()
+
+
+def on(host: str, port: int) -> SimulatorSettings:
+    return SimulatorSettings(listen=f"{host}:{port}")

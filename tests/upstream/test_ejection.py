@@ -1,0 +1,148 @@
+"""When a replica is left alone, and how it comes back."""
+
+import pytest
+
+from penstock_server.upstream.ejection import Ejection, Evidence, evidence
+from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+
+NOW = 1000.0
+
+
+def ejection(failures: int = 3, first_s: float = 5) -> Ejection:
+    return Ejection(failures, first_s)
+
+
+def fail(it: Ejection, now: float, times: int = 1, *, leaving: bool = False) -> list[bool]:
+    ejected = []
+    for _ in range(times):
+        visit = it.begin(now)
+        ejected.append(it.failed(visit, now, leaving=leaving))
+        it.ended(visit)
+    return ejected
+
+
+def succeed(it: Ejection, now: float) -> bool:
+    visit = it.begin(now)
+    returned = it.succeeded(visit, now)
+    it.ended(visit)
+    return returned
+
+
+def test_so_many_failures_in_a_row() -> None:
+    it = ejection(failures=3)
+    assert fail(it, NOW, 2) == [False, False]
+    succeed(it, NOW)
+    assert fail(it, NOW, 3) == [False, False, True]
+    assert not it.admits(NOW)
+    assert it.until == NOW + 5
+
+
+def test_one_trial_at_a_time_after_the_ejection() -> None:
+    it = ejection(failures=1)
+    fail(it, NOW)
+    assert not it.admits(NOW + 4.9)
+    assert it.admits(NOW + 5)
+    trial = it.begin(NOW + 5)
+    assert trial.is_trial
+    assert not it.admits(NOW + 5)
+    it.ended(trial)  # its caller left: nothing is known
+    assert it.admits(NOW + 5)
+    assert succeed(it, NOW + 5)
+    assert it.admits(NOW + 5)
+    assert it.until is None
+
+
+def test_an_answer_that_begins_is_enough() -> None:
+    it = ejection(failures=1)
+    fail(it, NOW)
+    trial = it.begin(NOW + 5)
+    assert it.answered(trial, NOW + 5)
+    assert it.admits(NOW + 5)
+
+
+def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
+    it = ejection(failures=1, first_s=5)
+    now, lengths = NOW, []
+    for _ in range(7):
+        fail(it, now)
+        assert it.until is not None
+        lengths.append(it.until - now)
+        now = it.until
+    assert lengths == [5, 10, 20, 40, 80, 80, 80]
+
+
+def test_who_was_well_for_long_starts_over() -> None:
+    it = ejection(failures=1, first_s=5)
+    fail(it, NOW)
+    succeed(it, NOW + 5)
+    fail(it, NOW + 6)  # soon again
+    assert it.until == NOW + 16
+    succeed(it, NOW + 16)
+    fail(it, NOW + 30)  # well for longer than it was out
+    assert it.until == NOW + 35
+
+
+def test_calls_from_before_say_nothing_about_now() -> None:
+    it = ejection(failures=1)
+    before = it.begin(NOW), it.begin(NOW), it.begin(NOW)
+    it.failed(before[0], NOW)
+    until = it.until
+    assert not it.failed(before[1], NOW + 5)
+    assert it.until == until
+    assert not it.succeeded(before[2], NOW + 5)
+    assert it.until == until
+
+
+def test_calls_that_are_sent_all_the_same() -> None:
+    it = ejection(failures=1)
+    fail(it, NOW)
+    assert fail(it, NOW + 1, 10) == [False] * 10  # they make it no longer
+    assert it.until == NOW + 5
+    assert succeed(it, NOW + 1)  # but they may end it
+
+
+def test_who_is_leaving_goes_at_once() -> None:
+    it = ejection(failures=3)
+    assert fail(it, NOW, leaving=True) == [True]
+    assert it.leaving
+    assert it.readmit(NOW + 1)
+    assert not it.leaving
+    assert it.admits(NOW + 1)
+    assert not it.readmit(NOW + 1)
+
+
+def http(status: int, message: str = "") -> UpstreamFailure:
+    error = ErrorBody(message=message)
+    return UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=status, error=error)
+
+
+def of(kind: Kind, limit: str = "") -> UpstreamFailure:
+    return UpstreamFailure(kind, "", Stage.HEADERS, limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (of(Kind.CONNECT), Evidence.ILL),
+        (of(Kind.CLOSED), Evidence.ILL),
+        (of(Kind.INTERRUPTED), Evidence.ILL),
+        (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.ILL),
+        (of(Kind.TIMEOUT, "total_timeout"), Evidence.NONE),
+        (of(Kind.MALFORMED), Evidence.NONE),
+        (of(Kind.OVERLOADED), Evidence.NONE),
+        (of(Kind.TOO_LARGE), Evidence.NONE),
+        (http(400), Evidence.WELL),
+        (http(404), Evidence.WELL),
+        (http(429), Evidence.WELL),
+        (http(500, "a bug"), Evidence.NONE),
+        (http(502), Evidence.ILL),
+        (http(503), Evidence.ILL),
+        (http(529), Evidence.ILL),
+        (http(500, "EngineCore encountered an issue. See stack trace"), Evidence.ILL),
+        (http(500, "cannot schedule new futures after shutdown"), Evidence.LEAVING),
+        (http(400, "cannot schedule new futures after shutdown"), Evidence.WELL),
+    ],
+    ids=str,
+)
+def test_what_a_failure_says_of_the_replica(failure: UpstreamFailure, expected: Evidence) -> None:
+    assert evidence(failure) is expected

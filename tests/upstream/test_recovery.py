@@ -1,0 +1,348 @@
+"""Failing replicas: who is asked instead, who comes back when, and what a reload leaves alone."""
+
+import asyncio
+import io
+import wave
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from penstock_server.rpc.status import resendable
+from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.discovery import probe
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.fleet import Fleet
+from penstock_server.upstream.multipart import File, Form
+from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.replica import State
+
+from .clock import Clock
+from .wire import End, http, served, wire
+
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
+BUSY = "status code=503"
+
+
+@asynccontextmanager
+async def fleet_of(
+    *urls: str, clock: Clock | None = None, **policy: Any
+) -> AsyncIterator[tuple[Fleet, Clock]]:
+    """A fleet whose time stands still, that has probed its upstreams once."""
+    clock = clock or Clock()
+    fleet = Fleet(
+        [UpstreamConfig(url) for url in urls],
+        Policy(**({"slow_start": 0} | policy)),
+        resendable=resendable,
+        clock=clock,
+        sleep=clock.sleep,
+        chance=Random(1),
+    )
+    await asyncio.gather(*(probe(replica, 5) for replica in fleet.replicas))
+    yield fleet, clock
+    await fleet.close()
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[tuple[Simulator, Simulator]]:
+    settings = SimulatorSettings(listen="127.0.0.1:0", kind="all")
+    async with Simulator(settings) as one, Simulator(settings) as other:
+        yield one, other
+
+
+async def ask(fleet: Fleet, count: int = 1) -> int:
+    """Returns how many of so many calls failed."""
+    failed = 0
+    for _ in range(count):
+        try:
+            await fleet.call(CHAT_COMPLETION, HELLO, Call("id"))
+        except UpstreamFailure:
+            failed += 1
+    return failed
+
+
+def chats(simulator: Simulator) -> int:
+    return sum(request.path == CHAT_COMPLETION.path for request in simulator.requests)
+
+
+def states(fleet: Fleet) -> Sequence[State]:
+    return [state.state for state in fleet.snapshot()]
+
+
+async def test_another_is_asked_at_once() -> None:
+    async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, clock):
+        ill.faults = BUSY
+        assert await ask(fleet, 20) == 0
+        assert clock.slept == []
+        assert chats(well) == 20
+
+
+async def test_ejection_and_return() -> None:
+    async with two() as (ill, well):
+        async with fleet_of(ill.url, well.url, ejection_failures=3) as (fleet, clock):
+            ill.faults = BUSY
+            assert await ask(fleet, 30) == 0
+            assert states(fleet) == [State.EJECTED, State.READY]
+            assert chats(ill) == 3
+            clock.now += 5
+            assert await ask(fleet, 20) == 0
+            assert chats(ill) == 4  # the trial
+            clock.now += 9.9
+            assert await ask(fleet, 20) == 0
+            assert chats(ill) == 4
+            ill.faults = ""
+            clock.now += 0.1
+            await ask(fleet, 40)
+            assert states(fleet) == [State.READY, State.READY]
+            assert chats(ill) > 10
+
+
+async def test_who_returns_starts_slowly() -> None:
+    async with two() as (ill, well):
+        policy = {"ejection_failures": 1, "slow_start": 10}
+        async with fleet_of(ill.url, well.url, **policy) as (fleet, clock):
+            clock.now += 10
+            ill.faults = BUSY
+            await ask(fleet, 10)
+            ill.faults = ""
+            clock.now += 5
+            while states(fleet)[0] is State.EJECTED:
+                await ask(fleet)
+            assert fleet.snapshot()[0].state is State.SLOW_START
+            before = chats(ill)
+            await ask(fleet, 100)
+            assert 2 <= chats(ill) - before <= 20  # 1 of 11
+            clock.now += 10
+            before = chats(ill)
+            await ask(fleet, 100)
+            assert 35 <= chats(ill) - before <= 65
+
+
+async def test_all_are_asked_when_none_is_well() -> None:
+    async with two() as (one, other):
+        async with fleet_of(one.url, other.url, ejection_failures=1, max_attempts=1) as (fleet, _):
+            one.faults = other.faults = BUSY
+            await ask(fleet, 10)
+            assert states(fleet) == [State.EJECTED] * 2
+            one.faults = other.faults = ""
+            assert await ask(fleet) == 0
+            assert sorted(s.value for s in states(fleet)) == ["ejected", "ready"]
+
+
+async def test_errors_of_callers_eject_nobody() -> None:
+    async with two() as (one, other):
+        async with fleet_of(one.url, other.url, ejection_failures=1) as (fleet, _):
+            one.faults = other.faults = "status code=400"
+            assert await ask(fleet, 10) == 10
+            assert states(fleet) == [State.READY] * 2
+            assert [state.errors for state in fleet.snapshot()] == [0, 0]
+            assert chats(one) + chats(other) == 10
+
+
+async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
+    async with two() as (ill, well):
+        async with fleet_of(ill.url, well.url, ejection_failures=1) as (fleet, _):
+            ill.faults = BUSY
+            await ask(fleet, 10)
+            await probe(fleet.replicas[0], 5)
+            assert states(fleet)[0] is State.EJECTED  # /health alone says nothing new
+            ill.healthy = False
+            await probe(fleet.replicas[0], 5)
+            assert states(fleet)[0] is State.DOWN
+            ill.healthy = True
+            await probe(fleet.replicas[0], 5)
+            assert states(fleet)[0] is State.READY
+
+
+async def test_a_stream_begins_on_another() -> None:
+    async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, _):
+        ill.faults = "error-event code=503"  # a stream whose first event is an error
+        for _ in range(10):
+            body = HELLO | {"stream": True, "stream_options": {"include_usage": True}}
+            contract = ChoiceStream(choices=1)
+            async with fleet.stream(CHAT_COMPLETION, body, Call("id"), contract) as events:
+                assert [event async for event in events]
+        assert chats(ill) > 0
+
+
+async def test_a_stream_that_began_is_not_sent_again() -> None:
+    async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, _):
+        one.faults = other.faults = "cut after=2"
+        body = HELLO | {"stream": True, "stream_options": {"include_usage": True}}
+        contract = ChoiceStream(choices=1)
+        with pytest.raises(UpstreamFailure) as raised:
+            async with fleet.stream(CHAT_COMPLETION, body, Call("id"), contract) as events:
+                async for _ in events:
+                    pass
+        assert raised.value.kind is Kind.INTERRUPTED
+        assert chats(one) + chats(other) == 1
+        assert sum(state.errors for state in fleet.snapshot()) == 1
+
+
+async def test_the_end_of_a_kept_connection_is_not_noticed() -> None:
+    """The server closes a connection just as the second request comes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for turn in range(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or 0)
+            await reader.readexactly(length)
+            if turn == 1 and b"/v1/chat" in head:
+                break
+            writer.write(http(b'{"id": "x"}'))
+        writer.close()
+
+    async with served(serve) as url, fleet_of(url) as (fleet, _):
+        assert await ask(fleet, 30) == 0
+        assert fleet.snapshot()[0].errors > 5
+
+
+async def test_who_closes_every_connection_is_asked_twice() -> None:
+    async with wire(b"", End.CLOSE) as upstream, fleet_of(upstream.url) as (fleet, _):
+        before = len(upstream.requests)
+        assert await ask(fleet) == 1
+        assert len(upstream.requests) - before == 2
+
+
+async def test_a_dead_fleet_is_not_hammered() -> None:
+    async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, clock):
+        clock.sleep = Clock().sleep  # type: ignore[method-assign]
+        one.faults = other.faults = BUSY
+        assert await ask(fleet, 500) == 500
+        # 10 are free, and a fifth is earned.
+        assert 500 < chats(one) + chats(other) <= 500 + 10 + 100
+
+
+async def test_the_deadline_ends_the_requests() -> None:
+    async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, clock):
+        one.faults = other.faults = "status code=503 retry_after=1"
+        with pytest.raises(UpstreamFailure):
+            await fleet.call(CHAT_COMPLETION, HELLO, Call("id", deadline=clock.now + 0.9))
+        assert chats(one) + chats(other) == 2
+        assert clock.slept == []
+
+
+# Uploads
+
+
+def silence() -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(16_000)
+        writer.writeframes(bytes(3200))
+    return file.getvalue()
+
+
+def form(content: Any) -> Form:
+    return Form((("response_format", "json"),), File(content, "a.wav", "audio/wav"))
+
+
+async def transcribed(fleet: Fleet, content: Any) -> int:
+    """Returns how many of ten uploads failed."""
+    failed = 0
+    for _ in range(10):
+        try:
+            await fleet.call(TRANSCRIPTION, form(content()), Call("id"))
+        except UpstreamFailure as failure:
+            assert failure.status == 503
+            failed += 1
+    return failed
+
+
+async def test_uploads_are_sent_again_only_if_all_is_here() -> None:
+    wav = silence()
+
+    async def blocks() -> AsyncIterator[bytes]:
+        yield wav
+
+    async with two() as (ill, well):
+        async with fleet_of(ill.url, well.url, ejection_failures=99) as (fleet, _):
+            ill.path_faults[TRANSCRIPTION.path] = BUSY
+            assert await transcribed(fleet, lambda: wav) == 0
+            assert await transcribed(fleet, blocks) > 0
+
+
+# Reload
+
+
+async def test_a_reload_keeps_what_stays_and_lets_the_rest_finish() -> None:
+    async with two() as (stays, goes), fleet_of(stays.url, goes.url) as (fleet, _):
+        await ask(fleet, 10)
+        kept, known = fleet.replicas[0], fleet.snapshot()[0]
+        goes.faults = stays.faults = "slow-headers seconds=0.2"
+        calls = [asyncio.create_task(ask(fleet)) for _ in range(10)]
+        async with asyncio.timeout(5):
+            await goes.wait_active(5)
+            fleet.reload([UpstreamConfig(stays.url)])
+            assert fleet.replicas == [kept]
+            assert fleet.snapshot()[0].requests == known.requests + 5
+            assert await asyncio.gather(*calls) == [0] * 10
+            await goes.wait_connections(0)
+        before = chats(goes)
+        assert await ask(fleet, 5) == 0
+        assert chats(goes) == before
+
+
+async def test_calls_while_everything_changes_all_the_time() -> None:
+    async with two() as (one, other):
+        configs = [
+            [UpstreamConfig(one.url), UpstreamConfig(other.url)],
+            [UpstreamConfig(other.url, weight=2), UpstreamConfig(one.url)],
+            [UpstreamConfig(one.url, models={"m": "tiny-chat"})],
+        ]
+        policy = Policy(probe_interval=0.05)
+        fleet = Fleet(configs[0], policy, resendable=resendable, default_model="")
+        watch = asyncio.create_task(fleet.watch(lambda: None))
+        busy = [asyncio.create_task(ask(fleet, 100)) for _ in range(10)]
+        turn = 0
+        while not all(task.done() for task in busy):
+            turn += 1
+            fleet.reload(configs[turn % 3])
+            await asyncio.sleep(0.01)
+        assert await asyncio.gather(*busy) == [0] * 10
+        assert turn > 20
+        watch.cancel()
+        await fleet.close()
+
+
+async def test_new_upstreams_are_waited_for() -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", models=("a",))
+    async with Simulator(settings) as one, two() as (other, third):
+        urls = (one.url, other.url, third.url)
+        fleet = Fleet([UpstreamConfig(url) for url in urls], resendable=resendable)
+        watch = asyncio.create_task(fleet.watch(lambda: None))
+        await asyncio.sleep(0)
+        body = HELLO | {"model": "a"}
+        async with asyncio.timeout(5):
+            answers = [await fleet.call(CHAT_COMPLETION, body, Call("id", "a")) for _ in range(5)]
+        assert {answer["model"] for answer in answers} == {"a"}
+        watch.cancel()
+        await fleet.close()
+
+
+async def test_models_by_other_names() -> None:
+    async with two() as (one, _):
+        fleet = Fleet(
+            [UpstreamConfig(one.url, models={"small": "tiny-chat"})], aliases={"fast": "small"}
+        )
+        await probe(fleet.replicas[0], 5)
+        for name in ("small", "fast", ""):
+            body = HELLO | ({"model": name} if name else {})
+            answer = await fleet.call(CHAT_COMPLETION, body, Call("id", name))
+            assert answer["model"] == "small"
+            contract = ChoiceStream(choices=1)
+            stream = body | {"stream": True, "stream_options": {"include_usage": True}}
+            async with fleet.stream(CHAT_COMPLETION, stream, Call("id", name), contract) as events:
+                assert {event["model"] async for event in events} == {"small"}
+        listing = await fleet.list_models(Call("id"))
+        assert [entry["id"] for entry, _ in listing.entries] == ["small"]
+        assert fleet.snapshot()[0].models == ("small",)
+        await fleet.close()

@@ -1,0 +1,178 @@
+"""When a request is sent again."""
+
+import asyncio
+from random import Random
+from typing import Any
+
+import pytest
+
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.retry import Retries, RetryBudget, RetryRules
+
+from .clock import Clock
+
+DOWN = UpstreamFailure(Kind.CONNECT, "down", Stage.CONNECT)
+
+
+def rules(clock: Clock, share: float = 0.2, **given: Any) -> RetryRules:
+    known: dict[str, Any] = {
+        "max_attempts": 3,
+        "resendable": lambda failure: failure.kind is not Kind.MALFORMED,
+        "budget": RetryBudget(share, clock),
+        "clock": clock,
+        "sleep": clock.sleep,
+        "chance": Random(1),
+    }
+    return RetryRules(**(known | given))
+
+
+async def again(retries: Retries, failure: UpstreamFailure, *, elsewhere: bool = False) -> bool:
+    """Whether another request is to be sent after one that failed."""
+    retries.sent += 1
+    try:
+        await retries.wait(failure, elsewhere=elsewhere)
+    except UpstreamFailure:
+        return False
+    return True
+
+
+def busy(retry_after_s: float | None) -> UpstreamFailure:
+    return UpstreamFailure(Kind.HTTP_ERROR, "", Stage.BODY, status=503, retry_after_s=retry_after_s)
+
+
+def closed(stage: Stage) -> UpstreamFailure:
+    return UpstreamFailure(Kind.CLOSED, "", stage)
+
+
+async def test_so_many_requests_and_no_more() -> None:
+    retries = Retries(rules(Clock(), max_attempts=3))
+    assert [await again(retries, DOWN) for _ in range(3)] == [True, True, False]
+
+
+async def test_only_what_is_safe() -> None:
+    assert not await again(Retries(rules(Clock())), UpstreamFailure(Kind.MALFORMED, "", Stage.BODY))
+
+
+async def test_waits_grow_and_differ() -> None:
+    clock, chance = Clock(), Random(1)
+    for _ in range(50):
+        free = RetryBudget(0, Clock())
+        retries = Retries(rules(clock, max_attempts=9, budget=free, chance=chance))
+        while await again(retries, DOWN):
+            pass
+    for turn in range(8):
+        waits, longest = clock.slept[turn::8], min(0.05 * 2**turn, 2)
+        assert longest / 2 <= min(waits) < max(waits) <= longest
+        assert len(set(waits)) == 50
+
+
+async def test_no_wait_where_another_can_be_asked() -> None:
+    clock = Clock()
+    assert await again(Retries(rules(clock)), busy(30), elsewhere=True)
+    assert clock.slept == []
+
+
+async def test_retry_after_is_honoured() -> None:
+    clock = Clock()
+    assert await again(Retries(rules(clock)), busy(1.5))
+    assert clock.slept == [1.5]
+
+
+async def test_a_long_retry_after_is_the_callers() -> None:
+    clock = Clock()
+    assert not await again(Retries(rules(clock)), busy(2.5))
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(("left", "sent"), [(1.4, False), (1.6, True)])
+async def test_the_deadline_bounds_the_wait(left: float, sent: bool) -> None:
+    clock = Clock()
+    assert await again(Retries(rules(clock), deadline=clock.now + left), busy(1.5)) is sent
+    assert bool(clock.slept) is sent
+
+
+async def test_a_deadline_that_is_over() -> None:
+    clock = Clock()
+    retries = Retries(rules(clock), deadline=clock.now)
+    assert not await again(retries, DOWN, elsewhere=True)
+
+
+@pytest.mark.parametrize("stage", [Stage.HEADERS, Stage.STREAM])
+async def test_closed_before_the_answer_is_tried_once(stage: Stage) -> None:
+    retries = Retries(rules(Clock(), resendable=lambda failure: False))
+    assert [await again(retries, closed(stage)) for _ in range(2)] == [True, False]
+
+
+async def test_closed_inside_the_answer_is_the_callers_to_decide() -> None:
+    retries = Retries(rules(Clock(), resendable=lambda failure: False))
+    assert not await again(retries, closed(Stage.BODY))
+
+
+async def test_a_cancel_stops_the_wait() -> None:
+    waiting = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    retries = Retries(rules(Clock(), sleep=sleep))
+    trying = asyncio.create_task(again(retries, DOWN))
+    async with asyncio.timeout(5):
+        await waiting.wait()
+        trying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await trying
+    assert retries.sent == 1
+
+
+# The budget
+
+
+def spent(budget: RetryBudget) -> int:
+    count = 0
+    while budget.spend():
+        count += 1
+    return count
+
+
+def test_a_few_are_free_each_second() -> None:
+    clock = Clock()
+    budget = RetryBudget(0, clock)
+    assert spent(budget) == 10
+    clock.now += 0.5
+    assert spent(budget) == 5
+    clock.now += 3600
+    assert spent(budget) == 10
+
+
+def test_calls_earn_a_share() -> None:
+    budget = RetryBudget(0.2, Clock())
+    spent(budget)
+    for _ in range(50):
+        budget.earn(1)
+    assert spent(budget) in (9, 10)
+
+
+def test_no_more_is_saved_than_may_fail_at_once() -> None:
+    budget = RetryBudget(0.2, Clock())
+    spent(budget)
+    for _ in range(10_000):
+        budget.earn(50)
+    assert spent(budget) == 100
+    for _ in range(10_000):
+        budget.earn(700)
+    assert spent(budget) == 700
+
+
+async def test_a_dead_fleet_is_not_hammered() -> None:
+    clock = Clock()
+    shared = rules(clock, 0.2, sleep=Clock(0).sleep)
+    requests = 0
+    for _ in range(10_000):
+        shared.budget.earn(1)
+        clock.now += 0.001
+        retries = Retries(shared)
+        while await again(retries, DOWN, elsewhere=True):
+            pass
+        requests += retries.sent
+    assert 12_000 <= requests <= 10_000 * 1.2 + 10 * 10 + 10

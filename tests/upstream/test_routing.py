@@ -1,0 +1,209 @@
+"""Which replicas can take a call, and by which name each knows the model."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from penstock_server.upstream import renaming
+from penstock_server.upstream.call import Call, any_model
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.model_names import renamed
+from penstock_server.upstream.multipart import File, Form
+from penstock_server.upstream.operations import CHAT_COMPLETION, EMBEDDING, Operation
+from penstock_server.upstream.policy import Policy
+from penstock_server.upstream.replica import Replica
+from penstock_server.upstream.routing import RoutingTable, Target
+
+from .clock import Clock
+
+LLAMA = {"id": "meta/llama", "root": "meta/llama", "parent": None}
+ALIAS = {"id": "llama-alias", "root": "meta/llama", "parent": None}
+LORA = {"id": "llama-sql", "root": "/adapters/sql", "parent": "meta/llama"}
+OTHER = {"id": "qwen", "root": "qwen", "parent": None}
+
+
+def replica(
+    *entries: Mapping[str, Any],
+    routes: frozenset[str] | None = frozenset({CHAT_COMPLETION.path}),
+    **config: Any,
+) -> Replica:
+    """A replica whose model list has such entries; None stands for one that has not been heard."""
+    made = Replica(
+        UpstreamConfig("http://127.0.0.1:1", **config), "", Policy(), Clock(), lambda: None
+    )
+    if entries:
+        made.learn_models([dict(entry) for entry in entries])
+        made.learn_routes(routes, version="")
+    return made
+
+
+def table(*replicas: Replica, open_to_all: bool = False, **given: Any) -> RoutingTable:
+    known = {"aliases": {}, "default_model": ""} | given
+    return RoutingTable(replicas, **known, open_to_all=open_to_all)
+
+
+def targets(
+    known: RoutingTable,
+    model: str = "",
+    operation: Operation = CHAT_COMPLETION,
+    may_use: Callable[[str], bool] = any_model,
+) -> list[Target]:
+    return list(known.find(operation, Call("id", model, may_use=may_use)).values())
+
+
+def refusal(*given: Any, **known: Any) -> UpstreamFailure:
+    with pytest.raises(UpstreamFailure) as raised:
+        targets(*given, **known)
+    return raised.value
+
+
+def test_every_replica_of_the_model() -> None:
+    one, other, third = replica(LLAMA), replica(OTHER), replica(LLAMA, OTHER)
+    found = table(one, other, third).find(CHAT_COMPLETION, Call("id", "meta/llama"))
+    assert list(found) == [one, third]
+
+
+def test_names_of_its_own_for_each_upstream() -> None:
+    names = {"llama": "meta/llama"}
+    known = table(replica(LLAMA, OTHER, models=names), replica({**LLAMA, "id": "llama"}))
+    assert targets(known, "llama") == [("llama", "meta/llama"), ("llama", "llama")]
+    assert refusal(known, "qwen").kind is Kind.MODEL_UNKNOWN  # not among those that may be used
+    assert refusal(known, "meta/llama").kind is Kind.MODEL_UNKNOWN
+
+
+def test_a_configured_model_that_its_server_lacks() -> None:
+    known = table(replica(OTHER, models={"llama": "meta/llama", "q": "qwen"}), replica(LORA))
+    assert refusal(known, "llama").kind is Kind.MODEL_UNKNOWN
+    assert targets(known, "q") == [("q", "qwen")]
+
+
+@pytest.mark.parametrize("served", ["meta/llama", "llama-alias"])
+def test_adapters_come_with_their_base(served: str) -> None:
+    known = table(replica(LLAMA, ALIAS, LORA, OTHER, models={"llama": served}), replica(OTHER))
+    assert targets(known, "llama-sql") == [("llama-sql", "llama-sql")]
+    assert targets(known, "llama") == [("llama", served)]
+
+
+def test_the_list_shows_public_names() -> None:
+    known = replica(LLAMA, LORA, models={"llama": "meta/llama"}).known.models
+    assert known
+    shown = {entry["id"]: entry["parent"] for entry in renamed(known)}
+    assert shown == {"llama": None, "llama-sql": "llama"}
+
+
+def test_aliases() -> None:
+    known = table(
+        replica(LLAMA, models={"llama": "meta/llama"}),
+        replica(OTHER),
+        aliases={"fast": "llama", "qwen": "llama", "gone": "nowhere"},
+    )
+    assert targets(known, "fast") == [("llama", "meta/llama")]
+    assert targets(known, "qwen") == [("qwen", "qwen")]  # a model of that name comes first
+    assert refusal(known, "gone").kind is Kind.MODEL_UNKNOWN
+
+
+def test_the_default_where_none_is_named() -> None:
+    chat, embeds = replica(LLAMA, OTHER), replica(LORA, routes=frozenset({EMBEDDING.path}))
+    known = table(chat, embeds, default_model="qwen")
+    assert targets(known) == [("qwen", "qwen")]
+    assert targets(known, operation=EMBEDDING) == [("", "")]  # qwen does not embed
+    assert refusal(table(chat, embeds)).kind is Kind.MODEL_AMBIGUOUS
+
+
+def test_the_only_base_model_where_none_is_named() -> None:
+    known = table(replica(LLAMA, ALIAS, LORA), replica(ALIAS), replica())
+    assert targets(known) == [("meta/llama", "meta/llama"), ("llama-alias", "llama-alias")]
+
+
+def test_another_operation_is_another_server() -> None:
+    known = table(replica(LLAMA), replica(OTHER, routes=frozenset({EMBEDDING.path})))
+    assert targets(known, "qwen", EMBEDDING) == [("qwen", "qwen")]
+    assert refusal(known, "qwen").kind is Kind.ROUTE_MISSING
+    assert targets(known, operation=EMBEDDING) == [("qwen", "qwen")]
+
+
+def test_close_names_rather_than_all() -> None:
+    entries = [{"id": f"model-{number:03}"} for number in range(500)]
+    known = table(replica(*entries), replica(LLAMA), aliases={"lama": "meta/llama"})
+    failure = refusal(known, "model-0077")
+    assert failure.kind is Kind.MODEL_UNKNOWN
+    assert "model-077" in failure.message
+    assert failure.message.count("model-") <= 6
+    assert "lama" in refusal(known, "llama").message
+    assert "none of the 502 names" in refusal(known, "???").message
+    assert (
+        "model"
+        not in refusal(known, "model-0077", may_use=lambda name: name == "m").message[
+            len("no upstream serves the model model-0077") :
+        ]
+    )
+
+
+def test_an_unnamed_model_is_one_that_the_caller_may_use() -> None:
+    known = table(replica(LLAMA, ALIAS), replica(OTHER))
+    assert targets(known, may_use=lambda name: name == "qwen") == [("qwen", "qwen")]
+    assert targets(known, may_use=lambda name: "llama-" in name) == [("llama-alias",) * 2]
+    assert refusal(known, may_use=lambda name: False).kind is Kind.MODEL_FORBIDDEN
+    default = table(replica(LLAMA), replica(OTHER), default_model="qwen")
+    assert refusal(default, may_use=lambda name: name != "qwen").kind is Kind.MODEL_FORBIDDEN
+
+
+def test_the_only_upstream_is_open_but_for_who_may_use_one_model() -> None:
+    known = table(replica(LLAMA, ALIAS, OTHER), open_to_all=True)
+    assert targets(known) == [("", "")]
+    assert targets(known, "new") == [("new", "new")]
+    assert targets(known, may_use=lambda name: name == "qwen") == [("qwen", "qwen")]
+    assert refusal(known, may_use=lambda name: False).kind is Kind.MODEL_FORBIDDEN
+
+
+def test_who_has_not_been_heard_may_have_it() -> None:
+    unheard, other = replica(), replica(OTHER)
+    known = table(unheard, other, replica(models={"llama": "meta/llama"}))
+    assert list(known.find(CHAT_COMPLETION, Call("id", "new"))) == [unheard]
+    assert targets(known, "llama") == [("llama", "llama"), ("llama", "meta/llama")]
+    assert list(known.find(CHAT_COMPLETION, Call("id", "qwen"))) == [other]
+    assert list(known.everywhere(CHAT_COMPLETION, Call("id", "qwen"))) == [unheard, other]
+
+
+def test_a_replica_is_looked_up_once() -> None:
+    known = table(replica(LLAMA), replica(OTHER))
+    call = Call("id", "qwen")
+    assert known.find(CHAT_COMPLETION, call) is known.find(CHAT_COMPLETION, call)
+
+
+# Names in what is sent and in what comes back
+
+PUBLIC, SAME = Target("llama", "meta/llama"), Target("qwen", "qwen")
+
+
+def test_requests_are_rewritten_only_where_names_differ() -> None:
+    body = {"model": "qwen", "messages": []}
+    assert renaming.asked_for(SAME, body) is body
+    assert renaming.asked_for(Target("", ""), body) is body
+    assert renaming.asked_for(PUBLIC, body) == {"model": "meta/llama", "messages": []}
+    assert renaming.asked_for(PUBLIC, {"messages": []})["model"] == "meta/llama"  # type: ignore[index]
+    assert body["model"] == "qwen"
+
+
+def test_forms_are_rewritten_too() -> None:
+    form = Form((("model", "llama"), ("language", "en")), File(b"x", "a.wav", "audio/wav"))
+    sent = renaming.asked_for(PUBLIC, form)
+    assert isinstance(sent, Form)
+    assert sorted(sent.fields) == [("language", "en"), ("model", "meta/llama")]
+    assert renaming.asked_for(Target("llama", "llama"), form) is form
+
+
+async def test_answers_get_the_public_name() -> None:
+    answer = {"model": "meta/llama", "response": {"model": "meta/llama", "id": "r"}, "id": "x"}
+    assert renaming.published(PUBLIC, answer) == {
+        "model": "llama",
+        "response": {"model": "llama", "id": "r"},
+        "id": "x",
+    }
+    assert renaming.published(PUBLIC, {"id": "x", "response": "text"}) == {
+        "id": "x",
+        "response": "text",
+    }
+    assert renaming.published(SAME, {"model": "of its own"}) == {"model": "of its own"}
