@@ -28,7 +28,7 @@ from penstock_server.settings import Settings
 from penstock_server.telemetry import log
 from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica import State
+from penstock_server.upstream.replica_state import State
 from penstock_server.upstream_configs import upstream_configs
 
 # How long calls that the server ends may take to tell their callers so.

@@ -435,7 +435,7 @@ async def test_reply_of_exactly_the_limit() -> None:
             found = await refused(call)
             trailers = dict(await call.trailing_metadata())
             assert found.reason == "REQUEST_TOO_LARGE"
-            assert found.metadata == {"limitBytes": str(limit)}
+            assert found.metadata == {"limitBytes": str(limit), "attempts": "1"}
             assert f"{size} bytes" in found.message
             assert trailers["grpc-retry-pushback-ms"] == "-1"
 

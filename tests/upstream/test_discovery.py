@@ -13,7 +13,7 @@ from penstock_server.upstream.discovery import addresses
 from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CHAT_COMPLETION
 from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica import State
+from penstock_server.upstream.replica_state import State
 
 HELLO = {"model": "tiny-chat", "messages": [{"role": "user", "content": "Say hello."}]}
 
@@ -126,7 +126,7 @@ async def test_a_headless_service() -> None:
             asked = [[r for r in pod.requests if r.path == CHAT_COMPLETION.path] for pod in pods]
             assert all(len(requests) > 5 for requests in asked)
             assert asked[0][0].headers["host"] == f"vllm.example:{port}"
-            pods[0].faults = pods[1].faults = "slow-headers seconds=0.2"
+            pods[0].faults = pods[1].faults = "slow-headers seconds=1"
             calls = [
                 asyncio.create_task(fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat")))
                 for _ in range(10)

@@ -91,6 +91,14 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     assert it.until == until
     assert not it.succeeded(before[2], NOW + 5)
     assert it.until == until
+    assert succeed(it, NOW + 5)
+    later = ejection(failures=2)
+    old = later.begin(NOW)
+    fail(later, NOW, 2)
+    succeed(later, NOW + 5)
+    fail(later, NOW + 6)
+    later.succeeded(old, NOW + 7)
+    assert fail(later, NOW + 8) == [True]
 
 
 def test_calls_that_are_sent_all_the_same() -> None:

@@ -65,7 +65,7 @@ class Wire:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while True:
-            self.requests.append(await _request(reader))
+            self.requests.append(await read_request(reader))
             self._came.release()
             writer.write(self._answer)
             await writer.drain()
@@ -163,7 +163,7 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def _request(reader: asyncio.StreamReader) -> bytes:
+async def read_request(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(
         (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"),

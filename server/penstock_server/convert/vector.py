@@ -4,11 +4,12 @@ Numbers are copied as blocks of bytes wherever the upstream sends them so: the w
 packed `repeated float` is the little-endian bytes themselves.
 """
 
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan, prod
 from typing import Any, TypeAlias
+
+from pybase64 import b64decode  # twenty times as quick as the standard library's
 
 from penstock.v1 import common_pb2
 from penstock.v1.common_pb2 import FloatVector, VectorDtype

@@ -10,7 +10,7 @@ from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
 from penstock_server.convert.model import capabilities
 from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import ALL
-from penstock_server.upstream.replica import ReplicaState, State
+from penstock_server.upstream.replica_state import ReplicaState, State
 
 _ROUTES = {operation.name: operation.routes for operation in ALL}
 _STATES = {

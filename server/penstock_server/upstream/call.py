@@ -33,7 +33,8 @@ class Call:
     """One call.
 
     Attributes:
-        request_id: sent as X-Request-Id; vLLM makes it part of the answer's id.
+        request_id: sent as X-Request-Id; vLLM makes it part of the answer's id. Where the call
+            takes another request, that has `-2` added, the next one `-3`.
         model: the model asked for; empty means the only one there is.
         traceparent: W3C trace context, if the caller sent one.
         tracestate: likewise.

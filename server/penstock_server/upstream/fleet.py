@@ -25,7 +25,8 @@ from penstock_server.upstream.membership import Membership
 from penstock_server.upstream.model_names import published, renamed
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Operation
 from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica import Replica, ReplicaState
+from penstock_server.upstream.replica import Replica
+from penstock_server.upstream.replica_state import ReplicaState
 from penstock_server.upstream.retry import Clock, RetryBudget, RetryRules, Sleep
 from penstock_server.upstream.routing import Routes, RoutingTable
 from penstock_server.upstream.upstream import Body

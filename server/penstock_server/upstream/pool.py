@@ -6,6 +6,7 @@ again from a new one. The interface is httpx's, so that another transport can ta
 """
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
@@ -166,12 +167,13 @@ class _Exchange(httpx.AsyncByteStream):
         self.connection.begin()
 
 
+_UNSENDABLE = re.compile(rb"[\0\r\n]")
+
+
 def _head(request: httpx.Request) -> bytes:
-    lines = [b"%s: %s\r\n" % header for header in request.headers.raw]
-    if b"\n" in request.url.raw_path or any(
-        line.count(b"\n") + line.count(b"\r") > 2 for line in lines
-    ):
+    target = request.url.raw_path
+    headers = request.headers.raw
+    if _UNSENDABLE.search(b"".join((target, *(part for header in headers for part in header)))):
         raise httpx.LocalProtocolError("a header holds the end of a line")
-    return b"".join(
-        (request.method.encode(), b" ", request.url.raw_path, b" HTTP/1.1\r\n", *lines, b"\r\n")
-    )
+    lines = (b"%s: %s\r\n" % header for header in headers)
+    return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), target, b"".join(lines))

@@ -104,7 +104,10 @@ class Retries:
         retry_after = 0.0 if elsewhere else failure.retry_after_s or 0.0
         delay = 0.0 if elsewhere else max(retry_after, self._backoff())
         in_time = rules.clock() + delay < self.deadline
-        if retry_after > _LONGEST_RETRY_AFTER_S or not in_time or not rules.budget.spend():
+        if retry_after > _LONGEST_RETRY_AFTER_S or not in_time:
+            raise failure
+        # A server that closes idle connections is not ailing: that spends nothing.
+        if not failure.reused and not rules.budget.spend():
             raise failure
         if delay:
             await rules.sleep(delay)

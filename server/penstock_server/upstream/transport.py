@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import time
 from types import TracebackType
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -155,7 +154,10 @@ class Transport:
             pinned_address: the IP address to connect to, in place of the URL's host.
         """
         timeouts = config.timeouts
-        connecting = {"connect": timeouts.connect, "pool": timeouts.connect}
+        connecting: dict[str, float | None] = {
+            "connect": timeouts.connect,
+            "pool": timeouts.connect,
+        }
         self._limits = connecting | {"read": None, "write": None}
         self._upload_limits = connecting | {
             "read": timeouts.first_byte,
@@ -187,16 +189,16 @@ class Transport:
     async def answer(self, request: Request) -> Response:
         """Sends a request; returns the answer's head."""
         reached.set(Stage.HEADERS)
-        extensions: dict[str, Any] = {}
+        built: httpx.Request | None = None
         try:
-            built = self._built(request, extensions)
+            built = self._built(request)
             return Response(await self._http.handle_async_request(built))
         except _ERRORS as error:
             failure = _failure(error, Stage.HEADERS)
-            failure.reused = extensions.get("reused", False)
+            failure.reused = bool(built and built.extensions.get("reused"))
             raise failure from error
 
-    def _built(self, request: Request, extensions: dict[str, Any]) -> httpx.Request:
+    def _built(self, request: Request) -> httpx.Request:
         """Returns httpx's form of a request; built by hand, which costs a fraction."""
         head = [(b"host", self._host), (b"user-agent", _USER_AGENT)]
         try:
@@ -207,17 +209,17 @@ class Transport:
             raise httpx.LocalProtocolError("a header is not ASCII") from None
         stream: httpx.AsyncByteStream
         if isinstance(request.content, bytes):
-            extensions["timeout"] = self._limits
+            limits = self._limits
             stream = httpx.ByteStream(request.content)
             if request.content or request.method == "POST":
                 head.append((b"content-length", b"%d" % len(request.content)))
         else:
-            extensions["timeout"] = self._upload_limits
+            limits = self._upload_limits
             stream = _Content(request.content)
             head.append((b"transfer-encoding", b"chunked"))
         url = self._target(request.path)
         return httpx.Request(
-            request.method, url, headers=head, stream=stream, extensions=extensions
+            request.method, url, headers=head, stream=stream, extensions={"timeout": limits}
         )
 
     def _target_of(self, path: str) -> httpx.URL:

@@ -1,0 +1,186 @@
+"""Connections that are used again, or must not be; and answers in unusual shapes."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.config import Timeouts
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.multipart import File, Form
+from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.transport import Request
+from penstock_server.upstream.upstream import Upstream
+
+from .test_stream import WHOLE
+from .wire import End, chunk, client, http, served, stream, wire
+
+CALL = Call("id-1")
+OK = http(b'{"id": "x"}')
+
+
+async def failure_of(upstream: Upstream) -> UpstreamFailure:
+    with pytest.raises(UpstreamFailure) as raised:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+    return raised.value
+
+
+async def test_a_failure_tells_whether_the_connection_was_used_before() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        failure = await failure_of(upstream)
+        assert (failure.kind, failure.stage) == (Kind.CLOSED, Stage.HEADERS)
+        assert failure.reused
+    async with wire() as server, client(server.url) as upstream:
+        assert not (await failure_of(upstream)).reused
+
+
+@pytest.mark.parametrize(
+    "more", [OK, b"HTTP/1.1 100 Continue\r\n\r\n", b"rubbish"], ids=["answer", "interim", "bytes"]
+)
+async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> None:
+    sent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(http(b'{"id": "asked"}'))
+        if not sent.is_set():
+            await writer.drain()
+            await asyncio.sleep(0.05)  # until it is idle
+            writer.write(more)
+            await writer.drain()
+            sent.set()
+        await reader.read()
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        await sent.wait()
+        await asyncio.sleep(0.05)  # until it is received
+        assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "asked"}
+
+
+async def test_bytes_after_an_answer_end_its_connection() -> None:
+    async with wire(OK + OK, End.KEEP) as server, client(server.url) as upstream:
+        for _ in range(2):
+            assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+        assert server.connections == 2
+
+
+async def test_a_connection_that_the_upstream_closes_is_not_used_again() -> None:
+    answer = http(b"{}", "connection: close")
+    async with wire(answer, End.KEEP) as server, client(server.url) as upstream:
+        for _ in range(2):
+            await upstream.call(CHAT_COMPLETION, {}, CALL)
+        assert server.connections == 2
+
+
+async def test_nothing_follows_an_answer_that_may_be_cut() -> None:
+    async with wire(http(b'{"id": '), End.KEEP) as server, client(server.url) as upstream:
+        for _ in range(2):
+            assert (await failure_of(upstream)).kind is Kind.MALFORMED
+        assert server.connections == 2
+
+
+async def test_what_came_before_a_connection_broke_is_read() -> None:
+    begun, broken = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        first, *rest = WHOLE
+        writer.write(stream(first, ended=False))
+        await begun.wait()
+        writer.write(b"".join(chunk(f"data: {event}\n\n".encode()) for event in rest))
+        writer.close()
+        await writer.wait_closed()
+        broken.set()
+
+    async with (
+        served(serve) as url,
+        client(url) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, CALL, ChoiceStream(choices=1)) as events,
+    ):
+        await anext(events)
+        begun.set()
+        await broken.wait()
+        await asyncio.sleep(0.05)  # until that is noticed
+        assert len([event async for event in events]) == len(WHOLE) - 1
+
+
+async def test_an_upload_has_a_new_connection() -> None:
+    """It cannot be sent again if the upstream is just leaving the old one."""
+
+    async def audio() -> AsyncGenerator[bytes, None]:
+        yield b"RIFF"
+
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"chunked" in head:
+            await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(OK)
+        await reader.read()
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        form = Form([("model", "m")], File(audio(), "a.wav", "audio/wav"))
+        await upstream.call(TRANSCRIPTION, form, CALL)
+    assert connections == 2
+
+
+ANSWERS = {
+    "interim answers before it": (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 2 + OK),
+    "until the connection ends": b'HTTP/1.1 200 OK\r\n\r\n{"id": "x"}',
+    "HTTP/1.0": b'HTTP/1.0 200 OK\r\n\r\n{"id": "x"}',
+    "trailers": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        + chunk(b'{"id": "x"}')
+        + b"0\r\nserver-timing: x\r\n\r\n"
+    ),
+    "long headers": http(b'{"id": "x"}', f"metadata: {'x' * 64 * 1024}"),
+    "many headers": http(b'{"id": "x"}', *(f"x-{i}: {i}" for i in range(500))),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+async def test_answers_of_unusual_shape(answer: bytes) -> None:
+    async with wire(answer) as server, client(server.url) as upstream:
+        assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+
+
+async def test_endless_headers() -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + b"x-filler: 0123456789\r\n" * 20_000
+    async with wire(head, End.HOLD) as server, client(server.url) as upstream:
+        failure = await failure_of(upstream)
+        assert (failure.kind, failure.stage) == (Kind.CLOSED, Stage.HEADERS)
+        await server.wait_left()
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-more: b", "a\nb", "a\rb", "a\0b", "é"])
+async def test_headers_that_cannot_be_sent(value: str) -> None:
+    async with wire(OK) as server, client(server.url) as upstream:
+        with pytest.raises(UpstreamFailure) as raised:
+            async with upstream._transport.send(Request("GET", "/", {"x-a": value})):
+                pass
+        assert (raised.value.kind, raised.value.stage) == (Kind.MISCONFIGURED, Stage.REQUEST)
+        assert server.requests == []
+
+
+async def test_slots_come_back_whatever_happens() -> None:
+    async with wire(end=End.HOLD) as server:
+        limits = Timeouts(connect=0.5, first_byte=0.05)
+        async with client(server.url, limits, max_connections=1) as upstream:
+            for _ in range(3):
+                assert (await failure_of(upstream)).kind is Kind.TIMEOUT
