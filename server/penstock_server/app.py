@@ -10,9 +10,14 @@ from types import TracebackType
 from typing import Self
 
 from penstock_server import worker
-from penstock_server.config_file import SettingsError
-from penstock_server.keys import read_keys
-from penstock_server.options import shown
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.keys import read_keys
+from penstock_server.configuration.options import shown
+from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica_state import State
 from penstock_server.reload import Changes, Reloader, changes, in_force
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
@@ -24,12 +29,7 @@ from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info
 from penstock_server.rpc.listening import CannotListen, bind_all, release
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.rpc.status import resendable
-from penstock_server.settings import Settings
 from penstock_server.telemetry import log
-from penstock_server.upstream.fleet import Fleet
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica_state import State
-from penstock_server.upstream_configs import upstream_configs
 
 # How long calls that the server ends may take to tell their callers so.
 _LAST_WORDS_S = 1.0

@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
-from penstock_server.config_file import SettingsError
-from penstock_server.option_list import OptionList
-from penstock_server.options import address
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.option_list import OptionList
+from penstock_server.configuration.options import address
 
 EXIT_USAGE = 2
 EXIT_SETTINGS = 3
@@ -72,7 +72,7 @@ def _add_serve(commands: Any) -> None:
         commands,
         "serve",
         "serve gRPC in front of one or more vLLMs",
-        "penstock_server.settings:Settings",
+        "penstock_server.configuration.settings:Settings",
         "PENSTOCK_",
         _serve,
     )

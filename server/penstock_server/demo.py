@@ -11,7 +11,7 @@ from penstock.channel import open_async_channel
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service, stop_signals
-from penstock_server.settings import Settings
+from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 QUESTION = "Say hello."

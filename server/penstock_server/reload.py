@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
-from penstock_server.config_file import SettingsError
-from penstock_server.options import options
-from penstock_server.settings import Settings
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.options import options
+from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream_configs import upstream_configs
-from penstock_server.upstream_table import UpstreamTable
 
 _log = logging.getLogger("penstock.reload")
 

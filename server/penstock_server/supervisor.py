@@ -17,11 +17,11 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from penstock_server.app import stop_signals
-from penstock_server.config_file import SettingsError
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.settings import Settings
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.combined_admin import CombinedAdminServicer
 from penstock_server.rpc.listening import CannotListen
-from penstock_server.settings import Settings
 from penstock_server.worker import READY, environment
 
 _FIRST_PAUSE_S = 1.0
@@ -177,7 +177,10 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
     """
     if unix := [one for one in settings.addresses if one.startswith("unix:")]:
         raise SettingsError(f"workers cannot share {unix[0]}: a socket has one owner")
-    with reserved(settings.addresses) as addresses, tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+    with (
+        reserved(settings.addresses) as addresses,
+        tempfile.TemporaryDirectory(prefix="penstock-") as folder,
+    ):
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
         admin = AdminServer(
             settings.admin_listen,

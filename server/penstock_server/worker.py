@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from penstock_server.settings import Settings
+from penstock_server.configuration.settings import Settings
 
 READY = b"ready\n"
 """What it writes when it serves."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock_server.config_file import SettingsError
-from penstock_server.keys import read_keys
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.keys import read_keys
 from penstock_server.rpc.authentication import Key
 
 from .process import penstock

@@ -14,7 +14,7 @@ import sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        hidden = "grpc_health grpc_reflection h11 h2 httpcore httptools httpx orjson pybase64".split()
+        hidden = "grpc_health grpc_reflection h11 httpcore httptools httpx orjson pybase64".split()
         if name.partition(".")[0] in hidden:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from penstock_server.app import Service
-from penstock_server.settings import Settings
+from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 FREE_PORT = "127.0.0.1:0"

@@ -12,7 +12,7 @@ from upstream.wire import http, served
 
 from penstock.channel import open_async_channel
 from penstock_server.app import Service
-from penstock_server.settings import Settings
+from penstock_server.configuration.settings import Settings
 
 _CLOSE = "connection: close"
 

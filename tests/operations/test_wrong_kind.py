@@ -22,8 +22,8 @@ from penstock.v1.pooling_pb2 import PoolRequest
 from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest, ScoringInput
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import RERANK, SCORE
 
 from .canned import canned, in_json

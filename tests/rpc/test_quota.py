@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode as Code
 
-from penstock_server.keys import read_keys
+from penstock_server.configuration.keys import read_keys
 from penstock_server.rpc.quota import Quota
 from penstock_server.simulator import Simulator
 

@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
+from penstock_server.fleet.replica_state import State
 from penstock_server.simulator import Simulator, SimulatorSettings
-from penstock_server.upstream.replica_state import State
 
 from .calls import FREE_PORT, Ended, Serve, chat, create, ended, plain_channel, stream, until
 

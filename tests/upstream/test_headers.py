@@ -6,6 +6,7 @@ from penstock_server.upstream.headers import build
 
 def test_what_is_not_known_is_left_out() -> None:
     assert build(Call("id-1"), "", accept="application/json") == {
+        "user-agent": "penstock",
         "accept": "application/json",
         "accept-encoding": "identity",
         "x-request-id": "id-1",
@@ -15,6 +16,7 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_all() -> None:
     call = Call("id-1", "model", "00-trace", "vendor=1", "session", -3, 0)
     assert build(call, "secret", accept="text/event-stream") == {
+        "user-agent": "penstock",
         "accept": "text/event-stream",
         "accept-encoding": "identity",
         "authorization": "Bearer secret",
@@ -25,3 +27,10 @@ def test_all() -> None:
         "x-vllm-priority": "-3",
         "x-data-parallel-rank": "0",
     }
+
+
+def test_a_configured_name_takes_the_place_of_ours() -> None:
+    configured = {"User-Agent": "of-the-house", "X-Team": "a"}
+    built = build(Call("id-1"), "", accept="application/json", configured=configured)
+    assert (built["user-agent"], built["x-team"]) == ("of-the-house", "a")
+    assert len(built) == 5

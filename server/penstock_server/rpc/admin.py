@@ -8,9 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
 from penstock_server.convert.model import capabilities
-from penstock_server.upstream.fleet import Fleet
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream.operations import ALL
-from penstock_server.upstream.replica_state import ReplicaState, State
 
 _ROUTES = {operation.name: operation.routes for operation in ALL}
 _STATES = {

@@ -10,9 +10,9 @@ from penstock.v1.chat_completion_pb2 import (
     StreamChatCompletionResponse,
 )
 from penstock_server.convert import chat
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from penstock.v1 import classification_pb2_grpc
 from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock_server.convert import classification
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CLASSIFICATION
 
 

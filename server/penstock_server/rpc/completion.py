@@ -10,9 +10,9 @@ from penstock.v1.completion_pb2 import (
     StreamCompletionResponse,
 )
 from penstock_server.convert import completion
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import COMPLETION
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from penstock.v1 import embedding_pb2_grpc
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock_server.convert import embedding
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.vectors import call_for_vectors
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import EMBEDDING
 
 

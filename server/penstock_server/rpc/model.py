@@ -12,10 +12,10 @@ from penstock.v1.model_pb2 import (
     ListModelsResponse,
 )
 from penstock_server.convert import model
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.listing import ModelListing
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.fleet import Fleet
-from penstock_server.upstream.listing import ModelListing
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):

@@ -5,9 +5,9 @@ from typing import Any
 from penstock.v1 import pooling_pb2_grpc
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock_server.convert import pooling
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.vectors import call_for_vectors
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import POOLING
 
 

@@ -19,11 +19,11 @@ from penstock_server.convert.response import answer as response_answer
 from penstock_server.convert.response import native as response_native
 from penstock_server.convert.response import native_request as response_native_request
 from penstock_server.convert.response import request as response_request
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE
 
 

@@ -19,6 +19,7 @@ from penstock.v1 import (
     tokenization_pb2_grpc,
     transcription_pb2_grpc,
 )
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.classification import ClassificationServicer
 from penstock_server.rpc.completion import CompletionServicer
@@ -34,7 +35,6 @@ from penstock_server.rpc.tokenization import TokenizationServicer
 from penstock_server.rpc.transcription import TranscriptionServicer
 from penstock_server.rpc.unsupported import UnsupportedMethods
 from penstock_server.upstream import operations
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import Operation
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

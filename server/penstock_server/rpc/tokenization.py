@@ -11,8 +11,8 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeResponse,
 )
 from penstock_server.convert import tokenization
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import DETOKENIZATION, TOKENIZATION
 
 

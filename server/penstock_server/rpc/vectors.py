@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock_server.convert import vector
+from penstock_server.fleet.fleet import Fleet
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import Operation
 
 

@@ -50,7 +50,8 @@ def build(
     Those that are configured for the upstream have names other than the service's own.
     """
     headers = {
-        **configured,
+        "user-agent": "penstock",
+        **{name.lower(): value for name, value in configured.items()},
         "accept": accept,
         "accept-encoding": "identity",
         "authorization": _authorization(call, api_key),

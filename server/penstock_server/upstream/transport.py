@@ -26,7 +26,6 @@ _KEEPALIVE_EXPIRY_S = 4.0
 _ERROR_BODY_LIMIT = 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 24 * 3600.0
 _EVENT_STREAM = "text/event-stream"
-_USER_AGENT = b"penstock"
 _MOST_TARGETS = 64
 
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
@@ -200,7 +199,7 @@ class Transport:
 
     def _built(self, request: Request) -> httpx.Request:
         """Returns httpx's form of a request; built by hand, which costs a fraction."""
-        head = [(b"host", self._host), (b"user-agent", _USER_AGENT)]
+        head = [(b"host", self._host)]
         try:
             head += [
                 (name.encode(), value.encode("ascii")) for name, value in request.headers.items()

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.replica import Replica
 from penstock_server.upstream.upstream import Upstream
 
 MODELS_PATH = "/v1/models"

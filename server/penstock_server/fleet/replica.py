@@ -8,16 +8,16 @@ from hashlib import blake2b
 from time import time
 from urllib.parse import urlsplit
 
+from penstock_server.fleet.balancing import ramp
+from penstock_server.fleet.ejection import Ejection, Evidence, Visit, evidence
+from penstock_server.fleet.model_names import published
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.balancing import ramp
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.ejection import Ejection, Evidence, Visit, evidence
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.model_names import published
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica_state import ReplicaState, State
 from penstock_server.upstream.upstream import Upstream
 
 _LONGEST_ERROR = 200

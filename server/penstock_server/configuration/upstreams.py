@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from hashlib import sha256
 
-from penstock_server.settings import Settings
+from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import Entry, UpstreamTable, called
 from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
-from penstock_server.upstream_table import Entry, UpstreamTable, called
 
 
 def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:

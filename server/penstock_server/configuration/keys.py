@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock_server.config_file import ConfigFile, SettingsError
-from penstock_server.options import Unusable, key, option, positive, read_table, text
+from penstock_server.configuration.file import ConfigFile, SettingsError
+from penstock_server.configuration.options import Unusable, key, option, positive, read_table, text
 from penstock_server.rpc.authentication import Key
 
 _TABLES = "key"

@@ -18,8 +18,8 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
+from penstock_server.configuration.settings import Settings
 from penstock_server.reload import Reloader
-from penstock_server.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 ANSWER = "Hello! How can I help you today?"

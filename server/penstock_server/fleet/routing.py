@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
+from penstock_server.fleet.model_names import bases
+from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call, any_model
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.model_names import bases
 from penstock_server.upstream.operations import Operation
-from penstock_server.upstream.replica import Replica
 
 _MOST_NAMED = 5
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from penstock_server.options import (
+from penstock_server.configuration.options import (
     address,
     interval,
     key,
@@ -19,9 +19,9 @@ from penstock_server.options import (
     unless_off,
     worker_count,
 )
+from penstock_server.configuration.upstream_table import NATIVE_RESPONSES, Entry, upstreams
+from penstock_server.fleet.policy import AFFINITIES
 from penstock_server.telemetry.log import FORMATS, LEVELS
-from penstock_server.upstream.policy import AFFINITIES
-from penstock_server.upstream_table import NATIVE_RESPONSES, Entry, upstreams
 
 
 @dataclass(frozen=True, slots=True)

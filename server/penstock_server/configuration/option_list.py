@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from penstock_server.config_file import ConfigFile, SettingsError
-from penstock_server.options import Unusable, options, read_keys
+from penstock_server.configuration.file import ConfigFile, SettingsError
+from penstock_server.configuration.options import Unusable, options, read_keys
 
 S = TypeVar("S")
 

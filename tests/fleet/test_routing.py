@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from penstock_server.upstream import renaming
+from penstock_server.fleet import renaming
+from penstock_server.fleet.model_names import renamed
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.routing import RoutingTable, Target
 from penstock_server.upstream.call import Call, any_model
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.model_names import renamed
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, EMBEDDING, Operation
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica import Replica
-from penstock_server.upstream.routing import RoutingTable, Target
 
 from .clock import Clock
 

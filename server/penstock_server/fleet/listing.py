@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from penstock_server.fleet.model_names import bases
+from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.routing import several_fit, unknown_model
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.model_names import bases
-from penstock_server.upstream.replica import Replica
-from penstock_server.upstream.routing import several_fit, unknown_model
 
 Answered = tuple[Replica, Iterable[JsonObject] | UpstreamFailure]
 """A replica, with the entries of its models under their public names or why there are none."""

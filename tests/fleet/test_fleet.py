@@ -7,18 +7,17 @@ from typing import Any
 
 import orjson
 import pytest
+from upstream.wire import End, http, served, wire
 
+from penstock_server.fleet.discovery import probe
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.policy import Policy
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.discovery import probe
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
-from penstock_server.upstream.policy import Policy
-
-from .wire import End, http, served, wire
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
 NOBODY_SERVES = Operation("mind reading", "/v1/minds")

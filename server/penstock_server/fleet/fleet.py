@@ -6,29 +6,29 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from random import Random
 from time import monotonic
 
-from penstock_server.upstream import renaming
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.discovery import (
+from penstock_server.fleet import renaming
+from penstock_server.fleet.discovery import (
     LISTING_TIMEOUT_S,
     Resolve,
     models_of,
     probe_call,
     system_resolve,
 )
-from penstock_server.upstream.dispatch import Dispatcher
+from penstock_server.fleet.dispatch import Dispatcher
+from penstock_server.fleet.listing import Answered, ModelListing, listing
+from penstock_server.fleet.membership import Membership
+from penstock_server.fleet.model_names import published, renamed
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.replica_state import ReplicaState
+from penstock_server.fleet.retry import Clock, RetryBudget, RetryRules, Sleep
+from penstock_server.fleet.routing import Routes, RoutingTable
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.completeness import StreamContract
+from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.listing import Answered, ModelListing, listing
-from penstock_server.upstream.membership import Membership
-from penstock_server.upstream.model_names import published, renamed
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Operation
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica import Replica
-from penstock_server.upstream.replica_state import ReplicaState
-from penstock_server.upstream.retry import Clock, RetryBudget, RetryRules, Sleep
-from penstock_server.upstream.routing import Routes, RoutingTable
 from penstock_server.upstream.upstream import Body
 
 _DEFAULTS = Policy()

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from penstock_server.config_file import SettingsError
-from penstock_server.option_list import OptionList
-from penstock_server.options import options, shown
-from penstock_server.settings import Settings
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.option_list import OptionList
+from penstock_server.configuration.options import options, shown
+from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.headers import OWN, build
-from penstock_server.upstream_configs import upstream_configs
-from penstock_server.upstream_table import UpstreamTable
 
 PEM = Path(__file__).parents[1] / "client" / "tls"
 """Where there are cert.pem, which vouches for itself, and key.pem."""

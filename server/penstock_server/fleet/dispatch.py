@@ -4,17 +4,17 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from penstock_server.upstream import affinity, renaming
+from penstock_server.fleet import affinity, renaming
+from penstock_server.fleet.balancing import least_loaded
+from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.retry import Retries, RetryRules
+from penstock_server.fleet.routing import Routes, Target
 from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.balancing import least_loaded
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import Operation
-from penstock_server.upstream.replica import Replica
-from penstock_server.upstream.retry import Retries, RetryRules
-from penstock_server.upstream.routing import Routes, Target
 from penstock_server.upstream.upstream import Body
 
 FindRoutes = Callable[[Operation, Call], Awaitable[Routes]]

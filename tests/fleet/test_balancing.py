@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from penstock_server.upstream import affinity
-from penstock_server.upstream.balancing import least_loaded, ramp
+from penstock_server.fleet import affinity
+from penstock_server.fleet.balancing import least_loaded, ramp
 
 NOW = 1000.0
 

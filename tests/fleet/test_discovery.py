@@ -6,14 +6,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from penstock_server.fleet.discovery import addresses
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica_state import State
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.discovery import addresses
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.operations import CHAT_COMPLETION
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica_state import State
 
 HELLO = {"model": "tiny-chat", "messages": [{"role": "user", "content": "Say hello."}]}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from penstock_server.fleet.retry import Retries, RetryBudget, RetryRules
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.retry import Retries, RetryBudget, RetryRules
 
 from .clock import Clock
 

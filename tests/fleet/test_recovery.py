@@ -10,22 +10,22 @@ from random import Random
 from typing import Any
 
 import pytest
+from upstream.wire import End, http, read_request, served, wire
 
+from penstock_server.fleet.discovery import probe
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica_state import State
 from penstock_server.rpc.status import resendable
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.discovery import probe
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.fleet import Fleet
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica_state import State
 
 from .clock import Clock
-from .wire import End, http, read_request, served, wire
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
 BUSY = "status code=503"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock_server.upstream.ejection import Ejection, Evidence, evidence
+from penstock_server.fleet.ejection import Ejection, Evidence, evidence
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 
 NOW = 1000.0

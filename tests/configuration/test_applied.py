@@ -8,8 +8,8 @@ from grpc import aio
 from penstock.channel import open_async_channel
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.simulator import Simulator
-from penstock_server.upstream_table import UpstreamTable
 
 
 async def failed(serve: Serve, table: UpstreamTable, text: str) -> aio.AioRpcError:

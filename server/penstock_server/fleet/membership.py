@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from penstock_server.fleet.discovery import Resolve, addresses, probe
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.discovery import Resolve, addresses, probe
-from penstock_server.upstream.policy import Policy
-from penstock_server.upstream.replica import Replica
 
 _LEAST_GAP_S = 0.1
 """Between two probes of a replica, however often its calls fail."""

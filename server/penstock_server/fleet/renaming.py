@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 
+from penstock_server.fleet.routing import Target
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.multipart import Form
-from penstock_server.upstream.routing import Target
 from penstock_server.upstream.upstream import Body
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from penstock_server.config_file import Key
+from penstock_server.configuration.file import Key
 
 S = TypeVar("S")
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from penstock_server.upstream.balancing import Loaded
+from penstock_server.fleet.balancing import Loaded
 
 _MOST_LOAD = 1.25
 """Of its share of all calls under way, what a replica takes for the sake of affinity."""

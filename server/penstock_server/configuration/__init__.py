@@ -1,0 +1,1 @@
+"""What the service is told: the options, their sources, and what they make of an upstream."""
