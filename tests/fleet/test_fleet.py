@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from upstream.wire import End, http, served, wire
 from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica_state import State
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
@@ -21,12 +22,13 @@ from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
 NOBODY_SERVES = Operation("mind reading", "/v1/minds")
+DEFAULTS = Policy()
 
 
 @asynccontextmanager
-async def fleet_of(*urls: str) -> AsyncIterator[Fleet]:
+async def fleet_of(*urls: str, policy: Policy = DEFAULTS) -> AsyncIterator[Fleet]:
     """A fleet that has probed its upstreams once."""
-    fleet = Fleet([UpstreamConfig(url) for url in urls])
+    fleet = Fleet([UpstreamConfig(url) for url in urls], policy)
     for replica in fleet.replicas:
         await probe(replica, 5)
     yield fleet
@@ -219,3 +221,36 @@ async def test_models_when_none_can_be_asked() -> None:
         with pytest.raises(UpstreamFailure) as raised:
             await fleet.list_models(Call("id-1"))
         assert raised.value.kind is Kind.CONNECT
+
+
+@pytest.mark.parametrize(
+    ("health", "models", "state", "reason"),
+    [
+        ("200 OK", "200 OK", State.READY, ""),
+        ("200 OK", "500 Oops", State.READY, ""),
+        # What stands in front of several servers has models, but no health of its own.
+        ("404 Not Found", "200 OK", State.READY, ""),
+        ("405 Method Not Allowed", "200 OK", State.READY, ""),
+        ("404 Not Found", "503 Busy", State.DOWN, "HTTP 503"),
+        ("404 Not Found", "404 Not Found", State.DOWN, "HTTP 404"),
+        ("503 Dead", "200 OK", State.DOWN, "HTTP 503"),
+        ("401 Unauthorized", "200 OK", State.DOWN, "HTTP 401"),
+    ],
+)
+async def test_what_makes_an_upstream_well(
+    health: str, models: str, state: State, reason: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while path := (await reader.readuntil(b"\r\n\r\n")).split()[1]:
+                listing = b'{"data": [{"id": "a"}]}' if models == "200 OK" else b""
+                known = {b"/health": http(b"", status=health)}
+                known[b"/v1/models"] = http(listing, status=models)
+                writer.write(known.get(path, http(b"", status="404 Not Found")))
+        writer.close()
+
+    async with served(serve) as url, fleet_of(url, policy=Policy(slow_start=0)) as fleet:
+        [known] = fleet.snapshot()
+        assert known.state is state
+        assert reason in known.last_error
+        assert bool(known.last_error) == bool(reason)

@@ -166,7 +166,9 @@ class Replica(_message.Message):
     weight: _builtins.float
     """Its share of the calls at this moment, against that of other replicas of the same model."""
     last_error: _builtins.str
-    """What was wrong with the last of `errors`, in a line. Empty: there was none."""
+    """What was wrong with the last of `errors`, or with the last probe that failed, in a line.
+    Empty: there was neither.
+    """
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The models that calls can name, by its last model list and the server's configuration,

@@ -30,11 +30,13 @@ def probe_call() -> Call:
 async def probe(replica: Replica, timeout_s: float) -> None:
     """Asks a replica how it is and what it serves, each within the time."""
     call, upstream = probe_call(), replica.upstream
-    if not await upstream.is_healthy(call, timeout_s):
-        replica.found_down()
+    try:
+        listing = await _listing_of_the_well(upstream, call, timeout_s)
+    except UpstreamFailure as failure:
+        replica.found_down(failure)
         return
-    with contextlib.suppress(UpstreamFailure):
-        replica.learn_models(await models_of(upstream, call, timeout_s))
+    if listing is not None:
+        replica.learn_models(listing)
     if not replica.alive:
         document = await _told(upstream, "/openapi.json", call, timeout_s)
         paths = document.get("paths")
@@ -44,6 +46,26 @@ async def probe(replica: Replica, timeout_s: float) -> None:
             version if isinstance(version, str) else "",
         )
     replica.found_well()
+
+
+async def _listing_of_the_well(
+    upstream: Upstream, call: Call, timeout_s: float
+) -> list[JsonObject] | None:
+    """Returns the model list of an upstream that is well; None if just that cannot be had.
+
+    Raises:
+        UpstreamFailure: it is not well.
+    """
+    try:
+        await upstream.require_health(call, timeout_s)
+    except UpstreamFailure as failure:
+        if not failure.route_missing:
+            raise
+        # What stands in front of several servers need not have a health of its own.
+        return await models_of(upstream, call, timeout_s)
+    with contextlib.suppress(UpstreamFailure):
+        return await models_of(upstream, call, timeout_s)
+    return None
 
 
 async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:

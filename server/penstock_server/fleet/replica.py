@@ -119,8 +119,9 @@ class Replica:
 
     # What it says of itself
 
-    def found_down(self) -> None:
+    def found_down(self, failure: UpstreamFailure) -> None:
         """Takes note that a probe failed."""
+        self._last_error = str(failure)[:_LONGEST_ERROR]
         if self.alive:
             # What comes back may be another server.
             self.known = replace(self.known, native=None)

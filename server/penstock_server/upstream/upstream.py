@@ -29,6 +29,7 @@ from penstock_server.upstream.transport import Request, Response, Transport
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
+HEALTH_PATH = "/health"
 _SHORTEST_SECRET = 8
 _LATEST_SHARE = 0.2
 """What the latest answer counts in the moving average."""
@@ -106,17 +107,17 @@ class Upstream:
             return True if failure.status == 404 else None
         return False
 
-    async def is_healthy(self, call: Call, timeout_s: float) -> bool:
-        """Whether GET /health answers 200 in time."""
-        request = Request("GET", "/health", self._headers(call))
-        try:
-            async with (
-                within(timeout_s),
-                self._probes.send(request) as response,
-            ):
-                return response.status == 200
-        except UpstreamFailure:
-            return False
+    async def require_health(self, call: Call, timeout_s: float) -> None:
+        """Returns if GET /health answers 200 in time.
+
+        Raises:
+            UpstreamFailure: it does not.
+        """
+        request = Request("GET", HEALTH_PATH, self._headers(call))
+        with self._exchange(request, call):
+            async with within(timeout_s), self._probes.send(request) as response:
+                if response.status != 200:
+                    raise await refusal(response)
 
     async def call(self, operation: Operation, body: Body, call: Call) -> JsonObject:
         """Returns the answer to a unary request.
