@@ -9,9 +9,9 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http.transport import Request
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
-from penstock_server.upstream.transport import Request
 from penstock_server.upstream.upstream import Upstream
 
 from .test_stream import WHOLE

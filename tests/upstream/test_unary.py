@@ -8,10 +8,10 @@ from time import time
 
 import pytest
 
-from penstock_server.upstream import transport
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http import transport
 from penstock_server.upstream.operations import CHAT_COMPLETION
 from penstock_server.upstream.upstream import Upstream
 

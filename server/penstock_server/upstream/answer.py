@@ -12,7 +12,7 @@ from penstock_server.upstream.failure import (
     find_error,
     status_of,
 )
-from penstock_server.upstream.transport import Response
+from penstock_server.upstream.http.transport import Response
 
 JsonObject = dict[str, Any]
 

@@ -9,8 +9,8 @@ from penstock_server.upstream.allowance import TOTAL, Allowance, Bound
 from penstock_server.upstream.answer import JsonObject, document, malformed, stated
 from penstock_server.upstream.completeness import ContractBroken, StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http.transport import Response
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
-from penstock_server.upstream.transport import Response
 
 _DONE = b"[DONE]"
 # How long a stream that is complete may take to say so.

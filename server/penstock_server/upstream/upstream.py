@@ -22,10 +22,10 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.http.transport import Request, Response, Transport
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
 from penstock_server.upstream.stream import events
-from penstock_server.upstream.transport import Request, Response, Transport
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 
-from penstock_server.upstream.connection import Connection
+from penstock_server.upstream.http.connection import Connection
 
 _WRITE_SIZE = 256 * 1024
 

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from penstock_server.upstream.address import Address
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.connection import Connection
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
-from penstock_server.upstream.pool import Pool
+from penstock_server.upstream.http.address import Address
+from penstock_server.upstream.http.connection import Connection
+from penstock_server.upstream.http.pool import Pool
 
 # uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
 # request is sent into a connection that is just being closed.

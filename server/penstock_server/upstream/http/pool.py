@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from penstock_server.upstream.address import Address, tls_context
-from penstock_server.upstream.connection import READ_SIZE, Connection
-from penstock_server.upstream.upload import Upload
+from penstock_server.upstream.http.address import Address, tls_context
+from penstock_server.upstream.http.connection import READ_SIZE, Connection
+from penstock_server.upstream.http.upload import Upload
 
 
 class Pool(httpx.AsyncBaseTransport):
