@@ -1,0 +1,1 @@
+"""The benchmark: Penstock beside what it is compared with, in one run."""

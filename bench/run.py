@@ -1,0 +1,120 @@
+"""The run: every scenario on every server, in shuffled order, several times."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import grpc
+
+from bench import measure, payloads, process, scenarios, servers
+from bench.check import WrongContent
+from bench.load import LoadFailed
+from bench.measure import Measurement
+from bench.scenarios import Scenario
+from bench.servers import Place, Row, Running
+from bench.show import say
+
+Joins = Callable[[Row, Scenario], bool]
+"""Says whether a server is measured in a scenario."""
+
+_OF_WORKERS = ("unary", "paced", "burst", "embed-64x4096")
+
+
+@contextlib.contextmanager
+def place() -> Iterator[tuple[Place, Running]]:
+    """Prepares the files and starts the upstream."""
+    if not (process.BUILD / "client").exists():
+        raise LoadFailed("the load client is not built; run this by make")
+    with TemporaryDirectory(prefix="penstock-bench-") as name:
+        folder = Path(name)
+        payloads.write_upstream(folder, scenarios.models())
+        measure.write_requests(folder, scenarios.ALL)
+        prepared = Place(folder)
+        with servers.upstream(prepared) as running:
+            yield prepared, running
+
+
+def run(
+    rows: Sequence[Row],
+    chosen: Sequence[Scenario],
+    repeats: int,
+    budget_s: float,
+    seed: int,
+    joins: Joins | None = None,
+) -> Iterator[list[Measurement]]:
+    """Yields what each scenario gave; in one repeat, each meets all servers, in a drawn order.
+
+    When the budget is used up, no further scenario begins; a scenario that has begun meets all its
+    servers, so that each has the same number of windows in it.
+
+    Raises:
+        LoadFailed: a server or the client could not do its work.
+        WrongContent: an answer is wrong.
+    """
+    order = random.Random(seed)
+    end = time.monotonic() + budget_s
+    with place() as (where, upstream):
+        for repeat in range(repeats):
+            say(f"repeat {repeat + 1} of {repeats}")
+            for group in _repeat(where, upstream, rows, chosen, order, joins or takes_part):
+                if repeat and time.monotonic() > end:
+                    say("the time is used up; the rest of this repeat is left out")
+                    return
+                yield group
+
+
+def _repeat(
+    where: Place,
+    upstream: Running,
+    rows: Sequence[Row],
+    chosen: Sequence[Scenario],
+    order: random.Random,
+    joins: Joins,
+) -> Iterator[list[Measurement]]:
+    """Yields what all servers gave in one scenario, scenario by scenario."""
+    with contextlib.ExitStack() as stack:
+        running = {row.name: stack.enter_context(_started(row, where, upstream)) for row in rows}
+        for scenario in order.sample(chosen, len(chosen)):
+            group = []
+            for row in order.sample(rows, len(rows)):
+                if joins(row, scenario):
+                    group.append(_window(where, scenario, row, running[row.name], upstream))
+            yield group
+
+
+def takes_part(row: Row, scenario: Scenario) -> bool:
+    """Whether a server is measured in a scenario."""
+    if row.workers:
+        return scenario.name in _OF_WORKERS
+    return scenario.peers or not row.rewrites
+
+
+def _window(
+    where: Place, scenario: Scenario, row: Row, running: Running, upstream: Running
+) -> Measurement:
+    with contextlib.ExitStack() as stack:
+        if scenario.fresh:
+            running = stack.enter_context(_started(row, where, upstream))
+        try:
+            taken = measure.measure(where, scenario, row, running)
+        except (LoadFailed, WrongContent, grpc.RpcError, OSError) as error:
+            raise LoadFailed(f"{scenario.name} on {row.title}: {error}") from error
+    if taken.units:
+        cost = f"{taken.cpu_s / taken.units * 1e6:9.1f} µs CPU per {scenario.unit}"
+    else:
+        cost = "nothing came back"
+    faults = f"  ERRORS {dict(taken.window.errors)}" if taken.errors else ""
+    say(f"  {scenario.name:14} {row.name:10} {cost}{faults}")
+    return taken
+
+
+@contextlib.contextmanager
+def _started(row: Row, where: Place, upstream: Running) -> Iterator[Running]:
+    if row.start is None:
+        yield upstream
+        return
+    with row.start(where) as running:
+        yield running

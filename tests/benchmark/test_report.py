@@ -1,0 +1,75 @@
+"""The generated part of the page, and the plot."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from bench import measure, plot, report, scenarios, servers
+from bench.measure import Measurement
+from bench.report import Report
+from bench.stats import Results
+
+from .measurements import measurement
+
+UNARY, PACED = (next(s for s in scenarios.ALL if s.name == name) for name in ("unary", "paced"))
+
+
+def a_report(*more: Measurement) -> Report:
+    costs = {"direct": 8.0, "envoy": 70.0, "noop": 250.0, "penstock": 450.0, "again": 460.0}
+    taken = [measurement("unary", row, cost) for row, cost in costs.items()]
+    conditions = {"commit": "abc"}
+    return Report(Results([*taken, *more]), servers.USUAL, [UNARY, PACED], conditions)
+
+
+def test_every_part_is_there() -> None:
+    text = a_report().markdown()
+    assert "- commit: abc" in text
+    assert "| CPU of a unary chat, to the no-op's | ≤ 2x | 1.82x | met |" in text
+    cpu = next(line for line in text.splitlines() if line.startswith("| chat, 16 in flight, per"))
+    assert cpu.split(" | ")[1:7] == ["8.00", "70.0", "250", "450", "460", "2 %"]
+    assert "Envoy hop < no-op grpc.aio < Penstock |" in cpu
+    assert "None in 5,000 calls." in text
+
+
+def test_errors_are_listed() -> None:
+    text = a_report(measurement("paced", "penstock", 100, errors={"cut": 7})).markdown()
+    errors = text.partition("### Errors")[2]
+    assert "None" not in errors
+    assert "7.00" in errors
+
+
+def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    report.write(page, "new")
+    assert page.read_text() == f"above\n{report.BEGIN}\n\nnew\n\n{report.END}\nbelow\n"
+    report.write(page, "newer")
+    assert "new\n" not in page.read_text()
+
+
+def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no markers")
+    with pytest.raises(ValueError, match="no markers"):
+        report.write(page, "new")
+    assert page.read_text() == "no markers"
+
+
+def test_the_plot_has_a_dot_for_each_value() -> None:
+    root = ET.fromstring(plot.svg(a_report()))
+    space = "{http://www.w3.org/2000/svg}"
+    dots = [c for c in root.iter(f"{space}circle") if c.find(f"{space}title") is not None]
+    assert len(dots) == 5
+    places = [float(dot.attrib["cx"]) for dot in dots]
+    assert places == sorted(places)
+
+
+def test_measurements_survive_the_results_file() -> None:
+    taken = measurement("unary", "penstock", 123, errors={"x": 1})
+    assert measure.of_document(taken.document()) == taken
+
+
+def test_the_page_has_its_markers() -> None:
+    page = (servers.ROOT / "docs" / "performance.md").read_text()
+    assert page.count(report.BEGIN) == page.count(report.END) == 1
