@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from servers import VllmServers
 
 from penstock.channel import open_async_channel
-from penstock_server.simulator.dialects import NEWEST
+from penstock_server.simulator.dialects.versions import NEWEST
 
 from .chats import Chats
 from .dialects import DIALECTS, possible

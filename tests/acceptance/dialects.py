@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from penstock_server.simulator.dialects import NEWEST
+from penstock_server.simulator.dialects.versions import NEWEST
 
 DIALECTS = (NEWEST, "0.14.1", "0.10.0")
 """Between two of them something changed that callers of an upstream have to know."""

@@ -10,7 +10,8 @@ from .process import PENSTOCK, run, started
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_demo(number: signal.Signals) -> None:
-    async with started(PENSTOCK, "demo", "--listen", "127.0.0.1:0") as process:
+    ports = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+    async with started(PENSTOCK, "demo", *ports) as process:
         shown = await process.line("Serving until Ctrl-C.")
         assert "Hello! How can I help you today?" in shown
         assert "The upstream is simulated" in shown
@@ -20,6 +21,14 @@ async def test_demo(number: signal.Signals) -> None:
         answer = await run("/bin/sh", "-c", pasted)
         assert (answer.code, answer.err) == (0, "")
         assert '"content":"Hello"' in answer.out.replace(" ", "").replace("Hello!", "Hello")
+        for command, printed in (
+            ("chat", "Hello! How can I help you today?"),
+            ("upstreams", "ready"),
+        ):
+            [pasted] = re.findall(rf"^  (\S*penstock {command} .*)$", shown, re.M)
+            answer = await run("/bin/sh", "-c", pasted)
+            assert (answer.code, answer.err) == (0, "")
+            assert printed in answer.out
         process.signal(number)
         ended = await process.end()
         assert (ended.code, ended.out, ended.err) == (0, "stopped\n", "")

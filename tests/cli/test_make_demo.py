@@ -9,7 +9,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Gives the command a terminal of its own; what is written to this program is typed there.
 AT_A_TERMINAL = """
 import os, pty, sys
-sys.exit(os.waitstatus_to_exitcode(pty.spawn(["make", "demo", "LISTEN=127.0.0.1:0"])))
+ports = ["LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0"]
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(["make", "demo", *ports])))
 """
 
 

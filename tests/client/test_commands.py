@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -259,6 +260,13 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("bash", "--norc", "-c", script + ask), capture_output=True, timeout=30, check=True
     )
     assert result.stdout.decode().split() == completed
+
+
+def test_zsh_script_leaves_the_words_of_the_line_alone() -> None:
+    script = penstock("completion", "zsh").stdout.decode()
+    declared = [name for line in re.findall(r"local (.*)", script) for name in line.split()]
+    assert not {"words", "CURRENT"} & set(declared)
+    assert "compinit" in script
 
 
 def test_scripts_name_every_command() -> None:

@@ -43,9 +43,9 @@ from penstock_server.upstream.answer import document
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents, TranscriptStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Stage, UpstreamFailure
+from penstock_server.upstream.http.transport import Response
 from penstock_server.upstream.sse import EventDecoder
 from penstock_server.upstream.stream import events
-from penstock_server.upstream.transport import Response
 
 from .answers import captured, ordinary, paths_of
 from .conversation import message_type

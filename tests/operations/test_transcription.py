@@ -18,7 +18,7 @@ from penstock_server.convert import transcription
 from penstock_server.convert.errors import InvalidRequest
 from penstock_server.convert.fields import HOMES
 from penstock_server.simulator import Simulator
-from penstock_server.simulator.form import read_form
+from penstock_server.simulator.http.form import read_form
 
 from .transcriptions import (
     INVALID,

@@ -22,7 +22,7 @@ from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
-from penstock_server.simulator.requests import Request
+from penstock_server.simulator.http.requests import Request
 
 SENTENCE = " Hello world, this is a test. The quick brown fox — café."
 """What the models hear in any audio."""

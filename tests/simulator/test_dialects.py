@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from penstock_server.simulator import Simulator, SimulatorSettings
-from penstock_server.simulator.dialect_changes import CHANGES
-from penstock_server.simulator.dialects import version
+from penstock_server.simulator.dialects.changes import CHANGES
+from penstock_server.simulator.dialects.versions import version
 
 from .calls import Stream, answer, chat, client, stream, user
 

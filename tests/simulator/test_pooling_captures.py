@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from penstock_server.simulator import Simulator, SimulatorSettings
-from penstock_server.simulator.vectors import packed
+from penstock_server.simulator.pooling.vectors import packed
 
 from .calls import client
 from .test_captures import CAPTURES, shape

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock_server.simulator.tokens import VOCABULARY, tokenize
+from penstock_server.simulator.prompts.tokens import VOCABULARY, tokenize
 
 TEXTS = [
     "",

@@ -18,7 +18,8 @@ from pathlib import Path
 from servers import cache_folder
 
 HERE = Path(__file__).parent
-DIALOGUES = HERE.parents[1] / "server" / "penstock_server" / "simulator" / "dialogues.json"
+SIMULATOR = HERE.parents[1] / "server" / "penstock_server" / "simulator"
+DIALOGUES = SIMULATOR / "generation" / "dialogues.json"
 
 
 def main() -> int:

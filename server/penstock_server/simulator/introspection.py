@@ -1,7 +1,7 @@
 """What a vLLM tells about itself: models, health, version and load."""
 
-from penstock_server.simulator.answers import Answer, Json
-from penstock_server.simulator.requests import Request
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.state import State, short_hash
 
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock_server.simulator.answers import Json
-from penstock_server.simulator.errors import ApiError
+from penstock_server.simulator.http.answers import Json
+from penstock_server.simulator.http.errors import ApiError
 
 _MOST = 1000
 

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 
 from penstock_server.simulator import (
     chat,
-    classification,
     completion,
-    embedding,
     introspection,
-    pooling,
-    pooling_request,
     response,
-    scoring,
     tokenization,
     transcription,
 )
-from penstock_server.simulator.answers import Answer, Json
-from penstock_server.simulator.errors import detail, method_not_allowed
-from penstock_server.simulator.requests import Request
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.errors import detail, method_not_allowed
+from penstock_server.simulator.http.requests import Request
+from penstock_server.simulator.pooling import classification, embedding, pooling, scoring
+from penstock_server.simulator.pooling import request as pooling_request
 from penstock_server.simulator.settings import KINDS
 from penstock_server.simulator.state import State
 

@@ -6,11 +6,11 @@ from collections import deque
 from types import TracebackType
 
 from penstock_server import unix_socket
-from penstock_server.simulator.answers import Answer
-from penstock_server.simulator.connection import Connection
-from penstock_server.simulator.errors import ApiError, unauthorized
 from penstock_server.simulator.faults import FaultError, apply_faults, requested_faults
-from penstock_server.simulator.requests import Request
+from penstock_server.simulator.http.answers import Answer
+from penstock_server.simulator.http.connection import Connection
+from penstock_server.simulator.http.errors import ApiError, unauthorized
+from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.routes import Route, resolve
 from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State

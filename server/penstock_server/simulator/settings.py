@@ -12,7 +12,7 @@ from penstock_server.configuration.options import (
     switch,
     text,
 )
-from penstock_server.simulator import dialects
+from penstock_server.simulator.dialects import versions
 
 KINDS = ("chat", "embed", "rerank", "classify", "whisper")
 """Kinds of models, by which vLLM mounts its routes."""
@@ -115,9 +115,9 @@ class SimulatorSettings:
         1000, "How many of the latest requests are kept for inspection.", positive, "NUMBER"
     )
     dialect: str = option(
-        dialects.NEWEST,
+        versions.NEWEST,
         "The vLLM version to speak like, and to claim; from 0.10 on.",
-        dialects.version,
+        versions.version,
         "VERSION",
     )
 

@@ -1,15 +1,11 @@
 """POST /tokenize and /detokenize."""
 
-from penstock_server.simulator import chat_checks
-from penstock_server.simulator.answers import Answer, Json
-from penstock_server.simulator.context import tokens_of
-from penstock_server.simulator.errors import detail, unknown_model
+from penstock_server.simulator.chat import checks as chat_checks
 from penstock_server.simulator.faults.table import without_directives
-from penstock_server.simulator.prompts import conversation, message_text, render
-from penstock_server.simulator.requests import Request
-from penstock_server.simulator.state import State
-from penstock_server.simulator.tokens import spelled
-from penstock_server.simulator.validation import (
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.errors import detail, unknown_model
+from penstock_server.simulator.http.requests import Request
+from penstock_server.simulator.http.validation import (
     Issue,
     Kind,
     array,
@@ -20,6 +16,10 @@ from penstock_server.simulator.validation import (
     refusal,
     string,
 )
+from penstock_server.simulator.prompts.context import tokens_of
+from penstock_server.simulator.prompts.conversation import conversation, message_text, render
+from penstock_server.simulator.prompts.tokens import spelled
+from penstock_server.simulator.state import State
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "prompt", "chat_template"), string),

@@ -1,8 +1,8 @@
 """Faults that put another answer in place of the right one."""
 
-from penstock_server.simulator.answers import Answer, Json
-from penstock_server.simulator.errors import SHAPES, flat, nested, phrase
 from penstock_server.simulator.faults.table import FaultError, fault
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.errors import SHAPES, flat, nested, phrase
 
 
 @fault

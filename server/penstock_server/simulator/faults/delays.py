@@ -1,7 +1,7 @@
 """Faults of time: answers that come late or never."""
 
-from penstock_server.simulator.answers import Answer, Document, Pause, Pieces, Raw
 from penstock_server.simulator.faults.table import fault
+from penstock_server.simulator.http.answers import Answer, Document, Pause, Pieces, Raw
 
 
 @fault

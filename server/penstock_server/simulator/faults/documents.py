@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from penstock_server.simulator.answers import Answer, Json
 from penstock_server.simulator.faults.table import fault
+from penstock_server.simulator.http.answers import Answer, Json
 
 _OUTSIDE_INT32 = 2**40
 _UNKNOWN = {"note": "not in any schema", "depth": [1, {"two": 2.5}]}

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from penstock_server.simulator.answers import Answer, Json
 from penstock_server.simulator.faults.table import FaultError, fault
+from penstock_server.simulator.http.answers import Answer, Json
 
 _SCORES = ("relevance_score", "score")
 

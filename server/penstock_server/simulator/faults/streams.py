@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from penstock_server.simulator import errors
-from penstock_server.simulator.answers import (
+from penstock_server.simulator.faults.table import fault
+from penstock_server.simulator.http import errors
+from penstock_server.simulator.http.answers import (
     DONE,
     Answer,
     Document,
@@ -14,7 +15,6 @@ from penstock_server.simulator.answers import (
     Raw,
     sse,
 )
-from penstock_server.simulator.faults.table import fault
 
 
 @fault

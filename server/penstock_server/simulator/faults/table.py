@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from penstock_server.simulator.answers import Answer
-from penstock_server.simulator.requests import Request
+from penstock_server.simulator.http.answers import Answer
+from penstock_server.simulator.http.requests import Request
 
 _DIRECTIVE = re.compile(r"\s*\[\[simulate:(.*?)\]\]", re.DOTALL)
 _FLAGS = {"1": True, "true": True, "": True, "0": False, "false": False}

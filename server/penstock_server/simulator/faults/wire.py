@@ -3,8 +3,8 @@
 import re
 import zlib
 
-from penstock_server.simulator.answers import Answer, Pieces, Raw
 from penstock_server.simulator.faults.table import fault
+from penstock_server.simulator.http.answers import Answer, Pieces, Raw
 
 _TEXT = re.compile(rb'("(?:content|text|reasoning)": ?")((?:[^"\\]|\\.)+)(")')
 _STRING_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*"|,')

@@ -1,0 +1,1 @@
+"""How older vLLMs spoke: what changed from version to version, undone."""

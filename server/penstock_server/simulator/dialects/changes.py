@@ -1,0 +1,257 @@
+"""What changed in vLLM's speech, and how requests and answers were before."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+from penstock_server.simulator.dialects.versions import Version
+from penstock_server.simulator.http import errors
+from penstock_server.simulator.http.answers import Answer, Document, Json, Pieces, Raw
+
+AskedEdit: TypeAlias = Callable[[str, dict[str, Json]], object]
+"""Changes a path's JSON body before it is read."""
+ToldEdit: TypeAlias = Callable[[Answer], object]
+"""Changes an answer before it is written."""
+
+_ERROR_EVENT = b'data: {"error"'
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was different before a version.
+
+    Attributes:
+        before: the first version that speaks as the newest does.
+        about: what was different.
+        asked: what that makes of requests.
+        told: what that makes of answers.
+    """
+
+    before: Version
+    about: str
+    asked: AskedEdit | None = None
+    told: ToldEdit | None = None
+
+
+# What requests meant
+
+
+def _ignore(*names: str, under: str = "/") -> AskedEdit:
+    """Unknown fields had no effect."""
+
+    def edit(path: str, body: dict[str, Json]) -> None:
+        for name in names if path.endswith(under) or under == "/" else ():
+            body.pop(name, None)
+
+    return edit
+
+
+def _usage_unless_refused(path: str, body: dict[str, Json]) -> None:
+    options = body.get("stream_options")
+    if isinstance(options, dict):
+        options.setdefault("include_usage", True)
+
+
+# How answers looked
+
+
+def _documents(edit: Callable[[dict[str, Json]], object], streams_only: bool = False) -> ToldEdit:
+    """Changes the JSON objects of answers and events."""
+
+    def change(data: Json) -> Json:
+        if isinstance(data, dict):
+            edit(data)
+        return data
+
+    def told(answer: Answer) -> None:
+        if answer.streamed or not streams_only:
+            answer.edit(change)
+
+    return told
+
+
+def _without(*keys: str, inside: str = "") -> Callable[[dict[str, Json]], object]:
+    """Leaves out keys of the document, or of an object inside it, whose names dots separate."""
+
+    def edit(data: dict[str, Json]) -> None:
+        holder: Json = data
+        for name in filter(None, inside.split(".")):
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        for key in keys if isinstance(holder, dict) else ():
+            holder.pop(key, None)
+
+    return edit
+
+
+def _choices_without(*keys: str) -> Callable[[dict[str, Json]], object]:
+    def edit(data: dict[str, Json]) -> None:
+        for holder in (data, *(data.get("choices") or ())):
+            for key in keys:
+                holder.pop(key, None)
+
+    return edit
+
+
+def _said(data: dict[str, Json]) -> Iterator[dict[str, Json]]:
+    for choice in data.get("choices") or ():
+        yield choice.get("message") or choice.get("delta") or {}
+
+
+def _both_reasonings(data: dict[str, Json]) -> None:
+    for said in _said(data):
+        if "reasoning" in said:
+            said["reasoning_content"] = said["reasoning"]
+
+
+def _old_reasoning(data: dict[str, Json]) -> None:
+    for said in _said(data):
+        said.pop("reasoning", None)
+
+
+def _total_only(data: dict[str, Json]) -> None:
+    if "results" in data:
+        data["usage"].pop("prompt_tokens", None)
+
+
+def _transcript_without_usage(data: dict[str, Json]) -> None:
+    if (data.get("usage") or {}).get("type") == "duration":
+        del data["usage"]
+
+
+def _empty_500(answer: Answer) -> None:
+    if answer.status == 500:
+        answer.replace(Answer.of_bytes(b"", None, 500))
+
+
+def _errors(edit: Callable[[dict[str, Json]], object], flat: bool = False) -> ToldEdit:
+    """Changes errors, in bodies and in events; takes them out of `error` in bodies if flat."""
+
+    def change(data: Json) -> Json:
+        edit(data["error"])
+        return data["error"] if flat else data
+
+    async def changed(pieces: Pieces) -> Pieces:
+        async for piece in pieces:
+            if isinstance(piece, Document) and _is_error(piece.data):
+                yield Document(change(piece.data))
+            elif isinstance(piece, Raw) and piece.data.startswith(_ERROR_EVENT):
+                data = orjson.loads(piece.data.removeprefix(b"data: "))
+                edit(data["error"])
+                yield errors.error_event(data)
+            else:
+                yield piece
+
+    return lambda answer: answer.filters.append(changed)
+
+
+def _is_error(data: Json) -> bool:
+    return isinstance(data, dict) and data.keys() == {"error"} and isinstance(data["error"], dict)
+
+
+CHANGES = (
+    Change(
+        (0, 28),
+        "Usage did not tell the tokens of thought and those that were put into the cache.",
+        told=_documents(_without("completion_tokens_details", inside="usage")),
+    ),
+    Change(
+        (0, 28),
+        "Answers had no metrics.",
+        told=_documents(_without("metrics")),
+    ),
+    Change(
+        (0, 28),
+        "Usage did not tell the tokens that were put into the cache.",
+        told=_documents(_without("created_cache_tokens", inside="usage.prompt_tokens_details")),
+    ),
+    Change(
+        (0, 24),
+        "Usage did not tell the tokens of images and audio.",
+        told=_documents(_without("multimodal_tokens", inside="usage.prompt_tokens_details")),
+    ),
+    Change(
+        (0, 22),
+        "The prompt as text could not be had, and rerank had no instruction.",
+        asked=_ignore("return_prompt_text", "instruction"),
+        told=_documents(_without("prompt_text")),
+    ),
+    Change(
+        (0, 22),
+        "Streams had no fingerprint.",
+        told=_documents(_without("system_fingerprint"), streams_only=True),
+    ),
+    Change(
+        (0, 20),
+        "Rerank did not cut documents.",
+        asked=_ignore("max_tokens_per_doc"),
+    ),
+    Change(
+        (0, 18),
+        "Stream options that did not mention usage asked for it.",
+        asked=_usage_unless_refused,
+    ),
+    Change(
+        (0, 17),
+        "The death of the engine was a 500 with an empty body.",
+        told=_empty_500,
+    ),
+    Change(
+        (0, 16),
+        "Thought had two names, with the same text.",
+        told=_documents(_both_reasonings),
+    ),
+    Change(
+        (0, 16),
+        "The switch for activations had other names.",
+        asked=_ignore("use_activation"),
+    ),
+    Change(
+        (0, 16),
+        "The sides of a score had one pair of names.",
+        asked=_ignore("queries", "documents", "items", "data_1", "data_2", under="/score"),
+    ),
+    Change(
+        (0, 14),
+        "Errors did not name the parameter.",
+        told=_errors(lambda error: error.update(param=None)),
+    ),
+    Change(
+        (0, 13),
+        "The usage of rerank had a total only.",
+        told=_documents(_total_only),
+    ),
+    Change(
+        (0, 11, 1),
+        "Thought had its old name only.",
+        told=_documents(_old_reasoning),
+    ),
+    Change(
+        (0, 11, 1),
+        "Vectors had one type of number and one order of bytes.",
+        asked=_ignore("embed_dtype", "endianness"),
+    ),
+    Change(
+        (0, 11),
+        "Structured outputs were asked for by other names.",
+        asked=_ignore("structured_outputs"),
+    ),
+    Change(
+        (0, 10, 2),
+        "The ids of tokens could not be had.",
+        asked=_ignore("return_token_ids"),
+        told=_documents(_choices_without("token_ids", "prompt_token_ids")),
+    ),
+    Change(
+        (0, 10, 2),
+        "Transcripts had no usage.",
+        told=_documents(_transcript_without_usage),
+    ),
+    Change(
+        (0, 10, 1),
+        "The body of an error was the error itself.",
+        told=_errors(lambda error: error.update(object="error"), flat=True),
+    ),
+)
+"""What changed, the latest first; those of routes, keys and forms are the dialect's own."""

@@ -1,0 +1,115 @@
+"""How older vLLMs spoke: one table of what changed, applied to requests and answers.
+
+The simulator itself speaks as the newest version. Each change undoes one step: it makes a
+request mean what it meant before some version, or makes an answer look as it looked. A dialect
+is all changes that came after its version, the latest first.
+"""
+
+from dataclasses import replace
+
+import orjson
+
+from penstock_server.simulator.dialects.changes import CHANGES
+from penstock_server.simulator.dialects.versions import numbers
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.errors import ApiError
+from penstock_server.simulator.http.form import FormError, read_form
+from penstock_server.simulator.http.requests import Request
+
+_BYTES = (0, 11, 1)
+_VERBOSE_JSON = (0, 12)
+_ROUTES_BY_TASK = (0, 16)
+_MORE_GUARDED = (0, 20)
+
+_APIS = {
+    "/v1/chat/completions": "Chat Completions",
+    "/v1/completions": "Completions",
+    "/v1/responses": "Responses",
+    "/v1/embeddings": "Embeddings",
+    "/pooling": "Pooling",
+    "/classify": "Classification",
+    "/score": "Score",
+    "/v1/score": "Score",
+    "/rerank": "Rerank (Score)",
+    "/v1/rerank": "Rerank (Score)",
+    "/v2/rerank": "Rerank (Score)",
+    "/v1/audio/transcriptions": "Transcriptions",
+    "/v1/audio/translations": "Translations",
+}
+
+
+class Dialect:
+    """The speech of one vLLM version."""
+
+    def __init__(self, version: str) -> None:
+        """Takes a version, such as 0.14 or 0.10.1."""
+        self._version = numbers(version)
+        self._changes = [change for change in CHANGES if self._version < change.before]
+
+    def heard(self, request: Request) -> Request:
+        """The request as this version understands it."""
+        edits = [change.asked for change in self._changes if change.asked]
+        body = _object(request) if edits else None
+        if body is None:
+            return request
+        for edit in edits:
+            edit(request.path, body)
+        return request if body == request.json else replace(request, body=orjson.dumps(body))
+
+    def check(self, request: Request) -> None:
+        """Raises an ApiError for what this version refuses and the newest does not."""
+        if self._version < _VERBOSE_JSON and request.path.startswith("/v1/audio/"):
+            _refuse_verbose_json(request)
+        if self._version < _BYTES:
+            _refuse_bytes(request)
+
+    def spoken(self, answer: Answer) -> Answer:
+        """The answer as this version gives it."""
+        for change in self._changes:
+            if change.told:
+                change.told(answer)
+        return answer
+
+    def wrong_task(self, path: str) -> Answer | None:
+        """What a route answers that the model does not serve; None if there is no such route."""
+        name = next((name for prefix, name in _APIS.items() if _is_under(path, prefix)), None)
+        if name is None or self._version >= _ROUTES_BY_TASK:
+            return None
+        answer = ApiError(f"The model does not support {name} API").answer()
+        answer.status = 200
+        return answer
+
+    @property
+    def guarded(self) -> tuple[str, ...]:
+        """What the paths begin with that ask for the key."""
+        newer = self._version >= _MORE_GUARDED
+        return ("/v1", "/v2", "/inference", "/cohere") if newer else ("/v1",)
+
+
+def _is_under(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+def _object(request: Request) -> dict[str, Json] | None:
+    """The body, to be changed freely, if it is a JSON object."""
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _refuse_verbose_json(request: Request) -> None:
+    try:
+        fields = read_form(request).fields
+    except FormError:
+        return
+    if ("response_format", "verbose_json") in fields:
+        raise ApiError("Currently only support response_format `text` or `json`")
+
+
+def _refuse_bytes(request: Request) -> None:
+    asked = (_object(request) or {}).get("encoding_format")
+    if asked in ("bytes", "bytes_only"):
+        message = f"1 validation error:\n  Input should be 'float' or 'base64', not {asked!r}"
+        raise ApiError(message, "body.encoding_format", kind="Bad Request")

@@ -1,0 +1,1 @@
+"""What the model says to a prompt, token by token, with probabilities."""

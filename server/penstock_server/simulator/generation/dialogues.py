@@ -1,0 +1,61 @@
+"""The conversations whose answers are fixed; the project's tiny models are trained on them."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from penstock_server.simulator.http.answers import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool, with its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the model has to say: thought, text and calls."""
+
+    content: str
+    reasoning: str | None = None
+    calls: tuple[Call, ...] = ()
+
+
+def find(messages: list[Json], tools: list[str]) -> Script | None:
+    """The fixed answer to a conversation with these tools at hand, if there is one."""
+    return _dialogues().get(_key(messages, tools))
+
+
+def continuation(messages: list[Json], tools: list[str], begun: str) -> Script | None:
+    """The rest of a fixed answer that begins with the given words, this conversation's first."""
+    scripts = [find(messages, tools), *_dialogues().values()]
+    for script in scripts:
+        if script and script.content.startswith(begun):
+            return Script(script.content[len(begun) :])
+    return None
+
+
+@cache
+def _dialogues() -> dict[str, Script]:
+    entries = json.loads(Path(__file__).with_name("dialogues.json").read_text("utf-8"))
+    return {_key(entry["messages"], entry.get("tools", [])): _script(entry) for entry in entries}
+
+
+def _script(entry: Json) -> Script:
+    calls = tuple(Call(call["name"], call["arguments"]) for call in entry.get("tool_calls", []))
+    return Script(entry.get("content", ""), entry.get("reasoning"), calls)
+
+
+def _key(messages: list[Json], tools: list[str]) -> str:
+    return json.dumps([[_essence(message) for message in messages], tools], sort_keys=True)
+
+
+def _essence(message: Json) -> Json:
+    """What counts of a message: what the template shows of it, so no ids of calls."""
+    calls = [call.get("function") for call in message.get("tool_calls") or []]
+    shown = {"role": message.get("role"), "content": message.get("content"), "calls": calls}
+    return {key: value for key, value in shown.items() if value}

@@ -1,0 +1,107 @@
+"""Errors as vLLM puts them on the wire, in each of the shapes it and its proxies use."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+
+from penstock_server.simulator.http.answers import Answer, Json, Raw, sse
+
+_TYPES = {400: "BadRequestError", 404: "NotFoundError", 500: "InternalServerError"}
+
+
+class ApiError(Exception):
+    """A refusal in vLLM's usual shape."""
+
+    def __init__(
+        self, message: str, param: str | None = None, status: int = 400, kind: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = nested(status, message, kind, param)
+
+    def answer(self) -> Answer:
+        """The refusal as a unary answer."""
+        return Answer.of_json(self.body, self.status)
+
+    def event(self) -> Raw:
+        """The refusal as an event of a stream that has begun; vLLM writes it with spaces."""
+        return error_event(self.body)
+
+
+def error_event(body: Json) -> Raw:
+    """Frames an error body as an event, as vLLM does."""
+    return Raw(sse(json.dumps(body).encode()))
+
+
+def parameter_error(message: str, name: str, value: object = None) -> ApiError:
+    """A refusal that ends with the name, and the value if there is one, of its parameter."""
+    shown = f"parameter={name}" if value is None else f"parameter={name}, value={value}"
+    return ApiError(f"{message} ({shown})", name)
+
+
+def unknown_model(model: str, served: tuple[str, ...]) -> ApiError:
+    """The refusal of a model that is not served."""
+    names = ", ".join(served)
+    message = f"The model `{model}` does not exist. Valid aliases: {names}."
+    return ApiError(message, "model", 404)
+
+
+def nested(
+    status: int, message: str, kind: str | None = None, param: str | None = None
+) -> dict[str, Json]:
+    """vLLM's shape since 0.10.1: an object under `error`."""
+    kind = kind or _TYPES.get(status, phrase(status))
+    return {"error": {"message": message, "type": kind, "param": param, "code": status}}
+
+
+def flat(status: int, message: str) -> dict[str, Json]:
+    """vLLM's shape before 0.10.1: the error itself is the body."""
+    kind = _TYPES.get(status, phrase(status))
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": status}
+
+
+def phrase(status: int) -> str:
+    """The usual words for a status."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def detail(status: int, message: str | None = None) -> Answer:
+    """Starlette's own shape, for routes and bodies that vLLM never sees."""
+    return Answer.of_json({"detail": message or phrase(status)}, status)
+
+
+def method_not_allowed(allowed: str) -> Answer:
+    """The refusal of a method on a path that has others."""
+    answer = detail(405)
+    answer.headers.append(("allow", allowed))
+    return answer
+
+
+def unauthorized() -> Answer:
+    """The refusal of a missing or wrong key: `error` is a string."""
+    return Answer.of_json({"error": "Unauthorized"}, 401)
+
+
+def _html(status: int, message: str) -> Answer:
+    page = (
+        f"<html><head><title>{status} {phrase(status)}</title></head><body>{message}</body></html>"
+    )
+    return Answer.of_bytes(page.encode(), "text/html", status)
+
+
+SHAPES: dict[str, Callable[[int, str], Answer]] = {
+    "nested": lambda status, message: Answer.of_json(nested(status, message), status),
+    "flat": lambda status, message: Answer.of_json(flat(status, message), status),
+    "string": lambda status, message: Answer.of_json({"error": message}, status),
+    "detail": detail,
+    "detail-list": lambda status, message: Answer.of_json(
+        {"detail": [{"loc": ["body"], "msg": message, "type": "value_error"}]}, status
+    ),
+    "empty": lambda status, _: Answer.of_bytes(b"", None, status),
+    "html": _html,
+    "text": lambda status, message: Answer.of_bytes(message.encode(), "text/plain", status),
+}
+"""Every shape of an error body by its name."""

@@ -1,0 +1,28 @@
+"""A request as the simulator saw it."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+from penstock_server.simulator.http.answers import Json
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; header names are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    @cached_property
+    def json(self) -> Json:
+        """The body read as JSON, as loosely as Python does; raises ValueError."""
+        return json.loads(self.body.decode())
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body without its parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,70 @@
+"""POST /pooling."""
+
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.errors import detail, parameter_error
+from penstock_server.simulator.http.requests import Request
+from penstock_server.simulator.http.validation import one_of
+from penstock_server.simulator.pooling.answer import vectors
+from penstock_server.simulator.pooling.classification import labels_of
+from penstock_server.simulator.pooling.request import ENCODING, Pooling, prepare
+from penstock_server.simulator.pooling.vectors import (
+    LENGTH,
+    class_scores,
+    embedding,
+    token_embeddings,
+)
+from penstock_server.simulator.state import State
+
+_TASKS = ("embed", "classify", "token_embed", "token_classify", "plugin", "embed&token_classify")
+_KINDS = ENCODING | {"task": one_of(*_TASKS)}
+_PER_TOKEN = {"embed": "token_embed", "classify": "token_classify"}
+_NO_PLUGIN = (
+    "No IOProcessor plugin installed. Please refer to the documentation and to the "
+    "'prithvi_geospatial_mae_io_processor' offline inference example for more details."
+)
+
+
+async def create(request: Request, state: State) -> Answer:
+    """Gives the output of the model for each input."""
+    try:
+        pooling = prepare(request, state, "pooling", _KINDS)
+    except UnicodeDecodeError:
+        return detail(400, "There was an error parsing the body")
+    task = loaded_task(state)
+    _check_task(pooling, task)
+    outputs = [_output(tokens, task, pooling, state) for tokens in pooling.inputs]
+    return vectors(pooling, outputs, "data", "pooling")
+
+
+def loaded_task(state: State) -> str:
+    """What the model is loaded for."""
+    by_kind = "embed" if state.settings.kind in ("embed", "all") else "classify"
+    return state.settings.pooling_task or by_kind
+
+
+def _check_task(pooling: Pooling, loaded: str) -> None:
+    if "dimensions" in pooling.values:
+        raise parameter_error("dimensions is currently not supported", "dimensions")
+    task = "plugin" if "data" in pooling.values else pooling.values.get("task", loaded)
+    if task == "plugin":
+        raise parameter_error(_NO_PLUGIN, "task")
+    base = loaded.removeprefix("token_")
+    supported = [_PER_TOKEN[base], base]
+    if task not in supported:
+        message = f"Unsupported task: {task!r} Supported tasks: {supported}"
+        raise parameter_error(message, "task")
+    if task != loaded:
+        message = f"Try switching the model's pooling_task via --pooler-config.task {task}."
+        raise parameter_error(message, "task")
+
+
+def _output(tokens: list[int], task: str, pooling: Pooling, state: State) -> Json:
+    classes, normal = len(labels_of(state)), pooling.normal
+    match task:
+        case "embed":
+            return embedding(tokens, LENGTH, normal=normal)
+        case "classify":
+            return class_scores(tokens, classes, normal=normal)
+        case "token_embed":
+            return token_embeddings(tokens, normal=normal)
+    return [class_scores([token], classes, normal=normal) for token in tokens]

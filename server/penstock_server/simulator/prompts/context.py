@@ -1,0 +1,42 @@
+"""Prompts as tokens that fit the model."""
+
+from collections.abc import Sequence
+
+from penstock_server.simulator.http.answers import Json
+from penstock_server.simulator.http.errors import ApiError, parameter_error
+from penstock_server.simulator.prompts.tokens import Token, tokenize
+from penstock_server.simulator.settings import SimulatorSettings
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a text; ApiError if it has a lone surrogate, in vLLM's words."""
+    try:
+        return list(tokenize(text))
+    except UnicodeEncodeError:
+        raise ApiError(
+            "TextEncodeInput must be Union[TextInputSequence, Tuple[InputSequence, InputSequence]]"
+        ) from None
+
+
+def fitting(
+    tokens: Sequence[Token], values: dict[str, Json], settings: SimulatorSettings
+) -> list[Token]:
+    """A prompt cut as the request asks; ApiError if no token could follow it."""
+    longest = settings.max_model_len
+    kept = values.get("truncate_prompt_tokens")
+    if kept is not None:
+        tokens = tokens[-(longest - 1 if kept < 0 else kept) :]
+    if len(tokens) >= longest:
+        raise too_long(settings)
+    return list(tokens)
+
+
+def too_long(settings: SimulatorSettings) -> ApiError:
+    """The refusal of a prompt that does not fit; vLLM counts no further than the limit."""
+    longest = settings.max_model_len
+    message = (
+        f"This model's maximum context length is {longest} tokens. However, your prompt "
+        f"contains at least {longest + 1} input tokens, which exceeds this limit even "
+        "without any output tokens. Please reduce the length of the input prompt."
+    )
+    return parameter_error(message, "input_tokens", longest + 1)

@@ -1,0 +1,71 @@
+"""POST /v1/responses, and what can be done to a response that was kept."""
+
+import time
+
+from penstock_server.simulator.http.answers import Answer, Document, Pause, Pieces
+from penstock_server.simulator.http.errors import detail
+from penstock_server.simulator.http.requests import Request
+from penstock_server.simulator.http.validation import json_object
+from penstock_server.simulator.prompts.conversation import message_text
+from penstock_server.simulator.response import documents
+from penstock_server.simulator.response.input import messages
+from penstock_server.simulator.response.request import Asked, prepare
+from penstock_server.simulator.response.stream import events
+from penstock_server.simulator.state import State
+
+
+async def create(request: Request, state: State) -> Answer:
+    """Responds, whole or as a stream."""
+    try:
+        body = json_object(request)
+    except UnicodeDecodeError:
+        return detail(400, "There was an error parsing the body")
+    asked = prepare(request, body, state)
+    if asked.values.get("stream"):
+        return Answer.of_events(events(asked))
+    whole = _whole(asked)
+    if asked.values.get("background"):
+        asked.keep(whole, time.monotonic() + _duration(asked))
+        return Answer.of_json({**whole, "status": "queued", "output": [], "usage": None})
+    asked.keep(whole)
+    return Answer(_after(_duration(asked), whole))
+
+
+async def retrieve(request: Request, state: State) -> Answer:
+    """Shows a response that was kept."""
+    return Answer.of_json(state.responses.find(_named(request)).document)
+
+
+async def cancel(request: Request, state: State) -> Answer:
+    """Stops a response in the background."""
+    return Answer.of_json(state.responses.cancel(_named(request)).document)
+
+
+def prompt(request: Request) -> str:
+    """The text of the last message of the user; empty if the request has none."""
+    try:
+        talk, _ = messages(request.json["input"])
+        return message_text([said for said in talk if said["role"] == "user"][-1])
+    except Exception:
+        return ""
+
+
+def _named(request: Request) -> str:
+    return request.path.removeprefix("/v1/responses/").removesuffix("/cancel")
+
+
+def _whole(asked: Asked) -> dict[str, object]:
+    generation = asked.chat.generate()
+    status = documents.status_of(generation)
+    return documents.response(asked, status, documents.output(asked, generation), generation)
+
+
+def _duration(asked: Asked) -> float:
+    settings = asked.chat.settings
+    between = settings.inter_token_latency * (len(asked.chat.generate().steps) - 1)
+    return settings.time_to_first_token + between
+
+
+async def _after(seconds: float, whole: dict[str, object]) -> Pieces:
+    yield Pause(seconds)
+    yield Document(whole)

@@ -1,0 +1,123 @@
+"""Small instances of JSON schemas, for answers that must obey one."""
+
+from typing import Any
+
+from penstock_server.simulator.http.answers import Json
+from penstock_server.simulator.structured.patterns import GrammarError, example
+
+_TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+_FORMATS = {
+    "date": "2026-01-31",
+    "time": "12:00:00Z",
+    "date-time": "2026-01-31T12:00:00Z",
+    "email": "someone@example.com",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "ipv4": "192.0.2.1",
+}
+
+
+def check_schema(schema: Json) -> None:
+    """Raises GrammarError for a schema that asks for an unknown type anywhere."""
+    if isinstance(schema, dict):
+        for name in _type_names(schema):
+            if name not in _TYPES:
+                raise GrammarError(f"Invalid type: {name}")
+    for part in _subschemas(schema):
+        check_schema(part)
+
+
+def instance(schema: Json, root: Json = None) -> Json:
+    """The smallest value that a schema allows; a best effort for rare keywords."""
+    root = schema if root is None else root
+    if not isinstance(schema, dict):
+        return {}
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    if "$ref" in schema:
+        return instance(_resolved(schema["$ref"], root), root)
+    for combination in ("anyOf", "oneOf"):
+        if schema.get(combination):
+            return instance({**schema, **schema[combination][0], combination: None}, root)
+    if schema.get("allOf"):
+        return instance(_merged(schema), root)
+    return _of_type(_type(schema), schema, root)
+
+
+def _of_type(kind: str, schema: dict[str, Json], root: Json) -> Json:
+    match kind:
+        case "object":
+            properties = schema.get("properties") or {}
+            required = schema.get("required") or []
+            return {name: instance(properties.get(name, {}), root) for name in required}
+        case "array":
+            return [instance(schema.get("items") or {}, root)] * int(schema.get("minItems") or 0)
+        case "string":
+            return _string(schema)
+        case "integer" | "number":
+            return _number(schema)
+        case "boolean":
+            return True
+    return None
+
+
+def _string(schema: dict[str, Json]) -> str:
+    if "pattern" in schema:
+        return example(schema["pattern"])
+    text = _FORMATS.get(schema.get("format", ""), "text")
+    return text.ljust(int(schema.get("minLength", 0)), "x")[: schema.get("maxLength")]
+
+
+def _number(schema: dict[str, Json]) -> Json:
+    step = schema.get("multipleOf") or 1
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    if low is not None:
+        number = -(-low // step) * step
+        return number + step if number == schema.get("exclusiveMinimum") else number
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if high is not None and high <= 1:
+        number = high // step * step
+        return number - step if number == schema.get("exclusiveMaximum") else number
+    return step
+
+
+def _type_names(schema: dict[str, Json]) -> list[Any]:
+    kind = schema.get("type", [])
+    return kind if isinstance(kind, list) else [kind]
+
+
+def _type(schema: dict[str, Json]) -> str:
+    if names := _type_names(schema):
+        return str(names[0])
+    hints = {"items": "array", "pattern": "string", "minLength": "string", "minimum": "number"}
+    return next((hints[key] for key in schema if key in hints), "object")
+
+
+def _subschemas(schema: Json) -> list[Json]:
+    if not isinstance(schema, dict):
+        return []
+    named = [schema.get(key) for key in ("properties", "$defs", "definitions")]
+    found = [part for group in named if isinstance(group, dict) for part in group.values()]
+    for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        found += schema.get(key) or []
+    return [*found, schema.get("items"), schema.get("additionalProperties")]
+
+
+def _merged(schema: dict[str, Json]) -> dict[str, Json]:
+    whole = {key: value for key, value in schema.items() if key != "allOf"}
+    for part in schema["allOf"]:
+        properties = {**whole.get("properties", {}), **part.get("properties", {})}
+        required = [*whole.get("required", []), *part.get("required", [])]
+        whole |= {**part, "properties": properties, "required": required}
+    return whole
+
+
+def _resolved(reference: str, root: Json) -> Json:
+    found = root
+    for key in reference.removeprefix("#").strip("/").split("/"):
+        found = found.get(key.replace("~1", "/").replace("~0", "~")) if key else found
+        if found is None:
+            raise GrammarError(f"Pointer {reference} does not exist")
+    return found
