@@ -2,8 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
-# Where the demonstration serves.
+# Where the demonstration serves: calls, and those who run it.
 LISTEN ?= 127.0.0.1:50051
+ADMIN_LISTEN ?= 127.0.0.1:50052
 # How long `make fuzz` runs each target, and how many times the examples of `make test` it tries
 # after that; 0 for none.
 SECONDS ?= 60
@@ -33,7 +34,7 @@ help:  ## list the commands
 
 demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep serving
 	@# Under job control, so that Ctrl-C ends the demonstration and not make.
-	@set -m; $(BIN)/penstock demo --listen $(LISTEN); exit $$?
+	@set -m; $(BIN)/penstock demo --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN); exit $$?
 
 test: $(VENV)/.dev  ## all tests that need no vLLM
 	$(BIN)/pytest
@@ -97,7 +98,8 @@ clean:  ## remove the virtual environments
 # generation, whose pins contradict the newest runtime (see CONTRIBUTING.md).
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer; run: make PYTHON=python3.11 …")'
-	$(PYTHON) -m venv $(VENV)
+	@# What a failed attempt leaves would pass for an environment.
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip $(PIP_INSTALL) --require-hashes -r requirements/runtime.lock

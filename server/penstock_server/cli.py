@@ -17,9 +17,10 @@ from typing import Any, NoReturn
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
+from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.options import address
+from penstock_server.configuration.options import address, unless_off
 
 EXIT_USAGE = 2
 EXIT_SETTINGS = 3
@@ -93,7 +94,20 @@ def _add_simulate(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     summary = "a streamed chat on a simulated upstream; then goes on serving"
     demo = commands.add_parser("demo", help=summary, description=summary, allow_abbrev=False)
-    demo.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:50051", type=address)
+    demo.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default=DEFAULT_TARGET,
+        type=address,
+        help=f"address to serve gRPC on (default {DEFAULT_TARGET})",
+    )
+    demo.add_argument(
+        "--admin-listen",
+        metavar="HOST:PORT",
+        default=DEFAULT_ADMIN_TARGET,
+        type=unless_off(address),
+        help=f"address that upstreams asks; off for none (default {DEFAULT_ADMIN_TARGET})",
+    )
     demo.set_defaults(run=_demo)
 
 
@@ -175,7 +189,10 @@ async def _simulate_until_stopped(settings: Any) -> None:
 def _demo(parsed: argparse.Namespace) -> int:
     from penstock_server import demo
 
-    return _until_stopped(demo.run(parsed.listen, lambda text: print(text, end="", flush=True)))
+    def say(text: str) -> None:
+        print(text, end="", flush=True)
+
+    return _until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
 
 
 def _until_stopped(running: Coroutine[Any, Any, None]) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.channel import open_async_channel
+from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET, open_async_channel
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service, stop_signals
@@ -19,25 +19,29 @@ _METHOD = "penstock.v1.ChatCompletionService/StreamChatCompletion"
 _REQUEST = json.dumps({"messages": [{"role": "ROLE_USER", "content": [{"text": QUESTION}]}]})
 
 
-async def run(listen: str, say: Callable[[str], None]) -> None:
+async def run(listen: str, admin_listen: str, say: Callable[[str], None]) -> None:
     """Runs the demonstration until SIGINT or SIGTERM.
 
     Args:
         listen: HOST:PORT to serve gRPC on.
+        admin_listen: HOST:PORT to serve AdminService on; empty for none.
         say: prints a piece of text as it is.
 
     Raises:
-        CannotListen: the address is taken.
+        CannotListen: an address is taken.
     """
     simulated = SimulatorSettings(listen="127.0.0.1:0", kind="all", inter_token_latency=0.05)
     signals = stop_signals()
     async with Simulator(simulated) as upstream:
-        settings = Settings(upstream=(upstream.url,), listen=listen, admin_listen="")
+        settings = Settings(
+            upstream=(upstream.url,), listen=listen, admin_listen=admin_listen, slow_start=0.0
+        )
         async with Service(settings) as service:
             target = service.addresses[0]
             say(f"> {QUESTION}\n")
             await _chat(target, say)
-            say(_explanation(target, upstream.url))
+            admin = service.admin.address if admin_listen else ""
+            say(_explanation(target, admin, upstream.url))
             await signals.get()
     say("stopped\n")
 
@@ -52,20 +56,27 @@ async def _chat(target: str, say: Callable[[str], None]) -> None:
     say("\n")
 
 
-def _explanation(target: str, upstream: str) -> str:
+def _explanation(target: str, admin: str, upstream: str) -> str:
+    penstock, buf = _command("penstock"), _command("buf")
+    upstreams = f"\n  {penstock} upstreams{_at(admin, DEFAULT_ADMIN_TARGET)}" if admin else ""
     return f"""
 That was a chat through gRPC at {target}. The upstream is simulated: no model, fixed answers,
 at {upstream}. For a real vLLM, stop this and run
-  {_command("penstock")} serve --upstream http://localhost:8000
+  {penstock} serve --upstream http://localhost:8000
 
 Try it from another shell:
-  {_command("penstock")} chat "{QUESTION}"
+  {penstock} chat{_at(target, DEFAULT_TARGET)} "{QUESTION}"{upstreams}
   grpcurl -plaintext -d '{_REQUEST}' {target} {_METHOD}
-  {_command("buf")} curl --protocol grpc --http2-prior-knowledge -d '{_REQUEST}' \
+  {buf} curl --protocol grpc --http2-prior-knowledge -d '{_REQUEST}' \
 http://{target}/{_METHOD}
 
 Serving until Ctrl-C.
 """
+
+
+def _at(target: str, default: str) -> str:
+    """Returns the option that a command needs to find the service."""
+    return "" if target == default else f" --target {target}"
 
 
 def _command(name: str) -> str:

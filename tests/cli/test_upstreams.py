@@ -92,6 +92,17 @@ async def test_one_that_is_not_ready() -> None:
     )
 
 
+async def test_what_an_upstream_says_does_not_steer_the_terminal() -> None:
+    said = ILL.replace("refused", r"\033[31m\nno").replace(
+        "errors: 5", r'errors: 5 version: "\033"'
+    )
+    async with serving(Admin(said)) as target:
+        result = await penstock("upstreams", "--target", target)
+    assert result.err == "penstock: embed: connect at connect: \\x1b[31m\\nno\n"
+    assert "\033" not in result.out
+    assert result.out.count("\n") == 2
+
+
 async def test_json() -> None:
     async with serving(Admin(KNOWN + ILL)) as target:
         result = await penstock("upstreams", "--json", "--target", target)

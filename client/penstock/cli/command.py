@@ -120,7 +120,12 @@ def show(message: Message, *, zeros: bool = False) -> None:
 
 def complain(problem: object) -> None:
     """Prints one line to standard error."""
-    print(f"penstock: {problem}", file=sys.stderr)
+    print(f"penstock: {printable(str(problem))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Returns a text with its control characters spelled out: what upstreams say steers nothing."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:

@@ -93,7 +93,7 @@ def zsh(commands: list[Command]) -> str:
     return f"""\
 #compdef penstock
 _penstock() {{
-    local -a commands words
+    local -a commands
     commands=(
 {names}
     )
@@ -105,6 +105,7 @@ _penstock() {{
 {cases}
     esac
 }}
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 compdef _penstock penstock"""
 
 

@@ -14,6 +14,7 @@ from penstock.cli.command import (
     add_command,
     complain,
     connect,
+    printable,
     show,
 )
 from penstock.client import Client
@@ -99,7 +100,8 @@ def _time(seconds: float | None) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Returns the lines of a table, its columns as wide as they need to be."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
