@@ -26,6 +26,7 @@ from penstock_server.worker import READY, environment
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
+_AT_ONCE_S = 5.0
 
 _log = logging.getLogger("penstock.supervisor")
 
@@ -92,11 +93,25 @@ async def start(arguments: Sequence[str], environment: Mapping[str, str]) -> Pro
 class Workers:
     """A number of workers, each replaced when it dies, until they are told to stop."""
 
-    def __init__(self, count: int, start: Callable[[int], Awaitable[Process]]) -> None:
-        """Takes how many there are to be, and what starts the one of a number."""
+    def __init__(
+        self,
+        count: int,
+        start: Callable[[int], Awaitable[Process]],
+        at_once_s: float = _AT_ONCE_S,
+    ) -> None:
+        """Takes how many there are to be.
+
+        Args:
+            count: how many.
+            start: starts the one of a number.
+            at_once_s: how long the last ones may take to stop at once before they are killed.
+        """
         self._count = count
         self._start = start
+        self._at_once_s = at_once_s
         self._running: dict[int, Process] = {}
+        # Those that do not serve yet, each with the signals that it gets once it does.
+        self._starting: dict[int, set[int]] = {}
         self._stopping = asyncio.Event()
 
     async def run(self, started: Callable[[], Awaitable[None]]) -> None:
@@ -117,29 +132,45 @@ class Workers:
                 keeping.create_task(self._keep(number))
 
     def signal(self, number: int) -> None:
-        """Hands a signal on to every worker; SIGTERM tells them to stop, twice to stop at once."""
+        """Hands a signal on to every worker; SIGTERM tells them to stop, twice to stop at once.
+
+        One that is starting would die of a SIGHUP; it has that once it serves.
+        """
         if number == signal.SIGTERM:
+            if self._stopping.is_set():
+                # One that hangs would never end.
+                loop = asyncio.get_running_loop()
+                loop.call_later(self._at_once_s, self.signal, signal.SIGKILL)
             self._stopping.set()
-        for process in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
+        for worker, process in self._running.items():
+            if number == signal.SIGHUP and worker in self._starting:
+                self._starting[worker].add(number)
+            else:
+                _send(process, number)
 
     async def _keep(self, number: int) -> None:
         pause_s = _FIRST_PAUSE_S
-        serves = number in self._running or await self._begin(number)
+        serves = number in self._running or await self._replace(number)
         while True:
-            process = self._running[number]
-            code = await process.wait()
-            del self._running[number]
+            await self._end(number)
             if self._stopping.is_set():
                 return
-            fields = {"worker": number, "pid": process.pid, "code": code}
-            _log.error("worker died", extra={"fields": fields})
             # One that served is replaced at once, one that cannot start is not hurried.
             if not serves and await self._told_to_stop(pause_s):
                 return
             pause_s = _FIRST_PAUSE_S if serves else min(2 * pause_s, _LONGEST_PAUSE_S)
-            serves = await self._begin(number)
+            serves = await self._replace(number)
+
+    async def _end(self, number: int) -> None:
+        """Waits for the end of a worker, if it could be started."""
+        process = self._running.get(number)
+        if not process:
+            return
+        code = await process.wait()
+        del self._running[number]
+        if not self._stopping.is_set():
+            fields = {"worker": number, "pid": process.pid, "code": code}
+            _log.error("worker died", extra={"fields": fields})
 
     async def _told_to_stop(self, pause_s: float) -> bool:
         """Pauses, unless the workers are told to stop; returns whether they were."""
@@ -148,17 +179,40 @@ class Workers:
                 await self._stopping.wait()
         return self._stopping.is_set()
 
-    async def _begin(self, number: int) -> bool:
-        """Starts a worker; returns whether it serves."""
-        self._running[number] = process = await self._start(number)
+    async def _replace(self, number: int) -> bool:
+        """Starts a worker unless all are told to stop; returns whether it serves."""
         if self._stopping.is_set():
-            process.terminate()
+            return False
+        try:
+            return await self._begin(number)
+        except OSError as error:
+            fields = {"worker": number, "reason": str(error)}
+            _log.error("worker cannot be started", extra={"fields": fields})
+            return False
+
+    async def _begin(self, number: int) -> bool:
+        """Starts a worker; returns whether it serves.
+
+        Raises:
+            OSError: there can be no other process.
+        """
+        self._running[number] = process = await self._start(number)
+        self._starting[number] = set()
+        if self._stopping.is_set():
+            _send(process, signal.SIGTERM)
         assert process.stdout
         serves = await process.stdout.readline() == READY
+        for later in self._starting.pop(number):
+            _send(process, later)
         if serves:
             fields = {"worker": number, "pid": process.pid}
             _log.info("worker serves", extra={"fields": fields})
         return serves
+
+
+def _send(process: Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 async def supervise(settings: Settings, arguments: Sequence[str]) -> None:

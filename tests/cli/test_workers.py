@@ -1,8 +1,10 @@
 """`penstock serve --workers`: several processes on one port."""
 
 import asyncio
+import errno
 import os
 import signal
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,8 +21,9 @@ from penstock.v1.admin_pb2 import ListUpstreamsRequest
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.simulator import Simulator
+from penstock_server.supervisor import Workers
 
-from .process import PENSTOCK, Process, penstock, started
+from .process import BOUND_S, PENSTOCK, Process, penstock, started
 
 # The kernel gives each connection to one of the workers by chance; all of these to one of two:
 # once in 30,000 runs.
@@ -178,6 +181,94 @@ async def test_all_reload(simulator: Simulator, tmp_path: Path) -> None:
         async with aio.insecure_channel(served.admin) as admin:
             answer = await AdminServiceStub(admin).ListUpstreams(ListUpstreamsRequest())
         assert answer.configuration_generation == 2
+
+
+async def shell(script: str) -> asyncio.subprocess.Process:
+    """A process in the place of a worker."""
+    return await asyncio.create_subprocess_exec("sh", "-c", script, stdin=PIPE, stdout=PIPE)
+
+
+async def nothing() -> None:
+    pass
+
+
+async def test_a_worker_that_starts_hears_of_a_reload_once_it_serves() -> None:
+    """One that has no handler yet would die of the signal."""
+    processes: dict[int, asyncio.subprocess.Process] = {}
+    both = asyncio.Event()
+
+    async def start(number: int) -> asyncio.subprocess.Process:
+        processes[number] = await shell(
+            f"""
+            trap 'exit 7' TERM
+            [ {number} = 1 ] && read line
+            trap 'reloaded=1' HUP
+            echo ready
+            while [ -z "$reloaded" ]; do sleep 0.05; done
+            exec >&-
+            while :; do sleep 0.05; done
+            """
+        )
+        if number == 1:
+            both.set()
+        return processes[number]
+
+    workers = Workers(2, start)
+    running = asyncio.create_task(workers.run(nothing))
+    async with asyncio.timeout(BOUND_S):
+        await both.wait()
+        await asyncio.sleep(0)
+        workers.signal(signal.SIGHUP)
+        first, second = processes[0], processes[1]
+        assert second.stdin
+        second.stdin.write(b"go\n")
+        for process in (first, second):
+            assert process.stdout
+            assert await process.stdout.read() == b""
+        workers.signal(signal.SIGTERM)
+        await running
+    assert [first.returncode, second.returncode] == [7, 7]
+
+
+async def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
+    tried = asyncio.Queue[int]()
+
+    async def start(number: int) -> asyncio.subprocess.Process:
+        tried.put_nowait(number)
+        if number == 1 and tried.qsize() < 3:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done")
+
+    workers = Workers(2, start)
+    running = asyncio.create_task(workers.run(nothing))
+    async with asyncio.timeout(BOUND_S):
+        while tried.qsize() < 3:
+            await asyncio.wait((running,), timeout=0.05)
+            assert not running.done()
+        workers.signal(signal.SIGTERM)
+        await running
+    assert [tried.get_nowait() for _ in range(3)] == [0, 1, 1]
+
+
+async def test_one_that_hangs_is_killed_after_the_second_signal() -> None:
+    processes: list[asyncio.subprocess.Process] = []
+    serves = asyncio.Event()
+
+    async def start(number: int) -> asyncio.subprocess.Process:
+        processes.append(await shell("trap '' TERM; echo ready; exec sleep 60"))
+        return processes[-1]
+
+    async def started() -> None:
+        serves.set()
+
+    workers = Workers(1, start, at_once_s=0.1)
+    running = asyncio.create_task(workers.run(started))
+    async with asyncio.timeout(BOUND_S):
+        await serves.wait()
+        workers.signal(signal.SIGTERM)
+        workers.signal(signal.SIGTERM)
+        await running
+    assert processes[0].returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("count", ["1", "2"])

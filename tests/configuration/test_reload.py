@@ -255,6 +255,7 @@ async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Sim
         assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
         await service.reload(Settings(**settings, max_concurrent_calls=1))
+        simulator.faults = "slow-headers seconds=0.5"
         calls = await asyncio.gather(*(chat(channel) for _ in range(3)), return_exceptions=True)
         assert calls.count(ANSWER) == 1
 

@@ -141,5 +141,40 @@ async def test_a_headless_service() -> None:
         await fleet.close()
 
 
-def on(host: str, port: int) -> SimulatorSettings:
-    return SimulatorSettings(listen=f"{host}:{port}")
+async def test_replicas_found_while_a_call_waits_are_waited_for() -> None:
+    """The name of each upstream turns into several replicas before anyone has been asked."""
+    models = ("one", "other")
+    going = asyncio.Event()
+
+    async def resolve(host: str) -> Sequence[str]:
+        await going.wait()
+        return ("127.0.0.2", "127.0.0.3")
+
+    async with AsyncExitStack() as stack:
+        configs: list[UpstreamConfig] = []
+        for model in models:
+            first = await stack.enter_async_context(Simulator(on("127.0.0.2", 0, model)))
+            await stack.enter_async_context(Simulator(on("127.0.0.3", first.port, model)))
+            configs.append(UpstreamConfig(f"http://{model}.example:{first.port}"))
+        for _ in range(5):
+            going.clear()
+            fleet = Fleet(configs, resolve=resolve)
+            watch = asyncio.create_task(fleet.watch(lambda: None))
+            await asyncio.sleep(0)
+            calls = [
+                asyncio.create_task(
+                    fleet.call(CHAT_COMPLETION, HELLO | {"model": model}, Call("id", model))
+                )
+                for model in models
+            ]
+            await asyncio.sleep(0)
+            going.set()
+            async with asyncio.timeout(5):
+                answers = await asyncio.gather(*calls)
+            assert [answer["model"] for answer in answers] == [*models]
+            watch.cancel()
+            await fleet.close()
+
+
+def on(host: str, port: int, *models: str) -> SimulatorSettings:
+    return SimulatorSettings(listen=f"{host}:{port}", models=models or ("tiny-chat",))

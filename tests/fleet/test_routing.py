@@ -1,11 +1,13 @@
 """Which replicas can take a call, and by which name each knows the model."""
 
 from collections.abc import Callable, Mapping
+from time import process_time
 from typing import Any
 
 import pytest
 
 from penstock_server.fleet import renaming
+from penstock_server.fleet.listing import ModelListing
 from penstock_server.fleet.model_names import renamed
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
@@ -112,6 +114,19 @@ def test_the_default_where_none_is_named() -> None:
     assert refusal(table(chat, embeds)).kind is Kind.MODEL_AMBIGUOUS
 
 
+def test_the_model_that_is_meant() -> None:
+    given: dict[str, Any] = {"aliases": {"fast": "llama"}, "default_model": "fast"}
+    known = table(replica(LLAMA, models={"llama": "meta/llama"}), replica(OTHER), **given)
+    assert known.meant(Call("id", "fast")) == "llama"
+    assert known.meant(Call("id", "nobody")) == "nobody"
+    assert known.meant(Call("id")) == "llama"
+    assert table(replica(OTHER), **given).meant(Call("id")) == ""
+    assert table(replica(OTHER)).meant(Call("id", may_use=lambda name: False)) == ""
+    with pytest.raises(UpstreamFailure) as raised:
+        known.meant(Call("id", may_use=lambda name: name == "qwen"))
+    assert raised.value.kind is Kind.MODEL_FORBIDDEN
+
+
 def test_the_only_base_model_where_none_is_named() -> None:
     known = table(replica(LLAMA, ALIAS, LORA), replica(ALIAS), replica())
     assert targets(known) == [("meta/llama", "meta/llama"), ("llama-alias", "llama-alias")]
@@ -207,3 +222,18 @@ async def test_answers_get_the_public_name() -> None:
         "response": "text",
     }
     assert renaming.published(SAME, {"model": "of its own"}) == {"model": "of its own"}
+
+
+def test_a_name_without_end_holds_up_nobody() -> None:
+    known = table(replica(*({"id": f"model-{number}"} for number in range(10))))
+    began = process_time()
+    assert "none of the 10 names" in refusal(known, "model-1" * 3_000_000).message
+    assert process_time() - began < 1
+
+
+@pytest.mark.parametrize("model", ["", "llama"])
+def test_a_list_without_models(model: str) -> None:
+    with pytest.raises(UpstreamFailure) as raised:
+        ModelListing([], [], None).find(model)
+    assert raised.value.kind is Kind.MODEL_UNKNOWN
+    assert raised.value.message == "there is no model that the caller may use"

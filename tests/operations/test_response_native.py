@@ -19,6 +19,7 @@ from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument
 from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock_server.app import Service
+from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.convert.response import native as response_native
 from penstock_server.convert.response import native_request as response_native_request
@@ -429,6 +430,18 @@ async def test_by_way_of_chats_unless_told(simulator: Simulator, serve: Serve) -
 async def test_always(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,), native_responses="always")
     assert await paths(simulator, service, "Hi") == ["/v1/responses"]
+
+
+async def test_never_is_never(simulator: Simulator, serve: Serve) -> None:
+    async with Simulator(SimulatorSettings(listen="127.0.0.1:0")) as other:
+        entries = (
+            UpstreamTable(simulator.url, native_responses="never"),
+            UpstreamTable(other.url, native_responses="always"),
+        )
+        service = await serve(upstream=entries)
+        await paths(other, service, *["Hi"] * 20)
+        assert "/v1/responses" in {one.path for one in other.requests}
+        assert "/v1/responses" not in {one.path for one in simulator.requests}
 
 
 async def test_auto_asks_once(simulator: Simulator, serve: Serve) -> None:

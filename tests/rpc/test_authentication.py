@@ -181,6 +181,23 @@ async def test_the_models_of_a_key(serve: Serve, keys_file: KeysFile) -> None:
             assert "secret-project" not in str(result)
 
 
+async def test_a_model_by_another_name(serve: Serve, keys_file: KeysFile) -> None:
+    models = ("secret-project", "tiny-chat")
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
+        aliases = {"lab/fast": "secret-project"}
+        settings: dict[str, Any] = {"upstream": (simulator.url,), "aliases": aliases}
+        service = await serve(**settings, keys_file=keys_file(KEYS), default_model="lab/fast")
+        async with plain_channel(service) as channel:
+            stub = ModelServiceStub(channel)
+            await stub.ListModels(ListModelsRequest(), metadata=bearer(OTHER))
+            for name in ("lab/fast", ""):
+                request = chat()
+                request.model = name
+                assert (await stream(channel, request, metadata=bearer(OTHER))).code is Code.OK
+                found = await stub.GetModel(GetModelRequest(model=name), metadata=bearer(OTHER))
+                assert found.model.id == "secret-project"
+
+
 async def get_model(stub: Any, name: str, secret: str) -> Ended:
     with pytest.raises(aio.AioRpcError) as caught:
         await stub.GetModel(GetModelRequest(model=name), metadata=bearer(secret))

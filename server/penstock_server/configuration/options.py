@@ -170,13 +170,14 @@ def _alike(name: str, known: Iterable[str]) -> str:
 def url(value: Any) -> str:
     """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
     given = text(value).rstrip("/")
+    # What may hold a secret is not told; so it comes first.
+    if "@" in given and not given.startswith("unix:"):
+        raise Unusable("must not hold credentials; give an API key instead")
+    if "?" in given or "#" in given:
+        raise Unusable("must end with its path")
     parts = urlsplit(given)
     if not (given.isascii() and given.isprintable()) or " " in given:
         raise ValueError("must be written in printable ASCII, without spaces")
-    if parts.username or parts.password:
-        raise Unusable("must not hold credentials; give an API key instead")
-    if parts.query or parts.fragment:
-        raise ValueError("must end with its path")
     if parts.scheme == "unix" and not parts.netloc:
         return f"unix://{socket_path(parts.path)}"
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:

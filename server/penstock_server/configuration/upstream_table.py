@@ -108,8 +108,8 @@ def headers(value: Any) -> Mapping[str, str]:
 
 def weight(value: Any) -> float:
     """Reads a weight."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1e6:
-        raise ValueError("must be a number above 0, and at most a million")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
+        raise ValueError("must be a number from a millionth to a million")
     return float(value)
 
 

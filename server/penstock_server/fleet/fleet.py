@@ -218,12 +218,20 @@ class Fleet:
         """
         return listing(await asyncio.gather(*(_models(r, call) for r in self.replicas)))
 
+    def meant(self, call: Call) -> str:
+        """Returns the public name of the model that a call names; else of the default, if any.
+
+        Raises:
+            UpstreamFailure: the default is not for the caller.
+        """
+        return self._table.meant(call)
+
     # Choosing
 
     async def _routes(self, operation: Operation, call: Call) -> Routes:
         table = self._table
-        if table.unheard and self._tasks and not table.knows(operation, call):
-            # The model may be where nobody has asked yet.
+        while table.unheard and self._tasks and not table.knows(operation, call):
+            # The model may be where nobody has asked yet. Others may have come meanwhile.
             await asyncio.gather(*(replica.probed.wait() for replica in table.unheard))
             table = self._table
         return table.find(operation, call)

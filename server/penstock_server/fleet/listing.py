@@ -7,7 +7,7 @@ from penstock_server.fleet.model_names import bases
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import several_fit, unknown_model
 from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 Answered = tuple[Replica, Iterable[JsonObject] | UpstreamFailure]
 """A replica, with the entries of its models under their public names or why there are none."""
@@ -43,6 +43,9 @@ class ModelListing:
             return by_name[model]
         if self.failure:
             raise self.failure
+        if not by_name:
+            message = "there is no model that the caller may use"
+            raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.CONNECT)
         raise unknown_model(model, by_name) if model else several_fit(list(by_name))
 
 

@@ -113,8 +113,9 @@ class Replica:
 
     def serves(self, operation: Operation) -> bool:
         """Whether a route of the operation exists, as far as is known."""
-        if operation is NATIVE_RESPONSE and self.upstream.config.native_responses == "auto":
-            return bool(self.known.native)
+        native = self.upstream.config.native_responses
+        if operation is NATIVE_RESPONSE and native != "always":
+            return native == "auto" and bool(self.known.native)
         return self.known.paths is None or not self.known.paths.isdisjoint(operation.routes)
 
     # What it says of itself

@@ -12,6 +12,7 @@ from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.operations import Operation
 
 _MOST_NAMED = 5
+_LONGEST_COMPARED = 256
 
 MayUse = Callable[[str], bool]
 
@@ -70,6 +71,21 @@ class RoutingTable:
         chosen_here = not call.model and call.may_use is not any_model
         open_to_it = self._open_to_all and not chosen_here
         return open_to_it or bool(self._listed(operation, call.model))
+
+    def meant(self, call: Call) -> str:
+        """Returns the public name of the model that a call names; else of the default, if any.
+
+        Raises:
+            UpstreamFailure: the default is not for the caller (MODEL_FORBIDDEN).
+        """
+        if call.model:
+            return self._public(call.model)
+        default = self._public(self._default_model)
+        if default not in self._names:
+            return ""
+        if not call.may_use(self._default_model):
+            raise _forbidden()
+        return default
 
     def find(self, operation: Operation, call: Call) -> Routes:
         """Returns the replicas that can take a call, and what to ask each for.
@@ -186,7 +202,7 @@ def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:
     message = f"no upstream serves the model {model}"
     if len(names) <= _MOST_NAMED:
         message += f"; served are: {', '.join(names)}"
-    elif close := get_close_matches(model, names, _MOST_NAMED):
+    elif close := get_close_matches(model[:_LONGEST_COMPARED], names, _MOST_NAMED):
         message += f"; similar names are: {', '.join(close)}"
     else:
         message += f"; none of the {len(names)} names is similar"

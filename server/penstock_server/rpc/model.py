@@ -36,11 +36,17 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:
         """Describes one model."""
         call = upstream_call(request.model, EngineOptions())
-        entry, paths = (await self._listing(call)).find(request.model)
+        meant = self._fleet.meant(call)
+        entry, paths = (await self._listing(call, meant)).find(meant)
         return GetModelResponse(model=model.model(entry, paths))
 
-    async def _listing(self, call: Call) -> ModelListing:
-        """Returns the models that the caller may use."""
+    async def _listing(self, call: Call, meant: str = "") -> ModelListing:
+        """Returns the models that the caller may use, of which one is meant."""
         listing = await self._fleet.list_models(call)
-        usable = [entry for entry in listing.entries if call.may_use(entry[0]["id"])]
+        usable = [
+            entry
+            for entry in listing.entries
+            # The name that was asked for decides: it may be another one of this model.
+            if entry[0]["id"] == meant or call.may_use(entry[0]["id"])
+        ]
         return replace(listing, entries=usable)
