@@ -274,3 +274,11 @@ def test_as_many_violations_as_there_is_room_for() -> None:
     result = sent(status.of_invalid(InvalidRequest(*faults)))
     assert 10 < len(result.fields) < 200
     assert result.fields[0] == faults[0].field
+
+
+def test_a_missing_route_is_named() -> None:
+    failure = http_error(404, message="Not Found", bare=True)
+    failure.operation = "chat completion"
+    ended = of(failure)
+    assert ended.code is Code.UNIMPLEMENTED
+    assert ended.message == f"the upstream does not serve chat completion: it has no {PATH}"

@@ -276,6 +276,9 @@ def _message(failure: UpstreamFailure, row: Row) -> str:
         return f"the upstream refused the server's credentials (HTTP {failure.status})"
     if row in CALLERS_AUTH_ROWS.values():
         return f"the upstream refused the caller's credentials (HTTP {failure.status})"
+    if failure.route_missing and failure.error.bare:
+        # All that a web server says of a route it does not have is "Not Found".
+        return f"the upstream does not serve {failure.operation}: it has no {failure.path}"
     return failure.message
 
 
