@@ -1,6 +1,7 @@
 """What all tests share: a simulator, the service in front of it, a channel to that."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -25,6 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="simulator",
         help="what stands behind the service in tests/acceptance",
     )
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Leaves the level of the log as it was: pytest keeps every line that a test logs."""
+    logger = logging.getLogger("penstock")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture
