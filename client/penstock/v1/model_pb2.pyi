@@ -151,7 +151,9 @@ class GetModelRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Name of the model. Empty: the only model of the server, under any of its names."""
+    """Name or alias of the model. Empty: the server's default model, or its only one, under any of
+    its names.
+    """
     def __init__(
         self,
         *,
