@@ -64,9 +64,12 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
         InvalidRequest: a field is missing, faulty or contradicts another.
     """
     body: dict[str, Any] = {"messages": message.messages(request.messages)}
-    body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
-    body |= options.engine(request.engine)
-    body |= options.template(request.template)
+    if request.HasField("sampling"):
+        body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
+    if request.HasField("engine"):
+        body |= options.engine(request.engine)
+    if request.HasField("template"):
+        body |= options.template(request.template)
     body |= options.scalars(request, "", skip=("extra_body",))
     if request.HasField("logprobs"):
         body |= logprobs(request.logprobs)

@@ -87,7 +87,8 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
         body["tool_calls"] = [_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in calls]
     if item.tools:
         body["tools"] = tools(item.tools, f"{path}.tools")
-    extra.add(body, item.extra, path, _MESSAGE_KEYS)
+    if item.HasField("extra"):
+        extra.add(body, item.extra, path, _MESSAGE_KEYS)
     return body
 
 
@@ -191,12 +192,13 @@ def _role(item: message_pb2.ChatMessage, path: str) -> str:
 
 
 def _content(item: message_pb2.ChatMessage, path: str) -> Any:
-    if not item.content:
+    content = item.content
+    if not content:
         return None
-    first = item.content[0]
-    if len(item.content) == 1 and first.WhichOneof("part") == "text" and not first.uuid:
+    first = content[0]
+    if len(content) == 1 and first.WhichOneof("part") == "text" and not first.uuid:
         return first.text
-    return [content_part(part, f"{path}.content[{i}]") for i, part in enumerate(item.content)]
+    return [content_part(part, f"{path}.content[{i}]") for i, part in enumerate(content)]
 
 
 def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:

@@ -165,29 +165,27 @@ class Replica:
         self.outstanding += 1
         self._requests += 1
         visit = self._ejection.begin(self._clock())
+        self._use()
         try:
-            with self.kept():
-                yield lambda: self._returned(self._ejection.answered(visit, self._clock()))
+            yield lambda: self._returned(self._ejection.answered(visit, self._clock()))
         except UpstreamFailure as failure:
             self._failed(visit, failure)
             raise
         else:
             self._returned(self._ejection.succeeded(visit, self._clock()))
         finally:
+            self._leave()
             self._ejection.ended(visit)
             self.outstanding -= 1
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Keeps its connections open, also if it is to go."""
-        self._users += 1
-        self._unused.clear()
+        self._use()
         try:
             yield
         finally:
-            self._users -= 1
-            if not self._users:
-                self._unused.set()
+            self._leave()
 
     async def close(self) -> None:
         """Closes its connections."""
@@ -217,6 +215,15 @@ class Replica:
             last_error=self._last_error,
             ejected_until=None if ejection.until is None else time() + ejection.until - now,
         )
+
+    def _use(self) -> None:
+        self._users += 1
+        self._unused.clear()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self._unused.set()
 
     def _state(self, now: float) -> State:
         if self.alive is False:

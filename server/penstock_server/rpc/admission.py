@@ -1,11 +1,10 @@
 """How many RPCs run at once; that none begins while the server stops, and how the last end."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context
+from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.rpc import Rpc
 
 
@@ -21,7 +20,7 @@ class Admission:
     def __init__(self, most: int) -> None:
         """Takes how many RPCs may run at once."""
         self.most = most
-        self._running: set[asyncio.Timeout] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     def close(self) -> None:
@@ -31,11 +30,10 @@ class Admission:
     def end_all(self) -> None:
         """Ends all RPCs that still run."""
         running, self._running = self._running, set()
-        for timer in running:
-            timer.reschedule(asyncio.get_running_loop().time())
+        for task in running:
+            task.cancel()
 
-    @asynccontextmanager
-    async def admitted(self, rpc: Rpc, context: Context) -> AsyncIterator[None]:
+    async def admitted(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
         """Lets an RPC in, or not.
 
         Raises:
@@ -45,15 +43,15 @@ class Admission:
             raise status.Refusal(status.of_draining())
         if self.most and len(self._running) >= self.most:
             raise status.Refusal(status.of_overload(self.most))
-        timer = asyncio.timeout(None)
+        task = asyncio.current_task()
+        assert task
+        self._running.add(task)
         try:
-            async with timer:
-                self._running.add(timer)
-                try:
-                    yield
-                finally:
-                    self._running.discard(timer)
-        except TimeoutError:
-            if not timer.expired():
+            return await proceed(rpc, context)
+        except asyncio.CancelledError:
+            # Ended here; unless its caller has left as well.
+            if task in self._running or task.uncancel():
                 raise
             raise status.Refusal(status.of_shutdown(rpc.messages_sent)) from None
+        finally:
+            self._running.discard(task)

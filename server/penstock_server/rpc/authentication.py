@@ -1,21 +1,20 @@
 """Who calls: by a key of ours, or with credentials that are the upstream's to check."""
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import translate
 from hashlib import sha256
 from re import compile as compile_pattern
 from time import monotonic
+from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context
+from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.quota import Quota
 from penstock_server.rpc.rpc import Rpc, fits_header
 from penstock_server.upstream.call import any_model
 
 _FORM = "send the metadata authorization: Bearer <key>"
-_LET_IN = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Authentication:
             for key in self.keys
         }
 
-    def checked(self, rpc: Rpc, context: Context) -> AbstractAsyncContextManager[None]:
+    async def checked(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
         """Lets an RPC in, or not.
 
         Raises:
@@ -83,7 +82,7 @@ class Authentication:
         if caller.quota and (wait_s := caller.quota.take(self._clock())):
             per_minute = caller.quota.per_minute
             raise status.Refusal(status.of_quota(caller.name, per_minute, wait_s))
-        return _LET_IN
+        return await proceed(rpc, context)
 
     def _quota(self, key: Key, before: Quota | None) -> Quota | None:
         if before and before.per_minute == key.requests_per_minute:
@@ -91,7 +90,7 @@ class Authentication:
         return Quota(key.requests_per_minute, self._clock()) if key.requests_per_minute else None
 
 
-def forwarded(rpc: Rpc, context: Context) -> AbstractAsyncContextManager[None]:
+async def forwarded(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
     """Hands on the caller's credentials, of whatever scheme; those who have none send none.
 
     Raises:
@@ -101,7 +100,7 @@ def forwarded(rpc: Rpc, context: Context) -> AbstractAsyncContextManager[None]:
     if not fits_header(given):
         raise status.Refusal(status.of_credentials("authorization must be printable ASCII"))
     rpc.authorization = given
-    return _LET_IN
+    return await proceed(rpc, context)
 
 
 def _authorization(context: Context) -> str:

@@ -1,13 +1,11 @@
 """Deadlines that the server sets: for calls that come without one, and for all."""
 
 import asyncio
-import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context
+from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.rpc import Rpc
 from penstock_server.upstream.failure import reached
 
@@ -27,8 +25,7 @@ class Deadlines:
         self.default_s = default_s
         self.longest_s = longest_s
 
-    @asynccontextmanager
-    async def kept(self, rpc: Rpc, context: Context) -> AsyncIterator[None]:
+    async def kept(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
         """Bounds an RPC.
 
         Raises:
@@ -38,13 +35,16 @@ class Deadlines:
         seconds, option = self._limit(remaining)
         # Where ours is set, the caller's is later.
         left = remaining if seconds is None else seconds
-        rpc.deadline = math.inf if left is None else monotonic() + left
+        if left is not None:
+            rpc.deadline = monotonic() + left
+        if seconds is None:
+            return await proceed(rpc, context)
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
-                yield
+                return await proceed(rpc, context)
         except TimeoutError:
-            if not timer.expired() or seconds is None:
+            if not timer.expired():
                 raise
             ended = status.of_deadline(
                 seconds,
@@ -56,6 +56,8 @@ class Deadlines:
 
     def _limit(self, remaining: float | None) -> tuple[float | None, str]:
         """Returns the server's own deadline for a call, and which it is; None: the caller's."""
+        if not self.longest_s and not self.default_s:
+            return None, ""
         own = [(self.longest_s, "max_deadline")]
         if remaining is None:
             own.append((self.default_s, "default_deadline"))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    aclosing,
-    asynccontextmanager,
-    nullcontext,
-)
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from time import monotonic
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -27,12 +23,11 @@ from penstock_server.upstream.failure import UpstreamFailure
 
 PACKAGE = "/penstock.v1."
 
-T = TypeVar("T")
-
 # Generic for type checkers only.
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Around: TypeAlias = "Callable[[Rpc, Context], AbstractAsyncContextManager[None]]"
+Proceed: TypeAlias = "Callable[[Rpc, Context], Awaitable[Any]]"
+Around: TypeAlias = "Callable[[Proceed, Rpc, Context], Awaitable[Any]]"
 
 _LONGEST_LOGGED_NAME = 256
 
@@ -57,63 +52,64 @@ class ReplyTooLarge(Exception):
 class Interceptors(aio.ServerInterceptor):
     """Runs every RPC of our package inside the given concerns, the first outermost.
 
-    A concern is an asynchronous context manager around the whole RPC. Streams are driven here
-    with `context.write`, so that a stream that ends early, by cancellation too, closes its
-    servicer's generator before the RPC is over. Single requests are parsed here, so that one
-    that is no message at all ends in a status of ours, too; and replies are serialized here, for
-    one that is too large.
+    A concern is a coroutine function around the whole RPC: it awaits what proceeds with the RPC,
+    and returns what that returns. Streams are driven here with `context.write`, so that a stream
+    that ends early, by cancellation too, closes its servicer's generator before the RPC is over.
+    Single requests are parsed here, so that one that is no message at all ends in a status of
+    ours, too; and replies are serialized here, for one that is too large.
     """
 
     def __init__(self, concerns: Sequence[Around], max_message_bytes: int) -> None:
         """Takes the concerns in order and the size of the largest reply."""
         self._concerns = concerns
         self._max_message_bytes = max_message_bytes
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Wraps the handler of one RPC."""
-        handler = await continuation(handler_call_details)
+        """Returns the handler of a method, wrapped."""
         method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
         if handler is None or not method.startswith(PACKAGE):
             return handler
-        if handler.response_streaming:
-            return self._streaming(handler, method)
-        return self._unary(handler, method)
+        wrap = self._streaming if handler.response_streaming else self._unary
+        wrapped = wrap(handler, method)
+        if handler.request_deserializer:
+            # A servicer's. Of methods that are not there, callers can name any number.
+            self._wrapped[method] = wrapped
+        return wrapped
 
     def _unary(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_unary or handler.unary_unary
+        read = _reader(handler)
 
-        async def serve(request: Any, context: Context) -> Any:
-            async def answer(rpc: Rpc) -> bytes:
-                message = await behavior(_parsed(request, handler, rpc), context)
-                return self._serialized(message, handler)
+        async def answer(rpc: Rpc, context: Context) -> bytes:
+            return self._serialized(await behavior(read(rpc), context), handler)
 
-            return await self._inside(method, context, answer)
-
+        serve = self._inside(method, answer)
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(serve, _decoder(handler))
         return grpc.unary_unary_rpc_method_handler(serve)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
+        read = _reader(handler)
 
-        async def serve(request: Any, context: Context) -> None:
-            async def answer(rpc: Rpc) -> None:
-                made = behavior(_parsed(request, handler, rpc), context)
-                async with aclosing(made) as messages:
-                    async for message in messages:
-                        answer = self._serialized(message, handler)
-                        if not rpc.messages_sent:
-                            await context.send_initial_metadata(_initial_metadata(rpc))
-                        await context.write(answer)
-                        rpc.messages_sent += 1
+        async def answer(rpc: Rpc, context: Context) -> None:
+            async with aclosing(behavior(read(rpc), context)) as messages:
+                async for message in messages:
+                    reply = self._serialized(message, handler)
+                    if not rpc.messages_sent:
+                        await context.send_initial_metadata(_initial_metadata(rpc))
+                    await context.write(reply)
+                    rpc.messages_sent += 1
 
-            await self._inside(method, context, answer)
-
-        made: Any = serve
+        made: Any = self._inside(method, answer)
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(made, _decoder(handler))
         return grpc.unary_stream_rpc_method_handler(made)
@@ -125,30 +121,32 @@ class Interceptors(aio.ServerInterceptor):
             raise ReplyTooLarge(len(answer), self._max_message_bytes)
         return answer
 
-    async def _inside(
-        self, method: str, context: Context, answer: Callable[[Rpc], Awaitable[T]]
-    ) -> T:
-        rpc = Rpc(method, dict(context.invocation_metadata() or ()))
-        current.set(rpc)
-        return await _run(self._concerns, rpc, context, answer)
+    def _inside(self, method: str, answer: Proceed) -> Callable[[Any, Context], Awaitable[Any]]:
+        """Returns what serves a method: the concerns, and what answers inside them."""
+        proceed = answer
+        for concern in reversed(self._concerns):
+            proceed = partial(concern, proceed)
+
+        async def serve(request: Any, context: Context) -> Any:
+            rpc = Rpc(method, dict(context.invocation_metadata() or ()), request)
+            current.set(rpc)
+            return await proceed(rpc, context)
+
+        return serve
 
 
-async def _run(
-    concerns: Sequence[Around], rpc: Rpc, context: Context, answer: Callable[[Rpc], Awaitable[T]]
-) -> T:
-    if not concerns:
-        return await answer(rpc)
-    async with concerns[0](rpc, context):
-        return await _run(concerns[1:], rpc, context, answer)
-
-
-def _parsed(request: Any, handler: Handler, rpc: Rpc) -> Any:
-    """Returns the message of a single request; a stream of requests as it is."""
+def _reader(handler: Handler) -> Callable[[Rpc], Any]:
+    """Returns what parses a single request; a stream of requests is left as it is."""
     if handler.request_streaming or handler.request_deserializer is None:
-        return request
-    message = _decoder(handler)(request)
-    rpc.model = getattr(message, "model", "")
-    return message
+        return lambda rpc: rpc.request
+    decode = _decoder(handler)
+
+    def read(rpc: Rpc) -> Any:
+        message = decode(rpc.request)
+        rpc.model = getattr(message, "model", "")
+        return message
+
+    return read
 
 
 def _decoder(handler: Handler) -> Callable[[bytes], Any]:
@@ -173,17 +171,17 @@ def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
     return (("x-request-id", rpc.request_id),)
 
 
-@asynccontextmanager
-async def request_id_and_log(rpc: Rpc, context: Context) -> AsyncIterator[None]:
+async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
     """Returns the request id to the caller and writes one line when the RPC is over.
 
     The line never holds contents or secrets.
     """
     context.set_trailing_metadata(rpc.trailing_metadata)
     try:
-        yield
+        answer = await proceed(rpc, context)
         # gRPC sends it with the status: setting it again costs nothing.
         context.set_trailing_metadata(rpc.trailing_metadata)
+        return answer
     except asyncio.CancelledError:
         remaining = context.time_remaining()
         expired = remaining is not None and remaining <= 0
@@ -210,11 +208,10 @@ async def request_id_and_log(rpc: Rpc, context: Context) -> AsyncIterator[None]:
         )
 
 
-@asynccontextmanager
-async def failure_to_status(rpc: Rpc, context: Context) -> AsyncIterator[None]:
+async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
     """Ends the RPC with the status that the table has for what was raised."""
     try:
-        yield
+        return await proceed(rpc, context)
     except UpstreamFailure as failure:
         ended = status.of_failure(failure, model=rpc.model, messages_sent=rpc.messages_sent)
     except InvalidRequest as error:
@@ -232,12 +229,10 @@ async def failure_to_status(rpc: Rpc, context: Context) -> AsyncIterator[None]:
     except Exception as error:
         _log.exception("bug", extra={"fields": {"request_id": rpc.request_id}})
         ended = status.of_bug(error if rpc.debug else None)
-    else:
-        return
-    await abort(rpc, context, ended)
+    return await abort(rpc, context, ended)
 
 
-async def abort(rpc: Rpc, context: Context, ended: status.Status) -> None:
+async def abort(rpc: Rpc, context: Context, ended: status.Status) -> NoReturn:
     """Ends the RPC with a status.
 
     Raises:
@@ -251,10 +246,10 @@ async def abort(rpc: Rpc, context: Context, ended: status.Status) -> None:
     await context.abort(rpc.code, message, (*rpc.trailing_metadata, *metadata))
 
 
-def debug_info(rpc: Rpc, context: Context) -> AbstractAsyncContextManager[None]:
+async def debug_info(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
     """Lets the caller know the stack of a bug, if there will be one."""
     rpc.debug = True
-    return nullcontext()
+    return await proceed(rpc, context)
 
 
 CONCERNS: Sequence[Around] = (request_id_and_log, failure_to_status)

@@ -51,12 +51,13 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
 
 
 def _agree(field: str, value: str, rpc: Rpc, key: str) -> None:
-    given = rpc.text(key)
-    if value and given and value != given:
+    if value and rpc.text(key) not in ("", value):
         raise _conflict(field, key)
 
 
 def _header(field: str, value: str) -> str:
+    if not value:
+        return value
     if len(value) > _HEADER_LIMIT:
         raise invalid(field, f"must not be longer than {_HEADER_LIMIT} characters")
     if not fits_header(value):

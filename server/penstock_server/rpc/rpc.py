@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from os import urandom
 from time import monotonic
-from uuid import uuid4
+from typing import Any
 
 import grpc
 
@@ -21,6 +22,7 @@ class Rpc:
     Attributes:
         method: the full method name, such as "/penstock.v1.ModelService/ListModels".
         metadata: what the caller sent beside the request; the last of equal keys counts.
+        request: what the caller sent, not yet parsed; for a stream of requests, what yields them.
         model: the model that the request names.
         request_id: the caller's `x-request-id`, or one made here.
         started: when it came in, by the monotonic clock.
@@ -37,6 +39,7 @@ class Rpc:
 
     method: str
     metadata: Mapping[str, str | bytes] = field(repr=False)
+    request: Any = field(default=None, repr=False)
     model: str = ""
     request_id: str = ""
     started: float = field(default_factory=monotonic)
@@ -53,7 +56,7 @@ class Rpc:
     def __post_init__(self) -> None:
         given = self.text("x-request-id")
         usable = 0 < len(given) <= _REQUEST_ID_LIMIT and fits_header(given)
-        self.request_id = given if usable else uuid4().hex
+        self.request_id = given if usable else urandom(16).hex()
 
     def text(self, key: str) -> str:
         """Returns the text of a metadata key, empty if it is not there."""

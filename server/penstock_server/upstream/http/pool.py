@@ -1,32 +1,25 @@
-"""The transport under httpx: connections to one address, kept and used again.
+"""Connections to one address, kept and used again.
 
 httpx's own pool and parser cost several times the CPU of all else that a call needs, it reads an
 answer only once the whole request is sent, and its pool cannot tell a connection that is used
-again from a new one. The interface is httpx's, so that another transport can take its place.
+again from a new one. What goes wrong is told by httpx's exceptions.
 """
 
 import asyncio
-import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
+from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.http.address import Address, tls_context
 from penstock_server.upstream.http.connection import READ_SIZE, Connection
 from penstock_server.upstream.http.upload import Upload
 
 
-class Pool(httpx.AsyncBaseTransport):
-    """Connections to one address.
-
-    A request's `timeout` extension holds the limits `pool`, `connect`, `read` and `write`, as
-    httpx has them; only uploads keep the last two. Whether its connection had been used before
-    is written into the request's extension `reused`. The answer's extension `network_stream` is
-    the connection, for one that must not be used again to be closed.
-    """
+class Pool:
+    """Connections to one address."""
 
     def __init__(self, address: Address, most: int, keepalive_s: float) -> None:
         """Takes the address, the most connections at once, and how long an idle one is kept."""
@@ -42,30 +35,12 @@ class Pool(httpx.AsyncBaseTransport):
         while self._idle:
             self._idle.pop().close()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request; returns the answer, whose body is still to be read.
+    async def take_slot(self, timeout_s: float | None) -> None:
+        """Waits until another connection may be in use.
 
         Raises:
-            httpx.TransportError: there was no answer.
-            Exception: whatever the content of an upload raises.
+            httpx.PoolTimeout: it may not, in that time.
         """
-        timeouts: dict[str, float | None] = request.extensions["timeout"]
-        await self._take_slot(timeouts["pool"])
-        exchange = _Exchange(self)
-        try:
-            await exchange.send(request)
-        except BaseException:
-            await exchange.aclose()
-            raise
-        connection = exchange.connection
-        return httpx.Response(
-            connection.status,
-            headers=connection.headers,
-            stream=exchange,
-            extensions={"network_stream": connection},
-        )
-
-    async def _take_slot(self, timeout_s: float | None) -> None:
         if not self._slots.locked():
             await self._slots.acquire()
             return
@@ -121,59 +96,73 @@ class Pool(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(error.strerror or str(error)) from error
 
 
-class _Exchange(httpx.AsyncByteStream):
-    """A request on its way, and then the body of its answer."""
+class Carrier(httpx.AsyncByteStream):
+    """Carries one request, and then the body of its answer, over a connection of the pool.
+
+    Attributes:
+        connection: the connection; it has the answer's status and headers.
+        reused: whether the connection had been used before.
+    """
 
     connection: Connection
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, timeouts: Timeouts) -> None:
+        """Takes where connections come from, and how long to wait for one.
+
+        For an upload, the wait for its answer and each write are bounded as well.
+        """
         self._pool = pool
+        self._timeouts = timeouts
         self._over = False
         self._taken: Connection | None = None
         self._upload: Upload | None = None
+        self.reused = False
 
-    async def send(self, request: httpx.Request) -> None:
-        timeouts: dict[str, Any] = request.extensions["timeout"]
-        head = _head(request)
-        stream = request.stream
-        if isinstance(stream, httpx.ByteStream):
-            await self._take(request, fresh=False)
-            self.connection.write(head, *stream)
-            await self.connection.head()
-            return
-        assert isinstance(stream, httpx.AsyncByteStream)
-        self._upload = upload = Upload(aiter(stream), timeouts["read"], timeouts["write"])
-        await upload.begin()
-        # What can be sent only once is not sent to where the peer may just be leaving.
-        await self._take(request, fresh=True)
-        await upload.send(self.connection, head)
+    async def send(self, head: bytes, content: bytes | AsyncIterator[bytes]) -> None:
+        """Sends a request; returns when the head of the answer is there.
+
+        Raises:
+            httpx.TransportError: there was no answer.
+            Exception: whatever the content of an upload raises.
+        """
+        await self._pool.take_slot(self._timeouts.connect)
+        try:
+            if isinstance(content, bytes):
+                await self._take(fresh=False)
+                self.connection.write(head, content)
+                await self.connection.head()
+            else:
+                await self._send_upload(head, content)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    @property
+    def read(self) -> Callable[[], Awaitable[bytes]]:
+        """What returns the next block of the answer's body, and nothing at its end."""
+        return self._upload.read if self._upload else self.connection.block
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = self._upload.read if self._upload else self.connection.block
-        while block := await read():
+        while block := await self.read():
             yield block
 
     async def aclose(self) -> None:
+        """Ends the exchange; gives the connection back."""
         if self._upload:
             await self._upload.end()
         if not self._over:
             self._over = True
             self._pool.give_back(self._taken)
 
-    async def _take(self, request: httpx.Request, *, fresh: bool) -> None:
-        timeout_s = request.extensions["timeout"]["connect"]
-        self.connection = self._taken = await self._pool.take(timeout_s, fresh=fresh)
-        request.extensions["reused"] = self.connection.used
+    async def _send_upload(self, head: bytes, content: AsyncIterator[bytes]) -> None:
+        limit = self._timeouts.first_byte
+        self._upload = upload = Upload(content, limit, limit)
+        await upload.begin()
+        # What can be sent only once is not sent to where the peer may just be leaving.
+        await self._take(fresh=True)
+        await upload.send(self.connection, head)
+
+    async def _take(self, *, fresh: bool) -> None:
+        self.connection = self._taken = await self._pool.take(self._timeouts.connect, fresh=fresh)
+        self.reused = self.connection.used
         self.connection.begin()
-
-
-_UNSENDABLE = re.compile(rb"[\0\r\n]")
-
-
-def _head(request: httpx.Request) -> bytes:
-    target = request.url.raw_path
-    headers = request.headers.raw
-    if _UNSENDABLE.search(b"".join((target, *(part for header in headers for part in header)))):
-        raise httpx.LocalProtocolError("a header holds the end of a line")
-    lines = (b"%s: %s\r\n" % header for header in headers)
-    return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), target, b"".join(lines))

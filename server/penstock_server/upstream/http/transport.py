@@ -1,10 +1,11 @@
-"""HTTP by httpx, and the choice of the transport under it.
+"""HTTP: requests and answers.
 
 Turns every exception of httpx into an `UpstreamFailure`, so that nothing above knows which
 HTTP library is in use.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -17,8 +18,7 @@ import httpx
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
 from penstock_server.upstream.http.address import Address
-from penstock_server.upstream.http.connection import Connection
-from penstock_server.upstream.http.pool import Pool
+from penstock_server.upstream.http.pool import Carrier, Pool
 
 # uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
 # request is sent into a connection that is just being closed.
@@ -27,6 +27,8 @@ _ERROR_BODY_LIMIT = 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 24 * 3600.0
 _EVENT_STREAM = "text/event-stream"
 _MOST_TARGETS = 64
+# The end of a line where none ought to be, or of the text in C.
+_UNSENDABLE = re.compile(r"\0|\r(?!\n)")
 
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
@@ -54,24 +56,25 @@ class Response:
         content_type: without parameters, in lower case.
     """
 
-    def __init__(self, response: httpx.Response) -> None:
-        """Wraps an open httpx response."""
-        self._headers = response.headers
-        self._response = response
-        self._connection: Connection = response.extensions["network_stream"]
-        self.status = response.status_code
-        self.content_type = self._headers.get("content-type", "").partition(";")[0].strip().lower()
+    def __init__(self, carrier: Carrier) -> None:
+        """Takes what carries the exchange."""
+        connection = carrier.connection
+        self._carrier = carrier
+        self._headers = {
+            name.lower(): value.decode("utf-8", "replace") for name, value in connection.headers
+        }
+        self.status = connection.status
+        self.content_type = self._headers.get(b"content-type", "").partition(";")[0].strip().lower()
 
     @property
     def retry_after_s(self) -> float | None:
         """The header Retry-After, in seconds from now."""
-        return _retry_after(self._headers.get("retry-after", ""))
+        return _retry_after(self._headers.get(b"retry-after", ""))
 
     @property
     def metadata(self) -> str:
         """The header that describes vectors sent as bytes."""
-        value: str = self._headers.get("metadata", "")
-        return value
+        return self._headers.get(b"metadata", "")
 
     async def read(self, limit: int | None = None) -> bytes:
         """Returns the body; with a limit, at most about that many bytes of it.
@@ -83,7 +86,8 @@ class Response:
         body: list[bytes] = []
         size = 0
         try:
-            async for block in self._body():
+            read = self._reader()
+            while block := await read():
                 body.append(block)
                 size += len(block)
                 if limit is not None and size >= limit:
@@ -107,7 +111,8 @@ class Response:
         """
         reached.set(Stage.STREAM)
         try:
-            async for block in self._body():
+            read = self._reader()
+            while block := await read():
                 yield block
         except _ERRORS as error:
             raise _failure(error, Stage.STREAM) from error
@@ -117,7 +122,7 @@ class Response:
 
         Reading raises an UpstreamFailure, TIMEOUT, when the time is over.
         """
-        self._connection.read_until = until
+        self._carrier.connection.read_until = until
 
     async def close(self, failure: UpstreamFailure | None) -> None:
         """Ends the exchange, which failed or did not; its connection may take another request.
@@ -127,16 +132,18 @@ class Response:
         cut.
         """
         suspect = failure.kind in _SUSPECT if failure else False
-        if suspect or (self.content_type == _EVENT_STREAM and "content-length" in self._headers):
-            await self._connection.aclose()
-        await self._response.aclose()
+        if suspect or (self.content_type == _EVENT_STREAM and b"content-length" in self._headers):
+            self._carrier.connection.close()
+        await self._carrier.aclose()
 
-    def _body(self) -> AsyncIterator[bytes]:
-        if "content-encoding" in self._headers:
-            return self._response.aiter_bytes()
-        # The same without httpx's own layers, which matter in streams.
-        assert isinstance(self._response.stream, httpx.AsyncByteStream)
-        return aiter(self._response.stream)
+    def _reader(self) -> Callable[[], Awaitable[bytes]]:
+        """Returns what reads the next block of the body, and nothing at its end."""
+        if b"content-encoding" not in self._headers:
+            return self._carrier.read
+        headers = self._carrier.connection.headers
+        answer = httpx.Response(self.status, headers=headers, stream=self._carrier)
+        blocks = answer.aiter_bytes()
+        return lambda: anext(blocks, b"")
 
 
 class Transport:
@@ -152,21 +159,11 @@ class Transport:
             max_connections: most connections at once.
             pinned_address: the IP address to connect to, in place of the URL's host.
         """
-        timeouts = config.timeouts
-        connecting: dict[str, float | None] = {
-            "connect": timeouts.connect,
-            "pool": timeouts.connect,
-        }
-        self._limits = connecting | {"read": None, "write": None}
-        self._upload_limits = connecting | {
-            "read": timeouts.first_byte,
-            "write": timeouts.first_byte,
-        }
+        self._timeouts = config.timeouts
         socket = urlsplit(config.url).path if config.url.startswith("unix:") else ""
         self._url = httpx.URL("http://localhost" if socket else config.url)
-        self._host = self._url.netloc
-        self._target = lru_cache(_MOST_TARGETS)(self._target_of)
-        self._http: httpx.AsyncBaseTransport = Pool(
+        self._first_line = lru_cache(_MOST_TARGETS)(self._first_line_of)
+        self._pool = Pool(
             _address(self._url, config, pinned_address, socket),
             max_connections,
             _KEEPALIVE_EXPIRY_S,
@@ -174,7 +171,7 @@ class Transport:
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._http.aclose()
+        await self._pool.aclose()
 
     def send(self, request: Request) -> "Exchange":
         """Sends a request; yields the answer's head. Leaving closes the exchange.
@@ -188,42 +185,37 @@ class Transport:
     async def answer(self, request: Request) -> Response:
         """Sends a request; returns the answer's head."""
         reached.set(Stage.HEADERS)
-        built: httpx.Request | None = None
+        carrier = Carrier(self._pool, self._timeouts)
         try:
-            built = self._built(request)
-            return Response(await self._http.handle_async_request(built))
+            await carrier.send(self._head(request), request.content)
         except _ERRORS as error:
             failure = _failure(error, Stage.HEADERS)
-            failure.reused = bool(built and built.extensions.get("reused"))
+            failure.reused = carrier.reused
             raise failure from error
+        return Response(carrier)
 
-    def _built(self, request: Request) -> httpx.Request:
-        """Returns httpx's form of a request; built by hand, which costs a fraction."""
-        head = [(b"host", self._host)]
+    def _head(self, request: Request) -> bytes:
+        first_line = self._first_line(request.method, request.path)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        if fields.count("\n") > len(request.headers) or _UNSENDABLE.search(fields):
+            raise httpx.LocalProtocolError("a header holds the end of a line")
         try:
-            head += [
-                (name.encode(), value.encode("ascii")) for name, value in request.headers.items()
-            ]
+            return b"%s%s%s\r\n" % (first_line, fields.encode("ascii"), _framing(request))
         except UnicodeEncodeError:
             raise httpx.LocalProtocolError("a header is not ASCII") from None
-        stream: httpx.AsyncByteStream
-        if isinstance(request.content, bytes):
-            limits = self._limits
-            stream = httpx.ByteStream(request.content)
-            if request.content or request.method == "POST":
-                head.append((b"content-length", b"%d" % len(request.content)))
-        else:
-            limits = self._upload_limits
-            stream = _Content(request.content)
-            head.append((b"transfer-encoding", b"chunked"))
-        url = self._target(request.path)
-        return httpx.Request(
-            request.method, url, headers=head, stream=stream, extensions={"timeout": limits}
-        )
 
-    def _target_of(self, path: str) -> httpx.URL:
+    def _first_line_of(self, method: str, path: str) -> bytes:
+        """Returns the first line of a request, and its header Host."""
         target = self._url.raw_path.rstrip(b"/") + httpx.URL(path).raw_path
-        return self._url.copy_with(raw_path=target)
+        return b"%s %s HTTP/1.1\r\nhost: %s\r\n" % (method.encode(), target, self._url.netloc)
+
+
+def _framing(request: Request) -> bytes:
+    if not isinstance(request.content, bytes):
+        return b"transfer-encoding: chunked\r\n"
+    if request.content or request.method == "POST":
+        return b"content-length: %d\r\n" % len(request.content)
+    return b""
 
 
 class Exchange:
@@ -256,16 +248,6 @@ class Exchange:
     async def _close_content(self) -> None:
         if not isinstance(self._request.content, bytes):
             await self._request.content.aclose()
-
-
-class _Content(httpx.AsyncByteStream):
-    """Content that is sent as it arrives."""
-
-    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
-        self._content = content
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._content
 
 
 def _address(url: httpx.URL, config: UpstreamConfig, pinned: str, socket: str) -> Address:
