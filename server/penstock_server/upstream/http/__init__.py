@@ -1,1 +1,1 @@
-"""HTTP/1.1 by httpx, and the transport under it: all that imports either."""
+"""HTTP/1.1 to an upstream: parsed by httptools, with the URLs, errors and decoders of httpx."""
