@@ -34,6 +34,11 @@ class Process:
         self._process, self.out, self.err = process, process.stdout, process.stderr
         self.logged: list[dict[str, Any]] = []
 
+    @property
+    def pid(self) -> int:
+        """Its id, by which Linux tells its memory."""
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
@@ -80,6 +85,13 @@ async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncI
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[tuple[Process, str]]:
+    """A service on a free port, in a process of its own; and its address."""
+    async with started(PENSTOCK, "serve", "--listen", "127.0.0.1:0", *arguments) as process:
+        yield process, (await process.log("serving"))["address"]
 
 
 async def penstock(*arguments: str, env: Mapping[str, str] | None = None) -> Result:

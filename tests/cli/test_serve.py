@@ -17,7 +17,7 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.simulator import Simulator
 
-from .process import BOUND_S, PENSTOCK, Process, Result, penstock, started
+from .process import BOUND_S, PENSTOCK, Process, Result, penstock, serving, started
 
 ANSWER = "Hello! How can I help you today?"
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
@@ -28,11 +28,11 @@ async def served(
     simulator: Simulator, *arguments: str
 ) -> AsyncIterator[tuple[Process, aio.Channel]]:
     """`penstock serve` in front of the simulator, and a channel to it."""
-    command = (PENSTOCK, "serve", "--listen", "127.0.0.1:0", "--upstream", simulator.url)
-    async with started(*command, *arguments) as process:
-        address = (await process.log("serving"))["address"]
-        async with aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
-            yield process, channel
+    async with (
+        serving("--upstream", simulator.url, *arguments) as (process, address),
+        aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel,
+    ):
+        yield process, channel
 
 
 def streamed(channel: aio.Channel, text: str = "Say hello.", **options: Any) -> Any:

@@ -1,11 +1,10 @@
 """An upload does not gather in the memory of the service."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
+
+from cli.process import serving
 
 from penstock.v1.transcription_pb2 import UploadTranscribeRequest
 
@@ -13,8 +12,6 @@ from .transcriptions import CHUNK, TEXT, Upstream, chunk, configured, connected_
 
 AUDIO_BYTES = 100 * 2**20
 ALLOWED_BYTES = 8 * 2**20
-
-RUN = "import sys; from penstock_server.cli import main; sys.exit(main())"
 
 
 class Sink(Upstream):
@@ -36,41 +33,19 @@ async def test_memory_of_a_large_upload() -> None:
     sink = Sink()
     server = await asyncio.start_server(sink.connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with _service(url) as (pid, target), connected_to(target) as channel:
+    options = ("--max-upload-bytes", str(AUDIO_BYTES + CHUNK), "--probe-interval", "60")
+    async with (
+        serving("--upstream", url, *options) as (process, target),
+        connected_to(target) as channel,
+    ):
         await stub(channel).UploadTranscribe(_messages(CHUNK))
-        before = _peak_bytes(pid)
+        before = _peak_bytes(process.pid)
         await stub(channel).UploadTranscribe(_messages(AUDIO_BYTES))
-        grown = _peak_bytes(pid) - before
+        grown = _peak_bytes(process.pid) - before
     server.close()
     await sink.finish()
     assert sink.size > AUDIO_BYTES
     assert grown < ALLOWED_BYTES
-
-
-@asynccontextmanager
-async def _service(upstream: str) -> AsyncIterator[tuple[int, str]]:
-    """A service in a process of its own: its id, by which Linux tells its memory; its address."""
-    listen = ("--listen", "127.0.0.1:0", "--admin-listen", "off")
-    options = ("--upstream", upstream, *listen, "--log-format", "json")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", RUN, "serve", *options),
-        *("--max-upload-bytes", str(AUDIO_BYTES + CHUNK), "--probe-interval", "60"),
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr
-    try:
-        yield process.pid, await _address(process.stderr)
-    finally:
-        process.kill()
-        await process.communicate()
-
-
-async def _address(log: asyncio.StreamReader) -> str:
-    async for line in log:
-        if b'"serving"' in line:
-            return line.decode().partition('"address":')[2].split('"')[1]
-    raise AssertionError("it did not start")
 
 
 def _messages(size: int) -> Iterator[UploadTranscribeRequest]:

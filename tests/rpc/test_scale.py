@@ -3,16 +3,15 @@
 import asyncio
 import gc
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
+from cli.process import serving
 from grpc import aio
 
-from .calls import FREE_PORT, Serve, plain_channel, until
+from .calls import Serve, plain_channel, until
 from .every_rpc import EVERY_RPC, STREAM_HEAD, Upstream, event, running
 
 CALLS = 10_000
@@ -22,7 +21,6 @@ EVENTS = 100
 WORDS = "word " * 6000  # in each event: 30 kB, so that a stream has 3 MB
 MEBIBYTE = 2**20
 
-RUN = "import sys; from penstock_server.cli import main; sys.exit(main())"
 STREAM = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("StreamChatCompletion"))
 UNARY = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("CreateChatCompletion"))
 
@@ -66,22 +64,22 @@ class _Story(Upstream):
 async def test_memory_while_two_hundred_callers_do_not_read() -> None:
     async with (
         running(_Story()) as upstream,
-        _service(upstream.url) as (pid, target),
+        serving("--upstream", upstream.url, "--probe-interval", "3600") as (process, target),
         aio.insecure_channel(target) as channel,
     ):
         assert await _read_on(aiter(STREAM.start(channel))) == EVENTS
-        before = await _settled_bytes(pid)
+        before = await _settled_bytes(process.pid)
         calls = [STREAM.start(channel) for _ in range(READERS)]
         streams = [aiter(call) for call in calls]
         for stream in streams:
             assert (await anext(stream)).choices
-        unread = await _settled_bytes(pid)
+        unread = await _settled_bytes(process.pid)
         # The rest of the streams is 600 MB.
         assert unread - before < 64 * MEBIBYTE, (before, unread)
         # The first message of each is read.
         assert await asyncio.gather(*map(_read_on, streams)) == [EVENTS - 1] * READERS
         assert [await call.code() for call in calls] == [grpc.StatusCode.OK] * READERS
-        after = await _settled_bytes(pid)
+        after = await _settled_bytes(process.pid)
         assert after - before < 64 * MEBIBYTE, (before, unread, after)
 
 
@@ -99,31 +97,6 @@ async def _settled_bytes(pid: int) -> int:
         await asyncio.sleep(0.5)
         before, now = now, _resident_bytes(pid)
     return now
-
-
-@asynccontextmanager
-async def _service(upstream: str) -> AsyncIterator[tuple[int, str]]:
-    """A service in a process of its own: its id, by which Linux tells its memory; its address."""
-    listen = ("--listen", FREE_PORT, "--admin-listen", "off")
-    options = ("--upstream", upstream, *listen, "--log-format", "json")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", RUN, "serve", *options, "--probe-interval", "3600"),
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr
-    try:
-        yield process.pid, await _address(process.stderr)
-    finally:
-        process.kill()
-        await process.communicate()
-
-
-async def _address(log: asyncio.StreamReader) -> str:
-    async for line in log:
-        if b'"serving"' in line:
-            return line.decode().partition('"address":')[2].split('"')[1]
-    raise AssertionError("it did not start")
 
 
 async def _cancel(channel: aio.Channel, upstream: Upstream, count: int) -> None:
