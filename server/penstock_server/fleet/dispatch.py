@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from penstock_server.fleet import affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
@@ -16,6 +17,8 @@ from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import Operation
 from penstock_server.upstream.upstream import Body
+
+T = TypeVar("T")
 
 FindRoutes = Callable[[Operation, Call], Awaitable[Routes]]
 
@@ -42,14 +45,7 @@ class Dispatcher:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         requests = _Requests(self, operation, body, call)
-        while True:
-            request = await requests.next()
-            try:
-                with request.replica.asked():
-                    sent = request.replica.upstream.call(operation, request.body, request.call)
-                    return renaming.published(request.target, await sent)
-            except UpstreamFailure as failure:
-                await requests.failed(failure)
+        return await requests.until_sent(lambda request: request.answer(operation))
 
     async def begin(
         self,
@@ -65,14 +61,7 @@ class Dispatcher:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         requests = _Requests(self, operation, body, call)
-        while True:
-            request = await requests.next()
-            try:
-                events = await request.begin(stack, operation, contract)
-            except UpstreamFailure as failure:
-                await requests.failed(failure)
-            else:
-                return renaming.published_events(request.target, events)
+        return await requests.until_sent(lambda request: request.begin(stack, operation, contract))
 
     def pick(self, routes: Routes, tried: Sequence[Replica] = (), key: bytes = b"") -> Replica:
         """Returns the replica to ask: one that is well, and another than before."""
@@ -97,6 +86,12 @@ class _Request:
         self.body = renaming.asked_for(target, body)
         self.call = call
 
+    async def answer(self, operation: Operation) -> JsonObject:
+        """Returns the answer to a unary request."""
+        with self.replica.asked():
+            answer = await self.replica.upstream.call(operation, self.body, self.call)
+            return renaming.published(self.target, answer)
+
     async def begin(
         self, stack: contextlib.AsyncExitStack, operation: Operation, contract: StreamContract
     ) -> AsyncIterator[JsonObject]:
@@ -108,7 +103,7 @@ class _Request:
             first = [event] if (event := await anext(events, None)) else []
             answered()
             stack.push_async_exit(opened.pop_all())
-        return _Events(first, events)
+        return renaming.published_events(self.target, _Events(first, events))
 
 
 class _Requests:
@@ -126,7 +121,20 @@ class _Requests:
         document = None if isinstance(body, Form) else body
         self._key = affinity.key(dispatcher.affinity, call.session_id, document)
 
-    async def next(self) -> _Request:
+    async def until_sent(self, send: Callable[[_Request], Awaitable[T]]) -> T:
+        """Sends one request after the other until one succeeds; returns what came of that.
+
+        Raises:
+            UpstreamFailure: none did, and no other is to be sent.
+        """
+        while True:
+            request = await self._next()
+            try:
+                return await send(request)
+            except UpstreamFailure as failure:
+                await self._failed(failure)
+
+    async def _next(self) -> _Request:
         """Returns the request to send next, under an id of its own."""
         routes = await self._routes()
         replica = self._dispatcher.pick(routes, self._tried, self._key)
@@ -137,7 +145,7 @@ class _Requests:
             call = replace(call, request_id=f"{call.request_id}-{self._retries.sent}")
         return _Request(replica, routes[replica], self._body, call)
 
-    async def failed(self, failure: UpstreamFailure) -> None:
+    async def _failed(self, failure: UpstreamFailure) -> None:
         """Returns when another request is to be sent.
 
         Raises:
