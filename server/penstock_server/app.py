@@ -17,7 +17,6 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
-from penstock_server.fleet.replica_state import State
 from penstock_server.reload import Changes, Reloader, changes, in_force
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
@@ -89,7 +88,6 @@ class Service:
         )
         self._watch: asyncio.Task[None] | None = None
         self._share_ports = share_ports
-        self._known = asyncio.Event()
         self.addresses: Sequence[str] = ()
         self.port = 0
 
@@ -180,11 +178,9 @@ class Service:
         """Waits for the first probes, lest this process says other than those beside it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.probe_timeout):
-                await self._known.wait()
+                await self._fleet.heard()
 
     def _update_health(self) -> None:
-        if all(replica.state is not State.PROBING for replica in self._fleet.snapshot()):
-            self._known.set()
         well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
         self._health.update({"": self._fleet.healthy(), **well})
 

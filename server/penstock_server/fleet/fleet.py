@@ -134,6 +134,11 @@ class Fleet:
             self._tasks = self._tell = None
             self._watching.clear()
 
+    async def heard(self) -> None:
+        """Returns once every replica has been probed; `watch` must be running."""
+        while self._table.unheard:
+            await self._more_heard()
+
     async def close(self) -> None:
         """Closes the connections to all upstreams."""
         for task in self._leaving.values():
@@ -229,12 +234,14 @@ class Fleet:
     # Choosing
 
     async def _routes(self, operation: Operation, call: Call) -> Routes:
-        table = self._table
-        while table.unheard and self._tasks and not table.knows(operation, call):
-            # The model may be where nobody has asked yet. Others may have come meanwhile.
-            await asyncio.gather(*(replica.probed.wait() for replica in table.unheard))
-            table = self._table
-        return table.find(operation, call)
+        while self._table.unheard and self._tasks and not self._table.knows(operation, call):
+            # The model may be where nobody has asked yet.
+            await self._more_heard()
+        return self._table.find(operation, call)
+
+    async def _more_heard(self) -> None:
+        """Returns once those that have not been probed now have been; others may have come."""
+        await asyncio.gather(*(replica.probed.wait() for replica in self._table.unheard))
 
     @property
     def _table(self) -> RoutingTable:
