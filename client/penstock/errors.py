@@ -39,8 +39,6 @@ from google.rpc import error_details_pb2, status_pb2
 
 from penstock._base.call_info import CallInfo
 
-Trailers = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -75,7 +75,7 @@ def _reserve(address: str, held: contextlib.ExitStack) -> str:
     return f"{host}:{int(place[1])}"
 
 
-async def start(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+async def start(arguments: Sequence[str], more: Mapping[str, str]) -> Process:
     """Starts a worker by the command line of this process, with more in its environment."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -84,7 +84,7 @@ async def start(arguments: Sequence[str], environment: Mapping[str, str]) -> Pro
         *arguments,
         stdin=PIPE,
         stdout=PIPE,
-        env={**os.environ, **environment},
+        env={**os.environ, **more},
         # A terminal's Ctrl-C goes to a whole group; here one process decides what it means.
         start_new_session=True,
     )

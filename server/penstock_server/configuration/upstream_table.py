@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from penstock_server.configuration.options import (
     Unusable,
@@ -19,6 +18,7 @@ from penstock_server.configuration.options import (
     text,
     url,
 )
+from penstock_server.upstream.config import place
 from penstock_server.upstream.headers import OWN, is_token
 
 NATIVE_RESPONSES = one_of("never", "always", "auto")
@@ -198,8 +198,7 @@ def called(entry: Entry) -> str:
     """Returns the name of an upstream."""
     if isinstance(entry, UpstreamTable) and entry.name:
         return entry.name
-    parts = urlsplit(entry if isinstance(entry, str) else entry.url)
-    return parts.netloc or parts.path
+    return place(entry if isinstance(entry, str) else entry.url)
 
 
 def _require_new(given: str, names: set[str]) -> None:

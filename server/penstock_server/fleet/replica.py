@@ -15,7 +15,7 @@ from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
@@ -272,10 +272,8 @@ class Replica:
 
 
 def _shown_address(url: str, address: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return parts.path
     if not address:
-        return parts.netloc
+        return place(url)
+    parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Tls:
     certificate_file: str = ""
     key_file: str = ""
     digest: str = ""
+
+
+def place(url: str) -> str:
+    """Returns where a base URL leads, as people read it: host and port, or a socket's path."""
+    parts = urlsplit(url)
+    return parts.netloc or parts.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from time import monotonic
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -20,7 +19,7 @@ from penstock_server.upstream.answer import (
 )
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.http.transport import Request, Response, Transport
 from penstock_server.upstream.multipart import Form
@@ -56,8 +55,7 @@ class Upstream:
             config: the upstream.
             pinned_address: the IP address to connect to, in place of the URL's host.
         """
-        url = urlsplit(config.url)
-        self.name = config.name or url.netloc or url.path
+        self.name = config.name or place(config.url)
         self.config = config
         self.outstanding = 0
         self.latency_s: float | None = None

@@ -136,10 +136,6 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self.transport.close()
 
-    async def aclose(self) -> None:
-        """Closes it at once; what is not yet sent is dropped."""
-        self.close()
-
     # For the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
