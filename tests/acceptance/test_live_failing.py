@@ -18,6 +18,7 @@ from servers import FLEET, Server, VllmServers
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.common_pb2 import SamplingParams
+from penstock_server.app import Service
 
 from .chats import HELLO, Chats, asking
 from .conftest import CASE_LIMIT_S, serving
@@ -38,10 +39,13 @@ ENDS_OF_A_CALL = (
 STORY_TOKENS = 450
 # Of the queue of the busy server. Each choice of a request takes one place.
 PLACES = 32
+# Choices of a request: a server generates 16 at a time, each for a second or longer.
+SECONDS_OF_WORK = 32
+ENDLESS_WORK = 512
 
 
 def story(choices: int) -> CreateChatCompletionRequest:
-    """Seconds of work, though the model is small."""
+    """Much work, though the model is small."""
     sampling = SamplingParams(
         temperature=0.5, seed=1, n=choices, ignore_eos=True, max_tokens=STORY_TOKENS
     )
@@ -59,7 +63,7 @@ def servers() -> Iterator[VllmServers]:
     doomed = [
         chat_server("killed"),
         chat_server("stopped"),
-        chat_server("drained", "--shutdown-timeout", "30"),
+        chat_server("drained", "--shutdown-timeout", "60"),
         chat_server("busy", "--max-num-seqs", "1", "--max-num-queued-reqs", str(PLACES)),
     ]
     with VllmServers(doomed) as running:
@@ -67,12 +71,14 @@ def servers() -> Iterator[VllmServers]:
 
 
 @asynccontextmanager
-async def in_front_of(serve: Serve, url: str, **settings: float) -> AsyncIterator[aio.Channel]:
-    """A channel to a service that knows its upstream."""
+async def in_front_of(
+    serve: Serve, url: str, **settings: float
+) -> AsyncIterator[tuple[Service, aio.Channel]]:
+    """A service that knows its upstream, and a channel to it."""
     service = await serve(upstream=(url,), probe_interval=0.2, **settings)
     async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
         await serving(channel)
-        yield channel
+        yield service, channel
 
 
 async def not_serving(channel: aio.Channel) -> None:
@@ -93,11 +99,17 @@ def engine_of(pid: int) -> int:
     return next(child for child, name in named.items() if "Engine" in name)
 
 
-async def begun(chats: Chats) -> tuple[AsyncIterator[object], Awaitable[object]]:
-    """A stream that has begun, and a unary call beside it, neither near its end."""
-    call = asyncio.ensure_future(chats.call(story(choices=8)))
-    stream = aiter(chats.open(story(choices=8)))
+async def begun(
+    service: Service, channel: aio.Channel
+) -> tuple[AsyncIterator[object], Awaitable[object]]:
+    """A stream that has begun, and a unary call that waits its turn; neither is near its end."""
+    chats = Chats(channel)
+    stream = aiter(chats.open(story(ENDLESS_WORK)))
     await anext(stream)
+    call = asyncio.ensure_future(chats.call(story(ENDLESS_WORK)))
+    async with asyncio.timeout(CASE_LIMIT_S):
+        while sum(replica.outstanding for replica in service._fleet.snapshot()) < 2:
+            await anext(stream)
     return stream, call
 
 
@@ -118,8 +130,8 @@ async def fails(call: Awaitable[object]) -> Refusal:
 
 
 async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(serve, servers.url("killed")) as channel:
-        stream, call = await begun(Chats(channel))
+    async with in_front_of(serve, servers.url("killed")) as (service, channel):
+        stream, call = await begun(service, channel)
         os.kill(engine_of(servers.pid("killed")), signal.SIGKILL)
         broken, failed = await ends(stream), await fails(call)
         assert (broken.code, broken.reason) in ENDS_OF_A_STREAM
@@ -132,8 +144,9 @@ async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
 async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: Serve) -> None:
     """It no longer listens, holds on to its connections, and says nothing more on them."""
     url = servers.url("stopped")
-    async with in_front_of(serve, url, idle_timeout=2.0, first_byte_timeout=8.0) as channel:
-        stream, call = await begun(Chats(channel))
+    limits = {"idle_timeout": 2.0, "first_byte_timeout": 8.0}
+    async with in_front_of(serve, url, **limits) as (service, channel):
+        stream, call = await begun(service, channel)
         os.kill(servers.pid("stopped"), signal.SIGTERM)
         broken, failed = await ends(stream), await fails(call)
         assert (broken.code, broken.reason) in ENDS_OF_A_STREAM
@@ -142,15 +155,15 @@ async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: S
 
 
 async def test_the_server_is_told_to_finish_first(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(serve, servers.url("drained")) as channel:
+    async with in_front_of(serve, servers.url("drained")) as (_, channel):
         chats = Chats(channel)
-        stream = aiter(chats.open(story(choices=8)))
+        stream = aiter(chats.open(story(SECONDS_OF_WORK)))
         await anext(stream)
         os.kill(servers.pid("drained"), signal.SIGTERM)
         late = await until_refused(chats)
         assert (late.code, late.reason) == (UNAVAILABLE, "ENGINE_DEAD")
         rest = [message async for message in stream]
-        assert rest[-1].usage.completion_tokens == 8 * STORY_TOKENS
+        assert rest[-1].usage.completion_tokens == SECONDS_OF_WORK * STORY_TOKENS
 
 
 async def until_refused(chats: Chats) -> Refusal:
@@ -164,7 +177,7 @@ async def until_refused(chats: Chats) -> Refusal:
 
 
 async def test_too_much_to_do(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(serve, servers.url("busy")) as channel:
+    async with in_front_of(serve, servers.url("busy")) as (_, channel):
         chats = Chats(channel)
         running = chats.open(story(choices=PLACES))
         await anext(aiter(running))
