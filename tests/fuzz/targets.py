@@ -38,12 +38,12 @@ from penstock_server.convert.response import answer as response_answer
 from penstock_server.convert.response import native, native_request
 from penstock_server.convert.response import request as response_request
 from penstock_server.rpc import status, trailers
-from penstock_server.upstream.allowance import Allowance
 from penstock_server.upstream.answer import document
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents, TranscriptStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Stage, UpstreamFailure
 from penstock_server.upstream.http.transport import Response
+from penstock_server.upstream.limits import Limit, Limits
 from penstock_server.upstream.sse import EventDecoder
 from penstock_server.upstream.stream import events
 
@@ -93,7 +93,7 @@ class _Answer:
     def __init__(self, body: bytes, size: int) -> None:
         self._body, self._size = body, size
 
-    def wait_until(self, until: float) -> None:
+    def wait_until(self, limit: Limit) -> None:
         """Nothing of it has to be waited for."""
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
@@ -109,7 +109,7 @@ def stream(data: bytes) -> None:
     answer = cast(Response, _Answer(body, size))
 
     async def read() -> None:
-        async for _ in events(answer, contract(), Allowance(Timeouts())):
+        async for _ in events(answer, contract(), Limits(Timeouts())):
             pass
 
     failed: list[UpstreamFailure] = []

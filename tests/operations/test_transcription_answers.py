@@ -207,7 +207,6 @@ async def test_bytes_that_are_no_answer(body: bytes, kind: str, reason: str) -> 
 CUT = {
     "no answer": (b"", "UPSTREAM_CLOSED"),
     "half a head": (b"HTTP/1.1 200 OK\r\nconte", "UPSTREAM_CLOSED"),
-    "no HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", "UPSTREAM_CLOSED"),
     "half a body": (b'HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"text', "UPSTREAM_CLOSED"),
 }
 
@@ -217,6 +216,12 @@ async def test_answer_that_breaks_off(reply: bytes, reason: str) -> None:
     async with in_front_of(Canned(reply)) as channel:
         end = await failed(stub(channel).UploadTranscribe(upload(asking())))
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, reason)
+
+
+async def test_answer_that_is_no_http() -> None:
+    async with in_front_of(Canned(b"SSH-2.0-OpenSSH\r\n\r\n")) as channel:
+        end = await failed(stub(channel).UploadTranscribe(upload(asking())))
+    assert (end.code, end.reason) == (INTERNAL, MALFORMED)
 
 
 async def test_informational_answers_are_passed_over() -> None:

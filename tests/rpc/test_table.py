@@ -249,7 +249,7 @@ BREAKS: Mapping[str, tuple[bytes, bool, Any, Any]] = {
     "NaN": (text(b'data: {"id": NaN}\n\n'), True, MALFORMED, _BROKEN),
     "half of a pair": (text(b'data: {"id": "\\ud83d"}\n\n'), True, MALFORMED, _BROKEN),
     "no object": (text(b"data: [1]\n\n"), True, MALFORMED, _BROKEN),
-    "no chunk": (b"zz\r\n", False, _CLOSED, _INTERRUPTED),
+    "no chunk": (b"zz\r\n", False, MALFORMED, _BROKEN),
 }
 
 

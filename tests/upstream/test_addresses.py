@@ -17,19 +17,13 @@ from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
 from penstock_server.upstream.upstream import Upstream
 
-from .certificates import HOST, Certificates, make
+from .certificates import HOST, Certificates
 from .test_stream import DONE, WHOLE
-from .wire import QUICK, End, http, served, stream, wire
+from .wire import LOCAL, QUICK, End, http, served, stream, wire
 
 CALL = Call("id-1")
-LOCAL = "127.0.0.1"
 NO_TLS = Tls()
 OK = http(b'{"id": "x"}')
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make(tmp_path_factory.mktemp("certificates"))
 
 
 def named(url: str, host: str = HOST) -> str:

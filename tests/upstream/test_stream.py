@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.upstream import stream as stream_module
+from penstock_server.upstream import limits
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts
@@ -19,6 +19,8 @@ from penstock_server.upstream.operations import CHAT_COMPLETION
 from penstock_server.upstream.upstream import Upstream
 
 from .wire import QUICK, End, chunk, client, http, served, stream, wire
+
+pytestmark = pytest.mark.usefixtures("scheme")
 
 DELTA = '{"choices":[{"index":0,"delta":{},"finish_reason":null}]}'
 FINISH = '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
@@ -78,7 +80,7 @@ COMPLETE = {
 
 @pytest.mark.parametrize(("answer", "end"), COMPLETE.values(), ids=COMPLETE)
 async def test_complete(answer: bytes, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "_END_GRACE_S", 0.1)
+    monkeypatch.setattr(limits, "_END_S", 0.1)
     assert await read(answer, end) == (3, None)
 
 

@@ -9,13 +9,17 @@ from time import time
 import pytest
 
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import Timeouts
+from penstock_server.upstream.config import Timeouts, place
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.http import transport
+from penstock_server.upstream.http import pool
+from penstock_server.upstream.http.transport import Request
+from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.operations import CHAT_COMPLETION
 from penstock_server.upstream.upstream import Upstream
 
-from .wire import End, chunk, client, http, wire
+from .wire import QUICK, End, chunk, client, http, wire
+
+pytestmark = pytest.mark.usefixtures("scheme")
 
 CALL = Call("id-1")
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -40,11 +44,11 @@ BROKEN = {
         Kind.CLOSED,
         Stage.HEADERS,
     ),
-    "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", End.CLOSE, Kind.CLOSED, Stage.HEADERS),
+    "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", End.CLOSE, Kind.MALFORMED, Stage.HEADERS),
     "half the body": (http(b'{"a"', length=9), End.CLOSE, Kind.CLOSED, Stage.BODY),
     "cut inside a chunk": (CHUNKED + chunk(b'{"a": 1}')[:6], End.CLOSE, Kind.CLOSED, Stage.BODY),
     "cut between chunks": (CHUNKED + chunk(b'{"a": 1}'), End.CLOSE, Kind.CLOSED, Stage.BODY),
-    "no chunk size": (CHUNKED + b"zzz\r\n", End.HOLD, Kind.CLOSED, Stage.BODY),
+    "no chunk size": (CHUNKED + b"zzz\r\n", End.HOLD, Kind.MALFORMED, Stage.BODY),
     "no gzip": (http(b"{}", "content-encoding: gzip"), End.KEEP, Kind.MALFORMED, Stage.BODY),
     "empty": (http(b""), End.KEEP, Kind.MALFORMED, Stage.BODY),
     "HTML": (http(b"<html>", "content-type: text/html"), End.KEEP, Kind.MALFORMED, Stage.BODY),
@@ -58,7 +62,7 @@ async def test_broken_answers(answer: bytes, end: End, kind: Kind, stage: Stage)
     async with wire(answer, end) as server, client(server.url) as upstream:
         failure = await failure_of(upstream)
     assert (failure.kind, failure.stage) == (kind, stage)
-    assert failure.upstream == server.url.removeprefix("http://")
+    assert failure.upstream == place(server.url)
     assert "mail.example" not in failure.message
     assert "<html>" not in failure.message
 
@@ -117,7 +121,7 @@ async def test_a_busy_upstream_is_healthy() -> None:
     async with (
         wire(http(b""), End.HOLD) as server,
         client(server.url, Timeouts(connect=0.5), max_connections=1) as upstream,
-        upstream._transport.send(transport.Request("GET", "/", {})),
+        upstream._transport.send(Request("GET", "/", {}), Limits(QUICK)),
     ):
         await upstream.require_health(CALL, timeout_s=5)
 
@@ -213,8 +217,8 @@ async def test_connections_are_kept_and_used_again() -> None:
 async def test_idle_connections_are_left_before_the_upstream_closes_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert transport._KEEPALIVE_EXPIRY_S < 5
-    monkeypatch.setattr(transport, "_KEEPALIVE_EXPIRY_S", 0.05)
+    assert pool._KEEPALIVE_EXPIRY_S < 5
+    monkeypatch.setattr(pool, "_KEEPALIVE_EXPIRY_S", 0.05)
     async with wire(http(b"{}"), End.KEEP) as server, client(server.url) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
         await asyncio.sleep(0.1)

@@ -8,9 +8,16 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-from penstock_server.upstream.config import Timeouts, UpstreamConfig
+from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig, place
 from penstock_server.upstream.upstream import Upstream
+
+from .certificates import HOST, Certificates
+
+LOCAL = "127.0.0.1"
+secured: Certificates | None = None
+"""With what upstreams and clients speak TLS; None for plain HTTP."""
 
 QUICK = Timeouts(connect=5, first_byte=5, idle=5)
 
@@ -118,9 +125,10 @@ async def served(
         server = await asyncio.start_unix_server(tracked, path)
         url = f"unix://{path}"
     else:
-        server = await asyncio.start_server(tracked, "127.0.0.1", 0, ssl=tls)
+        tls = tls or (secured.server_context() if secured else None)
+        server = await asyncio.start_server(tracked, LOCAL, 0, ssl=tls)
         scheme = "https" if tls else "http"
-        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        url = f"{scheme}://{LOCAL}:{server.sockets[0].getsockname()[1]}"
     try:
         yield url
     finally:
@@ -130,13 +138,16 @@ async def served(
 
 
 @contextlib.asynccontextmanager
-async def client(
-    url: str, timeouts: Timeouts = QUICK, api_key: str = "", max_connections: int = 10
-) -> AsyncIterator[Upstream]:
+async def client(url: str, timeouts: Timeouts = QUICK, **settings: Any) -> AsyncIterator[Upstream]:
     """Opens what is under test on an address."""
-    upstream = Upstream(
-        UpstreamConfig(url, api_key=api_key, timeouts=timeouts, max_connections=max_connections)
+    config = UpstreamConfig(
+        url.replace(LOCAL, HOST),
+        name=place(url),
+        timeouts=timeouts,
+        tls=Tls(secured.ca) if secured else Tls(),
+        **settings,
     )
+    upstream = Upstream(config, LOCAL)
     try:
         yield upstream
     finally:

@@ -28,7 +28,7 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Operation
+from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method, Operation
 from penstock_server.upstream.upstream import Body
 
 _DEFAULTS = Policy()
@@ -194,7 +194,7 @@ class Fleet:
         with replica.kept():
             return await replica.responds_natively(self._policy.probe_timeout, probe_call())
 
-    async def stored(self, method: str, path: str, call: Call) -> JsonObject:
+    async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Asks for a stored response, or for something to be done to it, wherever it is.
 
         Raises:

@@ -24,7 +24,7 @@ from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
 from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE
+from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method
 
 
 class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
@@ -99,7 +99,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
             yield message
 
     async def _stored(
-        self, method: str, request: GetResponseRequest | CancelResponseRequest, action: str = ""
+        self, method: Method, request: GetResponseRequest | CancelResponseRequest, action: str = ""
     ) -> dict[str, Any]:
         call = upstream_call(request.model, EngineOptions())
         native = await self._fleet.responds_natively(call)

@@ -12,11 +12,10 @@ from penstock_server.upstream.failure import (
     find_error,
     status_of,
 )
-from penstock_server.upstream.http.transport import Response
+from penstock_server.upstream.http.transport import EVENT_STREAM, Response
 
 JsonObject = dict[str, Any]
 
-EVENT_STREAM = "text/event-stream"
 OCTET_STREAM = "application/octet-stream"
 
 

@@ -65,6 +65,7 @@ class UpstreamConfig:
         tls: for https.
         max_connections: most connections at once, to each replica.
         max_upload_bytes: largest file to pass on.
+        max_answer_bytes: largest body of an answer; a stream may be longer.
     """
 
     url: str
@@ -78,3 +79,4 @@ class UpstreamConfig:
     tls: Tls = Tls()
     max_connections: int = 1000
     max_upload_bytes: int = 25 * 1024 * 1024
+    max_answer_bytes: int = 128 * 1024 * 1024

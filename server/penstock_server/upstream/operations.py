@@ -1,6 +1,10 @@
 """The operations of vLLM's HTTP API that the service uses."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Method: TypeAlias = Literal["GET", "POST"]
+"""A method of HTTP that is in use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,19 @@
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
-from time import monotonic
 
-from penstock_server.upstream.allowance import TOTAL, Allowance, Bound
 from penstock_server.upstream.answer import JsonObject, document, malformed, stated
 from penstock_server.upstream.completeness import ContractBroken, StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.transport import Response
+from penstock_server.upstream.limits import TOTAL, Limit, Limits, end
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 
 _DONE = b"[DONE]"
-# How long a stream that is complete may take to say so.
-_END_GRACE_S = 1.0
 
 
 async def events(
-    response: Response, contract: StreamContract, allowance: Allowance
+    response: Response, contract: StreamContract, limits: Limits
 ) -> AsyncGenerator[JsonObject, None]:
     """Yields the events of a stream; ends normally only when the stream is complete.
 
@@ -30,7 +27,7 @@ async def events(
     reader = _EventReader(response)
     started = False
     try:
-        while (data := await _next(reader, contract, started, allowance)) is not None:
+        while (data := await _next(reader, contract, started, limits)) is not None:
             event = _event(data, contract, reader.offset)
             yield event
             started = True
@@ -43,27 +40,20 @@ async def events(
 
 
 async def _next(
-    reader: "_EventReader", contract: StreamContract, started: bool, allowance: Allowance
+    reader: "_EventReader", contract: StreamContract, started: bool, limits: Limits
 ) -> bytes | None:
     if reader.waiting:
         return await reader.next()
-    bound = _grace() if contract.complete else allowance.event(first=not started)
     try:
-        await reader.fill(bound.until)
+        await reader.fill(end() if contract.complete else limits.event(first=not started))
         return await reader.next()
     except UpstreamFailure as failure:
         if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
             return None
-        if failure.kind is Kind.TIMEOUT:
-            bound.tell(failure)
         broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED) and failure.limit != TOTAL
         if started and broke:
             failure.kind = Kind.INTERRUPTED
         raise
-
-
-def _grace() -> Bound:
-    return Bound(monotonic() + _END_GRACE_S, _END_GRACE_S, "", "end of the stream")
 
 
 def _event(data: bytes, contract: StreamContract, offset: int) -> JsonObject:
@@ -111,14 +101,13 @@ class _EventReader:
         """Whether an event is here that has not been read."""
         return bool(self._ready)
 
-    async def fill(self, until: float) -> None:
+    async def fill(self, limit: Limit) -> None:
         """Waits for an event or the end of the stream.
 
         Raises:
-            UpstreamFailure: TIMEOUT, it is not here at that time of the monotonic clock; or the
-                stream broke.
+            UpstreamFailure: TIMEOUT, it is not here in time; or the stream broke.
         """
-        self._response.wait_until(until)
+        self._response.wait_until(limit)
         async for block in self._blocks:
             try:
                 self._ready.extend(self._decoder.feed(block))
@@ -140,7 +129,7 @@ class _EventReader:
 
     async def _drain(self) -> None:
         # Only a body read to its end leaves the connection fit for another request.
-        self._response.wait_until(_grace().until)
+        self._response.wait_until(end())
         with contextlib.suppress(UpstreamFailure):
             async for _ in self._blocks:
                 pass

@@ -8,22 +8,15 @@ from typing import Any, TypeAlias
 import orjson
 
 from penstock_server.upstream import headers
-from penstock_server.upstream.allowance import Allowance, within
-from penstock_server.upstream.answer import (
-    EVENT_STREAM,
-    JsonObject,
-    refusal,
-    require_stream,
-    stored,
-    whole,
-)
+from penstock_server.upstream.answer import JsonObject, refusal, require_stream, stored, whole
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.http.transport import Request, Response, Transport
+from penstock_server.upstream.http.transport import EVENT_STREAM, Request, Response, Transport
+from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.multipart import Form
-from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
+from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
 from penstock_server.upstream.stream import events
 
 _JSON = "application/json"
@@ -69,8 +62,8 @@ class Upstream:
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._transport.close()
-        await self._probes.close()
+        self._transport.close()
+        self._probes.close()
 
     async def get(self, path: str, call: Call, timeout_s: float) -> JsonObject:
         """Returns the JSON object that a GET answers.
@@ -79,9 +72,9 @@ class Upstream:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
         request = Request("GET", path, self._headers(call))
-        return await self._unary(self._probes, request, call, within(timeout_s))
+        return await self._unary(self._probes, request, call, ProbeLimits(timeout_s))
 
-    async def stored(self, method: str, path: str, call: Call) -> JsonObject:
+    async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Returns a stored response, after something was done to it if the method is POST.
 
         Raises:
@@ -89,8 +82,8 @@ class Upstream:
         """
         call.attempts.add(self.name)
         request = Request(method, path, self._headers(call))
-        bound = Allowance(self.config.timeouts).answer()
-        return await self._unary(self._transport, request, call, bound, read=stored)
+        limits = Limits(self.config.timeouts)
+        return await self._unary(self._transport, request, call, limits, read=stored)
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
         """Whether it has a Responses API; None if that cannot be told now.
@@ -113,7 +106,7 @@ class Upstream:
         """
         request = Request("GET", HEALTH_PATH, self._headers(call))
         with self._exchange(request, call):
-            async with within(timeout_s), self._probes.send(request) as response:
+            async with self._probes.send(request, ProbeLimits(timeout_s)) as response:
                 if response.status != 200:
                     raise await refusal(response)
 
@@ -131,8 +124,8 @@ class Upstream:
         for path in self._routes.get(operation, operation.routes):
             try:
                 request = self._post(path, body, call, _JSON)
-                allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
-                answer = await self._unary(self._transport, request, call, allowance.answer())
+                limits = Limits(self.config.timeouts, is_upload=request.is_upload)
+                answer = await self._unary(self._transport, request, call, limits)
             except UpstreamFailure as failure:
                 if not failure.route_missing:
                     raise
@@ -156,16 +149,13 @@ class Upstream:
         """
         call.attempts.add(self.name)
         request = self._post(operation.path, body, call, EVENT_STREAM)
+        limits, started = Limits(self.config.timeouts, is_upload=request.is_upload), monotonic()
         with self._exchange(request, call):
-            async with contextlib.AsyncExitStack() as stack:
-                allowance = Allowance(self.config.timeouts, is_upload=request.is_upload)
-                async with allowance.answer():
-                    started = monotonic()
-                    response = await stack.enter_async_context(self._transport.send(request))
-                    self._answered(started)
-                    await require_stream(response)
-                stream = events(response, contract, allowance)
-                yield await stack.enter_async_context(contextlib.aclosing(stream))
+            async with self._transport.send(request, limits) as response:
+                self._answered(started)
+                await require_stream(response)
+                async with contextlib.aclosing(events(response, contract, limits)) as stream:
+                    yield stream
 
     def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
         head = self._headers(call, accept)
@@ -201,12 +191,12 @@ class Upstream:
         transport: Transport,
         request: Request,
         call: Call,
-        bound: contextlib.AbstractAsyncContextManager[None],
+        limits: Limits,
         read: Callable[[Response], Awaitable[JsonObject]] = whole,
     ) -> JsonObject:
         started = monotonic()
         with self._exchange(request, call):
-            async with bound, transport.send(request) as response:
+            async with transport.send(request, limits) as response:
                 if transport is self._transport:
                     self._answered(started)
                 if response.status != 200:

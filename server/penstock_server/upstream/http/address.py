@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from penstock_server.upstream.config import Tls
@@ -50,6 +51,7 @@ class Address:
         return connected
 
 
+@lru_cache(maxsize=64)
 def tls_context(tls: Tls) -> ssl.SSLContext:
     """Returns what TLS connections are made with.
 

@@ -1,71 +1,59 @@
-"""One HTTP/1.1 connection, on which one request at a time is answered."""
+"""One connection: bytes both ways, and waiting for them no longer than allowed."""
 
 import asyncio
 import math
 import ssl
-from collections import deque
 
-import httptools
 import httpx
 
-_MOST_HEADER_BYTES = 100 * 1024
+from penstock_server.upstream.http.response_parser import ResponseParser, UnparsableAnswer
+
 # Of an answer that is read more slowly than it comes; the upstream waits beyond it.
 _MOST_WAITING_BYTES = 64 * 1024
 READ_SIZE = 64 * 1024
 
-Headers = list[tuple[bytes, bytes]]
-
 
 class Connection(asyncio.BufferedProtocol):
-    """An open connection.
+    """An open connection, on which one request at a time is answered.
 
     The answer is received while the request is still being sent. What arrived before a failure
     is delivered before the failure.
 
     Attributes:
-        status: the answer's status, once it is there.
-        headers: the answer's headers.
+        answer: the answer, as far as it is here.
         used: whether it has already carried a request.
-        idle_since: when it was last in use, by the event loop's clock.
-        read_until: when waiting for the answer is over, by the event loop's clock.
+        idle_since: when it was last in use, by the monotonic clock.
     """
 
     transport: asyncio.Transport
 
     def __init__(self, buffer: bytearray) -> None:
         """Takes where to receive into; connections that take turns may share it."""
-        self.status = 0
-        self.headers: Headers = []
+        self.answer = ResponseParser()
         self.used = False
         self.idle_since = 0.0
-        self.read_until = math.inf
         self._loop = asyncio.get_running_loop()
         self._buffer = memoryview(buffer)
-        self._parser = httptools.HttpResponseParser(self)
-        self._blocks: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._head_bytes = 0
-        self._expecting = False  # an answer, whose end has not come
-        self._headed = False
-        self._interim = False
+        self._deadline = math.inf
         self._failure: Exception | None = None
-        self._fit = True
         self._reading = True
         self._writable = True
         self._waiter: asyncio.Future[None] | None = None
-        self._alarm: asyncio.TimerHandle | None = None
         self._write_waiter: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     # For one exchange: begin, write, head, then blocks until there are no more.
 
-    def begin(self) -> None:
-        """Makes ready for a request."""
-        self.status = 0
-        self.headers = []
-        self._head_bytes = 0
-        self._expecting = True
-        self._headed = False
-        self.read_until = math.inf
+    def begin(self, deadline: float) -> None:
+        """Makes ready for a request; for the deadline, see `wait_until`."""
+        self.answer.expect()
+        self._deadline = deadline
+
+    def wait_until(self, deadline: float) -> None:
+        """Bounds all waiting for the answer from now on, by the event loop's clock."""
+        self._deadline = deadline
+        if self._waiter:
+            self._set_alarm()
 
     def write(self, *data: bytes) -> None:
         """Sends, or keeps to be sent, without waiting.
@@ -77,15 +65,20 @@ class Connection(asyncio.BufferedProtocol):
             raise httpx.WriteError("the connection is closed")
         self.transport.write(b"".join(data))
 
-    async def drain(self) -> None:
+    async def drain(self, timeout_s: float | None) -> None:
         """Waits until the peer has taken most of what was written.
 
         Raises:
             httpx.WriteError: the connection is closed.
+            httpx.WriteTimeout: the peer does not take it in that time.
         """
         if not self._writable and not self.transport.is_closing():
             self._write_waiter = self._loop.create_future()
-            await self._write_waiter
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._write_waiter
+            except TimeoutError as error:
+                raise httpx.WriteTimeout("the upstream does not read on") from error
         if self.transport.is_closing():
             raise httpx.WriteError("the connection broke")
 
@@ -93,9 +86,10 @@ class Connection(asyncio.BufferedProtocol):
         """Waits for status and headers of the answer.
 
         Raises:
-            httpx.TransportError: they will not come.
+            httpx.TransportError: they will not come, or not in time.
+            Exception: what `fail` was told.
         """
-        while not self._headed:
+        while not self.answer.headed:
             if self._failure:
                 raise self._failure
             await self._wait()
@@ -106,31 +100,39 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             httpx.TransportError: the rest will not come, or not in time.
         """
-        if self._loop.time() >= self.read_until:
+        answer = self.answer
+        if self._loop.time() >= self._deadline:
             raise httpx.ReadTimeout("no answer in time")
-        while not self._blocks:
-            if not self._expecting:
+        while not answer.waiting_bytes:
+            if answer.complete:
                 return b""
             if self._failure:
                 raise self._failure
             await self._wait()
-        block = self._blocks.popleft() if len(self._blocks) == 1 else b"".join(self._blocks)
-        self._blocks.clear()
-        self._waiting_bytes = 0
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
-        return block
+        return answer.take()
 
     @property
-    def fit(self) -> bool:
-        """Whether it can take another request: the last answer is complete and nothing follows."""
-        idle = not self._expecting and not self._blocks
-        return idle and self._fit and not self.transport.is_closing()
+    def reusable(self) -> bool:
+        """Whether it can take another request: nothing of the last exchange is left."""
+        if self._failure or self.transport.is_closing():
+            return False
+        return self.answer.reusable and not self.transport.get_write_buffer_size()
+
+    def fail(self, failure: Exception) -> None:
+        """Ends the exchange, if the answer is not complete, and the connection."""
+        if not self.answer.complete:
+            self._failure = self._failure or failure
+        self.close()
+        self._wake()
 
     def close(self) -> None:
         """Closes it at once; what is not yet sent is dropped."""
-        self._fit = False
+        # Over TLS, asking a transport that is closing how much it has to send may fail.
+        if self.transport.is_closing():
+            return
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -150,13 +152,17 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Parses what was received."""
         try:
-            self._parser.feed_data(self._buffer[:nbytes])
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(httpx.RemoteProtocolError(f"no HTTP/1.1: {error}"))
-        if self._expecting and not self._headed:
-            self._head_bytes += nbytes
-            if self._head_bytes > _MOST_HEADER_BYTES:
-                self._fail(httpx.RemoteProtocolError("the headers are too long"))
+            self.answer.feed(self._buffer[:nbytes])
+        except UnparsableAnswer as error:
+            self.fail(error)
+        if self._reading and self.answer.waiting_bytes > _MOST_WAITING_BYTES:
+            self._reading = False
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Ends the connection: what is still to be sent is not waited for."""
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         """Notes that the peer does not keep up."""
@@ -169,84 +175,32 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the answer, or fails it."""
-        if self._expecting and not self._failure:
-            if exc is None and self._headed and not self._delimited:
-                self._expecting = False
-            else:
-                self._failure = self._loss(exc)
-        self._fit = False
+        if not self.answer.complete and not self._failure:
+            try:
+                self._end(exc)
+            except httpx.TransportError as failure:
+                self._failure = failure
         if self._alarm:
             self._alarm.cancel()
         self._wake()
         self._wake_writer()
 
-    # For the parser
+    def _end(self, error: Exception | None) -> None:
+        """Ends the answer, if nothing of it is missing.
 
-    def on_message_begin(self) -> None:
-        """Begins an answer, or notes that one came that was not asked for."""
-        if not self._expecting:
-            self._fit = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a header; trailers are passed over."""
-        if self._expecting and not self._headed:
-            self.headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Takes the status."""
-        status = self._parser.get_status_code()
-        self._interim = 100 <= status < 200
-        if self._interim:
-            self.headers.clear()
-        elif self._expecting:
-            self.status = status
-            self._headed = True
-            self._wake()
-
-    def on_body(self, data: bytes) -> None:
-        """Takes a part of the body."""
-        if not self._expecting:
-            return
-        self._blocks.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes > _MOST_WAITING_BYTES and self._reading:
-            self._reading = False
-            self.transport.pause_reading()
-        self._wake()
-
-    def on_message_complete(self) -> None:
-        """Ends the answer."""
-        if self._interim or not self._expecting:
-            return
-        self._expecting = False
-        self._fit = self._fit and self._parser.should_keep_alive()
-        self._wake()
-
-    @property
-    def _delimited(self) -> bool:
-        """Whether the answer's end is told by its headers, not by the end of the connection."""
-        return any(
-            name.lower() == b"content-length"
-            or (name.lower() == b"transfer-encoding" and b"chunked" in value.lower())
-            for name, value in self.headers
-        )
-
-    def _loss(self, error: Exception | None) -> Exception:
-        if isinstance(error, ssl.SSLError) and not self._headed and not self.used:
+        Raises:
+            httpx.TransportError: something is.
+        """
+        headed = self.answer.headed
+        if isinstance(error, ssl.SSLError) and not headed and not self.used:
             # A server that refuses our certificate says so after the handshake, in TLS 1.3.
-            return httpx.ConnectError(f"TLS: {error.reason or error}")
-        if not self._headed and not self._writable:
+            raise httpx.ConnectError(f"TLS: {error.reason or error}")
+        if not headed and not self._writable:
             # What is still to be sent is the end of a request that the peer never had whole.
-            return httpx.WriteError(f"the request was not sent whole: {error}")
+            raise httpx.WriteError(f"the request was not sent whole: {error}")
         if error:
-            return httpx.ReadError(str(error))
-        return httpx.RemoteProtocolError("the connection was closed")
-
-    def _fail(self, failure: Exception) -> None:
-        if self._expecting:
-            self._failure = self._failure or failure
-        self.close()
-        self._wake()
+            raise httpx.ReadError(str(error))
+        self.answer.feed_end()
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()
@@ -258,17 +212,17 @@ class Connection(asyncio.BufferedProtocol):
 
     def _set_alarm(self) -> None:
         # One timer serves many waits, most of which end long before their time.
-        if self._alarm and self._alarm.when() > self.read_until:
+        if self._alarm and self._alarm.when() > self._deadline:
             self._alarm.cancel()
             self._alarm = None
-        if self._alarm is None and self.read_until < math.inf:
-            self._alarm = self._loop.call_at(self.read_until, self._on_alarm)
+        if self._alarm is None and self._deadline < math.inf:
+            self._alarm = self._loop.call_at(self._deadline, self._on_alarm)
 
     def _on_alarm(self) -> None:
         self._alarm = None
         if not self._waiter or self._waiter.done():
             return
-        if self._loop.time() < self.read_until:
+        if self._loop.time() < self._deadline:
             self._set_alarm()
         else:
             self._waiter.set_exception(httpx.ReadTimeout("no answer in time"))

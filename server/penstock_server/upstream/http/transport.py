@@ -4,12 +4,13 @@ Turns every exception of httpx into an `UpstreamFailure`, so that nothing above 
 HTTP library is in use.
 """
 
+import contextlib
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from time import time
+from time import monotonic, time
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -18,26 +19,29 @@ import httpx
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
 from penstock_server.upstream.http.address import Address
-from penstock_server.upstream.http.pool import Carrier, Pool
+from penstock_server.upstream.http.connection import Connection
+from penstock_server.upstream.http.pool import Pool
+from penstock_server.upstream.http.upload import Upload
+from penstock_server.upstream.limits import FIRST_BYTE, Limit, Limits
+from penstock_server.upstream.operations import Method
 
-# uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
-# request is sent into a connection that is just being closed.
-_KEEPALIVE_EXPIRY_S = 4.0
+EVENT_STREAM = "text/event-stream"
 _ERROR_BODY_LIMIT = 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 24 * 3600.0
-_EVENT_STREAM = "text/event-stream"
 _MOST_TARGETS = 64
+# What the buffers on the way take at once: over TLS, nothing tells how much is still to be sent.
+_SURELY_SENT_BYTES = 64 * 1024
 # The end of a line where none ought to be, or of the text in C.
 _UNSENDABLE = re.compile(r"\0|\r(?!\n)")
 
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One HTTP request, ready to send."""
 
-    method: str
+    method: Method
     path: str
     headers: Mapping[str, str]
     content: bytes | AsyncGenerator[bytes, None] = b""
@@ -56,52 +60,46 @@ class Response:
         content_type: without parameters, in lower case.
     """
 
-    def __init__(self, carrier: Carrier) -> None:
-        """Takes what carries the exchange."""
-        connection = carrier.connection
-        self._carrier = carrier
-        self._headers = {
-            name.lower(): value.decode("utf-8", "replace") for name, value in connection.headers
-        }
-        self.status = connection.status
-        self.content_type = self._headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    def __init__(self, connection: Connection, limits: Limits, most_bytes: int) -> None:
+        """Takes the connection, on which the head is here, and what bounds the body."""
+        self._connection = connection
+        self._limits = limits
+        self._limit: Limit | None = None
+        self._most_bytes = most_bytes
+        self._headers = {name.lower(): value for name, value in connection.answer.headers}
+        self.status = connection.answer.status
+        kind = self._header(b"content-type").partition(";")[0]
+        self.content_type = kind.strip().lower()
 
     @property
     def retry_after_s(self) -> float | None:
         """The header Retry-After, in seconds from now."""
-        return _retry_after(self._headers.get(b"retry-after", ""))
+        return _retry_after(self._header(b"retry-after"))
 
     @property
     def metadata(self) -> str:
         """The header that describes vectors sent as bytes."""
-        return self._headers.get(b"metadata", "")
+        return self._header(b"metadata")
 
-    async def read(self, limit: int | None = None) -> bytes:
-        """Returns the body; with a limit, at most about that many bytes of it.
+    async def read(self) -> bytes:
+        """Returns the body.
 
         Raises:
-            UpstreamFailure: the body ended early or could not be decoded.
+            UpstreamFailure: the body ended early, is too large, or could not be decoded.
         """
         reached.set(Stage.BODY)
         body: list[bytes] = []
-        size = 0
-        try:
-            read = self._reader()
-            while block := await read():
-                body.append(block)
-                size += len(block)
-                if limit is not None and size >= limit:
-                    break
-        except _ERRORS as error:
-            raise _failure(error, Stage.BODY) from error
+        await self._read_into(body, self._most_bytes)
         return b"".join(body)
 
     async def read_error(self) -> bytes:
-        """Returns the body of an error answer, or what arrived of it."""
-        try:
-            return await self.read(_ERROR_BODY_LIMIT)
-        except UpstreamFailure:
-            return b""
+        """Returns the body of an error answer, or what arrived of it before long."""
+        reached.set(Stage.BODY)
+        self.wait_until(self._limits.reason())
+        body: list[bytes] = []
+        with contextlib.suppress(UpstreamFailure):
+            await self._read_into(body, _ERROR_BODY_LIMIT)
+        return b"".join(body)
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """Yields the body in the blocks in which it arrives.
@@ -115,35 +113,56 @@ class Response:
             while block := await read():
                 yield block
         except _ERRORS as error:
-            raise _failure(error, Stage.STREAM) from error
+            raise self._failure(error, Stage.STREAM) from error
 
-    def wait_until(self, until: float) -> None:
-        """Bounds every wait for the body from now on, by the monotonic clock.
+    def wait_until(self, limit: Limit) -> None:
+        """Bounds every wait for the body from now on.
 
         Reading raises an UpstreamFailure, TIMEOUT, when the time is over.
         """
-        self._carrier.connection.read_until = until
+        self._limit = limit
+        self._connection.wait_until(limit.until)
 
-    async def close(self, failure: UpstreamFailure | None) -> None:
-        """Ends the exchange, which failed or did not; its connection may take another request.
+    def doubt(self, failure: UpstreamFailure) -> None:
+        """Has the connection take no other request if the exchange failed in certain ways.
 
         A body that is longer than its Content-Length leaves its rest in the connection, where it
         would be read as the beginning of the next answer. So none follows an answer that may be
         cut.
         """
-        suspect = failure.kind in _SUSPECT if failure else False
-        if suspect or (self.content_type == _EVENT_STREAM and b"content-length" in self._headers):
-            self._carrier.connection.close()
-        await self._carrier.aclose()
+        if failure.kind in _SUSPECT:
+            self._connection.close()
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there may be more of it than its length says."""
+        return self.content_type == EVENT_STREAM and b"content-length" in self._headers
+
+    async def _read_into(self, body: list[bytes], most_bytes: int) -> None:
+        size = 0
+        try:
+            read = self._reader()
+            while block := await read():
+                body.append(block)
+                size += len(block)
+                if size > most_bytes:
+                    message = f"malformed upstream answer: it has over {most_bytes} bytes"
+                    raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY)
+        except _ERRORS as error:
+            raise self._failure(error, Stage.BODY) from error
 
     def _reader(self) -> Callable[[], Awaitable[bytes]]:
         """Returns what reads the next block of the body, and nothing at its end."""
         if b"content-encoding" not in self._headers:
-            return self._carrier.read
-        headers = self._carrier.connection.headers
-        answer = httpx.Response(self.status, headers=headers, stream=self._carrier)
-        blocks = answer.aiter_bytes()
+            return self._connection.block
+        blocks = _decoded(self._connection)
         return lambda: anext(blocks, b"")
+
+    def _failure(self, error: Exception, stage: Stage) -> UpstreamFailure:
+        return _failure(error, stage, self._limit or self._limits.answer())
+
+    def _header(self, name: bytes) -> str:
+        return self._headers.get(name, b"").decode("utf-8", "replace")
 
 
 class Transport:
@@ -159,44 +178,33 @@ class Transport:
             max_connections: most connections at once.
             pinned_address: the IP address to connect to, in place of the URL's host.
         """
-        self._timeouts = config.timeouts
         socket = urlsplit(config.url).path if config.url.startswith("unix:") else ""
         self._url = httpx.URL("http://localhost" if socket else config.url)
         self._first_line = lru_cache(_MOST_TARGETS)(self._first_line_of)
-        self._pool = Pool(
-            _address(self._url, config, pinned_address, socket),
-            max_connections,
-            _KEEPALIVE_EXPIRY_S,
-        )
+        self.most_bytes = config.max_answer_bytes
+        self.pool = Pool(_address(self._url, config, pinned_address, socket), max_connections)
 
-    async def close(self) -> None:
-        """Closes all connections."""
-        await self._pool.aclose()
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        self.pool.close()
 
-    def send(self, request: Request) -> "Exchange":
+    def send(self, request: Request, limits: Limits) -> "Exchange":
         """Sends a request; yields the answer's head. Leaving closes the exchange.
 
         Raises:
             UpstreamFailure: there was no answer.
             Exception: whatever the content of an upload raises.
         """
-        return Exchange(self, request)
+        return Exchange(self, request, limits)
 
-    async def answer(self, request: Request) -> Response:
-        """Sends a request; returns the answer's head."""
-        reached.set(Stage.HEADERS)
-        carrier = Carrier(self._pool, self._timeouts)
-        try:
-            await carrier.send(self._head(request), request.content)
-        except _ERRORS as error:
-            failure = _failure(error, Stage.HEADERS)
-            failure.reused = carrier.reused
-            raise failure from error
-        return Response(carrier)
+    def head(self, request: Request) -> bytes:
+        """Returns what stands before the content of a request.
 
-    def _head(self, request: Request) -> bytes:
+        Raises:
+            httpx.LocalProtocolError: a header cannot be sent.
+        """
         first_line = self._first_line(request.method, request.path)
-        fields = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
         if fields.count("\n") > len(request.headers) or _UNSENDABLE.search(fields):
             raise httpx.LocalProtocolError("a header holds the end of a line")
         try:
@@ -221,18 +229,30 @@ def _framing(request: Request) -> bytes:
 class Exchange:
     """One request and its answer; an asynchronous context manager: see `Transport.send`."""
 
-    def __init__(self, transport: Transport, request: Request) -> None:
-        """Takes what to send, and by what."""
+    def __init__(self, transport: Transport, request: Request, limits: Limits) -> None:
+        """Takes what to send, by what, and how long that may take."""
         self._transport = transport
         self._request = request
+        self._limits = limits
+        self._connection: Connection | None = None
+        self._upload: Upload | None = None
+        self._response: Response | None = None
 
     async def __aenter__(self) -> Response:
+        reached.set(Stage.HEADERS)
         try:
-            self._answer = await self._transport.answer(self._request)
+            await self._send()
+        except _ERRORS as error:
+            failure = self._failure(error)
+            await self._end()
+            raise failure from error
         except BaseException:
-            await self._close_content()
+            await self._end()
             raise
-        return self._answer
+        assert self._connection
+        most = self._transport.most_bytes
+        self._response = Response(self._connection, self._limits, most)
+        return self._response
 
     async def __aexit__(
         self,
@@ -240,14 +260,87 @@ class Exchange:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            await self._answer.close(error if isinstance(error, UpstreamFailure) else None)
-        finally:
-            await self._close_content()
+        assert self._response
+        if isinstance(error, UpstreamFailure):
+            self._response.doubt(error)
+        await self._end()
 
-    async def _close_content(self) -> None:
-        if not isinstance(self._request.content, bytes):
+    async def _send(self) -> None:
+        content = self._request.content
+        head = self._transport.head(self._request)
+        if isinstance(content, bytes):
+            connection = await self._connect()
+            connection.write(head, content)
+            await connection.head()
+        else:
+            await self._send_upload(head, content)
+
+    async def _send_upload(self, head: bytes, content: AsyncGenerator[bytes, None]) -> None:
+        # Without any content, there is nothing to connect for.
+        first = await anext(content)
+        # What can be sent only once is not sent to where the peer may just be leaving.
+        connection = await self._connect(fresh=True)
+        self._upload = Upload(connection, content, self._limits.stall_s, self._sent)
+        await self._upload.send(head, first)
+
+    def _sent(self) -> None:
+        assert self._connection
+        self._limits.sent()
+        self._connection.wait_until(self._limits.answer().until)
+
+    async def _connect(self, *, fresh: bool = False) -> Connection:
+        until = self._limits.answer().until
+        timeout_s = min(self._limits.connect_s, until - monotonic())
+        self._connection = await self._transport.pool.acquire(timeout_s, fresh=fresh)
+        self._connection.begin(until)
+        return self._connection
+
+    def _failure(self, error: Exception) -> UpstreamFailure:
+        headed = self._connection is not None and self._connection.answer.headed
+        stage = Stage.BODY if headed else Stage.HEADERS
+        failure = _failure(error, stage, self._limits.answer())
+        failure.reused = self._connection is not None and self._connection.used
+        return failure
+
+    async def _end(self) -> None:
+        if isinstance(self._request.content, bytes):
+            self._release()
+            return
+        try:
+            if self._upload:
+                await self._upload.end()
+        finally:
+            self._release()
             await self._request.content.aclose()
+
+    def _release(self) -> None:
+        if self._connection:
+            if self._response and (self._response.may_be_cut or self._unread):
+                self._connection.close()
+            self._transport.pool.release(self._connection)
+
+    @property
+    def _unread(self) -> bool:
+        """Whether the upstream may have refused the request before it read it all."""
+        content = self._request.content
+        much = isinstance(content, bytes) and len(content) > _SURELY_SENT_BYTES
+        return much and self._connection is not None and self._connection.answer.status >= 300
+
+
+async def _decoded(connection: Connection) -> AsyncGenerator[bytes, None]:
+    """Yields the body as it was before its Content-Encoding, for which nobody asked."""
+    answer = httpx.Response(200, headers=connection.answer.headers, stream=_Body(connection))
+    async for block in answer.aiter_bytes():
+        yield block
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while block := await self._connection.block():
+            yield block
 
 
 def _address(url: httpx.URL, config: UpstreamConfig, pinned: str, socket: str) -> Address:
@@ -264,43 +357,35 @@ _KINDS: tuple[tuple[type[Exception], Kind, Stage | None, str], ...] = (
     (httpx.PoolTimeout, Kind.OVERLOADED, Stage.CONNECT, "all upstream connections are in use"),
     (httpx.ConnectError, Kind.CONNECT, Stage.CONNECT, "could not connect to the upstream"),
     (httpx.ConnectTimeout, Kind.CONNECT, Stage.CONNECT, "could not connect in time"),
-    (httpx.ProxyError, Kind.CONNECT, Stage.CONNECT, "the proxy refused the connection"),
     (httpx.WriteError, Kind.CONNECT, Stage.REQUEST, "the connection broke while sending"),
     (httpx.WriteTimeout, Kind.TIMEOUT, None, "the upstream does not read on"),
     (httpx.ReadTimeout, Kind.TIMEOUT, None, "no answer in time"),
     (httpx.ReadError, Kind.CLOSED, None, "the connection to the upstream broke"),
     (httpx.RemoteProtocolError, Kind.CLOSED, None, "the upstream closed the connection early"),
-    (httpx.DecodingError, Kind.MALFORMED, None, "the upstream's body could not be decoded"),
-    (httpx.TooManyRedirects, Kind.MISCONFIGURED, None, "the upstream redirected too often"),
+    (httpx.DecodingError, Kind.MALFORMED, None, "malformed upstream answer"),
     (httpx.LocalProtocolError, Kind.MISCONFIGURED, Stage.REQUEST, "the request cannot be sent"),
-    (
-        httpx.UnsupportedProtocol,
-        Kind.MISCONFIGURED,
-        Stage.CONNECT,
-        "the upstream URL is unusable",
-    ),
     (httpx.InvalidURL, Kind.MISCONFIGURED, Stage.CONNECT, "the upstream URL is unusable"),
-    (httpx.StreamError, Kind.MISCONFIGURED, None, "the upstream's body was read twice"),
     (httpx.HTTPError, Kind.CLOSED, None, "the exchange with the upstream broke off"),
 )
+_EXPLAINED = (httpx.ConnectError, httpx.DecodingError)
+_CONNECTING = (httpx.ConnectTimeout, httpx.PoolTimeout)
+_ERRORS = (httpx.HTTPError, httpx.InvalidURL)
 
 
-_LIMITS: Mapping[type[Exception], str] = {
-    httpx.ConnectTimeout: "connect_timeout",
-    httpx.PoolTimeout: "connect_timeout",
-    httpx.ReadTimeout: "first_byte_timeout",
-    httpx.WriteTimeout: "first_byte_timeout",
-}
-
-
-_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
-
-
-def _failure(error: Exception, stage: Stage) -> UpstreamFailure:
+def _failure(error: Exception, stage: Stage, limit: Limit) -> UpstreamFailure:
+    """Returns what an exception stands for; `limit` is what waiting was bounded by."""
     kind, known_stage, message = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, _EXPLAINED):
         message = f"{message}: {error}"
-    return UpstreamFailure(kind, message, known_stage or stage, limit=_LIMITS.get(type(error), ""))
+    failure = UpstreamFailure(kind, message, known_stage or stage)
+    if isinstance(error, httpx.WriteTimeout):
+        failure.limit = FIRST_BYTE
+    elif isinstance(error, _CONNECTING) and monotonic() < limit.until:
+        failure.limit = "connect_timeout"
+    elif isinstance(error, httpx.TimeoutException):
+        failure.kind = Kind.TIMEOUT
+        limit.tell(failure)
+    return failure
 
 
 def _retry_after(value: str) -> float | None:

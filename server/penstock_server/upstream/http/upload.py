@@ -6,7 +6,7 @@ connection closed and never read why.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import httpx
 
@@ -16,24 +16,32 @@ _WRITE_SIZE = 256 * 1024
 
 
 class Upload:
-    """One upload, in chunks."""
+    """One upload, in chunks, over one connection."""
 
     def __init__(
-        self, content: AsyncIterator[bytes], read_s: float | None, write_s: float | None
+        self,
+        connection: Connection,
+        content: AsyncGenerator[bytes, None],
+        stall_s: float,
+        sent: Callable[[], None],
     ) -> None:
-        """Takes the content, and how long the peer may take to answer or to read on."""
+        """Takes what to send.
+
+        Args:
+            connection: what it is sent over.
+            content: the content.
+            stall_s: how long the peer may take to read on.
+            sent: called when all is sent.
+        """
+        self._connection = connection
         self._content = content
-        self._read_s = read_s
-        self._write_s = write_s
-        self._first = b""
+        self._stall_s = stall_s
+        self._sent = sent
+        self._whole = False
+        self._error: Exception | None = None
         self._sending: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
 
-    async def begin(self) -> None:
-        """Waits for the first of the content: without any, there is nothing to connect for."""
-        self._first = await anext(self._content)
-
-    async def send(self, connection: Connection, head: bytes) -> None:
+    async def send(self, head: bytes, first: bytes) -> None:
         """Sends until the answer's head is there.
 
         An answer with an error ends the sending; any other counts only after everything was
@@ -43,81 +51,57 @@ class Upload:
             httpx.TransportError: there was no answer.
             Exception: whatever the content raises.
         """
-        self._connection = connection
-        self._sending = sending = asyncio.create_task(self._send(connection, head))
-        receiving = asyncio.create_task(connection.head())
+        self._sending = asyncio.create_task(self._send(head, first))
         try:
-            await self._answered(sending, receiving)
-            if connection.status < 300:
-                await sending
-        except BaseException:
-            # At once: a caller who has left must not be taken for one who has ended.
-            sending.cancel()
-            raise
-        finally:
-            receiving.cancel()
-            await asyncio.wait((receiving,))
-        sending.cancel()
-
-    async def read(self) -> bytes:
-        """Returns what has arrived of the answer's body, or what comes next.
-
-        Raises:
-            httpx.TransportError: the rest will not come, or not in time.
-        """
-        assert self._connection
-        try:
-            async with asyncio.timeout(self._read_s):
-                return await self._connection.block()
-        except TimeoutError as error:
-            raise httpx.ReadTimeout("no answer in time") from error
-
-    async def end(self) -> None:
-        """Ends the sending, if it still goes on, and the content."""
-        if self._sending and self._connection:
-            self._sending.cancel()
-            await asyncio.wait((self._sending,))
-            if self._sending.cancelled() or self._sending.exception():
-                self._connection.close()
-
-    async def _answered(
-        self, sending: "asyncio.Task[None]", receiving: "asyncio.Task[None]"
-    ) -> None:
-        await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
-        error = sending.exception() if sending.done() else None
-        if error and not isinstance(error, httpx.WriteError):
-            raise error
-        try:
-            # What the peer said before it closed the connection explains why it did.
-            async with asyncio.timeout(self._read_s):
-                await receiving
-        except TimeoutError as late:
-            raise httpx.ReadTimeout("no answer in time") from late
+            await self._connection.head()
+            if self._connection.answer.status >= 300:
+                self._sending.cancel()
+                return
+            await self._sending
+            if self._error:
+                raise self._error
         except (httpx.ReadError, httpx.RemoteProtocolError) as lost:
-            if sending.done() and not sending.exception():
+            if self._whole:
                 raise
             raise httpx.WriteError("the connection broke") from lost
+        except httpx.WriteError as broken:
+            if not self._connection.answer.headed:
+                raise
+            # What has answered may have worked on it, though it did not read all.
+            raise httpx.ReadError("the connection broke") from broken
 
-    async def _send(self, connection: Connection, head: bytes) -> None:
-        connection.write(head)
-        await self._write(connection, self._first)
-        self._first = b""
-        async for block in self._content:
-            await self._write(connection, block)
-        connection.write(b"0\r\n\r\n")
+    async def end(self) -> None:
+        """Ends the sending, if it still goes on; the connection is then of no more use."""
+        if self._sending:
+            # At once: a caller who has left must not be taken for one who has ended.
+            self._sending.cancel()
+            await asyncio.wait((self._sending,))
+        if not self._whole:
+            self._connection.close()
 
-    async def _write(self, connection: Connection, block: bytes) -> None:
+    async def _send(self, head: bytes, first: bytes) -> None:
+        try:
+            self._connection.write(head)
+            await self._write(first)
+            async for block in self._content:
+                await self._write(block)
+            self._connection.write(b"0\r\n\r\n")
+        except Exception as error:
+            self._error = error
+            self._connection.fail(error)
+        else:
+            self._whole = True
+            self._sent()
+
+    async def _write(self, block: bytes) -> None:
         for piece in _pieces(block):
-            connection.write(b"%x\r\n" % len(piece), piece, b"\r\n")
-            try:
-                async with asyncio.timeout(self._write_s):
-                    await connection.drain()
-            except TimeoutError as error:
-                raise httpx.WriteTimeout("the upstream does not read on") from error
+            self._connection.write(b"%x\r\n" % len(piece), piece, b"\r\n")
+            await self._connection.drain(self._stall_s)
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:
-    if len(block) <= _WRITE_SIZE:
+    """Yields a block in pieces, none of which is empty: that would be the end of all."""
+    if 0 < len(block) <= _WRITE_SIZE:
         yield block
         return
     view = memoryview(block)

@@ -1,0 +1,132 @@
+"""HTTP/1.1 answers from the bytes of a connection, one after the other. Does no I/O."""
+
+from collections import deque
+
+import httptools
+import httpx
+
+# Of what is no body: headers, trailers, the frames of chunks.
+_MOST_OVERHEAD_BYTES = 100 * 1024
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class UnparsableAnswer(httpx.DecodingError):
+    """What came is no HTTP/1.1, or has no end."""
+
+
+class ResponseParser:
+    """Parses the answers on one connection.
+
+    Attributes:
+        status: the answer's status, once its head is here.
+        headers: its headers.
+        headed: whether its head is here.
+        complete: whether nothing more of it is to come; so it is also while none is expected.
+        waiting_bytes: how much of its body is here and was not taken.
+    """
+
+    def __init__(self) -> None:
+        """Expects no answer yet."""
+        self.status = 0
+        self.headers: Headers = []
+        self.headed = False
+        self.complete = True
+        self.waiting_bytes = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._blocks: deque[bytes] = deque()
+        self._overhead_bytes = 0
+        self._interim = False
+        self._keeps_alive = True
+
+    def expect(self) -> None:
+        """Makes ready for the next answer."""
+        self.status = 0
+        self.headers = []
+        self.headed = self.complete = False
+        self._overhead_bytes = 0
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another answer may follow: this one was taken whole, and is followed by none."""
+        return self.complete and not self._blocks and self._keeps_alive
+
+    def take(self) -> bytes:
+        """Returns what is here of the body; nothing if nothing is."""
+        blocks = self._blocks
+        block = blocks.popleft() if len(blocks) == 1 else b"".join(blocks)
+        blocks.clear()
+        self.waiting_bytes = 0
+        return block
+
+    def feed(self, data: memoryview) -> None:
+        """Takes what was received.
+
+        Raises:
+            UnparsableAnswer: it is no HTTP/1.1, or the head or a trailer does not end.
+        """
+        before = self.waiting_bytes
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise  # a bug of ours
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._keeps_alive = False
+            raise UnparsableAnswer(f"it is no HTTP/1.1: {error}") from None
+        if not self.complete and self.waiting_bytes == before:
+            self._overhead_bytes += len(data)
+            if self._overhead_bytes > _MOST_OVERHEAD_BYTES:
+                raise UnparsableAnswer("its headers are too long")
+
+    def feed_end(self) -> None:
+        """Takes note that nothing more will be received, which ends some answers.
+
+        Raises:
+            httpx.RemoteProtocolError: the answer is not complete.
+        """
+        if not self.complete and (not self.headed or self._delimited):
+            raise httpx.RemoteProtocolError("the connection was closed")
+        self.complete = True
+
+    # For the parser
+
+    def on_message_begin(self) -> None:
+        """Begins an answer, or notes that one came that was not asked for."""
+        if self.complete:
+            self._keeps_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header; trailers are passed over."""
+        if not self.headed:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Takes the status."""
+        status = self._parser.get_status_code()
+        self._interim = 100 <= status < 200
+        if self._interim:
+            self.headers.clear()
+        elif not self.complete:
+            self.status = status
+            self.headed = True
+
+    def on_body(self, data: bytes) -> None:
+        """Takes a part of the body."""
+        if not self.complete:
+            self._blocks.append(data)
+            self.waiting_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        """Ends the answer."""
+        if not self._interim and not self.complete:
+            self.complete = True
+            self._keeps_alive = self._keeps_alive and self._parser.should_keep_alive()
+
+    @property
+    def _delimited(self) -> bool:
+        """Whether the answer's end is told by its headers, not by the end of the connection."""
+        return any(
+            name.lower() == b"content-length"
+            or (name.lower() == b"transfer-encoding" and b"chunked" in value.lower())
+            for name, value in self.headers
+        )

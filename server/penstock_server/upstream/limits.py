@@ -1,0 +1,101 @@
+"""How long an exchange may take: its limits, and what is left of each."""
+
+import math
+from time import monotonic
+from typing import NamedTuple
+
+from penstock_server.upstream.config import Timeouts
+from penstock_server.upstream.failure import UpstreamFailure
+
+TOTAL = "total_timeout"
+FIRST_BYTE = "first_byte_timeout"
+IDLE = "idle_timeout"
+# How long an upstream that has refused a request may take to say why.
+_REASON_S = 5.0
+# How long a stream that is complete may take to say so.
+_END_S = 1.0
+
+
+class Limit(NamedTuple):
+    """Until when something may take, by the monotonic clock, and how its end is told of.
+
+    The earlier of two is the smaller.
+
+    Attributes:
+        until: the time.
+        length: the limit in seconds.
+        option: the option that sets it; empty for none.
+        awaited: what did not come.
+    """
+
+    until: float
+    length: float
+    option: str
+    awaited: str
+
+    def tell(self, failure: UpstreamFailure) -> None:
+        """Writes into a TIMEOUT that it is of this limit."""
+        failure.limit = self.option
+        failure.message = f"no {self.awaited} from the upstream within {self.length:g} s"
+
+
+class Limits:
+    """The limits of one exchange, which begins now."""
+
+    def __init__(self, timeouts: Timeouts, *, is_upload: bool = False) -> None:
+        """Takes the lengths.
+
+        An upload takes as long as its caller does: its answer is waited for once it is sent.
+        """
+        self._timeouts = timeouts
+        now = monotonic()
+        self._sent = math.inf if is_upload else now
+        self._total = Limit(now + timeouts.total, timeouts.total, TOTAL, "complete answer")
+
+    def sent(self) -> None:
+        """Takes note that an upload was sent, or is not sent on."""
+        self._sent = monotonic()
+
+    @property
+    def connect_s(self) -> float:
+        """How many seconds connecting may take."""
+        return self._timeouts.connect
+
+    @property
+    def stall_s(self) -> float:
+        """How many seconds the upstream may take before it reads on in an upload."""
+        return self._timeouts.first_byte
+
+    def answer(self) -> Limit:
+        """Returns until when the head of an answer may take, or all of a unary one."""
+        length = self._timeouts.first_byte
+        return min(Limit(self._sent + length, length, FIRST_BYTE, "answer"), self._total)
+
+    def reason(self) -> Limit:
+        """Returns until when the body of an error may take, from now."""
+        return min(Limit(monotonic() + _REASON_S, _REASON_S, "", "reason"), self.answer())
+
+    def event(self, *, first: bool) -> Limit:
+        """Returns until when the next event of a stream may take, from now."""
+        if first:
+            return self.answer()
+        idle = self._timeouts.idle
+        return min(Limit(monotonic() + idle, idle, IDLE, "event"), self._total)
+
+
+class ProbeLimits(Limits):
+    """The limit of a request that no configured one is for."""
+
+    def __init__(self, seconds: float) -> None:
+        """Takes its length."""
+        super().__init__(Timeouts(connect=seconds))
+        self._limit = Limit(self._sent + seconds, seconds, "", "answer")
+
+    def answer(self) -> Limit:
+        """Returns until when the answer may take."""
+        return self._limit
+
+
+def end() -> Limit:
+    """Returns until when the end of a stream that is complete may take, from now."""
+    return Limit(monotonic() + _END_S, _END_S, "", "end of the stream")

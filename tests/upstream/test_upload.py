@@ -1,0 +1,170 @@
+"""Uploads whose answer comes early, late or never, and bodies that the other end does not read."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import pytest
+
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.config import Timeouts
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http.response_parser import ResponseParser
+from penstock_server.upstream.multipart import File, Form
+from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.upstream import Upstream
+
+from .wire import chunk, client, http, served
+
+pytestmark = pytest.mark.usefixtures("scheme")
+
+CALL = Call("id-1")
+END = b"\r\n0\r\n\r\n"
+MUCH = {"messages": "x" * 30_000_000}
+"""More than all buffers between both ends hold."""
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def form(*blocks: bytes) -> Form:
+    async def audio() -> AsyncGenerator[bytes, None]:
+        for block in blocks:
+            yield block
+
+    return Form([("model", "m")], File(audio(), "a.wav", "audio/wav"))
+
+
+async def upload(upstream: Upstream, *blocks: bytes) -> object:
+    return await upstream.call(TRANSCRIPTION, form(*blocks), CALL)
+
+
+async def failure_of(call: Awaitable[object]) -> UpstreamFailure:
+    with pytest.raises(UpstreamFailure) as raised:
+        async with asyncio.timeout(20):
+            await call
+    return raised.value
+
+
+async def test_an_answer_before_the_request_is_sent_ends_its_connection() -> None:
+    """Else the next request would wait behind the rest of this one for ever."""
+    refusal = http(b'{"error": {"message": "no", "code": 413}}', status="413 Too Large")
+    asked: list[bytes] = []
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(refusal)
+        await over.wait()
+        writer.transport.abort()
+
+    async with served(serve) as url, client(url) as upstream:
+        for body in (MUCH, {}):
+            failure = await failure_of(upstream.call(CHAT_COMPLETION, body, CALL))
+            assert failure.status == 413
+        over.set()
+    assert len(asked) == 2
+
+
+async def test_empty_blocks_do_not_end_an_upload() -> None:
+    received = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not received.endswith(END):
+            received.extend(await reader.read(100_000))
+        writer.write(http(b'{"text": "x"}'))
+        await reader.read()
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        assert await upload(upstream, b"RI", b"", b"FF", b"") == {"text": "x"}
+    assert received.count(END) == 1
+    assert received.index(b"FF") < received.index(END)
+
+
+def slowly(pieces: Sequence[bytes]) -> Serve:
+    """Reads an upload, then answers a piece every now and then."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(END)
+        with suppress(ConnectionError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+            await reader.read()
+        writer.close()
+
+    return serve
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_the_whole_answer_to_an_upload_has_a_limit() -> None:
+    limits = Timeouts(first_byte=0.3)
+    trickle = slowly([CHUNKED, *[chunk(b" ")] * 100])
+    async with served(trickle) as url, client(url, limits) as upstream:
+        failure = await failure_of(upload(upstream, b"RIFF"))
+    assert (failure.kind, failure.limit) == (Kind.TIMEOUT, "first_byte_timeout")
+
+
+async def test_the_limit_begins_when_the_upload_is_sent() -> None:
+    answered = slowly([http(b'{"text": "x"}')])
+
+    async def audio() -> AsyncGenerator[bytes, None]:
+        for _ in range(5):
+            yield b"RIFF"
+            await asyncio.sleep(0.1)
+
+    async with served(answered) as url, client(url, Timeouts(first_byte=0.3)) as upstream:
+        file = File(audio(), "a.wav", "audio/wav")
+        answer = await upstream.call(TRANSCRIPTION, Form([("model", "m")], file), CALL)
+    assert answer == {"text": "x"}
+
+
+async def test_an_upload_that_was_answered_is_not_taken_for_unsent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What answers may have worked on it, so that it must not be sent again."""
+    headed = asyncio.Event()
+    take = ResponseParser.on_headers_complete
+
+    def taken(parser: ResponseParser) -> None:
+        take(parser)
+        headed.set()
+
+    monkeypatch.setattr(ResponseParser, "on_headers_complete", taken)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CHUNKED + chunk(b'{"text":'))
+        await headed.wait()
+        writer.transport.abort()
+
+    async def audio() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield bytes(100_000)
+            await headed.wait()
+
+    async with served(serve) as url, client(url) as upstream:
+        file = File(audio(), "a.wav", "audio/wav")
+        call = upstream.call(TRANSCRIPTION, Form([("model", "m")], file), CALL)
+        failure = await failure_of(call)
+    assert (failure.kind, failure.stage) == (Kind.CLOSED, Stage.BODY)
+
+
+async def test_an_upstream_that_stops_talking_ends_the_sending(scheme: str) -> None:
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        await over.wait()
+        writer.transport.abort()
+
+    async with served(serve) as url, client(url) as upstream:
+        failure = await failure_of(upstream.call(CHAT_COMPLETION, MUCH, CALL))
+        over.set()
+    # Over TLS, nothing tells whether all was sent.
+    assert failure.kind is (Kind.CONNECT if scheme == "http" else Kind.CLOSED)
