@@ -14,37 +14,16 @@ from google.protobuf.descriptor import Descriptor
 from openapi_schema import CAPTURES, REFERENCE, captured
 
 from penstock.v1 import (
-    chat_completion_pb2,
-    classification_pb2,
     common_pb2,
-    completion_pb2,
-    embedding_pb2,
     message_pb2,
-    pooling_pb2,
-    rerank_pb2,
-    response_pb2,
-    tokenization_pb2,
-    transcription_pb2,
 )
+from penstock_server.convert.field_path import REQUESTS
 from penstock_server.convert.fields import EXTRA_ONLY, HOMES
 
 KINDS = tuple(sorted(path.stem for path in CAPTURES.glob("*.json")))
 
-ROUTES: Mapping[str, Descriptor] = {
-    "/v1/chat/completions": chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
-    "/v1/completions": completion_pb2.CreateCompletionRequest.DESCRIPTOR,
-    "/v1/responses": response_pb2.CreateResponseRequest.DESCRIPTOR,
-    "/v1/embeddings": embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
-    "/v1/rerank": rerank_pb2.RerankRequest.DESCRIPTOR,
-    "/v1/score": rerank_pb2.ScoreRequest.DESCRIPTOR,
-    "/classify": classification_pb2.ClassifyRequest.DESCRIPTOR,
-    "/pooling": pooling_pb2.PoolRequest.DESCRIPTOR,
-    "/tokenize": tokenization_pb2.TokenizeRequest.DESCRIPTOR,
-    "/detokenize": tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
-    "/v1/audio/transcriptions": transcription_pb2.TranscribeRequest.DESCRIPTOR,
-    "/v1/audio/translations": transcription_pb2.TranscribeRequest.DESCRIPTOR,
-}
-"""The message that asks for what a route does."""
+ALIASES = ("response", "/rerank")
+ROUTES = {route: message for route, message in REQUESTS.items() if route not in ALIASES}
 
 NOT_OURS: Mapping[str, str] = {
     "/rerank": "another path of /v1/rerank",

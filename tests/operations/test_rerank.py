@@ -203,7 +203,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "score true": (answer(ranked(0, True)), "is no number"),
     "one short": (answer(ranked(0), ranked(1)), "2 results where there should be 3"),
     "empty": (answer(), "0 results where there should be 3"),
-    "model a number": (answer(*map(ranked, range(3))) | {"model": 1}, "TypeError"),
+    "model a number": (answer(*map(ranked, range(3))) | {"model": 1}, "not of the kind"),
 }
 
 

@@ -9,6 +9,7 @@ from grpc import StatusCode as Code
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Violation
 from penstock_server.rpc import status
 from penstock_server.rpc.trailers import trailers
+from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 
 from .calls import Ended, read_details
@@ -39,7 +40,7 @@ def http_error(number: int, retry_after_s: float | None = None, **error: Any) ->
 
 
 def of(failure: UpstreamFailure, messages_sent: int = 0) -> Ended:
-    return sent(status.of_failure(failure, model="m", messages_sent=messages_sent))
+    return sent(status.of_failure(failure, "m").in_call(model="m", messages_sent=messages_sent))
 
 
 YES, CALLER, NO, NEVER = "yes", "caller", "no", "never"
@@ -210,6 +211,12 @@ def test_special_rows(
     assert metadata.items() <= result.metadata.items()
 
 
+def test_every_fault_that_the_upstream_lists() -> None:
+    faults = (("body.top_p", "too high"), ("body.stop.1", "empty"))
+    result = of(http_error(422, faults=faults, bare=True))
+    assert result.fields == ["sampling.top_p", "sampling.stop[1]"]
+
+
 def test_parameters_become_our_paths() -> None:
     assert of(http_error(400, param="max_completion_tokens")).fields == ["sampling.max_tokens"]
     assert of(http_error(400, param="messages.2.content")).fields == ["messages[2].content"]
@@ -226,10 +233,14 @@ def test_faults_of_the_request() -> None:
 
 
 def test_faults_of_the_answer() -> None:
-    result = sent(status.of_malformed(MalformedAnswer("no choices")))
+    attempts = Attempts(1, "host:1", PATH, Stage.STREAM, 200, 17)
+    ended = status.of_malformed(MalformedAnswer("no choices"), attempts)
+    result = sent(ended)
     assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
     assert result.pushback is None
-    result = sent(status.of_malformed(MalformedAnswer("no choices"), messages_sent=2))
+    told = {"stage": "stream", "path": PATH, "upstreamStatus": "200", "offset": "17"}
+    assert result.metadata == told
+    result = sent(ended.in_call(messages_sent=2))
     assert (result.pushback, result.metadata["messagesSent"]) == ("-1", "2")
 
 
@@ -237,6 +248,9 @@ def test_faults_of_ours_tell_nothing() -> None:
     result = sent(status.of_bug())
     assert (result.code, result.reason) == (Code.INTERNAL, "GATEWAY_ERROR")
     assert result.metadata == {}
+    late = sent(status.of_bug().in_call(model="m", attempts=1, messages_sent=2))
+    assert late.metadata == {"model": "m", "attempts": "1", "messagesSent": "2"}
+    assert late.pushback == "-1"
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "好", "👋"])
@@ -250,14 +264,19 @@ def test_everything_is_capped(letter: str) -> None:
     faults = [Violation(f"{long}[{i}]", long) for i in range(100)]
     assert sent(status.of_invalid(InvalidRequest(*faults))).reason == "INVALID_REQUEST"
     unknown = UpstreamFailure(Kind.MODEL_UNKNOWN, long, Stage.CONNECT)
-    ending = status.of_failure(unknown, model=long)
+    ending = status.of_failure(unknown, long).in_call(model=long)
     assert sent(ending).reason == "MODEL_NOT_FOUND"
 
 
 def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
-    result = of(http_error(401, message="Incorrect API key provided: sk-ab***yz"))
-    assert "sk-ab" not in result.message
-    assert "credentials" in result.message
+    words = "Incorrect API key provided: sk-ab***yz"
+    for number in (401, 403):
+        for callers in (False, True):
+            failure = http_error(number, message=words, type=words, param=words, code=words)
+            failure.callers_credentials = callers
+            result = of(failure)
+            assert "credentials" in result.message
+            assert "sk-ab" not in str(result)
 
 
 @pytest.mark.parametrize("end", ["", "/cancel"])

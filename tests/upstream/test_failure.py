@@ -12,6 +12,7 @@ from penstock_server.upstream.failure import (
     Stage,
     UpstreamFailure,
     find_error,
+    find_refusal,
     status_of,
 )
 
@@ -28,6 +29,8 @@ ERRORS: dict[str, tuple[dict[str, Any], str, int]] = {
         400,
     ),
     "nested, code digits": ({"error": {"message": "busy", "code": "503"}}, "busy", 503),
+    "nested, code many digits": ({"error": {"message": "x", "code": "9" * 5000}}, "x", 500),
+    "nested, code other digits": ({"error": {"message": "x", "code": "٤٠٤"}}, "x", 500),
     "nested, message empty": ({"error": {"message": ""}}, "", 500),
     "nested, empty": ({"error": {}}, "", 500),
     "nested, nulls": ({"error": {"message": None, "type": None, "code": None}}, "", 500),
@@ -47,7 +50,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, int]] = {
     "detail": ({"detail": "Not Found"}, "Not Found", 500),
     "detail list": (
         {"detail": [{"loc": ["body", "n"], "msg": "must be above 0"}, {"msg": "x"}, "y"]},
-        "body.n: must be above 0; : x; y",
+        "body.n: must be above 0; x; y",
         500,
     ),
 }
@@ -68,6 +71,25 @@ def test_an_error_is_never_a_document(shape: dict[str, Any], message: str, statu
     assert (raised.value.kind, raised.value.status) == (Kind.HTTP_ERROR, status)
     assert message in raised.value.message
     assert raised.value.message
+
+
+REFUSALS = {
+    "flat": {"message": "no such model", "code": 404},
+    "flat, of another make": {"message": "no such model", "status": 404},
+    "nested": {"error": {"message": "no such model"}},
+}
+
+
+@pytest.mark.parametrize("shape", REFUSALS.values(), ids=REFUSALS)
+def test_refusals(shape: dict[str, Any]) -> None:
+    error = find_refusal(shape)
+    assert (error.message, error.bare) == ("no such model", False)
+    assert find_error(REFUSALS["flat"]) is None
+
+
+def test_the_faulty_fields_of_a_refusal() -> None:
+    error = find_refusal({"detail": [{"loc": ["body", "n", 0], "msg": "bad"}, {"msg": "x"}]})
+    assert error.faults == (("body.n.0", "bad"),)
 
 
 @pytest.mark.parametrize(

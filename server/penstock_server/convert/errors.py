@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+# Longer ones are not those that were looked for.
+_LONGEST_KEY = 40
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -59,6 +62,14 @@ def unsupported(field: str, description: str) -> UnsupportedRequest:
     return UnsupportedRequest(Violation(field, description))
 
 
+def _fault(error: Exception) -> str:
+    """Returns what is wrong with an answer, without quoting it."""
+    key = error.args[0] if isinstance(error, KeyError) else None
+    if isinstance(key, str) and key.isidentifier() and key.isascii() and len(key) <= _LONGEST_KEY:
+        return f"it lacks {key}"
+    return "a value in it is not of the kind that it must be"
+
+
 def reads_answer(function: Callable[P, T]) -> Callable[P, T]:
     """Makes a conversion of upstream JSON raise `MalformedAnswer` for JSON of a wrong shape."""
 
@@ -67,6 +78,6 @@ def reads_answer(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise MalformedAnswer(f"{type(error).__name__} in {function.__name__}") from error
+            raise MalformedAnswer(_fault(error)) from error
 
     return checked

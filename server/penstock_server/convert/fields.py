@@ -1,11 +1,10 @@
 """Where every request field of vLLM lives in our messages.
 
 For each route, `HOMES` maps vLLM's JSON keys to paths of our request message. It tells which
-keys of `extra_body` a typed field covers, turns the parameter of an upstream error into our
-field's path, and is checked against vLLM's own schema by the tests.
+keys of `extra_body` a typed field covers and where the parameter of an upstream error is in ours
+(field_path.py), and is checked against vLLM's own schema by the tests.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -328,23 +327,6 @@ REMOVED: Mapping[str, str] = {
     "function_call": "use tool_choice",
 }
 """Keys that vLLM once had and would now ignore without a word."""
-
-_NUMBER = re.compile(r"\.(\d+)(?=\.|$)")
-
-
-# One item of the input is not one message: a position in these says nothing of ours.
-_AS_A_WHOLE = (("response", "messages"),)
-
-
-def field_path(route: str, param: str) -> str:
-    """Returns our path of the field that an upstream error names, or the name as it stands."""
-    head, _, rest = param.removeprefix("body.").partition(".")
-    home = HOMES.get(route, {}).get(head)
-    if not home:
-        return param
-    if (route, head) in _AS_A_WHOLE:
-        return home
-    return home + _NUMBER.sub(r"[\1]", f".{rest}") if rest else home
 
 
 def merge_extra(

@@ -7,7 +7,6 @@ from typing import Any
 from penstock_server.rpc import status
 from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.rpc import Rpc
-from penstock_server.upstream.failure import reached
 
 
 class Deadlines:
@@ -46,13 +45,8 @@ class Deadlines:
         except TimeoutError:
             if not timer.expired():
                 raise
-            ended = status.of_deadline(
-                seconds,
-                {"stage": reached.get().value, "limit": option},
-                model=rpc.model,
-                messages_sent=rpc.messages_sent,
-            )
-            raise status.Refusal(ended) from None
+            known = {"stage": rpc.attempts.stage.value, "limit": option}
+            raise status.Refusal(status.of_deadline(seconds, known)) from None
 
     def _limit(self, remaining: float | None) -> tuple[float | None, str]:
         """Returns the server's own deadline for a call, and which it is; None: the caller's."""

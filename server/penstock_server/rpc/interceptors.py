@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from time import monotonic
+from traceback import walk_tb
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -213,15 +213,16 @@ async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any
     try:
         return await proceed(rpc, context)
     except UpstreamFailure as failure:
-        ended = status.of_failure(failure, model=rpc.model, messages_sent=rpc.messages_sent)
+        ended = status.of_failure(failure, rpc.model)
     except InvalidRequest as error:
         ended = status.of_invalid(error)
     except UnsupportedRequest as error:
         ended = status.of_unsupported(error)
     except MalformedAnswer as error:
-        ended = status.of_malformed(error, model=rpc.model, messages_sent=rpc.messages_sent)
+        _log.warning("malformed answer", extra={"fields": _cause(error, rpc)})
+        ended = status.of_malformed(error, rpc.attempts)
     except ReplyTooLarge as error:
-        ended = status.of_too_large(error.size, error.limit, messages_sent=rpc.messages_sent)
+        ended = status.of_too_large(error.size, error.limit)
     except status.Refusal as refusal:
         ended = refusal.status
     except aio.BaseError:
@@ -232,6 +233,18 @@ async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any
     return await abort(rpc, context, ended)
 
 
+def _cause(error: MalformedAnswer, rpc: Rpc) -> dict[str, Any]:
+    """Returns what tells the upstream's fault from one of ours: where the answer was not read."""
+    *_, innermost = walk_tb((error.__cause__ or error).__traceback__)
+    frame, line = innermost
+    return {
+        "request_id": rpc.request_id,
+        "upstream": rpc.attempts.upstream,
+        "cause": type(error.__cause__ or error).__name__,
+        "at": f"{frame.f_globals.get('__name__')}:{line}",
+    }
+
+
 async def abort(rpc: Rpc, context: Context, ended: status.Status) -> NoReturn:
     """Ends the RPC with a status.
 
@@ -239,9 +252,9 @@ async def abort(rpc: Rpc, context: Context, ended: status.Status) -> NoReturn:
         grpc.aio.AbortError: always; it is how grpc ends an RPC.
     """
     rpc.code, rpc.reason = ended.row.code, ended.row.reason
-    if rpc.attempts.count:
-        known = {**ended.metadata, "attempts": str(rpc.attempts.count)}
-        ended = replace(ended, metadata=known)
+    ended = ended.in_call(
+        model=rpc.model, attempts=rpc.attempts.count, messages_sent=rpc.messages_sent
+    )
     message, metadata = trailers(ended, rpc.request_id)
     await context.abort(rpc.code, message, (*rpc.trailing_metadata, *metadata))
 

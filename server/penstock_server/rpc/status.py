@@ -7,6 +7,7 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import grpc
 
@@ -16,7 +17,9 @@ from penstock_server.convert.errors import (
     UnsupportedRequest,
     Violation,
 )
-from penstock_server.convert.fields import HOMES, field_path
+from penstock_server.convert.field_path import field_path
+from penstock_server.convert.fields import HOMES
+from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.failure import ErrorBody, Kind, UpstreamFailure
 
 _Code = grpc.StatusCode
@@ -151,6 +154,24 @@ class Status:
     quota: tuple[str, str] | None = None
     bug: Exception | None = None
 
+    def in_call(self, *, model: str = "", attempts: int = 0, messages_sent: int = 0) -> Self:
+        """Returns the status with what is known of the call that ends in it.
+
+        Args:
+            model: the model that the call asked for.
+            attempts: how many requests were sent upstream.
+            messages_sent: how many messages of the stream the caller already has; sending the
+                call again would not go on with them.
+        """
+        known = {
+            "model": model,
+            "attempts": str(attempts or ""),
+            "messagesSent": str(messages_sent or ""),
+        }
+        told = {key: value for key, value in known.items() if value}
+        row = replace(self.row, resend=Resend.NEVER) if messages_sent else self.row
+        return replace(self, row=row, metadata={**self.metadata, **told})
+
 
 class Refusal(Exception):
     """Ends the RPC with a status; raised by what stands around the servicers.
@@ -165,19 +186,13 @@ class Refusal(Exception):
         self.status = status
 
 
-def of_failure(failure: UpstreamFailure, *, model: str = "", messages_sent: int = 0) -> Status:
-    """Returns the status of a failed exchange with an upstream.
-
-    Args:
-        failure: what happened.
-        model: the model that the call asked for.
-        messages_sent: how many messages of the stream the caller already has.
-    """
+def of_failure(failure: UpstreamFailure, model: str = "") -> Status:
+    """Returns the status of a failed exchange with an upstream, which was to ask for a model."""
     row = _row(failure)
     return Status(
-        replace(row, resend=Resend.NEVER) if messages_sent else row,
+        row,
         _message(failure, row),
-        _metadata(failure, model, messages_sent),
+        _metadata(failure, row),
         _violations(failure, row),
         missing=_missing(failure, row, model),
         retry_after_s=failure.retry_after_s,
@@ -205,26 +220,27 @@ def of_undecodable() -> Status:
     return Status(INVALID_REQUEST, "the request could not be decoded as this method's message")
 
 
-def of_malformed(error: MalformedAnswer, *, model: str = "", messages_sent: int = 0) -> Status:
-    """Returns the status of an answer that does not fit our messages."""
-    row = replace(MALFORMED, resend=Resend.NEVER) if messages_sent else MALFORMED
-    metadata = _model(model) | _sent(messages_sent)
-    return Status(row, f"malformed upstream answer: {error}", metadata)
+def of_malformed(error: MalformedAnswer, attempts: Attempts) -> Status:
+    """Returns the status of an answer that does not fit our messages; it is that of an attempt."""
+    metadata = {
+        "stage": attempts.stage.value,
+        "path": attempts.path,
+        "upstreamStatus": str(attempts.status or ""),
+        "offset": "" if attempts.offset is None else str(attempts.offset),
+    }
+    return Status(MALFORMED, f"malformed upstream answer: {error}", _told(metadata))
 
 
-def of_too_large(size: int, limit: int, *, messages_sent: int = 0) -> Status:
+def of_too_large(size: int, limit: int) -> Status:
     """Returns the status of a reply of so many bytes, over the limit of one message."""
     message = f"the reply has {size} bytes, over the limit of {limit} bytes; ask for less at once"
-    return Status(TOO_LARGE, message, {"limitBytes": str(limit), **_sent(messages_sent)})
+    return Status(TOO_LARGE, message, {"limitBytes": str(limit)})
 
 
-def of_deadline(
-    seconds: float, metadata: Mapping[str, str], *, model: str = "", messages_sent: int = 0
-) -> Status:
+def of_deadline(seconds: float, metadata: Mapping[str, str]) -> Status:
     """Returns the status of a call that took longer than the server allows."""
-    row = replace(DEADLINE, resend=Resend.NEVER) if messages_sent else DEADLINE
     message = f"the call took longer than the {seconds:g} s that the server allows"
-    return Status(row, message, {**_model(model), **metadata, **_sent(messages_sent)})
+    return Status(DEADLINE, message, metadata)
 
 
 def of_credentials(message: str) -> Status:
@@ -234,7 +250,7 @@ def of_credentials(message: str) -> Status:
 
 def of_forbidden(model: str) -> Status:
     """Returns the status of a call for a model, existing or not, that the caller may not use."""
-    return Status(MODEL_FORBIDDEN, f"the caller may not use the model {model}", _model(model))
+    return Status(MODEL_FORBIDDEN, f"the caller may not use the model {model}")
 
 
 def of_quota(caller: str, calls_per_minute: int, retry_after_s: float) -> Status:
@@ -258,7 +274,7 @@ def of_draining() -> Status:
 def of_shutdown(messages_sent: int) -> Status:
     """Returns the status of a call that was not over when the server had to end."""
     row = INTERRUPTED if messages_sent else KIND_ROWS[Kind.CLOSED]
-    return Status(row, "the server shut down before the answer was complete", _sent(messages_sent))
+    return Status(row, "the server shut down before the answer was complete")
 
 
 def of_bug(told: Exception | None = None) -> Status:
@@ -325,26 +341,30 @@ def _other_status(status: int) -> Row:
     return _UNEXPECTED_4XX if status < 500 else _UNEXPECTED_5XX
 
 
-def _metadata(failure: UpstreamFailure, model: str, messages_sent: int) -> dict[str, str]:
+def _metadata(failure: UpstreamFailure, row: Row) -> dict[str, str]:
+    # What is said of credentials stays here: see `_message`.
+    error = ErrorBody() if _is_of_credentials(row) else failure.error
     found = {
-        "model": model,
         "upstreamStatus": str(failure.status or ""),
-        "upstreamType": failure.error.type,
-        "upstreamParam": failure.error.param,
-        "upstreamCode": "" if failure.error.code is None else str(failure.error.code),
+        "upstreamType": error.type,
+        "upstreamParam": error.param,
+        "upstreamCode": "" if error.code is None else str(error.code),
         "stage": failure.stage.value,
         "limit": failure.limit,
         "path": failure.path,
         "limitBytes": str(failure.limit_bytes or ""),
         "offset": "" if failure.offset is None else str(failure.offset),
-        **_context_lengths(failure.error),
-        **_sent(messages_sent),
+        **_context_lengths(error),
     }
-    return {key: value for key, value in found.items() if value}
+    return _told(found)
 
 
-def _model(model: str) -> dict[str, str]:
-    return {"model": model} if model else {}
+def _told(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if value}
+
+
+def _is_of_credentials(row: Row) -> bool:
+    return row is UPSTREAM_AUTH or row in CALLERS_AUTH_ROWS.values()
 
 
 def _context_lengths(error: ErrorBody) -> dict[str, str]:
@@ -354,17 +374,15 @@ def _context_lengths(error: ErrorBody) -> dict[str, str]:
     return {"maxModelLen": match[1], "promptTokens": match[2] or ""}
 
 
-def _sent(messages: int) -> dict[str, str]:
-    return {"messagesSent": str(messages)} if messages else {}
-
-
 def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:
     if failure.kind is Kind.MODEL_AMBIGUOUS:
         return (Violation("model", failure.message),)
-    param = failure.error.param
-    if row.code is not _Code.INVALID_ARGUMENT or not param:
+    if row.code is not _Code.INVALID_ARGUMENT:
         return ()
-    return (Violation(field_path(_route(failure), param), failure.message),)
+    error = failure.error
+    faults = error.faults or ((error.param, failure.message),)
+    route = _route(failure)
+    return tuple(Violation(field_path(route, param), what) for param, what in faults if param)
 
 
 def _route(failure: UpstreamFailure) -> str:

@@ -1,5 +1,6 @@
 """What an upstream's answer means: a document, or the failure it states."""
 
+import json
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from penstock_server.upstream.failure import (
     Stage,
     UpstreamFailure,
     find_error,
+    find_refusal,
     status_of,
 )
 from penstock_server.upstream.http.transport import EVENT_STREAM, Response
@@ -96,10 +98,11 @@ async def require_stream(response: Response) -> None:
 
 
 def _read_error(body: bytes) -> ErrorBody:
+    """Returns the error that a body states; what is no strict JSON is read as far as it can be."""
     try:
-        return find_error(orjson.loads(body)) or ErrorBody(bare=True)
-    except orjson.JSONDecodeError:
-        return ErrorBody(bare=True)
+        return find_refusal(json.loads(body.decode("utf-8-sig", "replace")))
+    except (ValueError, RecursionError):
+        return ErrorBody(bare=not body.lstrip().startswith(b"{"))
 
 
 def _stated(error: ErrorBody, status: int, stage: Stage) -> UpstreamFailure:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from penstock_server.upstream.failure import Stage
+
 
 @dataclass(slots=True)
 class Attempts:
@@ -12,10 +14,22 @@ class Attempts:
     Attributes:
         count: how many there were.
         upstream: the name of the upstream that the last went to.
+        path: the path of the last.
+        stage: how far its exchange has come.
+        status: the HTTP status of its answer; 0 before there is one.
+        offset: at which byte of its stream the data of the last event begins; None before one.
     """
 
     count: int = 0
     upstream: str = ""
+    path: str = ""
+    stage: Stage = Stage.REQUEST
+    status: int = 0
+    offset: int | None = None
+
+    def begin(self, path: str) -> None:
+        """Writes down that a request is about to be sent to a path."""
+        self.path, self.stage, self.status, self.offset = path, Stage.HEADERS, 0, None
 
     def add(self, upstream: str) -> None:
         """Writes down that a request is sent to an upstream."""

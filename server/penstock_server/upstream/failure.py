@@ -3,8 +3,7 @@
 import enum
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -49,16 +48,14 @@ class Stage(enum.Enum):
     STREAM = "stream"
 
 
-reached: ContextVar[Stage] = ContextVar("reached_stage", default=Stage.REQUEST)
-"""How far the exchange of the running task has come; for those who end it from outside."""
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """What an upstream said about an error, whatever shape it used.
 
     Attributes:
         message: the text, possibly empty.
+        faults: the JSON path of each offending request field, and what is wrong with it, where
+            the upstream lists several.
         type: vLLM's class of error, such as "NotFoundError"; not uniform between versions.
         param: the JSON path of the offending request field.
         code: a number (the HTTP status) or a word such as "context_length_exceeded".
@@ -70,9 +67,7 @@ class ErrorBody:
     param: str = ""
     code: int | str | None = None
     bare: bool = False
-
-
-_HIDDEN = "(hidden)"
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,20 +107,6 @@ class UpstreamFailure(Exception):
     offset: int | None = None
     callers_credentials: bool = False
     reused: bool = False
-
-    def hide(self, secret: str) -> None:
-        """Takes a secret out of all that the upstream said: some echo the key they refuse."""
-        if not secret:
-            return
-        self.message = self.message.replace(secret, _HIDDEN)
-        said = self.error
-        self.error = replace(
-            said,
-            message=said.message.replace(secret, _HIDDEN),
-            type=said.type.replace(secret, _HIDDEN),
-            param=said.param.replace(secret, _HIDDEN),
-            code=said.code.replace(secret, _HIDDEN) if isinstance(said.code, str) else said.code,
-        )
 
     def __str__(self) -> str:
         return f"{self.kind.value} at {self.stage.value}: {self.message}"
@@ -179,7 +160,7 @@ _STATUS_OF_WORD: Mapping[str, int] = {
     "server_error": 500,
     "service_unavailable": 503,
     "timeout": 504,
-    # Not codes but types; asked only where there is no code.
+    # Not codes but types, or all that is said; asked only where there is no code.
     "BadRequestError": 400,
     "NotFoundError": 404,
     "PermissionDeniedError": 403,
@@ -193,14 +174,18 @@ _STATUS_OF_WORD: Mapping[str, int] = {
 }
 
 
+_IS_STATUS = re.compile(r"[0-9]{3}")
+
+
 def status_of(error: ErrorBody) -> int:
     """Returns the HTTP status that an error inside a 200 stands for; 500 when it names none."""
     if isinstance(error.code, int):
         return error.code if 400 <= error.code <= 599 else 500
     word = error.code or ""
-    if word.isdecimal():
+    if _IS_STATUS.fullmatch(word):
         return status_of(ErrorBody(code=int(word)))
-    return _STATUS_OF_WORD.get(word) or _STATUS_OF_WORD.get(error.type) or 500
+    words = (word, error.type, "" if error.bare else error.message)
+    return next((_STATUS_OF_WORD[word] for word in words if word in _STATUS_OF_WORD), 500)
 
 
 def find_error(document: Any) -> ErrorBody | None:
@@ -209,20 +194,29 @@ def find_error(document: Any) -> ErrorBody | None:
     Reads the shapes in use: nested `{"error": {…}}`, string `{"error": "…"}`, flat
     `{"object": "error", …}` and `{"detail": …}`.
     """
-    if not isinstance(document, Mapping):
+    if not isinstance(document, dict):
         return None
     if document.get("object") == "response":
         return failed_response(document)
     error = document.get("error")
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return _error_object(error)
     if error is not None and error is not False:
-        return ErrorBody(message=_text(error), type=_text(error))
+        return ErrorBody(message=_text(error))
     if document.get("object") == "error" or _is_error_event(document):
         return _error_object(document)
     if "detail" in document and not ({"choices", "data", "results"} & document.keys()):
-        return ErrorBody(message=_detail_text(document["detail"]), bare=True)
+        return _detail(document["detail"])
     return None
+
+
+def find_refusal(document: Any) -> ErrorBody:
+    """Returns the error that a JSON document with another status than 200 states."""
+    if error := find_error(document):
+        return error
+    if isinstance(document, dict) and isinstance(document.get("message"), str):
+        return _error_object(document)
+    return ErrorBody(bare=True)
 
 
 def failed_response(response: Mapping[str, Any]) -> ErrorBody | None:
@@ -249,21 +243,26 @@ def _error_object(error: Mapping[str, Any]) -> ErrorBody:
 
 def _text(value: Any) -> str:
     try:
-        return "" if value is None else str(value)
+        text = "" if value is None else str(value)
     except RecursionError:
         return "(nested too deep)"
+    return text.encode("utf-8", "replace").decode()
 
 
-def _detail_text(detail: Any) -> str:
-    if isinstance(detail, list):
-        return "; ".join(_detail_item(item) for item in detail)
-    return _text(detail)
-
-
-def _detail_item(item: Any) -> str:
-    if isinstance(item, Mapping):
-        return f"{_location(item.get('loc'))}: {_text(item.get('msg'))}"
-    return _text(item)
+def _detail(detail: Any) -> ErrorBody:
+    """Returns the error of a web server: a text, or a list of faulty parts of the request."""
+    if not isinstance(detail, list):
+        return ErrorBody(message=_text(detail), bare=True)
+    faults = [
+        (_location(item.get("loc")), _text(item.get("msg")))
+        if isinstance(item, dict)
+        # Whatever it is.
+        else ("", _text(item))
+        for item in detail
+    ]
+    message = "; ".join(f"{where}: {what}" if where else what for where, what in faults)
+    located = tuple(fault for fault in faults if fault[0])
+    return ErrorBody(message=message, bare=True, faults=located)
 
 
 def _location(keys: Any) -> str:

@@ -28,6 +28,7 @@ async def events(
     started = False
     try:
         while (data := await _next(reader, contract, started, limits)) is not None:
+            response.attempts.offset = reader.offset
             event = _event(data, contract, reader.offset)
             yield event
             started = True

@@ -17,6 +17,7 @@ from penstock_server.upstream.http.transport import EVENT_STREAM, Request, Respo
 from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
+from penstock_server.upstream.redaction import redact
 from penstock_server.upstream.stream import events
 
 _JSON = "application/json"
@@ -71,7 +72,7 @@ class Upstream:
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
-        request = Request("GET", path, self._headers(call))
+        request = Request("GET", path, self._headers(call), attempts=call.attempts)
         return await self._unary(self._probes, request, call, ProbeLimits(timeout_s))
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
@@ -81,7 +82,7 @@ class Upstream:
             UpstreamFailure: anything but a 200 with a response, in time.
         """
         call.attempts.add(self.name)
-        request = Request(method, path, self._headers(call))
+        request = Request(method, path, self._headers(call), attempts=call.attempts)
         limits = Limits(self.config.timeouts)
         return await self._unary(self._transport, request, call, limits, read=stored)
 
@@ -104,7 +105,7 @@ class Upstream:
         Raises:
             UpstreamFailure: it does not.
         """
-        request = Request("GET", HEALTH_PATH, self._headers(call))
+        request = Request("GET", HEALTH_PATH, self._headers(call), attempts=call.attempts)
         with self._exchange(request, call):
             async with self._probes.send(request, ProbeLimits(timeout_s)) as response:
                 if response.status != 200:
@@ -161,9 +162,10 @@ class Upstream:
         head = self._headers(call, accept)
         if isinstance(body, Form):
             head["content-type"] = body.content_type
-            return Request("POST", path, head, body.encoded(self.config.max_upload_bytes))
+            content = body.encoded(self.config.max_upload_bytes)
+            return Request("POST", path, head, content, call.attempts)
         head["content-type"] = _JSON
-        return Request("POST", path, head, orjson.dumps(body))
+        return Request("POST", path, head, orjson.dumps(body), call.attempts)
 
     def _headers(self, call: Call, accept: str = _JSON) -> dict[str, str]:
         config = self.config
@@ -177,11 +179,9 @@ class Upstream:
         except UpstreamFailure as failure:
             failure.upstream = self.name
             failure.path = request.path
-            for secret in self._secrets:
-                failure.hide(secret)
-            if call.authorization is not None:
-                failure.callers_credentials = True
-                failure.hide(_token(call.authorization))
+            failure.callers_credentials = call.authorization is not None
+            secrets = (*self._secrets, _token(call.authorization or ""))
+            redact(failure, secrets, known=(call.model, *self.config.models.values()))
             raise
         finally:
             self.outstanding -= 1

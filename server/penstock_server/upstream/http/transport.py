@@ -7,7 +7,7 @@ HTTP library is in use.
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import monotonic, time
@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.config import UpstreamConfig
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.address import Address
 from penstock_server.upstream.http.connection import Connection
 from penstock_server.upstream.http.pool import Pool
@@ -39,12 +40,18 @@ _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request, ready to send."""
+    """One HTTP request, ready to send.
+
+    Attributes:
+        content: the body; what yields it is an upload.
+        attempts: where it is written down how far the exchange has come.
+    """
 
     method: Method
     path: str
     headers: Mapping[str, str]
     content: bytes | AsyncGenerator[bytes, None] = b""
+    attempts: Attempts = field(default_factory=Attempts)
 
     @property
     def is_upload(self) -> bool:
@@ -58,16 +65,20 @@ class Response:
     Attributes:
         status: the HTTP status.
         content_type: without parameters, in lower case.
+        attempts: where it is written down how far the exchange has come.
     """
 
-    def __init__(self, connection: Connection, limits: Limits, most_bytes: int) -> None:
+    def __init__(
+        self, connection: Connection, attempts: Attempts, limits: Limits, most_bytes: int
+    ) -> None:
         """Takes the connection, on which the head is here, and what bounds the body."""
+        self.attempts = attempts
         self._connection = connection
         self._limits = limits
         self._limit: Limit | None = None
         self._most_bytes = most_bytes
         self._headers = {name.lower(): value for name, value in connection.answer.headers}
-        self.status = connection.answer.status
+        self.status = attempts.status = connection.answer.status
         kind = self._header(b"content-type").partition(";")[0]
         self.content_type = kind.strip().lower()
 
@@ -87,14 +98,14 @@ class Response:
         Raises:
             UpstreamFailure: the body ended early, is too large, or could not be decoded.
         """
-        reached.set(Stage.BODY)
+        self.attempts.stage = Stage.BODY
         body: list[bytes] = []
         await self._read_into(body, self._most_bytes)
         return b"".join(body)
 
     async def read_error(self) -> bytes:
         """Returns the body of an error answer, or what arrived of it before long."""
-        reached.set(Stage.BODY)
+        self.attempts.stage = Stage.BODY
         self.wait_until(self._limits.reason())
         body: list[bytes] = []
         with contextlib.suppress(UpstreamFailure):
@@ -107,7 +118,7 @@ class Response:
         Raises:
             UpstreamFailure: the body ended early or could not be decoded.
         """
-        reached.set(Stage.STREAM)
+        self.attempts.stage = Stage.STREAM
         try:
             read = self._reader()
             while block := await read():
@@ -239,7 +250,8 @@ class Exchange:
         self._response: Response | None = None
 
     async def __aenter__(self) -> Response:
-        reached.set(Stage.HEADERS)
+        attempts = self._request.attempts
+        attempts.begin(self._request.path)
         try:
             await self._send()
         except _ERRORS as error:
@@ -251,7 +263,7 @@ class Exchange:
             raise
         assert self._connection
         most = self._transport.most_bytes
-        self._response = Response(self._connection, self._limits, most)
+        self._response = Response(self._connection, attempts, self._limits, most)
         return self._response
 
     async def __aexit__(

@@ -1,0 +1,84 @@
+"""From the name of a field in an upstream's error to the path of ours."""
+
+from collections.abc import Iterable, Mapping
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from penstock.v1 import (
+    chat_completion_pb2,
+    classification_pb2,
+    completion_pb2,
+    embedding_pb2,
+    pooling_pb2,
+    rerank_pb2,
+    response_pb2,
+    tokenization_pb2,
+    transcription_pb2,
+)
+from penstock_server.convert.fields import HOMES
+
+REQUESTS: Mapping[str, Descriptor] = {
+    "/v1/chat/completions": chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
+    "response": response_pb2.CreateResponseRequest.DESCRIPTOR,
+    "/v1/responses": response_pb2.CreateResponseRequest.DESCRIPTOR,
+    "/v1/completions": completion_pb2.CreateCompletionRequest.DESCRIPTOR,
+    "/v1/embeddings": embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
+    "/classify": classification_pb2.ClassifyRequest.DESCRIPTOR,
+    "/pooling": pooling_pb2.PoolRequest.DESCRIPTOR,
+    "/tokenize": tokenization_pb2.TokenizeRequest.DESCRIPTOR,
+    "/detokenize": tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
+    "/v1/rerank": rerank_pb2.RerankRequest.DESCRIPTOR,
+    "/rerank": rerank_pb2.RerankRequest.DESCRIPTOR,
+    "/v1/score": rerank_pb2.ScoreRequest.DESCRIPTOR,
+    "/v1/audio/transcriptions": transcription_pb2.TranscribeRequest.DESCRIPTOR,
+    "/v1/audio/translations": transcription_pb2.TranscribeRequest.DESCRIPTOR,
+}
+"""The message that asks for what a route does."""
+
+# One item of the input is not one message: a position in these says nothing of ours.
+_AS_A_WHOLE = (("response", "messages"),)
+
+
+def field_path(route: str, param: str) -> str:
+    """Returns our path of the field that an upstream error names, or the name as it stands.
+
+    What lies below the field is followed as far as our message has it too.
+
+    Args:
+        route: a key of `HOMES`.
+        param: JSON keys and positions joined by dots, such as "messages.0.content".
+    """
+    head, *keys = param.removeprefix("body.").split(".")
+    home = HOMES.get(route, {}).get(head)
+    if not home:
+        return param
+    if (route, head) in _AS_A_WHOLE:
+        return home
+    return home + _below(_field(REQUESTS[route], home), keys)
+
+
+def _field(message: Descriptor, path: str) -> FieldDescriptor:
+    """Returns the field at a path of ours."""
+    *parents, name = (part.partition("[")[0] for part in path.split("."))
+    for parent in parents:
+        inner = message.fields_by_name[parent].message_type
+        assert inner
+        message = inner
+    return message.fields_by_name[name]
+
+
+def _below(field: FieldDescriptor, keys: Iterable[str]) -> str:
+    """Returns what follows on the path of a field for keys inside its value."""
+    found = ""
+    for key in keys:
+        if key.isdecimal():
+            if not field.is_repeated:
+                break
+            found += f"[{key}]"
+        elif field.message_type and key in field.message_type.fields_by_name:
+            field = field.message_type.fields_by_name[key]
+            found += f".{key}"
+        elif not key[:1].isupper():
+            break
+        # Else it is a class of vLLM's that the value was tried as.
+    return found
