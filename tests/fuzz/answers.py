@@ -117,7 +117,7 @@ _TYPES = st.one_of(
 )
 _CODES = st.one_of(
     st.integers(100, 599),
-    st.sampled_from(["context_length_exceeded", "404", "²", "rate_limit_exceeded"]),
+    st.sampled_from(["context_length_exceeded", "404", "²", "٤٠٤", "9" * 5000, "429"]),
     VALUES,
 )
 _MESSAGES = st.one_of(

@@ -53,6 +53,7 @@ ODD_TEXTS = (
     "[" * 1000 + "]" * 1000,
     '{"a":' * 1000 + "1" + "}" * 1000,
     "9" * 400,
+    "9" * 5000,
 )
 JSON_TEXTS = st.one_of(st.sampled_from(ODD_TEXTS), VALUES.map(json.dumps), DEEP.map(json.dumps))
 

@@ -1,6 +1,7 @@
 """Event streams: what was captured, what can befall it, and whether the result is complete."""
 
 import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -178,12 +179,14 @@ def complete(rpc: Called, body: bytes) -> bool:
 
 def data_of(body: bytes) -> list[bytes]:
     """The data of all events."""
-    lines = body.replace(b"\r\n", b"\n").split(b"\n")
+    lines = body.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").split(b"\n")
     found: list[bytes] = []
     data: list[bytes] = []
     for line in lines[:-1]:
         if line.startswith(b"data:"):
             data.append(line[5:].removeprefix(b" "))
+        elif line.startswith(b"{") and not data:
+            found.append(line)
         elif not line and data:
             found.append(b"\n".join(data))
             data = []
@@ -194,19 +197,28 @@ def _complete(rpc: Called, events: list[Any]) -> bool:
     if not events or any("error" in event and event["error"] for event in events):
         return False
     if rpc.settings:
-        ends = ("response.completed", "response.incomplete")
+        terminal = ("response.completed", "response.incomplete")
         last = events[-1]
         return (
-            last["type"] in ends
+            last["type"] in terminal
+            and last["response"].get("status") not in ("failed", "in_progress", "queued")
             and last["response"]["usage"] is not None
-            and not any(event.get("type") in ends for event in events[:-1])
+            and not any(event.get("type") in terminal for event in events[:-1])
         )
     choices = [choice for event in events for choice in event.get("choices") or ()]
     if events[-1].get("usage") is None or not choices:
         return False
     if "Transcribe" in rpc.name:
-        return bool(choices[-1].get("finish_reason")) and not events[-1].get("choices")
-    ends_of: dict[Any, list[bool]] = {}
+        ends = [choice.get("finish_reason") for choice in choices]
+        return bool(ends[-1]) and "error" not in ends and not events[-1].get("choices")
+    return finished(choices)
+
+
+def finished(choices: list[Any]) -> bool:
+    """Whether each choice has ended once, and well, after all else of it."""
+    ends_of: dict[Any, list[Any]] = {}
     for choice in choices:
-        ends_of.setdefault(choice.get("index") or 0, []).append(bool(choice.get("finish_reason")))
-    return all(ends[-1] and not any(ends[:-1]) for ends in ends_of.values())
+        ends_of.setdefault(choice.get("index") or 0, []).append(choice.get("finish_reason"))
+    ended = all(ends[-1] and not any(ends[:-1]) for ends in ends_of.values())
+    well = not any(ends[-1] == "error" for ends in ends_of.values())
+    return ended and well and min(ends_of) >= 0

@@ -5,6 +5,7 @@ The first byte of an input often says which of several similar things it is for.
 
 import asyncio
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -39,6 +40,7 @@ from penstock_server.convert.response import native, native_request
 from penstock_server.convert.response import request as response_request
 from penstock_server.rpc import status, trailers
 from penstock_server.upstream.answer import document
+from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents, TranscriptStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Stage, UpstreamFailure
@@ -77,7 +79,8 @@ def sse(data: bytes) -> None:
     assert (found, offsets) == decode(*(body[i : i + 1] for i in range(len(body))))
     assert found == data_of(body)
     assert len(offsets) == len(found)
-    assert all(body[offset:].startswith(b"data:") for offset in offsets)
+    starts = (b"data:", b"{")
+    assert all(body[at:].removeprefix(BOM_UTF8).startswith(starts) for at in offsets)
 
 
 # A whole stream: complete, or a failure.
@@ -92,6 +95,8 @@ _CONTRACTS: Sequence[tuple[str, bool, Callable[[], Any]]] = (
 class _Answer:
     def __init__(self, body: bytes, size: int) -> None:
         self._body, self._size = body, size
+
+        self.attempts = Attempts()
 
     def wait_until(self, limit: Limit) -> None:
         """Nothing of it has to be waited for."""

@@ -1,5 +1,6 @@
 """Any answer that an upstream can give to a unary request."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from rpc.calls import Serve
 from rpc.every_rpc import EVERY_RPC, Called, names
 
-from .answers import answers
+from .answers import Answer, answers, paths_of
 from .conversation import Conversation, conversing
 from .profile import examples
+from .streams import finished
 from .test_requests import usual
 
 pytestmark = pytest.mark.timeout(0)
@@ -27,6 +29,14 @@ async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]
         yield running
 
 
+def has_its_choices(rpc: Called, answer: Answer) -> bool:
+    """Whether an answer of choices has one, finished, as the usual requests ask for."""
+    if not {"/v1/chat/completions", "/v1/completions"} & set(paths_of(rpc)):
+        return True
+    choices = json.loads(answer.body)["choices"]
+    return bool(choices) and finished(choices)
+
+
 @every_rpc
 @examples(60)
 @given(data=st.data())
@@ -37,5 +47,6 @@ async def test_any_answer(rpc: Called, conversation: Conversation, data: st.Data
     if result.code is Code.OK:
         assert answer.status == 200
         assert not rpc.streams
+        assert has_its_choices(rpc, answer)
     if result.reason == "GATEWAY_ERROR":
         assert int(result.metadata["upstreamStatus"]) in _OURS

@@ -394,12 +394,19 @@ async def test_error_event() -> None:
     [
         [{"type": "response.completed", "response": WHOLE | {"usage": None}}],
         [{"type": "response.completed", "response": WHOLE}, CREATED],
+        [{"type": "response.completed", "response": WHOLE | {"status": "in_progress"}}],
     ],
-    ids=["no usage", "events after the end"],
+    ids=["no usage", "events after the end", "not ended"],
 )
 async def test_broken_contract(last: list[Any]) -> None:
     _, ended = await streamed(events(CREATED, *last))
     assert read(ended).reason == "UPSTREAM_MALFORMED_RESPONSE"
+
+
+async def test_a_completed_response_that_failed() -> None:
+    failed = WHOLE | {"status": "failed", "error": {"code": "server_error", "message": "boom"}}
+    _, ended = await streamed(events(CREATED, {"type": "response.completed", "response": failed}))
+    assert (read(ended).code, read(ended).message) == (grpc.StatusCode.INTERNAL, "boom")
 
 
 async def test_stream_ends_with_its_terminal_event_alone() -> None:
@@ -506,6 +513,20 @@ async def test_stored_response(stored: Responses) -> None:
     cancel = response_pb2.CancelResponseRequest(response_id=made.id)
     refusal = await refused(stored.stub.CancelResponse(cancel))
     assert (refusal.reason, refusal.fields) == ("UPSTREAM_REJECTED", ("response_id",))
+
+
+@pytest.mark.parametrize("response_id", ["", ".", "..", "x" * 70_000])
+async def test_what_is_no_id(response_id: str) -> None:
+    async with canned(in_json(WHOLE), native_responses="always") as (channel, upstream):
+        get = response_pb2.GetResponseRequest(response_id=response_id)
+        cancel = response_pb2.CancelResponseRequest(response_id=response_id)
+        stub = Responses(channel).stub
+        for refusal in (
+            await refused(stub.GetResponse(get)),
+            await refused(stub.CancelResponse(cancel)),
+        ):
+            assert (refusal.reason, refusal.fields) == ("INVALID_REQUEST", ("response_id",))
+        assert not upstream.requests
 
 
 async def test_previous_response(stored: Responses) -> None:

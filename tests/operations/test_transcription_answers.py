@@ -309,6 +309,12 @@ async def test_unknown_keys_of_a_stream_are_kept() -> None:
 
 BROKEN_STREAMS: dict[str, tuple[Canned, grpc.StatusCode, str, int]] = {
     "no usage": (streamed(piece("a"), piece("", "stop")), INTERNAL, MALFORMED, 1),
+    "a part failed": (
+        streamed(piece("a"), piece("", "error"), LAST),
+        INTERNAL,
+        "UPSTREAM_INTERNAL",
+        1,
+    ),
     "no finish": (streamed(piece("a"), LAST), INTERNAL, MALFORMED, 2),
     "a part without finish": (
         streamed(piece("a"), piece("", "stop"), piece("b"), LAST),

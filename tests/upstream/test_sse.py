@@ -44,6 +44,20 @@ def test_an_event_that_is_not_ended_is_not_delivered() -> None:
     assert decode(b"data: 1\n") == []
 
 
+def test_a_byte_order_mark_takes_no_event() -> None:
+    mark = "\N{BYTE ORDER MARK}".encode()
+    for cut in range(5):
+        assert decode(mark[:cut], mark[cut:] + b"data: 1\n\ndata: 2\n\n") == [b"1", b"2"]
+    assert decode(b"data: 1\n\n" + mark + b"data: 2\n\n") == [b"1"]
+
+
+def test_an_object_that_is_no_field_is_an_event() -> None:
+    error = b'{"error": {"code": 503}}'
+    assert decode(b"data: 1\n\n" + error + b"\n\ndata: 2\n\n") == [b"1", error, b"2"]
+    assert decode(error + b"\r\n") == [error]
+    assert decode(b"data: 1\n" + error + b"\n\n") == [b"1"]
+
+
 def test_only_one_space_belongs_to_the_format() -> None:
     assert decode(b"data:  x \n\n") == [b" x "]
 

@@ -14,6 +14,10 @@ def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
     return [_config(entry, settings) for entry in settings.upstream]
 
 
+# What an answer may have of bytes in JSON for each byte of the message that it becomes.
+_JSON_PER_MESSAGE = 4
+
+
 def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
     table = UpstreamTable(entry) if isinstance(entry, str) else entry
     return UpstreamConfig(
@@ -28,6 +32,7 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         tls=_tls(table),
         max_connections=table.max_connections or settings.max_connections,
         max_upload_bytes=settings.max_upload_bytes,
+        max_answer_bytes=_JSON_PER_MESSAGE * settings.max_message_bytes,
     )
 
 

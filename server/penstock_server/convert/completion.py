@@ -158,7 +158,7 @@ def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
 
 def _fill_choice(target: CompletionChoice | CompletionChoiceDelta, data: Mapping[str, Any]) -> None:
     choice.fill_choice(target, data)
-    target.text = data.get("text") or ""
+    target.text = data["text"] or ""
     if logprobs := data.get("logprobs"):
         target.logprobs.extend(_completion_logprobs(logprobs))
     if token_ids := data.get("prompt_token_ids"):

@@ -54,23 +54,28 @@ def capabilities(paths: Iterable[str] | None) -> list[model_pb2.Capability.Value
     return sorted(served)
 
 
-def page(
-    models: Sequence[model_pb2.Model], request: model_pb2.ListModelsRequest
-) -> model_pb2.ListModelsResponse:
-    """Returns the page of a sorted list that the request asks for.
+class Page:
+    """The part of a list that a request asks for."""
 
-    Raises:
-        InvalidRequest: the size is negative or the token is not one of ours.
-    """
-    if request.page_size < 0:
-        raise invalid("page_size", "must not be negative")
-    after = _read_token(request.page_token) if request.page_token else ""
-    rest = [entry for entry in models if entry.id > after]
-    shown = rest[: request.page_size or len(rest)]
-    answer = model_pb2.ListModelsResponse(models=shown)
-    if len(shown) < len(rest):
-        answer.next_page_token = urlsafe_b64encode(f"after:{shown[-1].id}".encode()).decode()
-    return answer
+    def __init__(self, request: model_pb2.ListModelsRequest) -> None:
+        """Takes the request.
+
+        Raises:
+            InvalidRequest: the size is negative or the token is not one of ours.
+        """
+        if request.page_size < 0:
+            raise invalid("page_size", "must not be negative")
+        self._size = request.page_size
+        self._after = _read_token(request.page_token) if request.page_token else ""
+
+    def of(self, models: Sequence[model_pb2.Model]) -> model_pb2.ListModelsResponse:
+        """Returns that part of a sorted list."""
+        rest = [entry for entry in models if entry.id > self._after]
+        shown = rest[: self._size or len(rest)]
+        answer = model_pb2.ListModelsResponse(models=shown)
+        if len(shown) < len(rest):
+            answer.next_page_token = urlsafe_b64encode(f"after:{shown[-1].id}".encode()).decode()
+        return answer
 
 
 def _read_token(token: str) -> str:

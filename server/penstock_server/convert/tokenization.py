@@ -11,7 +11,7 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeResponse,
 )
 from penstock_server.convert import document, extra, fields, message, options
-from penstock_server.convert.errors import invalid, reads_answer
+from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 
 TOKENIZE_ROUTE = "/tokenize"
 DETOKENIZE_ROUTE = "/detokenize"
@@ -50,6 +50,8 @@ def tokenize_response(data: Mapping[str, Any]) -> TokenizeResponse:
     # Set one by one, so that a null is an error.
     answer.count = data["count"]
     answer.token_ids.extend(data["tokens"])
+    if answer.count != len(answer.token_ids):
+        raise MalformedAnswer("it counts other tokens than it lists")
     extra.keep(answer, data, _TOKENIZE_KEYS)
     return answer
 

@@ -12,7 +12,7 @@ from penstock_server.fleet.retry import Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import StreamContract
+from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import Operation
@@ -38,14 +38,16 @@ class Dispatcher:
         self.rules = rules
         self.affinity = affinity
 
-    async def answer(self, operation: Operation, body: Body, call: Call) -> JsonObject:
+    async def answer(
+        self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None
+    ) -> JsonObject:
         """Returns the answer to a unary request.
 
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         requests = _Requests(self, operation, body, call)
-        return await requests.until_sent(lambda request: request.answer(operation))
+        return await requests.until_sent(lambda request: request.answer(operation, contract))
 
     async def begin(
         self,
@@ -86,10 +88,10 @@ class _Request:
         self.body = renaming.asked_for(target, body)
         self.call = call
 
-    async def answer(self, operation: Operation) -> JsonObject:
+    async def answer(self, operation: Operation, contract: ChoiceStream | None) -> JsonObject:
         """Returns the answer to a unary request."""
         with self.replica.asked():
-            answer = await self.replica.upstream.call(operation, self.body, self.call)
+            answer = await self.replica.upstream.call(operation, self.body, self.call, contract)
             return renaming.published(self.target, answer)
 
     async def begin(

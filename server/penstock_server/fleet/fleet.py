@@ -25,7 +25,7 @@ from penstock_server.fleet.retry import Clock, RetryBudget, RetryRules, Sleep
 from penstock_server.fleet.routing import Routes, RoutingTable
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import StreamContract
+from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method, Operation
@@ -160,14 +160,18 @@ class Fleet:
 
     # Calls
 
-    async def call(self, operation: Operation, body: Body, call: Call) -> JsonObject:
+    async def call(
+        self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None = None
+    ) -> JsonObject:
         """Sends a unary request to a replica that serves it; returns the answer.
+
+        One of choices must have all of them.
 
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         with self._counted(operation):
-            return await self._dispatcher.answer(operation, body, call)
+            return await self._dispatcher.answer(operation, body, call, contract)
 
     @contextlib.asynccontextmanager
     async def stream(

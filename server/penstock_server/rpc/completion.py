@@ -29,7 +29,8 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
         """Continues prompts in one message."""
         body = completion.request_body(request, stream=False)
         call = upstream_call(request.model, request.engine)
-        return completion.response(await self._fleet.call(COMPLETION, body, call))
+        contract = ChoiceStream(completion.choices_wanted(request))
+        return completion.response(await self._fleet.call(COMPLETION, body, call, contract))
 
     async def StreamCompletion(
         self, request: CreateCompletionRequest, context: Any

@@ -27,9 +27,10 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
 
     async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
         """Lists the models of all upstreams, of those that the caller may use."""
+        page = model.Page(request)
         listing = await self._listing(upstream_call("", EngineOptions()))
         models = [model.model(entry, paths) for entry, paths in listing.entries]
-        answer = model.page(models, request)
+        answer = page.of(models)
         answer.unreachable.extend(listing.unreachable)
         return answer
 

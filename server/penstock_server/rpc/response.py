@@ -44,7 +44,9 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
             return CreateResponseResponse(response=response_native.response(answer))
         body = response_request.chat_body(request, stream=False)
-        return response_answer.response(await self._fleet.call(RESPONSE, body, call), request)
+        contract = ChoiceStream(response_request.choices_wanted(request))
+        answer = await self._fleet.call(RESPONSE, body, call, contract)
+        return response_answer.response(answer, request)
 
     async def StreamResponse(
         self, request: CreateResponseRequest, context: Any

@@ -5,6 +5,11 @@ from typing import Any
 
 import orjson
 
+from penstock_server.upstream.completeness import (
+    ChoiceStream,
+    ContractBroken,
+    StreamContract,
+)
 from penstock_server.upstream.failure import (
     ErrorBody,
     Kind,
@@ -67,6 +72,36 @@ async def stored(response: Response) -> JsonObject:
 def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
     """Returns the failure that an upstream states in an answer of status 200."""
     return _stated(error, status_of(error), stage)
+
+
+def observe(
+    contract: StreamContract, event: JsonObject, stage: Stage, offset: int | None = None
+) -> None:
+    """Has a contract take an event into account, which begins at that byte of a stream.
+
+    Raises:
+        UpstreamFailure: MALFORMED, the event breaks the contract.
+    """
+    try:
+        contract.observe(event)
+    except ContractBroken as error:
+        raise malformed(str(error), stage, offset) from error
+    except (AttributeError, LookupError, TypeError) as error:
+        what = "a value in it is not of the kind that it must be"
+        raise malformed(what, stage, offset) from error
+
+
+def require_whole(answer: JsonObject, contract: ChoiceStream) -> None:
+    """Checks that an answer in one piece has all choices, each finished.
+
+    Raises:
+        UpstreamFailure: it does not (MALFORMED), or a choice failed (HTTP_ERROR).
+    """
+    observe(contract, answer, Stage.BODY)
+    if contract.failure:
+        raise stated(contract.failure, Stage.BODY)
+    if not contract.whole:
+        raise malformed(contract.missing, Stage.BODY)
 
 
 def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFailure:

@@ -1,9 +1,12 @@
-"""The one place that decides whether a stream is complete."""
+"""The one place that decides whether an answer is complete: a stream, or choices in one piece."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from penstock_server.upstream.failure import ErrorBody, failed_response
+
+_FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
+"""What the finish reason "error" stands for; vLLM itself answers HTTP 500 then."""
 
 
 class StreamContract(Protocol):
@@ -26,7 +29,7 @@ class StreamContract(Protocol):
 
     @property
     def failure(self) -> ErrorBody | None:
-        """The error that a complete stream ended in, for streams that tell it in their events."""
+        """The error that the last event told of, for streams that tell it in their events."""
 
 
 class ContractBroken(Exception):
@@ -38,14 +41,16 @@ class ChoiceStream:
 
     A stream is complete when every choice has had exactly one finish reason, nothing of a
     choice came after its finish, and the last event carried usage. `[DONE]` is not required:
-    a connection that closes after all this has lost nothing.
-    """
+    a connection that closes after all this has lost nothing. An answer in one piece counts as
+    one event; it is whole when every choice has finished.
 
-    failure: ErrorBody | None = None
-    """Errors come in place of events here, not in them."""
+    Attributes:
+        failure: why a choice failed, if one did.
+    """
 
     def __init__(self, choices: int) -> None:
         """Takes the number of choices that the request asks for."""
+        self.failure: ErrorBody | None = None
         self._expected = choices
         self._open: set[int] = set()
         self._finished: set[int] = set()
@@ -55,15 +60,19 @@ class ChoiceStream:
         """Takes the next event into account.
 
         Raises:
-            ContractBroken: something of a choice came after its finish.
+            ContractBroken: something of a choice came after its finish, or it is no choice.
         """
         for choice in event.get("choices") or ():
             self._choice(choice.get("index") or 0, choice.get("finish_reason"))
         self._usage_last = event.get("usage") is not None
 
     def _choice(self, index: int, finish_reason: str | None) -> None:
+        if index < 0:
+            raise ContractBroken(f"it has a choice {index}")
         if index in self._finished:
             raise ContractBroken(f"choice {index} went on after its finish")
+        if finish_reason == "error":
+            self.failure = _FAILED
         if finish_reason:
             self._finished.add(index)
             self._open.discard(index)
@@ -73,17 +82,18 @@ class ChoiceStream:
     @property
     def complete(self) -> bool:
         """Whether everything promised has arrived."""
-        return self._all_finished and self._usage_last
+        return self.whole and self._usage_last
 
     @property
     def missing(self) -> str:
         """What has not arrived, in words."""
-        if not self._all_finished:
+        if not self.whole:
             return f"{len(self._finished)} of {self._expected} choices finished"
         return "the last event carries no usage"
 
     @property
-    def _all_finished(self) -> bool:
+    def whole(self) -> bool:
+        """Whether every choice has finished, as far as they are known."""
         return not self._open and len(self._finished) >= self._expected
 
 
@@ -93,13 +103,14 @@ class TranscriptStream:
     Each part of the audio ends with a finish reason of its own, and nothing tells how many
     parts there are. So a stream is complete when no part is open and the last event carried
     usage and nothing else: the upstream sends it once all parts have ended.
-    """
 
-    failure: ErrorBody | None = None
-    """As for `ChoiceStream`."""
+    Attributes:
+        failure: why a part failed, if one did.
+    """
 
     def __init__(self) -> None:
         """Starts before the first event."""
+        self.failure: ErrorBody | None = None
         self._finished = False
         self._open = False
         self._usage_last = False
@@ -108,7 +119,10 @@ class TranscriptStream:
         """Takes the next event into account."""
         choices = event.get("choices") or ()
         for choice in choices:
-            self._open = not choice.get("finish_reason")
+            finish_reason = choice.get("finish_reason")
+            if finish_reason == "error":
+                self.failure = _FAILED
+            self._open = not finish_reason
             self._finished = self._finished or not self._open
         self._usage_last = event.get("usage") is not None and not choices
 
@@ -144,22 +158,33 @@ class ResponseEvents:
         """Takes the next event into account.
 
         Raises:
-            ContractBroken: it comes after the terminal event, or that has no usage.
+            ContractBroken: it comes after the terminal event, or that has no usage or tells of a
+                response that has not ended.
         """
         if self.complete:
             raise ContractBroken("it went on after its terminal event")
-        kind = event.get("type")
-        if kind == "response.failed":
-            self.failure = failed_response(event["response"]) or ErrorBody(code="server_error")
-        elif kind in ("response.completed", "response.incomplete"):
-            if event["response"].get("usage") is None:
-                raise ContractBroken("the terminal event carries no usage")
-            self._ended = True
+        kind, _, end = str(event.get("type")).partition(".")
+        if kind != "response" or end not in ("completed", "incomplete", "failed"):
+            return
+        response = event["response"]
+        self.failure = failed_response(response)
+        if end == "failed":
+            self.failure = self.failure or ErrorBody(code="server_error")
+        elif not self.failure:
+            self._end(response)
+
+    def _end(self, response: Mapping[str, Any]) -> None:
+        # vLLM tells by "completed" of incomplete responses as well.
+        if response.get("status") in ("in_progress", "queued"):
+            raise ContractBroken("the terminal event tells of a response that has not ended")
+        if response.get("usage") is None:
+            raise ContractBroken("the terminal event carries no usage")
+        self._ended = True
 
     @property
     def complete(self) -> bool:
         """Whether everything that is to be expected has arrived."""
-        return self._ended or self.failure is not None
+        return self._ended
 
     @property
     def missing(self) -> str:

@@ -1,5 +1,6 @@
 """Server-sent events: from blocks of bytes to the data of each event."""
 
+from codecs import BOM_UTF8
 from collections import deque
 
 
@@ -13,6 +14,7 @@ class EventDecoder:
     Lines end with LF or CRLF; several data lines of one event are joined by LF; comments and
     the fields `event`, `id` and `retry` are passed over (every event of vLLM names its type
     in its data as well). An event that the stream ends without completing is not delivered.
+    A line that is no field but a JSON object, as some proxies write their errors, is an event.
 
     Attributes:
         offsets: at which byte of the stream the data of each event returned begins; who reads
@@ -58,10 +60,15 @@ class EventDecoder:
 
     def _line(self, line: bytes) -> bytes | None:
         line = line.removesuffix(b"\r")
+        if not self.position:
+            line = line.removeprefix(BOM_UTF8)
         if line.startswith(b"data:"):
             if not self._data:
                 self._begun = self.position
             self._data.append(line[5:].removeprefix(b" "))
+        elif line.startswith(b"{") and not self._data:
+            self._size, self._begun = 0, self.position
+            return line
         elif not line:
             self._size = 0
             if self._data:

@@ -4,8 +4,8 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from penstock_server.upstream.answer import JsonObject, document, malformed, stated
-from penstock_server.upstream.completeness import ContractBroken, StreamContract
+from penstock_server.upstream.answer import JsonObject, document, malformed, observe, stated
+from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.transport import Response
 from penstock_server.upstream.limits import TOTAL, Limit, Limits, end
@@ -32,10 +32,10 @@ async def events(
             event = _event(data, contract, reader.offset)
             yield event
             started = True
+            if contract.failure:
+                raise stated(contract.failure, Stage.STREAM)
         if not contract.complete:
             raise _incomplete(contract, reader.done, started)
-        if contract.failure:
-            raise stated(contract.failure, Stage.STREAM)
     finally:
         await reader.close()
 
@@ -61,12 +61,10 @@ def _event(data: bytes, contract: StreamContract, offset: int) -> JsonObject:
     """Returns the event whose data begins at that byte of the stream."""
     try:
         event = document(data, Stage.STREAM)
-        contract.observe(event)
     except UpstreamFailure as failure:
         failure.offset = offset if failure.kind is Kind.MALFORMED else None
         raise
-    except (ContractBroken, AttributeError, LookupError, TypeError) as error:
-        raise malformed(str(error), Stage.STREAM, offset) from error
+    observe(contract, event, Stage.STREAM, offset)
     return event
 
 

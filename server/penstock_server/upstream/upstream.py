@@ -8,9 +8,16 @@ from typing import Any, TypeAlias
 import orjson
 
 from penstock_server.upstream import headers
-from penstock_server.upstream.answer import JsonObject, refusal, require_stream, stored, whole
+from penstock_server.upstream.answer import (
+    JsonObject,
+    refusal,
+    require_stream,
+    require_whole,
+    stored,
+    whole,
+)
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import StreamContract
+from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.http.transport import EVENT_STREAM, Request, Response, Transport
@@ -22,6 +29,8 @@ from penstock_server.upstream.stream import events
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
+# The description of all routes is the largest, with less than one megabyte.
+_LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
 HEALTH_PATH = "/health"
 _SHORTEST_SECRET = 8
 _LATEST_SHARE = 0.2
@@ -57,9 +66,19 @@ class Upstream:
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
         self._secrets = (config.api_key, *long)
         self._routes: dict[Operation, tuple[str, ...]] = {}
-        self._transport = Transport(config, config.max_connections, pinned_address)
+        self._transport = Transport(
+            config,
+            pinned_address,
+            max_connections=config.max_connections,
+            max_answer_bytes=config.max_answer_bytes,
+        )
         # An upstream whose connections are all in use is busy, not ill: probes have their own.
-        self._probes = Transport(config, _PROBE_CONNECTIONS, pinned_address)
+        self._probes = Transport(
+            config,
+            pinned_address,
+            max_connections=_PROBE_CONNECTIONS,
+            max_answer_bytes=_LARGEST_PROBE_ANSWER,
+        )
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -111,8 +130,10 @@ class Upstream:
                 if response.status != 200:
                     raise await refusal(response)
 
-    async def call(self, operation: Operation, body: Body, call: Call) -> JsonObject:
-        """Returns the answer to a unary request.
+    async def call(
+        self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None = None
+    ) -> JsonObject:
+        """Returns the answer to a unary request; one of choices must have all of them.
 
         A route that turns out to be missing is followed by the operation's other one; the one
         that is there is remembered.
@@ -126,7 +147,9 @@ class Upstream:
             try:
                 request = self._post(path, body, call, _JSON)
                 limits = Limits(self.config.timeouts, is_upload=request.is_upload)
-                answer = await self._unary(self._transport, request, call, limits)
+                answer = await self._unary(
+                    self._transport, request, call, limits, contract=contract
+                )
             except UpstreamFailure as failure:
                 if not failure.route_missing:
                     raise
@@ -193,6 +216,7 @@ class Upstream:
         call: Call,
         limits: Limits,
         read: Callable[[Response], Awaitable[JsonObject]] = whole,
+        contract: ChoiceStream | None = None,
     ) -> JsonObject:
         started = monotonic()
         with self._exchange(request, call):
@@ -201,7 +225,10 @@ class Upstream:
                     self._answered(started)
                 if response.status != 200:
                     raise await refusal(response)
-                return await read(response)
+                answer = await read(response)
+                if contract:
+                    require_whole(answer, contract)
+                return answer
 
     def _answered(self, started: float) -> None:
         latest = monotonic() - started

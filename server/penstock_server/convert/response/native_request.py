@@ -20,6 +20,7 @@ from penstock_server.convert.response.request import LOGPROBS, check, wants_logp
 JsonObject = dict[str, Any]
 
 ROUTE = "/v1/responses"
+_LONGEST_ID = 512
 
 _NEEDS_CHAT = "needs an upstream that is asked by way of chats"
 # What the Responses API has of the options that operations share.
@@ -107,12 +108,17 @@ def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
     """Returns the path of a stored response, or of something to do with it.
 
     Raises:
-        InvalidRequest: there is no id.
+        InvalidRequest: there is no id, or it cannot be one.
         UnsupportedRequest: the upstream is asked by way of chats, where nothing is stored.
     """
     if not native:
         raise unsupported("response_id", f"a stored response {NEEDS_NATIVE}")
-    return f"{ROUTE}/{quote(require(response_id, 'response_id'), safe='')}{action}"
+    if len(require(response_id, "response_id")) > _LONGEST_ID:
+        raise invalid("response_id", f"must not be longer than {_LONGEST_ID} characters")
+    if not response_id.strip("."):
+        # In a path it would lead elsewhere.
+        raise invalid("response_id", "is no id")
+    return f"{ROUTE}/{quote(response_id, safe='')}{action}"
 
 
 def _chat_fields(request: response_pb2.CreateResponseRequest, *, stream: bool) -> Iterator[str]:

@@ -180,19 +180,25 @@ class Transport:
     """Connections to one upstream."""
 
     def __init__(
-        self, config: UpstreamConfig, max_connections: int, pinned_address: str = ""
+        self,
+        config: UpstreamConfig,
+        pinned_address: str = "",
+        *,
+        max_connections: int,
+        max_answer_bytes: int,
     ) -> None:
         """Takes where the upstream is and the limits; opens nothing yet.
 
         Args:
             config: the upstream.
-            max_connections: most connections at once.
             pinned_address: the IP address to connect to, in place of the URL's host.
+            max_connections: most connections at once.
+            max_answer_bytes: largest body of an answer.
         """
         socket = urlsplit(config.url).path if config.url.startswith("unix:") else ""
         self._url = httpx.URL("http://localhost" if socket else config.url)
         self._first_line = lru_cache(_MOST_TARGETS)(self._first_line_of)
-        self.most_bytes = config.max_answer_bytes
+        self.max_answer_bytes = max_answer_bytes
         self.pool = Pool(_address(self._url, config, pinned_address, socket), max_connections)
 
     def close(self) -> None:
@@ -262,7 +268,7 @@ class Exchange:
             await self._end()
             raise
         assert self._connection
-        most = self._transport.most_bytes
+        most = self._transport.max_answer_bytes
         self._response = Response(self._connection, attempts, self._limits, most)
         return self._response
 
