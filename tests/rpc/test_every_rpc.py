@@ -88,6 +88,37 @@ async def test_refused(rpc: Called, serve: Serve) -> None:
     assert (result.retry_s, result.pushback) == (1.0, "1000")
 
 
+@every_rpc
+async def test_draining(rpc: Called, serve: Serve) -> None:
+    async with running(Upstream(hold=True)) as upstream:
+        service = await serve(upstream=(upstream.url,), **QUIET, **rpc.settings)
+        async with plain_channel(service) as channel:
+            service._admission.close()
+            result = await rpc.run(service, channel, timeout=BOUND_S)
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, "DRAINING")
+    assert (result.retry_s, result.pushback) == (0.0, "0")
+    assert upstream.requests == 0
+
+
+# Models are asked for over connections of their own.
+_LIMITED = [rpc for rpc in EVERY_RPC if not rpc.name.startswith("ModelService/")]
+
+
+@pytest.mark.parametrize("rpc", _LIMITED, ids=names(tuple(_LIMITED)))
+async def test_all_connections_in_use(rpc: Called, serve: Serve) -> None:
+    limits: dict[str, Any] = {"max_connections": 1, "connect_timeout": 0.1, "max_attempts": 1}
+    async with running(Upstream(hold=True)) as upstream, asyncio.timeout(2 * BOUND_S):
+        service = await serve(upstream=(upstream.url,), **limits, **QUIET, **rpc.settings)
+        async with plain_channel(service) as channel:
+            first = rpc.start(channel)
+            await upstream.came.wait()
+            result = await rpc.run(service, channel, timeout=BOUND_S)
+            first.cancel()
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, "OVERLOADED")
+    assert (result.retry_s, result.pushback) == (1.0, "1000")
+    assert (result.metadata["stage"], result.metadata["limit"]) == ("connect", "connect_timeout")
+
+
 def _silent(_: Called) -> Upstream:
     return Upstream(hold=True)
 
