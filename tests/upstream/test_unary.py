@@ -185,6 +185,28 @@ async def test_retry_after_a_date() -> None:
     assert failure.retry_after_s == pytest.approx(3600, abs=30)
 
 
+UNREADABLE = {
+    "lone surrogate": b'{"error": {"message": "no \\ud83d", "code": 404}}',
+    "no UTF-8": b'{"error": {"message": "no \xff", "code": 404}}',
+    "NaN": b'{"error": {"message": "no", "code": 404, "x": NaN}}',
+    "byte order mark": b'\xef\xbb\xbf{"error": {"message": "no", "code": 404}}',
+    "cut": b'{"error": {"message": "no',
+    "too long": b'{"error": {"message": "' + b"x" * 2_000_000 + b'"}}',
+    "flat": b'{"message": "no", "code": 404}',
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_refusal_that_is_hard_to_read_is_of_the_model_not_of_the_route(
+    body: bytes,
+) -> None:
+    async with wire(http(body, status="404 No")) as server, client(server.url) as upstream:
+        failure = await failure_of(upstream)
+    assert (failure.kind, failure.status) == (Kind.HTTP_ERROR, 404)
+    assert not failure.route_missing
+    assert failure.message.encode()
+
+
 async def test_a_key_that_is_echoed_is_hidden() -> None:
     body = b'{"error": {"message": "bad key sk-123", "type": "sk-123", "code": "sk-123"}}'
     answer = http(body, status="400 Bad Request")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from penstock_server.simulator.faults.table import fault
+from penstock_server.simulator.faults.table import FaultError, fault
 from penstock_server.simulator.http import errors
 from penstock_server.simulator.http.answers import (
     DONE,
@@ -19,15 +19,24 @@ from penstock_server.simulator.http.answers import (
 
 @fault
 def error_event(
-    answer: Answer, after: int = 0, code: int = 500, message: str = "Simulated", done: bool = True
+    answer: Answer,
+    after: int = 0,
+    code: int = 500,
+    message: str = "Simulated",
+    done: bool = True,
+    body: str = "nested",
 ) -> None:
-    """Sends some events, then an error event, then [DONE]; unary, an HTTP error."""
-    error = errors.error_event(errors.nested(code, message))
+    """Sends some events, then an error event of the given shape, then [DONE]; unary, an HTTP
+    error."""
+    if body not in errors.BODIES:
+        raise FaultError(f"no body {body!r}; there are {', '.join(errors.BODIES)}")
+    said = errors.BODIES[body](code, message)
     if answer.streamed:
+        error = errors.error_event(said)
         ending = (error, DONE) if done else (error,)
         answer.filters.append(lambda pieces: _ended(pieces, after, *ending))
     else:
-        answer.replace(Answer.of_json(errors.nested(code, message), code))
+        answer.replace(Answer.of_json(said, code))
 
 
 @fault

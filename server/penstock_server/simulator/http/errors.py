@@ -92,14 +92,24 @@ def _html(status: int, message: str) -> Answer:
     return Answer.of_bytes(page.encode(), "text/html", status)
 
 
+def _of_body(body: Callable[[int, str], Json]) -> Callable[[int, str], Answer]:
+    return lambda status, message: Answer.of_json(body(status, message), status)
+
+
+BODIES: dict[str, Callable[[int, str], Json]] = {
+    "nested": nested,
+    "flat": flat,
+    "string": lambda _, message: {"error": message},
+    "detail": lambda _, message: {"detail": message},
+    "detail-list": lambda _, message: {
+        "detail": [{"loc": ["body"], "msg": message, "type": "value_error"}]
+    },
+    "unknown": lambda _, message: {"fault": message},
+}
+"""Every error body in JSON by the name of its shape."""
+
 SHAPES: dict[str, Callable[[int, str], Answer]] = {
-    "nested": lambda status, message: Answer.of_json(nested(status, message), status),
-    "flat": lambda status, message: Answer.of_json(flat(status, message), status),
-    "string": lambda status, message: Answer.of_json({"error": message}, status),
-    "detail": detail,
-    "detail-list": lambda status, message: Answer.of_json(
-        {"detail": [{"loc": ["body"], "msg": message, "type": "value_error"}]}, status
-    ),
+    **{name: _of_body(body) for name, body in BODIES.items()},
     "empty": lambda status, _: Answer.of_bytes(b"", None, status),
     "html": _html,
     "text": lambda status, message: Answer.of_bytes(message.encode(), "text/plain", status),
