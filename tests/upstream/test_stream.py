@@ -239,12 +239,13 @@ async def test_silence(answer: bytes, kind: Kind, events: int) -> None:
     assert (failure.kind, count) == (kind, events)
 
 
-async def test_comments_are_no_progress() -> None:
+@pytest.mark.parametrize("sign", [b": ping\n\n", b'data: {"choices": []}\n\n'])
+async def test_signs_of_life_are_no_progress(sign: bytes) -> None:
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(stream(DELTA, ended=False))
         with suppress(ConnectionError):
             while True:
-                writer.write(chunk(b": ping\n\n"))
+                writer.write(chunk(sign))
                 await writer.drain()
                 await asyncio.sleep(0.01)
         writer.close()

@@ -14,7 +14,7 @@ class Timeouts:
         connect: until the connection stands.
         first_byte: from the request until the answer's headers, and for a unary answer until
             its body is complete.
-        idle: between two events of a stream; comments do not count as events.
+        idle: between two events of a stream; comments and events that tell nothing do not count.
         total: from the request until the answer is complete.
     """
 

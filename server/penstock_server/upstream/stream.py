@@ -25,15 +25,17 @@ async def events(
             error (HTTP_ERROR) or broke the contract (MALFORMED).
     """
     reader = _EventReader(response)
-    started = False
+    started, limit = False, limits.event(first=True)
     try:
-        while (data := await _next(reader, contract, started, limits)) is not None:
+        while (data := await _next(reader, contract, started, limit)) is not None:
             response.attempts.offset = reader.offset
             event = _event(data, contract, reader.offset)
             yield event
             started = True
             if contract.failure:
                 raise stated(contract.failure, Stage.STREAM)
+            if _goes_on(event):
+                limit = limits.event(first=False)
         if not contract.complete:
             raise _incomplete(contract, reader.done, started)
     finally:
@@ -41,12 +43,12 @@ async def events(
 
 
 async def _next(
-    reader: "_EventReader", contract: StreamContract, started: bool, limits: Limits
+    reader: "_EventReader", contract: StreamContract, started: bool, limit: Limit
 ) -> bytes | None:
     if reader.waiting:
         return await reader.next()
     try:
-        await reader.fill(end() if contract.complete else limits.event(first=not started))
+        await reader.fill(end() if contract.complete else limit)
         return await reader.next()
     except UpstreamFailure as failure:
         if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
@@ -55,6 +57,11 @@ async def _next(
         if started and broke:
             failure.kind = Kind.INTERRUPTED
         raise
+
+
+def _goes_on(event: JsonObject) -> bool:
+    """Whether an event tells anything; those that do not are signs of life, like comments."""
+    return bool(event.get("choices") or event.get("usage") or "type" in event)
 
 
 def _event(data: bytes, contract: StreamContract, offset: int) -> JsonObject:
