@@ -260,7 +260,7 @@ async def test_all_conflicts_are_told_at_once(channel: aio.Channel) -> None:
         (("x-vllm-priority", "1_0"), "", ["metadata x-vllm-priority"], INVALID),
         (("x-vllm-priority", "9" * 30), "", ["metadata x-vllm-priority"], INVALID),
         (("x-data-parallel-rank", "1.5"), "", ["metadata x-data-parallel-rank"], INVALID),
-        (("x-session-id", "s" * 5000), "", ["engine.session_id"], INVALID),
+        (("x-session-id", "s" * 5000), "", ["metadata x-session-id"], INVALID),
     ],
 )
 async def test_metadata_that_does_not_fit(

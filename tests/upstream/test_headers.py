@@ -1,11 +1,11 @@
 """The headers of requests to an upstream."""
 
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.headers import build
+from penstock_server.upstream.headers import Headers
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    assert build(Call("id-1"), "", accept="application/json") == {
+    assert Headers().build(Call("id-1"), "application/json") == {
         "user-agent": "penstock",
         "accept": "application/json",
         "accept-encoding": "identity",
@@ -15,7 +15,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_all() -> None:
     call = Call("id-1", "model", "00-trace", "vendor=1", "session", -3, 0)
-    assert build(call, "secret", accept="text/event-stream") == {
+    assert Headers("secret").build(call, "text/event-stream") == {
         "user-agent": "penstock",
         "accept": "text/event-stream",
         "accept-encoding": "identity",
@@ -31,6 +31,6 @@ def test_all() -> None:
 
 def test_a_configured_name_takes_the_place_of_ours() -> None:
     configured = {"User-Agent": "of-the-house", "X-Team": "a"}
-    built = build(Call("id-1"), "", accept="application/json", configured=configured)
+    built = Headers("", configured).build(Call("id-1"), "application/json")
     assert (built["user-agent"], built["x-team"]) == ("of-the-house", "a")
     assert len(built) == 5

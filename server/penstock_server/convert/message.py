@@ -1,7 +1,7 @@
 """Conversations: messages, content parts, tools and response formats, both ways."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,7 +74,16 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
     Raises:
         InvalidRequest: the role is missing or unknown, or a part is faulty.
     """
-    body: JsonObject = {"role": _role(item, path), "content": _content(item, path)}
+    role = None if item.custom_role else ROLES.get(item.role)
+    content = _content(item.content, path)
+    body: JsonObject = {"role": role or _custom_role(item, path), "content": content}
+    if len(item.ListFields()) > (1 if content is None else 2):
+        _add_rest(body, item, path)
+    return body
+
+
+def _add_rest(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> None:
+    """Adds what few messages have."""
     for name in ("name", "tool_call_id", "task"):
         if value := getattr(item, name):
             body[name] = value
@@ -89,7 +98,6 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
         body["tools"] = tools(item.tools, f"{path}.tools")
     if item.HasField("extra"):
         extra.add(body, item.extra, path, _MESSAGE_KEYS)
-    return body
 
 
 def content_part(part: message_pb2.ContentPart, path: str) -> JsonObject:
@@ -179,26 +187,28 @@ def reasoning_of(data: Mapping[str, Any]) -> str | None:
     return data.get("reasoning_content") if reasoning is None else reasoning
 
 
-def _role(item: message_pb2.ChatMessage, path: str) -> str:
-    if item.role == message_pb2.ROLE_CUSTOM:
-        if not item.custom_role:
-            raise invalid(f"{path}.custom_role", "name the role")
-        return item.custom_role
-    if item.custom_role:
-        raise invalid(f"{path}.custom_role", "is for ROLE_CUSTOM only")
-    if item.role not in ROLES:
+def _custom_role(item: message_pb2.ChatMessage, path: str) -> str:
+    if item.role != message_pb2.ROLE_CUSTOM:
+        if item.custom_role:
+            raise invalid(f"{path}.custom_role", "is for ROLE_CUSTOM only")
         raise invalid(f"{path}.role", "is not a known role" if item.role else "name the role")
-    return ROLES[item.role]
+    if not item.custom_role:
+        raise invalid(f"{path}.custom_role", "name the role")
+    return item.custom_role
 
 
-def _content(item: message_pb2.ChatMessage, path: str) -> Any:
-    content = item.content
+def _content(content: Sequence[message_pb2.ContentPart], path: str) -> Any:
+    if len(content) == 1 and _is_text(content[0]):
+        return content[0].text
     if not content:
         return None
-    first = content[0]
-    if len(content) == 1 and first.WhichOneof("part") == "text" and not first.uuid:
-        return first.text
     return [content_part(part, f"{path}.content[{i}]") for i, part in enumerate(content)]
+
+
+def _is_text(part: message_pb2.ContentPart) -> bool:
+    """Whether a part is text and nothing else."""
+    is_text = part.text or part.WhichOneof("part") == "text"
+    return bool(is_text) and not part.uuid
 
 
 def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:

@@ -18,6 +18,7 @@ TRUNCATION_SIDES = {
 }
 # Sent as headers, not in the body.
 _ENGINE_HEADERS = frozenset({"request_id", "data_parallel_rank"})
+_AS_THEY_ARE = (str, int)
 _PADDINGS = {
     common_pb2.PADDING_MAX_LENGTH: "max_length",
     common_pb2.PADDING_DO_NOT_PAD: "do_not_pad",
@@ -164,7 +165,7 @@ def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObjec
             continue
         if isinstance(value, float):
             body[name] = document.finite(value, f"{path}.{name}")
-        elif isinstance(value, str | int):
+        elif isinstance(value, _AS_THEY_ARE):
             body[name] = value
         elif isinstance(value, Struct):
             body[name] = document.from_struct(value, f"{path}.{name}")

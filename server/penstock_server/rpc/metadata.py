@@ -9,6 +9,9 @@ from penstock_server.rpc.rpc import Rpc, current, fits_header
 from penstock_server.upstream.call import Call
 
 _HEADER_LIMIT = 1024
+_KEYS = frozenset(
+    ("traceparent", "tracestate", "x-session-id", "x-vllm-priority", "x-data-parallel-rank")
+)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -29,29 +32,50 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
     if model and not rpc.may_use(model):
         raise status.Refusal(status.of_forbidden(model))
     _agree(f"{parent}model", model, rpc, "x-llm-model")
-    _agree(f"{parent}engine.session_id", engine.session_id, rpc, "x-session-id")
-    rank = engine.data_parallel_rank if engine.HasField("data_parallel_rank") else None
-    priority = engine.priority if engine.HasField("priority") else None
-    session = engine.session_id or rpc.text("x-session-id")
-    return Call(
-        request_id=_header(f"{parent}engine.request_id", engine.request_id) or rpc.request_id,
-        model=model,
-        traceparent=_header("metadata traceparent", rpc.text("traceparent")),
-        tracestate=_header("metadata tracestate", rpc.text("tracestate")),
-        session_id=_header(f"{parent}engine.session_id", session),
-        priority=_number(f"{parent}engine.priority", priority, rpc, "x-vllm-priority"),
-        data_parallel_rank=_number(
-            f"{parent}engine.data_parallel_rank", rank, rpc, "x-data-parallel-rank"
-        ),
+    call = Call(
+        rpc.request_id,
+        model,
         authorization=rpc.authorization,
         deadline=rpc.deadline,
         may_use=rpc.may_use,
         attempts=rpc.attempts,
     )
+    if not rpc.metadata.keys().isdisjoint(_KEYS):
+        _read_metadata(call, rpc)
+    if engine.ByteSize():
+        _read_engine(call, rpc, engine, f"{parent}engine")
+    return call
+
+
+def _read_metadata(call: Call, rpc: Rpc) -> None:
+    call.traceparent = _header("metadata traceparent", rpc.text("traceparent"))
+    call.tracestate = _header("metadata tracestate", rpc.text("tracestate"))
+    call.session_id = _header("metadata x-session-id", rpc.text("x-session-id"))
+    call.priority = _number(rpc, "x-vllm-priority")
+    call.data_parallel_rank = _number(rpc, "x-data-parallel-rank")
+
+
+def _read_engine(call: Call, rpc: Rpc, engine: EngineOptions, path: str) -> None:
+    """Takes what the engine options say, with which metadata must agree."""
+    _agree(f"{path}.session_id", engine.session_id, rpc, "x-session-id")
+    call.request_id = _header(f"{path}.request_id", engine.request_id) or rpc.request_id
+    call.session_id = _header(f"{path}.session_id", engine.session_id) or call.session_id
+    if engine.HasField("priority"):
+        _agree_in_number(f"{path}.priority", engine.priority, call.priority, "x-vllm-priority")
+        call.priority = engine.priority
+    if engine.HasField("data_parallel_rank"):
+        rank, given = engine.data_parallel_rank, call.data_parallel_rank
+        _agree_in_number(f"{path}.data_parallel_rank", rank, given, "x-data-parallel-rank")
+        call.data_parallel_rank = rank
 
 
 def _agree(field: str, value: str, rpc: Rpc, key: str) -> None:
     if value and rpc.text(key) not in ("", value):
+        raise _conflict(field, key)
+
+
+def _agree_in_number(field: str, value: int, given: int | None, key: str) -> None:
+    if given not in (None, value):
         raise _conflict(field, key)
 
 
@@ -65,16 +89,13 @@ def _header(field: str, value: str) -> str:
     return value
 
 
-def _number(field: str, value: int | None, rpc: Rpc, key: str) -> int | None:
+def _number(rpc: Rpc, key: str) -> int | None:
     given = rpc.text(key)
     if not given:
-        return value
+        return None
     if not _INTEGER.fullmatch(given):
         raise invalid(f"metadata {key}", "must be a decimal integer of at most 18 digits")
-    number = int(given)
-    if value is not None and value != number:
-        raise _conflict(field, key)
-    return number
+    return int(given)
 
 
 def _conflict(field: str, key: str) -> InvalidRequest:

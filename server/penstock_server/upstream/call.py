@@ -42,9 +42,9 @@ def any_model(model: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One call.
+    """One call; nobody changes it but for its attempts.
 
     Attributes:
         request_id: sent as X-Request-Id; vLLM makes it part of the answer's id. Where the call

@@ -42,34 +42,35 @@ def is_token(name: str) -> bool:
     return re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) is not None
 
 
-def build(
-    call: Call, api_key: str, *, accept: str, configured: Mapping[str, str] = _NONE
-) -> dict[str, str]:
-    """Returns the headers of one request; those without a value are left out.
+class Headers:
+    """Builds the headers of the requests to one upstream."""
 
-    Those that are configured for the upstream have names other than the service's own.
-    """
-    headers = {
-        "user-agent": "penstock",
-        **{name.lower(): value for name, value in configured.items()},
-        "accept": accept,
-        "accept-encoding": "identity",
-        "authorization": _authorization(call, api_key),
-        "x-request-id": call.request_id,
-        "traceparent": call.traceparent,
-        "tracestate": call.tracestate,
-        "x-session-id": call.session_id,
-        "x-vllm-priority": _number(call.priority),
-        "x-data-parallel-rank": _number(call.data_parallel_rank),
-    }
-    return {name: value for name, value in headers.items() if value}
+    def __init__(self, api_key: str = "", configured: Mapping[str, str] = _NONE) -> None:
+        """Takes the key of the upstream, empty for none, and what is configured for it.
 
+        The configured headers have names other than the service's own.
+        """
+        self._same = {
+            "user-agent": "penstock",
+            **{name.lower(): value for name, value in configured.items() if value},
+            "accept-encoding": "identity",
+        }
+        self._authorization = f"Bearer {api_key}" if api_key else ""
 
-def _authorization(call: Call, api_key: str) -> str:
-    if call.authorization is not None:
-        return call.authorization
-    return f"Bearer {api_key}" if api_key else ""
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else str(value)
+    def build(self, call: Call, accept: str) -> dict[str, str]:
+        """Returns the headers of one request; those without a value are left out."""
+        headers = {**self._same, "accept": accept, "x-request-id": call.request_id}
+        given = call.authorization
+        if authorization := self._authorization if given is None else given:
+            headers["authorization"] = authorization
+        if call.traceparent:
+            headers["traceparent"] = call.traceparent
+        if call.tracestate:
+            headers["tracestate"] = call.tracestate
+        if call.session_id:
+            headers["x-session-id"] = call.session_id
+        if call.priority is not None:
+            headers["x-vllm-priority"] = str(call.priority)
+        if call.data_parallel_rank is not None:
+            headers["x-data-parallel-rank"] = str(call.data_parallel_rank)
+        return headers

@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from penstock_server.upstream import headers
 from penstock_server.upstream.answer import (
     JsonObject,
     refusal,
@@ -20,6 +19,7 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.headers import Headers
 from penstock_server.upstream.http.transport import EVENT_STREAM, Request, Response, Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.multipart import Form
@@ -65,6 +65,7 @@ class Upstream:
         # Shorter values of headers are no secrets, and parts of ordinary words.
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
         self._secrets = (config.api_key, *long)
+        self._headers = Headers(config.api_key, config.headers)
         self._routes: dict[Operation, tuple[str, ...]] = {}
         self._transport = Transport(
             config,
@@ -91,7 +92,7 @@ class Upstream:
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
-        request = Request("GET", path, self._headers(call), attempts=call.attempts)
+        request = self._bare("GET", path, call)
         return await self._unary(self._probes, request, call, ProbeLimits(timeout_s))
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
@@ -101,7 +102,7 @@ class Upstream:
             UpstreamFailure: anything but a 200 with a response, in time.
         """
         call.attempts.add(self.name)
-        request = Request(method, path, self._headers(call), attempts=call.attempts)
+        request = self._bare(method, path, call)
         limits = Limits(self.config.timeouts)
         return await self._unary(self._transport, request, call, limits, read=stored)
 
@@ -124,7 +125,9 @@ class Upstream:
         Raises:
             UpstreamFailure: it does not.
         """
-        request = Request("GET", HEALTH_PATH, self._headers(call), attempts=call.attempts)
+        request = Request(
+            "GET", HEALTH_PATH, self._headers.build(call, _JSON), attempts=call.attempts
+        )
         with self._exchange(request, call):
             async with self._probes.send(request, ProbeLimits(timeout_s)) as response:
                 if response.status != 200:
@@ -181,18 +184,18 @@ class Upstream:
                 async with contextlib.aclosing(events(response, contract, limits)) as stream:
                     yield stream
 
+    def _bare(self, method: Method, path: str, call: Call) -> Request:
+        headers = self._headers.build(call, _JSON)
+        return Request(method, path, headers, attempts=call.attempts)
+
     def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
-        head = self._headers(call, accept)
+        head = self._headers.build(call, accept)
         if isinstance(body, Form):
             head["content-type"] = body.content_type
             content = body.encoded(self.config.max_upload_bytes)
             return Request("POST", path, head, content, call.attempts)
         head["content-type"] = _JSON
         return Request("POST", path, head, orjson.dumps(body), call.attempts)
-
-    def _headers(self, call: Call, accept: str = _JSON) -> dict[str, str]:
-        config = self.config
-        return headers.build(call, config.api_key, accept=accept, configured=config.headers)
 
     @contextlib.contextmanager
     def _exchange(self, request: Request, call: Call) -> Iterator[None]:

@@ -5,7 +5,6 @@ HTTP library is in use.
 """
 
 import contextlib
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -32,8 +31,6 @@ _LONGEST_RETRY_AFTER_S = 24 * 3600.0
 _MOST_TARGETS = 64
 # What the buffers on the way take at once: over TLS, nothing tells how much is still to be sent.
 _SURELY_SENT_BYTES = 64 * 1024
-# The end of a line where none ought to be, or of the text in C.
-_UNSENDABLE = re.compile(r"\0|\r(?!\n)")
 
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
@@ -79,8 +76,7 @@ class Response:
         self._most_bytes = most_bytes
         self._headers = {name.lower(): value for name, value in connection.answer.headers}
         self.status = attempts.status = connection.answer.status
-        kind = self._header(b"content-type").partition(";")[0]
-        self.content_type = kind.strip().lower()
+        self.content_type = _media_type(self._headers.get(b"content-type", b""))
 
     @property
     def retry_after_s(self) -> float | None:
@@ -222,8 +218,8 @@ class Transport:
         """
         first_line = self._first_line(request.method, request.path)
         fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-        if fields.count("\n") > len(request.headers) or _UNSENDABLE.search(fields):
-            raise httpx.LocalProtocolError("a header holds the end of a line")
+        if not fields.count("\r") == fields.count("\n") == len(request.headers) or "\0" in fields:
+            raise httpx.LocalProtocolError("a header holds the end of a line or of a text")
         try:
             return b"%s%s%s\r\n" % (first_line, fields.encode("ascii"), _framing(request))
         except UnicodeEncodeError:
@@ -233,6 +229,12 @@ class Transport:
         """Returns the first line of a request, and its header Host."""
         target = self._url.raw_path.rstrip(b"/") + httpx.URL(path).raw_path
         return b"%s %s HTTP/1.1\r\nhost: %s\r\n" % (method.encode(), target, self._url.netloc)
+
+
+@lru_cache(_MOST_TARGETS)
+def _media_type(value: bytes) -> str:
+    """Returns a Content-Type without its parameters."""
+    return value.decode("utf-8", "replace").partition(";")[0].strip().lower()
 
 
 def _framing(request: Request) -> bytes:
