@@ -1,11 +1,13 @@
 """What all tests share: a simulator, the service in front of it, a channel to that."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import uvloop
 from grpc import aio
 
 from penstock.channel import open_async_channel
@@ -13,6 +15,7 @@ from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 FREE_PORT = "127.0.0.1:0"
 
 Serve = Callable[..., Awaitable[Service]]
@@ -26,6 +29,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="simulator",
         help="what stands behind the service in tests/acceptance",
     )
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Runs tests on the event loop that the service has, or Python's own where that is in use."""
+    loops: dict[str, LoopFactory] = {
+        "uvloop": uvloop.new_event_loop,
+        "asyncio": asyncio.SelectorEventLoop,
+    }
+    match item.path.parent.name:
+        case "upstream":
+            return loops  # which differ most in what they tell of connections
+        case "cli":
+            del loops["uvloop"]  # as in the process that watches workers
+        case _:
+            del loops["asyncio"]
+    return loops
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,8 @@ from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.options import address, unless_off
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
 EXIT_USAGE = 2
 EXIT_SETTINGS = 3
 EXIT_ADDRESS = 4
@@ -162,7 +164,8 @@ def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
     log.configure(settings.log_level, settings.log_format)
     if settings.workers > 1:
         return _until_stopped(supervisor.supervise(settings, parsed.arguments))
-    return _until_stopped(app.serve(settings, load, options.config_file(parsed)))
+    serving = app.serve(settings, load, options.config_file(parsed))
+    return _until_stopped(serving, _loop_factory())
 
 
 def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
@@ -195,17 +198,29 @@ def _demo(parsed: argparse.Namespace) -> int:
     return _until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
 
 
-def _until_stopped(running: Coroutine[Any, Any, None]) -> int:
+def _until_stopped(
+    running: Coroutine[Any, Any, None], loop_factory: LoopFactory | None = None
+) -> int:
     from penstock_server.rpc.listening import CannotListen
     from penstock_server.supervisor import WorkerFailed
 
     try:
-        asyncio.run(running)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(running)
     except (CannotListen, OSError) as error:
         return _complain(str(error), EXIT_ADDRESS)
     except WorkerFailed as failed:
         return failed.code
     return 0
+
+
+def _loop_factory() -> LoopFactory | None:
+    """Returns what makes a faster event loop than Python's own; None where there is none."""
+    try:
+        from uvloop import new_event_loop
+    except ModuleNotFoundError:
+        return None
+    return new_event_loop
 
 
 def _not_installed(error: ModuleNotFoundError) -> int:

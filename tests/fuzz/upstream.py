@@ -63,6 +63,8 @@ class Upstream:
     async def _write(self, answer: bytes, writer: asyncio.StreamWriter) -> None:
         cuts = sorted({0, len(answer), *(cut for cut in self.blocks if cut < len(answer))})
         for start, end in pairwise(cuts):
+            if writer.is_closing():
+                break  # the service has what it needs
             writer.write(answer[start:end])
             await asyncio.sleep(0)
 

@@ -16,6 +16,7 @@ def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
 
 # What an answer may have of bytes in JSON for each byte of the message that it becomes.
 _JSON_PER_MESSAGE = 4
+_LEAST_ANSWER_BYTES = 1024 * 1024
 
 
 def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
@@ -32,7 +33,7 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         tls=_tls(table),
         max_connections=table.max_connections or settings.max_connections,
         max_upload_bytes=settings.max_upload_bytes,
-        max_answer_bytes=_JSON_PER_MESSAGE * settings.max_message_bytes,
+        max_answer_bytes=max(_LEAST_ANSWER_BYTES, _JSON_PER_MESSAGE * settings.max_message_bytes),
     )
 
 

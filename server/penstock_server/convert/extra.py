@@ -30,7 +30,7 @@ def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: froz
 
 
 def _unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    if data.keys() <= known:  # nearly always: quicker than a difference
+    if known.issuperset(data):  # nearly always: quicker than a difference
         return {}
     unknown = data.keys() - known
     return {key: data[key] for key in sorted(unknown) if data[key] is not None}

@@ -19,6 +19,7 @@ from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Unsu
 from penstock_server.rpc import status
 from penstock_server.rpc.rpc import Rpc, current
 from penstock_server.rpc.trailers import trailers
+from penstock_server.telemetry import log
 from penstock_server.upstream.failure import UpstreamFailure
 
 PACKAGE = "/penstock.v1."
@@ -189,23 +190,22 @@ async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> An
         rpc.code, rpc.reason = row.code, row.reason
         raise
     finally:
-        _log.info(
-            "rpc",
-            extra={
-                "fields": {
-                    "method": rpc.method,
-                    "code": rpc.code.name,
-                    "reason": rpc.reason,
-                    "ms": round((monotonic() - rpc.started) * 1000, 1),
-                    "caller": rpc.caller,
-                    "model": rpc.model[:_LONGEST_LOGGED_NAME],
-                    "request_id": rpc.request_id,
-                    "messages": rpc.messages_sent,
-                    "upstream": rpc.attempts.upstream,
-                    "attempts": rpc.attempts.count if rpc.attempts.count > 1 else None,
-                }
-            },
-        )
+        log.info(_log, "rpc", _line(rpc))
+
+
+def _line(rpc: Rpc) -> dict[str, Any]:
+    return {
+        "method": rpc.method,
+        "code": rpc.code.name,
+        "reason": rpc.reason,
+        "ms": round((monotonic() - rpc.started) * 1000, 1),
+        "caller": rpc.caller,
+        "model": rpc.model[:_LONGEST_LOGGED_NAME],
+        "request_id": rpc.request_id,
+        "messages": rpc.messages_sent,
+        "upstream": rpc.attempts.upstream,
+        "attempts": rpc.attempts.count if rpc.attempts.count > 1 else None,
+    }
 
 
 async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any:

@@ -2,9 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import Lock
+from time import time
 from typing import Any, TextIO
 
 import orjson
@@ -12,45 +14,94 @@ import orjson
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
 
-
-class JsonFormatter(logging.Formatter):
-    """Writes a record and its `fields` as one JSON object."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Returns the line."""
-        return orjson.dumps(_document(record, self), default=str).decode()
+Line = dict[str, Any]
 
 
-class TextFormatter(logging.Formatter):
-    """Writes a record and its `fields` for a person."""
+class Lines(logging.Handler):
+    """Writes each record, with its `fields`, as a line of a stream."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Returns the line."""
-        document = _document(record, self)
-        head = f"{str(document.pop('time'))[11:19]} {document.pop('level')}"
-        traceback = f"\n{document.pop('exception')}" if "exception" in document else ""
-        rest = " ".join(f"{key}={_shown(v)}" for key, v in document.items() if key != "event")
-        return f"{head} {document['event']} {rest}".rstrip() + traceback
+    def __init__(self, stream: TextIO, written: Callable[[Line], str]) -> None:
+        """Takes the stream, and what makes the text of a line."""
+        super().__init__()
+        self._stream = stream
+        self._written = written
+        self._exceptions = logging.Formatter()
+        self._lock = Lock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the line of a record."""
+        fields = dict(getattr(record, "fields", {}))
+        if record.exc_info:
+            fields["exception"] = self._exceptions.formatException(record.exc_info)
+        try:
+            self.write(record.created, record.levelname.lower(), record.getMessage(), fields)
+        except Exception:
+            self.handleError(record)
+
+    def write(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        """Writes a line; fields without a value are left out."""
+        seconds, part = divmod(created, 1)
+        line = {
+            "time": f"{_second(int(seconds))}.{int(part * 1000):03}+00:00",
+            "level": level,
+            "event": event,
+        }
+        for key, value in fields.items():
+            if value is not None and value != "":
+                line[key] = value
+        text = self._written(line)
+        with self._lock:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+
+
+_lines: Lines | None = None
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Sends the logs of this process to a stream, standard error if none is given."""
+    global _lines
     out = sys.stderr if stream is None else stream
     text = form == "text" or (form == "auto" and out.isatty())
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(TextFormatter() if text else JsonFormatter())
+    _lines = Lines(out, _readable if text else _json)
     logger = logging.getLogger("penstock")
-    logger.handlers = [handler]
+    logger.handlers = [_lines]
     set_level(level)
     logger.propagate = False
-    # Not asked for in any line; finding them out takes half of what a line costs.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # where in the source it was logged: so says Python's documentation
 
 
 def set_level(level: str) -> None:
     """Changes the least severity that is logged."""
     logging.getLogger("penstock").setLevel(level.upper())
+
+
+def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:
+    """Logs an event that there are many of.
+
+    Where the logs go to a stream, it does so without a record of `logging`, which would cost more
+    than the line itself.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    if not _lines:
+        logger.info(event, extra={"fields": fields})
+        return
+    try:
+        _lines.write(time(), "info", event, fields)
+    except (OSError, ValueError):
+        return  # nobody reads it any more: calls go on
+
+
+def _json(line: Line) -> str:
+    return orjson.dumps(line, default=str).decode()
+
+
+def _readable(line: Line) -> str:
+    """Returns a line for a person."""
+    head = f"{line.pop('time')[11:19]} {line.pop('level')} {line.pop('event')}"
+    traceback = f"\n{line.pop('exception')}" if "exception" in line else ""
+    rest = " ".join(f"{key}={_shown(value)}" for key, value in line.items())
+    return f"{head} {rest}".rstrip() + traceback
 
 
 def _shown(value: Any) -> str:
@@ -62,17 +113,3 @@ def _shown(value: Any) -> str:
 @lru_cache(maxsize=1)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _document(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
-    fields: Mapping[str, Any] = getattr(record, "fields", {})
-    seconds, part = divmod(record.created, 1)
-    document = {
-        "time": f"{_second(int(seconds))}.{int(part * 1000):03}+00:00",
-        "level": record.levelname.lower(),
-        "event": record.getMessage(),
-        **{key: value for key, value in fields.items() if value not in ("", None)},
-    }
-    if record.exc_info:
-        document["exception"] = formatter.formatException(record.exc_info)
-    return document

@@ -3,6 +3,8 @@
 import asyncio
 import math
 import ssl
+from time import monotonic
+from typing import cast
 
 import httpx
 
@@ -41,6 +43,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._write_waiter: asyncio.Future[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
 
     # For one exchange: begin, write, head, then blocks until there are no more.
 
@@ -50,7 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = deadline
 
     def wait_until(self, deadline: float) -> None:
-        """Bounds all waiting for the answer from now on, by the event loop's clock."""
+        """Bounds all waiting for the answer from now on, by the monotonic clock."""
         self._deadline = deadline
         if self._waiter:
             self._set_alarm()
@@ -101,7 +104,7 @@ class Connection(asyncio.BufferedProtocol):
             httpx.TransportError: the rest will not come, or not in time.
         """
         answer = self.answer
-        if self._loop.time() >= self._deadline:
+        if monotonic() >= self._deadline:
             raise httpx.ReadTimeout("no answer in time")
         while not answer.waiting_bytes:
             if answer.complete:
@@ -142,8 +145,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the open transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Returns where to receive into."""
@@ -212,17 +214,18 @@ class Connection(asyncio.BufferedProtocol):
 
     def _set_alarm(self) -> None:
         # One timer serves many waits, most of which end long before their time.
-        if self._alarm and self._alarm.when() > self._deadline:
+        if self._alarm and self._alarm_at > self._deadline:
             self._alarm.cancel()
             self._alarm = None
         if self._alarm is None and self._deadline < math.inf:
-            self._alarm = self._loop.call_at(self._deadline, self._on_alarm)
+            self._alarm_at = self._deadline
+            self._alarm = self._loop.call_later(self._deadline - monotonic(), self._on_alarm)
 
     def _on_alarm(self) -> None:
         self._alarm = None
         if not self._waiter or self._waiter.done():
             return
-        if self._loop.time() < self._deadline:
+        if monotonic() < self._deadline:
             self._set_alarm()
         else:
             self._waiter.set_exception(httpx.ReadTimeout("no answer in time"))
