@@ -6,7 +6,7 @@ The first byte of an input often says which of several similar things it is for.
 import asyncio
 import json
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -101,9 +101,9 @@ class _Answer:
     def wait_until(self, limit: Limit) -> None:
         """Nothing of it has to be waited for."""
 
-    async def blocks(self) -> AsyncGenerator[bytes, None]:
-        for start in range(0, len(self._body), self._size):
-            yield self._body[start : start + self._size]
+    async def block(self) -> bytes:
+        block, self._body = self._body[: self._size], self._body[self._size :]
+        return block
 
 
 def stream(data: bytes) -> None:

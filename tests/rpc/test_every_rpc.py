@@ -1,6 +1,7 @@
 """What every RPC does when its upstream fails, and when its caller leaves."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
@@ -136,7 +137,9 @@ def _one_event(rpc: Called) -> Upstream:
 
 
 def _endless(rpc: Called) -> Upstream:
-    return Upstream(STREAM_HEAD, repeat=event(rpc.event) * 100)
+    # Long texts: short ones would be merged while nobody reads, and take long to fill the windows.
+    long = json.loads(json.dumps(rpc.event).replace("word", "word " * 1000))
+    return Upstream(STREAM_HEAD, event(rpc.event), repeat=event(long) * 10)
 
 
 Stage = Callable[[Called], Upstream]

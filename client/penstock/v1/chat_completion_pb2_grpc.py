@@ -74,7 +74,8 @@ class ChatCompletionServiceServicer(object):
         otherwise:
 
         1. Messages carry deltas only, never accumulated values. Concatenate `content`, `reasoning`,
-        `refusal` and the tool calls' `arguments`; append `logprobs` and `token_ids`.
+        `refusal` and the tool calls' `arguments`; append `logprobs` and `token_ids`. Texts that
+        wait because their caller is far behind the model may come together in one message.
         2. The first message carries `model` and `create_time`. The first message of each choice
         carries its `role`. Every message carries `id`. Messages of several choices interleave in
         any order.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from penstock_server.upstream.failure import ErrorBody, failed_response
+from penstock_server.upstream.merging import JsonObject, merged_text
 
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
 """What the finish reason "error" stands for; vLLM itself answers HTTP 500 then."""
@@ -18,6 +19,9 @@ class StreamContract(Protocol):
         Raises:
             ContractBroken: the event contradicts the contract.
         """
+
+    def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
+        """Returns one event in place of two that follow each other; None if both are needed."""
 
     @property
     def complete(self) -> bool:
@@ -65,6 +69,10 @@ class ChoiceStream:
         for choice in event.get("choices") or ():
             self._choice(choice.get("index") or 0, choice.get("finish_reason"))
         self._usage_last = event.get("usage") is not None
+
+    def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
+        """Returns an event with the text of two."""
+        return merged_text(first, second)
 
     def _choice(self, index: int, finish_reason: str | None) -> None:
         if index < 0:
@@ -126,6 +134,9 @@ class TranscriptStream:
             self._finished = self._finished or not self._open
         self._usage_last = event.get("usage") is not None and not choices
 
+    def merged(self, first: JsonObject, second: JsonObject) -> None:
+        """Returns None: each event is needed."""
+
     @property
     def complete(self) -> bool:
         """Whether everything promised has arrived."""
@@ -172,6 +183,9 @@ class ResponseEvents:
             self.failure = self.failure or ErrorBody(code="server_error")
         elif not self.failure:
             self._end(response)
+
+    def merged(self, first: JsonObject, second: JsonObject) -> None:
+        """Returns None: each event is needed."""
 
     def _end(self, response: Mapping[str, Any]) -> None:
         # vLLM tells by "completed" of incomplete responses as well.

@@ -8,10 +8,12 @@ from penstock_server.upstream.answer import JsonObject, document, malformed, obs
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.transport import Response
-from penstock_server.upstream.limits import TOTAL, Limit, Limits, end
+from penstock_server.upstream.limits import TOTAL, Limits, end
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 
 _DONE = b"[DONE]"
+# A model that is much faster than its reader is this far ahead at once; any other never is.
+_MANY = 32
 
 
 async def events(
@@ -19,123 +21,128 @@ async def events(
 ) -> AsyncGenerator[JsonObject, None]:
     """Yields the events of a stream; ends normally only when the stream is complete.
 
+    When many events wait because their reader is slow, they are told in one, where nothing is lost
+    by it.
+
     Raises:
         UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
             event), was not complete in its total time (TIMEOUT), stated an
             error (HTTP_ERROR) or broke the contract (MALFORMED).
     """
-    reader = _EventReader(response)
-    started, limit = False, limits.event(first=True)
-    try:
-        while (data := await _next(reader, contract, started, limit)) is not None:
-            response.attempts.offset = reader.offset
-            event = _event(data, contract, reader.offset)
+    reader = _EventReader(response, contract, limits)
+    event = await reader.next()
+    while event is not None:
+        try:
+            follower = reader.waiting() if reader.is_behind else None
+            while follower and (both := contract.merged(event, follower)):
+                event = both
+                follower = reader.waiting()
+        except UpstreamFailure:
             yield event
-            started = True
-            if contract.failure:
-                raise stated(contract.failure, Stage.STREAM)
-            if _goes_on(event):
-                limit = limits.event(first=False)
-        if not contract.complete:
-            raise _incomplete(contract, reader.done, started)
-    finally:
-        await reader.close()
-
-
-async def _next(
-    reader: "_EventReader", contract: StreamContract, started: bool, limit: Limit
-) -> bytes | None:
-    if reader.waiting:
-        return await reader.next()
-    try:
-        await reader.fill(end() if contract.complete else limit)
-        return await reader.next()
-    except UpstreamFailure as failure:
-        if contract.complete and failure.kind in (Kind.TIMEOUT, Kind.CLOSED):
-            return None
-        broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED) and failure.limit != TOTAL
-        if started and broke:
-            failure.kind = Kind.INTERRUPTED
-        raise
-
-
-def _goes_on(event: JsonObject) -> bool:
-    """Whether an event tells anything; those that do not are signs of life, like comments."""
-    return bool(event.get("choices") or event.get("usage") or "type" in event)
-
-
-def _event(data: bytes, contract: StreamContract, offset: int) -> JsonObject:
-    """Returns the event whose data begins at that byte of the stream."""
-    try:
-        event = document(data, Stage.STREAM)
-    except UpstreamFailure as failure:
-        failure.offset = offset if failure.kind is Kind.MALFORMED else None
-        raise
-    observe(contract, event, Stage.STREAM, offset)
-    return event
-
-
-def _incomplete(contract: StreamContract, done: bool, started: bool) -> UpstreamFailure:
-    if done:
-        return malformed(f"it ended although {contract.missing}", Stage.STREAM)
-    kind = Kind.INTERRUPTED if started else Kind.CLOSED
-    message = f"the upstream's stream broke off: {contract.missing}"
-    return UpstreamFailure(kind, message, Stage.STREAM)
+            raise
+        yield event
+        reader.progress(event)
+        event = follower or await reader.next()
 
 
 class _EventReader:
-    """Reads the data of one event at a time from an open answer.
+    """Reads one event at a time from an open answer, and holds them to their contract."""
 
-    Attributes:
-        done: whether `[DONE]` has come.
-        offset: at which byte of the stream the data of the last event begins.
-    """
-
-    def __init__(self, response: Response) -> None:
-        self.done = False
-        self.offset = 0
+    def __init__(self, response: Response, contract: StreamContract, limits: Limits) -> None:
         self._response = response
-        self._blocks = response.blocks()
+        self._contract = contract
+        self._limits = limits
+        self._limit = limits.event(first=True)
         self._decoder = EventDecoder()
         self._ready: deque[bytes] = deque()
-
-    async def close(self) -> None:
-        await self._blocks.aclose()
+        self._started = False
+        self._done = False
 
     @property
-    def waiting(self) -> bool:
-        """Whether an event is here that has not been read."""
-        return bool(self._ready)
+    def is_behind(self) -> bool:
+        """Whether so many events wait that their reader does not keep up."""
+        return len(self._ready) >= _MANY
 
-    async def fill(self, limit: Limit) -> None:
-        """Waits for an event or the end of the stream.
+    async def next(self) -> JsonObject | None:
+        """Returns the next event; None when there are no more, and all is complete.
 
         Raises:
-            UpstreamFailure: TIMEOUT, it is not here in time; or the stream broke.
+            UpstreamFailure: see `events`.
         """
-        self._response.wait_until(limit)
-        async for block in self._blocks:
+        if not self._ready and not self._done:
+            await self._fill()
+        if event := self.waiting():
+            return event
+        if not self._contract.complete:
+            raise self._incomplete()
+        await self._drain()
+        return None
+
+    def waiting(self) -> JsonObject | None:
+        """Returns the next event if it is here; None if not, or at the end."""
+        if not self._ready or self._done:
+            return None
+        data = self._ready.popleft()
+        offset = self._response.attempts.offset = self._decoder.offsets.popleft()
+        if data == _DONE:
+            self._done = True
+            return None
+        return self._event(data, offset)
+
+    def progress(self, event: JsonObject) -> None:
+        """Takes note that an event was told, after which the next one is waited for.
+
+        Raises:
+            UpstreamFailure: the event told of a failure.
+        """
+        self._started = True
+        if self._contract.failure:
+            raise stated(self._contract.failure, Stage.STREAM)
+        # Events that tell nothing are signs of life, like comments.
+        if event.get("choices") or event.get("usage") or "type" in event:
+            self._limit = self._limits.event(first=False)
+
+    def _event(self, data: bytes, offset: int) -> JsonObject:
+        try:
+            event = document(data, Stage.STREAM)
+        except UpstreamFailure as failure:
+            failure.offset = offset if failure.kind is Kind.MALFORMED else None
+            raise
+        observe(self._contract, event, Stage.STREAM, offset)
+        return event
+
+    async def _fill(self) -> None:
+        """Waits for an event, or the end of the stream."""
+        complete = self._contract.complete
+        self._response.wait_until(end() if complete else self._limit)
+        try:
+            await self._receive()
+        except UpstreamFailure as failure:
+            broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED)
+            if complete and broke:
+                return
+            if self._started and broke and failure.limit != TOTAL:
+                failure.kind = Kind.INTERRUPTED
+            raise
+
+    async def _receive(self) -> None:
+        while not self._ready and (block := await self._response.block()):
             try:
                 self._ready.extend(self._decoder.feed(block))
             except EventTooLarge as error:
                 raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
-            if self._ready:
-                return
 
-    async def next(self) -> bytes | None:
-        """Returns the data of the event that is here; None at the end of the stream."""
-        if not self._ready:
-            return None
-        data, self.offset = self._ready.popleft(), self._decoder.offsets.popleft()
-        if data == _DONE:
-            self.done = True
-            await self._drain()
-            return None
-        return data
+    def _incomplete(self) -> UpstreamFailure:
+        missing = self._contract.missing
+        if self._done:
+            return malformed(f"it ended although {missing}", Stage.STREAM)
+        kind = Kind.INTERRUPTED if self._started else Kind.CLOSED
+        message = f"the upstream's stream broke off: {missing}"
+        return UpstreamFailure(kind, message, Stage.STREAM)
 
     async def _drain(self) -> None:
         # Only a body read to its end leaves the connection fit for another request.
         self._response.wait_until(end())
         with contextlib.suppress(UpstreamFailure):
-            async for _ in self._blocks:
+            while await self._response.block():
                 pass

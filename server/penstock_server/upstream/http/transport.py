@@ -74,9 +74,14 @@ class Response:
         self._limits = limits
         self._limit: Limit | None = None
         self._most_bytes = most_bytes
+        self._decoded: AsyncGenerator[bytes, None] | None = None
+        self._read: Callable[[], Awaitable[bytes]] = connection.block
         self._headers = {name.lower(): value for name, value in connection.answer.headers}
         self.status = attempts.status = connection.answer.status
         self.content_type = _media_type(self._headers.get(b"content-type", b""))
+        if b"content-encoding" in self._headers:
+            self._decoded = decoded = _decoded(connection)
+            self._read = lambda: anext(decoded, b"")
 
     @property
     def retry_after_s(self) -> float | None:
@@ -108,17 +113,15 @@ class Response:
             await self._read_into(body, _ERROR_BODY_LIMIT)
         return b"".join(body)
 
-    async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """Yields the body in the blocks in which it arrives.
+    async def block(self) -> bytes:
+        """Returns what has arrived of a stream, or what comes next; nothing at its end.
 
         Raises:
-            UpstreamFailure: the body ended early or could not be decoded.
+            UpstreamFailure: the stream broke or could not be decoded, or it did not go on in time.
         """
         self.attempts.stage = Stage.STREAM
         try:
-            read = self._reader()
-            while block := await read():
-                yield block
+            return await self._read()
         except _ERRORS as error:
             raise self._failure(error, Stage.STREAM) from error
 
@@ -140,6 +143,11 @@ class Response:
         if failure.kind in _SUSPECT:
             self._connection.close()
 
+    async def close(self) -> None:
+        """Ends the reading."""
+        if self._decoded:
+            await self._decoded.aclose()
+
     @property
     def may_be_cut(self) -> bool:
         """Whether there may be more of it than its length says."""
@@ -148,8 +156,7 @@ class Response:
     async def _read_into(self, body: list[bytes], most_bytes: int) -> None:
         size = 0
         try:
-            read = self._reader()
-            while block := await read():
+            while block := await self._read():
                 body.append(block)
                 size += len(block)
                 if size > most_bytes:
@@ -157,13 +164,6 @@ class Response:
                     raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY)
         except _ERRORS as error:
             raise self._failure(error, Stage.BODY) from error
-
-    def _reader(self) -> Callable[[], Awaitable[bytes]]:
-        """Returns what reads the next block of the body, and nothing at its end."""
-        if b"content-encoding" not in self._headers:
-            return self._connection.block
-        blocks = _decoded(self._connection)
-        return lambda: anext(blocks, b"")
 
     def _failure(self, error: Exception, stage: Stage) -> UpstreamFailure:
         return _failure(error, stage, self._limit or self._limits.answer())
@@ -283,7 +283,10 @@ class Exchange:
         assert self._response
         if isinstance(error, UpstreamFailure):
             self._response.doubt(error)
-        await self._end()
+        try:
+            await self._response.close()
+        finally:
+            await self._end()
 
     async def _send(self) -> None:
         content = self._request.content

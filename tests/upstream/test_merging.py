@@ -1,0 +1,103 @@
+"""Text that waits to be read is told in fewer events, and nothing else is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.completeness import ChoiceStream
+from penstock_server.upstream.merging import merged_text
+from penstock_server.upstream.operations import CHAT_COMPLETION
+
+from .wire import client, http, wire
+
+ORIGIN = {"id": "x", "object": "chunk", "created": 1, "model": "m"}
+
+
+def chunk(text: str, index: int = 0, key: str = "content", **more: Any) -> dict[str, Any]:
+    choice = {"index": index, "delta": {key: text}, "finish_reason": None, "logprobs": None}
+    return {**ORIGIN, "choices": [choice | more]}
+
+
+def words(text: str, **more: Any) -> dict[str, Any]:
+    return {**ORIGIN, "choices": [{"index": 0, "text": text, "finish_reason": None, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        (chunk("a"), chunk("b"), chunk("ab")),
+        (chunk("a", 3), chunk("", 3), chunk("a", 3)),
+        (chunk("a", key="reasoning"), chunk("b", key="reasoning"), chunk("ab", key="reasoning")),
+        (words("a", token_ids=None), words("b"), words("ab", token_ids=None)),
+    ],
+)
+def test_texts(first: Any, second: Any, both: Any) -> None:
+    before = json.dumps((first, second))
+    assert merged_text(first, second) == both
+    assert json.dumps((first, second)) == before
+
+
+KEPT: dict[str, dict[str, Any]] = {
+    "another choice": chunk("b", 1),
+    "another kind of text": chunk("b", key="reasoning"),
+    "a role": chunk("b", delta={"role": "assistant", "content": "b"}),
+    "nothing": chunk("b", delta={}),
+    "no text": chunk("b", delta={"content": 5}),
+    "no delta": chunk("b", delta=[]),
+    "part of a tool call": chunk("b", delta={"tool_calls": []}),
+    "a refusal": chunk("b", key="refusal"),
+    "a finish": chunk("b", finish_reason="stop"),
+    "log probabilities": chunk("b", logprobs={"content": []}),
+    "token ids": chunk("b", token_ids=[1]),
+    "what nobody knows": chunk("b", mood="calm"),
+    "usage": chunk("b") | {"usage": {"total_tokens": 3}},
+    "two choices": chunk("b") | {"choices": chunk("b")["choices"] * 2},
+    "no choices": chunk("b") | {"choices": []},
+    "choices of another kind": chunk("b") | {"choices": "x"},
+    "text of the other API": words("b"),
+}
+
+
+@pytest.mark.parametrize("other", KEPT.values(), ids=KEPT)
+def test_whatever_else_is_told_by_itself(other: dict[str, Any]) -> None:
+    assert merged_text(chunk("a"), other) is None
+    assert merged_text(other, chunk("a")) is None
+
+
+def told(count: int) -> bytes:
+    """A stream of so many texts, all there at once."""
+    finish = chunk("", delta={}, finish_reason="stop")
+    usage = {**ORIGIN, "choices": [], "usage": {"total_tokens": 3}}
+    events = [*(chunk(f"{number} ") for number in range(count)), finish, usage]
+    lines = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    return http(f"{lines}data: [DONE]\n\n".encode(), "content-type: text/event-stream")
+
+
+@pytest.mark.parametrize(("count", "most"), [(20, 22), (100, 3)])
+async def test_only_a_reader_far_behind_gets_texts_merged(count: int, most: int) -> None:
+    async with (
+        wire(told(count)) as server,
+        client(server.url) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(1)) as stream,
+    ):
+        events = [event async for event in stream]
+    texts = [choice["delta"].get("content", "") for e in events for choice in e["choices"]]
+    assert "".join(texts) == "".join(f"{number} " for number in range(count))
+    assert len(events) == most
+    assert events[-1]["usage"]
+    assert [c["finish_reason"] for e in events for c in e["choices"]][-1] == "stop"
+
+
+async def test_what_came_before_a_faulty_event_is_told() -> None:
+    answer = told(100).replace(b'"50 "', b'"50\n ')
+    async with (
+        wire(answer) as server,
+        client(server.url) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(1)) as stream,
+    ):
+        event = await anext(stream)
+        with pytest.raises(Exception, match="no JSON"):
+            await anext(stream)
+    assert event["choices"][0]["delta"]["content"].endswith(" 48 49 ")
