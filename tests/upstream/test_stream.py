@@ -244,7 +244,7 @@ async def test_signs_of_life_are_no_progress(sign: bytes) -> None:
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(stream(DELTA, ended=False))
         with suppress(ConnectionError):
-            while True:
+            while not writer.is_closing():
                 writer.write(chunk(sign))
                 await writer.drain()
                 await asyncio.sleep(0.01)

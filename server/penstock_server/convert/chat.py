@@ -18,6 +18,10 @@ from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
 ROUTE = "/v1/chat/completions"
 
+_PLAIN_FIELDS = frozenset(
+    {"model", "parallel_tool_calls", "reasoning_effort", "include_reasoning", "user"}
+)
+_FORM_FIELDS = frozenset({"tools", "tool_choice", "response_format", "structured_outputs"})
 _ANSWER_KEYS = frozenset(
     {
         "id",
@@ -63,20 +67,22 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
     Raises:
         InvalidRequest: a field is missing, faulty or contradicts another.
     """
+    given = {field.name for field, _ in request.ListFields()}
     body: dict[str, Any] = {"messages": message.messages(request.messages)}
-    if request.HasField("sampling"):
+    if "sampling" in given:
         body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
-    if request.HasField("engine"):
+    if "engine" in given:
         body |= options.engine(request.engine)
-    if request.HasField("template"):
+    if "template" in given:
         body |= options.template(request.template)
-    body |= options.scalars(request, "", skip=("extra_body",))
-    if request.HasField("logprobs"):
+    body |= {name: getattr(request, name) for name in given & _PLAIN_FIELDS}
+    if "logprobs" in given:
         body |= logprobs(request.logprobs)
-    body |= _form(request)
+    if given & _FORM_FIELDS:
+        body |= _form(request)
     if stream:
         body |= options.streaming(request.stream_options)
-    if request.HasField("extra_body"):
+    if "extra_body" in given:
         fields.merge_extra(ROUTE, body, document.from_struct(request.extra_body, "extra_body"))
     return body
 

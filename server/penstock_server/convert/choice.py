@@ -54,7 +54,7 @@ Answer: TypeAlias = (
 def fill_origin(target: Answer, data: Mapping[str, Any]) -> None:
     """Writes which model answers, and since when."""
     target.model = data.get("model") or ""
-    target.create_time.FromSeconds(data.get("created") or 0)
+    target.create_time.seconds = data.get("created") or 0
 
 
 def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:

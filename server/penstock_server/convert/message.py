@@ -162,8 +162,9 @@ def response_format(form: message_pb2.ResponseFormat, path: str = "response_form
 
 def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:
     """Writes a message of an answer."""
-    role, target.custom_role = role_of(data.get("role") or "assistant")
-    target.role = role
+    target.role, custom_role = role_of(data.get("role") or "assistant")
+    if custom_role:
+        target.custom_role = custom_role
     if content := data.get("content"):
         target.content.add(text=content)
     if (reasoning := reasoning_of(data)) is not None:

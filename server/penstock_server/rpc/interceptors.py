@@ -177,10 +177,8 @@ async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> An
 
     The line never holds contents or secrets.
     """
-    context.set_trailing_metadata(rpc.trailing_metadata)
     try:
         answer = await proceed(rpc, context)
-        # gRPC sends it with the status: setting it again costs nothing.
         context.set_trailing_metadata(rpc.trailing_metadata)
         return answer
     except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 """How long an exchange may take: its limits, and what is left of each."""
 
 import math
+from operator import attrgetter
 from time import monotonic
 from typing import NamedTuple
 
@@ -18,8 +19,6 @@ _END_S = 1.0
 
 class Limit(NamedTuple):
     """Until when something may take, by the monotonic clock, and how its end is told of.
-
-    The earlier of two is the smaller.
 
     Attributes:
         until: the time.
@@ -48,12 +47,11 @@ class Limits:
         An upload takes as long as its caller does: its answer is waited for once it is sent.
         """
         self._timeouts = timeouts
-        now = monotonic()
-        self._sent = math.inf if is_upload else now
-        self._total = Limit(now + timeouts.total, timeouts.total, TOTAL, "complete answer")
+        self._started = monotonic()
+        self._sent = math.inf if is_upload else self._started
 
     def sent(self) -> None:
-        """Takes note that an upload was sent, or is not sent on."""
+        """Takes note that an upload was sent."""
         self._sent = monotonic()
 
     @property
@@ -66,21 +64,35 @@ class Limits:
         """How many seconds the upstream may take before it reads on in an upload."""
         return self._timeouts.first_byte
 
+    @property
+    def answered_by(self) -> float:
+        """Until when the answer may take, by the monotonic clock: see `answer`."""
+        timeouts = self._timeouts
+        return min(self._sent + timeouts.first_byte, self._started + timeouts.total)
+
     def answer(self) -> Limit:
-        """Returns until when the head of an answer may take, or all of a unary one."""
+        """Returns the limit of the head of an answer, or of all of a unary one."""
         length = self._timeouts.first_byte
-        return min(Limit(self._sent + length, length, FIRST_BYTE, "answer"), self._total)
+        return self._within_total(Limit(self._sent + length, length, FIRST_BYTE, "answer"))
 
     def reason(self) -> Limit:
-        """Returns until when the body of an error may take, from now."""
-        return min(Limit(monotonic() + _REASON_S, _REASON_S, "", "reason"), self.answer())
+        """Returns the limit of the body of an error, from now."""
+        reason = Limit(monotonic() + _REASON_S, _REASON_S, "", "reason")
+        return min(reason, self.answer(), key=attrgetter("until"))
 
     def event(self, *, first: bool) -> Limit:
-        """Returns until when the next event of a stream may take, from now."""
+        """Returns the limit of the next event of a stream, from now."""
         if first:
             return self.answer()
         idle = self._timeouts.idle
-        return min(Limit(monotonic() + idle, idle, IDLE, "event"), self._total)
+        return self._within_total(Limit(monotonic() + idle, idle, IDLE, "event"))
+
+    def _within_total(self, limit: Limit) -> Limit:
+        length = self._timeouts.total
+        until = self._started + length
+        if limit.until <= until:
+            return limit
+        return Limit(until, length, TOTAL, "complete answer")
 
 
 class ProbeLimits(Limits):
@@ -88,12 +100,12 @@ class ProbeLimits(Limits):
 
     def __init__(self, seconds: float) -> None:
         """Takes its length."""
-        super().__init__(Timeouts(connect=seconds))
-        self._limit = Limit(self._sent + seconds, seconds, "", "answer")
+        super().__init__(Timeouts(connect=seconds, first_byte=seconds))
+        self._seconds = seconds
 
     def answer(self) -> Limit:
-        """Returns until when the answer may take."""
-        return self._limit
+        """Returns the limit of the answer."""
+        return Limit(self.answered_by, self._seconds, "", "answer")
 
 
 def end() -> Limit:

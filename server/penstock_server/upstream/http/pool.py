@@ -47,13 +47,16 @@ class Pool:
             httpx.PoolTimeout: all that may be are in use.
             httpx.TransportError: none could be opened.
         """
-        await self._take_slot(timeout_s)
+        if self._slots.locked():
+            await self._wait_for_slot(timeout_s)
+        else:
+            await self._slots.acquire()
         try:
             idle = self._take_idle()
-            if idle and fresh:
-                idle.close()
-            elif idle:
+            if idle and not fresh:
                 return idle
+            if idle:
+                idle.close()
             return await self._connect(timeout_s)
         except BaseException:
             self._slots.release()
@@ -69,10 +72,7 @@ class Pool:
         else:
             connection.close()
 
-    async def _take_slot(self, timeout_s: float) -> None:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
+    async def _wait_for_slot(self, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._slots.acquire()

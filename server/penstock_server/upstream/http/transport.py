@@ -309,10 +309,10 @@ class Exchange:
     def _sent(self) -> None:
         assert self._connection
         self._limits.sent()
-        self._connection.wait_until(self._limits.answer().until)
+        self._connection.wait_until(self._limits.answered_by)
 
     async def _connect(self, *, fresh: bool = False) -> Connection:
-        until = self._limits.answer().until
+        until = self._limits.answered_by
         timeout_s = min(self._limits.connect_s, until - monotonic())
         self._connection = await self._transport.pool.acquire(timeout_s, fresh=fresh)
         self._connection.begin(until)
