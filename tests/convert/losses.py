@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from penstock.v1 import common_pb2, message_pb2
-from penstock_server.convert.choice import FINISH_REASONS
+from penstock_server.convert.generation import FINISH_REASONS
 from penstock_server.convert.message import ROLES
 
 Place = Callable[[Any], Any]

@@ -35,9 +35,12 @@ from penstock_server.convert import (
     transcription,
 )
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
-from penstock_server.convert.response import answer as response_answer
-from penstock_server.convert.response import native, native_request
-from penstock_server.convert.response import request as response_request
+from penstock_server.convert.response import (
+    chat_answer,
+    chat_request,
+    native_answer,
+    native_request,
+)
 from penstock_server.rpc import status, trailers
 from penstock_server.upstream.answer import document
 from penstock_server.upstream.call import Attempts
@@ -151,12 +154,12 @@ _CONVERSIONS: Mapping[str, Sequence[Callable[[Json], Any]]] = {
     "CreateCompletion": (_one(completion.response),),
     "StreamCompletion": (_each(lambda: completion.CompletionStream().message),),
     "CreateResponse": (
-        _one(lambda data: response_answer.response(data, _RESPONSE)),
-        _one(native.response),
+        _one(lambda data: chat_answer.response(data, _RESPONSE)),
+        _one(native_answer.response),
     ),
     "StreamResponse": (
-        _each(lambda: response_answer.ResponseStream(_RESPONSE).messages),
-        _each(lambda: native.NativeStream().message),
+        _each(lambda: chat_answer.ResponseStream(_RESPONSE).messages),
+        _each(lambda: native_answer.NativeStream().message),
     ),
     "CreateEmbeddings": (
         _one(lambda data: embedding.response(data, CreateEmbeddingsRequest(inputs=_INPUTS))),
@@ -203,7 +206,7 @@ _BODIES: Mapping[str, Sequence[Callable[[Any], Any]]] = {
     "CreateChatCompletion": (lambda request: chat.request_body(request, stream=True),),
     "CreateCompletion": (lambda request: completion.request_body(request, stream=True),),
     "CreateResponse": (
-        lambda request: response_request.chat_body(request, stream=True),
+        lambda request: chat_request.chat_body(request, stream=True),
         lambda request: native_request.body(request, stream=True),
     ),
     "CreateEmbeddings": (embedding.request_body,),

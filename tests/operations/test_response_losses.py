@@ -11,8 +11,8 @@ from grpc import aio
 from penstock.channel import open_async_channel
 from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument, SamplingParams
-from penstock_server.convert.response import answer as response_answer
-from penstock_server.convert.response.request import chat_body
+from penstock_server.convert.response import chat_answer
+from penstock_server.convert.response.chat_request import chat_body
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .response_calls import Event, Responses, asking, check_order, end_of, tool
@@ -221,7 +221,7 @@ async def test_stream_without_a_role(responses: Responses) -> None:
 
 
 def test_created_tells_the_response() -> None:
-    made = response_answer.ResponseStream(asking("x", instructions="i"))
+    made = chat_answer.ResponseStream(asking("x", instructions="i"))
     created = made.messages(chunk(said({})))[0].created
     assert (created.id, created.model, created.create_time.seconds) == ("resp_1", "m", 5)
     assert created.status == response_pb2.RESPONSE_STATUS_IN_PROGRESS
@@ -239,7 +239,7 @@ async def test_positions_have_no_gap_without_text(responses: Responses) -> None:
 
 
 def test_end_is_held_until_usage_has_come() -> None:
-    made = response_answer.ResponseStream(asking("x"))
+    made = chat_answer.ResponseStream(asking("x"))
     events = made.messages(chunk(said({"content": "a"}, finish_reason="stop")))
     assert "completed" not in names(events)
     assert made.messages(chunk(usage=USAGE)) == []

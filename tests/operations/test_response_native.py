@@ -21,8 +21,7 @@ from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock_server.app import Service
 from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
-from penstock_server.convert.response import native as response_native
-from penstock_server.convert.response import native_request as response_native_request
+from penstock_server.convert.response import native_answer, native_request
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
@@ -60,7 +59,7 @@ def names(key: str) -> list[str]:
 @pytest.mark.parametrize("name", names("body"))
 def test_captured_answer(name: str) -> None:
     capture = load(name)["body"]
-    response = response_native.response(capture)
+    response = native_answer.response(capture)
     assert not response.HasField("extra")
     response_reader.check(response)
     assert (response.id, response.model) == (capture["id"], capture["model"])
@@ -81,7 +80,7 @@ def _essence(item: Any) -> Any:
 
 @pytest.mark.parametrize("name", [one for one in names("events") if load(one)["complete"]])
 def test_captured_stream(name: str) -> None:
-    stream = response_native.NativeStream()
+    stream = native_answer.NativeStream()
     capture = load(name)["events"]
     events = [stream.message(event) for event in capture]
     assert not any(event.HasField("extra") or event.HasField("other") for event in events)
@@ -91,7 +90,7 @@ def test_captured_stream(name: str) -> None:
 
 
 def test_incomplete_response_may_end_as_completed() -> None:
-    stream = response_native.NativeStream()
+    stream = native_answer.NativeStream()
     *_, end = [stream.message(event) for event in load("resp_incomplete_stream")["events"]]
     assert end.WhichOneof("event") == "completed"
     assert end.completed.status == response_pb2.RESPONSE_STATUS_INCOMPLETE
@@ -102,7 +101,7 @@ def test_incomplete_response_may_end_as_completed() -> None:
 
 
 def item_of(data: Any) -> response_pb2.ResponseItem:
-    return response_native.response(WHOLE | {"output": [data]}).output[0]
+    return native_answer.response(WHOLE | {"output": [data]}).output[0]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_unknown_part_and_status() -> None:
 
 
 def test_unknown_event_is_passed_on_whole() -> None:
-    stream = response_native.NativeStream()
+    stream = native_answer.NativeStream()
     event = {"type": "response.web_search_call.searching", "item_id": "ws", "sequence_number": 9}
     message = stream.message(event)
     assert (message.type, message.sequence_number) == (event["type"], 0)
@@ -151,14 +150,14 @@ def test_unknown_event_is_passed_on_whole() -> None:
 def test_further_keys_of_an_event_are_kept() -> None:
     place = {"output_index": 0, "content_index": 0, "item_id": "m", "sequence_number": 0}
     event = {"type": "response.output_text.delta", "delta": "a", "obfuscation": "xyz"}
-    message = response_native.NativeStream().message(event | place)
+    message = native_answer.NativeStream().message(event | place)
     assert message.output_text_delta.text == "a"
     assert MessageToDict(message.extra) == {"obfuscation": "xyz"}
 
 
 def test_counts_without_a_field_are_kept() -> None:
     usage = WHOLE["usage"] | {"input_tokens_details": {"cached_tokens": 1, "audio_tokens": 2}}
-    response = response_native.response(WHOLE | {"usage": usage})
+    response = native_answer.response(WHOLE | {"usage": usage})
     assert response.usage.input_tokens_details.cached_tokens == 1
     assert MessageToDict(response.usage.extra) == {"input_tokens_details": {"audio_tokens": 2}}
 
@@ -168,14 +167,14 @@ def test_counts_without_a_field_are_kept() -> None:
 )
 def test_malformed_answer(broken: Any) -> None:
     with pytest.raises(MalformedAnswer):
-        response_native.response(broken)
+        native_answer.response(broken)
 
 
 # What is sent
 
 
 def _sent(request: CreateResponseRequest, *, stream: bool = False) -> Any:
-    return orjson.loads(orjson.dumps(response_native_request.body(request, stream=stream)))
+    return orjson.loads(orjson.dumps(native_request.body(request, stream=stream)))
 
 
 def test_result_of_one_image_is_a_list() -> None:

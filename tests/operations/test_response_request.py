@@ -8,8 +8,8 @@ from google.protobuf import text_format
 from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock_server.convert.errors import InvalidRequest, UnsupportedRequest
 from penstock_server.convert.field_path import field_path
-from penstock_server.convert.response import request as response_request
-from penstock_server.convert.response.request import chat_body
+from penstock_server.convert.response import chat_request
+from penstock_server.convert.response.chat_request import chat_body
 
 
 def request(text: str, *, asking: bool = True) -> CreateResponseRequest:
@@ -350,7 +350,7 @@ def test_conflict_is_named(field: str) -> None:
     ],
 )
 def test_parameter_of_the_chat_is_a_field_of_ours(param: str, field: str) -> None:
-    assert field_path(response_request.CONVERTED, param) == field
+    assert field_path(chat_request.CONVERTED, param) == field
 
 
 def test_every_field_of_the_request_is_told_back_or_sent_or_refused() -> None:

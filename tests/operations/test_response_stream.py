@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.v1 import response_pb2
 from penstock_server.convert.errors import MalformedAnswer
-from penstock_server.convert.response import answer as response_answer
+from penstock_server.convert.response import chat_answer
 
 from .response_calls import Event, check_order, end_of
 from .response_reader import check, check_stream
@@ -46,7 +46,7 @@ def stream(*deltas: Json, finish: str = "stop", usage: Json | None = USAGE) -> l
 
 def converted(chunks: Iterable[Json]) -> list[Event]:
     """The messages for a stream, well-formed and readable."""
-    made = response_answer.ResponseStream(REQUEST)
+    made = chat_answer.ResponseStream(REQUEST)
     events = [message for one in chunks for message in made.messages(one)]
     events += made.end()
     check_order(events)
@@ -79,7 +79,7 @@ def test_text_in_the_order_of_the_api() -> None:
 
 
 def test_events_come_as_soon_as_their_chunk() -> None:
-    made = response_answer.ResponseStream(REQUEST)
+    made = chat_answer.ResponseStream(REQUEST)
     assert names(made.messages(chunk(said({"role": "assistant", "content": ""})))) == [
         "created",
         "in_progress",
@@ -193,7 +193,7 @@ def test_entries_of_a_whole_answer_are_those_of_its_text(more: Json, told: list[
     message = {"reasoning": "ab", "content": "ab", **more}
     spoken = entries("<think>", "a", "b", "</think>", "a", "b", "<end>")
     one = {"index": 0, "message": message, "logprobs": spoken, "finish_reason": "stop"}
-    answer = response_answer.response(chunk(one, usage=USAGE), REQUEST).response
+    answer = chat_answer.response(chunk(one, usage=USAGE), REQUEST).response
     part = answer.output[1].message.content[0]
     assert [entry.token for entry in part.logprobs] == told
 
@@ -218,11 +218,11 @@ def test_what_has_no_place_is_kept() -> None:
 @pytest.mark.parametrize("broken", [{}, {"id": 1, "choices": []}, {"id": "a", "choices": [1]}])
 def test_malformed_event(broken: Json) -> None:
     with pytest.raises(MalformedAnswer):
-        response_answer.ResponseStream(REQUEST).messages(broken)
+        chat_answer.ResponseStream(REQUEST).messages(broken)
 
 
 def test_failure_tells_what_there_is() -> None:
-    made = response_answer.ResponseStream(REQUEST)
+    made = chat_answer.ResponseStream(REQUEST)
     assert made.failure("server_error", "x") == []
     begun = made.messages(chunk(said({"content": "a"})))
     (failed,) = made.failure("server_error", "boom")
@@ -333,7 +333,7 @@ def spoken(response: response_pb2.ModelResponse) -> Mapping[int, Any]:
 @given(streams())
 def test_any_stream_is_well_formed_and_adds_up_to_the_whole(chunks: list[Json]) -> None:
     end = end_of(converted(chunks))
-    answer = response_answer.response(whole(chunks), REQUEST).response
+    answer = chat_answer.response(whole(chunks), REQUEST).response
     check(answer)
     assert spoken(end) == spoken(answer)
     assert (end.id, end.model, end.create_time) == (answer.id, answer.model, answer.create_time)
@@ -361,5 +361,5 @@ def test_stream_in_the_usual_order_is_exactly_the_whole(parts: Any) -> None:
         made.append(chunk(said({"tool_calls": [piece(index, "", f"c{index}", "f")]})))
         made += [chunk(said({"tool_calls": [piece(index, one)]})) for one in pieces]
     made += [chunk(said(finish_reason=finish)), chunk(usage=USAGE)]
-    answer = response_answer.response(whole(made), REQUEST).response
+    answer = chat_answer.response(whole(made), REQUEST).response
     assert end_of(converted(made)) == answer

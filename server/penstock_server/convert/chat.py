@@ -13,7 +13,7 @@ from penstock.v1.chat_completion_pb2 import (
     StreamChatCompletionResponse,
 )
 from penstock.v1.message_pb2 import ROLE_ASSISTANT, ToolCallDelta
-from penstock_server.convert import choice, document, extra, fields, message, options
+from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
 ROUTE = "/v1/chat/completions"
@@ -108,7 +108,7 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
         MalformedAnswer: the answer does not have the API's shape.
     """
     answer = CreateChatCompletionResponse(id=data["id"])
-    choice.fill_origin(answer, data)
+    generation.fill_origin(answer, data)
     for item in data["choices"]:
         target = answer.choices.add()
         _fill_choice(target, item)
@@ -116,7 +116,7 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
     if not answer.choices:
         raise MalformedAnswer("it has no choices")
     if positions := data.get("prompt_logprobs"):
-        answer.prompt_logprobs.extend(choice.prompt_logprobs(positions))
+        answer.prompt_logprobs.extend(generation.prompt_logprobs(positions))
     _fill_rest(answer, data, _ANSWER_KEYS)
     return answer
 
@@ -139,7 +139,7 @@ class ChatStream:
         answer = StreamChatCompletionResponse(id=event["id"])
         if not self._started:
             self._started = True
-            choice.fill_origin(answer, event)
+            generation.fill_origin(answer, event)
         for item in event["choices"]:
             target = answer.choices.add()
             _fill_choice(target, item)
@@ -181,9 +181,9 @@ def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
 
 
 def _fill_choice(target: ChatChoice | ChatChoiceDelta, data: Mapping[str, Any]) -> None:
-    choice.fill_choice(target, data)
+    generation.fill_choice(target, data)
     if logprobs := data.get("logprobs"):
-        choice.fill_logprobs(target.logprobs, logprobs.get("content") or ())
+        generation.fill_logprobs(target.logprobs, logprobs.get("content") or ())
     extra.keep(target, data, _CHOICE_KEYS)
 
 
@@ -192,7 +192,7 @@ def _fill_rest(
     data: Mapping[str, Any],
     known: frozenset[str],
 ) -> None:
-    choice.fill_answer(target, data)
+    generation.fill_answer(target, data)
     if token_ids := data.get("prompt_token_ids"):
         target.prompt_token_ids.extend(token_ids)
     if text := data.get("prompt_text"):

@@ -14,7 +14,7 @@ from penstock.v1.completion_pb2 import (
     Prompt,
     StreamCompletionResponse,
 )
-from penstock_server.convert import choice, document, extra, fields, message, options
+from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 
 ROUTE = "/v1/completions"
@@ -88,16 +88,16 @@ def response(data: Mapping[str, Any]) -> CreateCompletionResponse:
         MalformedAnswer: the answer does not have the API's shape.
     """
     answer = CreateCompletionResponse(id=data["id"])
-    choice.fill_origin(answer, data)
+    generation.fill_origin(answer, data)
     for item in data["choices"]:
         target = answer.choices.add()
         _fill_choice(target, item)
         if positions := item.get("prompt_logprobs"):
-            target.prompt_logprobs.extend(choice.prompt_logprobs(positions))
+            target.prompt_logprobs.extend(generation.prompt_logprobs(positions))
         extra.keep(target, item, _UNARY_CHOICE_KEYS)
     if not answer.choices:
         raise MalformedAnswer("it has no choices")
-    choice.fill_answer(answer, data)
+    generation.fill_answer(answer, data)
     extra.keep(answer, data, _ANSWER_KEYS)
     return answer
 
@@ -119,12 +119,12 @@ class CompletionStream:
         answer = StreamCompletionResponse(id=event["id"])
         if not self._started:
             self._started = True
-            choice.fill_origin(answer, event)
+            generation.fill_origin(answer, event)
         for item in event["choices"]:
             target = answer.choices.add()
             _fill_choice(target, item)
             extra.keep(target, item, _CHOICE_KEYS)
-        choice.fill_answer(answer, event)
+        generation.fill_answer(answer, event)
         extra.keep(answer, event, _ANSWER_KEYS)
         return answer
 
@@ -157,7 +157,7 @@ def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
 
 
 def _fill_choice(target: CompletionChoice | CompletionChoiceDelta, data: Mapping[str, Any]) -> None:
-    choice.fill_choice(target, data)
+    generation.fill_choice(target, data)
     target.text = data["text"] or ""
     if logprobs := data.get("logprobs"):
         target.logprobs.extend(_completion_logprobs(logprobs))

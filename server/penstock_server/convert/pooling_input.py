@@ -7,8 +7,9 @@ from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock.v1.message_pb2 import PoolingInput
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
-from penstock_server.convert import choice, document, extra, fields, message, options
+from penstock_server.convert import document, extra, fields, message, options
 from penstock_server.convert.errors import invalid
+from penstock_server.convert.usage import fill_usage
 
 JsonObject = dict[str, Any]
 Request: TypeAlias = CreateEmbeddingsRequest | ClassifyRequest | PoolRequest
@@ -76,7 +77,7 @@ def fill_answer(target: Response, data: Mapping[str, Any]) -> None:
     target.model = data.get("model") or ""
     target.create_time.FromSeconds(data.get("created") or 0)
     if (usage := data.get("usage")) is not None:
-        choice.fill_usage(target.usage, usage)
+        fill_usage(target.usage, usage)
     extra.keep(target, data, _ANSWER_KEYS)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
-from penstock_server.convert import batch, choice, extra, scoring
+from penstock_server.convert import batch, extra, scoring
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
+from penstock_server.convert.usage import fill_usage
 
 ROUTE = "/v1/rerank"
 
@@ -54,7 +55,7 @@ def response(data: Mapping[str, Any], request: RerankRequest) -> RerankResponse:
             result.document.CopyFrom(request.documents[result.index])
     if (usage := data.get("usage")) is not None:
         # vLLM before 0.13 gives the total alone; all of it was read, since nothing is generated.
-        choice.fill_usage(answer.usage, {"prompt_tokens": usage.get("total_tokens"), **usage})
+        fill_usage(answer.usage, {"prompt_tokens": usage.get("total_tokens"), **usage})
     extra.keep(answer, data, _ANSWER_KEYS)
     return answer
 

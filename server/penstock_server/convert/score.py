@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
-from penstock_server.convert import batch, choice, extra, scoring
+from penstock_server.convert import batch, extra, scoring
 from penstock_server.convert.errors import invalid, reads_answer
+from penstock_server.convert.usage import fill_usage
 
 ROUTE = "/v1/score"
 
@@ -41,6 +42,6 @@ def response(data: Mapping[str, Any], request: ScoreRequest) -> ScoreResponse:
         result = answer.results.add(index=index, score=scoring.score(item, "score", index))
         extra.keep(result, item, _RESULT_KEYS)
     if (usage := data.get("usage")) is not None:
-        choice.fill_usage(answer.usage, usage)
+        fill_usage(answer.usage, usage)
     extra.keep(answer, data, _ANSWER_KEYS)
     return answer

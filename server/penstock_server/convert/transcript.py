@@ -6,9 +6,10 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from penstock.v1 import transcription_pb2 as pb
-from penstock_server.convert import choice, extra, subtitles
+from penstock_server.convert import extra, generation, subtitles
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.transcription import wants_segments
+from penstock_server.convert.usage import fill_usage
 
 _KEYS = frozenset({"text", "task", "language", "duration", "segments", "words", "usage"})
 _OPTIONAL = ("temperature", "avg_logprob", "compression_ratio", "no_speech_prob", "seek")
@@ -78,9 +79,9 @@ class TranscriptDeltas:
         for item in choices:
             self._take(delta, item)
         if (usage := event.get("usage")) is not None:
-            choice.fill_usage(delta.usage, usage)
+            fill_usage(delta.usage, usage)
             if not choices and self._finish and not self._open:
-                choice.fill_finish(delta, self._finish, self._stop_reason)
+                generation.fill_finish(delta, self._finish, self._stop_reason)
                 self._finish = ""
         extra.keep(delta, event, _EVENT_KEYS)
         told = delta.text or delta.HasField("usage") or delta.HasField("extra")
@@ -122,7 +123,7 @@ def _fill_word(target: pb.Transcription.Word, data: Mapping[str, Any]) -> None:
 def _fill_usage(target: pb.Transcription, usage: Mapping[str, Any]) -> None:
     if (seconds := usage.get("seconds")) is None:
         tokens = {_TOKEN_NAMES.get(key, key): usage[key] for key in usage if key != "type"}
-        choice.fill_usage(target.usage, tokens)
+        fill_usage(target.usage, tokens)
     else:
         _fill_duration(target.billed_duration, seconds)
         extra.keep(target.usage, usage, frozenset({"type", "seconds"}))

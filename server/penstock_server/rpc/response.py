@@ -15,10 +15,12 @@ from penstock.v1.response_pb2 import (
     GetResponseResponse,
     StreamResponseResponse,
 )
-from penstock_server.convert.response import answer as response_answer
-from penstock_server.convert.response import native as response_native
-from penstock_server.convert.response import native_request as response_native_request
-from penstock_server.convert.response import request as response_request
+from penstock_server.convert.response import (
+    chat_answer,
+    chat_request,
+    native_answer,
+    native_request,
+)
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.call import Call
@@ -40,13 +42,13 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         """Answers in one message."""
         call = upstream_call(request.model, request.engine)
         if await self._fleet.responds_natively(call):
-            body = response_native_request.body(request, stream=False)
+            body = native_request.body(request, stream=False)
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
-            return CreateResponseResponse(response=response_native.response(answer))
-        body = response_request.chat_body(request, stream=False)
-        contract = ChoiceStream(response_request.choices_wanted(request))
+            return CreateResponseResponse(response=native_answer.response(answer))
+        body = chat_request.chat_body(request, stream=False)
+        contract = ChoiceStream(chat_request.choices_wanted(request))
         answer = await self._fleet.call(RESPONSE, body, call, contract)
-        return response_answer.response(answer, request)
+        return chat_answer.response(answer, request)
 
     async def StreamResponse(
         self, request: CreateResponseRequest, context: Any
@@ -62,20 +64,20 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     async def GetResponse(self, request: GetResponseRequest, context: Any) -> GetResponseResponse:
         """Returns a stored response."""
         answer = await self._stored("GET", request)
-        return GetResponseResponse(response=response_native.response(answer))
+        return GetResponseResponse(response=native_answer.response(answer))
 
     async def CancelResponse(
         self, request: CancelResponseRequest, context: Any
     ) -> CancelResponseResponse:
         """Stops a background response."""
         answer = await self._stored("POST", request, "/cancel")
-        return CancelResponseResponse(response=response_native.response(answer))
+        return CancelResponseResponse(response=native_answer.response(answer))
 
     async def _native_stream(
         self, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
-        body = response_native_request.body(request, stream=True)
-        stream = response_native.NativeStream()
+        body = native_request.body(request, stream=True)
+        stream = native_answer.NativeStream()
         contract = ResponseEvents()
         async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
             async for event in events:
@@ -84,9 +86,9 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     async def _converted_stream(
         self, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
-        body = response_request.chat_body(request, stream=True)
-        stream = response_answer.ResponseStream(request)
-        contract = ChoiceStream(response_request.choices_wanted(request))
+        body = chat_request.chat_body(request, stream=True)
+        stream = chat_answer.ResponseStream(request)
+        contract = ChoiceStream(chat_request.choices_wanted(request))
         async with self._fleet.stream(RESPONSE, body, call, contract) as events:
             try:
                 async for event in events:
@@ -105,7 +107,5 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     ) -> dict[str, Any]:
         call = upstream_call(request.model, EngineOptions())
         native = await self._fleet.responds_natively(call)
-        path = response_native_request.stored_path(
-            request.response_id, native=native, action=action
-        )
+        path = native_request.stored_path(request.response_id, native=native, action=action)
         return await self._fleet.stored(method, path, call)

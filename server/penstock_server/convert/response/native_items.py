@@ -5,8 +5,8 @@ from typing import Any
 
 from penstock.v1 import response_pb2
 from penstock_server.convert import document, extra
-from penstock_server.convert.response.input import ROLES
-from penstock_server.convert.response.items import logprob_records
+from penstock_server.convert.response.chat_input import ROLES
+from penstock_server.convert.response.chat_items import logprob_records
 from penstock_server.convert.response.native_request import STATUSES_BY_NAME
 
 Json = Mapping[str, Any]

@@ -14,8 +14,8 @@ from penstock_server.convert.errors import (
     invalid,
     unsupported,
 )
-from penstock_server.convert.response.input import NEEDS_NATIVE, require, role
-from penstock_server.convert.response.request import LOGPROBS, check, wants_logprobs
+from penstock_server.convert.response.chat_input import NEEDS_NATIVE, require, role
+from penstock_server.convert.response.chat_request import LOGPROBS, check, wants_logprobs
 
 JsonObject = dict[str, Any]
 

@@ -11,8 +11,8 @@ from penstock_server.convert.errors import (
     Violation,
     invalid,
 )
-from penstock_server.convert.response import input as response_input
-from penstock_server.convert.response.input import NEEDS_NATIVE
+from penstock_server.convert.response import chat_input
+from penstock_server.convert.response.chat_input import NEEDS_NATIVE
 
 CONVERTED = "response"
 """Key of `fields.HOMES` for responses that are asked for as chats."""
@@ -52,7 +52,7 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
     check(request, stream=stream)
     if asked := [Violation(path, NEEDS_NATIVE) for path in _native_fields(request)]:
         raise UnsupportedRequest(*asked)
-    body: dict[str, Any] = {"messages": response_input.messages(request)}
+    body: dict[str, Any] = {"messages": chat_input.messages(request)}
     body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
     body |= options.engine(request.engine)
     body |= _template(request)
@@ -127,7 +127,7 @@ def _native_fields(request: response_pb2.CreateResponseRequest) -> Iterator[str]
 
 def _template(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
     body = options.template(request.template)
-    if response_input.continues(request):
+    if chat_input.continues(request):
         # As vLLM itself does with an unfinished message at the end of the input.
         body.setdefault("continue_final_message", True)
         body.setdefault("add_generation_prompt", not body["continue_final_message"])

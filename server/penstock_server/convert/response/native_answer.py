@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import choice, document, extra
+from penstock_server.convert import document, extra
 from penstock_server.convert.errors import reads_answer
-from penstock_server.convert.response import native_items as response_native_items
-from penstock_server.convert.response import settings as response_settings
-from penstock_server.convert.response.items import logprob_records
+from penstock_server.convert.response import echoed_settings, native_items
+from penstock_server.convert.response.chat_items import logprob_records
 from penstock_server.convert.response.native_items import fill_status
+from penstock_server.convert.usage import fill_metrics
 
 Json = Mapping[str, Any]
 Event = response_pb2.StreamResponseResponse
 
 _EVENT_KEYS = frozenset({"type", "sequence_number"})
-_RESPONSE_KEYS = response_settings.KEYS | {
+_RESPONSE_KEYS = echoed_settings.KEYS | {
     "id",
     "object",
     "model",
@@ -58,7 +58,7 @@ def response(data: Json) -> response_pb2.ModelResponse:
     extra.keep(made, data, _RESPONSE_KEYS)
     fill_status(made, data)
     for item in data["output"]:
-        response_native_items.fill_item(made.output.add(), item)
+        native_items.fill_item(made.output.add(), item)
     if (usage := data.get("usage")) is not None:
         _fill_usage(made.usage, usage)
     if details := data.get("incomplete_details"):
@@ -66,12 +66,12 @@ def response(data: Json) -> response_pb2.ModelResponse:
     if error := data.get("error"):
         made.error.code = str(error.get("code") or "")
         made.error.message = error.get("message") or ""
-    made.settings.CopyFrom(response_settings.of_answer(data))
+    made.settings.CopyFrom(echoed_settings.of_answer(data))
     instructions = data.get("instructions")
     if instructions is not None and not isinstance(instructions, str):
         document.to_struct(made.extra, {"instructions": instructions})
     if metrics := data.get("metrics"):
-        choice.fill_metrics(made.metrics, metrics)
+        fill_metrics(made.metrics, metrics)
     for name in ("kv_transfer_params", "ec_transfer_params"):
         if (params := data.get(name)) is not None:
             getattr(made, name).CopyFrom(document.to_document(params))
@@ -144,14 +144,14 @@ def _fill_response(target: response_pb2.ModelResponse, event: Json) -> None:
 
 def _fill_item_event(target: response_pb2.OutputItemEvent, event: Json) -> None:
     target.output_index = event["output_index"]
-    response_native_items.fill_item(target.item, event["item"])
+    native_items.fill_item(target.item, event["item"])
 
 
 def _fill_part_event(target: response_pb2.ContentPartEvent, event: Json) -> None:
     target.output_index = event["output_index"]
     target.content_index = event["content_index"]
     target.item_id = event["item_id"]
-    response_native_items.fill_part(target.part, event["part"])
+    native_items.fill_part(target.part, event["part"])
 
 
 def _fill_text(key: str) -> Callable[[response_pb2.TextEvent, Json], None]:

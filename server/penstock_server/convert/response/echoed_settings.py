@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.v1 import common_pb2, message_pb2, response_pb2
 from penstock_server.convert import document, extra
-from penstock_server.convert.response.request import wants_logprobs
+from penstock_server.convert.response.chat_request import wants_logprobs
 
 # Told back as they were given, or by their default.
 _SAME = (

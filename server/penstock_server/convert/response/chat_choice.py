@@ -8,8 +8,8 @@ from typing import Any
 
 from penstock.v1 import message_pb2, response_pb2
 from penstock_server.convert import document, extra, message
-from penstock_server.convert.response import input as response_input
-from penstock_server.convert.response.items import (
+from penstock_server.convert.response import chat_input
+from penstock_server.convert.response.chat_items import (
     Call,
     Events,
     Message,
@@ -26,7 +26,7 @@ _SAID_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
 _CALL_KEYS = frozenset({"index", "id", "type", "function"})
-_ROLES = {name: role for role, name in response_input.ROLES.items()}
+_ROLES = {name: role for role, name in chat_input.ROLES.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.v1 import common_pb2, message_pb2, response_pb2
-from penstock_server.convert import choice
+from penstock_server.convert import generation
 
 Logprobs = Sequence[common_pb2.TokenLogprob]
 
@@ -212,5 +212,5 @@ class Call(Item):
 def logprob_records(entries: Sequence[Any]) -> list[common_pb2.TokenLogprob]:
     """Returns the records of a chat's entries."""
     records: list[common_pb2.TokenLogprob] = []
-    choice.fill_logprobs(records, entries)
+    generation.fill_logprobs(records, entries)
     return records

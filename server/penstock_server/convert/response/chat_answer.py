@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import choice, document, extra
+from penstock_server.convert import document, extra
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
-from penstock_server.convert.response import settings as response_settings
-from penstock_server.convert.response.choice import ResponseChoice
-from penstock_server.convert.response.items import Events
+from penstock_server.convert.response import echoed_settings
+from penstock_server.convert.response.chat_choice import ResponseChoice
+from penstock_server.convert.response.chat_items import Events
+from penstock_server.convert.usage import fill_metrics
 
 _KEYS = frozenset(
     {
@@ -48,7 +49,7 @@ class ResponseStream:
 
     def __init__(self, request: response_pb2.CreateResponseRequest) -> None:
         """Takes the request, whose settings the response tells."""
-        self._response = response_pb2.ModelResponse(settings=response_settings.of_request(request))
+        self._response = response_pb2.ModelResponse(settings=echoed_settings.of_request(request))
         self._events = Events()
         self._items: list[response_pb2.ResponseItem] = []
         self._choices: dict[int, ResponseChoice] = {}
@@ -133,7 +134,7 @@ class ResponseStream:
         if tier := data.get("service_tier"):
             target.settings.service_tier = tier
         if metrics := data.get("metrics"):
-            choice.fill_metrics(target.metrics, metrics)
+            fill_metrics(target.metrics, metrics)
         for name in ("kv_transfer_params", "ec_transfer_params"):
             if (params := data.get(name)) is not None:
                 getattr(target, name).CopyFrom(document.to_document(params))
