@@ -329,6 +329,17 @@ REMOVED: Mapping[str, str] = {
 """Keys that vLLM once had and would now ignore without a word."""
 
 
+def names_under(route: str, parent: str) -> frozenset[str]:
+    """Returns which fields of an inner message of the request a route knows.
+
+    Args:
+        route: a key of `HOMES`.
+        parent: the path of the inner message, such as "sampling".
+    """
+    paths = (home.rpartition(".") for home in HOMES[route].values())
+    return frozenset(name for above, _, name in paths if above == parent)
+
+
 def merge_extra(
     route: str, body: dict[str, Any], extra: Mapping[str, Any], path: str = "extra_body"
 ) -> None:

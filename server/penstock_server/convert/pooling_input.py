@@ -13,6 +13,8 @@ from penstock_server.convert.usage import fill_usage
 
 JsonObject = dict[str, Any]
 Request: TypeAlias = CreateEmbeddingsRequest | ClassifyRequest | PoolRequest
+
+_ENGINE = fields.names_under("/pooling", "engine")
 Response: TypeAlias = CreateEmbeddingsResponse | ClassifyResponse | PoolResponse
 
 _ANSWER_KEYS = frozenset({"id", "object", "created", "model", "data", "usage"})
@@ -46,7 +48,7 @@ def engine(request: Request) -> JsonObject:
     Raises:
         InvalidRequest: one has no meaning for pooling models.
     """
-    options.refuse_all_but(request.engine, "engine", "priority", "cache_salt", "request_id")
+    options.refuse_all_but(request.engine, "engine", *_ENGINE)
     return options.engine(request.engine)
 
 

@@ -43,7 +43,7 @@ def settings(route: str, request: RerankRequest | ScoreRequest) -> dict[str, Any
         InvalidRequest: an option has no meaning for scoring, is faulty, or stands twice.
     """
     options.refuse(request.options, "options", "add_special_tokens")
-    options.refuse_all_but(request.engine, "engine", "priority", "cache_salt", "request_id")
+    options.refuse_all_but(request.engine, "engine", *fields.names_under(route, "engine"))
     body = options.pooling(request.options)
     body |= options.engine(request.engine)
     body |= _scoring(request)

@@ -14,22 +14,7 @@ from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 TRANSLATIONS = "/v1/audio/translations"
 
-_SAMPLING = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "length_penalty",
-    "max_tokens",
-    "n",
-    "use_beam_search",
-    "include_stop_str_in_output",
-    "watermarking",
-)
+_SAMPLING = fields.names_under(TRANSLATIONS, "config.sampling")
 _FORMATS = {
     pb.TRANSCRIPT_DETAIL_TEXT: "json",
     pb.TRANSCRIPT_DETAIL_SEGMENTS: "verbose_json",

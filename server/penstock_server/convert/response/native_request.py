@@ -25,29 +25,7 @@ _LONGEST_ID = 512
 _NEEDS_CHAT = "needs an upstream that is asked by way of chats"
 # What the Responses API has of the options that operations share.
 _SHARED: Mapping[str, frozenset[str]] = {
-    "sampling": frozenset(
-        {
-            "temperature",
-            "top_p",
-            "top_k",
-            "min_p",
-            "frequency_penalty",
-            "presence_penalty",
-            "repetition_penalty",
-            "seed",
-            "max_tokens",
-            "stop",
-            "stop_token_ids",
-            "include_stop_str_in_output",
-            "ignore_eos",
-            "logit_bias",
-            "skip_special_tokens",
-            "spaces_between_special_tokens",
-            "watermarking",
-        }
-    ),
-    "logprobs": frozenset({"top_logprobs"}),
-    "template": frozenset({"chat_template_kwargs", "mm_processor_kwargs", "media_io_kwargs"}),
+    name: fields.names_under(ROUTE, name) for name in ("sampling", "logprobs", "template")
 }
 _STATUSES: Mapping[response_pb2.ResponseStatus.ValueType, str] = {
     response_pb2.RESPONSE_STATUS_QUEUED: "queued",
