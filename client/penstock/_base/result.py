@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar, overload
 from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.options import enum_name
 from penstock.errors import AnswerParseError
-from penstock.schema import from_json
 from penstock.v1.common_pb2 import FinishReason
+from penstock.values import from_json
 
 _SHOWN = 200
 
