@@ -4,15 +4,21 @@
     >>> client.chat.create(conversation).text
     'Hello! How can I help you today?'
 
-They return the messages of `penstock.v1`, which the generated stubs take as well.
+They return the messages of `penstock.v1`, which the generated stubs take as well. Wherever a client
+takes a conversation, it takes messages as in OpenAI's JSON, too:
+
+    >>> client.chat.create([{"role": "user", "content": "Say hello."}]).text
+    'Hello! How can I help you today?'
 """
 
 import mimetypes
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
+from penstock._base.openai import message_from, parts_from
+from penstock.tools import ToolCall
 from penstock.v1.message_pb2 import (
     ROLE_ASSISTANT,
     ROLE_DEVELOPER,
@@ -26,13 +32,15 @@ from penstock.v1.message_pb2 import (
 )
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
 
-if TYPE_CHECKING:
-    from penstock.tools import ToolCall
+Part: TypeAlias = str | ContentPart | Mapping[str, Any]
+"""A text, what `image`, `audio` or `video` make, or a part as in OpenAI's JSON."""
 
-Part: TypeAlias = str | ContentPart
 MediaSource: TypeAlias = str | bytes | os.PathLike[str]
-Messages: TypeAlias = str | ChatMessage | Iterable[str | ChatMessage]
-"""A conversation; a plain text is what the user says."""
+MessageLike: TypeAlias = str | ChatMessage | Mapping[str, Any]
+"""What the user says, what the builders make, or a message as in OpenAI's JSON."""
+
+Messages: TypeAlias = MessageLike | Iterable[MessageLike]
+"""A conversation, or its only message."""
 
 _URLS = ("http://", "https://", "data:", "file:")
 _MAGIC = (
@@ -68,7 +76,7 @@ def user(*parts: Part) -> ChatMessage:
     return _message(ROLE_USER, parts)
 
 
-def assistant(*parts: Part, tool_calls: Sequence["ToolCall | ToolCallProto"] = ()) -> ChatMessage:
+def assistant(*parts: Part, tool_calls: Sequence[ToolCall | ToolCallProto] = ()) -> ChatMessage:
     """Returns what the model said. `ChatCompletion.message` is one already."""
     message = _message(ROLE_ASSISTANT, parts)
     message.tool_calls.extend(
@@ -77,7 +85,7 @@ def assistant(*parts: Part, tool_calls: Sequence["ToolCall | ToolCallProto"] = (
     return message
 
 
-def tool_result(call: "ToolCall | str", content: Part) -> ChatMessage:
+def tool_result(call: ToolCall | str, content: Part) -> ChatMessage:
     """Returns the result of a tool call.
 
     Args:
@@ -118,10 +126,26 @@ def video(source: MediaSource, *, mime_type: str = "") -> ContentPart:
 
 
 def conversation(messages: Messages) -> list[ChatMessage]:
-    """Returns a conversation as a list of messages."""
-    if isinstance(messages, str | ChatMessage):
+    """Returns a conversation as a list of messages.
+
+    Raises:
+        TypeError: one is no message.
+        ValueError: one as in OpenAI's JSON has no role, or a part that lacks something.
+    """
+    if not isinstance(messages, Iterable) or isinstance(messages, str | Mapping):
         messages = (messages,)
-    return [user(one) if isinstance(one, str) else one for one in messages]
+    return [message_of(one) for one in messages]
+
+
+def message_of(given: MessageLike) -> ChatMessage:
+    """Returns one message of a conversation; raises as `conversation`."""
+    if isinstance(given, ChatMessage):
+        return given
+    if isinstance(given, str):
+        return user(given)
+    if isinstance(given, Mapping):
+        return message_from(given)
+    raise TypeError(f"{given!r} is no message; give a text, a message, or a mapping with a role")
 
 
 def text_of(message: ChatMessage) -> str:
@@ -130,8 +154,7 @@ def text_of(message: ChatMessage) -> str:
 
 
 def _message(role: Role.ValueType, parts: Iterable[Part]) -> ChatMessage:
-    content = (ContentPart(text=part) if isinstance(part, str) else part for part in parts)
-    return ChatMessage(role=role, content=content)
+    return ChatMessage(role=role, content=parts_from(parts))
 
 
 def _media(source: MediaSource, mime_type: str) -> Media:

@@ -37,7 +37,7 @@ class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=Fa
         mime_type: media type, as "audio/wav".
         detail: "text", "segments" or "diarized".
         timestamp_granularities: what gets times: "segment", "word".
-        subtitles: "srt", "vtt" or both.
+        subtitles: "srt", "vtt", or a list of both.
     """
 
     task: str | None
@@ -48,8 +48,8 @@ class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=Fa
     filename: str | None
     mime_type: str | None
     detail: str | None
-    timestamp_granularities: Sequence[str] | None
-    subtitles: Sequence[str] | None
+    timestamp_granularities: str | Sequence[str] | None
+    subtitles: str | Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,12 @@ async def main() -> None:
     async with (
         Simulator(settings) as simulator,
         Service(
-            Settings(upstream=(simulator.url,), listen=FREE_PORT, admin_listen=FREE_PORT)
+            Settings(
+                upstream=(simulator.url,),
+                listen=FREE_PORT,
+                admin_listen=FREE_PORT,
+                slow_start=0.0,
+            )
         ) as service,
     ):
         print(service.port, service.admin.port, flush=True)
