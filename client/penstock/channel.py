@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -125,10 +125,18 @@ def open_async_channel(
     retries: int = DEFAULT_RETRIES,
 ) -> aio.Channel:
     """Returns an asyncio channel; otherwise as `open_channel`."""
+    return async_opener(target, options, tls=tls, retries=retries)()
+
+
+def async_opener(
+    target: str, options: Options, *, tls: TLS | None, retries: int
+) -> Callable[[], aio.Channel]:
+    """Returns what opens an asyncio channel in the running event loop; takes and raises as that."""
     merged = _merged(options, tls, retries)
     if tls is None:
-        return aio.insecure_channel(target, options=merged)
-    return aio.secure_channel(target, tls.credentials(), options=merged)
+        return lambda: aio.insecure_channel(target, options=merged)
+    credentials = tls.credentials()
+    return lambda: aio.secure_channel(target, credentials, options=merged)
 
 
 def _merged(options: Options, tls: TLS | None, retries: int) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from penstock._base.merge import Pieces, merge, unfinished
 from penstock._base.options import ModelOptions, SamplingOptions, StreamedOptions, build
 from penstock._base.result import Result, finish_reason
 from penstock._base.stream import AsyncStream, Stream
-from penstock._base.upload import AsyncUpload, Audio, Progress, Upload
+from penstock._base.upload import AsyncProgress, AsyncUpload, Audio, Progress, Upload
 from penstock.errors import CallError
 from penstock.v1.common_pb2 import Usage
 from penstock.v1.transcription_pb2 import Transcription as TranscriptionProto
@@ -227,14 +227,17 @@ class Transcriber(Resource):
 
 
 class AsyncTranscriber(AsyncResource):
-    """As `Transcriber`, awaited. Files are read in threads."""
+    """As `Transcriber`, awaited. Files are read in threads; `progress` may be awaited, too."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = TranscriptionServiceStub(caller.channel)
 
     async def __call__(
-        self, audio: Audio, progress: Progress | None = None, **options: Unpack[TranscribeOptions]
+        self,
+        audio: Audio,
+        progress: AsyncProgress | None = None,
+        **options: Unpack[TranscribeOptions],
     ) -> Transcription:
         """As `Transcriber`."""
         upload = AsyncUpload(_config(options), audio, progress)
@@ -246,7 +249,10 @@ class AsyncTranscriber(AsyncResource):
             raise
 
     def stream(
-        self, audio: Audio, progress: Progress | None = None, **options: Unpack[TranscribeOptions]
+        self,
+        audio: Audio,
+        progress: AsyncProgress | None = None,
+        **options: Unpack[TranscribeOptions],
     ) -> AsyncStream[TranscriptionEvent, StreamedTranscription]:
         """As `Transcriber.stream`; it is not awaited, its events are."""
         upload = AsyncUpload(_config(options), audio, progress)

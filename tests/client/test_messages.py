@@ -247,7 +247,7 @@ def test_inputs_as_openai_writes_them() -> None:
         PoolingInput(chat=ChatInput(messages=[user("a"), user("b")]))
     ]
     assert as_items(given) == as_items([given]) == as_items(user("a"))
-    [item] = as_items({**given, "new": 1})
+    [item] = as_items({"role": "user", "content": "a", "new": 1})
     assert item.extra["new"] == 1
     with pytest.raises(TypeError, match="None is no message"):
         as_inputs([None])

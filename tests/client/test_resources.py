@@ -243,6 +243,10 @@ def fail(sent: int, total: int | None) -> None:
     raise KeyError("enough")
 
 
+def leave(sent: int, total: int | None) -> None:
+    raise KeyboardInterrupt
+
+
 async def test_uploads_that_fail_here(
     service: Service, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -256,6 +260,10 @@ async def test_uploads_that_fail_here(
                 client.transcribe.stream(Broken(silence(10))).final()
             with pytest.raises(KeyError, match="enough"):
                 client.transcribe(silence(10), fail)
+            with pytest.raises(KeyboardInterrupt):
+                client.transcribe(silence(10), leave)
+            with pytest.raises(KeyboardInterrupt):
+                client.transcribe.stream(silence(10), leave).final()
 
     await asyncio.to_thread(blocking)
     async with AsyncClient(f"127.0.0.1:{service.port}") as client:
@@ -265,6 +273,25 @@ async def test_uploads_that_fail_here(
             await client.transcribe.stream(Broken(silence(10))).final()
         with pytest.raises(KeyError, match="enough"):
             await client.transcribe(silence(10), fail)
+        with pytest.raises(KeyboardInterrupt):
+            await client.transcribe(silence(10), leave)
+        with pytest.raises(KeyboardInterrupt):
+            await client.transcribe.stream(silence(10), leave).final()
+
+
+async def test_a_progress_that_is_awaited(client: Client, aclient: AsyncClient) -> None:
+    told = []
+
+    async def tell(sent: int, total: int | None) -> None:
+        await asyncio.sleep(0)
+        told.append((sent, total))
+
+    speech = silence(3)
+    await aclient.transcribe(speech, tell)
+    await aclient.transcribe.stream(speech, tell).final()
+    assert told == [(65536, len(speech)), (len(speech), len(speech))] * 2
+    with pytest.raises(TypeError, match="only AsyncClient awaits"):
+        client.transcribe(speech, tell)  # type: ignore[arg-type]
 
 
 async def test_files_that_are_not_there(client: Client, aclient: AsyncClient) -> None:

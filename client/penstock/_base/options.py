@@ -37,7 +37,7 @@ class CallOptions(TypedDict, total=False):
         timeout: seconds until the call ends with `DeadlineExceededError`; None: never. It wins
             over the client's.
         metadata: more metadata for this call.
-        request_id: names the call in logs and traces; made by the service if not given.
+        request_id: names the call in logs and traces; made up if not given.
     """
 
     timeout: float | None
