@@ -92,7 +92,11 @@ class TLS:
 
         Raises:
             OSError: a file cannot be read.
+            ValueError: a certificate came without its key, or a key without its certificate.
         """
+        # gRPC's core would end the process.
+        if bool(self.cert) != bool(self.key):
+            raise ValueError("the client's certificate and its key need each other")
         return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.key), _pem(self.cert))
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
 BOUND_S = 30
-AGAIN_S = 10
 
 
 def penstock(
-    *arguments: str, given: str | bytes = b"", **environment: str
+    *arguments: str | bytes, given: str | bytes = b"", **environment: str
 ) -> "subprocess.CompletedProcess[bytes]":
     """Runs a command with a pipe as its input."""
     return subprocess.run(
@@ -43,20 +42,15 @@ class Terminal:
     def wait_for(self, text: str) -> str:
         """Returns what was shown since the last time, up to a text."""
         while text not in self.shown:
+            ready, _, _ = select.select([self._controller], [], [], BOUND_S)
+            assert ready, f"no {text!r} in {self.shown!r}"
             self.shown += os.read(self._controller, 4096).decode(errors="replace")
         before, _, self.shown = self.shown.partition(text)
         return before
 
-    def interrupt(self, text: str) -> str:
-        """Sends SIGINT and returns what was shown up to a text.
-
-        It is sent again if nothing came of it: Python drops one that meets it in a callback.
-        """
-        while text not in self.shown:
-            self.process.send_signal(signal.SIGINT)
-            if select.select([self._controller], [], [], AGAIN_S)[0]:
-                return self.wait_for(text)
-        return self.wait_for(text)
+    def interrupt(self) -> None:
+        """Does what Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         return self.process.wait(BOUND_S)
