@@ -1,4 +1,4 @@
-"""`penstock` as people run it: in a terminal, or in a pipe."""
+"""Commands as people run them: in a terminal, or in a pipe."""
 
 import os
 import pty
@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,14 +57,25 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, **environment: str) -> Iterator[Terminal]:
+def terminal(*arguments: str) -> Iterator[Terminal]:
+    """Runs `penstock`."""
+    with shown((PENSTOCK, *arguments)) as running:
+        yield running
+
+
+@contextmanager
+def shown(
+    command: Sequence[str], folder: Path | None = None, **environment: str
+) -> Iterator[Terminal]:
+    """Runs a command."""
     controller, screen = pty.openpty()
     with subprocess.Popen(
-        (PENSTOCK, *arguments),
+        command,
         stdin=screen,
         stdout=screen,
         stderr=screen,
         start_new_session=True,
+        cwd=folder,
         env=clean() | {"TERM": "dumb"} | environment,
     ) as process:
         os.close(screen)
