@@ -15,7 +15,7 @@ from penstock.v1.embedding_pb2 import (
     LateChunkingOptions,
 )
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
-from penstock.vectors import Vector
+from penstock.vectors import Vector, stacked
 
 if TYPE_CHECKING:
     import numpy
@@ -53,14 +53,18 @@ class Embeddings(Result[CreateEmbeddingsResponse], Items[Vector]):
         return [vector.tolist() for vector in self]
 
     def numpy(self) -> "numpy.ndarray[Any, Any]":
-        """Returns the vectors, of one length, as the rows of an array.
+        """Returns the vectors, of one shape, as the rows of a new array.
+
+            >>> client.embeddings.create(["Say hello.", "What is 2+2?"]).numpy().shape
+            (2, 64)
+
+        Beside the message and the array, only one vector is in memory at a time.
 
         Raises:
+            ValueError: they have several shapes.
             ModuleNotFoundError: NumPy is not installed.
         """
-        import numpy
-
-        return numpy.stack([vector.numpy() for vector in self])
+        return stacked(self)
 
     def _items(self) -> Sequence[Vector]:
         return self._vectors

@@ -127,6 +127,23 @@ async def test_stored_responses(client: Client, aclient: AsyncClient) -> None:
             await awaited("resp_1", model="tiny-chat")
 
 
+async def test_responses_that_are_stored(storing_target: str) -> None:
+    async with AsyncClient(storing_target) as aclient:
+        with Client(storing_target) as client:
+            made = client.responses.create("Say hello.", store=True)
+            assert client.responses.get(made.id).proto == made.proto
+            assert (await aclient.responses.get(made.id, model="tiny-chat")).proto == made.proto
+            for cancel in (client.responses.cancel, aclient.responses.cancel):
+                made = client.responses.create("Tell me a story.", background=True)
+                assert made.status == "queued"
+                assert client.responses.get(made.id).status == "in_progress"
+                cancelled: Any = cancel(made.id)
+                if cancel == aclient.responses.cancel:
+                    cancelled = await cancelled
+                assert (cancelled.id, cancelled.status) == (made.id, "cancelled")
+                assert (await aclient.responses.get(made.id)).status == "cancelled"
+
+
 async def test_rerank_and_score(client: Client, aclient: AsyncClient) -> None:
     ranking = client.rerank("capital of France", DOCUMENTS, return_documents=True)
     assert [one.text for one in ranking] == [DOCUMENTS[one.index] for one in ranking]
