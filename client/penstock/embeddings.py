@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
-from penstock._base.result import Items, Result
-from penstock.v1.common_pb2 import Usage
+from penstock._base.result import Items, ModelResult
 from penstock.v1.embedding_pb2 import (
     CreateEmbeddingsRequest,
     CreateEmbeddingsResponse,
@@ -35,18 +34,8 @@ class EmbeddingOptions(InputOptions, total=False):
     late_chunking: LateChunkingOptions | Mapping[str, int] | None
 
 
-class Embeddings(Result[CreateEmbeddingsResponse], Items[Vector]):
+class Embeddings(ModelResult[CreateEmbeddingsResponse], Items[Vector]):
     """Vectors, in the order of the inputs."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     def tolist(self) -> list[list[Any]]:
         """Returns the vectors as lists of numbers."""

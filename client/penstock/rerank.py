@@ -6,9 +6,8 @@ from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
-from penstock._base.result import Items, Result
+from penstock._base.result import Items, ModelResult
 from penstock._base.scoring import Document, Documents, ScoringOptions, as_document, as_documents
-from penstock.v1.common_pb2 import Usage
 from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
@@ -51,18 +50,8 @@ class RankedDocument:
         return self.proto.document.text
 
 
-class Ranking(Result[RerankResponse], Items[RankedDocument]):
+class Ranking(ModelResult[RerankResponse], Items[RankedDocument]):
     """Documents, best first."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     def _items(self) -> Sequence[RankedDocument]:
         return [RankedDocument(one) for one in self.proto.results]

@@ -5,25 +5,14 @@ from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
-from penstock._base.result import Items, Result
+from penstock._base.result import Items, ModelResult
 from penstock._base.scoring import Documents, ScoringOptions, as_documents
-from penstock.v1.common_pb2 import Usage
 from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
 
-class Scores(Result[ScoreResponse], Items[float]):
+class Scores(ModelResult[ScoreResponse], Items[float]):
     """Scores, higher is better, in the order of the documents."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     def _items(self) -> Sequence[float]:
         return [one.score for one in self.proto.results]

@@ -9,11 +9,10 @@ from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.merge import Pieces, merge, unfinished
 from penstock._base.options import ModelOptions, SamplingOptions, StreamedOptions, build
-from penstock._base.result import Result, finish_reason
+from penstock._base.result import ModelResult, Result, finish_reason
 from penstock._base.stream import AsyncStream, Stream
 from penstock._base.upload import AsyncProgress, AsyncUpload, Audio, Progress, Upload
 from penstock.errors import CallError
-from penstock.v1.common_pb2 import Usage
 from penstock.v1.transcription_pb2 import Transcription as TranscriptionProto
 from penstock.v1.transcription_pb2 import (
     TranscriptionConfig,
@@ -117,7 +116,7 @@ class Transcription(Result[TranscriptionProto]):
         return self.proto.vtt
 
 
-class StreamedTranscription(Result[TranscriptionDelta]):
+class StreamedTranscription(ModelResult[TranscriptionDelta]):
     """Text of speech that came in pieces; `proto` has the whole text."""
 
     @property
@@ -129,11 +128,6 @@ class StreamedTranscription(Result[TranscriptionDelta]):
     def finish_reason(self) -> str:
         """Why it ended, as "stop" or "length"; empty while it goes on."""
         return finish_reason(self.proto)
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
 
 @dataclass(frozen=True, slots=True)

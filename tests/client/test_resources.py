@@ -133,15 +133,17 @@ async def test_responses_that_are_stored(storing_target: str) -> None:
             made = client.responses.create("Say hello.", store=True)
             assert client.responses.get(made.id).proto == made.proto
             assert (await aclient.responses.get(made.id, model="tiny-chat")).proto == made.proto
-            for cancel in (client.responses.cancel, aclient.responses.cancel):
-                made = client.responses.create("Tell me a story.", background=True)
-                assert made.status == "queued"
-                assert client.responses.get(made.id).status == "in_progress"
-                cancelled: Any = cancel(made.id)
-                if cancel == aclient.responses.cancel:
-                    cancelled = await cancelled
+            first, second = (
+                client.responses.create("Tell me a story.", background=True) for _ in range(2)
+            )
+            assert first.status == "queued"
+            assert client.responses.get(first.id).status == "in_progress"
+            for made, cancelled in (
+                (first, client.responses.cancel(first.id)),
+                (second, await aclient.responses.cancel(second.id)),
+            ):
                 assert (cancelled.id, cancelled.status) == (made.id, "cancelled")
-                assert (await aclient.responses.get(made.id)).status == "cancelled"
+                assert client.responses.get(made.id).status == "cancelled"
 
 
 async def test_rerank_and_score(client: Client, aclient: AsyncClient) -> None:
