@@ -75,6 +75,9 @@ OPTIONS: Options = (
 class TLS:
     """How a connection is encrypted; PEM as bytes, or the path of a file.
 
+        >>> with Client("penstock.internal:443", tls=TLS(ca="ca.pem")) as client:
+        ...     pass
+
     Attributes:
         ca: certificates to trust in place of the system's.
         cert: the client's own certificate chain, for services that ask for one.
@@ -109,6 +112,12 @@ def open_channel(
 ) -> grpc.Channel:
     """Returns a channel; it connects with the first call.
 
+        >>> from penstock.v1.model_pb2 import GetModelRequest
+        >>> from penstock.v1.model_pb2_grpc import ModelServiceStub
+        >>> with open_channel(target) as channel:
+        ...     ModelServiceStub(channel).GetModel(GetModelRequest()).model.id
+        'tiny-chat'
+
     Args:
         target: "host:port", or any name that gRPC resolves.
         options: channel options of gRPC; they win over our settings by name.
@@ -128,7 +137,16 @@ def open_async_channel(
     tls: TLS | None = None,
     retries: int = DEFAULT_RETRIES,
 ) -> aio.Channel:
-    """Returns an asyncio channel; otherwise as `open_channel`."""
+    """Returns an asyncio channel; otherwise as `open_channel`.
+
+    >>> from penstock.v1.model_pb2 import GetModelRequest
+    >>> from penstock.v1.model_pb2_grpc import ModelServiceStub
+    >>> async def main():
+    ...     async with open_async_channel(target) as channel:
+    ...         return (await ModelServiceStub(channel).GetModel(GetModelRequest())).model.id
+    >>> asyncio.run(main())
+    'tiny-chat'
+    """
     return async_opener(target, options, tls=tls, retries=retries)()
 
 

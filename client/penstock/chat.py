@@ -103,6 +103,15 @@ class Chat(Resource):
     ) -> ParsedChatCompletion[T]:
         """Returns an answer that is a value of a type.
 
+            >>> from dataclasses import dataclass
+            >>> @dataclass
+            ... class City:
+            ...     name: str
+            ...     population: int
+            >>> city = client.chat.parse(City, "The capital of France?").parsed
+            >>> type(city) is City, type(city.population)
+            (True, <class 'int'>)
+
         Args:
             kind: a pydantic model, dataclass, TypedDict, enum or another type that JSON has a
                 form for.

@@ -133,6 +133,10 @@ class ChatCompletion(ModelResult[CreateChatCompletionResponse]):
     def parse(self, kind: type[T]) -> T:
         """Returns the text as a value of a type, which its JSON stands for.
 
+            >>> stream = client.chat.stream("Two numbers?", response_format=list[int])
+            >>> all(type(number) is int for number in stream.final().parse(list[int]))
+            True
+
         Raises:
             AnswerParseError: it does not.
         """

@@ -38,7 +38,12 @@ class Embeddings(ModelResult[CreateEmbeddingsResponse], Items[Vector]):
     """Vectors, in the order of the inputs."""
 
     def tolist(self) -> list[list[Any]]:
-        """Returns the vectors as lists of numbers."""
+        """Returns the vectors as lists of numbers.
+
+        >>> [row] = client.embeddings.create("Say hello.").tolist()
+        >>> len(row), type(row[0])
+        (64, <class 'float'>)
+        """
         return [vector.tolist() for vector in self]
 
     def numpy(self) -> "numpy.ndarray[Any, Any]":

@@ -58,12 +58,20 @@ _MAGIC = (
 
 
 def system(*parts: Part) -> ChatMessage:
-    """Returns instructions that come before the conversation."""
+    """Returns instructions that come before the conversation.
+
+    >>> client.chat.create([system("You are a helpful assistant."), "Say hello."]).text
+    'Hello! How can I help you today?'
+    """
     return _message(ROLE_SYSTEM, parts)
 
 
 def developer(*parts: Part) -> ChatMessage:
-    """Returns instructions of the application, for models that tell them from the system's."""
+    """Returns instructions of the application, for models that tell them from the system's.
+
+    >>> client.chat.create([developer("Be brief."), "Say hello."]).finish_reason
+    'stop'
+    """
     return _message(ROLE_DEVELOPER, parts)
 
 
@@ -77,7 +85,12 @@ def user(*parts: Part) -> ChatMessage:
 
 
 def assistant(*parts: Part, tool_calls: Sequence[ToolCall | ToolCallProto] = ()) -> ChatMessage:
-    """Returns what the model said. `ChatCompletion.message` is one already."""
+    """Returns what the model said. `ChatCompletion.message` is one already.
+
+    >>> conversation = [user("Say hello."), assistant("Hello!"), user("Once more.")]
+    >>> client.chat.create(conversation).text
+    'You said: Once more.'
+    """
     message = _message(ROLE_ASSISTANT, parts)
     message.tool_calls.extend(
         call if isinstance(call, ToolCallProto) else call.proto for call in tool_calls
@@ -87,6 +100,14 @@ def assistant(*parts: Part, tool_calls: Sequence[ToolCall | ToolCallProto] = ())
 
 def tool_result(call: ToolCall | str, content: Part) -> ChatMessage:
     """Returns the result of a tool call.
+
+        >>> def get_weather(city: str) -> str:
+        ...     return "sunny, 21C"
+        >>> question = user("What is the weather in Paris?")
+        >>> answer = client.chat.create([question], tools=[get_weather])
+        >>> results = [tool_result(call, "sunny, 21C") for call in answer.tool_calls]
+        >>> client.chat.create([question, answer.message, *results], tools=[get_weather]).text
+        'It is sunny in Paris, 21 degrees.'
 
     Args:
         call: the call, or its id.
@@ -99,6 +120,9 @@ def tool_result(call: ToolCall | str, content: Part) -> ChatMessage:
 
 def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> ContentPart:
     """Returns an image as part of a message.
+
+        >>> client.chat.create(user("What is this?", image("cat.png"))).text
+        'You said: What is this? I see 1 image (image/png, 28 bytes).'
 
     Args:
         source: the content, a URL (http, https, data, file) that the upstream reads, or the path
@@ -116,12 +140,20 @@ def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> Cont
 
 
 def audio(source: MediaSource, *, mime_type: str = "") -> ContentPart:
-    """Returns a sound as part of a message; see `image`."""
+    """Returns a sound as part of a message; see `image`.
+
+    >>> "32044 bytes" in client.chat.create(user("What is said?", audio("speech.wav"))).text
+    True
+    """
     return ContentPart(audio=_media(source, mime_type))
 
 
 def video(source: MediaSource, *, mime_type: str = "") -> ContentPart:
-    """Returns a video as part of a message; see `image`."""
+    """Returns a video as part of a message; see `image`.
+
+    >>> client.chat.create(user("What happens?", video("https://example.com/a.mp4"))).text
+    'You said: What happens? I see 1 video (https://example.com/a.mp4).'
+    """
     return ContentPart(video=_media(source, mime_type))
 
 

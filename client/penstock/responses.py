@@ -118,6 +118,10 @@ class Responses(Resource):
     def get(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
         """Returns a stored response, from upstreams that store them.
 
+            >>> made = client.responses.create("Say hello.", store=True)
+            >>> client.responses.get(made.id).text
+            'Hello! How can I help you today?'
+
         Raises:
             NotFoundError: there is no such response.
             CallError: the call ended with another status than OK.
@@ -127,6 +131,10 @@ class Responses(Resource):
 
     def cancel(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
         """Stops a background response and returns it.
+
+            >>> made = client.responses.create("Tell me a story.", background=True)
+            >>> client.responses.cancel(made.id).status
+            'cancelled'
 
         Raises:
             NotFoundError: there is no such response.

@@ -82,6 +82,16 @@ class ToolCall:
         Where JSON has a text or an object, the function gets the enum's member, the dataclass,
         the pydantic model that it asks for.
 
+            >>> from datetime import date
+            >>> def is_weekend(day: date) -> bool:
+            ...     return day.weekday() > 4
+            >>> answer = client.chat.create("?", tools=[is_weekend], tool_choice="required")
+            >>> [call] = answer.tool_calls
+            >>> type(call.arguments["day"])
+            <class 'str'>
+            >>> type(call.arguments_for(is_weekend)["day"])
+            <class 'datetime.date'>
+
         Raises:
             ValueError: they are no JSON object, or do not fit the function.
         """

@@ -213,6 +213,11 @@ class Transcriber(Resource):
     ) -> Stream[TranscriptionEvent, StreamedTranscription]:
         """Begins a text that comes piece by piece, once the audio is uploaded.
 
+            >>> with client.transcribe.stream("speech.wav") as stream:
+            ...     pieces = list(stream.text_stream)
+            >>> "".join(pieces) == stream.final().text
+            True
+
         Takes the same as the call itself.
         """
         upload = Upload(_config(options), audio, progress)

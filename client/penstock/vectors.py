@@ -71,7 +71,12 @@ class Vector:
         return array.astype(dtype)
 
     def tolist(self) -> list[Any]:
-        """Returns the values as numbers of Python, in lists as `shape` says."""
+        """Returns the values as numbers of Python, in lists as `shape` says.
+
+        >>> [vector] = client.embeddings.create("Say hello.", dtype="float16")
+        >>> type(vector.tolist()[0])
+        <class 'float'>
+        """
         data, form = self._readable(self.data)
         values = struct.unpack(f"<{len(data) // struct.calcsize(form)}{form}", data)
         if len(self.shape) == 1:
@@ -81,6 +86,10 @@ class Vector:
 
     def numpy(self) -> "ndarray[Any, Any]":
         """Returns the values as an array that cannot be written to.
+
+            >>> [vector] = client.embeddings.create("Say hello.", dtype="float16")
+            >>> vector.numpy().dtype
+            dtype('float16')
 
         float32 and float16 are a view of `data`; formats that NumPy lacks become wider, which is
         another copy.

@@ -154,6 +154,9 @@ class Stream(BaseStream[E, R]):
     def final(self) -> R:
         """Reads what is left and returns the whole answer.
 
+            >>> client.chat.stream("Say hello.").final().usage.completion_tokens
+            10
+
         Raises:
             PenstockError: the answer did not come whole, or the stream was closed before.
         """
