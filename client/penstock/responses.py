@@ -22,8 +22,7 @@ from penstock.response_answer import (
     of_reply,
 )
 from penstock.response_input import Input, as_items
-from penstock.tools import ToolLike, as_tool_choice, as_tools
-from penstock.v1.message_pb2 import ToolChoice
+from penstock.tools import ToolChoiceLike, ToolLike, as_tool_choice, as_tools
 from penstock.v1.response_pb2 import (
     CancelResponseRequest,
     CreateResponseRequest,
@@ -41,7 +40,7 @@ class ResponseOptions(
     Attributes:
         instructions: instructions that come before the input.
         tools: functions of Python, messages, or OpenAI's JSON; see `penstock.tools`.
-        tool_choice: "auto", "none", "required", or the name of a function.
+        tool_choice: "auto", "none", "required", the name of a function, or as in OpenAI's JSON.
         text_format: "text", "json_object", a type, or a JSON Schema.
         logprobs: whether, or how many alternatives at each position.
         reasoning: fields of `ReasoningOptions`, as `{"effort": "low"}`.
@@ -49,7 +48,7 @@ class ResponseOptions(
 
     instructions: str | None
     tools: Sequence[ToolLike] | None
-    tool_choice: str | ToolChoice | None
+    tool_choice: ToolChoiceLike | None
     parallel_tool_calls: bool | None
     text_format: FormatLike | None
     logprobs: LogprobsLike | None

@@ -32,6 +32,7 @@ from penstock.v1.message_pb2 import ToolCall as ToolCallProto
 from penstock.values import arguments_from
 
 ToolLike: TypeAlias = Tool | Callable[..., Any] | Mapping[str, Any]
+ToolChoiceLike: TypeAlias = str | ToolChoice | Mapping[str, Any]
 
 _ARGUMENT = re.compile(r"^(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 _SECTION = re.compile(r"^(\w+):\s*$")
@@ -145,10 +146,14 @@ def as_tools(given: Iterable[ToolLike]) -> list[Tool]:
     return [_as_tool(one) for one in given]
 
 
-def as_tool_choice(given: str | ToolChoice) -> ToolChoice:
-    """Returns a choice given as "auto", "none", "required" or the name of a function."""
+def as_tool_choice(given: ToolChoiceLike) -> ToolChoice:
+    """Returns a choice given as "auto", "none", "required", the name of a function, or as JSON."""
     if isinstance(given, ToolChoice):
         return given
+    if isinstance(given, Mapping):
+        if function := given.get("function"):
+            return ToolChoice(function_name=function["name"])
+        return ToolChoice(other=document(given))
     if given in _MODES:
         return ToolChoice(mode=ToolChoice.Mode.Value(f"MODE_{given.upper()}"))
     return ToolChoice(function_name=given)

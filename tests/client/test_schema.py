@@ -23,6 +23,7 @@ import pytest
 from pydantic import BaseModel, Field, create_model
 
 from penstock import AnswerParseError, AsyncClient, Client
+from penstock._base.generation import as_format
 from penstock.schema import json_schema, parameters_schema
 from penstock.values import from_json
 
@@ -335,6 +336,20 @@ def test_parse_what_was_cut_off(client: Client) -> None:
         client.chat.parse(City, "A city?", max_tokens=2)
     assert caught.value.answer.finish_reason == "length"
     assert caught.value.__cause__
+
+
+def test_formats_as_openai_writes_them() -> None:
+    for name in ("text", "json_object"):
+        assert as_format({"type": name}) == as_format(name)
+    given = {"name": "n", "description": "d", "strict": True, "schema": {"type": "integer"}}
+    made = as_format({"type": "json_schema", "json_schema": given})
+    assert made
+    form = made.json_schema
+    assert (form.name, form.description, form.strict) == ("n", "d", True)
+    assert form.schema.json == '{"type": "integer"}'
+    schema = as_format({"type": "object"})
+    assert schema
+    assert schema.json_schema.schema.json == '{"type": "object"}'
 
 
 def test_formats(client: Client) -> None:

@@ -253,6 +253,10 @@ def test_choices() -> None:
     assert as_tool_choice("required").mode == ToolChoice.MODE_REQUIRED
     assert as_tool_choice("none").mode == ToolChoice.MODE_NONE
     assert as_tool_choice("f").function_name == "f"
+    as_json = {"type": "function", "function": {"name": "f"}}
+    assert as_tool_choice(as_json) == as_tool_choice("f")
+    other = as_tool_choice({"type": "allowed_tools", "a": 1}).other
+    assert json.loads(other.json) == {"type": "allowed_tools", "a": 1}
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "x"])

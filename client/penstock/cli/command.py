@@ -72,8 +72,8 @@ def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -
     add("--api-key", metavar="KEY", help="sent as bearer token [environment PENSTOCK_API_KEY]")
     add("--tls", action="store_true", default=None, help="use TLS [environment PENSTOCK_TLS=1]")
     for part, what in _TLS_FILES.items():
-        variable = f"PENSTOCK_TLS_{part.upper()}"
-        add(f"--tls-{part}", metavar="FILE", help=f"{what}, in PEM [environment {variable}]")
+        told = f"{what}, in PEM [environment PENSTOCK_TLS_{part.upper()}]"
+        add(f"--tls-{part}", metavar="FILE", help=told)
     add("--tls-server-name", metavar="NAME", help="name that its certificate must have")
     add(
         "--metadata",
