@@ -112,8 +112,7 @@ class _Waiting:
 
     def arguments(self) -> dict[str, Any]:
         """Returns gRPC's arguments for the next look at it."""
-        remaining = None if self._until is None else max(0.0, self._until - time.monotonic())
-        arguments, self._request_id = self._caller.prepare({"timeout": remaining})
+        arguments, self._request_id = self._caller.prepare({"timeout": self._remaining()})
         return arguments
 
     def is_over(self, answer: Int32Value) -> bool:
@@ -130,11 +129,14 @@ class _Waiting:
         made = errors.from_rpc(error, self._request_id)
         if isinstance(made, errors.UnavailableError):
             self._last = str(made)
-            return
-        if isinstance(made, errors.DeadlineExceededError):
+        elif not isinstance(made, errors.DeadlineExceededError):
+            raise made from error
+        elif self._remaining() == 0:
             what = f"{self._caller.name} is not ready after {self._timeout:g} s: {self._last}"
-            made = errors.DeadlineExceededError(replace(made.status, message=what))
-        raise made from error
+            raise errors.DeadlineExceededError(replace(made.status, message=what)) from error
+
+    def _remaining(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
 
 
 def _is_serving(answer: Int32Value, call: CallInfo = NO_CALL) -> bool:

@@ -295,6 +295,30 @@ async def test_nobody_answers_before_the_wait_is_over() -> None:
     assert caught.value.status.message == "the service is not ready after 0.2 s: nothing answers"
 
 
+@pytest.mark.parametrize("seconds", [20, None])
+async def test_a_service_that_limits_each_watch(seconds: float | None) -> None:
+    """Its limit is not that of the one who waits."""
+    watches = 0
+
+    async def watch(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        nonlocal watches
+        watches += 1
+        if watches == 1:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too long for me")
+        yield bytes([8, 1])  # SERVING
+
+    server = aio.server()
+    handler: Any = grpc.unary_stream_rpc_method_handler(watch)
+    health = grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Watch": handler})
+    server.add_generic_rpc_handlers((health,))
+    port = server.add_insecure_port(FREE_PORT)
+    await server.start()
+    async with AsyncClient(f"127.0.0.1:{port}") as client:
+        await client.wait_ready(seconds)
+    await server.stop(0)
+    assert watches == 2
+
+
 async def test_what_is_no_service_is_not_waited_for() -> None:
     async with serving(Counting()) as target, AsyncClient(target) as client:
         with pytest.raises(UnimplementedError):
