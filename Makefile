@@ -63,12 +63,12 @@ bench-guard: $(VENV)/.bench $(BENCH)/.built  ## a short form with loose bounds, 
 bench-baseline: $(VENV)/.dev $(BENCH)/.built  ## store the instruction counts of the conversions
 	$(BIN)/python -m bench baseline
 
-release:  ## an archive of the protos and their descriptor set, in dist/
+release:  ## an archive of the protos, those of error details, and the descriptor set, in dist/
 	mkdir -p dist
 	tar --create --gzip --file dist/penstock-protos-$(VERSION).tar.gz --sort=name \
 	  --owner=root:0 --group=root:0 --transform 's,^,penstock-protos-$(VERSION)/,' \
-	  --directory protos penstock --directory ../client/penstock descriptors.binpb \
-	  --directory ../.. buf.gen.yaml LICENSE
+	  --directory protos penstock README.md --directory ../client/penstock descriptors.binpb \
+	  --directory ../../examples googleapis --directory .. buf.gen.yaml LICENSE
 
 check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, generated code
 	$(BIN)/ruff check

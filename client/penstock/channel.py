@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -75,6 +75,9 @@ OPTIONS: Options = (
 class TLS:
     """How a connection is encrypted; PEM as bytes, or the path of a file.
 
+        >>> with Client("penstock.internal:443", tls=TLS(ca="ca.pem")) as client:
+        ...     pass
+
     Attributes:
         ca: certificates to trust in place of the system's.
         cert: the client's own certificate chain, for services that ask for one.
@@ -92,7 +95,11 @@ class TLS:
 
         Raises:
             OSError: a file cannot be read.
+            ValueError: a certificate came without its key, or a key without its certificate.
         """
+        # gRPC's core would end the process.
+        if bool(self.cert) != bool(self.key):
+            raise ValueError("the client's certificate and its key need each other")
         return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.key), _pem(self.cert))
 
 
@@ -104,6 +111,12 @@ def open_channel(
     retries: int = DEFAULT_RETRIES,
 ) -> grpc.Channel:
     """Returns a channel; it connects with the first call.
+
+        >>> from penstock.v1.model_pb2 import GetModelRequest
+        >>> from penstock.v1.model_pb2_grpc import ModelServiceStub
+        >>> with open_channel(target) as channel:
+        ...     ModelServiceStub(channel).GetModel(GetModelRequest()).model.id
+        'tiny-chat'
 
     Args:
         target: "host:port", or any name that gRPC resolves.
@@ -124,11 +137,28 @@ def open_async_channel(
     tls: TLS | None = None,
     retries: int = DEFAULT_RETRIES,
 ) -> aio.Channel:
-    """Returns an asyncio channel; otherwise as `open_channel`."""
+    """Returns an asyncio channel; otherwise as `open_channel`.
+
+    >>> from penstock.v1.model_pb2 import GetModelRequest
+    >>> from penstock.v1.model_pb2_grpc import ModelServiceStub
+    >>> async def main():
+    ...     async with open_async_channel(target) as channel:
+    ...         return (await ModelServiceStub(channel).GetModel(GetModelRequest())).model.id
+    >>> asyncio.run(main())
+    'tiny-chat'
+    """
+    return async_opener(target, options, tls=tls, retries=retries)()
+
+
+def async_opener(
+    target: str, options: Options, *, tls: TLS | None, retries: int
+) -> Callable[[], aio.Channel]:
+    """Returns what opens an asyncio channel in the running event loop; takes and raises as that."""
     merged = _merged(options, tls, retries)
     if tls is None:
-        return aio.insecure_channel(target, options=merged)
-    return aio.secure_channel(target, tls.credentials(), options=merged)
+        return lambda: aio.insecure_channel(target, options=merged)
+    credentials = tls.credentials()
+    return lambda: aio.secure_channel(target, credentials, options=merged)
 
 
 def _merged(options: Options, tls: TLS | None, retries: int) -> list[tuple[str, Any]]:

@@ -21,10 +21,9 @@ from penstock.chat_answer import (
     ParsedChatCompletion,
 )
 from penstock.messages import Messages, conversation
-from penstock.tools import ToolLike, as_tool_choice, as_tools
+from penstock.tools import ToolChoiceLike, ToolLike, as_tool_choice, as_tools
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
-from penstock.v1.message_pb2 import ToolChoice
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ class ChatOptions(
 
     Attributes:
         tools: functions of Python, messages, or OpenAI's JSON; see `penstock.tools`.
-        tool_choice: "auto", "none", "required", or the name of a function.
+        tool_choice: "auto", "none", "required", the name of a function, or as in OpenAI's JSON.
         parallel_tool_calls: several tool calls in one answer.
         response_format: "text", "json_object", a type, or a JSON Schema.
         logprobs: whether, or how many alternatives at each position.
@@ -45,7 +44,7 @@ class ChatOptions(
     """
 
     tools: Sequence[ToolLike] | None
-    tool_choice: str | ToolChoice | None
+    tool_choice: ToolChoiceLike | None
     parallel_tool_calls: bool | None
     response_format: FormatLike | None
     logprobs: LogprobsLike | None
@@ -102,6 +101,15 @@ class Chat(Resource):
         self, kind: type[T], messages: Messages, **options: Unpack[ChatOptions]
     ) -> ParsedChatCompletion[T]:
         """Returns an answer that is a value of a type.
+
+            >>> from dataclasses import dataclass
+            >>> @dataclass
+            ... class City:
+            ...     name: str
+            ...     population: int
+            >>> city = client.chat.parse(City, "The capital of France?").parsed
+            >>> type(city) is City, type(city.population)
+            (True, <class 'int'>)
 
         Args:
             kind: a pydantic model, dataclass, TypedDict, enum or another type that JSON has a

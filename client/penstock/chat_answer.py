@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from penstock._base.call_info import NO_CALL, CallInfo
-from penstock._base.merge import Pieces, merge, unfinished
-from penstock._base.result import Result, finish_reason, parsed_text, stop_reason
+from penstock._base.merge import ChoicesAccumulator, Pieces, merge
+from penstock._base.result import ModelResult, finish_reason, parsed_text, stop_reason
 from penstock.messages import text_of
 from penstock.tools import ToolCall
 from penstock.v1.chat_completion_pb2 import (
@@ -15,7 +14,7 @@ from penstock.v1.chat_completion_pb2 import (
     CreateChatCompletionResponse,
     StreamChatCompletionResponse,
 )
-from penstock.v1.common_pb2 import TokenLogprob, Usage
+from penstock.v1.common_pb2 import TokenLogprob
 from penstock.v1.message_pb2 import ChatMessage, ToolCallDelta
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
 
@@ -78,18 +77,13 @@ class Choice:
         return self.proto.logprobs
 
 
-class ChatCompletion(Result[CreateChatCompletionResponse]):
+class ChatCompletion(ModelResult[CreateChatCompletionResponse]):
     """An answer to a conversation. What is said of one choice is said of the first."""
 
     @property
     def id(self) -> str:
         """Name of the answer."""
         return self.proto.id
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
 
     @property
     def choices(self) -> list[Choice]:
@@ -136,13 +130,12 @@ class ChatCompletion(Result[CreateChatCompletionResponse]):
         """See `Choice.logprobs`."""
         return self._first.logprobs
 
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
-
     def parse(self, kind: type[T]) -> T:
         """Returns the text as a value of a type, which its JSON stands for.
+
+            >>> stream = client.chat.stream("Two numbers?", response_format=list[int])
+            >>> all(type(number) is int for number in stream.final().parse(list[int]))
+            True
 
         Raises:
             AnswerParseError: it does not.
@@ -211,35 +204,13 @@ class ChatEvent:
         return [choice for choice in self.proto.choices if not choice.index]
 
 
-class ChatAccumulator:
+class ChatAccumulator(ChoicesAccumulator[ChatEvent, ChatCompletion]):
     """Adds up the messages of a chat stream, by the contract of StreamChatCompletion."""
 
     def __init__(self, choices: int = 1) -> None:
         """Takes the number of choices that were asked for."""
-        self._expected = choices
-        self._answer = CreateChatCompletionResponse()
-        self._choices: dict[int, _Choice] = {}
-        self._usage_last = False
-
-    def add(self, message: StreamChatCompletionResponse) -> ChatEvent:
-        """Takes the next message."""
-        merge(self._answer, message, apart=("choices",))
-        for piece in message.choices:
-            self._choices.setdefault(piece.index, _Choice(piece.index)).add(piece)
-        self._usage_last = message.HasField("usage")
-        return ChatEvent(message)
-
-    def result(self, call: CallInfo = NO_CALL) -> ChatCompletion:
-        """Returns a copy of the answer as far as it came."""
-        answer = CreateChatCompletionResponse()
-        answer.CopyFrom(self._answer)
-        answer.choices.extend(self._choices[index].whole() for index in sorted(self._choices))
-        return ChatCompletion(answer, call)
-
-    def missing(self) -> str:
-        """Says what a complete answer still needs."""
-        finished = (index for index, choice in self._choices.items() if choice.finished)
-        return unfinished(finished, self._expected, self._usage_last)
+        answer = CreateChatCompletionResponse
+        super().__init__(choices, answer, _Choice, ChatEvent, ChatCompletion)
 
 
 class _Choice:

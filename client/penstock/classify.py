@@ -7,11 +7,10 @@ from typing import Unpack
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
-from penstock._base.result import Items, Result
+from penstock._base.result import Items, ModelResult
 from penstock.v1.classification_pb2 import Classification as ClassificationProto
 from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
-from penstock.v1.common_pb2 import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +34,8 @@ class Classification:
         return self.proto.probs
 
 
-class Classifications(Result[ClassifyResponse], Items[Classification]):
+class Classifications(ModelResult[ClassifyResponse], Items[Classification]):
     """Classes, in the order of the inputs."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     def _items(self) -> Sequence[Classification]:
         return [Classification(one) for one in self.proto.results]

@@ -1,15 +1,16 @@
 """The clients: one that blocks, and one for asyncio, with the same methods."""
 
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import grpc
 from grpc import aio
 
 from penstock._base.caller import AsyncCaller, Caller
+from penstock._base.late_channel import LateChannel
 from penstock._base.settings import UNSET, MetadataLike, Settings, Unset
 from penstock.admin import Admin, AsyncAdmin
-from penstock.channel import TLS, Options, open_async_channel, open_channel
+from penstock.channel import TLS, Options, async_opener, open_channel
 from penstock.chat import AsyncChat, Chat
 from penstock.classify import AsyncClassifier, Classifier
 from penstock.completions import AsyncCompletions, Completions
@@ -32,12 +33,12 @@ class Client:
         'Hello! How can I help you today?'
 
     It connects with the first call. Each argument that is not given is taken from an environment
-    variable; then there is a default.
+    variable, without white space around its value; then there is a default.
 
     Args:
         target: "host:port", or any name that gRPC resolves. PENSTOCK_TARGET, 127.0.0.1:50051.
         api_key: sent as `authorization: Bearer`, in clear text without TLS. PENSTOCK_API_KEY.
-        tls: True for TLS with the system's certificates, or how else. PENSTOCK_TLS=1,
+        tls: True for TLS with the system's certificates, or how else. PENSTOCK_TLS (1 or 0),
             PENSTOCK_TLS_CA, PENSTOCK_TLS_CERT and PENSTOCK_TLS_KEY (files); clear text.
         timeout: seconds until a call ends with `DeadlineExceededError`; None: never. A call's own
             `timeout` wins. PENSTOCK_TIMEOUT (0: never), 600.
@@ -49,9 +50,12 @@ class Client:
             `retries` and `channel_options` have no effect on it.
 
     Raises:
-        ValueError: the target is a URL, or a value is out of range.
+        ValueError: the target is a URL, a value is out of range, or key or metadata have characters
+            that no header can have.
+        OSError: a file of `tls` cannot be read.
 
     Attributes:
+        channel: the channel, for the generated stubs.
         chat: conversations with a model.
         responses: the Responses form of conversations.
         completions: completions of texts.
@@ -85,7 +89,8 @@ class Client:
         self.channel = channel or open_channel(
             settings.target, channel_options, tls=settings.tls, retries=settings.retries
         )
-        caller = Caller(self.channel, settings)
+        name = "the service" if channel else settings.target
+        caller = self._caller = Caller(self.channel, settings, name)
         self.chat = Chat(caller)
         self.responses = Responses(caller)
         self.completions = Completions(caller)
@@ -118,12 +123,16 @@ class Client:
         >>> client.wait_ready(timeout=10)
 
         Raises:
-            DeadlineExceededError: it does not within so many seconds.
+            DeadlineExceededError: it does not within so many seconds; its message says why not.
         """
         self.health.wait(timeout)
 
     def close(self) -> None:
-        """Closes the connection and ends running calls, if the channel is the client's own."""
+        """Ends the use of the client; later calls raise `ClientClosedError`.
+
+        Closes the connection and ends running calls, if the channel is the client's own.
+        """
+        self._caller.closed = True
         if self._own:
             self.channel.close()
 
@@ -139,7 +148,7 @@ class AsyncClient:
         >>> asyncio.run(main())
         Hello! How can I help you today?
 
-    It belongs to the event loop in which it is made.
+    It may be made anywhere, and belongs to the event loop of its first call.
     """
 
     def __init__(
@@ -156,10 +165,13 @@ class AsyncClient:
     ) -> None:
         settings = Settings.resolve(target, api_key, tls, timeout, retries, metadata)
         self._own = channel is None
-        self.channel = channel or open_async_channel(
-            settings.target, channel_options, tls=settings.tls, retries=settings.retries
+        self._channel = channel or LateChannel(
+            async_opener(
+                settings.target, channel_options, tls=settings.tls, retries=settings.retries
+            )
         )
-        caller = AsyncCaller(self.channel, settings)
+        name = "the service" if channel else settings.target
+        caller = self._caller = AsyncCaller(cast(aio.Channel, self._channel), settings, name)
         self.chat = AsyncChat(caller)
         self.responses = AsyncResponses(caller)
         self.completions = AsyncCompletions(caller)
@@ -186,11 +198,17 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
+    @property
+    def channel(self) -> aio.Channel:
+        """The channel, for the generated stubs; it is opened in the running event loop."""
+        return self._channel.opened() if isinstance(self._channel, LateChannel) else self._channel
+
     async def wait_ready(self, timeout: float | None = DEFAULT_WAIT_S) -> None:  # noqa: ASYNC109
         """As `Client.wait_ready`."""
         await self.health.wait(timeout)
 
     async def close(self) -> None:
         """As `Client.close`."""
+        self._caller.closed = True
         if self._own:
-            await self.channel.close()
+            await self._channel.close()

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, Unpack
 
-from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
-from penstock._base.merge import Pieces, merge, unfinished
+from penstock._base.merge import ChoicesAccumulator, Pieces, merge
 from penstock._base.options import (
     SamplingOptions,
     StreamedOptions,
@@ -15,9 +14,9 @@ from penstock._base.options import (
     UserOptions,
     build,
 )
-from penstock._base.result import Result, finish_reason, stop_reason
+from penstock._base.result import ModelResult, finish_reason, stop_reason
 from penstock._base.stream import AsyncStream, Stream
-from penstock.v1.common_pb2 import TokenIds, Usage
+from penstock.v1.common_pb2 import TokenIds
 from penstock.v1.completion_pb2 import (
     CompletionChoice,
     CompletionChoiceDelta,
@@ -89,18 +88,13 @@ class CompletedText:
         return self.proto.logprobs
 
 
-class Completion(Result[CreateCompletionResponse]):
+class Completion(ModelResult[CreateCompletionResponse]):
     """Completions of prompts. What is said of one choice is said of the first."""
 
     @property
     def id(self) -> str:
         """Name of the answer."""
         return self.proto.id
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
 
     @property
     def choices(self) -> list[CompletedText]:
@@ -128,11 +122,6 @@ class Completion(Result[CreateCompletionResponse]):
         return self._first.logprobs
 
     @property
-    def usage(self) -> Usage:
-        """Tokens used, over all prompts."""
-        return self.proto.usage
-
-    @property
     def _first(self) -> CompletedText:
         choices = self.proto.choices
         return CompletedText(choices[0] if choices else CompletionChoice())
@@ -154,42 +143,33 @@ class CompletionEvent:
         return "".join(choice.text for choice in self.proto.choices if not choice.index)
 
 
-class CompletionAccumulator:
+class CompletionAccumulator(ChoicesAccumulator[CompletionEvent, Completion]):
     """Adds up the messages of a completion stream."""
 
     def __init__(self, choices: int = 1) -> None:
         """Takes the number of choices that were asked for."""
-        self._expected = choices
-        self._answer = CreateCompletionResponse()
-        self._choices: dict[int, tuple[CompletionChoice, Pieces]] = {}
-        self._usage_last = False
+        super().__init__(choices, CreateCompletionResponse, _Choice, CompletionEvent, Completion)
 
-    def add(self, message: StreamCompletionResponse) -> CompletionEvent:
-        """Takes the next message."""
-        merge(self._answer, message, apart=("choices",))
-        for piece in message.choices:
-            self._add(piece)
-        self._usage_last = message.HasField("usage")
-        return CompletionEvent(message)
 
-    def result(self, call: CallInfo = NO_CALL) -> Completion:
-        """Returns a copy of the answer as far as it came."""
-        answer = CreateCompletionResponse()
-        answer.CopyFrom(self._answer)
-        for _, (choice, text) in sorted(self._choices.items()):
-            answer.choices.add(text=str(text)).MergeFrom(choice)
-        return Completion(answer, call)
+class _Choice:
+    """A choice that grows."""
 
-    def missing(self) -> str:
-        """Says what a complete answer still needs."""
-        finished = (index for index, (one, _) in self._choices.items() if one.finish_reason)
-        return unfinished(finished, self._expected, self._usage_last)
+    def __init__(self, index: int) -> None:
+        self._choice = CompletionChoice(index=index)
+        self._text = Pieces()
 
-    def _add(self, piece: CompletionChoiceDelta) -> None:
-        new = CompletionChoice(index=piece.index), Pieces()
-        choice, text = self._choices.setdefault(piece.index, new)
-        text.add(piece.text)
-        merge(choice, piece, apart=("index", "text"))
+    @property
+    def finished(self) -> bool:
+        return bool(self._choice.finish_reason)
+
+    def add(self, piece: CompletionChoiceDelta) -> None:
+        merge(self._choice, piece, apart=("index", "text"))
+        self._text.add(piece.text)
+
+    def whole(self) -> CompletionChoice:
+        made = CompletionChoice(text=str(self._text))
+        made.MergeFrom(self._choice)
+        return made
 
 
 class Completions(Resource):

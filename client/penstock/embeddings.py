@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
-from penstock._base.result import Items, Result
-from penstock.v1.common_pb2 import Usage
+from penstock._base.result import Items, ModelResult
 from penstock.v1.embedding_pb2 import (
     CreateEmbeddingsRequest,
     CreateEmbeddingsResponse,
     LateChunkingOptions,
 )
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
-from penstock.vectors import Vector
+from penstock.vectors import Vector, stacked
 
 if TYPE_CHECKING:
     import numpy
@@ -35,32 +34,31 @@ class EmbeddingOptions(InputOptions, total=False):
     late_chunking: LateChunkingOptions | Mapping[str, int] | None
 
 
-class Embeddings(Result[CreateEmbeddingsResponse], Items[Vector]):
+class Embeddings(ModelResult[CreateEmbeddingsResponse], Items[Vector]):
     """Vectors, in the order of the inputs."""
 
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
-
     def tolist(self) -> list[list[Any]]:
-        """Returns the vectors as lists of numbers."""
+        """Returns the vectors as lists of numbers.
+
+        >>> [row] = client.embeddings.create("Say hello.").tolist()
+        >>> len(row), type(row[0])
+        (64, <class 'float'>)
+        """
         return [vector.tolist() for vector in self]
 
     def numpy(self) -> "numpy.ndarray[Any, Any]":
-        """Returns the vectors, of one length, as the rows of an array.
+        """Returns the vectors, of one shape, as the rows of a new array.
+
+            >>> client.embeddings.create(["Say hello.", "What is 2+2?"]).numpy().shape
+            (2, 64)
+
+        Beside the message and the array, only one vector is in memory at a time.
 
         Raises:
+            ValueError: they have several shapes.
             ModuleNotFoundError: NumPy is not installed.
         """
-        import numpy
-
-        return numpy.stack([vector.numpy() for vector in self])
+        return stacked(self)
 
     def _items(self) -> Sequence[Vector]:
         return self._vectors

@@ -16,6 +16,7 @@
     │   ├── InternalError              INTERNAL             a fault of service or upstream
     │   ├── UnknownError               UNKNOWN              an answer that fits nowhere
     │   └── CallCancelledError         CANCELLED            by `close()` or by the other side
+    ├── ClientClosedError              the client was closed before the call
     ├── IncompleteStreamError          a stream ended with OK before its answer was complete
     └── AnswerParseError               an answer is not the JSON that was asked for
 
@@ -104,6 +105,18 @@ class Status:
 
 class PenstockError(Exception):
     """Base of all errors of a client."""
+
+    @property
+    def request_id(self) -> str:
+        """Names the call in the service's logs; empty if none was made."""
+        return ""
+
+
+class ClientClosedError(PenstockError):
+    """A client was used after its `close()`."""
+
+    def __str__(self) -> str:
+        return "the client is closed"
 
 
 class CallError(PenstockError):
@@ -252,6 +265,11 @@ class IncompleteStreamError(PenstockError):
         super().__init__(missing, partial)
         self.partial = partial
 
+    @property
+    def request_id(self) -> str:
+        """Names the call in the service's logs."""
+        return str(self.partial.request_id)
+
     def __str__(self) -> str:
         return f"the stream ended with OK, but {self.args[0]}"
 
@@ -267,6 +285,11 @@ class AnswerParseError(PenstockError):
         """Takes what is wrong, and the result."""
         super().__init__(message, answer)
         self.answer = answer
+
+    @property
+    def request_id(self) -> str:
+        """Names the call in the service's logs."""
+        return str(self.answer.request_id)
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -292,24 +315,27 @@ BY_CODE: Mapping[grpc.StatusCode, type[CallError]] = {
 """The class for each status; another status is a plain `CallError`."""
 
 
-def from_rpc(error: grpc.RpcError) -> CallError:
-    """Returns the typed error for one of gRPC, with its details read."""
+def from_rpc(error: grpc.RpcError, request_id: str) -> CallError:
+    """Returns the typed error for one of gRPC; takes the name under which the call was sent."""
     call: Any = error
-    status = _status(call.code(), call.details() or "", call.trailing_metadata())
+    status = _status(call.code(), call.details() or "", call.trailing_metadata(), request_id)
     return BY_CODE.get(status.code, CallError)(status)
 
 
-def cancelled(message: str) -> CallCancelledError:
+def cancelled(message: str, request_id: str) -> CallCancelledError:
     """Returns the error of a call that was cancelled on this side."""
-    return CallCancelledError(Status(_Code.CANCELLED, message))
+    return CallCancelledError(Status(_Code.CANCELLED, message, request_id=request_id))
 
 
 def _status(
-    code: grpc.StatusCode, message: str, trailers: Iterable[tuple[str, Any]] | None
+    code: grpc.StatusCode,
+    message: str,
+    trailers: Iterable[tuple[str, Any]] | None,
+    request_id: str,
 ) -> Status:
     # By its items: the metadata of grpc.aio has keys of its own kind in older versions.
     found = dict(iter(trailers or ()))
-    call = CallInfo.read(found.items())
+    call = CallInfo.read(found.items(), request_id)
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()
     bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     resource, quota = error_details_pb2.ResourceInfo(), error_details_pb2.QuotaFailure()

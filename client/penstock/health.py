@@ -6,6 +6,7 @@ StringValue and its response an Int32Value.
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any, Unpack
 
 import grpc
@@ -13,12 +14,13 @@ from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from penstock import errors
 from penstock._base.call_info import NO_CALL, CallInfo
-from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.caller import AsyncCaller, AsyncResource, BaseCaller, Caller, Resource
 from penstock._base.options import CallOptions
 
 DEFAULT_WAIT_S = 30.0
 
 _SERVING = 1
+_STATES = {_SERVING: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 _PAUSE_S = 0.1
 _CHECK, _WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 _CODEC: dict[str, Any] = {
@@ -50,21 +52,21 @@ class Health(Resource):
     def wait(self, timeout: float | None = DEFAULT_WAIT_S, service: str = "") -> None:
         """Returns as soon as the server serves, or one of its services.
 
+            >>> client.health.wait(10, "penstock.v1.ChatCompletionService")
+
         Raises:
-            DeadlineExceededError: it does not within so many seconds.
-            CallError: there is no such service, or no health protocol.
+            DeadlineExceededError: it does not within so many seconds; its message says why not.
+            CallError: there is no health protocol, or it is not for this caller.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        arguments = self._caller.arguments({})
+        waiting = _Waiting(self._caller, timeout)
         while True:
-            arguments["timeout"] = _remaining(until)
-            watch = self._watch(StringValue(value=service), wait_for_ready=True, **arguments)
+            watch = self._watch(StringValue(value=service), **waiting.arguments())
             try:
                 for answer in watch:
-                    if _is_serving(answer):
+                    if waiting.is_over(answer):
                         return
             except grpc.RpcError as error:
-                _raise_if_final(error)
+                waiting.failed(error)
             finally:
                 watch.cancel()
             time.sleep(_PAUSE_S)
@@ -85,32 +87,57 @@ class AsyncHealth(AsyncResource):
 
     async def wait(self, timeout: float | None = DEFAULT_WAIT_S, service: str = "") -> None:  # noqa: ASYNC109
         """As `Health.wait`."""
-        until = None if timeout is None else time.monotonic() + timeout
-        arguments = self._caller.arguments({})
+        waiting = _Waiting(self._caller, timeout)
         while True:
-            arguments["timeout"] = _remaining(until)
-            watch = self._watch(StringValue(value=service), wait_for_ready=True, **arguments)
+            watch = self._watch(StringValue(value=service), **waiting.arguments())
             try:
                 async for answer in watch:
-                    if _is_serving(answer):
+                    if waiting.is_over(answer):
                         return
             except grpc.RpcError as error:
-                _raise_if_final(error)
+                waiting.failed(error)
             finally:
                 watch.cancel()
             await asyncio.sleep(_PAUSE_S)
 
 
+class _Waiting:
+    """A wait for a service: until when, and what it said last."""
+
+    def __init__(self, caller: BaseCaller[Any], timeout: float | None) -> None:
+        self._caller, self._timeout = caller, timeout
+        self._until = None if timeout is None else time.monotonic() + timeout
+        self._last = "nothing answers"
+        self._request_id = ""
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns gRPC's arguments for the next look at it."""
+        arguments, self._request_id = self._caller.prepare({"timeout": self._remaining()})
+        return arguments
+
+    def is_over(self, answer: Int32Value) -> bool:
+        """Takes an answer; tells whether it is the one that was waited for."""
+        self._last = f"it says {_STATES.get(answer.value, answer.value)}"
+        return _is_serving(answer)
+
+    def failed(self, error: grpc.RpcError) -> None:
+        """Takes a failure, after which it is worth to look again.
+
+        Raises:
+            CallError: it is not.
+        """
+        made = errors.from_rpc(error, self._request_id)
+        if isinstance(made, errors.UnavailableError):
+            self._last = str(made)
+        elif not isinstance(made, errors.DeadlineExceededError):
+            raise made from error
+        elif self._remaining() == 0:
+            what = f"{self._caller.name} is not ready after {self._timeout:g} s: {self._last}"
+            raise errors.DeadlineExceededError(replace(made.status, message=what)) from error
+
+    def _remaining(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+
 def _is_serving(answer: Int32Value, call: CallInfo = NO_CALL) -> bool:
     return answer.value == _SERVING
-
-
-def _remaining(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - time.monotonic())
-
-
-def _raise_if_final(error: grpc.RpcError) -> None:
-    """Lets the caller watch again when the server went away; that waits until it is back."""
-    made = errors.from_rpc(error)
-    if not isinstance(made, errors.UnavailableError):
-        raise made from error

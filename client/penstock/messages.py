@@ -4,15 +4,21 @@
     >>> client.chat.create(conversation).text
     'Hello! How can I help you today?'
 
-They return the messages of `penstock.v1`, which the generated stubs take as well.
+They return the messages of `penstock.v1`, which the generated stubs take as well. Wherever a client
+takes a conversation, it takes messages as in OpenAI's JSON, too:
+
+    >>> client.chat.create([{"role": "user", "content": "Say hello."}]).text
+    'Hello! How can I help you today?'
 """
 
 import mimetypes
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
+from penstock._base.openai import message_from, parts_from
+from penstock.tools import ToolCall
 from penstock.v1.message_pb2 import (
     ROLE_ASSISTANT,
     ROLE_DEVELOPER,
@@ -26,13 +32,15 @@ from penstock.v1.message_pb2 import (
 )
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
 
-if TYPE_CHECKING:
-    from penstock.tools import ToolCall
+Part: TypeAlias = str | ContentPart | Mapping[str, Any]
+"""A text, what `image`, `audio` or `video` make, or a part as in OpenAI's JSON."""
 
-Part: TypeAlias = str | ContentPart
 MediaSource: TypeAlias = str | bytes | os.PathLike[str]
-Messages: TypeAlias = str | ChatMessage | Iterable[str | ChatMessage]
-"""A conversation; a plain text is what the user says."""
+MessageLike: TypeAlias = str | ChatMessage | Mapping[str, Any]
+"""What the user says, what the builders make, or a message as in OpenAI's JSON."""
+
+Messages: TypeAlias = MessageLike | Iterable[MessageLike]
+"""A conversation, or its only message."""
 
 _URLS = ("http://", "https://", "data:", "file:")
 _MAGIC = (
@@ -50,12 +58,20 @@ _MAGIC = (
 
 
 def system(*parts: Part) -> ChatMessage:
-    """Returns instructions that come before the conversation."""
+    """Returns instructions that come before the conversation.
+
+    >>> client.chat.create([system("You are a helpful assistant."), "Say hello."]).text
+    'Hello! How can I help you today?'
+    """
     return _message(ROLE_SYSTEM, parts)
 
 
 def developer(*parts: Part) -> ChatMessage:
-    """Returns instructions of the application, for models that tell them from the system's."""
+    """Returns instructions of the application, for models that tell them from the system's.
+
+    >>> client.chat.create([developer("Be brief."), "Say hello."]).finish_reason
+    'stop'
+    """
     return _message(ROLE_DEVELOPER, parts)
 
 
@@ -68,8 +84,13 @@ def user(*parts: Part) -> ChatMessage:
     return _message(ROLE_USER, parts)
 
 
-def assistant(*parts: Part, tool_calls: Sequence["ToolCall | ToolCallProto"] = ()) -> ChatMessage:
-    """Returns what the model said. `ChatCompletion.message` is one already."""
+def assistant(*parts: Part, tool_calls: Sequence[ToolCall | ToolCallProto] = ()) -> ChatMessage:
+    """Returns what the model said. `ChatCompletion.message` is one already.
+
+    >>> conversation = [user("Say hello."), assistant("Hello!"), user("Once more.")]
+    >>> client.chat.create(conversation).text
+    'You said: Once more.'
+    """
     message = _message(ROLE_ASSISTANT, parts)
     message.tool_calls.extend(
         call if isinstance(call, ToolCallProto) else call.proto for call in tool_calls
@@ -77,8 +98,16 @@ def assistant(*parts: Part, tool_calls: Sequence["ToolCall | ToolCallProto"] = (
     return message
 
 
-def tool_result(call: "ToolCall | str", content: Part) -> ChatMessage:
+def tool_result(call: ToolCall | str, content: Part) -> ChatMessage:
     """Returns the result of a tool call.
+
+        >>> def get_weather(city: str) -> str:
+        ...     return "sunny, 21C"
+        >>> question = user("What is the weather in Paris?")
+        >>> answer = client.chat.create([question], tools=[get_weather])
+        >>> results = [tool_result(call, "sunny, 21C") for call in answer.tool_calls]
+        >>> client.chat.create([question, answer.message, *results], tools=[get_weather]).text
+        'It is sunny in Paris, 21 degrees.'
 
     Args:
         call: the call, or its id.
@@ -91,6 +120,9 @@ def tool_result(call: "ToolCall | str", content: Part) -> ChatMessage:
 
 def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> ContentPart:
     """Returns an image as part of a message.
+
+        >>> client.chat.create(user("What is this?", image("cat.png"))).text
+        'You said: What is this? I see 1 image (image/png, 28 bytes).'
 
     Args:
         source: the content, a URL (http, https, data, file) that the upstream reads, or the path
@@ -108,20 +140,44 @@ def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> Cont
 
 
 def audio(source: MediaSource, *, mime_type: str = "") -> ContentPart:
-    """Returns a sound as part of a message; see `image`."""
+    """Returns a sound as part of a message; see `image`.
+
+    >>> "32044 bytes" in client.chat.create(user("What is said?", audio("speech.wav"))).text
+    True
+    """
     return ContentPart(audio=_media(source, mime_type))
 
 
 def video(source: MediaSource, *, mime_type: str = "") -> ContentPart:
-    """Returns a video as part of a message; see `image`."""
+    """Returns a video as part of a message; see `image`.
+
+    >>> client.chat.create(user("What happens?", video("https://example.com/a.mp4"))).text
+    'You said: What happens? I see 1 video (https://example.com/a.mp4).'
+    """
     return ContentPart(video=_media(source, mime_type))
 
 
 def conversation(messages: Messages) -> list[ChatMessage]:
-    """Returns a conversation as a list of messages."""
-    if isinstance(messages, str | ChatMessage):
+    """Returns a conversation as a list of messages.
+
+    Raises:
+        TypeError: one is no message.
+        ValueError: one as in OpenAI's JSON has no role, or a part that lacks something.
+    """
+    if not isinstance(messages, Iterable) or isinstance(messages, str | Mapping):
         messages = (messages,)
-    return [user(one) if isinstance(one, str) else one for one in messages]
+    return [message_of(one) for one in messages]
+
+
+def message_of(given: MessageLike) -> ChatMessage:
+    """Returns one message of a conversation; raises as `conversation`."""
+    if isinstance(given, ChatMessage):
+        return given
+    if isinstance(given, str):
+        return user(given)
+    if isinstance(given, Mapping):
+        return message_from(given)
+    raise TypeError(f"{given!r} is no message; give a text, a message, or a mapping with a role")
 
 
 def text_of(message: ChatMessage) -> str:
@@ -130,8 +186,7 @@ def text_of(message: ChatMessage) -> str:
 
 
 def _message(role: Role.ValueType, parts: Iterable[Part]) -> ChatMessage:
-    content = (ContentPart(text=part) if isinstance(part, str) else part for part in parts)
-    return ChatMessage(role=role, content=content)
+    return ChatMessage(role=role, content=parts_from(parts))
 
 
 def _media(source: MediaSource, mime_type: str) -> Media:

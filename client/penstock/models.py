@@ -85,6 +85,9 @@ class Models(Resource):
     def get(self, model: str = "", **options: Unpack[CallOptions]) -> Model:
         """Returns one model; without a name, the only one.
 
+            >>> client.models.get("tiny-chat").max_model_len
+            512
+
         Raises:
             NotFoundError: nobody serves a model of this name.
             CallError: the call ended with another status than OK.

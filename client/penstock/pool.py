@@ -8,8 +8,7 @@ from typing import Any, Unpack
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
-from penstock._base.result import Items, Result
-from penstock.v1.common_pb2 import Usage
+from penstock._base.result import Items, ModelResult
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 from penstock.vectors import Vector
@@ -30,18 +29,8 @@ class PoolOptions(InputOptions, total=False):
     plugin_data: Any
 
 
-class Pooled(Result[PoolResponse], Items[Vector]):
+class Pooled(ModelResult[PoolResponse], Items[Vector]):
     """Output, in the order of the inputs."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     @property
     def plugin_data(self) -> Any:

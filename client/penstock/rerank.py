@@ -6,9 +6,8 @@ from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
-from penstock._base.result import Items, Result
-from penstock._base.scoring import Document, ScoringOptions, as_input
-from penstock.v1.common_pb2 import Usage
+from penstock._base.result import Items, ModelResult
+from penstock._base.scoring import Document, Documents, ScoringOptions, as_document, as_documents
 from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
@@ -51,18 +50,8 @@ class RankedDocument:
         return self.proto.document.text
 
 
-class Ranking(Result[RerankResponse], Items[RankedDocument]):
+class Ranking(ModelResult[RerankResponse], Items[RankedDocument]):
     """Documents, best first."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     def _items(self) -> Sequence[RankedDocument]:
         return [RankedDocument(one) for one in self.proto.results]
@@ -76,7 +65,7 @@ class Reranker(Resource):
         self._stub = RerankServiceStub(caller.channel)
 
     def __call__(
-        self, query: Document, documents: Sequence[Document], **options: Unpack[RerankOptions]
+        self, query: Document, documents: Documents, **options: Unpack[RerankOptions]
     ) -> Ranking:
         """Returns documents in the order in which they fit a query, best first.
 
@@ -86,7 +75,7 @@ class Reranker(Resource):
 
         Args:
             query: a text, or parts of a message.
-            documents: the same.
+            documents: the same, several or one.
             options: see `RerankOptions`.
 
         Raises:
@@ -104,21 +93,19 @@ class AsyncReranker(AsyncResource):
         self._stub = RerankServiceStub(caller.channel)
 
     async def __call__(
-        self, query: Document, documents: Sequence[Document], **options: Unpack[RerankOptions]
+        self, query: Document, documents: Documents, **options: Unpack[RerankOptions]
     ) -> Ranking:
         """As `Reranker`."""
         request = _request(query, documents, options)
         return await self._caller.call(self._stub.Rerank, request, options, Ranking)
 
 
-def _request(
-    query: Document, documents: Sequence[Document], options: RerankOptions
-) -> RerankRequest:
+def _request(query: Document, documents: Documents, options: RerankOptions) -> RerankRequest:
     return build(
         RerankRequest,
         options,
         "options",
         "scoring",
-        query=as_input(query),
-        documents=[as_input(one) for one in documents],
+        query=as_document(query),
+        documents=as_documents(documents),
     )

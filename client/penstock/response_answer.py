@@ -84,6 +84,10 @@ class Response(Result[ModelResponse]):
     def parse(self, kind: type[T]) -> T:
         """Returns the text as a value of a type, which its JSON stands for.
 
+            >>> response = client.responses.create("Two numbers?", text_format=list[int])
+            >>> all(type(number) is int for number in response.parse(list[int]))
+            True
+
         Raises:
             AnswerParseError: it does not.
         """

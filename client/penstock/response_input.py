@@ -1,9 +1,9 @@
 """Conversations as items of the Responses form."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from penstock.messages import user
+from penstock.messages import MessageLike, message_of
 from penstock.v1.message_pb2 import ROLE_ASSISTANT, ROLE_TOOL, ChatMessage, ContentPart
 from penstock.v1.response_pb2 import (
     FunctionCallItem,
@@ -14,37 +14,42 @@ from penstock.v1.response_pb2 import (
     ResponseItem,
 )
 
-Input: TypeAlias = str | ChatMessage | Iterable[str | ChatMessage | ResponseItem]
-"""A text that the user says, messages of the builders, or items, such as those of an answer."""
+Input: TypeAlias = MessageLike | Iterable[MessageLike | ResponseItem]
+"""Messages as in a chat, or items, such as those of an answer."""
 
 
 def as_items(given: Input) -> list[ResponseItem]:
     """Returns the items of a conversation.
 
     Raises:
-        ValueError: a message has a part that items do not have.
+        TypeError: one is neither a message nor an item.
+        ValueError: a message has a part that items do not have, or one as in OpenAI's JSON lacks
+            something.
     """
-    parts = (given,) if isinstance(given, str | ChatMessage) else given
-    return [item for part in parts for item in _items(part)]
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        given = (given,)
+    return [item for one in given for item in _items(one)]
 
 
-def _items(given: str | ChatMessage | ResponseItem) -> Iterator[ResponseItem]:
+def _items(given: MessageLike | ResponseItem) -> Iterator[ResponseItem]:
     if isinstance(given, ResponseItem):
         yield given
-    elif isinstance(given, str):
-        yield from _items(user(given))
-    elif given.role == ROLE_TOOL:
-        output = FunctionCallOutputItem(call_id=given.tool_call_id, output=_parts(given))
+        return
+    message = message_of(given)
+    if message.role == ROLE_TOOL:
+        output = FunctionCallOutputItem(call_id=message.tool_call_id, output=_parts(message))
         yield ResponseItem(function_call_output=output)
     else:
-        yield from _message_items(given)
+        yield from _message_items(message)
 
 
 def _message_items(message: ChatMessage) -> Iterator[ResponseItem]:
     if message.role == ROLE_ASSISTANT and message.reasoning:
         yield ResponseItem(reasoning=ReasoningItem(content=[message.reasoning]))
     if message.content:
-        yield ResponseItem(message=MessageItem(role=message.role, content=_parts(message)))
+        extra = message.extra if message.HasField("extra") else None
+        item = MessageItem(role=message.role, content=_parts(message))
+        yield ResponseItem(message=item, extra=extra)
     for call in message.tool_calls:
         function = call.function
         yield ResponseItem(

@@ -22,8 +22,7 @@ from penstock.response_answer import (
     of_reply,
 )
 from penstock.response_input import Input, as_items
-from penstock.tools import ToolLike, as_tool_choice, as_tools
-from penstock.v1.message_pb2 import ToolChoice
+from penstock.tools import ToolChoiceLike, ToolLike, as_tool_choice, as_tools
 from penstock.v1.response_pb2 import (
     CancelResponseRequest,
     CreateResponseRequest,
@@ -41,7 +40,7 @@ class ResponseOptions(
     Attributes:
         instructions: instructions that come before the input.
         tools: functions of Python, messages, or OpenAI's JSON; see `penstock.tools`.
-        tool_choice: "auto", "none", "required", or the name of a function.
+        tool_choice: "auto", "none", "required", the name of a function, or as in OpenAI's JSON.
         text_format: "text", "json_object", a type, or a JSON Schema.
         logprobs: whether, or how many alternatives at each position.
         reasoning: fields of `ReasoningOptions`, as `{"effort": "low"}`.
@@ -49,7 +48,7 @@ class ResponseOptions(
 
     instructions: str | None
     tools: Sequence[ToolLike] | None
-    tool_choice: str | ToolChoice | None
+    tool_choice: ToolChoiceLike | None
     parallel_tool_calls: bool | None
     text_format: FormatLike | None
     logprobs: LogprobsLike | None
@@ -118,6 +117,10 @@ class Responses(Resource):
     def get(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
         """Returns a stored response, from upstreams that store them.
 
+            >>> made = client.responses.create("Say hello.", store=True)
+            >>> client.responses.get(made.id).text
+            'Hello! How can I help you today?'
+
         Raises:
             NotFoundError: there is no such response.
             CallError: the call ended with another status than OK.
@@ -127,6 +130,10 @@ class Responses(Resource):
 
     def cancel(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
         """Stops a background response and returns it.
+
+            >>> made = client.responses.create("Tell me a story.", background=True)
+            >>> client.responses.cancel(made.id).status
+            'cancelled'
 
         Raises:
             NotFoundError: there is no such response.

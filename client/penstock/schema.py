@@ -1,15 +1,15 @@
-"""JSON Schema from Python's types, and values of these types from JSON.
+"""JSON Schema from Python's types and functions.
 
-Known are the types of JSON, `list`, `tuple`, `set`, `dict`, `Literal`, unions, enums,
-`Annotated` with a description, dataclasses, TypedDicts, and pydantic's models, which do it all
-themselves.
+Known are the types of JSON, `list`, `tuple`, `set`, `dict`, `Sequence`, `Mapping`, `Literal`,
+unions, enums, `NewType`, `Annotated` with a description, dataclasses and TypedDicts. Whatever else
+pydantic knows is left to it, if it is installed: its models, `Field` in `Annotated`, dates, UUIDs.
 """
 
-import dataclasses
-import inspect
+import collections.abc
 import json
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import (
     Annotated,
@@ -17,29 +17,39 @@ from typing import (
     Literal,
     NotRequired,
     Required,
-    TypeVar,
     Union,
     get_args,
     get_origin,
-    get_type_hints,
-    is_typeddict,
 )
 
-T = TypeVar("T")
+from penstock._base import kinds
 
 Schema = dict[str, Any]
 
-_SCALARS: Mapping[Any, Schema] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bool: {"type": "boolean"},
-    None: {"type": "null"},
-    type(None): {"type": "null"},
-    Any: {},
-    object: {},
-    inspect.Parameter.empty: {},
+ARRAYS: Mapping[Any, type] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    tuple: tuple,
+    collections.abc.Sequence: list,
+    collections.abc.Iterable: list,
 }
+"""What a JSON array can stand for, and how it is made."""
+
+OBJECTS = (dict, collections.abc.Mapping)
+"""What a JSON object can stand for whose keys are not known before."""
+
+_SCALARS: tuple[tuple[Any, Schema], ...] = (
+    (str, {"type": "string"}),
+    (int, {"type": "integer"}),
+    (float, {"type": "number"}),
+    (bool, {"type": "boolean"}),
+    (None, {"type": "null"}),
+    (type(None), {"type": "null"}),
+    (Any, {}),
+    (object, {}),
+)
+_DEFINITIONS = "#/$defs/"
 
 
 def json_schema(kind: Any) -> Schema:
@@ -51,33 +61,10 @@ def json_schema(kind: Any) -> Schema:
     Raises:
         TypeError: the type has no form in JSON.
     """
-    if hasattr(kind, "model_json_schema"):
-        return dict(kind.model_json_schema())
     if isinstance(kind, Mapping):
         return dict(kind)
-    if _hashable(kind) and kind in _SCALARS:
-        return dict(_SCALARS[kind])
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return {"enum": [member.value for member in kind]}
-    if dataclasses.is_dataclass(kind) or is_typeddict(kind):
-        return _object_schema(kind)
-    return _generic_schema(kind)
-
-
-def from_json(kind: type[T], text: str) -> T:
-    """Returns the value that a JSON text stands for.
-
-    >>> from_json(list[int], "[1, 2]")
-    [1, 2]
-
-    Raises:
-        ValueError: the text is no JSON, or no value of the type.
-    """
-    if validate := getattr(kind, "model_validate_json", None):
-        made: T = validate(text)
-        return made
-    built: T = _build(kind, json.loads(text))
-    return built
+    writer = _Writer()
+    return writer.whole(writer.schema(kind))
 
 
 def parameters_schema(function: Callable[..., Any], described: Mapping[str, str]) -> Schema:
@@ -90,19 +77,125 @@ def parameters_schema(function: Callable[..., Any], described: Mapping[str, str]
     Raises:
         TypeError: a parameter cannot be given by name, or its type has no form in JSON.
     """
-    hints = get_type_hints(function, include_extras=True)
+    writer = _Writer()
     properties, required = {}, []
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"parameter {name!r} cannot be given by name")
-        properties[name] = json_schema(hints.get(name, Any))
+    for name, parameter in kinds.parameters(function).items():
+        properties[name] = writer.parameter(name, parameter.annotation)
         if name in described:
             properties[name].setdefault("description", described[name])
         if parameter.default is parameter.empty:
             required.append(name)
-        elif _is_json(parameter.default):
-            properties[name]["default"] = parameter.default
-    return _object(properties, required)
+            continue
+        with suppress(TypeError, ValueError):
+            properties[name]["default"] = _as_json(parameter.default)
+    return writer.whole(_object(properties, required))
+
+
+def plain(value: Any) -> Any:
+    """Returns what stands for a value in JSON: of an enum's member, its value."""
+    return value.value if isinstance(value, Enum) else value
+
+
+class _Writer:
+    """Writes the parts of one schema, and keeps what they refer to."""
+
+    def __init__(self) -> None:
+        self._definitions: Schema = {}
+        self._begun: list[Any] = []
+        self._names: dict[Any, str] = {}
+
+    def whole(self, schema: Schema) -> Schema:
+        """Returns a part as a schema of its own."""
+        return schema | ({"$defs": self._definitions} if self._definitions else {})
+
+    def parameter(self, name: str, kind: Any) -> Schema:
+        """Returns the schema of a parameter's type."""
+        try:
+            return self.schema(kind)
+        except TypeError as error:
+            raise TypeError(f"parameter {name!r}: {error}") from error
+
+    def schema(self, kind: Any) -> Schema:
+        """Returns the schema of a type; what it refers to is kept."""
+        kind = kinds.without_names(kind)
+        for known, schema in _SCALARS:
+            if kind is known:
+                return dict(schema)
+        if kinds.is_pydantics(kind):
+            return self._by_pydantic(kind)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return {"enum": [member.value for member in kind]}
+        if kinds.is_object(kind):
+            return self._of_object(kind)
+        return self._generic(kind)
+
+    def _of_object(self, kind: Any) -> Schema:
+        """Returns the schema of a dataclass or TypedDict: a reference if it holds itself."""
+        if kind in self._begun or kind in self._names:
+            return self._reference(kind)
+        self._begun.append(kind)
+        fields = kinds.fields(kind)
+        made = _object(
+            {name: self.schema(hint) for name, (hint, _) in fields.items()},
+            [name for name, (_, needed) in fields.items() if needed],
+        )
+        self._begun.remove(kind)
+        if kind not in self._names:
+            return made
+        self._definitions[self._names[kind]] = made
+        return self._reference(kind)
+
+    def _reference(self, kind: Any) -> Schema:
+        if kind not in self._names:
+            self._names[kind] = self._reserve(kind.__name__)
+        return {"$ref": _DEFINITIONS + self._names[kind]}
+
+    def _generic(self, kind: Any) -> Schema:
+        origin, arguments = get_origin(kind) or kind, get_args(kind)
+        if origin is Annotated:
+            return self.schema(arguments[0]) | {"description": kind.__metadata__[0]}
+        if origin in (Required, NotRequired):
+            return self.schema(arguments[0])
+        if origin is Literal:
+            return {"enum": [plain(one) for one in arguments]}
+        if origin in (Union, types.UnionType):
+            return {"anyOf": [self.schema(one) for one in arguments]}
+        if origin is tuple and arguments and arguments[-1] is not ...:
+            return self._tuple(arguments)
+        if origin in ARRAYS:
+            unique = {"uniqueItems": True} if origin in (set, frozenset) else {}
+            return {"type": "array", "items": self.schema(_first(arguments)), **unique}
+        if origin in OBJECTS and (not arguments or arguments[0] is str):
+            values = self.schema(_first(arguments[1:]))
+            return {"type": "object", "additionalProperties": values}
+        return self._by_pydantic(kind)
+
+    def _tuple(self, items: tuple[Any, ...]) -> Schema:
+        count = len(items)
+        prefix = [self.schema(item) for item in items]
+        return {"type": "array", "prefixItems": prefix, "minItems": count, "maxItems": count}
+
+    def _by_pydantic(self, kind: Any) -> Schema:
+        made = kinds.with_pydantic(kind, lambda adapter: adapter.json_schema())
+        return self._at_the_root(made, made.pop("$defs", {}))
+
+    def _at_the_root(self, schema: Schema, own: Schema) -> Schema:
+        """Keeps the definitions of a schema; renames them if ours of a name are others."""
+        if any(self._definitions.get(name, one) != one for name, one in own.items()):
+            names = {name: self._reserve(name) for name in own}
+            schema, own = _renamed((schema, own), names)
+            own = {names[name]: one for name, one in own.items()}
+        self._definitions |= own
+        return schema
+
+    def _reserve(self, name: str) -> str:
+        """Returns a name that no definition has, and takes it."""
+        free, number = name, 1
+        while free in self._definitions:
+            number += 1
+            free = f"{name}_{number}"
+        self._definitions[free] = {}
+        return free
 
 
 def _object(properties: Schema, required: list[str]) -> Schema:
@@ -114,132 +207,33 @@ def _object(properties: Schema, required: list[str]) -> Schema:
     }
 
 
-def _object_schema(kind: Any) -> Schema:
-    fields = _fields(kind)
-    return _object(
-        {name: json_schema(hint) for name, (hint, _) in fields.items()},
-        [name for name, (_, needed) in fields.items() if needed],
-    )
+def _first(arguments: tuple[Any, ...]) -> Any:
+    return arguments[0] if arguments else Any
 
 
-def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """Returns the fields of a dataclass or TypedDict: their types, and whether they must be."""
-    hints = get_type_hints(kind, include_extras=True)
-    if is_typeddict(kind):
-        return {name: (hint, name in kind.__required_keys__) for name, hint in hints.items()}
-    missing = dataclasses.MISSING
-    return {
-        field.name: (
-            hints[field.name],
-            field.default is missing and field.default_factory is missing,
-        )
-        for field in dataclasses.fields(kind)
-        if field.init
-    }
-
-
-def _generic_schema(kind: Any) -> Schema:
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
-    if origin is Annotated:
-        described = next((note for note in kind.__metadata__ if isinstance(note, str)), None)
-        inner = json_schema(arguments[0])
-        return inner | ({"description": described} if described else {})
-    if origin in (Required, NotRequired):
-        return json_schema(arguments[0])
-    if origin is Literal:
-        return {"enum": list(arguments)}
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [json_schema(one) for one in arguments]}
-    if origin in (list, set, frozenset):
-        unique = {} if origin is list else {"uniqueItems": True}
-        return {"type": "array", "items": json_schema(arguments[0] if arguments else Any), **unique}
-    if origin is tuple:
-        return _tuple_schema(arguments)
-    if origin is dict and (not arguments or arguments[0] is str):
-        values = json_schema(arguments[1] if arguments else Any)
-        return {"type": "object", "additionalProperties": values}
-    raise TypeError(f"{kind!r} has no JSON Schema")
-
-
-def _tuple_schema(items: tuple[Any, ...]) -> Schema:
-    if not items or items[-1] is ...:
-        return {"type": "array", "items": json_schema(items[0] if items else Any)}
-    count = len(items)
-    prefix = [json_schema(item) for item in items]
-    return {"type": "array", "prefixItems": prefix, "minItems": count, "maxItems": count}
-
-
-def _build(kind: Any, value: Any) -> Any:
-    if hasattr(kind, "model_validate"):
-        return kind.model_validate(value)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    if dataclasses.is_dataclass(kind) or is_typeddict(kind):
-        return _build_object(kind, value)
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
-    if origin in (Annotated, Required, NotRequired):
-        return _build(arguments[0], value)
-    if origin is Literal:
-        return _checked(value in arguments, value, kind)
-    if origin in (Union, types.UnionType):
-        return _build_union(arguments, value)
-    if origin in (list, set, frozenset, tuple):
-        return _build_array(origin, arguments, value)
-    if origin is dict:
-        _checked(isinstance(value, dict), value, kind)
-        inner = arguments[1] if arguments else Any
-        return {key: _build(inner, one) for key, one in value.items()}
-    return _build_scalar(kind, value)
-
-
-def _build_scalar(kind: Any, value: Any) -> Any:
-    if kind is Any or kind is object:
-        return value
-    if kind is None or kind is type(None):
-        return _checked(value is None, value, kind)
-    if kind is float and type(value) is int:
-        return float(value)
-    return _checked(type(value) is kind, value, kind)
-
-
-def _build_object(kind: Any, value: Any) -> Any:
-    fields = _fields(kind)
-    _checked(isinstance(value, dict), value, kind)
-    unknown = [name for name in value if name not in fields]
-    missing = [name for name, (_, needed) in fields.items() if needed and name not in value]
-    if unknown or missing:
-        what = f"lacks {missing[0]!r}" if missing else f"has the unknown {unknown[0]!r}"
-        raise ValueError(f"the {kind.__name__} {what}")
-    return kind(**{name: _build(fields[name][0], one) for name, one in value.items()})
-
-
-def _build_array(origin: Any, arguments: tuple[Any, ...], value: Any) -> Any:
-    _checked(isinstance(value, list), value, origin)
-    if origin is tuple and arguments and arguments[-1] is not ...:
-        _checked(len(value) == len(arguments), value, origin)
-        return tuple(map(_build, arguments, value))
-    inner = arguments[0] if arguments else Any
-    return origin(_build(inner, one) for one in value)
-
-
-def _build_union(kinds: tuple[Any, ...], value: Any) -> Any:
-    for kind in kinds:
-        try:
-            return _build(kind, value)
-        except (ValueError, TypeError):
-            continue
-    raise ValueError(f"{value!r} fits none of {', '.join(map(str, kinds))}")
-
-
-def _checked(fits: bool, value: Any, kind: Any) -> Any:
-    if not fits:
-        raise ValueError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Returns a schema whose references follow new names of definitions."""
+    if isinstance(value, dict):
+        return {key: _renamed(one, names) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(one, names) for one in value]
+    if isinstance(value, str) and value.startswith(_DEFINITIONS):
+        name = value.removeprefix(_DEFINITIONS)
+        return _DEFINITIONS + names.get(name, name)
     return value
 
 
-def _hashable(value: Any) -> bool:
-    return getattr(value, "__hash__", None) is not None
+def _as_json(value: Any) -> Any:
+    """Returns a value as JSON has it.
+
+    Raises:
+        TypeError: it has no form in JSON.
+        ValueError: it is a number that JSON lacks.
+    """
+    return json.loads(json.dumps(value, allow_nan=False, default=_of_member))
 
 
-def _is_json(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
+def _of_member(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{value!r} has no form in JSON")

@@ -5,25 +5,14 @@ from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import build
-from penstock._base.result import Items, Result
-from penstock._base.scoring import Document, ScoringOptions, as_input
-from penstock.v1.common_pb2 import Usage
+from penstock._base.result import Items, ModelResult
+from penstock._base.scoring import Documents, ScoringOptions, as_documents
 from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
 
-class Scores(Result[ScoreResponse], Items[float]):
+class Scores(ModelResult[ScoreResponse], Items[float]):
     """Scores, higher is better, in the order of the documents."""
-
-    @property
-    def model(self) -> str:
-        """Model that answered."""
-        return self.proto.model
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
     def _items(self) -> Sequence[float]:
         return [one.score for one in self.proto.results]
@@ -38,8 +27,8 @@ class Scorer(Resource):
 
     def __call__(
         self,
-        queries: str | Sequence[Document],
-        documents: Sequence[Document],
+        queries: Documents,
+        documents: Documents,
         **options: Unpack[ScoringOptions],
     ) -> Scores:
         """Returns how well documents fit queries, in the order of the request.
@@ -68,8 +57,8 @@ class AsyncScorer(AsyncResource):
 
     async def __call__(
         self,
-        queries: str | Sequence[Document],
-        documents: Sequence[Document],
+        queries: Documents,
+        documents: Documents,
         **options: Unpack[ScoringOptions],
     ) -> Scores:
         """As `Scorer`."""
@@ -77,15 +66,12 @@ class AsyncScorer(AsyncResource):
         return await self._caller.call(self._stub.Score, request, options, Scores)
 
 
-def _request(
-    queries: str | Sequence[Document], documents: Sequence[Document], options: ScoringOptions
-) -> ScoreRequest:
-    asked = [queries] if isinstance(queries, str) else queries
+def _request(queries: Documents, documents: Documents, options: ScoringOptions) -> ScoreRequest:
     return build(
         ScoreRequest,
         options,
         "options",
         "scoring",
-        queries=[as_input(one) for one in asked],
-        documents=[as_input(one) for one in documents],
+        queries=as_documents(queries),
+        documents=as_documents(documents),
     )

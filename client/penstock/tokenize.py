@@ -78,8 +78,8 @@ class Tokenizer(Resource):
         """Returns the tokens of a text, or of a conversation as a chat would send it.
 
             >>> tokens = client.tokenize("Say hello.")
-            >>> client.detokenize(tokens.ids)
-            'Say hello.'
+            >>> len(tokens) == len(tokens.ids)
+            True
 
         Args:
             text: a text, which is taken as it is, or messages.
@@ -114,6 +114,9 @@ class Detokenizer(Resource):
 
     def __call__(self, token_ids: Sequence[int], **options: Unpack[DetokenizeOptions]) -> str:
         """Returns the text of tokens, special tokens included.
+
+            >>> client.detokenize(client.tokenize("Say hello.").ids)
+            'Say hello.'
 
         Raises:
             CallError: the call ended with another status than OK.

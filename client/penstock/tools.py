@@ -12,7 +12,7 @@
 >>> [call] = answer.tool_calls
 >>> call.name, call.arguments
 ('get_weather', {'city': 'Paris'})
->>> result = tool_result(call, get_weather(**call.arguments))
+>>> result = tool_result(call, get_weather(**call.arguments_for(get_weather)))
 >>> client.chat.create([question, answer.message, result], tools=[get_weather]).text
 'It is sunny in Paris, 21 degrees.'
 """
@@ -24,12 +24,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from penstock._base.options import document
+from penstock._base.kinds import behind
+from penstock._base.options import document, message
 from penstock.schema import parameters_schema
 from penstock.v1.message_pb2 import FunctionDefinition, Tool, ToolChoice
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
+from penstock.values import arguments_from
 
 ToolLike: TypeAlias = Tool | Callable[..., Any] | Mapping[str, Any]
+ToolChoiceLike: TypeAlias = str | ToolChoice | Mapping[str, Any]
 
 _ARGUMENT = re.compile(r"^(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 _SECTION = re.compile(r"^(\w+):\s*$")
@@ -74,6 +77,27 @@ class ToolCall:
             raise ValueError(f"the arguments of {self.name} are no object: {self.arguments_json}")
         return made
 
+    def arguments_for(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """Returns the arguments in the types of a function's parameters, to be given by name.
+
+        Where JSON has a text or an object, the function gets the enum's member, the dataclass,
+        the pydantic model that it asks for.
+
+            >>> from datetime import date
+            >>> def is_weekend(day: date) -> bool:
+            ...     return day.weekday() > 4
+            >>> answer = client.chat.create("?", tools=[is_weekend], tool_choice="required")
+            >>> [call] = answer.tool_calls
+            >>> type(call.arguments["day"])
+            <class 'str'>
+            >>> type(call.arguments_for(is_weekend)["day"])
+            <class 'datetime.date'>
+
+        Raises:
+            ValueError: they are no JSON object, or do not fit the function.
+        """
+        return arguments_from(function, self.arguments)
+
 
 def tool(
     function: Callable[..., Any],
@@ -84,8 +108,9 @@ def tool(
 ) -> Tool:
     """Returns a function of Python as a tool.
 
-    The schema of the arguments is made from the annotations; descriptions are the docstring's
-    first paragraph and its section "Args", or `Annotated[str, "name of the city"]`.
+    The schema of the arguments is made from the annotations (see `penstock.schema`); descriptions
+    are the docstring's first paragraph and its section "Args", or `Annotated[str, "name of the
+    city"]`. What a `functools.partial` gives already, the model does not see.
 
         >>> tool(lambda city: city, name="echo").function.name
         'echo'
@@ -99,9 +124,12 @@ def tool(
     Raises:
         TypeError: a parameter cannot be given by name, or its type has no form in JSON.
     """
-    summary, arguments = _read_docstring(inspect.getdoc(function) or "")
+    called: Any = behind(function)
+    named = hasattr(called, "__name__")
+    text = inspect.getdoc(called if named else called.__call__) or inspect.getdoc(called) or ""
+    summary, arguments = _read_docstring(text)
     definition = FunctionDefinition(
-        name=name or function.__name__,
+        name=name or (called.__name__ if named else type(called).__name__),
         description=description or summary,
         parameters=document(parameters_schema(function, arguments)),
         strict=strict,
@@ -110,14 +138,22 @@ def tool(
 
 
 def as_tools(given: Iterable[ToolLike]) -> list[Tool]:
-    """Returns tools given as functions, as messages, or as in OpenAI's JSON."""
+    """Returns tools given as functions, as messages, or as in OpenAI's JSON.
+
+    Raises:
+        TypeError: one is no tool, or has a value of the wrong type.
+    """
     return [_as_tool(one) for one in given]
 
 
-def as_tool_choice(given: str | ToolChoice) -> ToolChoice:
-    """Returns a choice given as "auto", "none", "required" or the name of a function."""
+def as_tool_choice(given: ToolChoiceLike) -> ToolChoice:
+    """Returns a choice given as "auto", "none", "required", the name of a function, or as JSON."""
     if isinstance(given, ToolChoice):
         return given
+    if isinstance(given, Mapping):
+        if function := given.get("function"):
+            return ToolChoice(function_name=function["name"])
+        return ToolChoice(other=document(given))
     if given in _MODES:
         return ToolChoice(mode=ToolChoice.Mode.Value(f"MODE_{given.upper()}"))
     return ToolChoice(function_name=given)
@@ -132,33 +168,34 @@ def _as_tool(given: ToolLike) -> Tool:
         raise TypeError(f"{given!r} is no tool")
     if given.get("type", "function") != "function":
         return Tool(other=document(given))
-    function = dict(given.get("function", given))
-    function.pop("type", None)
-    if (parameters := function.pop("parameters", None)) is not None:
-        function["parameters"] = document(parameters)
+    function = given.get("function", given)
+    if not isinstance(function, Mapping):
+        raise TypeError(f"{given!r} is no tool")
     known = FunctionDefinition.DESCRIPTOR.fields_by_name
-    extra = {key: function.pop(key) for key in list(function) if key not in known}
-    definition = FunctionDefinition(**function)
-    if extra:
-        definition.extra.update(extra)
-    return Tool(function=definition)
+    values = {key: value for key, value in function.items() if key in known}
+    extra = {key: value for key, value in function.items() if key not in {*known, "type"}}
+    return Tool(function=message(FunctionDefinition, values | {"extra": extra or None}))
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
     """Returns the first paragraph of a docstring, and the descriptions in its "Args"."""
-    summary = " ".join(text.split("\n\n")[0].split())
+    summary: list[str] = []
     arguments: dict[str, str] = {}
-    section, name, depth = "", "", 0
-    for line in filter(None, text.splitlines()):
+    lines = text.splitlines()
+    while lines and lines[0] and not _SECTION.match(lines[0]):
+        summary += lines.pop(0).split()
+    section, name, depth = "", "", -1
+    for line in filter(None, lines):
         indent = len(line) - len(line.lstrip())
-        if not indent:
-            heading = _SECTION.match(line)
-            section, depth = heading[1] if heading else "", 0
-        elif section in _ARGUMENT_SECTIONS:
-            depth = depth or indent
+        if heading := _SECTION.match(line):
+            section, depth = heading[1], -1
+        elif section in _ARGUMENT_SECTIONS and indent >= depth:
+            depth = indent if depth < 0 else depth
             found = _ARGUMENT.match(line.strip()) if indent == depth else None
             if found:
                 name = found[1]
             described = found[2] if found else f"{arguments.get(name, '')} {line.strip()}"
             arguments[name] = described.strip()
-    return summary, arguments
+        else:
+            section = ""
+    return " ".join(summary), arguments

@@ -9,11 +9,10 @@ from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.merge import Pieces, merge, unfinished
 from penstock._base.options import ModelOptions, SamplingOptions, StreamedOptions, build
-from penstock._base.result import Result, finish_reason
+from penstock._base.result import ModelResult, Result, finish_reason
 from penstock._base.stream import AsyncStream, Stream
-from penstock._base.upload import AsyncUpload, Audio, Progress, Upload
+from penstock._base.upload import AsyncProgress, AsyncUpload, Audio, Progress, Upload
 from penstock.errors import CallError
-from penstock.v1.common_pb2 import Usage
 from penstock.v1.transcription_pb2 import Transcription as TranscriptionProto
 from penstock.v1.transcription_pb2 import (
     TranscriptionConfig,
@@ -37,7 +36,7 @@ class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=Fa
         mime_type: media type, as "audio/wav".
         detail: "text", "segments" or "diarized".
         timestamp_granularities: what gets times: "segment", "word".
-        subtitles: "srt", "vtt" or both.
+        subtitles: "srt", "vtt", or a list of both.
     """
 
     task: str | None
@@ -48,8 +47,8 @@ class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=Fa
     filename: str | None
     mime_type: str | None
     detail: str | None
-    timestamp_granularities: Sequence[str] | None
-    subtitles: Sequence[str] | None
+    timestamp_granularities: str | Sequence[str] | None
+    subtitles: str | Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class Transcription(Result[TranscriptionProto]):
         return self.proto.vtt
 
 
-class StreamedTranscription(Result[TranscriptionDelta]):
+class StreamedTranscription(ModelResult[TranscriptionDelta]):
     """Text of speech that came in pieces; `proto` has the whole text."""
 
     @property
@@ -129,11 +128,6 @@ class StreamedTranscription(Result[TranscriptionDelta]):
     def finish_reason(self) -> str:
         """Why it ended, as "stop" or "length"; empty while it goes on."""
         return finish_reason(self.proto)
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used."""
-        return self.proto.usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +213,11 @@ class Transcriber(Resource):
     ) -> Stream[TranscriptionEvent, StreamedTranscription]:
         """Begins a text that comes piece by piece, once the audio is uploaded.
 
+            >>> with client.transcribe.stream("speech.wav") as stream:
+            ...     pieces = list(stream.text_stream)
+            >>> "".join(pieces) == stream.final().text
+            True
+
         Takes the same as the call itself.
         """
         upload = Upload(_config(options), audio, progress)
@@ -227,14 +226,17 @@ class Transcriber(Resource):
 
 
 class AsyncTranscriber(AsyncResource):
-    """As `Transcriber`, awaited. Files are read in threads."""
+    """As `Transcriber`, awaited. Files are read in threads; `progress` may be awaited, too."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = TranscriptionServiceStub(caller.channel)
 
     async def __call__(
-        self, audio: Audio, progress: Progress | None = None, **options: Unpack[TranscribeOptions]
+        self,
+        audio: Audio,
+        progress: AsyncProgress | None = None,
+        **options: Unpack[TranscribeOptions],
     ) -> Transcription:
         """As `Transcriber`."""
         upload = AsyncUpload(_config(options), audio, progress)
@@ -246,7 +248,10 @@ class AsyncTranscriber(AsyncResource):
             raise
 
     def stream(
-        self, audio: Audio, progress: Progress | None = None, **options: Unpack[TranscribeOptions]
+        self,
+        audio: Audio,
+        progress: AsyncProgress | None = None,
+        **options: Unpack[TranscribeOptions],
     ) -> AsyncStream[TranscriptionEvent, StreamedTranscription]:
         """As `Transcriber.stream`; it is not awaited, its events are."""
         upload = AsyncUpload(_config(options), audio, progress)

@@ -1,9 +1,9 @@
 """Vectors, as numbers of Python, as a buffer, or as an array of NumPy."""
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock._base.options import enum_name
 from penstock.v1.common_pb2 import (
@@ -15,10 +15,13 @@ from penstock.v1.common_pb2 import (
 )
 
 if TYPE_CHECKING:
-    import numpy
+    from numpy import ndarray
 
 _ITEM_BYTES = 4
 _FORMATS = {"float32": "f", "float16": "e"}
+
+
+Data: TypeAlias = bytes | bytearray | memoryview
 
 
 class Vector:
@@ -30,15 +33,17 @@ class Vector:
         >>> vector.dtype, len(vector.tolist()) == vector.shape[0]
         ('float32', True)
 
+    protobuf does not lend its memory, so the values are copied out of the message when they are
+    asked for first: once, and those of this vector only.
+
     Attributes:
         shape: `(values,)`, or `(vectors, values)`.
         dtype: number format, as "float32" or "bfloat16".
-        data: the values one after another, in that format, little-endian.
     """
 
-    def __init__(self, data: bytes | memoryview, dtype: str, shape: tuple[int, ...]) -> None:
-        """Takes the values."""
-        self.data = memoryview(data)
+    def __init__(self, data: Data | Callable[[], Data], dtype: str, shape: tuple[int, ...]) -> None:
+        """Takes the values, or what copies them out of a message."""
+        self._read = data if callable(data) else lambda: data
         self.dtype = dtype
         self.shape = shape
 
@@ -47,6 +52,11 @@ class Vector:
         """Returns the vector of a message with one of our four kinds of vector."""
         which = proto.WhichOneof(oneof)
         return _READERS[which](getattr(proto, which)) if which else cls(b"", "float32", (0,))
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The values one after another, in the format `dtype`, little-endian."""
+        return memoryview(self._read())
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -61,52 +71,90 @@ class Vector:
         return array.astype(dtype)
 
     def tolist(self) -> list[Any]:
-        """Returns the values as numbers of Python, in lists as `shape` says."""
-        data, form = self._readable
+        """Returns the values as numbers of Python, in lists as `shape` says.
+
+        >>> [vector] = client.embeddings.create("Say hello.", dtype="float16")
+        >>> type(vector.tolist()[0])
+        <class 'float'>
+        """
+        data, form = self._readable(self.data)
         values = struct.unpack(f"<{len(data) // struct.calcsize(form)}{form}", data)
         if len(self.shape) == 1:
             return list(values)
         width = self.shape[1]
         return [list(values[row * width : (row + 1) * width]) for row in range(self.shape[0])]
 
-    def numpy(self) -> "numpy.ndarray[Any, Any]":
+    def numpy(self) -> "ndarray[Any, Any]":
         """Returns the values as an array that cannot be written to.
 
-        float32 and float16 are a view, with no copy; formats that NumPy lacks become wider.
+            >>> [vector] = client.embeddings.create("Say hello.", dtype="float16")
+            >>> vector.numpy().dtype
+            dtype('float16')
+
+        float32 and float16 are a view of `data`; formats that NumPy lacks become wider, which is
+        another copy.
 
         Raises:
             ModuleNotFoundError: NumPy is not installed.
         """
+        return self._array(self.data)
+
+    def _array(self, given: Data) -> "ndarray[Any, Any]":
         import numpy
 
-        data, form = self._readable
+        data, form = self._readable(given)
         array = numpy.frombuffer(data, f"<{form}{struct.calcsize(form)}".replace("e", "f"))
+        array.flags.writeable = False
         return array.reshape(self.shape)
 
-    @cached_property
-    def _readable(self) -> tuple[bytes | memoryview, str]:
-        """The values in a format that both `struct` and NumPy have, and its letter."""
+    def _readable(self, data: Data) -> tuple[Data, str]:
+        """Returns the values in a format that both `struct` and NumPy have, and its letter."""
         if self.dtype in _FORMATS:
-            return self.data, _FORMATS[self.dtype]
-        return _WIDEN[self.dtype](bytes(self.data))
+            return data, _FORMATS[self.dtype]
+        return _WIDEN[self.dtype](bytes(data))
+
+
+def stacked(vectors: Sequence[Vector]) -> "ndarray[Any, Any]":
+    """Returns vectors as an array; nothing of them is kept beside it.
+
+    Raises:
+        ValueError: they have several shapes.
+        ModuleNotFoundError: NumPy is not installed.
+    """
+    import numpy
+
+    if len({vector.shape for vector in vectors}) > 1:
+        raise ValueError("the vectors have several shapes")
+    whole = numpy.empty((0, 0), "float32")
+    for row, vector in enumerate(vectors):
+        array = vector._array(vector._read())
+        if not row:
+            whole = numpy.empty((len(vectors), *array.shape), array.dtype)
+        whole[row] = array
+    return whole
 
 
 def _of_floats(vector: FloatVector) -> Vector:
-    return Vector(_payload(vector), "float32", (len(vector.values),))
+    return Vector(lambda: _payload(vector), "float32", (len(vector.values),))
 
 
 def _of_multi(multi: MultiVector) -> Vector:
-    rows = [_payload(vector) for vector in multi.vectors]
-    width = len(multi.vectors[0].values) if rows else 0
-    return Vector(b"".join(rows), "float32", (len(rows), width))
+    def read() -> bytearray:
+        data = bytearray()
+        for vector in multi.vectors:
+            data += _payload(vector)
+        return data
+
+    width = len(multi.vectors[0].values) if multi.vectors else 0
+    return Vector(read, "float32", (len(multi.vectors), width))
 
 
 def _of_packed(vector: PackedVector) -> Vector:
-    return Vector(vector.data, _dtype(vector.dtype), (vector.dimensions,))
+    return Vector(lambda: vector.data, _dtype(vector.dtype), (vector.dimensions,))
 
 
 def _of_packed_multi(multi: PackedMultiVector) -> Vector:
-    return Vector(multi.data, _dtype(multi.dtype), (multi.rows, multi.dimensions))
+    return Vector(lambda: multi.data, _dtype(multi.dtype), (multi.rows, multi.dimensions))
 
 
 _READERS: Mapping[str, Callable[[Any], Vector]] = {

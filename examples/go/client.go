@@ -240,7 +240,11 @@ func deadline(ctx context.Context, conn *grpc.ClientConn) error {
 	defer stop()
 	request := &pb.CreateChatCompletionRequest{Messages: user("Tell me a story.")}
 	_, err := pb.NewChatCompletionServiceClient(conn).CreateChatCompletion(ctx, request)
-	fmt.Printf("deadline: %s\n", codeName(err))
+	if err == nil {
+		fmt.Println("deadline: the answer came in time")
+	} else {
+		fmt.Printf("deadline: %s\n", codeName(err))
+	}
 	return nil
 }
 

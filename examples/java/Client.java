@@ -297,6 +297,7 @@ public final class Client {
       chats()
           .withDeadlineAfter(200, MILLISECONDS)
           .createChatCompletion(ask("Tell me a story.").build());
+      OUT.println("deadline: the answer came in time");
     } catch (StatusRuntimeException error) {
       OUT.printf("deadline: %s%n", error.getStatus().getCode());
     }

@@ -165,6 +165,7 @@ def deadline(channel: grpc.Channel) -> None:
     request = chat_completion_pb2.CreateChatCompletionRequest(messages=[user("Tell me a story.")])
     try:
         stub.CreateChatCompletion(request, timeout=0.2)
+        print("deadline: the answer came in time")
     except grpc.RpcError as error:
         print(f"deadline: {error.code().name}")
 

@@ -4,6 +4,8 @@ import asyncio
 import signal
 
 import httpx
+import pytest
+from conftest import Serve
 
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator
@@ -98,9 +100,35 @@ async def test_nobody_is_there() -> None:
 
 
 async def test_a_reader_who_has_enough(service: Service) -> None:
-    command = f"{PENSTOCK} models {' '.join(at(service))} | true"
-    async with started("/bin/sh", "-c", command) as process:
-        assert await process.end() == Result(0, "", "")
+    """It is gone before anything is written."""
+    for command in ("models", "chat Hi", "chat Hi --json", "completion bash"):
+        target = "" if command.startswith("completion") else " ".join(at(service))
+        script = f"exec 3> >(exec true); wait $!; {PENSTOCK} {command} {target} >&3"
+        async with started("bash", "-c", script) as process:
+            assert await process.end() == Result(1, "", ""), command
+
+
+@pytest.mark.parametrize(
+    ("redirected", "told"),
+    [(">/dev/full", "No space left on device"), (">&-", "standard output is closed")],
+)
+async def test_an_output_that_takes_nothing(service: Service, redirected: str, told: str) -> None:
+    script = f"{PENSTOCK} chat Hi {' '.join(at(service))} {redirected}"
+    async with started("bash", "-c", script) as process:
+        result = await process.end()
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert told in result.err
+
+
+async def test_models_that_cannot_be_listed(simulator: Simulator, serve: Serve) -> None:
+    service = await serve(upstream=(simulator.url, "http://127.0.0.1:1"))
+    result = await penstock("models", *at(service))
+    assert result.code == 0
+    assert [line.split("\t")[0] for line in result.out.splitlines()] == [
+        "tiny-chat",
+        "tiny-chat-alias",
+    ]
+    assert result.err == "penstock: 127.0.0.1:1 could not be asked\n"
 
 
 async def test_simulate() -> None:

@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,29 +15,36 @@ LIVE = Path(__file__).with_name("live.py")
 
 
 @pytest.fixture(scope="session")
-def _live() -> Iterator[tuple[str, str]]:
-    """A service that serves everything: its address, and the one for those who run it."""
+def _live() -> Iterator[Sequence[str]]:
+    """A service that serves everything, as calls and those who run it reach it; one that stores."""
     command = (sys.executable, str(LIVE))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
-        target, admin = (f"127.0.0.1:{int(port)}" for port in process.stdout.readline().split())
-        with Client(target) as client:
-            client.wait_ready(20)
-        yield target, admin
+        targets = [f"127.0.0.1:{int(port)}" for port in process.stdout.readline().split()]
+        for target in (targets[0], targets[2]):
+            with Client(target) as client:
+                client.wait_ready(20)
+        yield targets
         process.stdin.close()
 
 
 @pytest.fixture(scope="session")
-def target(_live: tuple[str, str]) -> str:
+def target(_live: Sequence[str]) -> str:
     """The address of the service."""
     return _live[0]
 
 
 @pytest.fixture(scope="session")
-def admin_target(_live: tuple[str, str]) -> str:
+def admin_target(_live: Sequence[str]) -> str:
     """The address where it tells of its upstreams."""
     return _live[1]
+
+
+@pytest.fixture(scope="session")
+def storing_target(_live: Sequence[str]) -> str:
+    """The address of a service whose upstream keeps responses."""
+    return _live[2]
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""A service on a simulator, as a process of its own: prints its ports, ends with its input."""
+"""Two services on simulators, as a process of its own: prints their ports, ends with its input.
+
+The first serves everything, and those who run it. The upstream of the second keeps responses, and
+takes its time.
+"""
 
 import asyncio
 import sys
@@ -11,14 +15,29 @@ FREE_PORT = "127.0.0.1:0"
 
 
 async def main() -> None:
-    settings = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True)
+    everything = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True)
+    keeping = SimulatorSettings(listen=FREE_PORT, response_store=True, inter_token_latency=0.05)
     async with (
-        Simulator(settings) as simulator,
+        Simulator(everything) as simulator,
+        Simulator(keeping) as store,
         Service(
-            Settings(upstream=(simulator.url,), listen=FREE_PORT, admin_listen=FREE_PORT)
+            Settings(
+                upstream=(simulator.url,),
+                listen=FREE_PORT,
+                admin_listen=FREE_PORT,
+                slow_start=0.0,
+            )
         ) as service,
+        Service(
+            Settings(
+                upstream=(store.url,),
+                listen=FREE_PORT,
+                admin_listen="",
+                native_responses="always",
+            )
+        ) as storing,
     ):
-        print(service.port, service.admin.port, flush=True)
+        print(service.port, service.admin.port, storing.port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 

@@ -1,4 +1,4 @@
-"""`penstock` as people run it: in a terminal, or in a pipe."""
+"""Commands as people run them: in a terminal, or in a pipe."""
 
 import os
 import pty
@@ -6,17 +6,16 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
 BOUND_S = 30
-AGAIN_S = 10
 
 
 def penstock(
-    *arguments: str, given: str | bytes = b"", **environment: str
+    *arguments: str | bytes, given: str | bytes = b"", **environment: str
 ) -> "subprocess.CompletedProcess[bytes]":
     """Runs a command with a pipe as its input."""
     return subprocess.run(
@@ -43,34 +42,40 @@ class Terminal:
     def wait_for(self, text: str) -> str:
         """Returns what was shown since the last time, up to a text."""
         while text not in self.shown:
+            ready, _, _ = select.select([self._controller], [], [], BOUND_S)
+            assert ready, f"no {text!r} in {self.shown!r}"
             self.shown += os.read(self._controller, 4096).decode(errors="replace")
         before, _, self.shown = self.shown.partition(text)
         return before
 
-    def interrupt(self, text: str) -> str:
-        """Sends SIGINT and returns what was shown up to a text.
-
-        It is sent again if nothing came of it: Python drops one that meets it in a callback.
-        """
-        while text not in self.shown:
-            self.process.send_signal(signal.SIGINT)
-            if select.select([self._controller], [], [], AGAIN_S)[0]:
-                return self.wait_for(text)
-        return self.wait_for(text)
+    def interrupt(self) -> None:
+        """Does what Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         return self.process.wait(BOUND_S)
 
 
 @contextmanager
-def terminal(*arguments: str, **environment: str) -> Iterator[Terminal]:
+def terminal(*arguments: str) -> Iterator[Terminal]:
+    """Runs `penstock`."""
+    with shown((PENSTOCK, *arguments)) as running:
+        yield running
+
+
+@contextmanager
+def shown(
+    command: Sequence[str], folder: Path | None = None, **environment: str
+) -> Iterator[Terminal]:
+    """Runs a command."""
     controller, screen = pty.openpty()
     with subprocess.Popen(
-        (PENSTOCK, *arguments),
+        command,
         stdin=screen,
         stdout=screen,
         stderr=screen,
         start_new_session=True,
+        cwd=folder,
         env=clean() | {"TERM": "dumb"} | environment,
     ) as process:
         os.close(screen)

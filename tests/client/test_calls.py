@@ -1,6 +1,7 @@
 """What a blocking client does with calls: metadata, statuses, streams that end too early."""
 
 import pickle
+from typing import Any
 
 import grpc
 import pytest
@@ -50,6 +51,46 @@ def test_metadata(fake: FakeService) -> None:
     }
     assert request.messages[0].content[0].text == "Hi"
     rpc.terminate(DONE, (("x-request-id", "mine"),), grpc.StatusCode.OK, "")
+    assert call.result(5).request_id == "mine"
+
+
+@pytest.mark.parametrize(
+    ("of_client", "of_call"),
+    [
+        ({}, {}),
+        ({}, {"request_id": "mine"}),
+        ({}, {"metadata": {"X-Request-Id": "mine"}}),
+        ({"metadata": {"X-Request-Id": b"mine"}}, {}),
+        ({"metadata": {"x-request-id": "other"}}, {"request_id": "mine"}),
+    ],
+)
+def test_every_call_has_a_name(
+    fake: FakeService, of_client: dict[str, Any], of_call: dict[str, Any]
+) -> None:
+    """It is known, whatever becomes of the call."""
+    client = fake.client(**of_client)
+    call = fake.begin(lambda: client.chat.create("Hi", **of_call))
+    metadata, _, rpc = fake.take(CREATE)
+    rpc.terminate(None, (), grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    with pytest.raises(CallError) as caught:
+        call.result(5)
+    sent = metadata["x-request-id"]
+    assert caught.value.request_id == sent
+    given = of_client or of_call
+    assert (caught.value.request_id == "mine") if given else len(sent) == 32
+    stream = client.chat.stream("Hi", **of_call)
+    metadata, _, rpc = fake.take(STREAM, "unary_stream")
+    rpc.terminate((), grpc.StatusCode.UNAVAILABLE, "")
+    with pytest.raises(CallError) as caught:
+        stream.final()
+    assert caught.value.request_id == stream.request_id == stream.snapshot.request_id
+    assert given or metadata["x-request-id"] == stream.request_id != sent
+
+
+def test_the_name_of_a_call_that_succeeds_without_telling_it(fake: FakeService) -> None:
+    call = fake.begin(lambda: fake.client().chat.create("Hi", request_id="mine"))
+    _, _, rpc = fake.take(CREATE)
+    rpc.terminate(DONE, (), grpc.StatusCode.OK, "")
     assert call.result(5).request_id == "mine"
 
 
@@ -204,7 +245,8 @@ def test_a_stream_that_ends_too_early(
             stream.final()
     assert str(caught.value) == f"the stream ended with OK, but {missing}"
     assert caught.value.partial.proto == stream.snapshot.proto
-    assert caught.value.partial.request_id == ("abc" if messages else "")
+    assert caught.value.request_id == caught.value.partial.request_id == stream.request_id
+    assert (stream.request_id == "abc") == bool(messages)
 
 
 def test_every_prompt_has_its_choices(fake: FakeService) -> None:

@@ -1,6 +1,7 @@
 """Connections: what is sent again and what is not, TLS, readiness, settings."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,12 +16,13 @@ from penstock import (
     TLS,
     AsyncClient,
     Client,
+    ClientClosedError,
     DeadlineExceededError,
     IncompleteStreamError,
     NotFoundError,
     UnavailableError,
+    UnimplementedError,
 )
-from penstock._base.settings import Settings, Unset
 from penstock.channel import MOST_RETRIES
 from penstock.v1 import chat_completion_pb2, chat_completion_pb2_grpc
 from penstock_server.app import Service
@@ -225,9 +227,10 @@ async def test_tls_that_does_not_fit(tls: Any) -> None:
             await client.chat.create("Hi")
 
 
-def test_a_file_that_is_not_there() -> None:
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_file_that_is_not_there(kind: Any) -> None:
     with pytest.raises(FileNotFoundError):
-        Client(tls=TLS(ca="nowhere.pem"))
+        kind(tls=TLS(ca="nowhere.pem"))
 
 
 async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
@@ -237,8 +240,10 @@ async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
         assert not await client.health()
         waiting = asyncio.ensure_future(client.wait_ready(10))
         blocking = asyncio.ensure_future(asyncio.to_thread(wait_blocking, service.port))
-        with pytest.raises(DeadlineExceededError):
+        with pytest.raises(DeadlineExceededError) as caught:
             await client.wait_ready(0.2)
+        told = f"127.0.0.1:{service.port} is not ready after 0.2 s: it says NOT_SERVING"
+        assert caught.value.status.message == told
         simulator.healthy = True
         await waiting
         await blocking
@@ -265,62 +270,111 @@ async def test_ready_when_the_service_starts_later(simulator: Simulator, serve: 
         assert (await client.chat.create("Say hello.")).text
 
 
-def test_never_ready() -> None:
-    with Client("127.0.0.1:1") as client, pytest.raises(DeadlineExceededError):
-        client.wait_ready(0.3)
+async def test_never_ready() -> None:
+    def wait() -> str:
+        with Client("127.0.0.1:1") as client:
+            with pytest.raises(DeadlineExceededError) as caught:
+                client.wait_ready(0.5)
+            return caught.value.status.message
+
+    async with AsyncClient("127.0.0.1:1") as client:
+        with pytest.raises(DeadlineExceededError) as caught:
+            await client.wait_ready(0.5)
+    assert caught.value.request_id
+    for told in (caught.value.status.message, await asyncio.to_thread(wait)):
+        assert told.startswith("127.0.0.1:1 is not ready after 0.5 s: UNAVAILABLE: ")
+        assert "refused" in told
 
 
-def resolve(environment: dict[str, str] | None = None, **given: Any) -> Settings:
-    defaults: dict[str, Any] = {
-        "target": None,
-        "api_key": None,
-        "tls": None,
-        "timeout": Unset.UNSET,
-        "retries": None,
-        "metadata": (),
-    }
-    return Settings.resolve(**(defaults | given), environment=environment or {})
+async def test_nobody_answers_before_the_wait_is_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with aio.insecure_channel(target) as channel:
+            with pytest.raises(DeadlineExceededError) as caught:
+                await AsyncClient(channel=channel).wait_ready(0.2)
+    assert caught.value.status.message == "the service is not ready after 0.2 s: nothing answers"
 
 
-ENVIRONMENT = {
-    "PENSTOCK_TARGET": "there:1",
-    "PENSTOCK_API_KEY": "secret",
-    "PENSTOCK_TIMEOUT": "2.5",
-    "PENSTOCK_RETRIES": "0",
-    "PENSTOCK_TLS_CA": "ca.pem",
-    "PENSTOCK_TLS_CERT": "cert.pem",
-    "PENSTOCK_TLS_KEY": "key.pem",
-}
+@pytest.mark.parametrize("seconds", [20, None])
+async def test_a_service_that_limits_each_watch(seconds: float | None) -> None:
+    """Its limit is not that of the one who waits."""
+    watches = 0
+
+    async def watch(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        nonlocal watches
+        watches += 1
+        if watches == 1:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too long for me")
+        yield bytes([8, 1])  # SERVING
+
+    server = aio.server()
+    handler: Any = grpc.unary_stream_rpc_method_handler(watch)
+    health = grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Watch": handler})
+    server.add_generic_rpc_handlers((health,))
+    port = server.add_insecure_port(FREE_PORT)
+    await server.start()
+    async with AsyncClient(f"127.0.0.1:{port}") as client:
+        await client.wait_ready(seconds)
+    await server.stop(0)
+    assert watches == 2
 
 
-def test_defaults() -> None:
-    assert resolve() == Settings("127.0.0.1:50051", "", None, 600.0, 2, ())
+async def test_what_is_no_service_is_not_waited_for() -> None:
+    async with serving(Counting()) as target, AsyncClient(target) as client:
+        with pytest.raises(UnimplementedError):
+            await client.wait_ready(20)
 
 
-def test_environment() -> None:
-    tls = TLS("ca.pem", "cert.pem", "key.pem")
-    settings = resolve(ENVIRONMENT)
-    assert settings == Settings("there:1", "secret", tls, 2.5, 0, ())
-    assert "secret" not in repr(settings)
-    assert resolve({"PENSTOCK_TLS": "1"}).tls == TLS()
-    assert resolve({"PENSTOCK_TLS": "0"}).tls is None
-    assert resolve({"PENSTOCK_TIMEOUT": "0"}).timeout is None
+async def test_a_client_that_is_closed(service: Service) -> None:
+    target = f"127.0.0.1:{service.port}"
+
+    def blocking() -> None:
+        with Client(target) as client:
+            client.chat.create("Hi")
+        for _ in range(2):
+            with pytest.raises(ClientClosedError, match="the client is closed"):
+                client.chat.create("Hi")
+            with pytest.raises(ClientClosedError):
+                client.completions.stream("Hi")
+            with pytest.raises(ClientClosedError):
+                client.health.wait()
+
+    await asyncio.to_thread(blocking)
+    async with AsyncClient(target) as client:
+        await client.chat.create("Hi")
+    for _ in range(2):
+        with pytest.raises(ClientClosedError, match="the client is closed"):
+            await client.chat.create("Hi")
+        with pytest.raises(ClientClosedError):
+            client.completions.stream("Hi")
+        with pytest.raises(ClientClosedError):
+            await client.health.wait()
+    assert ClientClosedError().request_id == ""
 
 
-def test_arguments_win() -> None:
-    given: dict[str, Any] = {
-        "target": "here:1",
-        "api_key": "",
-        "tls": False,
-        "timeout": None,
-        "retries": 3,
-        "metadata": {"A": "b"},
-    }
-    settings = resolve(ENVIRONMENT, **given)
-    assert settings == Settings("here:1", "", None, None, 3, (("a", "b"),))
+async def test_a_client_that_is_closed_leaves_the_callers_channel(service: Service) -> None:
+    async with aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+        async with AsyncClient(channel=channel) as client:
+            assert client.channel is channel
+        with pytest.raises(ClientClosedError):
+            await client.health()
+        assert (await AsyncClient(channel=channel).chat.create("Say hello.")).text == HELLO
 
 
-@pytest.mark.parametrize("target", ["http://localhost:50051", "https://x"])
-def test_a_url_is_no_target(target: str) -> None:
-    with pytest.raises(ValueError, match="give host:port"):
-        Client(target)
+def test_an_asyncio_client_is_made_anywhere(target: str) -> None:
+    client = AsyncClient(target)
+
+    async def call() -> str:
+        return (await client.chat.create("Say hello.")).text
+
+    async def first() -> None:
+        async with client:
+            stream = client.chat.stream("Say hello.")
+            assert (await stream.final()).text == await call() == HELLO
+            with pytest.raises(RuntimeError, match="this client belongs to another event loop"):
+                await asyncio.to_thread(asyncio.run, call())
+
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        client.chat.stream("Say hello.")
+    asyncio.run(first())
+    asyncio.run(AsyncClient(target).close())

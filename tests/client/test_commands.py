@@ -2,7 +2,6 @@
 
 import ast
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import pytest
 from penstock.channel import DEFAULT_TARGET
 
 from .conftest import silence
-from .terminal import penstock, terminal
+from .terminal import PENSTOCK, penstock, terminal
 
 HELLO = "Hello! How can I help you today?"
+LICENSE = str(Path(__file__).parents[2] / "LICENSE")
 WEATHER = "What is the weather in Paris?"
 FUNCTION = {
     "type": "function",
@@ -152,15 +152,85 @@ def test_health_as_json(target: str) -> None:
         (("chat", "a", "--tools", __file__), "is no JSON"),
         (("completion", "csh"), "invalid choice"),
         (("chat", "a", "--max-tokens", "x"), "--max-tokens"),
+        (("chat", "a", "--timeout", "soon"), "'soon' is no number of seconds"),
+        (("chat", "a", "--timeout", "-1"), "'-1' is no number of seconds"),
+        (("chat", "a", "--metadata", "x"), "'x' is no KEY=VALUE"),
+        (("chat", "a", "--metadata", "x y=1"), "'x y' is no key of metadata"),
+        (("chat", "a", "--api-key", "sk\n"), "begins or ends with white space"),
+        (("chat", "a", "--max-tokens", "99999999999"), "max_tokens cannot be 99999999999"),
+        (("chat", "a", "--seed", "99999999999999999999"), "seed cannot be"),
+        (("embed", "a", "--dimensions", "99999999999"), "dimensions cannot be"),
+        (("chat", "a", "--image", LICENSE), f"neither name nor content of {LICENSE}"),
+        (("chat", b"\xff"), "an argument is no UTF-8 text"),
+        (("embed", "a", b"\xff"), "an argument is no UTF-8 text"),
         (("upstreams", "--watch", "x"), "--watch"),
     ],
 )
-def test_wrong_usage(arguments: tuple[str, ...], complaint: str) -> None:
-    result = penstock(*arguments)
+def test_wrong_usage(arguments: tuple[str | bytes, ...], complaint: str) -> None:
+    is_one_complaint(penstock(*arguments), complaint)
+
+
+def is_one_complaint(result: "subprocess.CompletedProcess[bytes]", complaint: str) -> None:
     assert (result.returncode, result.stdout) == (2, b"")
     assert complaint in result.stderr.decode()
     assert result.stderr.startswith(b"penstock: ")
     assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("command", ["chat", "embed", "rerank query", "tokenize"])
+def test_input_that_is_no_text(command: str) -> None:
+    result = penstock(*command.split(), given=b"\xff\n", PYTHONUTF8="1")
+    is_one_complaint(result, "standard input is no utf-8 text")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("TIMEOUT", "abc", "PENSTOCK_TIMEOUT is 'abc'"),
+        ("RETRIES", "abc", "PENSTOCK_RETRIES is 'abc'"),
+        ("TLS", "maybe", "PENSTOCK_TLS is 'maybe'"),
+        ("TARGET", "http://localhost:1", "give host:port"),
+    ],
+)
+def test_variables_that_make_no_sense(name: str, value: str, complaint: str) -> None:
+    result = penstock("models", **{f"PENSTOCK_{name}": value})
+    is_one_complaint(result, complaint)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "{}",
+        "[3]",
+        '[{"type": "function", "function": {"name": 1}}]',
+        '[{"type": "function", "function": 1}]',
+        '[{"name": "f", "parameters": {}, "strict": "very"}]',
+    ],
+)
+def test_tools_that_are_none(given: str, tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text(given)
+    is_one_complaint(penstock("chat", "a", "--tools", str(path)), str(path))
+
+
+def test_standard_input_that_is_closed(target: str) -> None:
+    command = f"{PENSTOCK} chat --target {target} <&-"
+    result = subprocess.run(("bash", "-c", command), capture_output=True, timeout=30, check=False)
+    is_one_complaint(result, "no message given, and none on standard input")
+
+
+def test_a_terminal_that_lacks_characters(target: str) -> None:
+    """Nothing of an answer is lost; JSON stays JSON."""
+    question, greeting = "Greet me in French with emoji.", "Bonjour 👋🌍 — café naïve, 你好!"
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    whole = penstock("chat", question, "--target", target)
+    assert whole.stdout.decode() == greeting + "\n"
+    result = penstock("chat", question, "--target", target, **ascii_only)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode().encode().decode("unicode_escape") == greeting + "\n"
+    result = penstock("chat", question, "--json", "--target", target, **ascii_only)
+    [choice] = json.loads(result.stdout.decode("ascii"))["choices"]
+    assert choice["message"]["content"] == [{"text": greeting}]
 
 
 def test_failures(target: str) -> None:
@@ -176,69 +246,6 @@ def test_failures(target: str) -> None:
         assert result.stderr.count(b"\n") == 1
 
 
-def test_a_reader_who_has_enough(target: str) -> None:
-    command = f"{penstock_path()} models --target {target} | true"
-    result = subprocess.run(command, shell=True, capture_output=True, timeout=30, check=False)
-    assert result.stderr == b""
-
-
-def penstock_path() -> str:
-    from .terminal import PENSTOCK
-
-    return PENSTOCK
-
-
-def test_a_conversation(target: str) -> None:
-    with terminal("chat", "--target", target, "--system", "You are a helpful assistant.") as shown:
-        shown.wait_for("> ")
-        shown.type("Say hello.\n")
-        assert HELLO in shown.wait_for("> ")
-        shown.type("\n")
-        shown.wait_for("> ")
-        shown.type("Count to three [[simulate: status code=500]]\n")
-        assert "penstock: INTERNAL UPSTREAM_INTERNAL" in shown.wait_for("> ")
-        shown.type("\x04")
-        assert shown.end() == 0
-
-
-def test_a_conversation_remembers(target: str) -> None:
-    with terminal("chat", "--json", "--target", target) as shown:
-        counts = []
-        for _ in range(2):
-            shown.wait_for("> ")
-            shown.type("Say hello.\n")
-            shown.wait_for('"prompt_tokens": ')
-            counts.append(int(shown.wait_for(",")))
-        assert counts[1] > counts[0] + 10
-        shown.wait_for("> ")
-        shown.type("\x04")
-        assert shown.end() == 0
-
-
-def test_a_person_is_the_tool(target: str, tools: str) -> None:
-    with terminal("chat", "--tools", tools, "--target", target) as shown:
-        shown.wait_for("> ")
-        shown.type(f"{WEATHER}\n")
-        shown.wait_for('get_weather({"city": "Paris"})')
-        shown.wait_for("get_weather = ")
-        shown.type("sunny, 21C\n")
-        assert "It is sunny in Paris, 21 degrees." in shown.wait_for("> ")
-        shown.type("\x04")
-        assert shown.end() == 0
-
-
-def test_an_answer_is_left_with_control_c(target: str) -> None:
-    with terminal("chat", "--target", target) as shown:
-        shown.wait_for("> ")
-        shown.type("Say hello. [[simulate: stall after=3]]\n")
-        shown.wait_for("Hello")
-        shown.interrupt("> ")
-        shown.type("Say hello.\n")
-        assert HELLO in shown.wait_for("> ")
-        shown.type("\x04")
-        assert shown.end() == 0
-
-
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
@@ -248,6 +255,9 @@ def test_an_answer_is_left_with_control_c(target: str) -> None:
         ("penstock serve --upstr", ["--upstream"]),
         ("penstock nothing --x", []),
         ("penstock upstreams --wa", ["--watch"]),
+        ("penstock transcribe --sr", ["--srt"]),
+        ("penstock transcribe ''", []),
+        ("penstock completion ''", ["bash", "zsh", "fish"]),
     ],
 )
 def test_bash_completes(words: str, completed: list[str]) -> None:
@@ -260,13 +270,6 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("bash", "--norc", "-c", script + ask), capture_output=True, timeout=30, check=True
     )
     assert result.stdout.decode().split() == completed
-
-
-def test_zsh_script_leaves_the_words_of_the_line_alone() -> None:
-    script = penstock("completion", "zsh").stdout.decode()
-    declared = [name for line in re.findall(r"local (.*)", script) for name in line.split()]
-    assert not {"words", "CURRENT"} & set(declared)
-    assert "compinit" in script
 
 
 def test_scripts_name_every_command() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import doctest
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,13 @@ import pytest
 
 import penstock
 from penstock import Client
+from penstock._base.caller import Resource
+from penstock._base.stream import Stream
 
 NO_EXAMPLES = "penstock.v1"
+CERT = Path(__file__).with_name("tls") / "cert.pem"
+STORED = ("penstock.responses.Responses.get", "penstock.responses.Responses.cancel")
+"""Their upstream has to keep responses."""
 
 
 def modules() -> Iterator[str]:
@@ -34,23 +40,53 @@ def examples() -> list[doctest.DocTest]:
 @pytest.mark.parametrize("example", examples(), ids=lambda example: str(example.name))
 def test_example(
     example: doctest.DocTest,
-    client: Client,
     target: str,
     admin_target: str,
+    storing_target: str,
     speech: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("speech.wav").write_bytes(speech)
+    Path("cat.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
+    Path("ca.pem").write_bytes(CERT.read_bytes())
     names: dict[str, Any] = {name: getattr(penstock, name) for name in penstock.__all__}
     targets = {"target": target, "admin_target": admin_target}
-    example.globs = names | example.globs | {"client": client, "asyncio": asyncio} | targets
     said: list[str] = []
     runner = doctest.DocTestRunner(verbose=False)
-    runner.run(example, out=said.append, clear_globs=False)
+    with Client(storing_target if example.name in STORED else target) as client:
+        example.globs = names | example.globs | {"client": client, "asyncio": asyncio} | targets
+        runner.run(example, out=said.append, clear_globs=False)
     assert not runner.failures, "".join(said)
 
 
-def test_examples_are_found() -> None:
-    assert len(examples()) > 20
+WITHOUT = {
+    "Client.close",
+    "Stream.close",
+    "TLS.credentials",
+}
+"""What needs no example."""
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """The functions and methods that people call; those of asyncio are as the others."""
+    with Client("127.0.0.1:1") as client:
+        resources: set[Any] = {
+            type(one) for one in vars(client).values() if isinstance(one, Resource)
+        }
+    named = {getattr(penstock, name) for name in penstock.__all__} | {Stream, *resources}
+    for thing in named | {Stream, *resources}:
+        if inspect.isfunction(thing):
+            yield thing.__name__, thing
+        elif not thing.__name__.startswith("Async"):
+            for name, method in vars(thing).items():
+                if inspect.isfunction(method) and (name[0] != "_" or name == "__call__"):
+                    yield f"{thing.__name__}.{name}", method
+
+
+def test_whatever_is_called_has_an_example() -> None:
+    found = dict(public())
+    assert len(found) > 40
+    lacking = {name for name, one in found.items() if ">>>" not in (inspect.getdoc(one) or "")}
+    assert lacking == WITHOUT

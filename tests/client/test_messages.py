@@ -17,20 +17,32 @@ from penstock import (
     user,
     video,
 )
+from penstock._base.options import build, message
+from penstock._base.pooling import as_inputs
+from penstock._base.scoring import as_documents
 from penstock.messages import conversation
 from penstock.response_input import as_items
 from penstock.tools import ToolCall
-from penstock.v1.common_pb2 import LogprobOptions
+from penstock.v1.common_pb2 import JsonDocument, LogprobOptions
 from penstock.v1.message_pb2 import (
     ROLE_ASSISTANT,
     ROLE_DEVELOPER,
     ROLE_SYSTEM,
     ROLE_TOOL,
     ROLE_USER,
+    ChatInput,
     ChatMessage,
+    ContentPart,
     FunctionCall,
+    FunctionDefinition,
+    Media,
+    PoolingInput,
+    Thinking,
+    Tool,
 )
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
+from penstock.v1.rerank_pb2 import MultimodalInput, ScoringInput
+from penstock.v1.transcription_pb2 import TranscriptionConfig
 
 PNG = b"\x89PNG\r\n\x1a\n"
 CALL = ToolCallProto(id="7", function=FunctionCall(name="f", arguments="{}"))
@@ -93,6 +105,167 @@ def test_conversations() -> None:
     assert conversation(iter(spoken)) == [system("a"), user("b")]
 
 
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ({"role": "user", "content": "a"}, user("a")),
+        ({"role": "developer", "content": "a"}, developer("a")),
+        ({"role": "system", "content": ["a", image(PNG)]}, system("a", image(PNG))),
+        ({"role": "user", "content": {"type": "text", "text": "a"}}, user("a")),
+        ({"role": "assistant", "content": None, "refusal": None}, assistant()),
+        (
+            {"role": "user", "content": "a", "name": "b", "new": [1]},
+            message(
+                ChatMessage,
+                {"role": "user", "content": user("a").content, "name": "b", "extra": {"new": [1]}},
+            ),
+        ),
+        ({"role": "tool", "content": "a", "tool_call_id": "7"}, tool_result("7", "a")),
+        (
+            {"role": "assistant", "reasoning_content": "a", "refusal": "b"},
+            ChatMessage(role=ROLE_ASSISTANT, reasoning="a", refusal="b"),
+        ),
+        (
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {"id": "7", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                    {"id": "7", "type": "function", "function": {"name": "f", "arguments": {}}},
+                    CALL,
+                    {"id": "8", "type": "custom", "custom": {"name": "g"}},
+                ],
+            },
+            assistant(
+                tool_calls=[
+                    CALL,
+                    CALL,
+                    CALL,
+                    ToolCallProto(
+                        id="8",
+                        other=JsonDocument(
+                            json='{"id": "8", "type": "custom", "custom": {"name": "g"}}'
+                        ),
+                    ),
+                ]
+            ),
+        ),
+        (
+            {
+                "role": "developer",
+                "tools": [{"type": "function", "function": {"name": "f"}}],
+            },
+            ChatMessage(role=ROLE_DEVELOPER, tools=[Tool(function=FunctionDefinition(name="f"))]),
+        ),
+    ],
+)
+def test_messages_as_openai_writes_them(given: dict[str, Any], made: ChatMessage) -> None:
+    assert conversation([given]) == conversation(given) == [made]
+    asked = {**given}
+    asked["role"] = asked["role"].upper()
+    assert conversation([asked]) == [made]
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({"type": "text", "text": "a"}, ContentPart(text="a")),
+        (
+            {"type": "image_url", "image_url": {"url": "https://x", "detail": "low"}, "uuid": "u"},
+            ContentPart(image=Media(url="https://x", detail="low"), uuid="u"),
+        ),
+        ({"type": "image_url", "image_url": "data:,"}, ContentPart(image=Media(url="data:,"))),
+        (
+            {"type": "image_url", "image_url": None, "uuid": "u"},
+            ContentPart(image=Media(), uuid="u"),
+        ),
+        (
+            {"type": "video_url", "video_url": {"url": "https://x"}},
+            ContentPart(video=Media(url="https://x")),
+        ),
+        (
+            {"type": "audio_url", "audio_url": {"url": "https://x"}},
+            ContentPart(audio=Media(url="https://x")),
+        ),
+        (
+            {"type": "input_audio", "input_audio": {"data": "AAE=", "format": "wav"}},
+            ContentPart(audio=Media(data=b"\0\1", mime_type="audio/wav")),
+        ),
+        ({"type": "refusal", "refusal": "no"}, ContentPart(refusal="no")),
+        (
+            {"type": "thinking", "thinking": "a", "closed": True},
+            ContentPart(thinking=Thinking(text="a", closed=True)),
+        ),
+        ({"type": "new", "a": 1}, message(ContentPart, {"other": {"type": "new", "a": 1}})),
+    ],
+)
+def test_parts_as_openai_writes_them(given: dict[str, Any], part: ContentPart) -> None:
+    assert user(given) == user(part)
+    assert conversation({"role": "user", "content": [given]}) == [user(part)]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ([3], TypeError, "3 is no message"),
+        ([["a"]], TypeError, "is no message"),
+        ({"content": "a"}, ValueError, "a message needs a role"),
+        ({"role": "usr", "content": "a"}, ValueError, "'usr' is no Role; there are system"),
+        ({"role": "user", "content": 3}, TypeError, "3 is no part of a message"),
+        ({"role": "user", "content": [3]}, TypeError, "3 is no part of a message"),
+        ({"role": "user", "content": [{"text": "a"}]}, ValueError, "needs a type"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "url": "a"}]},
+            ValueError,
+            "of the type 'image_url' has no 'image_url'",
+        ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"link": "a"}}]},
+            TypeError,
+            "no field 'link'",
+        ),
+        ({"role": "user", "content": "a", "name": 3}, TypeError, "name cannot be 3"),
+        ({"role": "assistant", "tool_calls": ["f"]}, TypeError, "'f' is no tool call"),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": 3}}]},
+            TypeError,
+            "name cannot be 3",
+        ),
+    ],
+)
+def test_messages_that_are_none(given: Any, error: type[Exception], told: str) -> None:
+    for take in (conversation, as_items):
+        with pytest.raises(error, match=told):
+            take(given)
+
+
+def test_inputs_as_openai_writes_them() -> None:
+    given = {"role": "user", "content": "a"}
+    alone = PoolingInput(chat=ChatInput(messages=[user("a")]))
+    assert as_inputs(given) == [alone]
+    assert as_inputs([given, given]) == [alone, alone]
+    assert as_inputs([[given, "b"]]) == [
+        PoolingInput(chat=ChatInput(messages=[user("a"), user("b")]))
+    ]
+    assert as_items(given) == as_items([given]) == as_items(user("a"))
+    [item] = as_items({"role": "user", "content": "a", "new": 1})
+    assert item.extra["new"] == 1
+    with pytest.raises(TypeError, match="None is no message"):
+        as_inputs([None])
+
+
+def test_documents() -> None:
+    text = ScoringInput(text="Paris")
+    assert as_documents("Paris") == as_documents(text) == as_documents(["Paris"]) == [text]
+    pictured = ScoringInput(multimodal=MultimodalInput(parts=[image(PNG)]))
+    assert as_documents(image(PNG)) == as_documents([[image(PNG)]]) == [pictured]
+    url = {"type": "image_url", "image_url": "https://x"}
+    assert as_documents(["Paris", ["a", url]])[1].multimodal.parts[1] == image("https://x")
+    with pytest.raises(ValueError, match="needs a type"):
+        as_documents([{"text": "Paris"}])
+    with pytest.raises(TypeError, match="3 is no part"):
+        as_documents([3])  # type: ignore[list-item]
+
+
 def test_options() -> None:
     request = chat_request(
         "a",
@@ -145,11 +318,27 @@ def test_options() -> None:
         ({"seed": 2**70}, ValueError),
         ({"engine": {"nothing": 1}}, TypeError),
         ({"tools": [3]}, TypeError),
+        ({"tools": [{"type": "function", "function": {"name": 1}}]}, TypeError),
+        ({"tools": [{"type": "function", "function": "f"}]}, TypeError),
+        ({"stop": "\udcff"}, ValueError),
     ],
 )
 def test_options_that_cannot_be(options: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         chat_request("a", **options)
+
+
+def test_an_option_that_cannot_be_is_named() -> None:
+    with pytest.raises(ValueError, match="seed cannot be 1180591620717411303424"):
+        chat_request("a", temperature=1, seed=2**70)
+    with pytest.raises(TypeError, match="temperature cannot be 'hot'"):
+        chat_request("a", temperature="hot")  # type: ignore[arg-type]
+
+
+def test_one_of_several_values() -> None:
+    made = build(TranscriptionConfig, {"subtitles": "srt", "timestamp_granularities": "word"})
+    several = {"subtitles": ["srt"], "timestamp_granularities": ["word"]}
+    assert made == build(TranscriptionConfig, several)
 
 
 def test_items_of_responses() -> None:

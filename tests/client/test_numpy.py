@@ -1,10 +1,16 @@
-"""Vectors as arrays of NumPy, which are views where they can be."""
+"""Vectors as arrays of NumPy, and what memory they take."""
+
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy
 import pytest
 
-from penstock import Client
-from penstock.v1.common_pb2 import FloatVector, MultiVector
+from penstock import Client, Embeddings
+from penstock.v1.common_pb2 import FloatVector, MultiVector, PackedVector, VectorDtype
+from penstock.v1.embedding_pb2 import CreateEmbeddingsResponse, Embedding
 
 from .test_vectors import PACKED, VALUES, packed, vector
 
@@ -45,3 +51,59 @@ def test_several_inputs_are_rows(client: Client) -> None:
     made = client.embeddings.create(["Say hello.", "What is 2+2?"])
     assert made.numpy().shape == (2, 64)
     assert made.numpy().tolist() == made.tolist()
+
+
+COUNT, SIZE = 200, 4096
+ROW_BYTES = 4 * SIZE
+
+
+def embeddings(**kind: Any) -> Embeddings:
+    return Embeddings(CreateEmbeddingsResponse(embeddings=[Embedding(**kind)] * COUNT))
+
+
+@contextmanager
+def at_most(allowed: int) -> Iterator[None]:
+    """Fails if more memory is needed within; that of protobuf's messages does not count."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < allowed
+
+
+def test_memory() -> None:
+    """A vector is copied when it is used, and all of them into one array."""
+    made = embeddings(float_vector=FloatVector(values=range(SIZE)))
+    with at_most(COUNT * 600):
+        assert len(made) == len(list(made)) == COUNT
+        assert made[0].shape == (SIZE,)
+    with at_most(int(1.2 * ROW_BYTES)):
+        array = made[0].numpy()
+        assert numpy.shares_memory(array, made[0].numpy())
+    with at_most((COUNT + 3) * ROW_BYTES):
+        whole = made.numpy()
+        assert whole.flags.owndata
+    assert (whole == array).all()
+
+
+def test_memory_of_several_for_each() -> None:
+    rows = MultiVector(vectors=[FloatVector(values=range(SIZE))] * 100)
+    made = vector(multi_vector=rows)
+    with at_most(115 * ROW_BYTES):
+        assert made.numpy().shape == (100, SIZE)
+
+
+def test_rows_of_wide_and_narrow_formats() -> None:
+    for dtype, (data, values) in PACKED.items():
+        number = VectorDtype.Value(f"VECTOR_DTYPE_{dtype.upper()}")
+        one = PackedVector(dtype=number, dimensions=len(values), data=data)
+        assert embeddings(packed_vector=one).numpy().tolist() == [values] * COUNT
+
+
+def test_rows_that_are_none() -> None:
+    assert len(Embeddings(CreateEmbeddingsResponse()).numpy()) == 0
+    uneven = [Embedding(float_vector=FloatVector(values=range(size))) for size in (1, 2)]
+    with pytest.raises(ValueError, match="the vectors have several shapes"):
+        Embeddings(CreateEmbeddingsResponse(embeddings=uneven)).numpy()

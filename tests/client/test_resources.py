@@ -127,6 +127,25 @@ async def test_stored_responses(client: Client, aclient: AsyncClient) -> None:
             await awaited("resp_1", model="tiny-chat")
 
 
+async def test_responses_that_are_stored(storing_target: str) -> None:
+    async with AsyncClient(storing_target) as aclient:
+        with Client(storing_target) as client:
+            made = client.responses.create("Say hello.", store=True)
+            assert client.responses.get(made.id).proto == made.proto
+            assert (await aclient.responses.get(made.id, model="tiny-chat")).proto == made.proto
+            first, second = (
+                client.responses.create("Tell me a story.", background=True) for _ in range(2)
+            )
+            assert first.status == "queued"
+            assert client.responses.get(first.id).status == "in_progress"
+            for made, cancelled in (
+                (first, client.responses.cancel(first.id)),
+                (second, await aclient.responses.cancel(second.id)),
+            ):
+                assert (cancelled.id, cancelled.status) == (made.id, "cancelled")
+                assert client.responses.get(made.id).status == "cancelled"
+
+
 async def test_rerank_and_score(client: Client, aclient: AsyncClient) -> None:
     ranking = client.rerank("capital of France", DOCUMENTS, return_documents=True)
     assert [one.text for one in ranking] == [DOCUMENTS[one.index] for one in ranking]
@@ -243,6 +262,10 @@ def fail(sent: int, total: int | None) -> None:
     raise KeyError("enough")
 
 
+def leave(sent: int, total: int | None) -> None:
+    raise KeyboardInterrupt
+
+
 async def test_uploads_that_fail_here(
     service: Service, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -256,6 +279,10 @@ async def test_uploads_that_fail_here(
                 client.transcribe.stream(Broken(silence(10))).final()
             with pytest.raises(KeyError, match="enough"):
                 client.transcribe(silence(10), fail)
+            with pytest.raises(KeyboardInterrupt):
+                client.transcribe(silence(10), leave)
+            with pytest.raises(KeyboardInterrupt):
+                client.transcribe.stream(silence(10), leave).final()
 
     await asyncio.to_thread(blocking)
     async with AsyncClient(f"127.0.0.1:{service.port}") as client:
@@ -265,6 +292,25 @@ async def test_uploads_that_fail_here(
             await client.transcribe.stream(Broken(silence(10))).final()
         with pytest.raises(KeyError, match="enough"):
             await client.transcribe(silence(10), fail)
+        with pytest.raises(KeyboardInterrupt):
+            await client.transcribe(silence(10), leave)
+        with pytest.raises(KeyboardInterrupt):
+            await client.transcribe.stream(silence(10), leave).final()
+
+
+async def test_a_progress_that_is_awaited(client: Client, aclient: AsyncClient) -> None:
+    told = []
+
+    async def tell(sent: int, total: int | None) -> None:
+        await asyncio.sleep(0)
+        told.append((sent, total))
+
+    speech = silence(3)
+    await aclient.transcribe(speech, tell)
+    await aclient.transcribe.stream(speech, tell).final()
+    assert told == [(65536, len(speech)), (len(speech), len(speech))] * 2
+    with pytest.raises(TypeError, match="only AsyncClient awaits"):
+        client.transcribe(speech, tell)  # type: ignore[arg-type]
 
 
 async def test_files_that_are_not_there(client: Client, aclient: AsyncClient) -> None:

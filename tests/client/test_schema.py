@@ -1,18 +1,31 @@
-"""JSON Schema from types, values from JSON, tools from functions."""
+"""JSON Schema from types, values from JSON."""
 
 import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
+from types import FunctionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+)
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 
-from penstock import AnswerParseError, AsyncClient, Client, tool
-from penstock.schema import from_json, json_schema
-from penstock.tools import ToolCall, as_tool_choice, as_tools
-from penstock.v1.message_pb2 import FunctionCall, ToolChoice
-from penstock.v1.message_pb2 import ToolCall as ToolCallProto
+from penstock import AnswerParseError, AsyncClient, Client
+from penstock._base.generation import as_format
+from penstock.schema import json_schema, parameters_schema
+from penstock.values import from_json
 
 
 class Color(Enum):
@@ -43,6 +56,47 @@ class Sum(BaseModel):
     result: int
 
 
+class Item(BaseModel):
+    name: str
+
+
+class Order(BaseModel):
+    items: list[Item]
+    ordered: datetime | None = None
+
+
+@dataclass
+class Customer:
+    orders: list[Order]
+
+
+@dataclass
+class Tree:
+    value: int
+    branches: "list[Tree]" = field(default_factory=list)
+
+
+class Comment(TypedDict):
+    replies: "list[Answer]"
+
+
+class Answer(TypedDict):
+    to: Comment
+
+
+class Category(BaseModel):
+    parts: list["Category"]
+
+
+class Pair(NamedTuple):
+    x: int
+    y: str
+
+
+UserId = NewType("UserId", int)
+Age = Annotated[int, Field(ge=0, description="in years")]
+
+
 POINT = {
     "type": "object",
     "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
@@ -69,6 +123,16 @@ POINT = {
         (Literal[1, "a"], {"enum": [1, "a"]}),
         (Color, {"enum": ["red", "green"]}),
         (Annotated[int, "how many"], {"type": "integer", "description": "how many"}),
+        (Age, {"type": "integer", "minimum": 0, "description": "in years"}),
+        (Sequence[int], {"type": "array", "items": {"type": "integer"}}),
+        (
+            Mapping[str, int],
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+        ),
+        (UserId, {"type": "integer"}),
+        (Literal[Color.RED], {"enum": ["red"]}),
+        (datetime, {"type": "string", "format": "date-time"}),
+        (UUID, {"type": "string", "format": "uuid"}),
         (Point, POINT),
         ({"type": "string"}, {"type": "string"}),
     ],
@@ -86,10 +150,97 @@ def test_schema_of_objects() -> None:
     assert (pair["minItems"], pair["maxItems"], len(pair["prefixItems"])) == (2, 2, 2)
 
 
-@pytest.mark.parametrize("kind", [bytes, complex, dict[int, str], list[bytes], type(lambda: 0)])
+@pytest.mark.parametrize("kind", [FunctionType, list[FunctionType], Callable[[int], int], 3])
 def test_no_schema(kind: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="has no form in JSON"):
         json_schema(kind)
+
+
+@pytest.mark.parametrize("kind", [datetime, list[bytes], dict[int, str], Age, Pair])
+def test_what_is_left_to_pydantic(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    json_schema(kind)
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(TypeError, match="has no form in JSON without pydantic"):
+        json_schema(kind)
+
+
+def references(schema: Any) -> Iterator[str]:
+    """What a schema refers to."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"]
+        for one in schema.values():
+            yield from references(one)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from references(one)
+
+
+@pytest.mark.parametrize(
+    ("kind", "defined"),
+    [
+        (Order, {"Item"}),
+        (list[Order], {"Item"}),
+        (Order | None, {"Item"}),
+        (Customer, {"Item"}),
+        (dict[str, Customer], {"Item"}),
+        (Tree, {"Tree"}),
+        (list[Tree], {"Tree"}),
+        (Comment, {"Comment"}),
+        (tuple[Answer, Comment], {"Answer"}),
+        (Category, {"Category"}),
+        (tuple[Category, Tree, Order], {"Category", "Tree", "Item"}),
+    ],
+)
+def test_definitions_are_at_the_root(kind: Any, defined: set[str]) -> None:
+    schema = json_schema(kind)
+    assert set(schema["$defs"]) == defined
+    assert set(references(schema)) == {f"#/$defs/{name}" for name in defined}
+    assert all(definition["properties"] for definition in schema["$defs"].values())
+    assert str(schema).count("$defs': ") == 1
+
+
+def other_models() -> tuple[Any, Any]:
+    """An order and its items that are others than ours."""
+
+    class Item(BaseModel):
+        price: float
+
+    class Order(BaseModel):
+        items: list[Item]
+
+    return Order, Item
+
+
+def test_models_of_one_name() -> None:
+    other, item = other_models()
+    kind: Any = (Order, other, Order)
+    schema = json_schema(tuple[kind])
+    first, second, third = (one["properties"]["items"]["items"] for one in schema["prefixItems"])
+    assert first == third == {"$ref": "#/$defs/Item"}
+    assert second == {"$ref": "#/$defs/Item_2"}
+    assert schema["$defs"] == {"Item": Item.model_json_schema(), "Item_2": item.model_json_schema()}
+
+
+def test_a_model_and_a_dataclass_of_one_name() -> None:
+    tree = create_model("Tree", item=(Item, ...))
+    kind: Any = (Tree, create_model("Holder", tree=(tree, ...)))
+    schema = json_schema(tuple[kind])
+    assert schema["prefixItems"][0] == {"$ref": "#/$defs/Tree"}
+    assert schema["prefixItems"][1]["properties"]["tree"] == {"$ref": "#/$defs/Tree_2"}
+    assert list(schema["$defs"]["Tree"]["properties"]) == ["value", "branches"]
+    assert schema["$defs"]["Tree_2"]["properties"]["item"] == {"$ref": "#/$defs/Item"}
+
+
+def test_parameters() -> None:
+    def buy(order: Order, for_whom: Customer, at: datetime) -> None:
+        pass
+
+    schema = parameters_schema(buy, {"order": "what to buy"})
+    assert schema["properties"]["order"]["description"] == "what to buy"
+    assert schema["properties"]["at"] == {"type": "string", "format": "date-time"}
+    assert set(references(schema)) == {"#/$defs/Item"}
+    assert set(schema["$defs"]) == {"Item"}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +255,19 @@ def test_no_schema(kind: Any) -> None:
         (dict[str, Point], '{"a": {"x": 1}}', {"a": Point(1.0)}),
         (Literal["a"], '"a"', "a"),
         (Color, '"red"', Color.RED),
+        (Literal[Color.RED], '"red"', Color.RED),
+        (Sequence[int], "[1]", [1]),
+        (Mapping[str, int], '{"a": 1}', {"a": 1}),
+        (UserId, "1", 1),
+        (Age, "1", 1),
+        (Pair, '[1, "a"]', Pair(1, "a")),
+        (datetime, '"2024-01-01T00:00:00Z"', datetime(2024, 1, 1, tzinfo=UTC)),
+        (Tree, '{"value": 1, "branches": [{"value": 2}]}', Tree(1, [Tree(2)])),
+        (
+            Customer,
+            '{"orders": [{"items": [{"name": "a"}]}]}',
+            Customer([Order(items=[Item(name="a")])]),
+        ),
         (Sum, '{"result": 4}', Sum(result=4)),
         (list[Sum], '[{"result": 4}]', [Sum(result=4)]),
         (
@@ -135,106 +299,16 @@ def test_from_json(kind: Any, text: str, value: Any) -> None:
         (int | str, "[]"),
         (tuple[int, str], "[1]"),
         (list[int], '{"a": 1}'),
+        (Age, "-1"),
+        (Literal[1], "true"),
+        (Mapping[str, int], "[]"),
+        (Customer, '{"orders": [{}]}'),
         (Sum, "{}"),
     ],
 )
 def test_not_from_json(kind: Any, text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         from_json(kind, text)
-
-
-def search(
-    query: str,
-    limit: int = 10,
-    color: Annotated[Color | None, "of the thing"] = None,
-    *,
-    deep: bool,
-) -> list[str]:
-    """Searches things
-    everywhere.
-
-    More about it.
-
-    Args:
-        query: what to search for,
-            note: in any language.
-        limit (int): most results.
-
-    Returns:
-        query: not this.
-    """
-    return [query] * limit
-
-
-def test_tool() -> None:
-    definition = tool(search).function
-    assert (definition.name, definition.description) == ("search", "Searches things everywhere.")
-    assert not definition.HasField("strict")
-    schema = json.loads(definition.parameters.json)
-    assert list(schema["properties"]) == ["query", "limit", "color", "deep"]
-    assert schema["required"] == ["query", "deep"]
-    properties = schema["properties"]
-    assert properties["query"] == {
-        "type": "string",
-        "description": "what to search for, note: in any language.",
-    }
-    assert properties["limit"]["default"] == 10
-    assert properties["limit"]["description"] == "most results."
-    assert properties["color"]["description"] == "of the thing"
-    assert properties["color"]["default"] is None
-
-
-def test_tool_with_other_words() -> None:
-    definition = tool(search, name="find", description="Finds.", strict=True).function
-    assert (definition.name, definition.description, definition.strict) == ("find", "Finds.", True)
-
-
-def positional(a: int, /) -> None:
-    pass
-
-
-def variadic(*a: int) -> None:
-    pass
-
-
-def unknown(a: bytes) -> None:
-    pass
-
-
-@pytest.mark.parametrize("function", [positional, variadic, unknown])
-def test_functions_that_cannot_be_tools(function: Any) -> None:
-    with pytest.raises(TypeError):
-        tool(function)
-
-
-def test_tools_as_openai_writes_them() -> None:
-    function = {"name": "f", "parameters": {"type": "object"}, "strict": True, "new": 1}
-    for given in ({"type": "function", "function": function}, {"type": "function", **function}):
-        [made] = as_tools([given])
-        assert (made.function.name, made.function.strict) == ("f", True)
-        assert json.loads(made.function.parameters.json) == {"type": "object"}
-        assert made.function.extra["new"] == 1
-    [other] = as_tools([{"type": "web_search", "a": 1}])
-    assert json.loads(other.other.json) == {"type": "web_search", "a": 1}
-
-
-def test_choices() -> None:
-    assert as_tool_choice("auto").mode == ToolChoice.MODE_AUTO
-    assert as_tool_choice("required").mode == ToolChoice.MODE_REQUIRED
-    assert as_tool_choice("none").mode == ToolChoice.MODE_NONE
-    assert as_tool_choice("f").function_name == "f"
-
-
-@pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "x"])
-def test_arguments_that_are_none(arguments: str) -> None:
-    call = ToolCall(ToolCallProto(function=FunctionCall(name="f", arguments=arguments)))
-    assert call.arguments_json == arguments
-    with pytest.raises(ValueError, match=r"."):
-        _ = call.arguments
-
-
-def test_no_arguments() -> None:
-    assert ToolCall(ToolCallProto(function=FunctionCall(name="f"))).arguments == {}
 
 
 @dataclass
@@ -262,6 +336,20 @@ def test_parse_what_was_cut_off(client: Client) -> None:
         client.chat.parse(City, "A city?", max_tokens=2)
     assert caught.value.answer.finish_reason == "length"
     assert caught.value.__cause__
+
+
+def test_formats_as_openai_writes_them() -> None:
+    for name in ("text", "json_object"):
+        assert as_format({"type": name}) == as_format(name)
+    given = {"name": "n", "description": "d", "strict": True, "schema": {"type": "integer"}}
+    made = as_format({"type": "json_schema", "json_schema": given})
+    assert made
+    form = made.json_schema
+    assert (form.name, form.description, form.strict) == ("n", "d", True)
+    assert form.schema.json == '{"type": "integer"}'
+    schema = as_format({"type": "object"})
+    assert schema
+    assert schema.json_schema.schema.json == '{"type": "object"}'
 
 
 def test_formats(client: Client) -> None:

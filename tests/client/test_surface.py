@@ -10,6 +10,8 @@ import penstock
 from penstock import AsyncClient, Client
 from penstock._base.options import CallOptions, PoolingOptions, SamplingOptions
 from penstock._base.scoring import ScoringOptions
+from penstock._base.stream import AsyncStream, BaseStream, Stream
+from penstock._base.upload import AsyncProgress, Progress
 from penstock.chat import ChatOptions
 from penstock.completions import CompletionOptions
 from penstock.embeddings import EmbeddingOptions
@@ -38,7 +40,7 @@ SCORING = rerank_pb2.ScoringOptions.DESCRIPTOR
 async def test_both_clients_have_the_same_methods() -> None:
     with Client("127.0.0.1:1") as blocking:
         async with AsyncClient("127.0.0.1:1") as awaited:
-            assert sorted(vars(blocking)) == sorted(vars(awaited))
+            assert resources(blocking) == resources(awaited)
             pairs = [(blocking, awaited)] + [
                 (getattr(blocking, name), getattr(awaited, name)) for name in resources(blocking)
             ]
@@ -57,7 +59,7 @@ def order(name: str) -> tuple[bool, bool, str]:
     return name[0].islower(), not name.isupper(), name
 
 
-def resources(client: Client) -> list[str]:
+def resources(client: Client | AsyncClient) -> list[str]:
     return [name for name in vars(client) if not name.startswith("_") and name != "channel"]
 
 
@@ -65,11 +67,43 @@ def methods(thing: Any) -> dict[str, Any]:
     named = {name: getattr(thing, name) for name in dir(thing) if not name.startswith("_")}
     if callable(thing):
         named["__call__"] = thing.__call__
+    return {name: shape(method) for name, method in named.items() if inspect.ismethod(method)}
+
+
+def shape(function: Any) -> list[Any]:
+    """What a function takes and returns, be it awaited or not."""
+    signature = inspect.signature(function)
+    taken = [
+        (one.name, one.kind, one.default, plain(one.annotation))
+        for one in signature.parameters.values()
+    ]
+    return [*taken, plain(signature.return_annotation)]
+
+
+def plain(annotation: Any) -> str:
+    """A type, without what tells asyncio's from others."""
+    text = str(annotation).replace(str(AsyncProgress), str(Progress))
+    return text.replace("Async", "").replace("grpc.aio._base_channel.", "grpc.")
+
+
+def test_both_clients_are_made_in_the_same_way() -> None:
+    assert shape(Client) == shape(AsyncClient)
+
+
+def test_both_streams_have_the_same_methods() -> None:
+    common = set(vars(BaseStream))
+    assert members(Stream) == members(AsyncStream)
+    assert set(members(Stream)) >= {"final", "close", "text_stream"}
+    assert {"snapshot", "request_id"} <= common
+
+
+def members(stream: type) -> dict[str, Any]:
+    """The methods and properties of a stream; those that Python calls, by their common names."""
     return {
-        name: [(one.name, one.kind, one.default) for one in signature.parameters.values()]
-        for name, method in named.items()
-        if inspect.ismethod(method)
-        for signature in [inspect.signature(method)]
+        name.replace("__a", "__"): shape(getattr(one, "fget", one))
+        for name, one in vars(stream).items()
+        if (inspect.isfunction(one) or isinstance(one, property))
+        and (name.startswith("__") or not name.startswith("_"))
     }
 
 

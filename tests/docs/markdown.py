@@ -3,11 +3,19 @@
 import re
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PROGRAM = re.compile(
+    r"^```python\n(.*?)^```$(?:\n+^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
     """The contents of the blocks that are marked with a language."""
     return [content for marked, content in _BLOCK.findall(page) if marked == language]
+
+
+def programs(page: str) -> list[tuple[str, str]]:
+    """Each `python` block, with the `text` block that follows it at once; empty if none does."""
+    return _PROGRAM.findall(page)
 
 
 def transcripts(page: str) -> list[tuple[str, str]]:

@@ -20,12 +20,12 @@ class CallInfo:
     attempts: int = 0
 
     @classmethod
-    def read(cls, metadata: Iterable[tuple[str, Any]] | None) -> Self:
-        """Reads it from the metadata of an answer, initial or trailing."""
+    def read(cls, metadata: Iterable[tuple[str, Any]] | None, request_id: str = "") -> Self:
+        """Reads it from the metadata of an answer; takes the name under which it was sent."""
         # By its items: the metadata of grpc.aio has keys of its own kind in older versions.
         found = dict(iter(metadata or ()))
         return cls(
-            request_id=found.get("x-request-id", ""),
+            request_id=found.get("x-request-id", request_id),
             upstream=found.get("x-penstock-upstream", ""),
             attempts=int(found.get("x-penstock-attempts", 0)),
         )

@@ -8,7 +8,7 @@ from grpc import aio
 
 from penstock import errors
 from penstock._base.call_info import CallInfo
-from penstock._base.settings import Settings
+from penstock._base.settings import REQUEST_ID, Settings
 from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing
 
 C = TypeVar("C")
@@ -25,21 +25,31 @@ class BaseCaller(Generic[C]):
     Attributes:
         channel: the channel.
         settings: the settings of the client.
+        name: what is called, for people.
+        closed: whether there can be no more calls.
     """
 
-    def __init__(self, channel: C, settings: Settings) -> None:
-        """Takes both."""
+    def __init__(self, channel: C, settings: Settings, name: str) -> None:
+        """Takes all three."""
         self.channel = channel
         self.settings = settings
+        self.name = name
+        self.closed = False
 
-    def arguments(self, options: Options) -> dict[str, Any]:
-        """Returns gRPC's arguments for one call."""
-        return {
-            "timeout": options.get("timeout", self.settings.timeout),
-            "metadata": self.settings.call_metadata(
-                options.get("metadata") or (), options.get("request_id") or ""
-            ),
-        }
+    def prepare(self, options: Options) -> tuple[dict[str, Any], str]:
+        """Returns gRPC's arguments for one call, and its request id.
+
+        Raises:
+            ClientClosedError: there can be no more calls.
+            ValueError: a pair of the metadata cannot be sent.
+        """
+        if self.closed:
+            raise errors.ClientClosedError
+        metadata = self.settings.call_metadata(
+            options.get("metadata") or (), options.get("request_id") or ""
+        )
+        timeout = options.get("timeout", self.settings.timeout)
+        return {"timeout": timeout, "metadata": metadata}, str(dict(metadata)[REQUEST_ID])
 
 
 class Caller(BaseCaller[grpc.Channel]):
@@ -58,12 +68,14 @@ class Caller(BaseCaller[grpc.Channel]):
 
         Raises:
             CallError: the call ended with another status than OK.
+            ClientClosedError: there can be no more calls.
         """
+        arguments, request_id = self.prepare(options)
         try:
-            reply, call = method.with_call(request, **self.arguments(options))
+            reply, call = method.with_call(request, **arguments)
         except grpc.RpcError as error:
-            raise errors.from_rpc(error) from error
-        return result(reply, CallInfo.read(call.trailing_metadata()))
+            raise errors.from_rpc(error, request_id) from error
+        return result(reply, CallInfo.read(call.trailing_metadata(), request_id))
 
     def stream(
         self,
@@ -74,7 +86,8 @@ class Caller(BaseCaller[grpc.Channel]):
         check: Callable[[], None] = do_nothing,
     ) -> Stream[E, R]:
         """Begins a call with many answers; `check` raises what is behind an error of gRPC."""
-        return Stream(method(request, **self.arguments(options)), accumulator, check)
+        arguments, request_id = self.prepare(options)
+        return Stream(method(request, **arguments), accumulator, request_id, check)
 
 
 class AsyncCaller(BaseCaller[aio.Channel]):
@@ -84,13 +97,14 @@ class AsyncCaller(BaseCaller[aio.Channel]):
         self, method: Any, request: Any, options: Options, result: Callable[[Any, CallInfo], R]
     ) -> R:
         """As `Caller.call`."""
-        call = method(request, **self.arguments(options))
+        arguments, request_id = self.prepare(options)
+        call = method(request, **arguments)
         try:
             reply = await call
             trailers = await call.trailing_metadata()
         except grpc.RpcError as error:
-            raise errors.from_rpc(error) from error
-        return result(reply, CallInfo.read(trailers))
+            raise errors.from_rpc(error, request_id) from error
+        return result(reply, CallInfo.read(trailers, request_id))
 
     def stream(
         self,
@@ -101,7 +115,8 @@ class AsyncCaller(BaseCaller[aio.Channel]):
         check: Callable[[], None] = do_nothing,
     ) -> AsyncStream[E, R]:
         """As `Caller.stream`."""
-        return AsyncStream(method(request, **self.arguments(options)), accumulator, check)
+        arguments, request_id = self.prepare(options)
+        return AsyncStream(method(request, **arguments), accumulator, request_id, check)
 
 
 class Resource:

@@ -3,18 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from penstock._base.options import document
+from penstock._base.options import document, message
 from penstock.schema import json_schema
 from penstock.v1.common_pb2 import LogprobOptions
-from penstock.v1.message_pb2 import (
-    JsonObjectFormat,
-    JsonSchemaFormat,
-    ResponseFormat,
-    TextFormat,
-)
+from penstock.v1.message_pb2 import JsonSchemaFormat, ResponseFormat
 
 FormatLike: TypeAlias = ResponseFormat | str | type | Mapping[str, Any]
-"""A message, "text", "json_object", a type, or a JSON Schema."""
+"""A message, "text", "json_object", a type, a JSON Schema, or a format as in OpenAI's JSON."""
+
+_NAMED = ("text", "json_object")
 
 LogprobsLike: TypeAlias = LogprobOptions | bool | int
 """A message, whether to have them, or the number of alternatives."""
@@ -40,12 +37,12 @@ def as_format(given: Any) -> ResponseFormat | None:
     """
     if given is None or isinstance(given, ResponseFormat):
         return given
-    if given == "text":
-        return ResponseFormat(text=TextFormat())
-    if given == "json_object":
-        return ResponseFormat(json_object=JsonObjectFormat())
     if isinstance(given, str):
-        raise ValueError(f"{given!r} is no response format; there are text and json_object")
+        if given not in _NAMED:
+            raise ValueError(f"{given!r} is no response format; there are {' and '.join(_NAMED)}")
+        return message(ResponseFormat, {given: {}})
+    if isinstance(given, Mapping) and (kind := given.get("type")) in (*_NAMED, "json_schema"):
+        return message(ResponseFormat, {kind: given.get(kind, {})})
     schema = json_schema(given)
     name = str(schema.get("title") or getattr(given, "__name__", "answer"))
     return ResponseFormat(json_schema=JsonSchemaFormat(name=name, schema=document(schema)))

@@ -1,8 +1,14 @@
 """Adding up the messages of a stream."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
+
+from penstock._base.call_info import NO_CALL, CallInfo
+
+E = TypeVar("E")
+R = TypeVar("R")
 
 
 def merge(target: Message, source: Message, apart: Collection[str] = ()) -> None:
@@ -25,6 +31,61 @@ def merge(target: Message, source: Message, apart: Collection[str] = ()) -> None
             getattr(target, field.name).CopyFrom(value)
         else:
             setattr(target, field.name, value)
+
+
+class Growing(Protocol):
+    """A choice that grows piece by piece."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has its finish reason."""
+
+    def add(self, piece: Any) -> None:
+        """Takes the next piece."""
+
+    def whole(self) -> Any:
+        """Returns a copy of the choice as far as it came."""
+
+
+class ChoicesAccumulator(Generic[E, R]):
+    """Adds up the messages of a stream whose answer has choices, usage last."""
+
+    def __init__(
+        self,
+        choices: int,
+        answer: type[Message],
+        choice: Callable[[int], Growing],
+        event: Callable[[Any], E],
+        result: Callable[[Any, CallInfo], R],
+    ) -> None:
+        """Takes the number of choices that were asked for, and what things are made of."""
+        self._expected = choices
+        self._answer: Any = answer()
+        self._choices: dict[int, Growing] = {}
+        self._usage_last = False
+        self._choice, self._event, self._result = choice, event, result
+
+    def add(self, message: Any) -> E:
+        """Takes the next message; returns it as an event."""
+        merge(self._answer, message, apart=("choices",))
+        for piece in message.choices:
+            if piece.index not in self._choices:
+                self._choices[piece.index] = self._choice(piece.index)
+            self._choices[piece.index].add(piece)
+        self._usage_last = message.HasField("usage")
+        return self._event(message)
+
+    def result(self, call: CallInfo = NO_CALL) -> R:
+        """Returns a copy of the answer as far as it came."""
+        answer = type(self._answer)()
+        answer.CopyFrom(self._answer)
+        answer.choices.extend(self._choices[index].whole() for index in sorted(self._choices))
+        return self._result(answer, call)
+
+    def missing(self) -> str:
+        """Says what a complete answer still needs."""
+        finished = (index for index, choice in self._choices.items() if choice.finished)
+        return unfinished(finished, self._expected, self._usage_last)
 
 
 class Pieces:

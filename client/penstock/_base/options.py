@@ -37,7 +37,7 @@ class CallOptions(TypedDict, total=False):
         timeout: seconds until the call ends with `DeadlineExceededError`; None: never. It wins
             over the client's.
         metadata: more metadata for this call.
-        request_id: names the call in logs and traces; made by the service if not given.
+        request_id: names the call in logs and traces; made up if not given.
     """
 
     timeout: float | None
@@ -170,18 +170,23 @@ def message(kind: type[M], values: Mapping[str, Any]) -> M:
     own = kind.DESCRIPTOR.fields_by_name
     if unknown := [name for name in values if name not in own]:
         raise TypeError(f"there is no field {unknown[0]!r} in {kind.DESCRIPTOR.name}")
-    given = {name: value for name, value in values.items() if value is not None}
-    return kind(**{name: coerce(own[name], value) for name, value in given.items()})
+    given = {name: coerce(own[name], value) for name, value in values.items() if value is not None}
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise TypeError(f"{_at_fault(kind, given)}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{_at_fault(kind, given)}: {error}") from error
 
 
 def coerce(field: Any, value: Any) -> Any:
     """Returns a value of Python in the form that the field's message takes."""
-    if field.enum_type is not None:
-        if field.is_repeated:
-            return [enum_value(field.enum_type, one) for one in value]
-        return enum_value(field.enum_type, value)
     if field.is_repeated:
-        return [value] if isinstance(value, str) else value
+        several = [value] if isinstance(value, str) else value
+        kind = field.enum_type
+        return several if kind is None else [enum_value(kind, one) for one in several]
+    if field.enum_type is not None:
+        return enum_value(field.enum_type, value)
     kind = field.message_type
     if kind is None or isinstance(value, Message) or kind.full_name in _PLAIN_MESSAGES:
         return value
@@ -222,6 +227,16 @@ def _holder(kind: type[Message], name: str, flat: Sequence[str]) -> str:
         if name in held.fields_by_name:
             return holder
     raise TypeError(f"there is no option {name!r} for a {kind.DESCRIPTOR.name}")
+
+
+def _at_fault(kind: type[Message], values: Mapping[str, Any]) -> str:
+    """Returns the field whose value a message does not take, with the value."""
+    for name, value in values.items():
+        try:
+            kind(**{name: value})
+        except (TypeError, ValueError):
+            return f"{name} cannot be {value!r}"
+    return kind.DESCRIPTOR.name
 
 
 def _prefix(kind: EnumDescriptor) -> str:

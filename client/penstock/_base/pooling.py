@@ -1,13 +1,14 @@
 """Inputs and options of calls of pooling models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from penstock._base.options import PoolingOptions, TemplateOption, UserOptions
+from penstock.messages import MessageLike, conversation
 from penstock.v1.common_pb2 import TokenIds
-from penstock.v1.message_pb2 import ChatInput, ChatMessage, PoolingInput
+from penstock.v1.message_pb2 import ChatInput, PoolingInput
 
-InputLike: TypeAlias = str | ChatMessage | PoolingInput | Sequence[int] | Sequence[ChatMessage]
+InputLike: TypeAlias = MessageLike | PoolingInput | Sequence[int] | Sequence[MessageLike]
 """A text, its token ids, a message, or a conversation."""
 
 Inputs: TypeAlias = InputLike | Sequence[InputLike]
@@ -19,8 +20,13 @@ class InputOptions(UserOptions, PoolingOptions, TemplateOption, total=False):
 
 
 def as_inputs(given: Any) -> list[PoolingInput]:
-    """Returns the inputs of a request."""
-    if isinstance(given, str | ChatMessage | PoolingInput) or _is_ids(given):
+    """Returns the inputs of a request.
+
+    Raises:
+        TypeError: one is no input.
+    """
+    alone = not isinstance(given, Iterable) or isinstance(given, str | Mapping)
+    if alone or _is_ids(given):
         return [_as_input(given)]
     return [_as_input(one) for one in given]
 
@@ -32,8 +38,7 @@ def _as_input(given: Any) -> PoolingInput:
         return PoolingInput(text=given)
     if _is_ids(given):
         return PoolingInput(token_ids=TokenIds(ids=given))
-    messages = [given] if isinstance(given, ChatMessage) else given
-    return PoolingInput(chat=ChatInput(messages=messages))
+    return PoolingInput(chat=ChatInput(messages=conversation(given)))
 
 
 def _is_ids(given: Any) -> bool:

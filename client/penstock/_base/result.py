@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.options import enum_name
 from penstock.errors import AnswerParseError
-from penstock.schema import from_json
-from penstock.v1.common_pb2 import FinishReason
+from penstock.v1.common_pb2 import FinishReason, Usage
+from penstock.values import from_json
 
 _SHOWN = 200
 
@@ -47,6 +47,32 @@ class Result(Generic[P]):
     def attempts(self) -> int:
         """How many requests the service sent upstream for the call; 0 if it does not tell."""
         return self.call.attempts
+
+
+class _Message(Protocol):
+    """What the answers of most models say beside their content."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def usage(self) -> Usage: ...
+
+
+A = TypeVar("A", bound=_Message)
+
+
+class ModelResult(Result[A]):
+    """A result of a model."""
+
+    @property
+    def model(self) -> str:
+        """Model that answered."""
+        return self.proto.model
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used, over all inputs."""
+        return self.proto.usage
 
 
 class Items(Sequence[Item]):

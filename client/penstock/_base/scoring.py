@@ -1,14 +1,19 @@
 """Inputs and options of calls that score documents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from penstock._base.openai import parts_from
 from penstock._base.options import JsonObject, PoolingOptions, UserOptions
+from penstock.messages import Part
 from penstock.v1.message_pb2 import ContentPart
 from penstock.v1.rerank_pb2 import MultimodalInput, ScoringInput
 
-Document: TypeAlias = str | ScoringInput | ContentPart | Iterable[str | ContentPart]
+Document: TypeAlias = ScoringInput | Part | Iterable[Part]
 """A text, or parts such as `image` and `video` make."""
+
+Documents: TypeAlias = str | ScoringInput | ContentPart | Sequence[Document]
+"""Documents, or the only one."""
 
 
 class ScoringOptions(UserOptions, PoolingOptions, total=False):
@@ -21,12 +26,21 @@ class ScoringOptions(UserOptions, PoolingOptions, total=False):
     mm_processor_kwargs: JsonObject | None
 
 
-def as_input(given: Document) -> ScoringInput:
-    """Returns a query or a document as a message."""
+def as_documents(given: Documents) -> list[ScoringInput]:
+    """Returns queries or documents as messages.
+
+    Raises:
+        TypeError: one is none.
+    """
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        given = [given]
+    return [as_document(one) for one in given]
+
+
+def as_document(given: Document) -> ScoringInput:
+    """Returns a query or a document as a message; raises as `as_documents`."""
     if isinstance(given, ScoringInput):
         return given
     if isinstance(given, str):
         return ScoringInput(text=given)
-    parts = [given] if isinstance(given, ContentPart) else given
-    made = [ContentPart(text=part) if isinstance(part, str) else part for part in parts]
-    return ScoringInput(multimodal=MultimodalInput(parts=made))
+    return ScoringInput(multimodal=MultimodalInput(parts=parts_from(given)))

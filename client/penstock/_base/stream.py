@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 import grpc
 
 from penstock import errors
-from penstock._base.call_info import NO_CALL, CallInfo
+from penstock._base.call_info import CallInfo
 
 
 def do_nothing() -> None:
@@ -50,6 +49,7 @@ class BaseStream(Generic[E, R]):
         self,
         call: Any,
         accumulator: Accumulator[E, R],
+        request_id: str,
         check: Callable[[], None] = do_nothing,
     ) -> None:
         """Takes the running call, and what raises the reason for an error of gRPC, if known."""
@@ -60,17 +60,20 @@ class BaseStream(Generic[E, R]):
         self._ended = False
         self._error: errors.PenstockError | None = None
         self._started = False
-        self._info = NO_CALL
+        self._info = CallInfo(request_id=request_id)
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs; empty before the first message."""
+        """Names the call in the service's logs."""
         return self._info.request_id
 
     @property
     def snapshot(self) -> R:
         """The answer as far as it came; after an error, what came before it."""
         return self._accumulator.result(self._info)
+
+    def _read(self, metadata: Any) -> CallInfo:
+        return CallInfo.read(metadata, self.request_id)
 
     def _end(self, info: CallInfo) -> None:
         """Takes the end with OK.
@@ -79,7 +82,7 @@ class BaseStream(Generic[E, R]):
             IncompleteStreamError: it came too early.
         """
         self._ended = True
-        self._info = replace(info, request_id=info.request_id or self.request_id)
+        self._info = info
         if missing := self._accumulator.missing():
             self._error = errors.IncompleteStreamError(missing, self.snapshot)
             raise self._error
@@ -87,9 +90,9 @@ class BaseStream(Generic[E, R]):
     def _fail(self, error: BaseException) -> NoReturn:
         self._explain()
         if isinstance(error, grpc.RpcError):
-            self._error = errors.from_rpc(error)
+            self._error = errors.from_rpc(error, self.request_id)
         else:
-            self._error = errors.cancelled("the stream was closed")
+            self._error = errors.cancelled("the stream was closed", self.request_id)
         raise self._error from error
 
     def _check(self) -> None:
@@ -135,9 +138,9 @@ class Stream(BaseStream[E, R]):
             message = next(self._call)
             if not self._started:
                 self._started = True
-                self._info = CallInfo.read(self._call.initial_metadata())
+                self._info = self._read(self._call.initial_metadata())
         except StopIteration:
-            self._end(CallInfo.read(self._call.trailing_metadata()))
+            self._end(self._read(self._call.trailing_metadata()))
             raise
         except grpc.RpcError as error:
             self._fail(error)
@@ -150,6 +153,9 @@ class Stream(BaseStream[E, R]):
 
     def final(self) -> R:
         """Reads what is left and returns the whole answer.
+
+            >>> client.chat.stream("Say hello.").final().usage.completion_tokens
+            10
 
         Raises:
             PenstockError: the answer did not come whole, or the stream was closed before.
@@ -190,9 +196,9 @@ class AsyncStream(BaseStream[E, R]):
             message = await anext(self._open())
             if not self._started:
                 self._started = True
-                self._info = CallInfo.read(await self._call.initial_metadata())
+                self._info = self._read(await self._call.initial_metadata())
         except StopAsyncIteration:
-            self._end(CallInfo.read(await self._call.trailing_metadata()))
+            self._end(self._read(await self._call.trailing_metadata()))
             raise
         except grpc.RpcError as error:
             self._fail(error)

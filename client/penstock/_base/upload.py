@@ -1,11 +1,12 @@
 """Audio in chunks, read while it is sent."""
 
 import asyncio
+import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from penstock.v1.transcription_pb2 import TranscriptionConfig, UploadTranscribeRequest
 
@@ -13,13 +14,17 @@ CHUNK_BYTES = 64 * 1024
 
 Audio: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 Progress: TypeAlias = Callable[[int, int | None], None]
+AsyncProgress: TypeAlias = Callable[[int, int | None], Awaitable[None] | None]
 
 
 class BaseUpload:
     """An upload: where the audio comes from, and how far it is."""
 
     def __init__(
-        self, config: TranscriptionConfig, audio: Audio, progress: Progress | None
+        self,
+        config: TranscriptionConfig,
+        audio: Audio,
+        progress: Progress | AsyncProgress | None,
     ) -> None:
         """Opens the file.
 
@@ -32,7 +37,7 @@ class BaseUpload:
         self._config.filename = config.filename or name
         self._progress = progress
         self._sent = 0
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     def check(self) -> None:
         """Raises what reading the file or telling the progress raised, if anything.
@@ -48,10 +53,9 @@ class BaseUpload:
     def _next(self, chunk: bytes) -> UploadTranscribeRequest:
         return UploadTranscribeRequest(audio_chunk=chunk)
 
-    def _tell(self, chunk: bytes) -> None:
+    def _tell(self, chunk: bytes) -> Any:
         self._sent += len(chunk)
-        if self._progress:
-            self._progress(self._sent, self._total)
+        return self._progress(self._sent, self._total) if self._progress else None
 
     def _close(self) -> None:
         if self._own:
@@ -61,15 +65,31 @@ class BaseUpload:
 class Upload(BaseUpload):
     """The requests of an upload, as an iterator."""
 
+    def __init__(
+        self, config: TranscriptionConfig, audio: Audio, progress: Progress | None
+    ) -> None:
+        """Opens the file.
+
+        Raises:
+            OSError: it cannot be opened.
+            TypeError: the progress would have to be awaited.
+        """
+        if inspect.iscoroutinefunction(progress):
+            raise TypeError("only AsyncClient awaits what is told of the progress")
+        super().__init__(config, audio, progress)
+
     def __iter__(self) -> Iterator[UploadTranscribeRequest]:
         try:
             yield self._first()
             while chunk := self._file.read(CHUNK_BYTES):
                 yield self._next(chunk)
                 self._tell(chunk)
-        except Exception as error:
-            self._error = error
+        except GeneratorExit:
             raise
+        except BaseException as error:
+            self._error = error
+            # gRPC reads this in a thread, and ends the call for an Exception only.
+            raise RuntimeError("the upload cannot go on") from error
         finally:
             self._close()
 
@@ -82,8 +102,11 @@ class AsyncUpload(BaseUpload):
             yield self._first()
             while chunk := await asyncio.to_thread(self._file.read, CHUNK_BYTES):
                 yield self._next(chunk)
-                self._tell(chunk)
-        except Exception as error:
+                if inspect.isawaitable(told := self._tell(chunk)):
+                    await told
+        except (GeneratorExit, asyncio.CancelledError):
+            raise
+        except BaseException as error:
             self._error = error
             raise
         finally:

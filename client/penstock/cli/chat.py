@@ -3,9 +3,9 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from penstock.chat import ChatOptions
 from penstock.chat_answer import ChatCompletion
@@ -17,15 +17,22 @@ from penstock.cli.command import (
     add_model,
     complain,
     connect,
+    read_input,
     show,
 )
+from penstock.cli.transcript import Transcript, ended_by_control_c
 from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.messages import image, system, tool_result, user
 from penstock.tools import ToolCall, as_tools
-from penstock.v1.message_pb2 import ChatMessage
+from penstock.v1.message_pb2 import ChatMessage, ContentPart, Tool
 
 PROMPT = "> "
+QUIT = ("/quit", "/exit")
+RESET = "/reset"
+TALK = "Ctrl-C stops an answer, /reset forgets what was said, /quit or Ctrl-D leaves"
+WHOLE = ("stop", "tool_calls")
+"""Reasons for which an answer ends that is not cut off."""
 
 
 def add(commands: Subparsers) -> None:
@@ -50,12 +57,13 @@ def add(commands: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
+    pictures = [_image(source) for source in arguments.image]
     with connect(arguments) as client:
         conversation = Conversation(client, options, arguments)
-        if arguments.message is None and sys.stdin.isatty():
-            conversation.talk()
+        if arguments.message is None and sys.stdin and sys.stdin.isatty():
+            conversation.talk(pictures)
         else:
-            conversation.say(_message(arguments))
+            conversation.say(user(_message(arguments), *pictures))
     return EXIT_OK
 
 
@@ -65,51 +73,65 @@ class Conversation:
     def __init__(self, client: Client, options: ChatOptions, arguments: argparse.Namespace) -> None:
         """Begins with the system's message, if there is one."""
         self._client, self._options, self._json = client, options, arguments.json
-        self._messages = [system(arguments.system)] if arguments.system else []
+        self._begin = [system(arguments.system)] if arguments.system else []
+        self._messages = self._begin
 
     def say(self, *messages: ChatMessage) -> ChatCompletion:
-        """Prints the answer to messages; both are remembered if it comes whole."""
+        """Prints the answer to messages; both are remembered if it comes whole.
+
+        Raises:
+            PenstockError: it did not.
+            KeyboardInterrupt: Ctrl-C ended it.
+        """
         conversation = [*self._messages, *messages]
-        with self._client.chat.stream(conversation, **self._options) as stream:
-            for text in stream.text_stream:
-                self._print(text)
+        with (
+            self._client.chat.stream(conversation, **self._options) as stream,
+            ended_by_control_c(stream),
+            Transcript(silent=self._json) as transcript,
+        ):
+            for event in stream:
+                transcript.add(event)
             answer = stream.final()
         self._finish(answer)
         self._messages = [*conversation, answer.message]
         return answer
 
-    def talk(self) -> None:
+    def talk(self, pictures: Sequence[ContentPart]) -> None:
         """Goes on until the end of the input; an answer is left with Ctrl-C."""
         _enable_line_editing()
-        while (text := _ask(PROMPT)) is not None:
-            if text.strip():
-                self._turn(user(text))
+        complain(TALK)
+        while (text := _ask(PROMPT)) not in (None, *QUIT):
+            if text == RESET:
+                self._messages = self._begin
+            elif text and text.strip() and self._turn(user(text, *pictures)):
+                pictures = ()
 
-    def _turn(self, *messages: ChatMessage) -> None:
+    def _turn(self, *messages: ChatMessage) -> bool:
+        """Tells whether it came to its end; what was said is forgotten if not."""
         before = self._messages
         try:
             answer = self.say(*messages)
             while answer.tool_calls:
                 answer = self.say(*map(_result, answer.tool_calls))
-        except KeyboardInterrupt:
+        except (EOFError, KeyboardInterrupt):
             print()
-            self._messages = before
-        except PenstockError as error:
+        except (PenstockError, ValueError) as error:
             complain(error)
-            self._messages = before
-
-    def _print(self, text: str) -> None:
-        if not self._json:
-            print(text, end="", flush=True)
+        else:
+            return True
+        self._messages = before
+        return False
 
     def _finish(self, answer: ChatCompletion) -> None:
         if self._json:
             show(answer.proto)
             return
-        if answer.text or not answer.tool_calls:
-            print()
         for call in answer.tool_calls:
             print(f"{call.name}({call.arguments_json})")
+        if answer.refusal:
+            complain(f"refused: {answer.refusal}")
+        if answer.finish_reason not in WHOLE:
+            complain(f"cut off ({answer.finish_reason})")
 
 
 def _options(arguments: argparse.Namespace) -> ChatOptions:
@@ -118,32 +140,46 @@ def _options(arguments: argparse.Namespace) -> ChatOptions:
         "max_tokens": arguments.max_tokens,
         "temperature": arguments.temperature,
         "seed": arguments.seed,
-        "tools": as_tools(_read_tools(arguments.tools)) if arguments.tools else None,
+        "tools": _read_tools(arguments.tools) if arguments.tools else None,
     }
 
 
-def _read_tools(path: str) -> list[dict[str, Any]]:
+def _read_tools(path: str) -> list[Tool]:
     try:
         tools = json.loads(Path(path).read_text("utf-8"))
     except ValueError as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+    if not isinstance(tools, list):
         raise UsageError(f"{path} is no JSON list of tools")
-    return tools
+    try:
+        return as_tools(tools)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path} has a tool that is none: {error}") from error
 
 
-def _message(arguments: argparse.Namespace) -> ChatMessage:
-    text = arguments.message
+def _image(source: str) -> ContentPart:
+    try:
+        return image(source)
+    except ValueError as error:
+        raise UsageError(f"neither name nor content of {source} tells what it is") from error
+
+
+def _message(arguments: argparse.Namespace) -> str:
+    text: str | None = arguments.message
     if text is None or text == "-":
-        text = sys.stdin.read().rstrip("\n")
+        text = read_input().rstrip("\n")
         if not text:
             raise UsageError("no message given, and none on standard input")
-    return user(text, *map(image, arguments.image))
+    return text
 
 
 def _result(call: ToolCall) -> ChatMessage:
-    """Lets the person be the tool."""
-    return tool_result(call, _ask(f"{call.name} = ") or "")
+    """Lets the person be the tool.
+
+    Raises:
+        EOFError: they would not.
+    """
+    return tool_result(call, input(f"{call.name} = "))
 
 
 def _ask(prompt: str) -> str | None:
@@ -152,6 +188,9 @@ def _ask(prompt: str) -> str | None:
     except EOFError:
         print()
         return None
+    except UnicodeDecodeError as error:
+        complain(f"that is no {error.encoding} text")
+        return ""
 
 
 def _enable_line_editing() -> None:

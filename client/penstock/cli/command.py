@@ -1,6 +1,8 @@
 """What the commands have in common: the service, the output, the failures."""
 
 import argparse
+import io
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +11,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
+from penstock._base.settings import UNSET, Unset
 from penstock.channel import DEFAULT_TARGET, TLS
 from penstock.client import Client
 from penstock.errors import PenstockError
@@ -19,6 +22,12 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 Subparsers = Any
+
+_TLS_FILES = {
+    "ca": "certificates to trust",
+    "cert": "this side's certificate, for a service that asks for one",
+    "key": "the key of that",
+}
 
 
 class UsageError(Exception):
@@ -46,29 +55,58 @@ def add_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
     )
+    _add_service(parser, variable, default)
+    parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    parser.set_defaults(command=name, run=lambda arguments: _guarded(run, arguments))
+    return parser
+
+
+def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -> None:
     add = parser.add_argument_group("the service").add_argument
     add(
         "--target",
         metavar="HOST:PORT",
-        default=os.environ.get(variable) or default,
+        default=os.environ.get(variable, "").strip() or default,
         help=f"its address [environment {variable}] (default {default})",
     )
     add("--api-key", metavar="KEY", help="sent as bearer token [environment PENSTOCK_API_KEY]")
     add("--tls", action="store_true", default=None, help="use TLS [environment PENSTOCK_TLS=1]")
+    for part, what in _TLS_FILES.items():
+        told = f"{what}, in PEM [environment PENSTOCK_TLS_{part.upper()}]"
+        add(f"--tls-{part}", metavar="FILE", help=told)
+    add("--tls-server-name", metavar="NAME", help="name that its certificate must have")
     add(
-        "--tls-ca",
-        metavar="FILE",
-        help="certificates to trust, in PEM [environment PENSTOCK_TLS_CA]",
+        "--metadata",
+        metavar="KEY=VALUE",
+        type=_pair,
+        action="append",
+        default=[],
+        help="sent with every call; repeatable",
     )
     add(
         "--timeout",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
-        help="deadline of a call [environment PENSTOCK_TIMEOUT] (default: none; health: 5)",
+        help="deadline of a call, 0 for none [environment PENSTOCK_TIMEOUT] "
+        "(default: none; health: 5)",
     )
-    parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
-    parser.set_defaults(command=name, run=lambda arguments: _guarded(run, arguments))
-    return parser
+
+
+def _pair(given: str) -> tuple[str, str]:
+    key, equals, value = given.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{given!r} is no KEY=VALUE")
+    return key, value
+
+
+def _seconds(given: str) -> float:
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{given!r} is no number of seconds")
+    return seconds
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -76,18 +114,54 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="the model; default: the only one there is")
 
 
-def connect(arguments: argparse.Namespace) -> Client:
-    """Returns a client as the options say.
+def connect(arguments: argparse.Namespace, timeout: float | None = None) -> Client:
+    """Returns a client as the options say; a call takes `timeout` seconds if nothing says more.
 
     Raises:
         UsageError: an option or a variable of the environment makes no sense.
     """
-    timeout = arguments.timeout or float(os.environ.get("PENSTOCK_TIMEOUT") or 0) or None
-    tls = TLS(ca=arguments.tls_ca) if arguments.tls_ca else arguments.tls
     try:
-        return Client(arguments.target, api_key=arguments.api_key, tls=tls, timeout=timeout)
+        return Client(
+            arguments.target,
+            api_key=arguments.api_key,
+            tls=_tls(arguments),
+            timeout=_timeout(arguments, timeout),
+            metadata=arguments.metadata,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _tls(arguments: argparse.Namespace) -> TLS | bool | None:
+    given = {part: getattr(arguments, f"tls_{part}") for part in _TLS_FILES}
+    name = arguments.tls_server_name
+    if not name and not any(given.values()):
+        return True if arguments.tls else None
+    for part in _TLS_FILES:
+        given[part] = given[part] or os.environ.get(f"PENSTOCK_TLS_{part.upper()}") or None
+    return TLS(**given, server_name=name or "")
+
+
+def _timeout(arguments: argparse.Namespace, otherwise: float | None) -> float | Unset | None:
+    if arguments.timeout is not None:
+        return arguments.timeout or None
+    return UNSET if os.environ.get("PENSTOCK_TIMEOUT") else otherwise
+
+
+def read_input() -> str:
+    """Returns all of standard input, nothing if nobody would write it.
+
+    Raises:
+        UsageError: it is no text.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="strict")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is no {error.encoding} text") from error
 
 
 def lines_or(given: Sequence[str], what: str) -> list[str]:
@@ -96,12 +170,11 @@ def lines_or(given: Sequence[str], what: str) -> list[str]:
     Raises:
         UsageError: there are neither.
     """
-    found = list(given)
-    if not found and not sys.stdin.isatty():
-        found = [line.rstrip("\n") for line in sys.stdin]
-    if not found:
+    if given:
+        return list(given)
+    if not (text := read_input()):
         raise UsageError(f"no {what} given, and none on standard input")
-    return found
+    return text.removesuffix("\n").split("\n")
 
 
 def show(message: Message, *, zeros: bool = False) -> None:
@@ -113,14 +186,16 @@ def show(message: Message, *, zeros: bool = False) -> None:
             preserving_proto_field_name=True,
             always_print_fields_with_no_presence=zeros,
             indent=indent,
-            ensure_ascii=False,
+            ensure_ascii=sys.stdout.encoding.lower() != "utf-8",
         )
     )
 
 
 def complain(problem: object) -> None:
-    """Prints one line to standard error."""
-    print(f"penstock: {printable(str(problem))}", file=sys.stderr)
+    """Prints one line to standard error; that of a failed call tells its name."""
+    name = problem.request_id if isinstance(problem, PenstockError) else ""
+    called = f" (request {name})" if name else ""
+    print(f"penstock: {printable(str(problem))}{called}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -129,17 +204,47 @@ def printable(text: str) -> str:
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    if sys.stdout is None:
+        complain("standard output is closed")
+        return EXIT_FAILED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a character is no reason to lose the answer.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code = _run(run, arguments)
+    return code if _flushed() else EXIT_FAILED
+
+
+def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     try:
-        code = run(arguments)
-        sys.stdout.flush()
-        return code
-    except UsageError as error:
+        _check_texts(arguments)
+        return run(arguments)
+    except (UsageError, ValueError) as error:
         complain(f"{error}; see penstock {arguments.command} --help")
         return EXIT_USAGE
     except BrokenPipeError:
-        # The reader has had enough; nothing may be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except (PenstockError, OSError) as error:
         complain(error)
         return EXIT_FAILED
+
+
+def _check_texts(arguments: argparse.Namespace) -> None:
+    for value in vars(arguments).values():
+        for text in value if isinstance(value, list) else (value,):
+            try:
+                str(text).encode()
+            except UnicodeEncodeError as error:
+                raise UsageError("an argument is no UTF-8 text") from error
+
+
+def _flushed() -> bool:
+    """Writes out what was printed; tells whether that could be done."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # A reader who has had enough, as `head` has, is no news. Nothing may be flushed at exit.
+        if not isinstance(error, BrokenPipeError):
+            complain(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

@@ -25,7 +25,7 @@ class Command:
         name: its name.
         summary: what it does, in a line.
         options: its options, each with a line of help.
-        words: what its arguments may be, if they are one of a few words.
+        words: what its arguments may be, if they are one of a few words; files if there are none.
     """
 
     name: str
@@ -69,11 +69,12 @@ def _read(name: str, parser: argparse.ArgumentParser) -> Command:
 def bash(commands: list[Command]) -> str:
     """Returns the script for bash."""
     cases = "\n".join(
-        f"        {one.name}) words='{' '.join((*one.words, *one.options))}' ;;" for one in commands
+        f"        {one.name}) words='{' '.join(one.words)}' options='{' '.join(one.options)}' ;;"
+        for one in commands
     )
     return f"""\
 _penstock() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" words=''
+    local current="${{COMP_WORDS[COMP_CWORD]}}" words='' options=''
     if [ "$COMP_CWORD" -eq 1 ]; then
         COMPREPLY=($(compgen -W '{" ".join(one.name for one in commands)}' -- "$current"))
         return
@@ -81,7 +82,10 @@ _penstock() {{
     case "${{COMP_WORDS[1]}}" in
 {cases}
     esac
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    case "$current" in
+        -*) COMPREPLY=($(compgen -W "$options" -- "$current")) ;;
+        *) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
+    esac
 }}
 complete -o default -F _penstock penstock"""
 

@@ -16,9 +16,8 @@ def add(commands: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with connect(arguments) as client:
-        timeout = arguments.timeout or DEFAULT_TIMEOUT_S
-        serving = client.health(arguments.service, timeout=timeout)
+    with connect(arguments, DEFAULT_TIMEOUT_S) as client:
+        serving = client.health(arguments.service)
     word = "SERVING" if serving else "NOT_SERVING"
     print(json.dumps({"status": word}) if arguments.json else word)
     return EXIT_OK if serving else EXIT_FAILED

@@ -1,7 +1,6 @@
 """`penstock tokenize`: the tokens of a text."""
 
 import argparse
-import sys
 
 from penstock.cli.command import (
     EXIT_OK,
@@ -10,6 +9,7 @@ from penstock.cli.command import (
     add_command,
     add_model,
     connect,
+    read_input,
     show,
 )
 
@@ -23,10 +23,8 @@ def add(commands: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     text = arguments.text
-    if text is None:
-        if sys.stdin.isatty():
-            raise UsageError("no text given, and none on standard input")
-        text = sys.stdin.read()
+    if text is None and not (text := read_input()):
+        raise UsageError("no text given, and none on standard input")
     with connect(arguments) as client:
         tokens = client.tokenize(text, model=arguments.model, return_token_strings=True)
     if arguments.json:

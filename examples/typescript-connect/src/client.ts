@@ -186,6 +186,7 @@ async function deadline(): Promise<void> {
   try {
     const messages = [say(Role.USER, "Tell me a story.")];
     await chats.createChatCompletion({ messages }, { timeoutMs: 200 });
+    console.log("deadline: the answer came in time");
   } catch (error) {
     console.log(`deadline: ${codeName(ConnectError.from(error).code)}`);
   }

@@ -218,6 +218,7 @@ async function cancel(): Promise<void> {
 async function deadline(): Promise<void> {
   try {
     await createChatCompletion(ask("Tell me a story."), 0.2);
+    console.log("deadline: the answer came in time");
   } catch (error) {
     console.log(`deadline: ${status[(error as ServiceError).code]}`);
   }

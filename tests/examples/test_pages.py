@@ -1,0 +1,87 @@
+"""What the pages say in other languages than Python, and how they say to install Python's."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from docs.markdown import blocks
+
+from penstock_server.app import Service
+
+from .test_clients import EXAMPLES, shell
+
+ROOT = EXAMPLES.parent
+README = (ROOT / "README.md").read_text("utf-8")
+HELLO = "Hello! How can I help you today?"
+
+GO = """package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+
+	"google.golang.org/grpc"
+
+	pb "penstock/v1"
+)
+
+func main() {
+%s}
+"""
+
+
+@pytest.mark.timeout(300)
+async def test_go_in_the_readme(service: Service, tmp_path: Path) -> None:
+    (code,) = blocks(README, "go")
+    (generate,) = re.findall(r"`(protoc --go_out=\. [^`]+)`", README)
+    (tmp_path / "build" / "src").mkdir(parents=True)
+    await shell(generate.replace("protos", str(ROOT / "protos")), tmp_path / "build" / "src")
+    (tmp_path / "main.go").write_text(GO % at(code, service))
+    printed = await shell(
+        'GO111MODULE=off GOPATH="$PWD/build:/usr/share/gocode" go run main.go', tmp_path
+    )
+    assert printed == HELLO
+
+
+@pytest.mark.timeout(300)
+async def test_typescript_in_the_readme(service: Service, tmp_path: Path) -> None:
+    (code,) = blocks(README, "ts")
+    example = EXAMPLES / "typescript-grpc-js"
+    if not (example / "node_modules").exists():
+        await shell("npm ci", example)
+    for name in ("package.json", "tsconfig.json"):
+        shutil.copy(example / name, tmp_path)
+    (tmp_path / "node_modules").symlink_to(example / "node_modules")
+    (tmp_path / "protos").symlink_to(ROOT / "protos")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "client.ts").write_text(at(code, service))
+    await shell("node_modules/.bin/tsc", tmp_path)
+    printed = await shell("node build/src/client.js", tmp_path)
+    assert printed == HELLO + "\n"
+
+
+INSTALLING = (ROOT / "docs" / "python.md").read_text("utf-8").partition("## A first call")[0]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", range(2), ids=["clone", "wheel"])
+async def test_installing(way: int, service: Service, tmp_path: Path) -> None:
+    commands = blocks(INSTALLING, "sh")[way].replace("path/to/penstock", str(ROOT))
+    await shell(commands, tmp_path)
+    target = f"127.0.0.1:{service.port}"
+    program = "import penstock; print(penstock.Client().chat.create('Say hello.').text)"
+    printed = await shell(f'env/bin/python -c "{program}"', tmp_path, PENSTOCK_TARGET=target)
+    assert printed == HELLO + "\n"
+    printed = await shell("env/bin/penstock chat 'Say hello.'", tmp_path, PENSTOCK_TARGET=target)
+    assert printed == HELLO + "\n"
+    with pytest.raises(AssertionError, match=r'pip install "penstock\[server\]"'):
+        await shell("env/bin/penstock serve", tmp_path)
+
+
+def at(code: str, service: Service) -> str:
+    """Code of a page, for the service of this test."""
+    assert code.count("127.0.0.1:50051") == 1
+    return code.replace("127.0.0.1:50051", f"127.0.0.1:{service.port}")
