@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import servers
 from bench.servers import ROOT
 
-_PACKAGES = ("grpcio", "protobuf", "httpx", "orjson")
+_PACKAGES = ("grpcio", "protobuf", "httptools", "httpx", "orjson", "uvloop")
 
 
 def before() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A gRPC server that does nothing: what gRPC in Python costs by itself.
 
-    python -m bench.noop FOLDER
+    python -m bench.noop FOLDER [uvloop]
 
 It serves the methods of the scenarios with grpc.aio's defaults and no interceptors. Requests are
 not parsed and answers are not built: bytes come in and bytes made beforehand go out. A stream is
@@ -18,6 +18,7 @@ from time import monotonic_ns
 from typing import Any
 
 import grpc
+import uvloop
 from grpc import aio
 
 from bench import payloads, scenarios
@@ -106,5 +107,7 @@ async def _serve(unary: Mapping[bytes, bytes]) -> None:
 
 
 if __name__ == "__main__":
-    messages = Path(sys.argv[1]).glob("*.message")
-    asyncio.run(_serve({path.stem.encode(): path.read_bytes() for path in messages}))
+    folder, *loop = sys.argv[1:]
+    messages = {path.stem.encode(): path.read_bytes() for path in Path(folder).glob("*.message")}
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if loop else None) as runner:
+        runner.run(_serve(messages))

@@ -19,7 +19,7 @@ def unnoticed() -> list[str]:
     Raises:
         LoadFailed: a part did not start.
     """
-    with run.place() as (place, upstream), noop(place) as server:
+    with run.place() as (place, upstream), noop()(place) as server:
         lines = []
         for row, running in ((DIRECT, upstream), (NOOP, server)):
             for name, try_it in _TRIALS.items():

@@ -86,12 +86,16 @@ def upstream(place: Place) -> Iterator[Running]:
         yield Running(child, place.upstream)
 
 
-@contextlib.contextmanager
-def noop(place: Place) -> Iterator[Running]:
-    """Starts the server that does nothing."""
-    command = [sys.executable, "-m", "bench.noop", str(place.folder)]
-    with Child(command, place.log("noop"), env=_environment(), talks=True) as child:
-        yield Running(child, _printed_port(child))
+def noop(*loop: str) -> Start:
+    """Returns how to start the server that does nothing, on Python's event loop or another."""
+
+    @contextlib.contextmanager
+    def start(place: Place) -> Iterator[Running]:
+        command = [sys.executable, "-m", "bench.noop", str(place.folder), *loop]
+        with Child(command, place.log("noop"), env=_environment(), talks=True) as child:
+            yield Running(child, _printed_port(child))
+
+    return start
 
 
 def penstock(workers: int = 0) -> Start:
@@ -143,11 +147,12 @@ def litellm(place: Place) -> Iterator[Running]:
 
 DIRECT = Row("direct", "upstream itself", False, None)
 ENVOY = Row("envoy", "Envoy hop", False, envoy)
-NOOP = Row("noop", "no-op grpc.aio", True, noop)
+NOOP = Row("noop", "no-op grpc.aio", True, noop())
+UVLOOP = Row("noop-uvloop", "no-op on uvloop", True, noop("uvloop"))
 PENSTOCK = Row("penstock", "Penstock", True, penstock())
 AGAIN = Row("again", "Penstock again", True, penstock())
 LITELLM = Row("litellm", "LiteLLM", False, litellm, rewrites=True)
-USUAL = (DIRECT, ENVOY, NOOP, PENSTOCK, AGAIN)
+USUAL = (DIRECT, ENVOY, NOOP, UVLOOP, PENSTOCK, AGAIN)
 
 
 def with_workers(count: int) -> Row:

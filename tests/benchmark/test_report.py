@@ -16,7 +16,14 @@ UNARY, PACED = (next(s for s in scenarios.ALL if s.name == name) for name in ("u
 
 
 def a_report(*more: Measurement) -> Report:
-    costs = {"direct": 8.0, "envoy": 70.0, "noop": 250.0, "penstock": 450.0, "again": 460.0}
+    costs = {
+        "direct": 8.0,
+        "envoy": 70.0,
+        "noop": 250.0,
+        "noop-uvloop": 300.0,
+        "penstock": 450.0,
+        "again": 460.0,
+    }
     taken = [measurement("unary", row, cost) for row, cost in costs.items()]
     conditions = {"commit": "abc"}
     return Report(Results([*taken, *more]), servers.USUAL, [UNARY, PACED], conditions)
@@ -27,9 +34,9 @@ def test_every_part_is_there() -> None:
     assert "- commit: abc" in text
     assert "| CPU of a unary chat, to the no-op's | ≤ 2x | 1.82x | met |" in text
     cpu = next(line for line in text.splitlines() if line.startswith("| chat, 16 in flight, per"))
-    assert cpu.split(" | ")[1:7] == ["8.00", "70.0", "250", "450", "460", "2 %"]
-    assert "Envoy hop < no-op grpc.aio < Penstock |" in cpu
-    assert "None in 5,000 calls." in text
+    assert cpu.split(" | ")[1:8] == ["8.00", "70.0", "250", "300", "450", "460", "2 %"]
+    assert "Envoy hop < no-op grpc.aio < no-op on uvloop < Penstock |" in cpu
+    assert "None in 6,000 calls." in text
 
 
 def test_errors_are_listed() -> None:
@@ -60,7 +67,7 @@ def test_the_plot_has_a_dot_for_each_value() -> None:
     root = ET.fromstring(plot.svg(a_report()))
     space = "{http://www.w3.org/2000/svg}"
     dots = [c for c in root.iter(f"{space}circle") if c.find(f"{space}title") is not None]
-    assert len(dots) == 5
+    assert len(dots) == 6
     places = [float(dot.attrib["cx"]) for dot in dots]
     assert places == sorted(places)
 

@@ -14,6 +14,8 @@ from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 _DONE = b"[DONE]"
 # A model that is much faster than its reader is this far ahead at once; any other never is.
 _MANY = 32
+# How many more events one message then tells.
+_MORE = 4
 
 
 async def events(
@@ -32,11 +34,15 @@ async def events(
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
     while event is not None:
+        follower = None
         try:
-            follower = reader.waiting() if reader.is_behind else None
-            while follower and (both := contract.merged(event, follower)):
-                event = both
+            # Few at once: neither these nor other streams are to wait long for the last of them.
+            for _ in range(_MORE if reader.is_behind else 0):
                 follower = reader.waiting()
+                both = contract.merged(event, follower) if follower else None
+                if not both:
+                    break
+                event, follower = both, None
         except UpstreamFailure:
             yield event
             raise
