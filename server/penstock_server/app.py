@@ -36,6 +36,10 @@ _LAST_WORDS_S = 1.0
 _log = logging.getLogger("penstock.app")
 
 
+class WatchEnded(Exception):
+    """A bug ended the watch over the upstreams; the log has it."""
+
+
 class Service:
     """The service on its addresses; an asynchronous context manager.
 
@@ -45,6 +49,7 @@ class Service:
         port: the first port among them; 0 if there is none.
         authentication: the keys of the callers; None where none is asked for.
         admin: the server of those who run it.
+        watching: follows the upstreams, once it has started; it ends with the service, or by a bug.
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class Service:
             max_message_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
         )
-        self._watch: asyncio.Task[None] | None = None
+        self.watching: asyncio.Task[None] | None = None
         self._share_ports = share_ports
         self.addresses: Sequence[str] = ()
         self.port = 0
@@ -116,7 +121,7 @@ class Service:
             release(self.addresses)
             await self._fleet.close()
             raise
-        self._watch = asyncio.create_task(self._fleet.watch(self._update_health))
+        self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
         if self._share_ports:
             await self._know_upstreams()
         await self._server.start()
@@ -164,9 +169,9 @@ class Service:
         self._admission.close()
         self._health.close()
         self._health.end_watches()
-        if self._watch:
-            self._watch.cancel()
-            await asyncio.wait((self._watch,))
+        if self.watching:
+            self.watching.cancel()
+            await asyncio.wait((self.watching,))
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
         await asyncio.wait((stopped,), timeout=grace_s)
         self._admission.end_all()
@@ -188,7 +193,9 @@ class Service:
 async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:
     """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
 
-    A SIGHUP, or a change of a file of the configuration, has everything read again.
+    A SIGHUP, or a change of a file of the configuration, has everything read again. If it is no
+    longer known how the upstreams are, it drains as well, to be started anew: what calls and
+    health go by would be ever more wrong.
 
     Args:
         settings: the configuration.
@@ -198,12 +205,15 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     Raises:
         CannotListen: an address is taken or not ours.
         SettingsError: the file of keys cannot be used, or two options exclude each other.
+        WatchEnded: it had to stop by itself.
     """
     shares = worker.is_worker()
     service = Service(settings, share_ports=shares)
     signals, asked = stop_signals(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     await service.start()
+    assert service.watching
+    service.watching.add_done_callback(lambda ended: _stop_unwatched(ended, signals))
     if shares:
         worker.ready()
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
@@ -219,6 +229,15 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         await service.stop(0)
     again.cancel()
     _log.info("stopped")
+    if not service.watching.cancelled():
+        raise WatchEnded
+
+
+def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
+    """Stops the service if its watch over the upstreams ended by itself."""
+    if not watching.cancelled():
+        _log.error("watch over the upstreams ended", exc_info=watching.exception())
+        signals.put_nowait(signal.SIGTERM)
 
 
 def stop_signals() -> asyncio.Queue[int]:

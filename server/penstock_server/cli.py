@@ -196,6 +196,7 @@ def _demo(parsed: argparse.Namespace) -> int:
 
 
 def _until_stopped(running: Coroutine[Any, Any, None]) -> int:
+    from penstock_server.app import WatchEnded
     from penstock_server.rpc.listening import CannotListen
     from penstock_server.supervisor import WorkerFailed
 
@@ -205,6 +206,8 @@ def _until_stopped(running: Coroutine[Any, Any, None]) -> int:
         return _complain(str(error), EXIT_ADDRESS)
     except WorkerFailed as failed:
         return failed.code
+    except WatchEnded:
+        return client.EXIT_FAILED
     return 0
 
 

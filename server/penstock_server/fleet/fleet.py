@@ -81,6 +81,7 @@ class Fleet:
         self._default_model = ""
         self._kept_table: RoutingTable | None = None
         self._under_way = 0
+        self._news = asyncio.Event()
         self._tell: Callable[[], None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._watching: dict[Membership, asyncio.Task[None]] = {}
@@ -133,11 +134,12 @@ class Fleet:
         finally:
             self._tasks = self._tell = None
             self._watching.clear()
+            self._changed()
 
     async def heard(self) -> None:
         """Returns once every replica has been probed; `watch` must be running."""
         while self._table.unheard:
-            await self._more_heard()
+            await self._news.wait()
 
     async def close(self) -> None:
         """Closes the connections to all upstreams."""
@@ -236,12 +238,8 @@ class Fleet:
     async def _routes(self, operation: Operation, call: Call) -> Routes:
         while self._table.unheard and self._tasks and not self._table.knows(operation, call):
             # The model may be where nobody has asked yet.
-            await self._more_heard()
+            await self._news.wait()
         return self._table.find(operation, call)
-
-    async def _more_heard(self) -> None:
-        """Returns once those that have not been probed now have been; others may have come."""
-        await asyncio.gather(*(replica.probed.wait() for replica in self._table.unheard))
 
     @property
     def _table(self) -> RoutingTable:
@@ -274,6 +272,8 @@ class Fleet:
 
     def _changed(self) -> None:
         self._kept_table = None
+        news, self._news = self._news, asyncio.Event()
+        news.set()
         if self._tell:
             self._tell()
 
@@ -288,7 +288,6 @@ class Fleet:
                 self._watching[membership] = self._tasks.create_task(watch)
 
     def _retire(self, replica: Replica) -> None:
-        replica.probed.set()
         leaving = asyncio.ensure_future(replica.retire())
         self._leaving[replica] = leaving
         leaving.add_done_callback(lambda _: self._leaving.pop(replica, None))

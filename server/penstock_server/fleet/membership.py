@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 
 from penstock_server.fleet.discovery import Resolve, addresses, probe
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+
+_log = logging.getLogger("penstock.fleet")
 
 _LEAST_GAP_S = 0.1
 """Between two probes of a replica, however often its calls fail."""
@@ -74,11 +78,27 @@ class Membership:
 
 async def _keep_probing(replica: Replica, policy: Policy, probed: Callable[[], None]) -> None:
     gap_s = min(_LEAST_GAP_S, policy.probe_interval)
+    told = ""
     while True:
         replica.suspected.clear()
-        await probe(replica, policy.probe_timeout)
+        try:
+            await probe(replica, policy.probe_timeout)
+            told = ""
+        except Exception as error:
+            # A bug, which some strange answer brings out. It must not end all probing.
+            told = _note(replica, error, told)
         probed()
         await asyncio.sleep(gap_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(policy.probe_interval - gap_s):
                 await replica.suspected.wait()
+
+
+def _note(replica: Replica, error: Exception, told: str) -> str:
+    """Takes note that a probe broke off; logs why, once. Returns what has been logged."""
+    reason = f"the probe broke off: {error!r}"
+    if reason != told:
+        fields = {"upstream": replica.upstream.name}
+        _log.error("probe broke off", exc_info=error, extra={"fields": fields})
+    replica.found_down(UpstreamFailure(Kind.MISCONFIGURED, reason, Stage.CONNECT))
+    return reason

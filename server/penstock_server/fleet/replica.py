@@ -51,7 +51,6 @@ class Replica:
         upstream: speaks with it.
         alive: whether its last probe succeeded; None before the first.
         known: what it said of itself.
-        probed: set once it was probed.
         suspected: set when it should be probed at once.
         outstanding: calls under way.
         place: what tells it from other replicas, also after a restart.
@@ -78,7 +77,6 @@ class Replica:
         self.upstream = Upstream(config, address)
         self.alive: bool | None = None
         self.known = self._told = Knowledge()
-        self.probed = asyncio.Event()
         self.suspected = asyncio.Event()
         self.outstanding = 0
         self.full_weight = config.weight
@@ -130,7 +128,7 @@ class Replica:
 
     def learn_models(self, listing: Sequence[JsonObject]) -> None:
         """Takes its model list."""
-        if listing != self.known.listing:
+        if not _equal(listing, self.known.listing):
             models = published(listing, self.upstream.config.models)
             self.known = replace(self.known, listing=listing, models=models)
 
@@ -262,13 +260,20 @@ class Replica:
     def _found(self, *, alive: bool) -> None:
         changed = alive is not self.alive or self.known is not self._told
         self.alive = alive
-        self.probed.set()
         if changed:
             self._tell()
 
     def _tell(self) -> None:
         self._told = self.known
         self._changed()
+
+
+def _equal(listing: Sequence[JsonObject], other: Sequence[JsonObject] | None) -> bool:
+    try:
+        return listing == other
+    except RecursionError:
+        # What an upstream tells may be nested deeper than Python compares.
+        return False
 
 
 def _shown_address(url: str, address: str) -> str:

@@ -106,3 +106,6 @@ class Pool:
             raise httpx.ConnectError(f"TLS: {error.reason or error}") from error
         except OSError as error:
             raise httpx.ConnectError(error.strerror or str(error)) from error
+        except UnicodeError as error:
+            # What the resolver takes for no name at all, such as one with an empty label.
+            raise httpx.ConnectError(f"no host can have this name: {error}") from error

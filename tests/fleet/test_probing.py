@@ -1,0 +1,151 @@
+"""What probes find, and that nothing an upstream says ends them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+import pytest
+from upstream.wire import http, read_request, served
+
+from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.replica_state import State
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.operations import CHAT_COMPLETION
+
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
+MISSING = http(b'{"detail": "Not Found"}', status="404 Not Found")
+LISTED = {"data": [{"id": "a"}]}
+
+
+def said(document: Any, status: str = "200 OK") -> bytes:
+    return http(orjson.dumps(document), status=status)
+
+
+class Engine:
+    """Answers each path as a test says.
+
+    Attributes:
+        url: where it listens.
+        answers: what each path is answered; 404 for any other.
+        asked: the paths that were asked for.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.answers: dict[str, bytes] = {"/health": http(b""), "/v1/models": said(LISTED)}
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                path = (await read_request(reader)).split()[1].decode()
+                self.asked.append(path)
+                writer.write(self.answers.get(path, MISSING))
+        writer.close()
+
+
+@asynccontextmanager
+async def engine() -> AsyncIterator[Engine]:
+    running = Engine()
+    async with served(running.serve) as running.url:
+        yield running
+
+
+class Watched:
+    """A fleet whose upstreams are probed all the time."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.task = asyncio.create_task(fleet.watch(self._tell))
+        self._told = asyncio.Event()
+
+    def _tell(self) -> None:
+        self._told.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                self._told.clear()
+                await self._told.wait()
+
+    @property
+    def states(self) -> list[State]:
+        return [replica.state for replica in self.fleet.snapshot()]
+
+
+@asynccontextmanager
+async def watched(*configs: UpstreamConfig, **policy: Any) -> AsyncIterator[Watched]:
+    settings = {"probe_interval": 0.01, "slow_start": 0} | policy
+    running = Watched(Fleet(configs, Policy(**settings)))
+    try:
+        yield running
+    finally:
+        running.task.cancel()
+        await asyncio.wait((running.task,))
+        await running.fleet.close()
+
+
+def nested(depth: int) -> bytes:
+    """A model list with an entry as deep as JSON is read."""
+    return http(b'{"data": [{"id": "a", "x": %s%s}]}' % (b"[" * depth, b"]" * depth))
+
+
+async def test_a_list_nested_deeper_than_python_compares() -> None:
+    async with engine() as upstream:
+        upstream.answers["/v1/models"] = nested(1000)
+        async with watched(UpstreamConfig(upstream.url)) as running:
+            await running.until(lambda: upstream.asked.count("/v1/models") > 3)
+            assert running.states == [State.READY]
+            assert not running.task.done()
+
+
+async def test_a_name_that_no_host_can_have() -> None:
+    async with engine() as upstream:
+        configs = [UpstreamConfig(url) for url in (upstream.url, "http://vllm..svc:8000")]
+        async with watched(*configs) as running:
+            await running.until(lambda: running.states == [State.READY, State.DOWN])
+            del upstream.answers["/health"], upstream.answers["/v1/models"]
+            await running.until(lambda: running.states == [State.DOWN] * 2)
+
+
+async def test_a_bug_does_not_end_probing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def learn(replica: Replica, listing: object) -> None:
+            raise ZeroDivisionError("a bug")
+
+        patch.setattr(Replica, "learn_models", learn)
+        async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
+            with caplog.at_level(logging.ERROR, "penstock.fleet"):
+                await running.until(lambda: upstream.asked.count("/v1/models") > 3)
+            [known] = running.fleet.snapshot()
+            assert known.state is State.DOWN
+            assert "ZeroDivisionError('a bug')" in known.last_error
+            assert [record.message for record in caplog.records] == ["probe broke off"]
+            patch.undo()
+            await running.until(lambda: running.states == [State.READY])
+
+
+async def test_calls_do_not_wait_for_a_watch_that_ended() -> None:
+    async with engine() as upstream:
+        upstream.answers["/health"] = b""  # it never answers
+        configs = [UpstreamConfig(upstream.url, name=name) for name in ("one", "other")]
+        async with watched(*configs) as running:
+            await asyncio.sleep(0)
+            call = running.fleet.call(CHAT_COMPLETION, HELLO | {"model": "a"}, Call("id", "a"))
+            waiting = asyncio.create_task(call)
+            await asyncio.sleep(0)
+            running.task.cancel()
+            async with asyncio.timeout(5):
+                with pytest.raises(UpstreamFailure) as raised:
+                    await waiting
+            assert raised.value.status == 404  # it was sent
