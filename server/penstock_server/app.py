@@ -141,7 +141,7 @@ class Service:
         self._deadlines.default_s = settings.default_deadline
         self._deadlines.longest_s = settings.max_deadline
         log.set_level(settings.log_level)
-        configs = upstream_configs(settings)
+        configs = upstream_configs(self.settings)
         self._fleet.reload(configs, settings.aliases, settings.default_model)
         done = changes(before, settings, keys=keys)
         if done.applied:

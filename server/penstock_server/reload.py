@@ -61,7 +61,7 @@ class Changes:
 
 def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes:
     """Compares two configurations."""
-    old, new = _by_name(before), _by_name(after)
+    old, new = _by_name(before), _by_name(in_force(before, after))
     known = options(Settings)
     differing = [
         name

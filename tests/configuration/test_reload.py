@@ -260,6 +260,17 @@ async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Sim
         assert calls.count(ANSWER) == 1
 
 
+async def test_what_waits_for_a_restart_changes_no_upstream(
+    serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,))
+    kept = service._fleet.replicas[0].upstream
+    done = await service.reload(Settings(upstream=(simulator.url,), forward_authorization=True))
+    assert "forward_authorization" in done.restart
+    assert done.changed == []
+    assert service._fleet.replicas[0].upstream is kept
+
+
 async def test_a_file_that_is_being_written_is_left_alone(
     tmp_path: Path, serve: Serve, simulator: Simulator
 ) -> None:

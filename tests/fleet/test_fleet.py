@@ -184,7 +184,9 @@ async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> Non
     async with served(serve) as url, asyncio.timeout(5):
         fleet = Fleet([UpstreamConfig(url)])
         await probe(fleet.replicas[0], 0.2)
-        assert fleet.healthy()
+        [known] = fleet.snapshot()
+        assert known.state is State.DOWN
+        assert "within 0.2 s" in known.last_error
         await fleet.close()
 
 
@@ -227,7 +229,9 @@ async def test_models_when_none_can_be_asked() -> None:
     ("health", "models", "state", "reason"),
     [
         ("200 OK", "200 OK", State.READY, ""),
-        ("200 OK", "500 Oops", State.READY, ""),
+        ("200 OK", "500 Oops", State.DOWN, "HTTP 500"),
+        ("200 OK", "401 Unauthorized", State.DOWN, "HTTP 401"),
+        ("200 OK", "404 Not Found", State.DOWN, "HTTP 404"),
         # What stands in front of several servers has models, but no health of its own.
         ("404 Not Found", "200 OK", State.READY, ""),
         ("405 Method Not Allowed", "200 OK", State.READY, ""),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -10,6 +10,7 @@ import orjson
 import pytest
 from upstream.wire import http, read_request, served
 
+from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
@@ -149,3 +150,54 @@ async def test_calls_do_not_wait_for_a_watch_that_ended() -> None:
                 with pytest.raises(UpstreamFailure) as raised:
                     await waiting
             assert raised.value.status == 404  # it was sent
+
+
+REFUSED = said({"error": {"message": "Unauthorized", "code": 401}}, "401 Unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("listing", "models", "reason"),
+    [
+        (LISTED, {}, ""),
+        (LISTED, {"public": "a"}, ""),
+        (LISTED, {"public": "a", "other": "gone"}, ""),
+        (LISTED, {"public": "gone", "other": "away"}, "it lists none of the models: gone, away"),
+        ({"data": []}, {}, "it lists no model"),
+    ],
+)
+async def test_a_list_must_have_a_model(
+    listing: object, models: Mapping[str, str], reason: str
+) -> None:
+    async with engine() as upstream:
+        upstream.answers["/v1/models"] = said(listing)
+        fleet = Fleet([UpstreamConfig(upstream.url, models=models)])
+        await probe(fleet.replicas[0], 5)
+        [known] = fleet.snapshot()
+        assert fleet.healthy() is fleet.healthy(CHAT_COMPLETION) is (not reason)
+        assert (known.state is State.DOWN) is bool(reason)
+        assert known.last_error.removeprefix("model_unknown at body: ") == reason
+        await fleet.close()
+
+
+@pytest.mark.parametrize("callers_credentials", [False, True])
+async def test_a_list_that_the_service_may_not_have(callers_credentials: bool) -> None:
+    async with engine() as upstream:
+        upstream.answers["/v1/models"] = REFUSED
+        config = UpstreamConfig(upstream.url, callers_credentials=callers_credentials)
+        fleet = Fleet([config])
+        await probe(fleet.replicas[0], 5)
+        assert fleet.healthy() is callers_credentials
+        await fleet.close()
+
+
+async def test_one_that_comes_back_with_another_key() -> None:
+    async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
+        await running.until(lambda: running.states == [State.READY])
+        upstream.answers["/health"] = said({}, "503 Dead")
+        await running.until(lambda: running.states == [State.DOWN])
+        upstream.answers |= {"/health": http(b""), "/v1/models": REFUSED}
+        before = len(upstream.asked)
+        await running.until(lambda: len(upstream.asked) > before + 4)
+        assert running.states == [State.DOWN]
+        upstream.answers["/v1/models"] = said(LISTED)
+        await running.until(lambda: running.states == [State.READY])

@@ -20,6 +20,7 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         table.url,
         name=called(entry),
         api_key=_api_key(table, settings),
+        callers_credentials=settings.forward_authorization,
         headers=table.headers or {},
         models=table.models or {},
         weight=table.weight,

@@ -1,7 +1,6 @@
 """What there is: the addresses behind a name, and what each replica says of itself."""
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,12 +30,13 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     """Asks a replica how it is and what it serves, each within the time."""
     call, upstream = probe_call(), replica.upstream
     try:
-        listing = await _listing_of_the_well(upstream, call, timeout_s)
+        await _require_health(upstream, call, timeout_s)
+        if (listing := await _listing(upstream, call, timeout_s)) is not None:
+            replica.learn_models(listing)
+        _require_model(replica)
     except UpstreamFailure as failure:
         replica.found_down(failure)
         return
-    if listing is not None:
-        replica.learn_models(listing)
     if not replica.alive:
         document = await _told(upstream, "/openapi.json", call, timeout_s)
         paths = document.get("paths")
@@ -48,24 +48,30 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     replica.found_well()
 
 
-async def _listing_of_the_well(
-    upstream: Upstream, call: Call, timeout_s: float
-) -> list[JsonObject] | None:
-    """Returns the model list of an upstream that is well; None if just that cannot be had.
-
-    Raises:
-        UpstreamFailure: it is not well.
-    """
+async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> None:
     try:
         await upstream.require_health(call, timeout_s)
     except UpstreamFailure as failure:
+        # What stands in front of several servers need not have a health of its own.
         if not failure.route_missing:
             raise
-        # What stands in front of several servers need not have a health of its own.
+
+
+async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject] | None:
+    """Returns the model list; None if that is for callers only, who have keys of their own."""
+    try:
         return await models_of(upstream, call, timeout_s)
-    with contextlib.suppress(UpstreamFailure):
-        return await models_of(upstream, call, timeout_s)
-    return None
+    except UpstreamFailure as failure:
+        if upstream.config.callers_credentials and failure.status in (401, 403):
+            return None
+        raise
+
+
+def _require_model(replica: Replica) -> None:
+    if replica.known.models == {}:
+        wanted = ", ".join(replica.upstream.config.models.values())
+        message = f"it lists none of the models: {wanted}" if wanted else "it lists no model"
+        raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.BODY)
 
 
 async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:

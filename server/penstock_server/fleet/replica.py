@@ -102,8 +102,8 @@ class Replica:
         return self.alive is not False and self._ejection.admits(now)
 
     def healthy(self, now: float) -> bool:
-        """Whether it is known to be there, and its calls do not keep failing."""
-        return bool(self.alive) and self._ejection.over(now)
+        """Whether it is known to be there with a model, and its calls do not keep failing."""
+        return bool(self.alive) and self.known.models != {} and self._ejection.over(now)
 
     def weight(self, now: float) -> float:
         """Returns its share at this moment, against that of others."""

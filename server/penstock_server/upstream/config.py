@@ -55,6 +55,7 @@ class UpstreamConfig:
         url: the base URL, without `/v1`: http, https, or `unix:///path` for a socket.
         name: what people call it; host and port of the URL, or the socket's path, if empty.
         api_key: sent as bearer; empty for none.
+        callers_credentials: whether calls are sent with their callers' own in its place.
         headers: sent with every request; they never replace the service's own.
         models: the only models to use, each public name with the name that the upstream knows
             it by; empty for all of its models under their own names.
@@ -71,6 +72,7 @@ class UpstreamConfig:
     url: str
     name: str = ""
     api_key: str = field(default="", repr=False)
+    callers_credentials: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     models: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
