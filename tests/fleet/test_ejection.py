@@ -8,15 +8,15 @@ from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFai
 NOW = 1000.0
 
 
-def ejection(failures: int = 3, first_s: float = 5) -> Ejection:
-    return Ejection(failures, first_s)
+def ejection(failures: int = 3, first_s: float = 5, *, outdone: bool = False) -> Ejection:
+    return Ejection(failures, first_s, lambda: outdone)
 
 
-def fail(it: Ejection, now: float, times: int = 1, *, leaving: bool = False) -> list[bool]:
+def fail(it: Ejection, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
     ejected = []
     for _ in range(times):
         visit = it.begin(now)
-        ejected.append(it.failed(visit, now, leaving=leaving))
+        ejected.append(it.failed(visit, now, found))
         it.ended(visit)
     return ejected
 
@@ -111,7 +111,7 @@ def test_calls_that_are_sent_all_the_same() -> None:
 
 def test_who_is_leaving_goes_at_once() -> None:
     it = ejection(failures=3)
-    assert fail(it, NOW, leaving=True) == [True]
+    assert fail(it, NOW, found=Evidence.LEAVING) == [True]
     assert it.leaving
     assert it.readmit(NOW + 1)
     assert not it.leaving
@@ -119,9 +119,55 @@ def test_who_is_leaving_goes_at_once() -> None:
     assert not it.readmit(NOW + 1)
 
 
-def http(status: int, message: str = "") -> UpstreamFailure:
-    error = ErrorBody(message=message)
-    return UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=status, error=error)
+DOUBTFUL = Evidence.DOUBTFUL
+
+
+def test_doubtful_failures_take_twice_as_many_and_others_that_fare_better() -> None:
+    assert fail(ejection(3, outdone=False), NOW, 99, DOUBTFUL) == [False] * 99
+    assert fail(ejection(3, outdone=True), NOW, 6, DOUBTFUL) == [False] * 5 + [True]
+
+
+def test_a_success_begins_the_count_of_doubtful_failures_anew() -> None:
+    it = ejection(3, outdone=True)
+    for _ in range(20):
+        assert fail(it, NOW, 5, DOUBTFUL) == [False] * 5
+        succeed(it, NOW)
+
+
+def test_doubtful_failures_do_not_add_to_those_that_are_not() -> None:
+    it = ejection(3, outdone=False)
+    fail(it, NOW, 50, DOUBTFUL)
+    assert fail(it, NOW, 3) == [False, False, True]
+
+
+def test_a_trial_that_fails_doubtfully_fails() -> None:
+    it = ejection(1, outdone=False)
+    fail(it, NOW)
+    assert fail(it, NOW + 5, found=DOUBTFUL) == [True]
+
+
+def test_who_fares_worse() -> None:
+    bad, good = ejection(99), ejection(99)
+    for number in range(200):
+        fail(bad, NOW, found=DOUBTFUL)
+        succeed(good, NOW) if number % 10 else fail(good, NOW, found=DOUBTFUL)
+    assert bad.fares_worse_than(good)
+    assert not good.fares_worse_than(bad)
+    for _ in range(20):
+        succeed(bad, NOW)
+    assert not bad.fares_worse_than(good)
+    readmitted = ejection(1, outdone=True)
+    fail(readmitted, NOW, 2, DOUBTFUL)
+    assert readmitted.readmit(NOW)
+    assert readmitted.doubt == 0
+
+
+def http(status: int, message: str = "", *, callers: bool = False) -> UpstreamFailure:
+    failure = UpstreamFailure(
+        Kind.HTTP_ERROR, message, Stage.BODY, status=status, error=ErrorBody(message=message)
+    )
+    failure.callers_credentials = callers
+    return failure
 
 
 def of(kind: Kind, limit: str = "") -> UpstreamFailure:
@@ -136,13 +182,20 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
         (of(Kind.INTERRUPTED), Evidence.ILL),
         (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.ILL),
         (of(Kind.TIMEOUT, "total_timeout"), Evidence.NONE),
-        (of(Kind.MALFORMED), Evidence.NONE),
+        (of(Kind.MALFORMED), Evidence.DOUBTFUL),
         (of(Kind.OVERLOADED), Evidence.NONE),
         (of(Kind.TOO_LARGE), Evidence.NONE),
+        (http(307), Evidence.DOUBTFUL),
         (http(400), Evidence.WELL),
+        (http(401), Evidence.DOUBTFUL),
+        (http(401, callers=True), Evidence.WELL),
+        (http(403), Evidence.DOUBTFUL),
+        (http(403, callers=True), Evidence.WELL),
         (http(404), Evidence.WELL),
         (http(429), Evidence.WELL),
-        (http(500, "a bug"), Evidence.NONE),
+        (http(500, "a bug"), Evidence.DOUBTFUL),
+        (http(501), Evidence.WELL),
+        (http(504), Evidence.DOUBTFUL),
         (http(502), Evidence.ILL),
         (http(503), Evidence.ILL),
         (http(529), Evidence.ILL),

@@ -190,6 +190,19 @@ async def test_a_list_that_the_service_may_not_have(callers_credentials: bool) -
         await fleet.close()
 
 
+async def test_a_call_whose_key_is_refused_has_the_next_probe_come_at_once() -> None:
+    async with (
+        engine() as upstream,
+        watched(UpstreamConfig(upstream.url), probe_interval=60) as running,
+    ):
+        await running.until(lambda: running.states == [State.READY])
+        upstream.answers = {"/health": http(b""), "/v1/models": REFUSED}
+        upstream.answers[CHAT_COMPLETION.path] = REFUSED
+        with pytest.raises(UpstreamFailure):
+            await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id"))
+        await running.until(lambda: running.states == [State.DOWN])
+
+
 async def test_one_that_comes_back_with_another_key() -> None:
     async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
         await running.until(lambda: running.states == [State.READY])

@@ -162,6 +162,40 @@ async def test_errors_of_callers_eject_nobody() -> None:
         assert chats(one) + chats(other) == 10
 
 
+@pytest.mark.parametrize("fault", ["status code=500", "status code=504", "html", "status code=403"])
+async def test_who_fails_at_once_does_not_get_all_calls(fault: str) -> None:
+    async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, _):
+        well.faults, ill.faults = "slow-headers seconds=0.01", fault
+        failed = await asyncio.gather(*(ask(fleet, 20) for _ in range(5)))
+        assert states(fleet) == [State.EJECTED, State.READY]
+        assert 10 <= sum(failed) <= 20
+        assert chats(well) >= 80
+
+
+async def test_bad_requests_of_one_caller_eject_nobody() -> None:
+    async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, _):
+        one.faults = other.faults = "status code=500"
+        assert await ask(fleet, 100) == 100
+        assert states(fleet) == [State.READY] * 2
+
+
+@pytest.mark.parametrize("models", [("other",), ("tiny-chat",)])
+async def test_the_last_of_a_model_is_not_ejected_on_doubt(models: tuple[str, ...]) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", models=("tiny-chat", "other"))
+    fewer = SimulatorSettings(listen="127.0.0.1:0", models=models)
+    async with (
+        Simulator(settings) as ill,
+        Simulator(fewer) as well,
+        fleet_of(ill.url, well.url) as (fleet, _),
+    ):
+        ill.faults = "status code=500"
+        for model in ("tiny-chat", "other") * 20:
+            body = HELLO | {"model": model}
+            with contextlib.suppress(UpstreamFailure):
+                await fleet.call(CHAT_COMPLETION, body, Call("id", model))
+        assert states(fleet) == [State.READY] * 2
+
+
 async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
     async with (
         two() as (ill, well),

@@ -33,7 +33,12 @@ def replica(
 ) -> Replica:
     """A replica whose model list has such entries; None stands for one that has not been heard."""
     made = Replica(
-        UpstreamConfig("http://127.0.0.1:1", **config), "", Policy(), Clock(), lambda: None
+        UpstreamConfig("http://127.0.0.1:1", **config),
+        "",
+        Policy(),
+        Clock(),
+        lambda: None,
+        lambda replica: False,
     )
     if entries:
         made.learn_models([dict(entry) for entry in entries])

@@ -268,7 +268,10 @@ class Fleet:
     # Coming and going
 
     def _replica(self, config: UpstreamConfig, address: str) -> Replica:
-        return Replica(config, address, self._policy, self._clock, self._changed)
+        return Replica(config, address, self._policy, self._clock, self._changed, self._outdone)
+
+    def _outdone(self, replica: Replica) -> bool:
+        return self._table.outdone(replica, self._clock())
 
     def _changed(self) -> None:
         self._kept_table = None

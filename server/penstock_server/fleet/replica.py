@@ -64,6 +64,7 @@ class Replica:
         policy: Policy,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        outdone: Callable[["Replica"], bool],
     ) -> None:
         """Takes whose replica it is, and whom to tell when something about it changes.
 
@@ -73,6 +74,7 @@ class Replica:
             policy: how to deal with it.
             clock: tells the time, in seconds.
             changed: called whenever it comes or goes or what it serves changes.
+            outdone: tells whether others can do all that it does, and fare much better.
         """
         self.upstream = Upstream(config, address)
         self.alive: bool | None = None
@@ -85,7 +87,9 @@ class Replica:
         self._changed = changed
         self._address = _shown_address(config.url, address)
         self.place = blake2b(f"{self.upstream.name} {self._address}".encode()).digest()
-        self._ejection = Ejection(policy.ejection_failures, policy.ejection_time)
+        self._ejection = Ejection(
+            policy.ejection_failures, policy.ejection_time, lambda: outdone(self)
+        )
         self._came = clock()
         self._requests = 0
         self._errors = 0
@@ -104,6 +108,10 @@ class Replica:
     def healthy(self, now: float) -> bool:
         """Whether it is known to be there with a model, and its calls do not keep failing."""
         return bool(self.alive) and self.known.models != {} and self._ejection.over(now)
+
+    def fares_worse_than(self, other: "Replica") -> bool:
+        """Whether its calls fail much more often than those of another."""
+        return self._ejection.fares_worse_than(other._ejection)
 
     def weight(self, now: float) -> float:
         """Returns its share at this moment, against that of others."""
@@ -247,9 +255,9 @@ class Replica:
             self._last_error = str(failure)[:_LONGEST_ERROR]
         if found is Evidence.NONE:
             return
-        if self.alive and (failure.kind is not Kind.HTTP_ERROR or failure.engine_dead):
+        if self.alive and _may_show_in_a_probe(failure):
             self.suspected.set()
-        if self._ejection.failed(visit, now, leaving=found is Evidence.LEAVING):
+        if self._ejection.failed(visit, now, found):
             self._tell()
 
     def _returned(self, returned: bool) -> None:
@@ -266,6 +274,12 @@ class Replica:
     def _tell(self) -> None:
         self._told = self.known
         self._changed()
+
+
+def _may_show_in_a_probe(failure: UpstreamFailure) -> bool:
+    return (
+        failure.kind is not Kind.HTTP_ERROR or failure.engine_dead or failure.status in (401, 403)
+    )
 
 
 def _equal(listing: Sequence[JsonObject], other: Sequence[JsonObject] | None) -> bool:

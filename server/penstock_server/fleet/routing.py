@@ -112,6 +112,18 @@ class RoutingTable:
         """
         return {**self._possible(operation, call.model), **self.find(operation, call)}
 
+    def outdone(self, replica: Replica, now: float) -> bool:
+        """Whether others can take the calls of all models of a replica, and fare much better."""
+        others = [
+            other
+            for other in self._replicas
+            if other is not replica and other.available(now) and replica.fares_worse_than(other)
+        ]
+        models = _models(replica)
+        return bool(others) and all(
+            any(name in (other.known.models or models) for other in others) for name in models
+        )
+
     def _named(self, operation: Operation, model: str, may_use: MayUse) -> Routes:
         routes = self._listed(operation, model) or self._possible(operation, model)
         if not routes:
