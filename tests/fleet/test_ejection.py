@@ -15,16 +15,16 @@ def ejection(failures: int = 3, first_s: float = 5, *, outdone: bool = False) ->
 def fail(it: Ejection, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
     ejected = []
     for _ in range(times):
-        visit = it.begin(now)
+        visit = it.begin()
         ejected.append(it.failed(visit, now, found))
-        it.ended(visit)
+        it.ended(visit, now)
     return ejected
 
 
 def succeed(it: Ejection, now: float) -> bool:
-    visit = it.begin(now)
+    visit = it.begin()
     returned = it.succeeded(visit, now)
-    it.ended(visit)
+    it.ended(visit, now)
     return returned
 
 
@@ -33,31 +33,48 @@ def test_so_many_failures_in_a_row() -> None:
     assert fail(it, NOW, 2) == [False, False]
     succeed(it, NOW)
     assert fail(it, NOW, 3) == [False, False, True]
-    assert not it.admits(NOW)
+    assert not it.admits
     assert it.until == NOW + 5
 
 
-def test_one_trial_at_a_time_after_the_ejection() -> None:
+def test_one_trial_at_a_time_once_a_probe_found_it_well() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    assert not it.admits(NOW + 4.9)
-    assert it.admits(NOW + 5)
-    trial = it.begin(NOW + 5)
+    it.probed(NOW + 4.9)
+    assert not it.admits
+    assert not it.over
+    it.probed(NOW + 5)
+    assert it.admits
+    assert it.over
+    trial = it.begin()
     assert trial.is_trial
-    assert not it.admits(NOW + 5)
-    it.ended(trial)  # its caller left: nothing is known
-    assert it.admits(NOW + 5)
-    assert succeed(it, NOW + 5)
-    assert it.admits(NOW + 5)
+    assert not it.admits
+    assert not it.begin().is_trial
+    it.succeeded(trial, NOW + 5)
+    it.ended(trial, NOW + 5)
+    assert it.admits
     assert it.until is None
+
+
+def test_a_trial_of_which_nothing_came_is_made_again_later() -> None:
+    """Its caller left."""
+    it = ejection(failures=1)
+    fail(it, NOW)
+    it.probed(NOW + 5)
+    it.ended(it.begin(), NOW + 6)
+    it.probed(NOW + 10.9)
+    assert not it.admits
+    it.probed(NOW + 11)
+    assert it.admits
 
 
 def test_an_answer_that_begins_is_enough() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    trial = it.begin(NOW + 5)
+    it.probed(NOW + 5)
+    trial = it.begin()
     assert it.answered(trial, NOW + 5)
-    assert it.admits(NOW + 5)
+    assert it.admits
 
 
 def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
@@ -68,6 +85,7 @@ def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
         assert it.until is not None
         lengths.append(it.until - now)
         now = it.until
+        it.probed(now)
     assert lengths == [5, 10, 20, 40, 80, 80, 80]
 
 
@@ -84,7 +102,7 @@ def test_who_was_well_for_long_starts_over() -> None:
 
 def test_calls_from_before_say_nothing_about_now() -> None:
     it = ejection(failures=1)
-    before = it.begin(NOW), it.begin(NOW), it.begin(NOW)
+    before = it.begin(), it.begin(), it.begin()
     it.failed(before[0], NOW)
     until = it.until
     assert not it.failed(before[1], NOW + 5)
@@ -93,7 +111,7 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     assert it.until == until
     assert succeed(it, NOW + 5)
     later = ejection(failures=2)
-    old = later.begin(NOW)
+    old = later.begin()
     fail(later, NOW, 2)
     succeed(later, NOW + 5)
     fail(later, NOW + 6)
@@ -115,7 +133,7 @@ def test_who_is_leaving_goes_at_once() -> None:
     assert it.leaving
     assert it.readmit(NOW + 1)
     assert not it.leaving
-    assert it.admits(NOW + 1)
+    assert it.admits
     assert not it.readmit(NOW + 1)
 
 
@@ -143,6 +161,7 @@ def test_doubtful_failures_do_not_add_to_those_that_are_not() -> None:
 def test_a_trial_that_fails_doubtfully_fails() -> None:
     it = ejection(1, outdone=False)
     fail(it, NOW)
+    it.probed(NOW + 5)
     assert fail(it, NOW + 5, found=DOUBTFUL) == [True]
 
 

@@ -203,6 +203,23 @@ async def test_a_call_whose_key_is_refused_has_the_next_probe_come_at_once() -> 
         await running.until(lambda: running.states == [State.DOWN])
 
 
+async def test_the_end_of_an_ejection_brings_a_probe() -> None:
+    policy: dict[str, Any] = {"ejection_failures": 1, "ejection_time": 0.2, "max_attempts": 1}
+    async with (
+        engine() as upstream,
+        watched(UpstreamConfig(upstream.url), probe_interval=60, **policy) as running,
+    ):
+        await running.until(lambda: running.states == [State.READY])
+        upstream.answers[CHAT_COMPLETION.path] = said({}, "503 Busy")
+        with pytest.raises(UpstreamFailure):
+            await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id"))
+        assert running.states == [State.EJECTED]
+        assert not running.fleet.healthy()
+        before = len(upstream.asked)
+        await running.until(running.fleet.healthy)
+        assert len(upstream.asked) - before <= 4  # one probe now, one then
+
+
 async def test_one_that_comes_back_with_another_key() -> None:
     async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
         await running.until(lambda: running.states == [State.READY])

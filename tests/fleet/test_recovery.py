@@ -105,12 +105,17 @@ async def test_ejection_and_return() -> None:
         assert chats(ill) == 3
         clock.now += 5
         assert await ask(fleet, 20) == 0
+        assert chats(ill) == 3  # not before a probe
+        await probe(fleet.replicas[0], 5)
+        assert await ask(fleet, 20) == 0
         assert chats(ill) == 4  # the trial
         clock.now += 9.9
+        await probe(fleet.replicas[0], 5)
         assert await ask(fleet, 20) == 0
         assert chats(ill) == 4
         ill.faults = ""
         clock.now += 0.1
+        await probe(fleet.replicas[0], 5)
         await ask(fleet, 40)
         assert states(fleet) == [State.READY, State.READY]
         assert chats(ill) > 10
@@ -125,6 +130,7 @@ async def test_who_returns_starts_slowly() -> None:
             await ask(fleet, 10)
             ill.faults = ""
             clock.now += 5
+            await probe(fleet.replicas[0], 5)
             while states(fleet)[0] is State.EJECTED:
                 await ask(fleet)
             assert fleet.snapshot()[0].state is State.SLOW_START
@@ -194,6 +200,45 @@ async def test_the_last_of_a_model_is_not_ejected_on_doubt(models: tuple[str, ..
             with contextlib.suppress(UpstreamFailure):
                 await fleet.call(CHAT_COMPLETION, body, Call("id", model))
         assert states(fleet) == [State.READY] * 2
+
+
+async def left(fleet: Fleet, clock: Clock, hung: Simulator, waited_s: float) -> None:
+    """A caller with a deadline in 10 s asks, and leaves after such a time if it must wait."""
+    call = Call("id", deadline=clock.now + 10)
+    asking = asyncio.create_task(fleet.call(CHAT_COMPLETION, HELLO, call))
+    waiting = asyncio.create_task(hung.wait_active(1))
+    async with asyncio.timeout(5):
+        await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            clock.now += waited_s
+            asking.cancel()
+            await asyncio.wait((asking,))
+            await hung.wait_active(0)
+    waiting.cancel()
+
+
+@pytest.mark.parametrize(("waited_s", "state"), [(9.9, State.EJECTED), (9, State.READY)])
+async def test_who_keeps_callers_waiting_beyond_their_deadlines(
+    waited_s: float, state: State
+) -> None:
+    async with two() as (hung, well), fleet_of(hung.url, well.url) as (fleet, clock):
+        hung.faults = "silent"
+        for _ in range(40):
+            await left(fleet, clock, hung, waited_s)
+        assert states(fleet) == [state, State.READY]
+        assert (chats(hung) == 10) is (state is State.EJECTED)
+
+
+async def test_a_stream_that_is_left_says_nothing_of_its_replica() -> None:
+    async with two() as (slow, _), fleet_of(slow.url) as (fleet, clock):
+        slow.faults = "stall after=2"
+        body, contract = HELLO | {"stream": True}, ChoiceStream(choices=1)
+        call = Call("id", deadline=clock.now)
+        with contextlib.suppress(asyncio.CancelledError):
+            async with fleet.stream(CHAT_COMPLETION, body, call, contract) as events:
+                await anext(events)
+                raise asyncio.CancelledError
+        assert fleet.snapshot()[0].consecutive_failures == 0
 
 
 async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
@@ -319,6 +364,27 @@ async def test_uploads_are_sent_again_only_if_all_is_here() -> None:
         before = len(uploads(ill)) + len(uploads(well))
         assert await transcribed(fleet, blocks) > 0
         assert len(uploads(ill)) + len(uploads(well)) - before == 10
+
+
+async def test_an_upload_that_can_be_sent_only_once_is_no_trial() -> None:
+    wav = silence()
+
+    async def blocks() -> AsyncIterator[bytes]:
+        yield wav
+
+    async with (
+        two() as (ill, well),
+        fleet_of(ill.url, well.url, ejection_failures=1) as (fleet, clock),
+    ):
+        ill.faults = BUSY
+        await ask(fleet, 10)
+        clock.now += 5
+        await probe(fleet.replicas[0], 5)
+        assert await transcribed(fleet, blocks) == 0
+        assert uploads(ill) == []
+        ill.faults = ""
+        assert await transcribed(fleet, lambda: wav) == 0
+        assert uploads(ill)
 
 
 # Reload

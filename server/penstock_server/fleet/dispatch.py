@@ -63,10 +63,22 @@ class Dispatcher:
         requests = _Requests(self, operation, body, call)
         return await requests.until_sent(lambda request: request.begin(stack, operation, contract))
 
-    def pick(self, routes: Routes, tried: Sequence[Replica] = (), key: bytes = b"") -> Replica:
-        """Returns the replica to ask: one that is well, and another than before."""
+    def pick(
+        self,
+        routes: Routes,
+        tried: Sequence[Replica] = (),
+        key: bytes = b"",
+        *,
+        only_once: bool = False,
+    ) -> Replica:
+        """Returns the replica to ask: one that is well, and another than before.
+
+        What can be sent only once is not sent to one that is on trial, if there is another.
+        """
         now = self.rules.clock()
-        fit = [replica for replica in routes if replica.available(now)]
+        fit = [replica for replica in routes if replica.available]
+        if only_once:
+            fit = [replica for replica in fit if not replica.on_trial] or fit
         if not fit:
             # Better than not to try: what is thought of them may be wrong or over.
             fit = [replica for replica in routes if replica.alive] or list(routes)
@@ -88,7 +100,7 @@ class _Request:
 
     async def answer(self, operation: Operation) -> JsonObject:
         """Returns the answer to a unary request."""
-        with self.replica.asked():
+        with self.replica.asked(self.call.deadline):
             answer = await self.replica.upstream.call(operation, self.body, self.call)
             return renaming.published(self.target, answer)
 
@@ -97,11 +109,11 @@ class _Request:
     ) -> AsyncIterator[JsonObject]:
         """Returns the events of a stream that has begun and ends with the stack."""
         async with contextlib.AsyncExitStack() as opened:
-            answered = opened.enter_context(self.replica.asked())
+            asked = opened.enter_context(self.replica.asked(self.call.deadline))
             stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
             events = await opened.enter_async_context(stream)
             first = [event] if (event := await anext(events, None)) else []
-            answered()
+            asked.answered()
             stack.push_async_exit(opened.pop_all())
         return renaming.published_events(self.target, _Events(first, events))
 
@@ -119,6 +131,7 @@ class _Requests:
         self._retries = Retries(dispatcher.rules, call.deadline)
         self._tried: list[Replica] = []
         document = None if isinstance(body, Form) else body
+        self._only_once = isinstance(body, Form) and body.only_once
         self._key = affinity.key(dispatcher.affinity, call.session_id, document)
 
     async def until_sent(self, send: Callable[[_Request], Awaitable[T]]) -> T:
@@ -137,7 +150,7 @@ class _Requests:
     async def _next(self) -> _Request:
         """Returns the request to send next, under an id of its own."""
         routes = await self._routes()
-        replica = self._dispatcher.pick(routes, self._tried, self._key)
+        replica = self._dispatcher.pick(routes, self._tried, self._key, only_once=self._only_once)
         self._tried.append(replica)
         self._retries.sent += 1
         call = self._call
@@ -153,9 +166,8 @@ class _Requests:
         """
         if isinstance(self._body, Form) and not self._body.resendable:
             raise failure
-        now = self._dispatcher.rules.clock()
         others = (replica for replica in await self._routes() if replica not in self._tried)
-        elsewhere = any(replica.available(now) for replica in others)
+        elsewhere = any(replica.available for replica in others)
         await self._retries.wait(failure, elsewhere=elsewhere)
 
     async def _routes(self) -> Routes:

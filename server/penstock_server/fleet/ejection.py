@@ -1,7 +1,8 @@
 """Passive health: a replica whose calls keep failing is left alone for a while.
 
-Its calls are the evidence, whatever its own health route says. After its time one call is sent as
-a trial; if that fails too, the replica stays out twice as long.
+Its calls are the evidence, whatever its own health route says. After its time, and once a probe
+has found it well, one call is sent as a trial; if that fails too, the replica stays out twice as
+long.
 
 A failure that the request may be to blame for, such as an HTTP 500, counts only where others fare
 better: else one caller's bad requests would take out everybody.
@@ -80,7 +81,7 @@ class Ejection:
     Attributes:
         failures: how many calls in a row failed.
         doubt: the share of calls that failed in a way that is doubtful, recent ones counting most.
-        until: when its ejection is over and a trial may be made; None while it is not ejected.
+        until: when it may be tried again, if a probe finds it well; None while it is not ejected.
         leaving: whether it was ejected because it is shutting down.
     """
 
@@ -103,19 +104,27 @@ class Ejection:
         self._length_s = 0.0
         self._returned: float | None = None
         self._period = 0
+        self._for_trial = False
         self._on_trial = False
 
-    def over(self, now: float) -> bool:
+    @property
+    def over(self) -> bool:
         """Whether it is not ejected, or not any longer but for the trial."""
-        return self.until is None or now >= self.until
+        return self.until is None or self._for_trial
 
-    def admits(self, now: float) -> bool:
+    @property
+    def admits(self) -> bool:
         """Whether a call may be sent: while a trial is made, no other."""
-        return self.until is None or (now >= self.until and not self._on_trial)
+        return self.until is None or (self._for_trial and not self._on_trial)
 
-    def begin(self, now: float) -> Visit:
+    def probed(self, now: float) -> None:
+        """Takes note that a probe found it well."""
+        if self.until is not None and now >= self.until:
+            self._for_trial = True
+
+    def begin(self) -> Visit:
         """Takes note of a call that is sent."""
-        is_trial = self.until is not None and self.admits(now)
+        is_trial = self.until is not None and self.admits
         self._on_trial = self._on_trial or is_trial
         return Visit(self._period, is_trial)
 
@@ -153,18 +162,18 @@ class Ejection:
         """Whether its calls fail much more often than those of another."""
         return other.doubt <= _MUCH_LESS * self.doubt
 
-    def ended(self, visit: Visit) -> None:
-        """Takes note that a call is over, whatever came of it."""
+    def ended(self, visit: Visit, now: float) -> None:
+        """Takes note that a call is over. A trial of which nothing came is made again later."""
         if visit.is_trial and visit.period == self._period:
-            self._on_trial = False
+            self._wait(now)
 
     def readmit(self, now: float) -> bool:
         """Ends the ejection; returns whether there was one."""
         if self.until is None:
             return False
         self.until, self._returned = None, now
-        self.failures, self.leaving, self._on_trial = 0, False, False
-        self._ill, self.doubt = 0, 0.0
+        self.leaving = self._for_trial = self._on_trial = False
+        self.failures, self._ill, self.doubt = 0, 0, 0.0
         self._period += 1
         return True
 
@@ -177,6 +186,10 @@ class Ejection:
         well = self.until is None and now - (self._returned or 0.0) > self._length_s
         doubled = min(2 * self._length_s, _LONGEST * self._first_s)
         self._length_s = self._first_s if well or not self._length_s else doubled
-        self.until = now + self._length_s
-        self.leaving, self._on_trial = leaving, False
+        self.leaving = leaving
         self._period += 1
+        self._wait(now)
+
+    def _wait(self, now: float) -> None:
+        self.until = now + self._length_s
+        self._for_trial = self._on_trial = False

@@ -150,9 +150,8 @@ class Fleet:
 
     def healthy(self, operation: Operation | None = None) -> bool:
         """Whether any replica is well and, if an operation is named, serves it."""
-        now = self._clock()
         return any(
-            replica.healthy(now) and (operation is None or replica.serves(operation))
+            replica.healthy and (operation is None or replica.serves(operation))
             for replica in self.replicas
         )
 
@@ -205,10 +204,9 @@ class Fleet:
         failures: list[UpstreamFailure] = []
         with self._counted(NATIVE_RESPONSE), contextlib.ExitStack() as kept:
             routes = self._table.everywhere(NATIVE_RESPONSE, call)
-            now = self._clock()
             for replica in routes:
                 kept.enter_context(replica.kept())
-            for replica in sorted(routes, key=lambda replica: not replica.available(now)):
+            for replica in sorted(routes, key=lambda replica: not replica.available):
                 try:
                     with replica.asked():
                         answer = await replica.upstream.stored(method, path, call)
@@ -271,7 +269,7 @@ class Fleet:
         return Replica(config, address, self._policy, self._clock, self._changed, self._outdone)
 
     def _outdone(self, replica: Replica) -> bool:
-        return self._table.outdone(replica, self._clock())
+        return self._table.outdone(replica)
 
     def _changed(self) -> None:
         self._kept_table = None

@@ -90,7 +90,7 @@ async def _keep_probing(replica: Replica, policy: Policy, probed: Callable[[], N
         probed()
         await asyncio.sleep(gap_s)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(policy.probe_interval - gap_s):
+            async with asyncio.timeout(replica.probe_again_in(policy.probe_interval - gap_s)):
                 await replica.suspected.wait()
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import time
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 from penstock_server.fleet.balancing import ramp
@@ -16,11 +19,15 @@ from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig, place
-from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
 
 _LONGEST_ERROR = 200
+
+# A caller's own library ends a call before what it told: that was rounded up, and is a way off.
+_EARLY_S = 0.05
+_EARLY_SHARE = 0.02
 
 _CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED))
 
@@ -101,13 +108,20 @@ class Replica:
 
     # Whether it can be asked
 
-    def available(self, now: float) -> bool:
+    @property
+    def available(self) -> bool:
         """Whether a call may be sent to it."""
-        return self.alive is not False and self._ejection.admits(now)
+        return self.alive is not False and self._ejection.admits
 
-    def healthy(self, now: float) -> bool:
+    @property
+    def on_trial(self) -> bool:
+        """Whether the next call decides on its return."""
+        return self._ejection.until is not None
+
+    @property
+    def healthy(self) -> bool:
         """Whether it is known to be there with a model, and its calls do not keep failing."""
-        return bool(self.alive) and self.known.models != {} and self._ejection.over(now)
+        return bool(self.alive) and self.known.models != {} and self._ejection.over
 
     def fares_worse_than(self, other: "Replica") -> bool:
         """Whether its calls fail much more often than those of another."""
@@ -150,7 +164,15 @@ class Replica:
             self._came = self._clock()
         if self.alive is False:
             self._ejection.readmit(self._clock())
+        self._ejection.probed(self._clock())
         self._found(alive=True)
+
+    def probe_again_in(self, longest_s: float) -> float:
+        """Returns in how many seconds the next probe is due: it comes when an ejection is over."""
+        until = self._ejection.until
+        if until is None or self._ejection.over or not self.alive:
+            return longest_s
+        return min(longest_s, max(0.0, until - self._clock()))
 
     async def responds_natively(self, timeout_s: float, call: Call) -> bool:
         """Whether responses are asked for by its own API; asks it once, if need be."""
@@ -165,24 +187,9 @@ class Replica:
 
     # Calls
 
-    @contextlib.contextmanager
-    def asked(self) -> Iterator[Callable[[], None]]:
-        """Counts a call, and learns from how it ends; yields what to call once it is answered."""
-        self.outstanding += 1
-        self._requests += 1
-        visit = self._ejection.begin(self._clock())
-        self._use()
-        try:
-            yield lambda: self._returned(self._ejection.answered(visit, self._clock()))
-        except UpstreamFailure as failure:
-            self._failed(visit, failure)
-            raise
-        else:
-            self._returned(self._ejection.succeeded(visit, self._clock()))
-        finally:
-            self._leave()
-            self._ejection.ended(visit)
-            self.outstanding -= 1
+    def asked(self, deadline: float = math.inf) -> "_Asked":
+        """Returns what is to be around a call: it counts the call, and learns from how it ends."""
+        return _Asked(self, deadline)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -245,10 +252,31 @@ class Replica:
             return ()
         return tuple(operation.name for operation in ALL if self.serves(operation))
 
+    def _begin(self) -> Visit:
+        self.outstanding += 1
+        self._requests += 1
+        self._use()
+        return self._ejection.begin()
+
+    def _end(self, visit: Visit) -> None:
+        self._leave()
+        self._ejection.ended(visit, self._clock())
+        self.outstanding -= 1
+
+    def _answered(self, visit: Visit) -> None:
+        self._returned(self._ejection.answered(visit, self._clock()))
+
+    def _succeeded(self, visit: Visit) -> None:
+        self._returned(self._ejection.succeeded(visit, self._clock()))
+
+    def _kept_waiting(self, visit: Visit) -> None:
+        self._last_error = "a caller's deadline passed without an answer"
+        self._speaks_against(visit, Evidence.DOUBTFUL)
+
     def _failed(self, visit: Visit, failure: UpstreamFailure) -> None:
-        found, now = evidence(failure), self._clock()
+        found = evidence(failure)
         if found is Evidence.WELL:
-            self._returned(self._ejection.succeeded(visit, now))
+            self._succeeded(visit)
             return
         if failure.kind not in _CALLERS:
             self._errors += 1
@@ -257,7 +285,12 @@ class Replica:
             return
         if self.alive and _may_show_in_a_probe(failure):
             self.suspected.set()
-        if self._ejection.failed(visit, now, found):
+        self._speaks_against(visit, found)
+
+    def _speaks_against(self, visit: Visit, found: Evidence) -> None:
+        if self._ejection.failed(visit, self._clock(), found):
+            # How long it is left alone decides when the probe after this one comes.
+            self.suspected.set()
             self._tell()
 
     def _returned(self, returned: bool) -> None:
@@ -274,6 +307,47 @@ class Replica:
     def _tell(self) -> None:
         self._told = self.known
         self._changed()
+
+
+class _Asked:
+    """A call to a replica, under way; a context manager."""
+
+    __slots__ = ("_began", "_deadline", "_replica", "_visit")
+
+    def __init__(self, replica: Replica, deadline: float) -> None:
+        self._replica = replica
+        self._deadline = deadline
+
+    def __enter__(self) -> Self:
+        self._began = self._replica._clock()
+        self._visit = self._replica._begin()
+        return self
+
+    def answered(self) -> None:
+        """Takes note that the answer has begun."""
+        self._replica._answered(self._visit)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        replica, visit = self._replica, self._visit
+        if error is None:
+            replica._succeeded(visit)
+        elif isinstance(error, UpstreamFailure):
+            replica._failed(visit, error)
+        elif isinstance(error, asyncio.CancelledError) and self._timed_out:
+            replica._kept_waiting(visit)
+        replica._end(visit)
+
+    @property
+    def _timed_out(self) -> bool:
+        """Whether the caller's time passed before there was an answer."""
+        left = self._deadline - self._replica._clock()
+        early = max(_EARLY_S, _EARLY_SHARE * (self._deadline - self._began))
+        return left <= early and reached.get() is Stage.HEADERS
 
 
 def _may_show_in_a_probe(failure: UpstreamFailure) -> bool:

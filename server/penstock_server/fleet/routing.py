@@ -112,12 +112,12 @@ class RoutingTable:
         """
         return {**self._possible(operation, call.model), **self.find(operation, call)}
 
-    def outdone(self, replica: Replica, now: float) -> bool:
+    def outdone(self, replica: Replica) -> bool:
         """Whether others can take the calls of all models of a replica, and fare much better."""
         others = [
             other
             for other in self._replicas
-            if other is not replica and other.available(now) and replica.fares_worse_than(other)
+            if other is not replica and other.available and replica.fares_worse_than(other)
         ]
         models = _models(replica)
         return bool(others) and all(

@@ -42,9 +42,14 @@ class Form:
     _boundary: str = field(default_factory=lambda: uuid4().hex)
 
     @property
+    def only_once(self) -> bool:
+        """Whether it cannot be sent again once it was sent: its file comes in blocks."""
+        return not isinstance(self.file.blocks, bytes)
+
+    @property
     def resendable(self) -> bool:
         """Whether it can be sent: as long as none of the file was read, or if all of it is here."""
-        return isinstance(self.file.blocks, bytes) or not self.file.touched
+        return not (self.only_once and self.file.touched)
 
     @property
     def content_type(self) -> str:
