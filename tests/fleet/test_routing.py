@@ -144,6 +144,16 @@ def test_another_operation_is_another_server() -> None:
     assert targets(known, operation=EMBEDDING) == [("qwen", "qwen")]
 
 
+def test_who_is_used_for_certain_models_is_not_left_to_choose_one() -> None:
+    lacking = replica(OTHER, models={"llama": "meta/llama"})
+    assert refusal(table(lacking)).kind is Kind.ROUTE_MISSING
+    unheard = replica(models={"llama": "meta/llama"})
+    assert refusal(table(unheard)).kind is Kind.CONNECT
+    free = replica()
+    found = table(lacking, unheard, free).find(CHAT_COMPLETION, Call("id"))
+    assert found == {free: ("", "")}
+
+
 def test_close_names_rather_than_all() -> None:
     entries = [{"id": f"model-{number:03}"} for number in range(500)]
     known = table(replica(*entries), replica(LLAMA), aliases={"lama": "meta/llama"})

@@ -168,13 +168,19 @@ class RoutingTable:
             raise several_fit(sorted(names))
         if by_weights:
             return by_weights.popitem()[1]
+        return self._left_to_them(operation, may_use)
+
+    def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:
+        """Returns the replicas that may choose a model themselves."""
         serving = self._serving(operation)
+        known = all(replica.known.models is not None for replica in serving)
         if may_use is not any_model:
-            known = all(replica.known.models is not None for replica in serving)
             raise _forbidden() if known else _not_known_yet()
-        if not serving:
-            raise self._nothing_fits(operation, "", may_use)
-        return dict.fromkeys(serving, _UNNAMED)
+        # One that is used for certain models only would not keep to them.
+        free = [replica for replica in serving if not replica.upstream.config.models]
+        if not free:
+            raise self._nothing_fits(operation, "", may_use) if known else _not_known_yet()
+        return dict.fromkeys(free, _UNNAMED)
 
     def _default(self, operation: Operation, may_use: MayUse) -> Routes | None:
         model = self._default_model
