@@ -187,7 +187,9 @@ class Service:
 
     def _update_health(self) -> None:
         well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
-        self._health.update({"": self._fleet.healthy(), **well})
+        found = {"": self._fleet.healthy(), **well}
+        # What cannot be told yet, as after a reload, stays as it was told.
+        self._health.update({name: known for name, known in found.items() if known is not None})
 
 
 async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:

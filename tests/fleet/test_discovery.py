@@ -15,6 +15,8 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
+from .watched import watched
+
 HELLO = {"model": "tiny-chat", "messages": [{"role": "user", "content": "Say hello."}]}
 
 
@@ -101,6 +103,32 @@ async def test_replicas_come_and_go() -> None:
         assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
     watch.cancel()
     await fleet.close()
+
+
+async def test_who_is_well_serves_until_another_has_been_heard() -> None:
+    hearing = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hearing.wait()
+        writer.close()
+
+    names = Names("127.0.0.2", "127.0.0.9")
+    async with Simulator(on("127.0.0.2", 0)) as old:
+        config = UpstreamConfig(f"http://vllm.example:{old.port}")
+        async with (
+            await asyncio.start_server(silent, "127.0.0.3", old.port),
+            watched(config, resolve=names) as running,
+        ):
+            await running.until(lambda: running.states == [State.READY, State.DOWN])
+            running.healthy.clear()
+            names.found = ("127.0.0.3", "127.0.0.9")
+            await names.asked_again()
+            for _ in range(5):
+                await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
+            assert all(running.healthy)
+            hearing.set()
+            await running.until(lambda: len(running.states) == 2)
+            assert running.states == [State.DOWN] * 2
 
 
 async def test_a_headless_service() -> None:

@@ -2,17 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import pytest
-from upstream.wire import http, read_request, served
+from upstream.wire import http
 
 from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import State
 from penstock_server.upstream.call import Call
@@ -20,77 +17,10 @@ from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
+from .engine import LISTED, engine, said
+from .watched import watched
+
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
-MISSING = http(b'{"detail": "Not Found"}', status="404 Not Found")
-LISTED = {"data": [{"id": "a"}]}
-
-
-def said(document: Any, status: str = "200 OK") -> bytes:
-    return http(orjson.dumps(document), status=status)
-
-
-class Engine:
-    """Answers each path as a test says.
-
-    Attributes:
-        url: where it listens.
-        answers: what each path is answered; 404 for any other.
-        asked: the paths that were asked for.
-    """
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.answers: dict[str, bytes] = {"/health": http(b""), "/v1/models": said(LISTED)}
-        self.asked: list[str] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                path = (await read_request(reader)).split()[1].decode()
-                self.asked.append(path)
-                writer.write(self.answers.get(path, MISSING))
-        writer.close()
-
-
-@asynccontextmanager
-async def engine() -> AsyncIterator[Engine]:
-    running = Engine()
-    async with served(running.serve) as running.url:
-        yield running
-
-
-class Watched:
-    """A fleet whose upstreams are probed all the time."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self.task = asyncio.create_task(fleet.watch(self._tell))
-        self._told = asyncio.Event()
-
-    def _tell(self) -> None:
-        self._told.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                self._told.clear()
-                await self._told.wait()
-
-    @property
-    def states(self) -> list[State]:
-        return [replica.state for replica in self.fleet.snapshot()]
-
-
-@asynccontextmanager
-async def watched(*configs: UpstreamConfig, **policy: Any) -> AsyncIterator[Watched]:
-    settings = {"probe_interval": 0.01, "slow_start": 0} | policy
-    running = Watched(Fleet(configs, Policy(**settings)))
-    try:
-        yield running
-    finally:
-        running.task.cancel()
-        await asyncio.wait((running.task,))
-        await running.fleet.close()
 
 
 def nested(depth: int) -> bytes:
@@ -216,7 +146,7 @@ async def test_the_end_of_an_ejection_brings_a_probe() -> None:
         assert running.states == [State.EJECTED]
         assert not running.fleet.healthy()
         before = len(upstream.asked)
-        await running.until(running.fleet.healthy)
+        await running.until(lambda: bool(running.fleet.healthy()))
         assert len(upstream.asked) - before <= 4  # one probe now, one then
 
 

@@ -20,7 +20,7 @@ from penstock_server.rpc.status import resendable
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
@@ -406,6 +406,45 @@ async def test_a_reload_keeps_what_stays_and_lets_the_rest_finish() -> None:
         before, stays.faults = chats(goes), ""
         assert await ask(fleet, 5) == 0
         assert chats(goes) == before
+
+
+async def test_a_server_is_known_whatever_else_is_configured_of_it() -> None:
+    async with two() as (ill, well), fleet_of(ill.url, well.url, slow_start=10) as (fleet, clock):
+        clock.now += 5
+        ill.faults = BUSY
+        await ask(fleet, 30)
+        before, upstream = fleet.snapshot(), fleet.replicas[0].upstream
+        assert [known.state for known in before] == [State.EJECTED, State.SLOW_START]
+        names = {"m": "tiny-chat"}
+        quick = Timeouts(first_byte=3)
+        fleet.reload(
+            [
+                UpstreamConfig(well.url, name="b", models=names, timeouts=quick, weight=3),
+                UpstreamConfig(ill.url, name="a", api_key="k"),
+            ]
+        )
+        b, a = fleet.snapshot()
+        assert (a.upstream, a.state, a.models) == ("a", State.EJECTED, before[0].models)
+        assert (b.upstream, b.state, b.models) == ("b", State.SLOW_START, ("m",))
+        assert a.consecutive_failures == before[0].consecutive_failures
+        assert b.weight == 3 * before[1].weight
+        assert (a.requests, b.requests) == (before[0].requests, before[1].requests)
+        assert fleet.healthy()
+        connections = well.open_connections
+        await fleet.call(CHAT_COMPLETION, HELLO, Call("id", "m"))
+        assert well.requests[-1].headers["x-request-id"] == "id"
+        assert well.open_connections == connections
+        assert fleet.replicas[1].upstream is not upstream
+
+
+async def test_a_server_elsewhere_is_another() -> None:
+    async with two() as (one, other), fleet_of(one.url) as (fleet, _):
+        await ask(fleet)
+        fleet.reload([UpstreamConfig(other.url)])
+        [known] = fleet.snapshot()
+        assert (known.state, known.requests, known.models) == (State.PROBING, 0, ())
+        fleet.reload([UpstreamConfig(other.url, tls=Tls(ca_file="/other.pem"))])
+        assert fleet.healthy() is None
 
 
 async def test_calls_while_everything_changes_all_the_time() -> None:

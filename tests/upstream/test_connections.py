@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,42 @@ async def test_a_connection_that_the_upstream_closes_is_not_used_again() -> None
         for _ in range(2):
             await upstream.call(CHAT_COMPLETION, {}, CALL)
         assert server.connections == 2
+
+
+async def test_connections_outlive_a_change_of_the_configuration() -> None:
+    async with wire(OK, End.KEEP) as server, client(server.url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        other = upstream.reconfigured(replace(upstream.config, timeouts=Timeouts(idle=9)))
+        await other.call(CHAT_COMPLETION, {}, CALL)
+        assert server.connections == 1
+        assert other.latency_s
+
+
+async def test_another_limit_of_connections_holds_for_all_new_ones() -> None:
+    asked, answered, left = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.release()
+        await answered.wait()
+        writer.write(OK)
+        await reader.read()
+        left.release()
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        asking = [asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))]
+        await asked.acquire()
+        config = replace(upstream.config, max_connections=1, timeouts=Timeouts(connect=0.1))
+        other = upstream.reconfigured(config)
+        asking.append(asyncio.create_task(other.call(CHAT_COMPLETION, {}, CALL)))
+        await asked.acquire()
+        assert (await failure_of(other)).kind is Kind.OVERLOADED
+        answered.set()
+        assert await asyncio.gather(*asking) == [{"id": "x"}] * 2
+        async with asyncio.timeout(5):
+            await left.acquire()  # the first connection is not kept
+        await other.close()
 
 
 async def test_nothing_follows_an_answer_that_may_be_cut() -> None:

@@ -105,17 +105,19 @@ class Fleet:
     ) -> None:
         """Takes another configuration.
 
-        Upstreams whose configuration is the same keep their replicas and all that is known of
-        them. The others' replicas finish the calls that are under way and are asked no more.
+        Upstreams that are where they were keep their replicas and all that is known of them. The
+        others' replicas finish the calls that are under way and are asked no more.
         """
         before, memberships = list(self._memberships), []
         for config in configs:
-            same = next((membership for membership in before if membership.config == config), None)
-            if same:
-                before.remove(same)
-            memberships.append(
-                same or Membership(config, self._replica, self._changed, self._retire)
-            )
+            if kept := _kept(config, before):
+                before.remove(kept)
+            made = kept or Membership(config, self._replica, self._changed, self._retire)
+            memberships.append(made)
+        # From here on nothing fails.
+        for config, membership in zip(configs, memberships, strict=True):
+            if membership.config != config:
+                membership.configure(config)
         self._memberships = memberships
         self._aliases, self._default_model = dict(aliases), default_model
         self._watch_memberships()
@@ -148,12 +150,15 @@ class Fleet:
         for replica in (*self.replicas, *self._leaving):
             await replica.close()
 
-    def healthy(self, operation: Operation | None = None) -> bool:
-        """Whether any replica is well and, if an operation is named, serves it."""
-        return any(
-            replica.healthy and (operation is None or replica.serves(operation))
-            for replica in self.replicas
-        )
+    def healthy(self, operation: Operation | None = None) -> bool | None:
+        """Whether any replica is well and, if an operation is named, serves it.
+
+        None: none is known to, and some have not been heard yet.
+        """
+        serving = [r for r in self.replicas if operation is None or r.serves(operation)]
+        if any(replica.healthy for replica in serving):
+            return True
+        return None if any(replica.alive is None for replica in serving) else False
 
     def snapshot(self) -> list[ReplicaState]:
         """Returns what is known of each replica now."""
@@ -292,6 +297,13 @@ class Fleet:
         leaving = asyncio.ensure_future(replica.retire())
         self._leaving[replica] = leaving
         leaving.add_done_callback(lambda _: self._leaving.pop(replica, None))
+
+
+def _kept(config: UpstreamConfig, before: Sequence[Membership]) -> Membership | None:
+    """Returns whose server is where a configuration leads; first the one that it was made of."""
+    there = [membership for membership in before if membership.config.same_place(config)]
+    there.sort(key=lambda one: (one.config != config, one.config.name != config.name))
+    return there[0] if there else None
 
 
 async def _models(replica: Replica, call: Call) -> Answered:

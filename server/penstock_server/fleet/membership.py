@@ -47,6 +47,12 @@ class Membership:
         self._changed = changed
         self._retire = retire
 
+    def configure(self, config: UpstreamConfig) -> None:
+        """Takes another configuration of the same server."""
+        self.config = config
+        for replica in self.replicas.values():
+            replica.configure(config)
+
     async def watch(self, policy: Policy, resolve: Resolve, probed: Callable[[], None]) -> None:
         """Resolves the name again and again, and probes the replicas; calls after each probe."""
         probing: dict[Replica, asyncio.Task[None]] = {}
@@ -66,14 +72,24 @@ class Membership:
             self._place(set(await addresses(self.config.url, resolve)))
 
     def _place(self, found: set[str]) -> None:
-        if found == self.replicas.keys():
-            return
-        gone = [self.replicas.pop(address) for address in self.replicas.keys() - found]
-        for address in sorted(found - self.replicas.keys()):
+        new = sorted(found - self.replicas.keys())
+        for address in new:
             self.replicas[address] = self._make(self.config, address)
-        self._changed()
+        gone = [self.replicas.pop(address) for address in self._to_leave(found)]
+        if new or gone:
+            self._changed()
         for replica in gone:
             self._retire(replica)
+
+    def _to_leave(self, found: set[str]) -> list[str]:
+        """Returns where no replica is any longer.
+
+        Those that are well stay until one of the others is, or all have been heard.
+        """
+        others = [self.replicas[address].alive for address in found]
+        known = any(others) or None not in others
+        absent = self.replicas.keys() - found
+        return [address for address in absent if known or not self.replicas[address].alive]
 
 
 async def _keep_probing(replica: Replica, policy: Policy, probed: Callable[[], None]) -> None:

@@ -83,17 +83,15 @@ class Replica:
             changed: called whenever it comes or goes or what it serves changes.
             outdone: tells whether others can do all that it does, and fare much better.
         """
-        self.upstream = Upstream(config, address)
+        self._address = _shown_address(config.url, address)
+        self._configure(Upstream(config, address))
         self.alive: bool | None = None
         self.known = self._told = Knowledge()
         self.suspected = asyncio.Event()
         self.outstanding = 0
-        self.full_weight = config.weight
         self._slow_start_s = policy.slow_start
         self._clock = clock
         self._changed = changed
-        self._address = _shown_address(config.url, address)
-        self.place = blake2b(f"{self.upstream.name} {self._address}".encode()).digest()
         self._ejection = Ejection(
             policy.ejection_failures, policy.ejection_time, lambda: outdone(self)
         )
@@ -105,6 +103,19 @@ class Replica:
         self._unused = asyncio.Event()
         self._unused.set()
         self._asking = asyncio.Lock()
+
+    def configure(self, config: UpstreamConfig) -> None:
+        """Takes another configuration of its server, of which all that is known stays."""
+        self._configure(self.upstream.reconfigured(config))
+        if self.known.listing is not None:
+            models = published(self.known.listing, config.models)
+            self.known = replace(self.known, models=models)
+        self.suspected.set()
+
+    def _configure(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.full_weight = upstream.config.weight
+        self.place = blake2b(f"{upstream.name} {self._address}".encode()).digest()
 
     # Whether it can be asked
 

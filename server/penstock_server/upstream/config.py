@@ -82,3 +82,7 @@ class UpstreamConfig:
     max_connections: int = 1000
     max_upload_bytes: int = 25 * 1024 * 1024
     max_answer_bytes: int = 128 * 1024 * 1024
+
+    def same_place(self, other: "UpstreamConfig") -> bool:
+        """Whether another configuration leads to the same server."""
+        return (self.url, self.tls) == (other.url, other.tls)

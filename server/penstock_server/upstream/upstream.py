@@ -56,12 +56,26 @@ class Upstream:
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
         self._secrets = (config.api_key, *long)
         self._routes: dict[Operation, tuple[str, ...]] = {}
+        self._pinned_address = pinned_address
         self._transport = Transport(config, config.max_connections, pinned_address)
         # An upstream whose connections are all in use is busy, not ill: probes have their own.
         self._probes = Transport(config, _PROBE_CONNECTIONS, pinned_address)
 
+    def reconfigured(self, config: UpstreamConfig) -> "Upstream":
+        """Returns what speaks with the same server, over the same connections, in another way.
+
+        Only what is at the same place is the same server. Calls that are under way go on.
+        """
+        other = Upstream(config, self._pinned_address)
+        other.latency_s, other._routes, other._probes = self.latency_s, self._routes, self._probes
+        if config.max_connections == self.config.max_connections:
+            other._transport = self._transport
+        else:
+            self._transport.close()
+        return other
+
     async def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections, those in use once they are no more."""
         self._transport.close()
         self._probes.close()
 

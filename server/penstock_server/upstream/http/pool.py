@@ -30,9 +30,11 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._buffer = bytearray(READ_SIZE)
         self._tls: ssl.SSLContext | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """Closes the idle connections."""
+        """Closes the idle connections, and those in use once they are no more."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -62,7 +64,7 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """Takes back a connection, to be kept if it can be used again."""
         self._slots.release()
-        if connection.reusable:
+        if connection.reusable and not self._closed:
             connection.used = True
             connection.idle_since = monotonic()
             self._idle.append(connection)

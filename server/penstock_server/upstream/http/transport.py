@@ -185,7 +185,7 @@ class Transport:
         self.pool = Pool(_address(self._url, config, pinned_address, socket), max_connections)
 
     def close(self) -> None:
-        """Closes the connections that are not in use."""
+        """Closes all connections, those in use once they are no more."""
         self.pool.close()
 
     def send(self, request: Request, limits: Limits) -> "Exchange":
