@@ -82,6 +82,19 @@ async def test_calls_do_not_wait_for_a_watch_that_ended() -> None:
             assert raised.value.status == 404  # it was sent
 
 
+@pytest.mark.parametrize("model", ["a", ""])
+async def test_calls_do_not_wait_for_who_has_another_model(model: str) -> None:
+    async with engine() as well, engine() as hung:
+        well.answers[CHAT_COMPLETION.path] = said({"id": "x"})
+        hung.answers["/health"] = b""  # it never answers
+        configs = [UpstreamConfig(hung.url), UpstreamConfig(well.url)]
+        async with watched(*configs, default_model="a") as running, asyncio.timeout(2):
+            await asyncio.sleep(0)
+            answer = await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id", model))
+            assert answer == {"id": "x"}
+            assert running.states[0] is State.PROBING
+
+
 REFUSED = said({"error": {"message": "Unauthorized", "code": 401}}, "401 Unauthorized")
 
 

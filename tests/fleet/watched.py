@@ -45,10 +45,14 @@ class Watched:
 
 @asynccontextmanager
 async def watched(
-    *configs: UpstreamConfig, resolve: Resolve = system_resolve, **policy: Any
+    *configs: UpstreamConfig,
+    resolve: Resolve = system_resolve,
+    default_model: str = "",
+    **policy: Any,
 ) -> AsyncIterator[Watched]:
     settings = {"probe_interval": 0.01, "slow_start": 0} | policy
-    running = Watched(Fleet(configs, Policy(**settings), resolve=resolve))
+    fleet = Fleet(configs, Policy(**settings), resolve=resolve, default_model=default_model)
+    running = Watched(fleet)
     try:
         yield running
     finally:

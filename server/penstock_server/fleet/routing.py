@@ -66,11 +66,11 @@ class RoutingTable:
         self.unheard = [replica for replica in replicas if replica.alive is None]
 
     def knows(self, operation: Operation, call: Call) -> bool:
-        """Whether a replica is known to have the model."""
+        """Whether a replica is known to have the model, or the default where none is named."""
         # One that is not named cannot be told to be allowed before it is known.
         chosen_here = not call.model and call.may_use is not any_model
         open_to_it = self._open_to_all and not chosen_here
-        return open_to_it or bool(self._listed(operation, call.model))
+        return open_to_it or bool(self._listed(operation, call.model or self._default_model))
 
     def meant(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
