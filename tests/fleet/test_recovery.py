@@ -286,9 +286,14 @@ async def test_the_end_of_a_kept_connection_is_not_noticed() -> None:
             await read_request(reader)
         writer.close()
 
-    async with served(serve) as url, fleet_of(url) as (fleet, _):
+    async with served(serve) as one, served(serve) as other, fleet_of(one, other) as (fleet, _):
         assert await ask(fleet, 30) == 0
-        assert fleet.snapshot()[0].errors >= 15
+        assert await asyncio.gather(*(ask(fleet) for _ in range(30))) == [0] * 30
+        call = Call("id")
+        await fleet.call(CHAT_COMPLETION, HELLO, call)
+        assert call.attempts.count == 1
+        known = fleet.snapshot()
+        assert [(one.errors, one.consecutive_failures) for one in known] == [(0, 0)] * 2
 
 
 async def test_who_closes_every_connection_is_asked_twice() -> None:

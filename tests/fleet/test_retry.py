@@ -176,12 +176,3 @@ async def test_a_dead_fleet_is_not_hammered() -> None:
             pass
         requests += retries.sent
     assert 12_000 <= requests <= 10_000 * 1.2 + 10 * 10 + 10
-
-
-async def test_a_kept_connection_that_was_closed_spends_nothing() -> None:
-    shared = rules(Clock(), 0)
-    spent(shared.budget)
-    failure = closed(Stage.HEADERS)
-    assert not await again(Retries(shared), failure)
-    failure.reused = True
-    assert await again(Retries(shared), failure)

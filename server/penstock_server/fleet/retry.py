@@ -106,16 +106,14 @@ class Retries:
         in_time = rules.clock() + delay < self.deadline
         if retry_after > _LONGEST_RETRY_AFTER_S or not in_time:
             raise failure
-        # A server that closes idle connections is not ailing: that spends nothing.
-        if not failure.reused and not rules.budget.spend():
+        if not rules.budget.spend():
             raise failure
         if delay:
             await rules.sleep(delay)
 
     def _safe(self, failure: UpstreamFailure) -> bool:
         if failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM):
-            # The upstream may just have closed a connection it kept alive. If it is the request
-            # that makes it close connections, once is enough.
+            # If it is the request that makes it close connections, once is enough.
             first, self._closed = not self._closed, True
             return first
         return self.rules.resendable(failure)

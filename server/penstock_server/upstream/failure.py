@@ -94,8 +94,6 @@ class UpstreamFailure(Exception):
         offset: where the answer could not be read: the byte in a body, or the byte in a stream
             at which the faulty event begins.
         callers_credentials: whether the request had the caller's credentials, not the server's.
-        reused: whether the connection had carried a request before: the upstream may have closed
-            it for being idle, without having read this one.
     """
 
     kind: Kind
@@ -111,7 +109,6 @@ class UpstreamFailure(Exception):
     limit: str = ""
     offset: int | None = None
     callers_credentials: bool = False
-    reused: bool = False
 
     def hide(self, secret: str) -> None:
         """Takes a secret out of all that the upstream said: some echo the key they refuse."""

@@ -34,6 +34,7 @@ _SURELY_SENT_BYTES = 64 * 1024
 # The end of a line where none ought to be, or of the text in C.
 _UNSENDABLE = re.compile(r"\0|\r(?!\n)")
 
+_BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
 
@@ -268,12 +269,26 @@ class Exchange:
     async def _send(self) -> None:
         content = self._request.content
         head = self._transport.head(self._request)
-        if isinstance(content, bytes):
-            connection = await self._connect()
+        if not isinstance(content, bytes):
+            await self._send_upload(head, content)
+            return
+        connection = await self._connect()
+        try:
             connection.write(head, content)
             await connection.head()
-        else:
-            await self._send_upload(head, content)
+        except _BROKEN:
+            if not self._was_left:
+                raise
+            self._release()
+            connection = await self._connect(fresh=True)
+            connection.write(head, content)
+            await connection.head()
+
+    @property
+    def _was_left(self) -> bool:
+        """Whether the upstream closed a connection for being idle, just as the request came."""
+        connection = self._connection
+        return connection is not None and connection.used and not connection.answer.begun
 
     async def _send_upload(self, head: bytes, content: AsyncGenerator[bytes, None]) -> None:
         # Without any content, there is nothing to connect for.
@@ -298,9 +313,7 @@ class Exchange:
     def _failure(self, error: Exception) -> UpstreamFailure:
         headed = self._connection is not None and self._connection.answer.headed
         stage = Stage.BODY if headed else Stage.HEADERS
-        failure = _failure(error, stage, self._limits.answer())
-        failure.reused = self._connection is not None and self._connection.used
-        return failure
+        return _failure(error, stage, self._limits.answer())
 
     async def _end(self) -> None:
         if isinstance(self._request.content, bytes):
@@ -318,6 +331,7 @@ class Exchange:
             if self._response and (self._response.may_be_cut or self._unread):
                 self._connection.close()
             self._transport.pool.release(self._connection)
+            self._connection = None
 
     @property
     def _unread(self) -> bool:
