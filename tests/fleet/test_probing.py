@@ -10,6 +10,7 @@ from upstream.wire import http
 
 from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import State
 from penstock_server.upstream.call import Call
@@ -161,6 +162,45 @@ async def test_the_end_of_an_ejection_brings_a_probe() -> None:
         before = len(upstream.asked)
         await running.until(lambda: bool(running.fleet.healthy()))
         assert len(upstream.asked) - before <= 4  # one probe now, one then
+
+
+async def test_one_that_is_well_is_down_after_two_misses() -> None:
+    async with engine() as upstream:
+        fleet = Fleet([UpstreamConfig(upstream.url)], Policy(slow_start=0))
+
+        async def probed(*healths: bytes) -> State:
+            for health in healths:
+                upstream.answers["/health"] = health
+                await probe(fleet.replicas[0], 5)
+            return fleet.snapshot()[0].state
+
+        well, ill = http(b""), said({}, "503 Busy")
+        assert await probed(ill) is State.DOWN  # it never was well
+        assert await probed(well) is State.READY
+        assert await probed(ill, well, ill, well, ill) is State.READY
+        assert await probed(ill) is State.DOWN
+        assert await probed(well, ill) is State.READY
+        await fleet.close()
+
+
+async def test_the_second_miss_follows_at_once() -> None:
+    async with (
+        engine() as upstream,
+        watched(UpstreamConfig(upstream.url), probe_interval=60) as running,
+    ):
+        await running.until(lambda: running.states == [State.READY])
+        upstream.answers["/health"] = said({}, "503 Busy")
+        running.fleet.replicas[0].suspected.set()
+        await running.until(lambda: running.states == [State.DOWN])
+
+
+async def test_one_that_is_not_there_is_down_at_once() -> None:
+    async with engine() as upstream:
+        fleet = Fleet([UpstreamConfig(upstream.url)])
+        await probe(fleet.replicas[0], 5)
+        await fleet.replicas[0].close()
+    await probe(fleet.replicas[0], 5)
+    assert fleet.snapshot()[0].state is State.DOWN
 
 
 async def test_one_that_comes_back_with_another_key() -> None:

@@ -252,6 +252,7 @@ async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
         assert states(fleet)[0] is State.EJECTED  # /health alone says nothing new
         ill.healthy = False
         await probe(fleet.replicas[0], 5)
+        await probe(fleet.replicas[0], 5)
         assert states(fleet)[0] is State.DOWN
         ill.healthy = True
         await probe(fleet.replicas[0], 5)

@@ -24,6 +24,7 @@ from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
 
 _LONGEST_ERROR = 200
+_MOST_MISSES = 2
 
 # A caller's own library ends a call before what it told: that was rounded up, and is a way off.
 _EARLY_S = 0.05
@@ -98,6 +99,7 @@ class Replica:
         self._came = clock()
         self._requests = 0
         self._errors = 0
+        self._misses = 0
         self._last_error = ""
         self._users = 0
         self._unused = asyncio.Event()
@@ -152,8 +154,15 @@ class Replica:
     # What it says of itself
 
     def found_down(self, failure: UpstreamFailure) -> None:
-        """Takes note that a probe failed."""
+        """Takes note that a probe failed.
+
+        One that was well is asked once more before it counts as down, unless it is not there.
+        """
         self._last_error = str(failure)[:_LONGEST_ERROR]
+        self._misses += 1
+        if self.alive and self._misses < _MOST_MISSES and not _refused(failure):
+            self.suspected.set()
+            return
         if self.alive:
             # What comes back may be another server.
             self.known = replace(self.known, native=None)
@@ -171,6 +180,7 @@ class Replica:
 
     def found_well(self) -> None:
         """Takes note that a probe succeeded, and uses what was learnt."""
+        self._misses = 0
         if not self.alive:
             self._came = self._clock()
         if self.alive is False:
@@ -365,6 +375,10 @@ def _may_show_in_a_probe(failure: UpstreamFailure) -> bool:
     return (
         failure.kind is not Kind.HTTP_ERROR or failure.engine_dead or failure.status in (401, 403)
     )
+
+
+def _refused(failure: UpstreamFailure) -> bool:
+    return failure.kind is Kind.CONNECT and failure.limit != "connect_timeout"
 
 
 def _equal(listing: Sequence[JsonObject], other: Sequence[JsonObject] | None) -> bool:
