@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from upstream.wire import End, http, read_request, served, wire
+from upstream.wire import End, http, read_request, served, stream, wire
 
 from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
@@ -23,7 +23,12 @@ from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.multipart import File, Form
-from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.operations import (
+    CHAT_COMPLETION,
+    NATIVE_RESPONSE,
+    TRANSCRIPTION,
+    Operation,
+)
 
 from .clock import Clock
 
@@ -302,6 +307,20 @@ async def test_who_closes_every_connection_is_asked_twice() -> None:
         before = len(upstream.requests)
         assert await ask(fleet) == 1
         assert len(upstream.requests) - before == 2
+
+
+@pytest.mark.parametrize(("operation", "requests"), [(CHAT_COMPLETION, 2), (NATIVE_RESPONSE, 1)])
+@pytest.mark.parametrize("answer", [b"", stream(ended=False)], ids=["nothing", "headers"])
+async def test_what_may_have_been_stored_is_not_asked_for_again(
+    operation: Operation, requests: int, answer: bytes
+) -> None:
+    async with wire(answer, End.CLOSE) as upstream, fleet_of(upstream.url) as (fleet, _):
+        before = len(upstream.requests)
+        with pytest.raises(UpstreamFailure) as raised:
+            async with fleet.stream(operation, HELLO, Call("id"), ChoiceStream(choices=1)):
+                pass
+        assert raised.value.kind is Kind.CLOSED
+        assert len(upstream.requests) - before == requests
 
 
 async def test_a_dead_fleet_is_not_hammered() -> None:

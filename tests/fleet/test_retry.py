@@ -103,6 +103,20 @@ async def test_closed_before_the_answer_is_tried_once(stage: Stage) -> None:
     assert [await again(retries, closed(stage)) for _ in range(2)] == [True, False]
 
 
+@pytest.mark.parametrize("stage", [Stage.HEADERS, Stage.STREAM])
+async def test_what_may_have_been_worked_on_is_not_always_repeatable(stage: Stage) -> None:
+    shared = rules(Clock(), resendable=lambda failure: failure is DOWN)
+    assert not await again(Retries(shared, repeatable=False), closed(stage))
+    assert await again(Retries(shared, repeatable=False), DOWN)
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_an_error_inside_a_stream_comes_after_work(repeatable: bool) -> None:
+    error = UpstreamFailure(Kind.HTTP_ERROR, "", Stage.STREAM, status=503)
+    assert await again(Retries(rules(Clock()), repeatable=repeatable), error) is repeatable
+    assert await again(Retries(rules(Clock()), repeatable=repeatable), busy(None))
+
+
 async def test_closed_inside_the_answer_is_the_callers_to_decide() -> None:
     retries = Retries(rules(Clock(), resendable=lambda failure: False))
     assert not await again(retries, closed(Stage.BODY))

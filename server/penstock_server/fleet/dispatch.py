@@ -128,7 +128,7 @@ class _Requests:
         self._operation = operation
         self._body = body
         self._call = call
-        self._retries = Retries(dispatcher.rules, call.deadline)
+        self._retries = Retries(dispatcher.rules, call.deadline, operation.repeatable)
         self._tried: list[Replica] = []
         document = None if isinstance(body, Form) else body
         self._only_once = isinstance(body, Form) and body.only_once

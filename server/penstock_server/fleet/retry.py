@@ -80,11 +80,13 @@ class Retries:
     Attributes:
         rules: what holds for all calls.
         deadline: when the call must be over.
+        repeatable: whether a request may be sent again that the last replica may have worked on.
         sent: how many requests were sent.
     """
 
     rules: RetryRules
     deadline: float = math.inf
+    repeatable: bool = True
     sent: int = 0
     _closed: bool = field(default=False, repr=False)
 
@@ -112,10 +114,12 @@ class Retries:
             await rules.sleep(delay)
 
     def _safe(self, failure: UpstreamFailure) -> bool:
+        if failure.stage is Stage.STREAM and not self.repeatable:
+            return False
         if failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM):
             # If it is the request that makes it close connections, once is enough.
             first, self._closed = not self._closed, True
-            return first
+            return first and self.repeatable
         return self.rules.resendable(failure)
 
     def _backoff(self) -> float:
