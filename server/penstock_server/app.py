@@ -21,7 +21,7 @@ from penstock_server.reload import Changes, Reloader, changes, in_force
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
-from penstock_server.rpc.authentication import Authentication, forwarded
+from penstock_server.rpc.authentication import Authentication, Key, forwarded
 from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info
@@ -135,27 +135,30 @@ class Service:
         Raises:
             SettingsError: the file of keys cannot be used; nothing has changed.
         """
-        keys = await self._reload_keys()
-        before, self.settings = self.settings, in_force(self.settings, settings)
-        self._admission.most = settings.max_concurrent_calls
-        self._deadlines.default_s = settings.default_deadline
-        self._deadlines.longest_s = settings.max_deadline
-        log.set_level(settings.log_level)
-        configs = upstream_configs(self.settings)
-        self._fleet.reload(configs, settings.aliases, settings.default_model)
-        done = changes(before, settings, keys=keys)
+        keys = await self._read_keys()
+        before, after = self.settings, in_force(self.settings, settings)
+        done = changes(before, settings, keys=self._are_others(keys))
+        # The only step that may fail comes first.
+        self._fleet.reload(upstream_configs(after), after.aliases, after.default_model)
+        if self.authentication:
+            self.authentication.replace(keys)
+        self.settings = after
+        self._admission.most = after.max_concurrent_calls
+        self._deadlines.default_s = after.default_deadline
+        self._deadlines.longest_s = after.max_deadline
+        log.set_level(after.log_level)
         if done.applied:
             self._configuration.configured()
         return done
 
-    async def _reload_keys(self) -> bool:
-        """Reads the keys again, if there are any; returns whether they are others."""
+    async def _read_keys(self) -> Sequence[Key]:
+        """Reads the keys of callers again, if there are any."""
         if not self.authentication:
-            return False
-        keys = await asyncio.to_thread(read_keys, self.settings.keys_file)
-        before = self.authentication.keys
-        self.authentication.replace(keys)
-        return before != keys
+            return ()
+        return await asyncio.to_thread(read_keys, self.settings.keys_file)
+
+    def _are_others(self, keys: Sequence[Key]) -> bool:
+        return self.authentication is not None and self.authentication.keys != keys
 
     async def drain(self) -> None:
         """Says NOT_SERVING, goes on accepting for the drain delay, lets running calls finish."""

@@ -19,6 +19,7 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
 from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.reload import Reloader
 from penstock_server.simulator import Simulator, SimulatorSettings
 
@@ -258,6 +259,20 @@ async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Sim
         simulator.faults = "slow-headers seconds=0.5"
         calls = await asyncio.gather(*(chat(channel) for _ in range(3)), return_exceptions=True)
         assert calls.count(ANSWER) == 1
+
+
+async def test_a_reload_that_fails_changes_nothing(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,))
+    settings, replicas = service.settings, service._fleet.replicas
+    known = [replica.upstream for replica in replicas]
+    unusable = UpstreamTable("http://1.2.3.999:8000")
+    for upstream in ((unusable,), (UpstreamTable(simulator.url, weight=2), unusable)):
+        with pytest.raises(Exception, match="Invalid IPv4 address"):
+            await service.reload(Settings(upstream=upstream, max_concurrent_calls=1))
+        assert service.settings is settings
+        assert service._admission.most == 0
+        assert service._fleet.replicas == replicas
+        assert [replica.upstream for replica in replicas] == known
 
 
 async def test_what_waits_for_a_restart_changes_no_upstream(

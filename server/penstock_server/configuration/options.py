@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from penstock_server.configuration.file import Key
 
@@ -165,24 +164,6 @@ def read_keys(known: Mapping[str, Option], content: Mapping[str, Any]) -> dict[s
 def _alike(name: str, known: Iterable[str]) -> str:
     alike = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {alike[0]}?" if alike else ""
-
-
-def url(value: Any) -> str:
-    """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
-    given = text(value).rstrip("/")
-    # What may hold a secret is not told; so it comes first.
-    if "@" in given and not given.startswith("unix:"):
-        raise Unusable("must not hold credentials; give an API key instead")
-    if "?" in given or "#" in given:
-        raise Unusable("must end with its path")
-    parts = urlsplit(given)
-    if not (given.isascii() and given.isprintable()) or " " in given:
-        raise ValueError("must be written in printable ASCII, without spaces")
-    if parts.scheme == "unix" and not parts.netloc:
-        return f"unix://{socket_path(parts.path)}"
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("is no http, https or unix URL, such as http://localhost:8000")
-    return given.removesuffix("/v1")
 
 
 def address(value: Any) -> str:
