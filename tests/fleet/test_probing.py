@@ -18,7 +18,8 @@ from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
-from .engine import LISTED, engine, said
+from .clock import Clock
+from .engine import LISTED, Engine, engine, said
 from .watched import watched
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
@@ -201,6 +202,85 @@ async def test_one_that_is_not_there_is_down_at_once() -> None:
         await fleet.replicas[0].close()
     await probe(fleet.replicas[0], 5)
     assert fleet.snapshot()[0].state is State.DOWN
+
+
+ROUTES = said({"paths": {CHAT_COMPLETION.path: {}}})
+ABOUT = "/openapi.json", "/version"
+
+
+def asked(upstream: Engine) -> tuple[int, int]:
+    """Returns how often it was asked for its routes and its version."""
+    return upstream.asked.count(ABOUT[0]), upstream.asked.count(ABOUT[1])
+
+
+async def test_routes_are_asked_for_until_they_are_known_and_then_now_and_again() -> None:
+    clock = Clock()
+    async with engine() as upstream:
+        fleet = Fleet([UpstreamConfig(upstream.url)], clock=clock)
+
+        async def known() -> tuple[int, str]:
+            await probe(fleet.replicas[0], 5)
+            [replica] = fleet.snapshot()
+            return len(replica.operations), replica.version
+
+        upstream.answers |= dict.fromkeys(ABOUT, said({}, "503 Busy"))
+        assert [await known(), await known()] == [(0, "")] * 2
+        upstream.answers |= {ABOUT[0]: ROUTES, ABOUT[1]: said({"version": "1"})}
+        assert [await known(), await known()] == [(1, "1")] * 2
+        assert asked(upstream) == (3, 3)
+        upstream.answers |= {ABOUT[0]: said({}, "503 Busy"), ABOUT[1]: said({"version": "2"})}
+        clock.now += 59
+        assert await known() == (1, "1")
+        clock.now += 1
+        assert await known() == (1, "2")  # what cannot be had stays as it was
+        assert asked(upstream) == (4, 4)
+        await fleet.close()
+
+
+async def test_routes_that_are_not_published_are_asked_for_now_and_again_only() -> None:
+    async with engine() as upstream:
+        fleet = Fleet([UpstreamConfig(upstream.url)], clock=Clock())
+        for _ in range(5):
+            await probe(fleet.replicas[0], 5)
+        assert asked(upstream) == (1, 1)
+        await fleet.close()
+
+
+async def test_who_comes_back_may_be_another() -> None:
+    """Its models and routes are asked for anew, and it starts slowly."""
+    clock = Clock()
+    async with engine() as upstream:
+        fleet = Fleet([UpstreamConfig(upstream.url)], Policy(slow_start=10), clock=clock)
+        upstream.answers |= {ABOUT[0]: ROUTES, ABOUT[1]: said({"version": "1"})}
+        await probe(fleet.replicas[0], 5)
+        clock.now += 10
+        [first] = fleet.snapshot()
+        assert (first.state, first.models, first.version) == (State.READY, ("a",), "1")
+        assert first.operations == (CHAT_COMPLETION.name,)
+
+        upstream.answers["/health"] = said({}, "503 Dead")
+        for _ in range(2):
+            await probe(fleet.replicas[0], 5)
+        assert fleet.snapshot()[0].state is State.DOWN
+        busy = said({}, "503 Busy")
+        other = said({"data": [{"id": "b"}]})
+        upstream.answers = {"/health": http(b""), "/v1/models": other, ABOUT[0]: busy}
+        await probe(fleet.replicas[0], 5)
+        [second] = fleet.snapshot()
+        assert (second.state, second.models, second.version) == (State.SLOW_START, ("b",), "")
+        assert second.operations == ()
+        assert second.weight == pytest.approx(0.1)
+        await fleet.close()
+
+
+async def test_models_are_asked_for_again() -> None:
+    async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
+        await running.until(lambda: running.states == [State.READY])
+        adapter = {"id": "lora", "parent": "a"}
+        upstream.answers["/v1/models"] = said({"data": [*LISTED["data"], adapter]})
+        await running.until(lambda: running.fleet.snapshot()[0].models == ("a", "lora"))
+        upstream.answers["/v1/models"] = said({"data": [{"id": "b"}]})
+        await running.until(lambda: running.fleet.snapshot()[0].models == ("b",))
 
 
 async def test_one_that_comes_back_with_another_key() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.replica import Knowledge, Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
@@ -37,15 +37,23 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     except UpstreamFailure as failure:
         replica.found_down(failure)
         return
-    if not replica.alive:
-        document = await _told(upstream, "/openapi.json", call, timeout_s)
-        paths = document.get("paths")
-        version = (await _told(upstream, "/version", call, timeout_s)).get("version")
-        replica.learn_routes(
-            frozenset(paths) if isinstance(paths, Mapping) else None,
-            version if isinstance(version, str) else "",
-        )
+    if not replica.alive or replica.routes_are_old:
+        await _ask_for_routes(replica, call, timeout_s)
     replica.found_well()
+
+
+async def _ask_for_routes(replica: Replica, call: Call, timeout_s: float) -> None:
+    document, about = await asyncio.gather(
+        _told(replica.upstream, "/openapi.json", call, timeout_s),
+        _told(replica.upstream, "/version", call, timeout_s),
+    )
+    # What comes back may be another server, of which nothing is known yet.
+    known = replica.known if replica.alive else Knowledge()
+    replica.learn_routes(
+        known.paths if document is None else _paths(document),
+        known.version if about is None else _version(about),
+        complete=document is not None and about is not None,
+    )
 
 
 async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> None:
@@ -119,12 +127,22 @@ def _address(text: str) -> "ipaddress.IPv4Address | ipaddress.IPv6Address | None
         return None
 
 
-async def _told(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject:
-    """Returns a document that an upstream need not have; empty if it does not."""
+async def _told(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject | None:
+    """Returns a document, empty if the upstream does not have it; None if it cannot be had now."""
     try:
         return await upstream.get(path, call, timeout_s)
-    except UpstreamFailure:
-        return {}
+    except UpstreamFailure as failure:
+        return {} if failure.route_missing else None
+
+
+def _paths(document: JsonObject) -> frozenset[str] | None:
+    paths = document.get("paths")
+    return frozenset(paths) if isinstance(paths, Mapping) else None
+
+
+def _version(about: JsonObject) -> str:
+    version = about.get("version")
+    return version if isinstance(version, str) else ""
 
 
 def _is_model(entry: Any) -> bool:

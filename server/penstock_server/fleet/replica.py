@@ -25,6 +25,7 @@ from penstock_server.upstream.upstream import Upstream
 
 _LONGEST_ERROR = 200
 _MOST_MISSES = 2
+_ROUTES_S = 60.0
 
 # A caller's own library ends a call before what it told: that was rounded up, and is a way off.
 _EARLY_S = 0.05
@@ -96,7 +97,7 @@ class Replica:
         self._ejection = Ejection(
             policy.ejection_failures, policy.ejection_time, lambda: outdone(self)
         )
-        self._came = clock()
+        self._came = self._routes_until = clock()
         self._requests = 0
         self._errors = 0
         self._misses = 0
@@ -174,9 +175,18 @@ class Replica:
             models = published(listing, self.upstream.config.models)
             self.known = replace(self.known, listing=listing, models=models)
 
-    def learn_routes(self, paths: frozenset[str] | None, version: str) -> None:
-        """Takes the routes it publishes, if it does, and its version."""
-        self.known = replace(self.known, paths=paths, version=version)
+    @property
+    def routes_are_old(self) -> bool:
+        """Whether it should be asked again which routes and version it has."""
+        return self._clock() >= self._routes_until
+
+    def learn_routes(
+        self, paths: frozenset[str] | None, version: str, *, complete: bool = True
+    ) -> None:
+        """Takes the routes it publishes, if it does, and its version; or as much as is known."""
+        self._routes_until = self._clock() + (_ROUTES_S if complete else 0.0)
+        if (paths, version) != (self.known.paths, self.known.version):
+            self.known = replace(self.known, paths=paths, version=version)
 
     def found_well(self) -> None:
         """Takes note that a probe succeeded, and uses what was learnt."""
