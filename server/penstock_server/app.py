@@ -119,7 +119,7 @@ class Service:
             self.admin.bind()
         except CannotListen:
             release(self.addresses)
-            await self._fleet.close()
+            self._fleet.close()
             raise
         self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
         if self._share_ports:
@@ -180,7 +180,7 @@ class Service:
         self._admission.end_all()
         await stopped
         await self.admin.stop()
-        await self._fleet.close()
+        self._fleet.close()
 
     async def _know_upstreams(self) -> None:
         """Waits for the first probes, lest this process says other than those beside it."""

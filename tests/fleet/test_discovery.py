@@ -102,7 +102,7 @@ async def test_replicas_come_and_go() -> None:
         await names.asked_again()
         assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
     watch.cancel()
-    await fleet.close()
+    fleet.close()
 
 
 async def test_who_is_well_serves_until_another_has_been_heard() -> None:
@@ -166,7 +166,7 @@ async def test_a_headless_service() -> None:
             assert len(await asyncio.gather(*calls)) == 10
             await pods[0].wait_connections(0)
         watch.cancel()
-        await fleet.close()
+        fleet.close()
 
 
 async def test_replicas_found_while_a_call_waits_are_waited_for() -> None:
@@ -201,7 +201,7 @@ async def test_replicas_found_while_a_call_waits_are_waited_for() -> None:
                 answers = await asyncio.gather(*calls)
             assert [answer["model"] for answer in answers] == [*models]
             watch.cancel()
-            await fleet.close()
+            fleet.close()
 
 
 def on(host: str, port: int, *models: str) -> SimulatorSettings:

@@ -32,7 +32,7 @@ async def fleet_of(*urls: str, policy: Policy = DEFAULTS) -> AsyncIterator[Fleet
     for replica in fleet.replicas:
         await probe(replica, 5)
     yield fleet
-    await fleet.close()
+    fleet.close()
 
 
 @asynccontextmanager
@@ -176,7 +176,7 @@ async def test_a_failed_connection_makes_the_next_probe_come_at_once() -> None:
         await refusal(fleet)
         await told.acquire()
     watch.cancel()
-    await fleet.close()
+    fleet.close()
 
 
 async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> None:
@@ -193,7 +193,7 @@ async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> Non
         [known] = fleet.snapshot()
         assert known.state is State.DOWN
         assert "within 0.2 s" in known.last_error
-        await fleet.close()
+        fleet.close()
 
 
 async def test_models_of_all() -> None:

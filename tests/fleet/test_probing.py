@@ -121,7 +121,7 @@ async def test_a_list_must_have_a_model(
         assert fleet.healthy() is fleet.healthy(CHAT_COMPLETION) is (not reason)
         assert (known.state is State.DOWN) is bool(reason)
         assert known.last_error.removeprefix("model_unknown at body: ") == reason
-        await fleet.close()
+        fleet.close()
 
 
 @pytest.mark.parametrize("callers_credentials", [False, True])
@@ -132,7 +132,7 @@ async def test_a_list_that_the_service_may_not_have(callers_credentials: bool) -
         fleet = Fleet([config])
         await probe(fleet.replicas[0], 5)
         assert fleet.healthy() is callers_credentials
-        await fleet.close()
+        fleet.close()
 
 
 async def test_a_call_whose_key_is_refused_has_the_next_probe_come_at_once() -> None:
@@ -181,7 +181,7 @@ async def test_one_that_is_well_is_down_after_two_misses() -> None:
         assert await probed(ill, well, ill, well, ill) is State.READY
         assert await probed(ill) is State.DOWN
         assert await probed(well, ill) is State.READY
-        await fleet.close()
+        fleet.close()
 
 
 async def test_the_second_miss_follows_at_once() -> None:
@@ -199,7 +199,7 @@ async def test_one_that_is_not_there_is_down_at_once() -> None:
     async with engine() as upstream:
         fleet = Fleet([UpstreamConfig(upstream.url)])
         await probe(fleet.replicas[0], 5)
-        await fleet.replicas[0].close()
+        fleet.replicas[0].close()
     await probe(fleet.replicas[0], 5)
     assert fleet.snapshot()[0].state is State.DOWN
 
@@ -234,7 +234,7 @@ async def test_routes_are_asked_for_until_they_are_known_and_then_now_and_again(
         clock.now += 1
         assert await known() == (1, "2")  # what cannot be had stays as it was
         assert asked(upstream) == (4, 4)
-        await fleet.close()
+        fleet.close()
 
 
 async def test_routes_that_are_not_published_are_asked_for_now_and_again_only() -> None:
@@ -243,7 +243,7 @@ async def test_routes_that_are_not_published_are_asked_for_now_and_again_only() 
         for _ in range(5):
             await probe(fleet.replicas[0], 5)
         assert asked(upstream) == (1, 1)
-        await fleet.close()
+        fleet.close()
 
 
 async def test_who_comes_back_may_be_another() -> None:
@@ -270,7 +270,7 @@ async def test_who_comes_back_may_be_another() -> None:
         assert (second.state, second.models, second.version) == (State.SLOW_START, ("b",), "")
         assert second.operations == ()
         assert second.weight == pytest.approx(0.1)
-        await fleet.close()
+        fleet.close()
 
 
 async def test_models_are_asked_for_again() -> None:

@@ -54,7 +54,7 @@ async def fleet_of(
     try:
         yield fleet, clock
     finally:
-        await fleet.close()
+        fleet.close()
 
 
 @asynccontextmanager
@@ -491,7 +491,7 @@ async def test_calls_while_everything_changes_all_the_time() -> None:
         assert await asyncio.gather(*busy) == [0] * 10
         assert turn > 20
         watch.cancel()
-        await fleet.close()
+        fleet.close()
 
 
 async def test_new_upstreams_are_waited_for() -> None:
@@ -506,7 +506,7 @@ async def test_new_upstreams_are_waited_for() -> None:
             answers = [await fleet.call(CHAT_COMPLETION, body, Call("id", "a")) for _ in range(5)]
         assert {answer["model"] for answer in answers} == {"a"}
         watch.cancel()
-        await fleet.close()
+        fleet.close()
 
 
 async def test_models_by_other_names() -> None:
@@ -526,4 +526,4 @@ async def test_models_by_other_names() -> None:
         listing = await fleet.list_models(Call("id"))
         assert [entry["id"] for entry, _ in listing.entries] == ["small"]
         assert fleet.snapshot()[0].models == ("small",)
-        await fleet.close()
+        fleet.close()

@@ -58,4 +58,4 @@ async def watched(
     finally:
         running.task.cancel()
         await asyncio.wait((running.task,))
-        await running.fleet.close()
+        running.fleet.close()

@@ -478,7 +478,7 @@ async def asked(url: str) -> bool | None:
     try:
         return await upstream.has_responses(Call(request_id="probe"), 5)
     finally:
-        await upstream.close()
+        upstream.close()
 
 
 # What is stored

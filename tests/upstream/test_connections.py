@@ -169,7 +169,7 @@ async def test_another_limit_of_connections_holds_for_all_new_ones() -> None:
         assert await asyncio.gather(*asking) == [{"id": "x"}] * 2
         async with asyncio.timeout(5):
             await left.acquire()  # the first connection is not kept
-        await other.close()
+        other.close()
 
 
 async def test_nothing_follows_an_answer_that_may_be_cut() -> None:

@@ -85,7 +85,6 @@ class Fleet:
         self._tell: Callable[[], None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._watching: dict[Membership, asyncio.Task[None]] = {}
-        self._leaving: dict[Replica, asyncio.Task[None]] = {}
         self.reload(configs, aliases, default_model)
 
     # What there is
@@ -112,7 +111,7 @@ class Fleet:
         for config in configs:
             if kept := _kept(config, before):
                 before.remove(kept)
-            made = kept or Membership(config, self._replica, self._changed, self._retire)
+            made = kept or Membership(config, self._replica, self._changed)
             memberships.append(made)
         # From here on nothing fails.
         for config, membership in zip(configs, memberships, strict=True):
@@ -123,8 +122,7 @@ class Fleet:
         self._watch_memberships()
         self._changed()
         for gone in before:
-            for replica in gone.replicas.values():
-                self._retire(replica)
+            gone.close()
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Probes all replicas for ever; tells after each probe, and when one comes or goes."""
@@ -143,12 +141,10 @@ class Fleet:
         while self._table.unheard:
             await self._news.wait()
 
-    async def close(self) -> None:
-        """Closes the connections to all upstreams."""
-        for task in self._leaving.values():
-            task.cancel()
-        for replica in (*self.replicas, *self._leaving):
-            await replica.close()
+    def close(self) -> None:
+        """Closes the connections to all upstreams, those in use once they are no more."""
+        for replica in self.replicas:
+            replica.close()
 
     def healthy(self, operation: Operation | None = None) -> bool | None:
         """Whether any replica is well and, if an operation is named, serves it.
@@ -197,8 +193,7 @@ class Fleet:
         if all(membership.config.native_responses == "always" for membership in self._memberships):
             return True
         replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
-        with replica.kept():
-            return await replica.responds_natively(self._policy.probe_timeout, probe_call())
+        return await replica.responds_natively(self._policy.probe_timeout, probe_call())
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Asks for a stored response, or for something to be done to it, wherever it is.
@@ -207,10 +202,8 @@ class Fleet:
             UpstreamFailure: no upstream has it, or one that might have it failed.
         """
         failures: list[UpstreamFailure] = []
-        with self._counted(NATIVE_RESPONSE), contextlib.ExitStack() as kept:
+        with self._counted(NATIVE_RESPONSE):
             routes = self._table.everywhere(NATIVE_RESPONSE, call)
-            for replica in routes:
-                kept.enter_context(replica.kept())
             for replica in sorted(routes, key=lambda replica: not replica.available):
                 try:
                     with replica.asked():
@@ -293,11 +286,6 @@ class Fleet:
                 watch = membership.watch(self._policy, self._resolve, self._tell)
                 self._watching[membership] = self._tasks.create_task(watch)
 
-    def _retire(self, replica: Replica) -> None:
-        leaving = asyncio.ensure_future(replica.retire())
-        self._leaving[replica] = leaving
-        leaving.add_done_callback(lambda _: self._leaving.pop(replica, None))
-
 
 def _kept(config: UpstreamConfig, before: Sequence[Membership]) -> Membership | None:
     """Returns whose server is where a configuration leads; first the one that it was made of."""
@@ -308,8 +296,7 @@ def _kept(config: UpstreamConfig, before: Sequence[Membership]) -> Membership | 
 
 async def _models(replica: Replica, call: Call) -> Answered:
     try:
-        with replica.kept():
-            entries = await models_of(replica.upstream, call, LISTING_TIMEOUT_S)
+        entries = await models_of(replica.upstream, call, LISTING_TIMEOUT_S)
     except UpstreamFailure as failure:
         return replica, failure
     return replica, renamed(published(entries, replica.upstream.config.models))

@@ -31,7 +31,6 @@ class Membership:
         config: UpstreamConfig,
         make: Callable[[UpstreamConfig, str], Replica],
         changed: Callable[[], None],
-        retire: Callable[[Replica], None],
     ) -> None:
         """Takes the upstream.
 
@@ -39,19 +38,22 @@ class Membership:
             config: the upstream.
             make: returns a replica at an address.
             changed: called when replicas came or went.
-            retire: is given the ones that went.
         """
         self.config = config
         self.replicas = {"": make(config, "")}
         self._make = make
         self._changed = changed
-        self._retire = retire
 
     def configure(self, config: UpstreamConfig) -> None:
         """Takes another configuration of the same server."""
         self.config = config
         for replica in self.replicas.values():
             replica.configure(config)
+
+    def close(self) -> None:
+        """Closes the connections of all, those in use once they are no more."""
+        for replica in self.replicas.values():
+            replica.close()
 
     async def watch(self, policy: Policy, resolve: Resolve, probed: Callable[[], None]) -> None:
         """Resolves the name again and again, and probes the replicas; calls after each probe."""
@@ -79,7 +81,7 @@ class Membership:
         if new or gone:
             self._changed()
         for replica in gone:
-            self._retire(replica)
+            replica.close()
 
     def _to_leave(self, found: set[str]) -> list[str]:
         """Returns where no replica is any longer.

@@ -1,9 +1,8 @@
 """One server that calls can go to, and all that is known of it."""
 
 import asyncio
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import time
@@ -102,9 +101,6 @@ class Replica:
         self._errors = 0
         self._misses = 0
         self._last_error = ""
-        self._users = 0
-        self._unused = asyncio.Event()
-        self._unused.set()
         self._asking = asyncio.Lock()
 
     def configure(self, config: UpstreamConfig) -> None:
@@ -222,23 +218,9 @@ class Replica:
         """Returns what is to be around a call: it counts the call, and learns from how it ends."""
         return _Asked(self, deadline)
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keeps its connections open, also if it is to go."""
-        self._use()
-        try:
-            yield
-        finally:
-            self._leave()
-
-    async def close(self) -> None:
-        """Closes its connections."""
-        await self.upstream.close()
-
-    async def retire(self) -> None:
-        """Closes its connections once nobody needs them."""
-        await self._unused.wait()
-        await self.close()
+    def close(self) -> None:
+        """Closes its connections, those in use once they are no more."""
+        self.upstream.close()
 
     def snapshot(self) -> ReplicaState:
         """Returns what is known of it now."""
@@ -260,15 +242,6 @@ class Replica:
             ejected_until=None if ejection.until is None else time() + ejection.until - now,
         )
 
-    def _use(self) -> None:
-        self._users += 1
-        self._unused.clear()
-
-    def _leave(self) -> None:
-        self._users -= 1
-        if not self._users:
-            self._unused.set()
-
     def _state(self, now: float) -> State:
         if self.alive is False:
             return State.DOWN
@@ -286,11 +259,9 @@ class Replica:
     def _begin(self) -> Visit:
         self.outstanding += 1
         self._requests += 1
-        self._use()
         return self._ejection.begin()
 
     def _end(self, visit: Visit) -> None:
-        self._leave()
         self._ejection.ended(visit, self._clock())
         self.outstanding -= 1
 

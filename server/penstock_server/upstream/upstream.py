@@ -74,7 +74,7 @@ class Upstream:
             self._transport.close()
         return other
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Closes all connections, those in use once they are no more."""
         self._transport.close()
         self._probes.close()
