@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -16,6 +16,9 @@ from penstock_server.upstream.upstream import Upstream
 
 MODELS_PATH = "/v1/models"
 LISTING_TIMEOUT_S = 10.0
+
+Addresses: TypeAlias = tuple[str, ...]
+"""The IP addresses of one server."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host name; raises OSError."""
@@ -95,22 +98,25 @@ async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[Js
     return data
 
 
-async def addresses(url: str, resolve: Resolve) -> Sequence[str]:
-    """Returns the addresses that are a replica each; one empty one where there is one server.
+async def servers(url: str, resolve: Resolve) -> Sequence[Addresses]:
+    """Returns the servers that are a replica each, by their addresses.
 
     A name with several addresses of a family stands for several servers, as a headless Service of
-    Kubernetes does. Any other name is left to the system: the two families of localhost are one.
+    Kubernetes does. One with an address of each family is one server. What is no such name is one
+    server without addresses.
 
     Raises:
         OSError: the name cannot be resolved.
     """
     host = urlsplit(url).hostname or ""
     if not host or host == "localhost" or host.endswith(".localhost") or _address(host):
-        return ("",)
+        return ((),)
     found = [ip for text in await resolve(host) if (ip := _address(text))]
     families = [sorted({ip for ip in found if ip.version == version}) for version in (4, 6)]
     most = max(families, key=len)
-    return tuple(map(str, most)) if len(most) > 1 else ("",)
+    if len(most) > 1:
+        return tuple((str(ip),) for ip in most)
+    return (tuple(str(ip) for family in families for ip in family),)
 
 
 async def system_resolve(host: str) -> Sequence[str]:

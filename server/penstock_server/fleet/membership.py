@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from penstock_server.fleet.discovery import Resolve, addresses, probe
+from penstock_server.fleet.discovery import Addresses, Resolve, probe, servers
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.config import UpstreamConfig
@@ -22,8 +22,7 @@ class Membership:
 
     Attributes:
         config: the upstream.
-        replicas: the replicas by their addresses; one without an address until the name has been
-            resolved.
+        replicas: the replicas by their addresses; one without any until the name has been resolved.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class Membership:
             changed: called when replicas came or went.
         """
         self.config = config
-        self.replicas = {"": make(config, "")}
+        self.replicas: dict[Addresses, Replica] = {(): make(config, "")}
         self._make = make
         self._changed = changed
 
@@ -69,29 +68,31 @@ class Membership:
                 await asyncio.sleep(policy.probe_interval)
 
     async def resolve(self, resolve: Resolve) -> None:
-        """Has a replica at each address of the name; all stay where it cannot be resolved."""
+        """Has a replica for each server of the name; all stay where it cannot be resolved."""
         with contextlib.suppress(OSError, UnicodeError):
-            self._place(set(await addresses(self.config.url, resolve)))
+            self._place(set(await servers(self.config.url, resolve)))
 
-    def _place(self, found: set[str]) -> None:
+    def _place(self, found: set[Addresses]) -> None:
         new = sorted(found - self.replicas.keys())
-        for address in new:
-            self.replicas[address] = self._make(self.config, address)
-        gone = [self.replicas.pop(address) for address in self._to_leave(found)]
+        for server in new:
+            # Which of several addresses works is left to the system.
+            pinned = server[0] if len(server) == 1 else ""
+            self.replicas[server] = self._make(self.config, pinned)
+        gone = [self.replicas.pop(server) for server in self._to_leave(found)]
         if new or gone:
             self._changed()
         for replica in gone:
             replica.close()
 
-    def _to_leave(self, found: set[str]) -> list[str]:
+    def _to_leave(self, found: set[Addresses]) -> list[Addresses]:
         """Returns where no replica is any longer.
 
         Those that are well stay until one of the others is, or all have been heard.
         """
-        others = [self.replicas[address].alive for address in found]
+        others = [self.replicas[server].alive for server in found]
         known = any(others) or None not in others
         absent = self.replicas.keys() - found
-        return [address for address in absent if known or not self.replicas[address].alive]
+        return [server for server in absent if known or not self.replicas[server].alive]
 
 
 async def _keep_probing(replica: Replica, policy: Policy, probed: Callable[[], None]) -> None:
