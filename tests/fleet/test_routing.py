@@ -137,6 +137,17 @@ def test_the_only_base_model_where_none_is_named() -> None:
     assert targets(known) == [("meta/llama", "meta/llama"), ("llama-alias", "llama-alias")]
 
 
+def test_replicas_may_keep_a_model_in_different_places() -> None:
+    here, there = {**ALIAS, "root": "/data/llama"}, {**ALIAS, "root": "/mnt/llama"}
+    assert targets(table(replica(here), replica(there))) == [("llama-alias", "llama-alias")] * 2
+    names = {"llama": "meta/llama"}, {"llama": "qwen"}
+    renamed = table(replica(LLAMA, models=names[0]), replica(OTHER, models=names[1]))
+    assert targets(renamed) == [("llama", "meta/llama"), ("llama", "qwen")]
+    chained = table(replica(here), replica(there, {**OTHER, "root": "/mnt/llama"}), replica(OTHER))
+    assert len(targets(chained)) == 3
+    assert refusal(table(replica(here), replica(OTHER))).kind is Kind.MODEL_AMBIGUOUS
+
+
 def test_another_operation_is_another_server() -> None:
     known = table(replica(LLAMA), replica(OTHER, routes=frozenset({EMBEDDING.path})))
     assert targets(known, "qwen", EMBEDDING) == [("qwen", "qwen")]

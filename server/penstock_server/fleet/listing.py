@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from penstock_server.fleet.model_names import bases
+from penstock_server.fleet.model_names import bases, one_model_each
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import several_fit, unknown_model
 from penstock_server.upstream.answer import JsonObject
@@ -37,7 +37,7 @@ class ModelListing:
         """
         by_name = {entry["id"]: (entry, paths) for entry, paths in self.entries}
         known = bases({name: entry for name, (entry, _) in by_name.items()})
-        if not model and len({weights for weights, _ in known}) == 1:
+        if not model and len(one_model_each(known)) == 1:
             model = known[0][1]
         if model in by_name:
             return by_name[model]

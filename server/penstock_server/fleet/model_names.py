@@ -34,6 +34,23 @@ def bases(models: Mapping[str, JsonObject]) -> list[tuple[str, str]]:
     return [(weights(entry), name) for name, entry in models.items() if not entry.get("parent")]
 
 
+def one_model_each(named: Iterable[tuple[str, str]]) -> Sequence[set[str]]:
+    """Returns the names of one model after the other, from weights and name of each.
+
+    Names of the same weights are one model's, and so are weights of the same name: replicas may
+    keep them in different places.
+    """
+    by_weights: dict[str, set[str]] = {}
+    for weights, name in named:
+        by_weights.setdefault(weights, set()).add(name)
+    models: list[set[str]] = []
+    for names in by_weights.values():
+        shared = [others for others in models if others & names]
+        models = [others for others in models if others not in shared]
+        models.append(names.union(*shared))
+    return models
+
+
 def renamed(models: Mapping[str, JsonObject]) -> Iterable[JsonObject]:
     """Yields the entries under their public names, and their parents' names likewise."""
     public = {entry["id"]: name for name, entry in models.items()}

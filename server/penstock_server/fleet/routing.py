@@ -1,10 +1,10 @@
 """Which replicas can take a call: by the model it names and by the operation."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
-from penstock_server.fleet.model_names import bases
+from penstock_server.fleet.model_names import bases, one_model_each
 from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call, any_model
@@ -162,12 +162,12 @@ class RoutingTable:
             return routes
         if self._open_to_all and may_use is any_model:
             return dict.fromkeys(self._replicas, _UNNAMED)
-        by_weights = self._bases(operation, may_use)
-        if len(by_weights) > 1:
-            names = {t.public for routes in by_weights.values() for t in routes.values()}
+        models = self._bases(operation, may_use)
+        if len(models) > 1:
+            names = {target.public for routes in models for target in routes.values()}
             raise several_fit(sorted(names))
-        if by_weights:
-            return by_weights.popitem()[1]
+        if models:
+            return models[0]
         return self._left_to_them(operation, may_use)
 
     def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:
@@ -190,16 +190,24 @@ class RoutingTable:
             raise _forbidden()
         return self._named(operation, model, may_use)
 
-    def _bases(self, operation: Operation, may_use: MayUse) -> dict[str, dict[Replica, Target]]:
-        """Returns the base models by what they have in common, each with where it is."""
-        found: dict[str, dict[Replica, Target]] = {}
-        for replica in self._serving(operation):
-            models = _models(replica)
-            for weights, name in bases(models):
-                if may_use(name):
-                    target = Target(name, models[name]["id"])
-                    found.setdefault(weights, {}).setdefault(replica, target)
-        return found
+    def _bases(self, operation: Operation, may_use: MayUse) -> Sequence[Routes]:
+        """Returns where each base model is."""
+        named = {
+            replica: [(weights, name) for weights, name in bases(_models(replica)) if may_use(name)]
+            for replica in self._serving(operation)
+        }
+        models = one_model_each(pair for pairs in named.values() for pair in pairs)
+        return [self._where(names, named) for names in models]
+
+    def _where(
+        self, names: Collection[str], named: Mapping[Replica, Sequence[tuple[str, str]]]
+    ) -> Routes:
+        """Returns which replicas have a model that has such names."""
+        routes: dict[Replica, Target] = {}
+        for replica, pairs in named.items():
+            if public := next((name for _, name in pairs if name in names), ""):
+                routes[replica] = Target(public, _models(replica)[public]["id"])
+        return routes
 
     def _serving(self, operation: Operation) -> list[Replica]:
         return [replica for replica in self._replicas if replica.serves(operation)]
