@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import io
 import wave
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -389,6 +389,44 @@ async def test_uploads_are_sent_again_only_if_all_is_here() -> None:
         before = len(uploads(ill)) + len(uploads(well))
         assert await transcribed(fleet, blocks) > 0
         assert len(uploads(ill)) + len(uploads(well)) - before == 10
+
+
+async def test_an_upload_that_met_nobody_is_sent_to_another() -> None:
+    first, *rest = (silence()[at : at + 1000] for at in range(0, 4000, 1000))
+    closed: list[str] = []
+
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        try:
+            yield first
+            for block in rest:
+                yield block
+        finally:
+            closed.append("")
+
+    async with two() as (gone, well), fleet_of(gone.url, well.url) as (fleet, _):
+        await gone.stop()
+        for _ in range(20):
+            async with contextlib.aclosing(blocks()) as audio:
+                answer = await fleet.call(TRANSCRIPTION, form(audio), Call("id"))
+                assert answer["usage"]["seconds"] == 1
+        assert len(closed) == 20
+        assert fleet.snapshot()[0].errors > 0
+
+
+async def test_nobody_is_asked_before_an_upload_begins() -> None:
+    beginning = asyncio.Event()
+
+    async def blocks() -> AsyncIterator[bytes]:
+        await beginning.wait()
+        yield silence()
+
+    async with two() as (one, _), fleet_of(one.url) as (fleet, _):
+        call = Call("id")
+        asking = asyncio.create_task(fleet.call(TRANSCRIPTION, form(blocks()), call))
+        await asyncio.sleep(0)
+        assert (call.attempts.count, fleet.snapshot()[0].outstanding) == (0, 0)
+        beginning.set()
+        assert await asking
 
 
 async def test_an_upload_that_can_be_sent_only_once_is_no_trial() -> None:

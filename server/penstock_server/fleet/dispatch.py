@@ -140,6 +140,8 @@ class _Requests:
         Raises:
             UpstreamFailure: none did, and no other is to be sent.
         """
+        if isinstance(self._body, Form):
+            await self._body.file.begin()
         while True:
             request = await self._next()
             try:
