@@ -100,6 +100,31 @@ def test_the_list_shows_public_names() -> None:
     assert shown == {"llama": None, "llama-sql": "llama"}
 
 
+@pytest.mark.parametrize(
+    ("names", "parents"),
+    [
+        # As vLLM tells it, an adapter's parent is the first name of its base model.
+        ({"llama": "llama-alias"}, {"llama": None, "llama-sql": "llama"}),
+        ({"sql": "llama-sql"}, {"sql": None}),
+        ({"sql": "llama-sql", "llama": "meta/llama"}, {"sql": "llama", "llama": None}),
+    ],
+)
+def test_parents_have_public_names(names: Mapping[str, str], parents: Mapping[str, Any]) -> None:
+    known = replica(LLAMA, ALIAS, LORA, models=names)
+    shown = {entry["id"]: entry["parent"] for entry in renamed(known.known.models or {})}
+    assert shown.items() >= parents.items()
+    [base] = (name for name, parent in parents.items() if not parent)
+    assert targets(table(known)) == [(base, names[base])]
+
+
+def test_a_model_that_an_upstream_does_not_have() -> None:
+    known = table(replica(LLAMA, OTHER), open_to_all=True)
+    told = known.missing(Call("id", "qwin", may_use=lambda name: name != "meta/llama"))
+    assert told == "no upstream serves the model qwin; served are: qwen"
+    assert known.missing(Call("id", "qwen")) == "the upstream does not have the model qwen"
+    assert known.missing(Call("id")) == "the upstream does not have the model"
+
+
 def test_aliases() -> None:
     known = table(
         replica(LLAMA, models={"llama": "meta/llama"}),

@@ -168,7 +168,7 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
-        with self._counted(operation):
+        with self._counted(operation, call):
             return await self._dispatcher.answer(operation, body, call)
 
     @contextlib.asynccontextmanager
@@ -180,7 +180,7 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
-        with self._counted(operation):
+        with self._counted(operation, call):
             async with contextlib.AsyncExitStack() as stack:
                 yield await self._dispatcher.begin(stack, operation, body, call, contract)
 
@@ -202,7 +202,7 @@ class Fleet:
             UpstreamFailure: no upstream has it, or one that might have it failed.
         """
         failures: list[UpstreamFailure] = []
-        with self._counted(NATIVE_RESPONSE):
+        with self._counted(NATIVE_RESPONSE, call):
             routes = self._table.everywhere(NATIVE_RESPONSE, call)
             for replica in sorted(routes, key=lambda replica: not replica.available):
                 try:
@@ -250,13 +250,15 @@ class Fleet:
         return self._kept_table
 
     @contextlib.contextmanager
-    def _counted(self, operation: Operation) -> Iterator[None]:
+    def _counted(self, operation: Operation, call: Call) -> Iterator[None]:
         self._under_way += 1
         self._budget.earn(self._under_way)
         try:
             yield
         except UpstreamFailure as failure:
             failure.operation = operation.name
+            if failure.model_missing:
+                failure.message = self._table.missing(call)
             raise
         finally:
             self._under_way -= 1

@@ -112,6 +112,16 @@ class RoutingTable:
         """
         return {**self._possible(operation, call.model), **self.find(operation, call)}
 
+    def missing(self, call: Call) -> str:
+        """Returns what to tell of a call's model that an upstream says it does not have.
+
+        The upstream's own words name models as it knows them, whoever may know of these.
+        """
+        if not call.model or self._public(call.model) in self._names:
+            named = f" {call.model}" if call.model else ""
+            return f"the upstream does not have the model{named}"
+        return unknown_model(call.model, self._usable(call.may_use)).message
+
     def outdone(self, replica: Replica) -> bool:
         """Whether others can take the calls of all models of a replica, and fare much better."""
         others = [
@@ -219,7 +229,10 @@ class RoutingTable:
         if not model or self._public(model) in self._names:
             message = f"no upstream serves {operation.name} with {model or 'any model'}"
             return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
-        return unknown_model(model, filter(may_use, (*self._names, *self._aliases)))
+        return unknown_model(model, self._usable(may_use))
+
+    def _usable(self, may_use: MayUse) -> Iterable[str]:
+        return filter(may_use, (*self._names, *self._aliases))
 
 
 def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:

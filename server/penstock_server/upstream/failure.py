@@ -145,6 +145,12 @@ class UpstreamFailure(Exception):
         return refused or self.route_missing
 
     @property
+    def model_missing(self) -> bool:
+        """Whether the upstream does not have the model, or adapter, that it was asked for."""
+        missing = self.kind is Kind.HTTP_ERROR and self.status == 404 and not self.error.bare
+        return missing and self.error.param != "response_id"
+
+    @property
     def draining(self) -> bool:
         """Whether the upstream is shutting down and takes no more work, by vLLM's own words."""
         return self.status == 500 and _DRAINING in self.error.message
