@@ -224,6 +224,26 @@ async def test_models_when_one_cannot_be_asked(lacking: str) -> None:
             assert raised.value.kind is (Kind.CONNECT if lacking == "down" else Kind.MALFORMED)
 
 
+async def test_models_of_one_that_is_down_are_those_it_told_last() -> None:
+    async with simulators(("a", "b"), ("b", "c")) as (x, y), fleet_of(x.url, y.url) as fleet:
+        y.healthy = False
+        await missed(fleet, 1)
+        before = y.request_count
+        listing = await fleet.list_models(Call("id-1"))
+        assert [entry["id"] for entry, _ in listing.entries] == ["a", "b", "c"]
+        assert listing.unreachable == [y.url.removeprefix("http://")]
+        assert y.request_count == before  # it is not asked, which may take long
+        with pytest.raises(UpstreamFailure, match="HTTP 503"):
+            listing.find("d")
+        # Who comes with credentials of their own may not be one whom it tells.
+        listing = await fleet.list_models(Call("id-1", authorization="Bearer of-the-caller"))
+        assert [entry["id"] for entry, _ in listing.entries] == ["a", "b"]
+        await x.stop()
+        listing = await fleet.list_models(Call("id-1"))
+        assert len(listing.entries) == 3
+        assert len(listing.unreachable) == 2
+
+
 async def test_models_when_none_can_be_asked() -> None:
     async with fleet_of(await unused_url(), await unused_url()) as fleet:
         with pytest.raises(UpstreamFailure) as raised:

@@ -15,7 +15,6 @@ from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.upstream import Upstream
 
 MODELS_PATH = "/v1/models"
-LISTING_TIMEOUT_S = 10.0
 
 Addresses: TypeAlias = tuple[str, ...]
 """The IP addresses of one server."""

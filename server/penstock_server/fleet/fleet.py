@@ -8,16 +8,13 @@ from time import monotonic
 
 from penstock_server.fleet import renaming
 from penstock_server.fleet.discovery import (
-    LISTING_TIMEOUT_S,
     Resolve,
-    models_of,
     probe_call,
     system_resolve,
 )
 from penstock_server.fleet.dispatch import Dispatcher
-from penstock_server.fleet.listing import Answered, ModelListing, listing
+from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
-from penstock_server.fleet.model_names import published, renamed
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
@@ -214,12 +211,12 @@ class Fleet:
             raise min(failures, key=lambda failure: failure.status == 404)
 
     async def list_models(self, call: Call) -> ModelListing:
-        """Asks every replica for its models.
+        """Returns the models of all upstreams.
 
         Raises:
-            UpstreamFailure: none could be asked.
+            UpstreamFailure: none could be asked, and nothing is known of any.
         """
-        return listing(await asyncio.gather(*(_models(r, call) for r in self.replicas)))
+        return await list_models(self.replicas, call, self._policy.probe_timeout)
 
     def meant(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
@@ -294,11 +291,3 @@ def _kept(config: UpstreamConfig, before: Sequence[Membership]) -> Membership | 
     there = [membership for membership in before if membership.config.same_place(config)]
     there.sort(key=lambda one: (one.config != config, one.config.name != config.name))
     return there[0] if there else None
-
-
-async def _models(replica: Replica, call: Call) -> Answered:
-    try:
-        entries = await models_of(replica.upstream, call, LISTING_TIMEOUT_S)
-    except UpstreamFailure as failure:
-        return replica, failure
-    return replica, renamed(published(entries, replica.upstream.config.models))

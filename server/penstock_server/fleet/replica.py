@@ -58,6 +58,7 @@ class Replica:
     Attributes:
         upstream: speaks with it.
         alive: whether its last probe succeeded; None before the first.
+        down: why it is down; None while it is not.
         known: what it said of itself.
         suspected: set when it should be probed at once.
         outstanding: calls under way.
@@ -87,6 +88,7 @@ class Replica:
         self._address = _shown_address(config.url, address)
         self._configure(Upstream(config, address))
         self.alive: bool | None = None
+        self.down: UpstreamFailure | None = None
         self.known = self._told = Knowledge()
         self.suspected = asyncio.Event()
         self.outstanding = 0
@@ -163,6 +165,7 @@ class Replica:
         if self.alive:
             # What comes back may be another server.
             self.known = replace(self.known, native=None)
+        self.down = failure
         self._found(alive=False)
 
     def learn_models(self, listing: Sequence[JsonObject]) -> None:
@@ -186,7 +189,7 @@ class Replica:
 
     def found_well(self) -> None:
         """Takes note that a probe succeeded, and uses what was learnt."""
-        self._misses = 0
+        self._misses, self.down = 0, None
         if not self.alive:
             self._came = self._clock()
         if self.alive is False:
