@@ -17,7 +17,7 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
-from penstock_server.reload import Changes, Reloader, changes, in_force
+from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
@@ -133,8 +133,10 @@ class Service:
         """Puts a configuration into force; no call is dropped. Returns what changed.
 
         Raises:
-            SettingsError: the file of keys cannot be used; nothing has changed.
+            SettingsError: the file of keys cannot be used, or no upstream is named any more;
+                nothing has changed.
         """
+        require_upstreams(self.settings, settings)
         keys = await self._read_keys()
         before, after = self.settings, in_force(self.settings, settings)
         done = changes(before, settings, keys=self._are_others(keys))

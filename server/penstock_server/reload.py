@@ -84,6 +84,16 @@ def in_force(before: Settings, after: Settings) -> Settings:
     return replace(after, **{name: getattr(before, name) for name in fixed})
 
 
+def require_upstreams(before: Settings, after: Settings) -> None:
+    """Checks that a new configuration names an upstream if the one in force does.
+
+    Raises:
+        SettingsError: it does not; a file that was emptied would send all calls elsewhere.
+    """
+    if before.names_upstreams and not after.names_upstreams:
+        raise SettingsError("upstream: none is named any more; those in force stay")
+
+
 def _by_name(settings: Settings) -> dict[str, UpstreamConfig]:
     return {config.name: config for config in upstream_configs(settings)}
 

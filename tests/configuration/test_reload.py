@@ -202,6 +202,23 @@ async def test_a_bad_file_is_refused_once(tmp_path: Path, simulators: list[Simul
         assert [line["event"] for line in process.logged].count("reload refused") == 2
 
 
+async def test_a_file_that_was_emptied_is_refused(tmp_path: Path, simulator: Simulator) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulator, "a"))
+    async with served(config) as (process, channel):
+        replace(config, "idle_timeout = 7\n")
+        refused = await process.log("reload refused")
+        assert refused["reason"].startswith("upstream: none is named any more")
+        assert await chat(channel) == ANSWER
+        replace(config, 'upstream = "http://localhost:8000"\n')
+        assert (await process.log("reloaded"))["added"] == ["localhost:8000"]
+
+
+async def test_a_service_on_the_default_upstream_is_reloaded(serve: Serve) -> None:
+    service = await serve()
+    assert (await service.reload(Settings(idle_timeout=7.0))).options == ["idle_timeout"]
+
+
 async def test_what_a_refused_file_names_may_come_later(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -23,13 +23,15 @@ from penstock_server.configuration.upstream_table import NATIVE_RESPONSES, Entry
 from penstock_server.fleet.policy import AFFINITIES
 from penstock_server.telemetry.log import FORMATS, LEVELS
 
+_NO_UPSTREAM_NAMED: tuple[Entry, ...] = ("http://localhost:8000",)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The effective configuration of the service."""
 
     upstream: tuple[Entry, ...] = option(
-        ("http://localhost:8000",),
+        _NO_UPSTREAM_NAMED,
         "Base URL of a vLLM, without /v1, or unix:///PATH; may be given more than once. In the "
         "file also [[upstream]] tables.",
         upstreams,
@@ -211,6 +213,12 @@ class Settings:
     log_format: str = option(
         "auto", "json, text, or auto: text on a terminal.", one_of(*FORMATS), "FORMAT"
     )
+
+    @property
+    def names_upstreams(self) -> bool:
+        """Whether any upstream is named; else it is the default one."""
+        # The same one may be named, too: that is another value.
+        return self.upstream is not _NO_UPSTREAM_NAMED
 
     @property
     def addresses(self) -> tuple[str, ...]:
