@@ -84,7 +84,7 @@ class Service:
             reflection=settings.reflection,
             share_ports=share_ports,
         )
-        self._configuration = AdminServicer(self._fleet)
+        self._configuration = AdminServicer(self._fleet, worker.generation())
         self.admin = AdminServer(
             settings.admin_listen,
             self._configuration,
@@ -151,6 +151,7 @@ class Service:
         log.set_level(after.log_level)
         if done.applied:
             self._configuration.configured()
+            worker.reloaded()
         return done
 
     async def _read_keys(self) -> Sequence[Key]:
