@@ -12,6 +12,8 @@ import pytest
 from cli.process import PENSTOCK, Process, started
 from conftest import FREE_PORT, Serve
 from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from penstock.channel import open_async_channel
 from penstock.cli import chat_request
@@ -330,45 +332,73 @@ async def test_a_file_that_is_being_written_is_left_alone(
     assert len(seen) <= 2
 
 
-CALLS, RELOADS = 10_000, 50
+CALLS, RELOADS, CALLERS = 10_000, 50, 20
+
+
+class Counting(Simulator):
+    """Counts the connections that were made to it."""
+
+    made = 0
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.made += 1
+        await super()._connected(reader, writer)
+
+
+async def attempts(call: Any) -> str:
+    return str(dict(await call.trailing_metadata())["x-penstock-attempts"])
 
 
 async def test_no_call_fails_while_the_configuration_is_reloaded(
     tmp_path: Path, simulators: list[Simulator]
 ) -> None:
     config = tmp_path / "penstock.toml"
+    stays = Counting(SimulatorSettings(listen=FREE_PORT))
 
     def content(number: int) -> str:
-        """Each time one upstream is away and another is changed."""
+        """One upstream stays as it is. Each time one is away, and another is changed."""
         kept = [s for i, s in enumerate(simulators) if i != number % 3]
         names = [f"r{simulators.index(simulator)}" for simulator in kept]
-        return table(kept[0], names[0]) + table(kept[1], names[1], f"weight = {number + 1}")
+        changed = table(kept[1], names[1], f"weight = {number + 1}")
+        return table(stays, "stays") + table(kept[0], names[0]) + changed
 
-    config.write_text(content(0))
-    async with served(config, interval="0") as (process, channel):
-        stub, waiting = ChatCompletionServiceStub(channel), iter(range(CALLS))
-        done: asyncio.Queue[int] = asyncio.Queue()
+    async with stays:
+        config.write_text(content(0))
+        async with served(config, interval="0") as (process, channel):
+            stub, waiting = ChatCompletionServiceStub(channel), iter(range(CALLS))
+            done: asyncio.Queue[int] = asyncio.Queue()
+            watch = HealthStub(channel).Watch(HealthCheckRequest())
+            while (await watch.read()).status != HealthCheckResponse.SERVING:
+                pass
 
-        async def caller() -> None:
-            for number in waiting:
-                if number % 5:
-                    assert await chat(channel) == ANSWER
-                else:
-                    stream = stub.StreamChatCompletion(chat_request("Say hello."))
-                    parts = [c.delta.content async for message in stream for c in message.choices]
-                    assert "".join(parts) == ANSWER
-                done.put_nowait(number)
+            async def caller() -> None:
+                for number in waiting:
+                    call: Any
+                    if number % 5:
+                        call = stub.CreateChatCompletion(chat_request("Say hello."))
+                        answer = await call
+                        text = "".join(p.text for p in answer.choices[0].message.content)
+                    else:
+                        call = stub.StreamChatCompletion(chat_request("Say hello."))
+                        parts = [c.delta.content async for message in call for c in message.choices]
+                        text = "".join(parts)
+                    assert (text, await attempts(call)) == (ANSWER, "1")
+                    done.put_nowait(number)
 
-        async def reloads() -> None:
-            for number in range(1, RELOADS + 1):
-                for _ in range(CALLS // (RELOADS + 1)):
-                    await done.get()
-                replace(config, content(number))
-                process.signal(signal.SIGHUP)
-                assert (await process.log("reloaded"))["added"]
+            async def reloads() -> None:
+                for number in range(1, RELOADS + 1):
+                    for _ in range(CALLS // (RELOADS + 1)):
+                        await done.get()
+                    replace(config, content(number))
+                    process.signal(signal.SIGHUP)
+                    assert (await process.log("reloaded"))["added"]
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(reloads())
-            for _ in range(20):
-                tasks.create_task(caller())
-        assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}
+            told = asyncio.create_task(watch.read())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(reloads())
+                for _ in range(CALLERS):
+                    tasks.create_task(caller())
+            assert not told.done(), "health was told to have changed"
+            told.cancel()
+            assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}
+    assert stays.made < RELOADS
