@@ -28,6 +28,7 @@ from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info
 from penstock_server.rpc.listening import CannotListen, bind_all, release
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.rpc.status import resendable
+from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import log
 
 # How long calls that the server ends may take to tell their callers so.
@@ -218,7 +219,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     shares = worker.is_worker()
     service = Service(settings, share_ports=shares)
     signals, asked = stop_signals(), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    when_to_reload(asked.set)
     await service.start()
     assert service.watching
     service.watching.add_done_callback(lambda ended: _stop_unwatched(ended, signals))
@@ -246,14 +247,6 @@ def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -
     if not watching.cancelled():
         _log.error("watch over the upstreams ended", exc_info=watching.exception())
         signals.put_nowait(signal.SIGTERM)
-
-
-def stop_signals() -> asyncio.Queue[int]:
-    """Returns a queue that receives every SIGTERM and SIGINT from now on."""
-    received: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
-    return received
 
 
 def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentication | None:

@@ -21,6 +21,7 @@ from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.options import address, unless_off
+from penstock_server.signals import hold_reloads
 
 EXIT_USAGE = 2
 EXIT_SETTINGS = 3
@@ -38,8 +39,10 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["serve"]:
+        hold_reloads()
+    parser = _parser()
     parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if unknown and not parsed.not_installed:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -177,7 +180,7 @@ def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
 
 
 async def _simulate_until_stopped(settings: Any) -> None:
-    from penstock_server.app import stop_signals
+    from penstock_server.signals import stop_signals
     from penstock_server.simulator import Simulator
 
     signals = stop_signals()

@@ -15,13 +15,14 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
-from penstock_server.app import stop_signals
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.combined_admin import CombinedAdminServicer
 from penstock_server.rpc.listening import CannotListen
+from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.worker import READY, RELOADED, environment
 
 _FIRST_PAUSE_S = 1.0
@@ -270,8 +271,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
 
 async def _hand_on_signals(workers: Workers) -> None:
     signals = stop_signals()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, workers.signal, signal.SIGHUP)
+    when_to_reload(partial(workers.signal, signal.SIGHUP))
     while True:
         await signals.get()
         workers.signal(signal.SIGTERM)

@@ -1,6 +1,7 @@
 """Reading the configuration again: a signal or a file, what is applied, what is refused."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,11 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-from cli.process import PENSTOCK, Process, started
+from cli.process import BOUND_S, PENSTOCK, Process, started
 from conftest import FREE_PORT, Serve
 from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from rpc.calls import until
 
 from penstock.channel import open_async_channel
 from penstock.cli import chat_request
@@ -99,6 +101,33 @@ async def test_a_signal(tmp_path: Path, simulators: list[Simulator]) -> None:
         assert await chat(channel) == ANSWER
         assert third.request_count > before
         assert [line["event"] for line in process.logged].count("reloaded") == 1
+
+
+async def test_a_signal_while_it_starts(tmp_path: Path, simulators: list[Simulator]) -> None:
+    """It holds until the service serves, and then has the file read again."""
+    config = tmp_path / "penstock.toml"
+    os.mkfifo(config)
+    first, second, _ = simulators
+    command = (PENSTOCK, "serve", "--config", str(config), "--listen", FREE_PORT)
+    async with started(*command, env={"PENSTOCK_RELOAD_INTERVAL": "0"}) as process:
+        await until(lambda: give(config, table(first, "a"), process), BOUND_S)
+        await process.log("configuration")
+        await until(lambda: give(config, table(second, "b")), BOUND_S)
+        done = await process.log("reloaded")
+        assert (done["added"], done["removed"]) == (["b"], ["a"])
+
+
+def give(pipe: Path, content: str, signalled: Process | None = None) -> bool:
+    """Sends a process a SIGHUP, if one is given, and gives it what it reads; if it does."""
+    try:
+        given = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    if signalled:
+        signalled.signal(signal.SIGHUP)
+    with os.fdopen(given, "w") as file:
+        file.write(content)
+    return True
 
 
 async def test_a_signal_without_a_change(tmp_path: Path, simulator: Simulator) -> None:
