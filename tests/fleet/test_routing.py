@@ -263,16 +263,16 @@ def test_forms_are_rewritten_too() -> None:
 
 async def test_answers_get_the_public_name() -> None:
     answer = {"model": "meta/llama", "response": {"model": "meta/llama", "id": "r"}, "id": "x"}
-    assert renaming.published(PUBLIC, answer) == {
+    assert renaming.with_public_name(PUBLIC, answer) == {
         "model": "llama",
         "response": {"model": "llama", "id": "r"},
         "id": "x",
     }
-    assert renaming.published(PUBLIC, {"id": "x", "response": "text"}) == {
+    assert renaming.with_public_name(PUBLIC, {"id": "x", "response": "text"}) == {
         "id": "x",
         "response": "text",
     }
-    assert renaming.published(SAME, {"model": "of its own"}) == {"model": "of its own"}
+    assert renaming.with_public_name(SAME, {"model": "of its own"}) == {"model": "of its own"}
 
 
 def test_a_name_without_end_holds_up_nobody() -> None:

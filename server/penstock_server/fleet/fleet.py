@@ -6,12 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from random import Random
 from time import monotonic
 
-from penstock_server.fleet import renaming
-from penstock_server.fleet.discovery import (
-    Resolve,
-    probe_call,
-    system_resolve,
-)
+from penstock_server.fleet.discovery import Resolve, probe_call, system_resolve
 from penstock_server.fleet.dispatch import Dispatcher
 from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
@@ -66,22 +61,13 @@ class Fleet:
             chance: where ties and jitter come from.
         """
         self._policy = policy
-        self._resolve = resolve
-        self._clock = clock
         self._budget = RetryBudget(policy.retry_budget, clock)
-        rules = RetryRules(
-            policy.max_attempts, resendable, self._budget, clock, sleep, chance or Random()
-        )
-        self._dispatcher = Dispatcher(self._routes, rules, policy.affinity)
-        self._memberships: list[Membership] = []
-        self._aliases: Mapping[str, str] = {}
-        self._default_model = ""
-        self._kept_table: RoutingTable | None = None
         self._under_way = 0
-        self._news = asyncio.Event()
-        self._tell: Callable[[], None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
-        self._watching: dict[Membership, asyncio.Task[None]] = {}
+        chance = chance or Random()
+        rules = RetryRules(policy.max_attempts, resendable, self._budget, clock, sleep, chance)
+        self._dispatcher = Dispatcher(self._routes, rules, policy.affinity, clock, chance)
+        self._members = Membership(policy, resolve, clock, self._forget_table, self._outdone)
+        self._kept_table: RoutingTable | None = None
         self.reload(configs, aliases, default_model)
 
     # What there is
@@ -89,9 +75,7 @@ class Fleet:
     @property
     def replicas(self) -> Sequence[Replica]:
         """All replicas, in the order of their upstreams."""
-        return [
-            replica for membership in self._memberships for replica in membership.replicas.values()
-        ]
+        return self._members.replicas
 
     def reload(
         self,
@@ -99,49 +83,27 @@ class Fleet:
         aliases: Mapping[str, str] = _NO_ALIASES,
         default_model: str = "",
     ) -> None:
-        """Takes another configuration.
+        """Takes another configuration, or fails and changes nothing.
 
         Upstreams that are where they were keep their replicas and all that is known of them. The
         others' replicas finish the calls that are under way and are asked no more.
         """
-        before, memberships = list(self._memberships), []
-        for config in configs:
-            if kept := _kept(config, before):
-                before.remove(kept)
-            made = kept or Membership(config, self._replica, self._changed)
-            memberships.append(made)
-        # From here on nothing fails.
-        for config, membership in zip(configs, memberships, strict=True):
-            if membership.config != config:
-                membership.configure(config)
-        self._memberships = memberships
+        self._members.reload(configs)
         self._aliases, self._default_model = dict(aliases), default_model
-        self._watch_memberships()
-        self._changed()
-        for gone in before:
-            gone.close()
+        self._forget_table()
 
-    async def watch(self, changed: Callable[[], None]) -> None:
-        """Probes all replicas for ever; tells after each probe, and when one comes or goes."""
-        self._tell = changed
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._watch_memberships()
-                await asyncio.Event().wait()
-        finally:
-            self._tasks = self._tell = None
-            self._watching.clear()
-            self._changed()
+    async def watch(self, told: Callable[[], None]) -> None:
+        """Probes all replicas for ever; tells after each probe, and of what else changes."""
+        await self._members.watch(told)
 
     async def heard(self) -> None:
         """Returns once every replica has been probed; `watch` must be running."""
         while self._table.unheard:
-            await self._news.wait()
+            await self._members.news()
 
     def close(self) -> None:
         """Closes the connections to all upstreams, those in use once they are no more."""
-        for replica in self.replicas:
-            replica.close()
+        self._members.close()
 
     def healthy(self, operation: Operation | None = None) -> bool | None:
         """Whether any replica is well and, if an operation is named, serves it.
@@ -187,7 +149,7 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        if all(membership.config.native_responses == "always" for membership in self._memberships):
+        if all(config.native_responses == "always" for config in self._members.configs):
             return True
         replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
         return await replica.responds_natively(self._policy.probe_timeout, probe_call())
@@ -198,17 +160,9 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream has it, or one that might have it failed.
         """
-        failures: list[UpstreamFailure] = []
         with self._counted(NATIVE_RESPONSE, call):
             routes = self._table.everywhere(NATIVE_RESPONSE, call)
-            for replica in sorted(routes, key=lambda replica: not replica.available):
-                try:
-                    with replica.asked():
-                        answer = await replica.upstream.stored(method, path, call)
-                        return renaming.published(routes[replica], answer)
-                except UpstreamFailure as failure:
-                    failures.append(failure)
-            raise min(failures, key=lambda failure: failure.status == 404)
+            return await self._dispatcher.stored(routes, method, path, call)
 
     async def list_models(self, call: Call) -> ModelListing:
         """Returns the models of all upstreams.
@@ -229,22 +183,29 @@ class Fleet:
     # Choosing
 
     async def _routes(self, operation: Operation, call: Call) -> Routes:
-        while self._table.unheard and self._tasks and not self._table.knows(operation, call):
+        members = self._members
+        while self._table.unheard and members.watched and not self._table.knows(operation, call):
             # The model may be where nobody has asked yet.
-            await self._news.wait()
+            await members.news()
         return self._table.find(operation, call)
 
     @property
     def _table(self) -> RoutingTable:
         if self._kept_table is None:
-            only = self._memberships[0] if len(self._memberships) == 1 else None
+            configs = self._members.configs
             self._kept_table = RoutingTable(
                 self.replicas,
                 self._aliases,
                 self._default_model,
-                open_to_all=only is not None and not only.config.models,
+                open_to_all=len(configs) == 1 and not configs[0].models,
             )
         return self._kept_table
+
+    def _forget_table(self) -> None:
+        self._kept_table = None
+
+    def _outdone(self, replica: Replica) -> bool:
+        return self._table.outdone(replica)
 
     @contextlib.contextmanager
     def _counted(self, operation: Operation, call: Call) -> Iterator[None]:
@@ -259,35 +220,3 @@ class Fleet:
             raise
         finally:
             self._under_way -= 1
-
-    # Coming and going
-
-    def _replica(self, config: UpstreamConfig, address: str) -> Replica:
-        return Replica(config, address, self._policy, self._clock, self._changed, self._outdone)
-
-    def _outdone(self, replica: Replica) -> bool:
-        return self._table.outdone(replica)
-
-    def _changed(self) -> None:
-        self._kept_table = None
-        news, self._news = self._news, asyncio.Event()
-        news.set()
-        if self._tell:
-            self._tell()
-
-    def _watch_memberships(self) -> None:
-        if not self._tasks or not self._tell:
-            return
-        for membership in self._watching.keys() - set(self._memberships):
-            self._watching.pop(membership).cancel()
-        for membership in self._memberships:
-            if membership not in self._watching:
-                watch = membership.watch(self._policy, self._resolve, self._tell)
-                self._watching[membership] = self._tasks.create_task(watch)
-
-
-def _kept(config: UpstreamConfig, before: Sequence[Membership]) -> Membership | None:
-    """Returns whose server is where a configuration leads; first the one that it was made of."""
-    there = [membership for membership in before if membership.config.same_place(config)]
-    there.sort(key=lambda one: (one.config != config, one.config.name != config.name))
-    return there[0] if there else None
