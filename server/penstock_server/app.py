@@ -14,9 +14,8 @@ from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.keys import read_keys
 from penstock_server.configuration.options import shown
 from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.configuration.upstreams import policy, upstream_configs
 from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
@@ -273,19 +272,9 @@ def _concerns(settings: Settings, authentication: Authentication | None) -> Sequ
 
 
 def _fleet(settings: Settings) -> Fleet:
-    policy = Policy(
-        probe_interval=settings.probe_interval,
-        probe_timeout=settings.probe_timeout,
-        affinity=settings.affinity,
-        max_attempts=settings.max_attempts,
-        retry_budget=settings.retry_budget,
-        ejection_failures=settings.ejection_failures,
-        ejection_time=settings.ejection_time,
-        slow_start=settings.slow_start,
-    )
     return Fleet(
         upstream_configs(settings),
-        policy,
+        policy(settings),
         aliases=settings.aliases,
         default_model=settings.default_model,
         resendable=resendable,

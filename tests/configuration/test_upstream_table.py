@@ -15,7 +15,7 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
+from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.headers import OWN, build
 
 PEM = Path(__file__).parents[1] / "client" / "tls"
@@ -73,7 +73,7 @@ def test_every_key(tmp_path: Path) -> None:
         headers={"x-tenant": "t 1"},
         models={"tiny-chat": "tiny-chat", "org/other": "org/other"},
         weight=2.0,
-        native_responses="auto",
+        native_responses=NativeResponses.AUTO,
         timeouts=Timeouts(1, 2.5, 3, 4),
         tls=Tls(),
         max_connections=5,
@@ -106,7 +106,7 @@ def test_what_an_entry_leaves_out_is_as_the_options_say(tmp_path: Path) -> None:
         "http://a",
         name="a",
         api_key="sk-all",
-        native_responses="always",
+        native_responses=NativeResponses.ALWAYS,
         timeouts=Timeouts(1, 2, 3, 9),
         max_connections=4,
     )

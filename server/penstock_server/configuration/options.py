@@ -5,12 +5,14 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
 
 from penstock_server.configuration.file import Key
 
 S = TypeVar("S")
+E = TypeVar("E", bound=StrEnum)
 
 # What the kernel takes, less the zero at the end.
 _LONGEST_SOCKET_PATH = 107
@@ -289,6 +291,12 @@ def one_of(*names: str) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def member_of(kind: type[E]) -> Callable[[Any], E]:
+    """Returns the reader of one of the words of an enumeration."""
+    read = one_of(*kind)
+    return lambda value: kind(read(value))
 
 
 def unless_off(parse: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -11,7 +11,7 @@ from penstock_server.configuration.options import (
     Unusable,
     interval,
     key,
-    one_of,
+    member_of,
     option,
     positive,
     read_table,
@@ -19,13 +19,13 @@ from penstock_server.configuration.options import (
     socket_path,
     text,
 )
-from penstock_server.upstream.config import place
+from penstock_server.upstream.config import NativeResponses, place
 from penstock_server.upstream.headers import OWN, is_token
 from penstock_server.upstream.http.address import require_host
 
 _NO_URL = "is no http, https or unix URL, such as http://localhost:8000"
 
-NATIVE_RESPONSES = one_of("never", "always", "auto")
+NATIVE_RESPONSES = member_of(NativeResponses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class UpstreamTable:
     weight: float = option(
         1.0, "Its share of the calls, against other upstreams of the model.", weight, "NUMBER"
     )
-    native_responses: str | None = option(
+    native_responses: NativeResponses | None = option(
         None, "As the option.", NATIVE_RESPONSES, "never|always|auto"
     )
     connect_timeout: float | None = option(None, "As the option.", interval, "SECONDS")

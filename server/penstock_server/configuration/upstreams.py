@@ -1,17 +1,27 @@
-"""The upstreams as configured: what a table leaves out is taken from the general options."""
+"""The upstreams as configured, and how they are dealt with.
+
+What a table leaves out is taken from the general options.
+"""
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from hashlib import sha256
 
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import Entry, UpstreamTable, called
+from penstock_server.fleet.policy import Policy
 from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 
 
 def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
     """Returns all that is configured of each upstream."""
     return [_config(entry, settings) for entry in settings.upstream]
+
+
+def policy(settings: Settings) -> Policy:
+    """Returns how a fleet deals with its replicas: each of its rules is an option of that name."""
+    return Policy(**{rule.name: getattr(settings, rule.name) for rule in fields(Policy)})
 
 
 def _config(entry: Entry, settings: Settings) -> UpstreamConfig:

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 
 from penstock_server.fleet import affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
+from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
@@ -28,7 +29,12 @@ class Dispatcher:
     """Sends calls."""
 
     def __init__(
-        self, routes: FindRoutes, rules: RetryRules, affinity: str, clock: Clock, chance: Random
+        self,
+        routes: FindRoutes,
+        rules: RetryRules,
+        affinity: Affinity,
+        clock: Clock,
+        chance: Random,
     ) -> None:
         """Takes what finds the replicas for a call, and how to choose among them.
 

@@ -18,7 +18,7 @@ from penstock_server.fleet.routing import Routes, RoutingTable
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import NativeResponses, UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method, Operation
 from penstock_server.upstream.upstream import Body
@@ -149,7 +149,8 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        if all(config.native_responses == "always" for config in self._members.configs):
+        wanted = {config.native_responses for config in self._members.configs}
+        if wanted == {NativeResponses.ALWAYS}:
             return True
         replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
         return await replica.responds_natively(self._policy.probe_timeout, probe_call())

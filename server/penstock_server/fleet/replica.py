@@ -17,7 +17,7 @@ from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import UpstreamConfig, place
+from penstock_server.upstream.config import NativeResponses, UpstreamConfig, place
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, reached
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
@@ -146,8 +146,8 @@ class Replica:
     def serves(self, operation: Operation) -> bool:
         """Whether a route of the operation exists, as far as is known."""
         native = self.upstream.config.native_responses
-        if operation is NATIVE_RESPONSE and native != "always":
-            return native == "auto" and bool(self.known.native)
+        if operation is NATIVE_RESPONSE and native != NativeResponses.ALWAYS:
+            return native == NativeResponses.AUTO and bool(self.known.native)
         return self.known.paths is None or not self.known.paths.isdisjoint(operation.routes)
 
     # What it says of itself
@@ -206,8 +206,9 @@ class Replica:
 
     async def responds_natively(self, timeout_s: float, call: Call) -> bool:
         """Whether responses are asked for by its own API; asks it once, if need be."""
-        if self.upstream.config.native_responses != "auto":
-            return self.upstream.config.native_responses == "always"
+        wanted = self.upstream.config.native_responses
+        if wanted != NativeResponses.AUTO:
+            return wanted == NativeResponses.ALWAYS
         async with self._asking:
             if self.known.native is None:
                 native = await self.upstream.has_responses(call, timeout_s)

@@ -3,7 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
+
+
+class NativeResponses(StrEnum):
+    """Whether responses are asked for by an upstream's own Responses API."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+    AUTO = "auto"
+    """Where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +70,7 @@ class UpstreamConfig:
         models: the only models to use, each public name with the name that the upstream knows
             it by; empty for all of its models under their own names.
         weight: its share of the calls, against that of the other upstreams of a model.
-        native_responses: whether responses are asked for by its own Responses API: "never",
-            "always", or "auto" for where it has one.
+        native_responses: whether responses are asked for by its own Responses API.
         timeouts: limits of an exchange.
         tls: for https.
         max_connections: most connections at once, to each replica.
@@ -76,7 +85,7 @@ class UpstreamConfig:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     models: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
-    native_responses: str = "never"
+    native_responses: NativeResponses = NativeResponses.NEVER
     timeouts: Timeouts = Timeouts()
     tls: Tls = Tls()
     max_connections: int = 1000
