@@ -11,7 +11,7 @@ from typing import Self
 
 from penstock_server import worker
 from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import read_keys
+from penstock_server.configuration.keys import Key, read_keys
 from penstock_server.configuration.options import shown
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import policy, upstream_configs
@@ -20,7 +20,7 @@ from penstock_server.reload import Changes, Reloader, changes, in_force, require
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
-from penstock_server.rpc.authentication import Authentication, Key, forwarded
+from penstock_server.rpc.authentication import Authentication, forwarded
 from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info

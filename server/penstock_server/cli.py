@@ -164,8 +164,8 @@ def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
     settings = load()
     log.configure(settings.log_level, settings.log_format)
     if settings.workers > 1:
-        return _until_stopped(supervisor.supervise(settings, parsed.arguments))
-    return _until_stopped(app.serve(settings, load, options.config_file(parsed)))
+        return _serve_until_stopped(supervisor.supervise(settings, parsed.arguments))
+    return _serve_until_stopped(app.serve(settings, load, options.config_file(parsed)))
 
 
 def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
@@ -195,23 +195,30 @@ def _demo(parsed: argparse.Namespace) -> int:
     def say(text: str) -> None:
         print(text, end="", flush=True)
 
-    return _until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
+    return _serve_until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
 
 
 def _until_stopped(running: Coroutine[Any, Any, None]) -> int:
+    try:
+        asyncio.run(running)
+    except OSError as error:
+        return _complain(str(error), EXIT_ADDRESS)
+    return 0
+
+
+def _serve_until_stopped(running: Coroutine[Any, Any, None]) -> int:
     from penstock_server.app import WatchEnded
     from penstock_server.rpc.listening import CannotListen
     from penstock_server.supervisor import WorkerFailed
 
     try:
-        asyncio.run(running)
-    except (CannotListen, OSError) as error:
+        return _until_stopped(running)
+    except CannotListen as error:
         return _complain(str(error), EXIT_ADDRESS)
     except WorkerFailed as failed:
         return failed.code
     except WatchEnded:
         return client.EXIT_FAILED
-    return 0
 
 
 def _not_installed(error: ModuleNotFoundError) -> int:

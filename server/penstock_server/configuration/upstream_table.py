@@ -21,7 +21,6 @@ from penstock_server.configuration.options import (
 )
 from penstock_server.upstream.config import NativeResponses, place
 from penstock_server.upstream.headers import OWN, is_token
-from penstock_server.upstream.http.address import require_host
 
 _NO_URL = "is no http, https or unix URL, such as http://localhost:8000"
 
@@ -67,6 +66,9 @@ def key_file(value: Any) -> File:
 
 def url(value: Any) -> str:
     """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
+    # Not for every command that has nothing to do with upstreams: this imports httpx.
+    from penstock_server.upstream.http.address import require_host
+
     given = text(value).rstrip("/")
     # What may hold a secret is not told; so it comes first.
     if "@" in given and not given.startswith("unix:"):
