@@ -363,7 +363,8 @@ def _may_show_in_a_probe(failure: UpstreamFailure) -> bool:
 
 
 def _refused(failure: UpstreamFailure) -> bool:
-    return failure.kind is Kind.CONNECT and failure.limit != "connect_timeout"
+    connecting = failure.kind is Kind.CONNECT and failure.stage is Stage.CONNECT
+    return connecting and failure.limit != "connect_timeout"
 
 
 def _equal(listing: Sequence[JsonObject], other: Sequence[JsonObject] | None) -> bool:
