@@ -11,13 +11,12 @@ from typing import Self
 
 from penstock_server import worker
 from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import read_keys
+from penstock_server.configuration.keys import Key, read_keys
 from penstock_server.configuration.options import shown
 from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.configuration.upstreams import policy, upstream_configs
 from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
-from penstock_server.reload import Changes, Reloader, changes, in_force
+from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
@@ -28,12 +27,17 @@ from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info
 from penstock_server.rpc.listening import CannotListen, bind_all, release
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.rpc.status import resendable
+from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import log
 
 # How long calls that the server ends may take to tell their callers so.
 _LAST_WORDS_S = 1.0
 
 _log = logging.getLogger("penstock.app")
+
+
+class WatchEnded(Exception):
+    """A bug ended the watch over the upstreams; the log has it."""
 
 
 class Service:
@@ -45,6 +49,7 @@ class Service:
         port: the first port among them; 0 if there is none.
         authentication: the keys of the callers; None where none is asked for.
         admin: the server of those who run it.
+        watching: follows the upstreams, once it has started; it ends with the service, or by a bug.
     """
 
     def __init__(
@@ -79,14 +84,14 @@ class Service:
             reflection=settings.reflection,
             share_ports=share_ports,
         )
-        self._configuration = AdminServicer(self._fleet)
+        self._configuration = AdminServicer(self._fleet, worker.generation())
         self.admin = AdminServer(
             settings.admin_listen,
             self._configuration,
             max_message_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
         )
-        self._watch: asyncio.Task[None] | None = None
+        self.watching: asyncio.Task[None] | None = None
         self._share_ports = share_ports
         self.addresses: Sequence[str] = ()
         self.port = 0
@@ -114,9 +119,9 @@ class Service:
             self.admin.bind()
         except CannotListen:
             release(self.addresses)
-            await self._fleet.close()
+            self._fleet.close()
             raise
-        self._watch = asyncio.create_task(self._fleet.watch(self._update_health))
+        self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
         if self._share_ports:
             await self._know_upstreams()
         await self._server.start()
@@ -128,29 +133,35 @@ class Service:
         """Puts a configuration into force; no call is dropped. Returns what changed.
 
         Raises:
-            SettingsError: the file of keys cannot be used; nothing has changed.
+            SettingsError: the file of keys cannot be used, or no upstream is named any more;
+                nothing has changed.
         """
-        keys = await self._reload_keys()
-        before, self.settings = self.settings, in_force(self.settings, settings)
-        self._admission.most = settings.max_concurrent_calls
-        self._deadlines.default_s = settings.default_deadline
-        self._deadlines.longest_s = settings.max_deadline
-        log.set_level(settings.log_level)
-        configs = upstream_configs(settings)
-        self._fleet.reload(configs, settings.aliases, settings.default_model)
-        done = changes(before, settings, keys=keys)
+        require_upstreams(self.settings, settings)
+        keys = await self._read_keys()
+        before, after = self.settings, in_force(self.settings, settings)
+        done = changes(before, settings, keys=self._are_others(keys))
+        # The only step that may fail comes first.
+        self._fleet.reload(upstream_configs(after), after.aliases, after.default_model)
+        if self.authentication:
+            self.authentication.replace(keys)
+        self.settings = after
+        self._admission.most = after.max_concurrent_calls
+        self._deadlines.default_s = after.default_deadline
+        self._deadlines.longest_s = after.max_deadline
+        log.set_level(after.log_level)
         if done.applied:
             self._configuration.configured()
+            worker.reloaded()
         return done
 
-    async def _reload_keys(self) -> bool:
-        """Reads the keys again, if there are any; returns whether they are others."""
+    async def _read_keys(self) -> Sequence[Key]:
+        """Reads the keys of callers again, if there are any."""
         if not self.authentication:
-            return False
-        keys = await asyncio.to_thread(read_keys, self.settings.keys_file)
-        before = self.authentication.keys
-        self.authentication.replace(keys)
-        return before != keys
+            return ()
+        return await asyncio.to_thread(read_keys, self.settings.keys_file)
+
+    def _are_others(self, keys: Sequence[Key]) -> bool:
+        return self.authentication is not None and self.authentication.keys != keys
 
     async def drain(self) -> None:
         """Says NOT_SERVING, goes on accepting for the drain delay, lets running calls finish."""
@@ -164,15 +175,15 @@ class Service:
         self._admission.close()
         self._health.close()
         self._health.end_watches()
-        if self._watch:
-            self._watch.cancel()
-            await asyncio.wait((self._watch,))
+        if self.watching:
+            self.watching.cancel()
+            await asyncio.wait((self.watching,))
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
         await asyncio.wait((stopped,), timeout=grace_s)
         self._admission.end_all()
         await stopped
         await self.admin.stop()
-        await self._fleet.close()
+        self._fleet.close()
 
     async def _know_upstreams(self) -> None:
         """Waits for the first probes, lest this process says other than those beside it."""
@@ -182,13 +193,17 @@ class Service:
 
     def _update_health(self) -> None:
         well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
-        self._health.update({"": self._fleet.healthy(), **well})
+        found = {"": self._fleet.healthy(), **well}
+        # What cannot be told yet, as after a reload, stays as it was told.
+        self._health.update({name: known for name, known in found.items() if known is not None})
 
 
 async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:
     """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
 
-    A SIGHUP, or a change of a file of the configuration, has everything read again.
+    A SIGHUP, or a change of a file of the configuration, has everything read again. If it is no
+    longer known how the upstreams are, it drains as well, to be started anew: what calls and
+    health go by would be ever more wrong.
 
     Args:
         settings: the configuration.
@@ -198,12 +213,15 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     Raises:
         CannotListen: an address is taken or not ours.
         SettingsError: the file of keys cannot be used, or two options exclude each other.
+        WatchEnded: it had to stop by itself.
     """
     shares = worker.is_worker()
     service = Service(settings, share_ports=shares)
     signals, asked = stop_signals(), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    when_to_reload(asked.set)
     await service.start()
+    assert service.watching
+    service.watching.add_done_callback(lambda ended: _stop_unwatched(ended, signals))
     if shares:
         worker.ready()
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
@@ -219,14 +237,15 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         await service.stop(0)
     again.cancel()
     _log.info("stopped")
+    if not service.watching.cancelled():
+        raise WatchEnded
 
 
-def stop_signals() -> asyncio.Queue[int]:
-    """Returns a queue that receives every SIGTERM and SIGINT from now on."""
-    received: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
-    return received
+def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
+    """Stops the service if its watch over the upstreams ended by itself."""
+    if not watching.cancelled():
+        _log.error("watch over the upstreams ended", exc_info=watching.exception())
+        signals.put_nowait(signal.SIGTERM)
 
 
 def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentication | None:
@@ -253,19 +272,9 @@ def _concerns(settings: Settings, authentication: Authentication | None) -> Sequ
 
 
 def _fleet(settings: Settings) -> Fleet:
-    policy = Policy(
-        probe_interval=settings.probe_interval,
-        probe_timeout=settings.probe_timeout,
-        affinity=settings.affinity,
-        max_attempts=settings.max_attempts,
-        retry_budget=settings.retry_budget,
-        ejection_failures=settings.ejection_failures,
-        ejection_time=settings.ejection_time,
-        slow_start=settings.slow_start,
-    )
     return Fleet(
         upstream_configs(settings),
-        policy,
+        policy(settings),
         aliases=settings.aliases,
         default_model=settings.default_model,
         resendable=resendable,

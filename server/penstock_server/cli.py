@@ -21,6 +21,7 @@ from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.options import address, unless_off
+from penstock_server.signals import hold_reloads
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -40,8 +41,10 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["serve"]:
+        hold_reloads()
+    parser = _parser()
     parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if unknown and not parsed.not_installed:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -163,9 +166,9 @@ def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
     settings = load()
     log.configure(settings.log_level, settings.log_format)
     if settings.workers > 1:
-        return _until_stopped(supervisor.supervise(settings, parsed.arguments))
+        return _serve_until_stopped(supervisor.supervise(settings, parsed.arguments))
     serving = app.serve(settings, load, options.config_file(parsed))
-    return _until_stopped(serving, _loop_factory())
+    return _serve_until_stopped(serving, _loop_factory())
 
 
 def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
@@ -180,7 +183,7 @@ def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
 
 
 async def _simulate_until_stopped(settings: Any) -> None:
-    from penstock_server.app import stop_signals
+    from penstock_server.signals import stop_signals
     from penstock_server.simulator import Simulator
 
     signals = stop_signals()
@@ -195,23 +198,35 @@ def _demo(parsed: argparse.Namespace) -> int:
     def say(text: str) -> None:
         print(text, end="", flush=True)
 
-    return _until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
+    return _serve_until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
 
 
 def _until_stopped(
     running: Coroutine[Any, Any, None], loop_factory: LoopFactory | None = None
 ) -> int:
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(running)
+    except OSError as error:
+        return _complain(str(error), EXIT_ADDRESS)
+    return 0
+
+
+def _serve_until_stopped(
+    running: Coroutine[Any, Any, None], loop_factory: LoopFactory | None = None
+) -> int:
+    from penstock_server.app import WatchEnded
     from penstock_server.rpc.listening import CannotListen
     from penstock_server.supervisor import WorkerFailed
 
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(running)
-    except (CannotListen, OSError) as error:
+        return _until_stopped(running, loop_factory)
+    except CannotListen as error:
         return _complain(str(error), EXIT_ADDRESS)
     except WorkerFailed as failed:
         return failed.code
-    return 0
+    except WatchEnded:
+        return client.EXIT_FAILED
 
 
 def _loop_factory() -> LoopFactory | None:

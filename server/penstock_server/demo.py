@@ -10,8 +10,9 @@ from pathlib import Path
 from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET, open_async_channel
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
-from penstock_server.app import Service, stop_signals
+from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
+from penstock_server.signals import stop_signals
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 QUESTION = "Say hello."

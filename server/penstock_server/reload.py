@@ -61,7 +61,7 @@ class Changes:
 
 def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes:
     """Compares two configurations."""
-    old, new = _by_name(before), _by_name(after)
+    old, new = _by_name(before), _by_name(in_force(before, after))
     known = options(Settings)
     differing = [
         name
@@ -82,6 +82,16 @@ def in_force(before: Settings, after: Settings) -> Settings:
     """Returns a new configuration, less what can only change at a start."""
     fixed = (name for name, known in options(Settings).items() if not known.live)
     return replace(after, **{name: getattr(before, name) for name in fixed})
+
+
+def require_upstreams(before: Settings, after: Settings) -> None:
+    """Checks that a new configuration names an upstream if the one in force does.
+
+    Raises:
+        SettingsError: it does not; a file that was emptied would send all calls elsewhere.
+    """
+    if before.names_upstreams and not after.names_upstreams:
+        raise SettingsError("upstream: none is named any more; those in force stay")
 
 
 def _by_name(settings: Settings) -> dict[str, UpstreamConfig]:

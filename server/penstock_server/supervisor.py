@@ -15,14 +15,15 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
-from penstock_server.app import stop_signals
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.combined_admin import CombinedAdminServicer
 from penstock_server.rpc.listening import CannotListen
-from penstock_server.worker import READY, environment
+from penstock_server.signals import stop_signals, when_to_reload
+from penstock_server.worker import READY, RELOADED, environment
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -91,7 +92,11 @@ async def start(arguments: Sequence[str], more: Mapping[str, str]) -> Process:
 
 
 class Workers:
-    """A number of workers, each replaced when it dies, until they are told to stop."""
+    """A number of workers, each replaced when it dies, until they are told to stop.
+
+    Attributes:
+        generation: which configuration is the latest that one of them took; the first is 1.
+    """
 
     def __init__(
         self,
@@ -109,6 +114,8 @@ class Workers:
         self._count = count
         self._start = start
         self._at_once_s = at_once_s
+        self.generation = 1
+        self._generations: dict[int, int] = {}
         self._running: dict[int, Process] = {}
         # Those that do not serve yet, each with the signals that it gets once it does.
         self._starting: dict[int, set[int]] = {}
@@ -166,6 +173,11 @@ class Workers:
         process = self._running.get(number)
         if not process:
             return
+        assert process.stdout
+        async for line in process.stdout:
+            if line == RELOADED:
+                self._generations[number] += 1
+                self.generation = max(self.generation, self._generations[number])
         code = await process.wait()
         del self._running[number]
         if not self._stopping.is_set():
@@ -196,6 +208,7 @@ class Workers:
         Raises:
             OSError: there can be no other process.
         """
+        self._generations[number] = self.generation
         self._running[number] = process = await self._start(number)
         self._starting[number] = set()
         if self._stopping.is_set():
@@ -245,7 +258,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
         admin.bind()
 
         def begin(number: int) -> Awaitable[Process]:
-            return start(arguments, environment(addresses, sockets[number]))
+            return start(arguments, environment(addresses, sockets[number], workers.generation))
 
         workers = Workers(settings.workers, begin)
         handing_on = asyncio.create_task(_hand_on_signals(workers))
@@ -258,8 +271,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
 
 async def _hand_on_signals(workers: Workers) -> None:
     signals = stop_signals()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, workers.signal, signal.SIGHUP)
+    when_to_reload(partial(workers.signal, signal.SIGHUP))
     while True:
         await signals.get()
         workers.signal(signal.SIGTERM)

@@ -1,7 +1,8 @@
 """What a process does that shares its ports with others, for the one that started it.
 
-Its addresses come by its environment. It writes one line to its standard output when it serves,
-and its standard input ends when the process that started it is gone.
+Its addresses come by its environment. It writes a line to its standard output when it serves, and
+one each time that it has taken another configuration; its standard input ends when the process that
+started it is gone.
 """
 
 import asyncio
@@ -15,18 +16,23 @@ from penstock_server.configuration.settings import Settings
 READY = b"ready\n"
 """What it writes when it serves."""
 
+RELOADED = b"reloaded\n"
+"""What it writes when it has taken another configuration."""
+
 _ADDRESSES = "PENSTOCK_WORKER_ADDRESSES"
 _ADMIN = "PENSTOCK_WORKER_ADMIN"
+_GENERATION = "PENSTOCK_WORKER_GENERATION"
 
 
-def environment(addresses: Sequence[str], admin: str) -> Mapping[str, str]:
+def environment(addresses: Sequence[str], admin: str, generation: int) -> Mapping[str, str]:
     """Returns what makes a process a worker.
 
     Args:
         addresses: what it serves on, as the others do.
         admin: what it alone serves AdminService on.
+        generation: which configuration it starts with, counted over all workers.
     """
-    return {_ADDRESSES: ",".join(addresses), _ADMIN: admin}
+    return {_ADDRESSES: ",".join(addresses), _ADMIN: admin, _GENERATION: str(generation)}
 
 
 def is_worker() -> bool:
@@ -42,9 +48,20 @@ def as_worker(settings: Settings) -> Settings:
     return replace(settings, listen=addresses, admin_listen=os.environ[_ADMIN], workers=1)
 
 
+def generation() -> int:
+    """Returns which configuration this process starts with: the first, if it is no worker."""
+    return int(os.environ.get(_GENERATION, "1"))
+
+
 def ready() -> None:
     """Tells the process that started this worker that it serves."""
     os.write(sys.stdout.fileno(), READY)
+
+
+def reloaded() -> None:
+    """Tells the process that started this worker that it has taken another configuration."""
+    if is_worker():
+        os.write(sys.stdout.fileno(), RELOADED)
 
 
 def when_abandoned(stop: Callable[[], None]) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +17,9 @@ from grpc import aio
 from servers import FLEET, VllmServers
 
 from penstock.channel import open_async_channel
+from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.common_pb2 import SamplingParams
+from penstock_server.upstream.config import place
 
 from .chats import Chats, asking
 from .conftest import CASE_LIMIT_S, serving
@@ -24,6 +28,10 @@ from .refusals import Refusal, read
 # Time for a server to come back; half a minute on a quiet machine.
 RETURN_LIMIT_S = 300
 ROUND = 20
+WINDOW = 2 * ROUND
+FAIR_SHARE = 0.3
+"""Of the calls, what each of two replicas serves at least; a half on average."""
+
 STORY = asking(
     "Tell me a story.",
     sampling=SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=100),
@@ -37,22 +45,32 @@ def servers() -> Iterator[VllmServers]:
         yield both
 
 
+def at_home(session: str) -> CreateChatCompletionRequest:
+    """The same request, of a session that stays on its replica."""
+    request = CreateChatCompletionRequest()
+    request.CopyFrom(STORY)
+    request.engine.session_id = session
+    return request
+
+
 @dataclass
 class Load:
     """Calls, one after the other, and what became of them.
 
     Attributes:
         pause_s: between two calls of each caller.
-        served: how many calls each upstream answered.
-        failed: unary calls that failed.
-        broken: streams that broke off, each after its first message.
+        served: which upstreams answered the latest calls.
+        failed: unary calls that failed, and streams that did before their first message.
+        broken: streams that broke off after it.
+        midway: is set when a stream of the session has had its first message.
     """
 
     chats: Chats
     pause_s: float = 0.0
-    served: Counter[str] = field(default_factory=Counter)
+    served: deque[str] = field(default_factory=lambda: deque(maxlen=WINDOW))
     failed: list[Refusal] = field(default_factory=list)
     broken: list[Refusal] = field(default_factory=list)
+    midway: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def call(self) -> None:
@@ -62,44 +80,62 @@ class Load:
         except aio.AioRpcError as error:
             self.failed.append(read(error))
         else:
-            await self._count(await call.trailing_metadata())
+            await self._note(await upstream_of(call))
 
-    async def stream(self) -> None:
-        call = self.chats.open(STORY)
+    async def stream(self, request: CreateChatCompletionRequest = STORY) -> None:
+        call = self.chats.open(request)
         received = 0
         try:
             async for _ in call:
                 received += 1
+                if received == 1 and request.engine.session_id:
+                    self.midway.set()
         except aio.AioRpcError as error:
             (self.broken if received else self.failed).append(read(error))
         else:
-            await self._count(await call.trailing_metadata())
+            await self._note(await upstream_of(call))
 
-    async def both_serve(self, limit_s: float) -> None:
-        """Returns once each upstream has served a number of calls from now on."""
-        before = Counter(self.served)
+    async def shared_evenly(self, limit_s: float) -> None:
+        """Returns once each upstream has served its share of the calls that ended last."""
+        self.served.clear()
         async with asyncio.timeout(limit_s), self.ended:
-            await self.ended.wait_for(lambda: self._least(before) >= ROUND)
+            await self.ended.wait_for(lambda: self._least_share() >= FAIR_SHARE)
 
     async def survivor_serves(self, limit_s: float) -> None:
         """Returns once a number of calls were served, by whichever upstream."""
-        before = self.served.total()
+        self.served.clear()
         async with asyncio.timeout(limit_s), self.ended:
-            await self.ended.wait_for(lambda: self.served.total() >= before + ROUND)
+            await self.ended.wait_for(lambda: len(self.served) >= ROUND)
 
-    def _least(self, before: Counter[str]) -> int:
-        added = self.served - before
-        return min(added.values()) if len(added) == 2 else 0
+    def _least_share(self) -> float:
+        counted = Counter(self.served)
+        if len(counted) < 2 or len(self.served) < WINDOW:
+            return 0
+        return min(counted.values()) / WINDOW
 
-    async def _count(self, trailers: aio.Metadata | None) -> None:
+    async def _note(self, upstream: str) -> None:
         async with self.ended:
-            self.served[str(dict(trailers or ())["x-penstock-upstream"])] += 1
+            self.served.append(upstream)
             self.ended.notify_all()
 
 
+async def upstream_of(call: Any) -> str:
+    return str(dict(await call.trailing_metadata() or ())["x-penstock-upstream"])
+
+
+async def session_on(chats: Chats, upstream: str) -> str:
+    """Returns a session that stays on an upstream."""
+    for number in range(64):
+        call = chats.call(at_home(f"session-{number}"))
+        await call
+        if await upstream_of(call) == upstream:
+            return f"session-{number}"
+    raise AssertionError(f"no session stays on {upstream}")
+
+
 @asynccontextmanager
-async def steady(load: Load) -> AsyncIterator[None]:
-    """Keeps the load up, with as many unary calls as streams."""
+async def steady(load: Load, session: str) -> AsyncIterator[None]:
+    """Keeps the load up, with as many unary calls as streams, and streams of a session."""
 
     async def again_and_again(ask: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -107,7 +143,8 @@ async def steady(load: Load) -> AsyncIterator[None]:
             await asyncio.sleep(load.pause_s)
 
     async with asyncio.TaskGroup() as group:
-        callers = (load.call, load.stream) * 3
+        callers: list[Callable[[], Awaitable[None]]] = [*(load.call, load.stream) * 3]
+        callers.append(partial(load.stream, at_home(session)))
         tasks = [group.create_task(again_and_again(ask)) for ask in callers]
         yield
         for task in tasks:
@@ -116,20 +153,27 @@ async def steady(load: Load) -> AsyncIterator[None]:
 
 @pytest.mark.timeout(RETURN_LIMIT_S + 2 * CASE_LIMIT_S, func_only=True)
 async def test_one_of_two_dies_and_comes_back(servers: VllmServers, serve: Serve) -> None:
-    service = await serve(upstream=tuple(servers.urls().values()), probe_interval=0.5)
-    async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+    urls = servers.urls()
+    service = await serve(
+        upstream=tuple(urls.values()), probe_interval=0.5, affinity="session", slow_start=1.0
+    )
+    async with open_async_channel(f"127.0.0.1:{service.port}", retries=0) as channel:
         await serving(channel)
         load = Load(Chats(channel))
-        async with steady(load):
-            await load.both_serve(CASE_LIMIT_S)
+        session = await session_on(load.chats, place(urls["first"]))
+        async with steady(load, session):
+            await load.shared_evenly(CASE_LIMIT_S)
+            load.midway.clear()
+            await load.midway.wait()
             os.killpg(servers.pid("first"), signal.SIGKILL)
             await load.survivor_serves(CASE_LIMIT_S)
             # The load goes on, but leaves the processor to the server that starts.
             load.pause_s = 2.0
             await asyncio.to_thread(servers.restart, "first")
             load.pause_s = 0.0
-            await load.both_serve(CASE_LIMIT_S)
+            await load.shared_evenly(CASE_LIMIT_S)
     assert load.failed == []
-    assert {(one.code, one.reason) for one in load.broken} <= {
+    assert load.broken
+    assert {(one.code, one.reason) for one in load.broken} == {
         (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED")
     }

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import read_keys
-from penstock_server.rpc.authentication import Key
+from penstock_server.configuration.keys import Key, read_keys
 
 from .process import penstock
 

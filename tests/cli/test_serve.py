@@ -15,6 +15,8 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.app import Service, WatchEnded, serve
+from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator
 
 from .process import BOUND_S, PENSTOCK, Process, Result, penstock, serving, started
@@ -112,6 +114,21 @@ async def test_a_taken_port(command: str) -> None:
 async def test_an_address_that_is_not_ours() -> None:
     result = await penstock("serve", "--listen", "192.0.2.1:50051")
     assert (result.code, result.err.count("\n")) == (4, 1)
+
+
+async def test_a_bug_in_its_watch_over_the_upstreams_stops_it(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def update(service: Service) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Service, "_update_health", update)
+    settings = Settings(upstream=(simulator.url,), listen="127.0.0.1:0", admin_listen="")
+    async with asyncio.timeout(BOUND_S):
+        with pytest.raises(WatchEnded):
+            await serve(settings, lambda: settings, "")
+    told = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert told[-1] == "watch over the upstreams ended"
 
 
 async def test_it_serves_without_an_upstream() -> None:

@@ -10,6 +10,7 @@ import sys
 from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream.config import NativeResponses
 
 FREE_PORT = "127.0.0.1:0"
 
@@ -33,7 +34,7 @@ async def main() -> None:
                 upstream=(store.url,),
                 listen=FREE_PORT,
                 admin_listen="",
-                native_responses="always",
+                native_responses=NativeResponses.ALWAYS,
             )
         ) as storing,
     ):

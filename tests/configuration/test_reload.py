@@ -1,6 +1,7 @@
 """Reading the configuration again: a signal or a file, what is applied, what is refused."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,9 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-from cli.process import PENSTOCK, Process, started
+from cli.process import BOUND_S, PENSTOCK, Process, started
 from conftest import FREE_PORT, Serve
 from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from rpc.calls import until
 
 from penstock.channel import open_async_channel
 from penstock.cli import chat_request
@@ -19,6 +23,7 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
 from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.reload import Reloader
 from penstock_server.simulator import Simulator, SimulatorSettings
 
@@ -96,6 +101,33 @@ async def test_a_signal(tmp_path: Path, simulators: list[Simulator]) -> None:
         assert await chat(channel) == ANSWER
         assert third.request_count > before
         assert [line["event"] for line in process.logged].count("reloaded") == 1
+
+
+async def test_a_signal_while_it_starts(tmp_path: Path, simulators: list[Simulator]) -> None:
+    """It holds until the service serves, and then has the file read again."""
+    config = tmp_path / "penstock.toml"
+    os.mkfifo(config)
+    first, second, _ = simulators
+    command = (PENSTOCK, "serve", "--config", str(config), "--listen", FREE_PORT)
+    async with started(*command, env={"PENSTOCK_RELOAD_INTERVAL": "0"}) as process:
+        await until(lambda: give(config, table(first, "a"), process), BOUND_S)
+        await process.log("configuration")
+        await until(lambda: give(config, table(second, "b")), BOUND_S)
+        done = await process.log("reloaded")
+        assert (done["added"], done["removed"]) == (["b"], ["a"])
+
+
+def give(pipe: Path, content: str, signalled: Process | None = None) -> bool:
+    """Sends a process a SIGHUP, if one is given, and gives it what it reads; if it does."""
+    try:
+        given = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    if signalled:
+        signalled.signal(signal.SIGHUP)
+    with os.fdopen(given, "w") as file:
+        file.write(content)
+    return True
 
 
 async def test_a_signal_without_a_change(tmp_path: Path, simulator: Simulator) -> None:
@@ -201,6 +233,23 @@ async def test_a_bad_file_is_refused_once(tmp_path: Path, simulators: list[Simul
         assert [line["event"] for line in process.logged].count("reload refused") == 2
 
 
+async def test_a_file_that_was_emptied_is_refused(tmp_path: Path, simulator: Simulator) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text(table(simulator, "a"))
+    async with served(config) as (process, channel):
+        replace(config, "idle_timeout = 7\n")
+        refused = await process.log("reload refused")
+        assert refused["reason"].startswith("upstream: none is named any more")
+        assert await chat(channel) == ANSWER
+        replace(config, 'upstream = "http://localhost:8000"\n')
+        assert (await process.log("reloaded"))["added"] == ["localhost:8000"]
+
+
+async def test_a_service_on_the_default_upstream_is_reloaded(serve: Serve) -> None:
+    service = await serve()
+    assert (await service.reload(Settings(idle_timeout=7.0))).options == ["idle_timeout"]
+
+
 async def test_what_a_refused_file_names_may_come_later(
     tmp_path: Path, simulator: Simulator
 ) -> None:
@@ -260,6 +309,31 @@ async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Sim
         assert calls.count(ANSWER) == 1
 
 
+async def test_a_reload_that_fails_changes_nothing(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,))
+    settings, replicas = service.settings, service._fleet.replicas
+    known = [replica.upstream for replica in replicas]
+    unusable = UpstreamTable("http://1.2.3.999:8000")
+    for upstream in ((unusable,), (UpstreamTable(simulator.url, weight=2), unusable)):
+        with pytest.raises(Exception, match="Invalid IPv4 address"):
+            await service.reload(Settings(upstream=upstream, max_concurrent_calls=1))
+        assert service.settings is settings
+        assert service._admission.most == 0
+        assert service._fleet.replicas == replicas
+        assert [replica.upstream for replica in replicas] == known
+
+
+async def test_what_waits_for_a_restart_changes_no_upstream(
+    serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,))
+    kept = service._fleet.replicas[0].upstream
+    done = await service.reload(Settings(upstream=(simulator.url,), forward_authorization=True))
+    assert "forward_authorization" in done.restart
+    assert done.changed == []
+    assert service._fleet.replicas[0].upstream is kept
+
+
 async def test_a_file_that_is_being_written_is_left_alone(
     tmp_path: Path, serve: Serve, simulator: Simulator
 ) -> None:
@@ -287,45 +361,73 @@ async def test_a_file_that_is_being_written_is_left_alone(
     assert len(seen) <= 2
 
 
-CALLS, RELOADS = 10_000, 50
+CALLS, RELOADS, CALLERS = 10_000, 50, 20
+
+
+class Counting(Simulator):
+    """Counts the connections that were made to it."""
+
+    made = 0
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.made += 1
+        await super()._connected(reader, writer)
+
+
+async def attempts(call: Any) -> str:
+    return str(dict(await call.trailing_metadata())["x-penstock-attempts"])
 
 
 async def test_no_call_fails_while_the_configuration_is_reloaded(
     tmp_path: Path, simulators: list[Simulator]
 ) -> None:
     config = tmp_path / "penstock.toml"
+    stays = Counting(SimulatorSettings(listen=FREE_PORT))
 
     def content(number: int) -> str:
-        """Each time one upstream is away and another is changed."""
+        """One upstream stays as it is. Each time one is away, and another is changed."""
         kept = [s for i, s in enumerate(simulators) if i != number % 3]
         names = [f"r{simulators.index(simulator)}" for simulator in kept]
-        return table(kept[0], names[0]) + table(kept[1], names[1], f"weight = {number + 1}")
+        changed = table(kept[1], names[1], f"weight = {number + 1}")
+        return table(stays, "stays") + table(kept[0], names[0]) + changed
 
-    config.write_text(content(0))
-    async with served(config, interval="0") as (process, channel):
-        stub, waiting = ChatCompletionServiceStub(channel), iter(range(CALLS))
-        done: asyncio.Queue[int] = asyncio.Queue()
+    async with stays:
+        config.write_text(content(0))
+        async with served(config, interval="0") as (process, channel):
+            stub, waiting = ChatCompletionServiceStub(channel), iter(range(CALLS))
+            done: asyncio.Queue[int] = asyncio.Queue()
+            watch = HealthStub(channel).Watch(HealthCheckRequest())
+            while (await watch.read()).status != HealthCheckResponse.SERVING:
+                pass
 
-        async def caller() -> None:
-            for number in waiting:
-                if number % 5:
-                    assert await chat(channel) == ANSWER
-                else:
-                    stream = stub.StreamChatCompletion(chat_request("Say hello."))
-                    parts = [c.delta.content async for message in stream for c in message.choices]
-                    assert "".join(parts) == ANSWER
-                done.put_nowait(number)
+            async def caller() -> None:
+                for number in waiting:
+                    call: Any
+                    if number % 5:
+                        call = stub.CreateChatCompletion(chat_request("Say hello."))
+                        answer = await call
+                        text = "".join(p.text for p in answer.choices[0].message.content)
+                    else:
+                        call = stub.StreamChatCompletion(chat_request("Say hello."))
+                        parts = [c.delta.content async for message in call for c in message.choices]
+                        text = "".join(parts)
+                    assert (text, await attempts(call)) == (ANSWER, "1")
+                    done.put_nowait(number)
 
-        async def reloads() -> None:
-            for number in range(1, RELOADS + 1):
-                for _ in range(CALLS // (RELOADS + 1)):
-                    await done.get()
-                replace(config, content(number))
-                process.signal(signal.SIGHUP)
-                assert (await process.log("reloaded"))["added"]
+            async def reloads() -> None:
+                for number in range(1, RELOADS + 1):
+                    for _ in range(CALLS // (RELOADS + 1)):
+                        await done.get()
+                    replace(config, content(number))
+                    process.signal(signal.SIGHUP)
+                    assert (await process.log("reloaded"))["added"]
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(reloads())
-            for _ in range(20):
-                tasks.create_task(caller())
-        assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}
+            told = asyncio.create_task(watch.read())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(reloads())
+                for _ in range(CALLERS):
+                    tasks.create_task(caller())
+            assert not told.done(), "health was told to have changed"
+            told.cancel()
+            assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}
+    assert stays.made < RELOADS

@@ -15,7 +15,7 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
+from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.headers import OWN, Headers
 
 PEM = Path(__file__).parents[1] / "client" / "tls"
@@ -73,7 +73,7 @@ def test_every_key(tmp_path: Path) -> None:
         headers={"x-tenant": "t 1"},
         models={"tiny-chat": "tiny-chat", "org/other": "org/other"},
         weight=2.0,
-        native_responses="auto",
+        native_responses=NativeResponses.AUTO,
         timeouts=Timeouts(1, 2.5, 3, 4),
         tls=Tls(),
         max_connections=5,
@@ -106,7 +106,7 @@ def test_what_an_entry_leaves_out_is_as_the_options_say(tmp_path: Path) -> None:
         "http://a",
         name="a",
         api_key="sk-all",
-        native_responses="always",
+        native_responses=NativeResponses.ALWAYS,
         timeouts=Timeouts(1, 2, 3, 9),
         max_connections=4,
     )
@@ -132,6 +132,8 @@ URLS = {
     "http://a:8000/base/": ("http://a:8000/base", "a:8000"),
     "unix:///run/vllm.sock": ("unix:///run/vllm.sock", "/run/vllm.sock"),
     "unix:/run/vllm.sock": ("unix:///run/vllm.sock", "/run/vllm.sock"),
+    "http://[fd00::1]:8000": ("http://[fd00::1]:8000", "[fd00::1]:8000"),
+    "http://vllm_1.models.svc.:80": ("http://vllm_1.models.svc.:80", "vllm_1.models.svc.:80"),
 }
 
 
@@ -217,6 +219,13 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "empty list": ("upstream = []", 1, "upstream: must be a URL, a list"),
     "number in the list": ('upstream = [\n"http://a",\n1]', 1, "1 must be text"),
     "bad URL in the list": ('upstream = ["http://a", "b"]', 1, "upstream: 'b' is no http, https"),
+    "no address": (
+        TABLE.replace("//a", "//1.2.3.999"),
+        4,
+        "upstream.url: 'http://1.2.3.999' is",
+    ),
+    "no host": (TABLE.replace("//b", "//b..svc:80"), 7, "upstream.url: 'http://b..svc:80' is no"),
+    "long label": (TABLE.replace("//b", f"//{'b' * 64}"), 7, "is no http, https or unix URL"),
     "bad name": (TABLE + 'name = "a b"', 8, "upstream.name: 'a b' must be printable ASCII"),
     "key file missing": (TABLE + 'api_key_file = "/no"', 8, "upstream.api_key_file: '/no' cannot"),
     "key file empty": (TABLE + 'api_key_file = "/dev/null"', 8, "holds no key"),

@@ -13,6 +13,7 @@ from penstock_server.rpc.status import Resend, Row
 ROOT = Path(__file__).parents[2]
 _WORDS = {
     "yes": Resend.YES,
+    "elsewhere": Resend.ELSEWHERE,
     "you decide": Resend.CALLER_DECIDES,
     "no": Resend.NO,
     "never": Resend.NEVER,

@@ -11,6 +11,7 @@ import pytest
 
 from penstock_server.fleet import affinity
 from penstock_server.fleet.balancing import least_loaded, ramp
+from penstock_server.fleet.policy import Affinity
 
 NOW = 1000.0
 
@@ -145,9 +146,9 @@ CHAT = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user"
 
 
 def test_session_as_key() -> None:
-    assert affinity.key("session", "s-1", CHAT) == b"s-1"
-    assert affinity.key("session", "", CHAT) == b""
-    assert affinity.key("none", "s-1", CHAT) == b""
+    assert affinity.key(Affinity.SESSION, "s-1", CHAT) == b"s-1"
+    assert affinity.key(Affinity.SESSION, "", CHAT) == b""
+    assert affinity.key(Affinity.NONE, "s-1", CHAT) == b""
 
 
 @pytest.mark.parametrize(
@@ -163,13 +164,13 @@ def test_session_as_key() -> None:
     ],
 )
 def test_prefix_as_key(one: dict[str, Any], other: dict[str, Any], alike: bool) -> None:
-    first, second = (affinity.key("prefix", "", body) for body in (one, other))
+    first, second = (affinity.key(Affinity.PREFIX, "", body) for body in (one, other))
     assert first
     assert (first == second) is alike
 
 
 def test_forms_have_no_prefix() -> None:
-    assert affinity.key("prefix", "s", None) == b""
+    assert affinity.key(Affinity.PREFIX, "s", None) == b""
 
 
 def test_a_long_prompt_is_not_read_to_its_end() -> None:
@@ -178,5 +179,5 @@ def test_a_long_prompt_is_not_read_to_its_end() -> None:
             while True:
                 yield "more"
 
-    key = affinity.key("prefix", "", {"messages": Endless()})
+    key = affinity.key(Affinity.PREFIX, "", {"messages": Endless()})
     assert len(key) == 1024

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from penstock_server.fleet.discovery import addresses
+from penstock_server.fleet.discovery import Addresses, servers
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import State
@@ -14,6 +14,8 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.operations import CHAT_COMPLETION
+
+from .watched import watched
 
 HELLO = {"model": "tiny-chat", "messages": [{"role": "user", "content": "Say hello."}]}
 
@@ -54,27 +56,26 @@ class Names:
 )
 async def test_nothing_to_resolve(url: str) -> None:
     names = Names("10.0.0.1", "10.0.0.2")
-    assert await addresses(url, names) == ("",)
+    assert await servers(url, names) == ((),)
     assert names.asked == []
 
 
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (("10.0.0.1",), ("",)),
-        (("10.0.0.1", "fd00::1"), ("",)),  # one server with two families
-        (("127.0.0.1", "::1"), ("",)),
-        (("10.0.0.2", "10.0.0.1", "10.0.0.2"), ("10.0.0.1", "10.0.0.2")),
-        (("10.0.0.1", "fd00::1", "fd00::2"), ("fd00::1", "fd00::2")),
-        (("10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"), ("10.0.0.1", "10.0.0.2")),
-        ((), ("",)),
+        (("10.0.0.1",), (("10.0.0.1",),)),
+        (("fd00::1", "10.0.0.1"), (("10.0.0.1", "fd00::1"),)),  # one server with two families
+        (("10.0.0.2", "10.0.0.1", "10.0.0.2"), (("10.0.0.1",), ("10.0.0.2",))),
+        (("10.0.0.1", "fd00::1", "fd00::2"), (("fd00::1",), ("fd00::2",))),
+        (("10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"), (("10.0.0.1",), ("10.0.0.2",))),
+        ((), ((),)),
     ],
 )
-async def test_several_addresses_of_one_family(
-    found: Sequence[str], expected: Sequence[str]
+async def test_which_addresses_are_a_server_each(
+    found: Sequence[str], expected: Sequence[Addresses]
 ) -> None:
     names = Names(*found)
-    assert await addresses("http://vllm.example:8000", names) == expected
+    assert await servers("http://vllm.example:8000", names) == expected
     assert names.asked == ["vllm.example"]
 
 
@@ -100,7 +101,54 @@ async def test_replicas_come_and_go() -> None:
         await names.asked_again()
         assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
     watch.cancel()
-    await fleet.close()
+    fleet.close()
+
+
+async def test_who_is_well_serves_until_another_has_been_heard() -> None:
+    hearing = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hearing.wait()
+        writer.close()
+
+    names = Names("127.0.0.2", "127.0.0.9")
+    async with Simulator(on("127.0.0.2", 0)) as old:
+        config = UpstreamConfig(f"http://vllm.example:{old.port}")
+        async with (
+            await asyncio.start_server(silent, "127.0.0.3", old.port),
+            watched(config, resolve=names) as running,
+        ):
+            await running.until(lambda: running.states == [State.READY, State.DOWN])
+            running.healthy.clear()
+            names.found = ("127.0.0.3", "127.0.0.9")
+            await names.asked_again()
+            for _ in range(5):
+                await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
+            assert all(running.healthy)
+            hearing.set()
+            await running.until(lambda: len(running.states) == 2)
+            assert running.states == [State.DOWN] * 2
+
+
+@pytest.mark.parametrize("family", [(), ("::1",)], ids=["one", "both"])
+async def test_a_name_whose_only_address_changes(family: tuple[str, ...]) -> None:
+    async with Simulator(on("127.0.0.2", 0)) as old:
+        config = UpstreamConfig(f"http://vllm.example:{old.port}")
+        names = Names("127.0.0.2")
+        async with (
+            Simulator(on("127.0.0.3", old.port)) as new,
+            watched(config, resolve=names) as running,
+        ):
+            await running.until(lambda: shown(running.fleet) == [f"127.0.0.2:{old.port}"])
+            await running.until(lambda: running.states == [State.READY])
+            names.found = ("127.0.0.3", *family)
+            at = "vllm.example" if family else "127.0.0.3"
+            await running.until(lambda: f"{at}:{old.port}" in shown(running.fleet))
+            if not family:  # nobody knows this name but the test
+                await running.until(lambda: shown(running.fleet) == [f"127.0.0.3:{old.port}"])
+                await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
+                assert new.requests[-1].path == CHAT_COMPLETION.path
+                await old.wait_connections(0)
 
 
 async def test_a_headless_service() -> None:
@@ -138,7 +186,7 @@ async def test_a_headless_service() -> None:
             assert len(await asyncio.gather(*calls)) == 10
             await pods[0].wait_connections(0)
         watch.cancel()
-        await fleet.close()
+        fleet.close()
 
 
 async def test_replicas_found_while_a_call_waits_are_waited_for() -> None:
@@ -173,7 +221,7 @@ async def test_replicas_found_while_a_call_waits_are_waited_for() -> None:
                 answers = await asyncio.gather(*calls)
             assert [answer["model"] for answer in answers] == [*models]
             watch.cancel()
-            await fleet.close()
+            fleet.close()
 
 
 def on(host: str, port: int, *models: str) -> SimulatorSettings:

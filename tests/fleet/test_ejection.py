@@ -8,23 +8,23 @@ from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFai
 NOW = 1000.0
 
 
-def ejection(failures: int = 3, first_s: float = 5) -> Ejection:
-    return Ejection(failures, first_s)
+def ejection(failures: int = 3, first_s: float = 5, *, outdone: bool = False) -> Ejection:
+    return Ejection(failures, first_s, lambda: outdone)
 
 
-def fail(it: Ejection, now: float, times: int = 1, *, leaving: bool = False) -> list[bool]:
+def fail(it: Ejection, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
     ejected = []
     for _ in range(times):
-        visit = it.begin(now)
-        ejected.append(it.failed(visit, now, leaving=leaving))
-        it.ended(visit)
+        visit = it.begin()
+        ejected.append(it.failed(visit, now, found))
+        it.ended(visit, now)
     return ejected
 
 
 def succeed(it: Ejection, now: float) -> bool:
-    visit = it.begin(now)
+    visit = it.begin()
     returned = it.succeeded(visit, now)
-    it.ended(visit)
+    it.ended(visit, now)
     return returned
 
 
@@ -33,31 +33,48 @@ def test_so_many_failures_in_a_row() -> None:
     assert fail(it, NOW, 2) == [False, False]
     succeed(it, NOW)
     assert fail(it, NOW, 3) == [False, False, True]
-    assert not it.admits(NOW)
+    assert not it.admits
     assert it.until == NOW + 5
 
 
-def test_one_trial_at_a_time_after_the_ejection() -> None:
+def test_one_trial_at_a_time_once_a_probe_found_it_well() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    assert not it.admits(NOW + 4.9)
-    assert it.admits(NOW + 5)
-    trial = it.begin(NOW + 5)
+    it.probed(NOW + 4.9)
+    assert not it.admits
+    assert not it.over
+    it.probed(NOW + 5)
+    assert it.admits
+    assert it.over
+    trial = it.begin()
     assert trial.is_trial
-    assert not it.admits(NOW + 5)
-    it.ended(trial)  # its caller left: nothing is known
-    assert it.admits(NOW + 5)
-    assert succeed(it, NOW + 5)
-    assert it.admits(NOW + 5)
+    assert not it.admits
+    assert not it.begin().is_trial
+    it.succeeded(trial, NOW + 5)
+    it.ended(trial, NOW + 5)
+    assert it.admits
     assert it.until is None
+
+
+def test_a_trial_of_which_nothing_came_is_made_again_later() -> None:
+    """Its caller left."""
+    it = ejection(failures=1)
+    fail(it, NOW)
+    it.probed(NOW + 5)
+    it.ended(it.begin(), NOW + 6)
+    it.probed(NOW + 10.9)
+    assert not it.admits
+    it.probed(NOW + 11)
+    assert it.admits
 
 
 def test_an_answer_that_begins_is_enough() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    trial = it.begin(NOW + 5)
+    it.probed(NOW + 5)
+    trial = it.begin()
     assert it.answered(trial, NOW + 5)
-    assert it.admits(NOW + 5)
+    assert it.admits
 
 
 def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
@@ -68,6 +85,7 @@ def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
         assert it.until is not None
         lengths.append(it.until - now)
         now = it.until
+        it.probed(now)
     assert lengths == [5, 10, 20, 40, 80, 80, 80]
 
 
@@ -84,7 +102,7 @@ def test_who_was_well_for_long_starts_over() -> None:
 
 def test_calls_from_before_say_nothing_about_now() -> None:
     it = ejection(failures=1)
-    before = it.begin(NOW), it.begin(NOW), it.begin(NOW)
+    before = it.begin(), it.begin(), it.begin()
     it.failed(before[0], NOW)
     until = it.until
     assert not it.failed(before[1], NOW + 5)
@@ -93,7 +111,7 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     assert it.until == until
     assert succeed(it, NOW + 5)
     later = ejection(failures=2)
-    old = later.begin(NOW)
+    old = later.begin()
     fail(later, NOW, 2)
     succeed(later, NOW + 5)
     fail(later, NOW + 6)
@@ -111,17 +129,64 @@ def test_calls_that_are_sent_all_the_same() -> None:
 
 def test_who_is_leaving_goes_at_once() -> None:
     it = ejection(failures=3)
-    assert fail(it, NOW, leaving=True) == [True]
+    assert fail(it, NOW, found=Evidence.LEAVING) == [True]
     assert it.leaving
     assert it.readmit(NOW + 1)
     assert not it.leaving
-    assert it.admits(NOW + 1)
+    assert it.admits
     assert not it.readmit(NOW + 1)
 
 
-def http(status: int, message: str = "") -> UpstreamFailure:
-    error = ErrorBody(message=message)
-    return UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=status, error=error)
+DOUBTFUL = Evidence.DOUBTFUL
+
+
+def test_doubtful_failures_take_twice_as_many_and_others_that_fare_better() -> None:
+    assert fail(ejection(3, outdone=False), NOW, 99, DOUBTFUL) == [False] * 99
+    assert fail(ejection(3, outdone=True), NOW, 6, DOUBTFUL) == [False] * 5 + [True]
+
+
+def test_a_success_begins_the_count_of_doubtful_failures_anew() -> None:
+    it = ejection(3, outdone=True)
+    for _ in range(20):
+        assert fail(it, NOW, 5, DOUBTFUL) == [False] * 5
+        succeed(it, NOW)
+
+
+def test_doubtful_failures_do_not_add_to_those_that_are_not() -> None:
+    it = ejection(3, outdone=False)
+    fail(it, NOW, 50, DOUBTFUL)
+    assert fail(it, NOW, 3) == [False, False, True]
+
+
+def test_a_trial_that_fails_doubtfully_fails() -> None:
+    it = ejection(1, outdone=False)
+    fail(it, NOW)
+    it.probed(NOW + 5)
+    assert fail(it, NOW + 5, found=DOUBTFUL) == [True]
+
+
+def test_who_fares_worse() -> None:
+    bad, good = ejection(99), ejection(99)
+    for number in range(200):
+        fail(bad, NOW, found=DOUBTFUL)
+        succeed(good, NOW) if number % 10 else fail(good, NOW, found=DOUBTFUL)
+    assert bad.fares_worse_than(good)
+    assert not good.fares_worse_than(bad)
+    for _ in range(20):
+        succeed(bad, NOW)
+    assert not bad.fares_worse_than(good)
+    readmitted = ejection(1, outdone=True)
+    fail(readmitted, NOW, 2, DOUBTFUL)
+    assert readmitted.readmit(NOW)
+    assert readmitted.doubt == 0
+
+
+def http(status: int, message: str = "", *, callers: bool = False) -> UpstreamFailure:
+    failure = UpstreamFailure(
+        Kind.HTTP_ERROR, message, Stage.BODY, status=status, error=ErrorBody(message=message)
+    )
+    failure.callers_credentials = callers
+    return failure
 
 
 def of(kind: Kind, limit: str = "") -> UpstreamFailure:
@@ -136,13 +201,20 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
         (of(Kind.INTERRUPTED), Evidence.ILL),
         (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.ILL),
         (of(Kind.TIMEOUT, "total_timeout"), Evidence.NONE),
-        (of(Kind.MALFORMED), Evidence.NONE),
+        (of(Kind.MALFORMED), Evidence.DOUBTFUL),
         (of(Kind.OVERLOADED), Evidence.NONE),
         (of(Kind.TOO_LARGE), Evidence.NONE),
+        (http(307), Evidence.DOUBTFUL),
         (http(400), Evidence.WELL),
+        (http(401), Evidence.DOUBTFUL),
+        (http(401, callers=True), Evidence.WELL),
+        (http(403), Evidence.DOUBTFUL),
+        (http(403, callers=True), Evidence.WELL),
         (http(404), Evidence.WELL),
         (http(429), Evidence.WELL),
-        (http(500, "a bug"), Evidence.NONE),
+        (http(500, "a bug"), Evidence.DOUBTFUL),
+        (http(501), Evidence.WELL),
+        (http(504), Evidence.DOUBTFUL),
         (http(502), Evidence.ILL),
         (http(503), Evidence.ILL),
         (http(529), Evidence.ILL),

@@ -32,7 +32,7 @@ async def fleet_of(*urls: str, policy: Policy = DEFAULTS) -> AsyncIterator[Fleet
     for replica in fleet.replicas:
         await probe(replica, 5)
     yield fleet
-    await fleet.close()
+    fleet.close()
 
 
 @asynccontextmanager
@@ -50,6 +50,12 @@ async def ask(fleet: Fleet, model: str = "", operation: Operation = CHAT_COMPLET
     body = HELLO | ({"model": model} if model else {})
     answer = await fleet.call(operation, body, Call("id-1", model))
     return str(answer["model"])
+
+
+async def missed(fleet: Fleet, number: int) -> None:
+    """Has a replica found down that was well."""
+    for _ in range(2):
+        await probe(fleet.replicas[number], 5)
 
 
 async def refusal(fleet: Fleet, model: str = "", operation: Operation = CHAT_COMPLETION) -> Any:
@@ -145,12 +151,12 @@ async def test_the_least_busy_is_asked() -> None:
 async def test_ill_upstreams_are_left_alone() -> None:
     async with simulators(("a",), ("a",)) as (ill, well), fleet_of(ill.url, well.url) as fleet:
         ill.healthy = False
-        await probe(fleet.replicas[0], 5)
+        await missed(fleet, 0)
         for _ in range(5):
             await ask(fleet, "a")
         assert (chats(ill), chats(well)) == (0, 5)
         well.healthy = False
-        await probe(fleet.replicas[1], 5)
+        await missed(fleet, 1)
         assert not fleet.healthy()
         assert await ask(fleet, "a") == "a"  # better than not trying
 
@@ -170,7 +176,7 @@ async def test_a_failed_connection_makes_the_next_probe_come_at_once() -> None:
         await refusal(fleet)
         await told.acquire()
     watch.cancel()
-    await fleet.close()
+    fleet.close()
 
 
 async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> None:
@@ -184,8 +190,10 @@ async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> Non
     async with served(serve) as url, asyncio.timeout(5):
         fleet = Fleet([UpstreamConfig(url)])
         await probe(fleet.replicas[0], 0.2)
-        assert fleet.healthy()
-        await fleet.close()
+        [known] = fleet.snapshot()
+        assert known.state is State.DOWN
+        assert "within 0.2 s" in known.last_error
+        fleet.close()
 
 
 async def test_models_of_all() -> None:
@@ -216,6 +224,26 @@ async def test_models_when_one_cannot_be_asked(lacking: str) -> None:
             assert raised.value.kind is (Kind.CONNECT if lacking == "down" else Kind.MALFORMED)
 
 
+async def test_models_of_one_that_is_down_are_those_it_told_last() -> None:
+    async with simulators(("a", "b"), ("b", "c")) as (x, y), fleet_of(x.url, y.url) as fleet:
+        y.healthy = False
+        await missed(fleet, 1)
+        before = y.request_count
+        listing = await fleet.list_models(Call("id-1"))
+        assert [entry["id"] for entry, _ in listing.entries] == ["a", "b", "c"]
+        assert listing.unreachable == [y.url.removeprefix("http://")]
+        assert y.request_count == before  # it is not asked, which may take long
+        with pytest.raises(UpstreamFailure, match="HTTP 503"):
+            listing.find("d")
+        # Who comes with credentials of their own may not be one whom it tells.
+        listing = await fleet.list_models(Call("id-1", authorization="Bearer of-the-caller"))
+        assert [entry["id"] for entry, _ in listing.entries] == ["a", "b"]
+        await x.stop()
+        listing = await fleet.list_models(Call("id-1"))
+        assert len(listing.entries) == 3
+        assert len(listing.unreachable) == 2
+
+
 async def test_models_when_none_can_be_asked() -> None:
     async with fleet_of(await unused_url(), await unused_url()) as fleet:
         with pytest.raises(UpstreamFailure) as raised:
@@ -227,7 +255,9 @@ async def test_models_when_none_can_be_asked() -> None:
     ("health", "models", "state", "reason"),
     [
         ("200 OK", "200 OK", State.READY, ""),
-        ("200 OK", "500 Oops", State.READY, ""),
+        ("200 OK", "500 Oops", State.DOWN, "HTTP 500"),
+        ("200 OK", "401 Unauthorized", State.DOWN, "HTTP 401"),
+        ("200 OK", "404 Not Found", State.DOWN, "HTTP 404"),
         # What stands in front of several servers has models, but no health of its own.
         ("404 Not Found", "200 OK", State.READY, ""),
         ("405 Method Not Allowed", "200 OK", State.READY, ""),

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import io
 import wave
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
 import pytest
-from upstream.wire import End, http, read_request, served, wire
+from upstream.wire import End, http, read_request, served, stream, wire
 
 from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
@@ -20,10 +20,15 @@ from penstock_server.rpc.status import resendable
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.multipart import File, Form
-from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.operations import (
+    CHAT_COMPLETION,
+    NATIVE_RESPONSE,
+    TRANSCRIPTION,
+    Operation,
+)
 
 from .clock import Clock
 
@@ -49,7 +54,7 @@ async def fleet_of(
     try:
         yield fleet, clock
     finally:
-        await fleet.close()
+        fleet.close()
 
 
 @asynccontextmanager
@@ -94,6 +99,19 @@ async def test_another_is_asked_at_once() -> None:
         assert chats(well) == 20
 
 
+async def test_who_limits_requests_is_not_asked_again_but_another_is() -> None:
+    async with two() as (limiting, well):
+        limiting.faults = "status code=429 retry_after=1"
+        async with fleet_of(limiting.url, well.url) as (fleet, clock):
+            assert await ask(fleet, 20) == 0
+            assert states(fleet) == [State.READY, State.READY]
+        asked = chats(limiting)
+        async with fleet_of(limiting.url) as (fleet, clock):
+            assert await ask(fleet) == 1
+        assert chats(limiting) == asked + 1
+        assert clock.slept == []
+
+
 async def test_ejection_and_return() -> None:
     async with (
         two() as (ill, well),
@@ -105,12 +123,17 @@ async def test_ejection_and_return() -> None:
         assert chats(ill) == 3
         clock.now += 5
         assert await ask(fleet, 20) == 0
+        assert chats(ill) == 3  # not before a probe
+        await probe(fleet.replicas[0], 5)
+        assert await ask(fleet, 20) == 0
         assert chats(ill) == 4  # the trial
         clock.now += 9.9
+        await probe(fleet.replicas[0], 5)
         assert await ask(fleet, 20) == 0
         assert chats(ill) == 4
         ill.faults = ""
         clock.now += 0.1
+        await probe(fleet.replicas[0], 5)
         await ask(fleet, 40)
         assert states(fleet) == [State.READY, State.READY]
         assert chats(ill) > 10
@@ -125,6 +148,7 @@ async def test_who_returns_starts_slowly() -> None:
             await ask(fleet, 10)
             ill.faults = ""
             clock.now += 5
+            await probe(fleet.replicas[0], 5)
             while states(fleet)[0] is State.EJECTED:
                 await ask(fleet)
             assert fleet.snapshot()[0].state is State.SLOW_START
@@ -162,6 +186,79 @@ async def test_errors_of_callers_eject_nobody() -> None:
         assert chats(one) + chats(other) == 10
 
 
+@pytest.mark.parametrize("fault", ["status code=500", "status code=504", "html", "status code=403"])
+async def test_who_fails_at_once_does_not_get_all_calls(fault: str) -> None:
+    async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, _):
+        well.faults, ill.faults = "slow-headers seconds=0.01", fault
+        failed = await asyncio.gather(*(ask(fleet, 20) for _ in range(5)))
+        assert states(fleet) == [State.EJECTED, State.READY]
+        assert 10 <= sum(failed) <= 20
+        assert chats(well) >= 80
+
+
+async def test_bad_requests_of_one_caller_eject_nobody() -> None:
+    async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, _):
+        one.faults = other.faults = "status code=500"
+        assert await ask(fleet, 100) == 100
+        assert states(fleet) == [State.READY] * 2
+
+
+@pytest.mark.parametrize("models", [("other",), ("tiny-chat",)])
+async def test_the_last_of_a_model_is_not_ejected_on_doubt(models: tuple[str, ...]) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", models=("tiny-chat", "other"))
+    fewer = SimulatorSettings(listen="127.0.0.1:0", models=models)
+    async with (
+        Simulator(settings) as ill,
+        Simulator(fewer) as well,
+        fleet_of(ill.url, well.url) as (fleet, _),
+    ):
+        ill.faults = "status code=500"
+        for model in ("tiny-chat", "other") * 20:
+            body = HELLO | {"model": model}
+            with contextlib.suppress(UpstreamFailure):
+                await fleet.call(CHAT_COMPLETION, body, Call("id", model))
+        assert states(fleet) == [State.READY] * 2
+
+
+async def left(fleet: Fleet, clock: Clock, hung: Simulator, waited_s: float) -> None:
+    """A caller with a deadline in 10 s asks, and leaves after such a time if it must wait."""
+    call = Call("id", deadline=clock.now + 10)
+    asking = asyncio.create_task(fleet.call(CHAT_COMPLETION, HELLO, call))
+    waiting = asyncio.create_task(hung.wait_active(1))
+    async with asyncio.timeout(5):
+        await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            clock.now += waited_s
+            asking.cancel()
+            await asyncio.wait((asking,))
+            await hung.wait_active(0)
+    waiting.cancel()
+
+
+@pytest.mark.parametrize(("waited_s", "state"), [(9.9, State.EJECTED), (9, State.READY)])
+async def test_who_keeps_callers_waiting_beyond_their_deadlines(
+    waited_s: float, state: State
+) -> None:
+    async with two() as (hung, well), fleet_of(hung.url, well.url) as (fleet, clock):
+        hung.faults = "silent"
+        for _ in range(40):
+            await left(fleet, clock, hung, waited_s)
+        assert states(fleet) == [state, State.READY]
+        assert (chats(hung) == 10) is (state is State.EJECTED)
+
+
+async def test_a_stream_that_is_left_says_nothing_of_its_replica() -> None:
+    async with two() as (slow, _), fleet_of(slow.url) as (fleet, clock):
+        slow.faults = "stall after=2"
+        body, contract = HELLO | {"stream": True}, ChoiceStream(choices=1)
+        call = Call("id", deadline=clock.now)
+        with contextlib.suppress(asyncio.CancelledError):
+            async with fleet.stream(CHAT_COMPLETION, body, call, contract) as events:
+                await anext(events)
+                raise asyncio.CancelledError
+        assert fleet.snapshot()[0].consecutive_failures == 0
+
+
 async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
     async with (
         two() as (ill, well),
@@ -172,6 +269,7 @@ async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
         await probe(fleet.replicas[0], 5)
         assert states(fleet)[0] is State.EJECTED  # /health alone says nothing new
         ill.healthy = False
+        await probe(fleet.replicas[0], 5)
         await probe(fleet.replicas[0], 5)
         assert states(fleet)[0] is State.DOWN
         ill.healthy = True
@@ -207,9 +305,14 @@ async def test_the_end_of_a_kept_connection_is_not_noticed() -> None:
             await read_request(reader)
         writer.close()
 
-    async with served(serve) as url, fleet_of(url) as (fleet, _):
+    async with served(serve) as one, served(serve) as other, fleet_of(one, other) as (fleet, _):
         assert await ask(fleet, 30) == 0
-        assert fleet.snapshot()[0].errors >= 15
+        assert await asyncio.gather(*(ask(fleet) for _ in range(30))) == [0] * 30
+        call = Call("id")
+        await fleet.call(CHAT_COMPLETION, HELLO, call)
+        assert call.attempts.count == 1
+        known = fleet.snapshot()
+        assert [(one.errors, one.consecutive_failures) for one in known] == [(0, 0)] * 2
 
 
 async def test_who_closes_every_connection_is_asked_twice() -> None:
@@ -217,6 +320,20 @@ async def test_who_closes_every_connection_is_asked_twice() -> None:
         before = len(upstream.requests)
         assert await ask(fleet) == 1
         assert len(upstream.requests) - before == 2
+
+
+@pytest.mark.parametrize(("operation", "requests"), [(CHAT_COMPLETION, 2), (NATIVE_RESPONSE, 1)])
+@pytest.mark.parametrize("answer", [b"", stream(ended=False)], ids=["nothing", "headers"])
+async def test_what_may_have_been_stored_is_not_asked_for_again(
+    operation: Operation, requests: int, answer: bytes
+) -> None:
+    async with wire(answer, End.CLOSE) as upstream, fleet_of(upstream.url) as (fleet, _):
+        before = len(upstream.requests)
+        with pytest.raises(UpstreamFailure) as raised:
+            async with fleet.stream(operation, HELLO, Call("id"), ChoiceStream(choices=1)):
+                pass
+        assert raised.value.kind is Kind.CLOSED
+        assert len(upstream.requests) - before == requests
 
 
 async def test_a_dead_fleet_is_not_hammered() -> None:
@@ -287,6 +404,65 @@ async def test_uploads_are_sent_again_only_if_all_is_here() -> None:
         assert len(uploads(ill)) + len(uploads(well)) - before == 10
 
 
+async def test_an_upload_that_met_nobody_is_sent_to_another() -> None:
+    first, *rest = (silence()[at : at + 1000] for at in range(0, 4000, 1000))
+    closed: list[str] = []
+
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        try:
+            yield first
+            for block in rest:
+                yield block
+        finally:
+            closed.append("")
+
+    async with two() as (gone, well), fleet_of(gone.url, well.url) as (fleet, _):
+        await gone.stop()
+        for _ in range(20):
+            async with contextlib.aclosing(blocks()) as audio:
+                answer = await fleet.call(TRANSCRIPTION, form(audio), Call("id"))
+                assert answer["usage"]["seconds"] == 1
+        assert len(closed) == 20
+        assert fleet.snapshot()[0].errors > 0
+
+
+async def test_nobody_is_asked_before_an_upload_begins() -> None:
+    beginning = asyncio.Event()
+
+    async def blocks() -> AsyncIterator[bytes]:
+        await beginning.wait()
+        yield silence()
+
+    async with two() as (one, _), fleet_of(one.url) as (fleet, _):
+        call = Call("id")
+        asking = asyncio.create_task(fleet.call(TRANSCRIPTION, form(blocks()), call))
+        await asyncio.sleep(0)
+        assert (call.attempts.count, fleet.snapshot()[0].outstanding) == (0, 0)
+        beginning.set()
+        assert await asking
+
+
+async def test_an_upload_that_can_be_sent_only_once_is_no_trial() -> None:
+    wav = silence()
+
+    async def blocks() -> AsyncIterator[bytes]:
+        yield wav
+
+    async with (
+        two() as (ill, well),
+        fleet_of(ill.url, well.url, ejection_failures=1) as (fleet, clock),
+    ):
+        ill.faults = BUSY
+        await ask(fleet, 10)
+        clock.now += 5
+        await probe(fleet.replicas[0], 5)
+        assert await transcribed(fleet, blocks) == 0
+        assert uploads(ill) == []
+        ill.faults = ""
+        assert await transcribed(fleet, lambda: wav) == 0
+        assert uploads(ill)
+
+
 # Reload
 
 
@@ -308,6 +484,45 @@ async def test_a_reload_keeps_what_stays_and_lets_the_rest_finish() -> None:
         assert chats(goes) == before
 
 
+async def test_a_server_is_known_whatever_else_is_configured_of_it() -> None:
+    async with two() as (ill, well), fleet_of(ill.url, well.url, slow_start=10) as (fleet, clock):
+        clock.now += 5
+        ill.faults = BUSY
+        await ask(fleet, 30)
+        before, upstream = fleet.snapshot(), fleet.replicas[0].upstream
+        assert [known.state for known in before] == [State.EJECTED, State.SLOW_START]
+        names = {"m": "tiny-chat"}
+        quick = Timeouts(first_byte=3)
+        fleet.reload(
+            [
+                UpstreamConfig(well.url, name="b", models=names, timeouts=quick, weight=3),
+                UpstreamConfig(ill.url, name="a", api_key="k"),
+            ]
+        )
+        b, a = fleet.snapshot()
+        assert (a.upstream, a.state, a.models) == ("a", State.EJECTED, before[0].models)
+        assert (b.upstream, b.state, b.models) == ("b", State.SLOW_START, ("m",))
+        assert a.consecutive_failures == before[0].consecutive_failures
+        assert b.weight == 3 * before[1].weight
+        assert (a.requests, b.requests) == (before[0].requests, before[1].requests)
+        assert fleet.healthy()
+        connections = well.open_connections
+        await fleet.call(CHAT_COMPLETION, HELLO, Call("id", "m"))
+        assert well.requests[-1].headers["x-request-id"] == "id"
+        assert well.open_connections == connections
+        assert fleet.replicas[1].upstream is not upstream
+
+
+async def test_a_server_elsewhere_is_another() -> None:
+    async with two() as (one, other), fleet_of(one.url) as (fleet, _):
+        await ask(fleet)
+        fleet.reload([UpstreamConfig(other.url)])
+        [known] = fleet.snapshot()
+        assert (known.state, known.requests, known.models) == (State.PROBING, 0, ())
+        fleet.reload([UpstreamConfig(other.url, tls=Tls(ca_file="/other.pem"))])
+        assert fleet.healthy() is None
+
+
 async def test_calls_while_everything_changes_all_the_time() -> None:
     async with two() as (one, other):
         configs = [
@@ -327,7 +542,7 @@ async def test_calls_while_everything_changes_all_the_time() -> None:
         assert await asyncio.gather(*busy) == [0] * 10
         assert turn > 20
         watch.cancel()
-        await fleet.close()
+        fleet.close()
 
 
 async def test_new_upstreams_are_waited_for() -> None:
@@ -342,7 +557,7 @@ async def test_new_upstreams_are_waited_for() -> None:
             answers = [await fleet.call(CHAT_COMPLETION, body, Call("id", "a")) for _ in range(5)]
         assert {answer["model"] for answer in answers} == {"a"}
         watch.cancel()
-        await fleet.close()
+        fleet.close()
 
 
 async def test_models_by_other_names() -> None:
@@ -362,4 +577,4 @@ async def test_models_by_other_names() -> None:
         listing = await fleet.list_models(Call("id"))
         assert [entry["id"] for entry, _ in listing.entries] == ["small"]
         assert fleet.snapshot()[0].models == ("small",)
-        await fleet.close()
+        fleet.close()

@@ -17,7 +17,7 @@ DOWN = UpstreamFailure(Kind.CONNECT, "down", Stage.CONNECT)
 def rules(clock: Clock, share: float = 0.2, **given: Any) -> RetryRules:
     known: dict[str, Any] = {
         "max_attempts": 3,
-        "resendable": lambda failure: failure.kind is not Kind.MALFORMED,
+        "resendable": lambda failure, elsewhere: failure.kind is not Kind.MALFORMED,
         "budget": RetryBudget(share, clock),
         "clock": clock,
         "sleep": clock.sleep,
@@ -51,6 +51,12 @@ async def test_so_many_requests_and_no_more() -> None:
 
 async def test_only_what_is_safe() -> None:
     assert not await again(Retries(rules(Clock())), UpstreamFailure(Kind.MALFORMED, "", Stage.BODY))
+
+
+async def test_what_is_safe_elsewhere() -> None:
+    retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: elsewhere))
+    assert await again(retries, DOWN, elsewhere=True)
+    assert not await again(retries, DOWN)
 
 
 async def test_waits_grow_and_differ() -> None:
@@ -99,12 +105,26 @@ async def test_a_deadline_that_is_over() -> None:
 
 @pytest.mark.parametrize("stage", [Stage.HEADERS, Stage.STREAM])
 async def test_closed_before_the_answer_is_tried_once(stage: Stage) -> None:
-    retries = Retries(rules(Clock(), resendable=lambda failure: False))
+    retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: False))
     assert [await again(retries, closed(stage)) for _ in range(2)] == [True, False]
 
 
+@pytest.mark.parametrize("stage", [Stage.HEADERS, Stage.STREAM])
+async def test_what_may_have_been_worked_on_is_not_always_repeatable(stage: Stage) -> None:
+    shared = rules(Clock(), resendable=lambda failure, elsewhere: failure is DOWN)
+    assert not await again(Retries(shared, repeatable=False), closed(stage))
+    assert await again(Retries(shared, repeatable=False), DOWN)
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_an_error_inside_a_stream_comes_after_work(repeatable: bool) -> None:
+    error = UpstreamFailure(Kind.HTTP_ERROR, "", Stage.STREAM, status=503)
+    assert await again(Retries(rules(Clock()), repeatable=repeatable), error) is repeatable
+    assert await again(Retries(rules(Clock()), repeatable=repeatable), busy(None))
+
+
 async def test_closed_inside_the_answer_is_the_callers_to_decide() -> None:
-    retries = Retries(rules(Clock(), resendable=lambda failure: False))
+    retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: False))
     assert not await again(retries, closed(Stage.BODY))
 
 
@@ -176,12 +196,3 @@ async def test_a_dead_fleet_is_not_hammered() -> None:
             pass
         requests += retries.sent
     assert 12_000 <= requests <= 10_000 * 1.2 + 10 * 10 + 10
-
-
-async def test_a_kept_connection_that_was_closed_spends_nothing() -> None:
-    shared = rules(Clock(), 0)
-    spent(shared.budget)
-    failure = closed(Stage.HEADERS)
-    assert not await again(Retries(shared), failure)
-    failure.reused = True
-    assert await again(Retries(shared), failure)

@@ -33,7 +33,12 @@ def replica(
 ) -> Replica:
     """A replica whose model list has such entries; None stands for one that has not been heard."""
     made = Replica(
-        UpstreamConfig("http://127.0.0.1:1", **config), "", Policy(), Clock(), lambda: None
+        UpstreamConfig("http://127.0.0.1:1", **config),
+        "",
+        Policy(),
+        Clock(),
+        lambda: None,
+        lambda replica: False,
     )
     if entries:
         made.learn_models([dict(entry) for entry in entries])
@@ -95,6 +100,31 @@ def test_the_list_shows_public_names() -> None:
     assert shown == {"llama": None, "llama-sql": "llama"}
 
 
+@pytest.mark.parametrize(
+    ("names", "parents"),
+    [
+        # As vLLM tells it, an adapter's parent is the first name of its base model.
+        ({"llama": "llama-alias"}, {"llama": None, "llama-sql": "llama"}),
+        ({"sql": "llama-sql"}, {"sql": None}),
+        ({"sql": "llama-sql", "llama": "meta/llama"}, {"sql": "llama", "llama": None}),
+    ],
+)
+def test_parents_have_public_names(names: Mapping[str, str], parents: Mapping[str, Any]) -> None:
+    known = replica(LLAMA, ALIAS, LORA, models=names)
+    shown = {entry["id"]: entry["parent"] for entry in renamed(known.known.models or {})}
+    assert shown.items() >= parents.items()
+    [base] = (name for name, parent in parents.items() if not parent)
+    assert targets(table(known)) == [(base, names[base])]
+
+
+def test_a_model_that_an_upstream_does_not_have() -> None:
+    known = table(replica(LLAMA, OTHER), open_to_all=True)
+    told = known.missing(Call("id", "qwin", may_use=lambda name: name != "meta/llama"))
+    assert told == "no upstream serves the model qwin; served are: qwen"
+    assert known.missing(Call("id", "qwen")) == "the upstream does not have the model qwen"
+    assert known.missing(Call("id")) == "the upstream does not have the model"
+
+
 def test_aliases() -> None:
     known = table(
         replica(LLAMA, models={"llama": "meta/llama"}),
@@ -132,11 +162,32 @@ def test_the_only_base_model_where_none_is_named() -> None:
     assert targets(known) == [("meta/llama", "meta/llama"), ("llama-alias", "llama-alias")]
 
 
+def test_replicas_may_keep_a_model_in_different_places() -> None:
+    here, there = {**ALIAS, "root": "/data/llama"}, {**ALIAS, "root": "/mnt/llama"}
+    assert targets(table(replica(here), replica(there))) == [("llama-alias", "llama-alias")] * 2
+    names = {"llama": "meta/llama"}, {"llama": "qwen"}
+    renamed = table(replica(LLAMA, models=names[0]), replica(OTHER, models=names[1]))
+    assert targets(renamed) == [("llama", "meta/llama"), ("llama", "qwen")]
+    chained = table(replica(here), replica(there, {**OTHER, "root": "/mnt/llama"}), replica(OTHER))
+    assert len(targets(chained)) == 3
+    assert refusal(table(replica(here), replica(OTHER))).kind is Kind.MODEL_AMBIGUOUS
+
+
 def test_another_operation_is_another_server() -> None:
     known = table(replica(LLAMA), replica(OTHER, routes=frozenset({EMBEDDING.path})))
     assert targets(known, "qwen", EMBEDDING) == [("qwen", "qwen")]
     assert refusal(known, "qwen").kind is Kind.ROUTE_MISSING
     assert targets(known, operation=EMBEDDING) == [("qwen", "qwen")]
+
+
+def test_who_is_used_for_certain_models_is_not_left_to_choose_one() -> None:
+    lacking = replica(OTHER, models={"llama": "meta/llama"})
+    assert refusal(table(lacking)).kind is Kind.ROUTE_MISSING
+    unheard = replica(models={"llama": "meta/llama"})
+    assert refusal(table(unheard)).kind is Kind.CONNECT
+    free = replica()
+    found = table(lacking, unheard, free).find(CHAT_COMPLETION, Call("id"))
+    assert found == {free: ("", "")}
 
 
 def test_close_names_rather_than_all() -> None:
@@ -212,16 +263,16 @@ def test_forms_are_rewritten_too() -> None:
 
 async def test_answers_get_the_public_name() -> None:
     answer = {"model": "meta/llama", "response": {"model": "meta/llama", "id": "r"}, "id": "x"}
-    assert renaming.published(PUBLIC, answer) == {
+    assert renaming.with_public_name(PUBLIC, answer) == {
         "model": "llama",
         "response": {"model": "llama", "id": "r"},
         "id": "x",
     }
-    assert renaming.published(PUBLIC, {"id": "x", "response": "text"}) == {
+    assert renaming.with_public_name(PUBLIC, {"id": "x", "response": "text"}) == {
         "id": "x",
         "response": "text",
     }
-    assert renaming.published(SAME, {"model": "of its own"}) == {"model": "of its own"}
+    assert renaming.with_public_name(SAME, {"model": "of its own"}) == {"model": "of its own"}
 
 
 def test_a_name_without_end_holds_up_nobody() -> None:

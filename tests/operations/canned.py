@@ -18,7 +18,7 @@ _CLOSE = "connection: close"
 
 
 class Canned:
-    """The upstream: healthy, with an unknown model.
+    """The upstream: healthy, with a model.
 
     Attributes:
         requests: path and body of every operation that was asked for.
@@ -34,7 +34,8 @@ class Canned:
         if method == "post":
             length = int(head.partition("content-length:")[2].split("\r\n")[0])
             self.requests.append((path, json.loads(await reader.readexactly(length))))
-        writer.write(self._answer if method == "post" else http(b'{"data": []}', _CLOSE))
+        listing = http(b'{"data": [{"id": "canned"}]}', _CLOSE)
+        writer.write(self._answer if method == "post" else listing)
         await writer.drain()
         writer.close()
 

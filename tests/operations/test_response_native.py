@@ -24,7 +24,7 @@ from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Unsu
 from penstock_server.convert.response import native_answer, native_request
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import NativeResponses, UpstreamConfig
 from penstock_server.upstream.upstream import Upstream
 
 from . import response_reader
@@ -441,8 +441,8 @@ async def test_always(simulator: Simulator, serve: Serve) -> None:
 async def test_never_is_never(simulator: Simulator, serve: Serve) -> None:
     async with Simulator(SimulatorSettings(listen="127.0.0.1:0")) as other:
         entries = (
-            UpstreamTable(simulator.url, native_responses="never"),
-            UpstreamTable(other.url, native_responses="always"),
+            UpstreamTable(simulator.url, native_responses=NativeResponses.NEVER),
+            UpstreamTable(other.url, native_responses=NativeResponses.ALWAYS),
         )
         service = await serve(upstream=entries)
         await paths(other, service, *["Hi"] * 20)
@@ -484,7 +484,7 @@ async def asked(url: str) -> bool | None:
     try:
         return await upstream.has_responses(Call(request_id="probe"), 5)
     finally:
-        await upstream.close()
+        upstream.close()
 
 
 # What is stored

@@ -139,7 +139,7 @@ async def test_one_path_of_an_operation_is_enough() -> None:
     replica.learn_routes(frozenset({"/rerank"}), version="")
     assert replica.serves(RERANK)
     assert not replica.serves(SCORE)
-    await fleet.close()
+    fleet.close()
 
 
 async def _first(call: Any) -> None:

@@ -213,6 +213,7 @@ class Upstream:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
         except (ConnectionError, asyncio.IncompleteReadError):
+            writer.close()
             return
         if b"x-request-id: probe-" in head:
             writer.write(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
@@ -220,9 +221,11 @@ class Upstream:
             self.requests += 1
             self.open += 1
             self.named[head.partition(b"x-request-id: ")[2].partition(b"\r")[0].decode()].set()
-            await self._exchange(head, reader, writer)
-            self.open -= 1
-            self.left.set()
+            try:
+                await self._exchange(head, reader, writer)
+            finally:
+                self.open -= 1
+                self.left.set()
         writer.close()
 
     async def _exchange(
@@ -256,7 +259,7 @@ class Upstream:
     async def _go_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         gone = asyncio.ensure_future(reader.read())
         try:
-            while not gone.done():
+            while not gone.done() and not writer.is_closing():
                 writer.write(self._repeat)
                 written = asyncio.ensure_future(writer.drain())
                 done, _ = await asyncio.wait((written,), timeout=0.3)

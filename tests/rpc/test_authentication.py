@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from conftest import FREE_PORT
+from fleet.engine import engine, said
 from grpc import StatusCode as Code
 from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest
@@ -28,6 +29,7 @@ from .keyed import (
     bearer,
     calls_heard,
 )
+from .test_health import SERVING, Watcher
 
 QUIET = {"probe_interval": 3600}
 
@@ -126,6 +128,36 @@ async def test_patterns(model: str, forbidden: bool, serve: Serve, keys_file: Ke
             request.model = model
             result = await create(channel, request, metadata=bearer(OTHER))
     assert result.reason == ("MODEL_FORBIDDEN" if forbidden else "UPSTREAM_INTERNAL")
+
+
+async def test_the_names_of_other_models_are_not_told(serve: Serve, keys_file: KeysFile) -> None:
+    models = ("secret-project", "lab/one")
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
+        service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+        async with plain_channel(service) as channel:
+            await Watcher(channel).until(SERVING)
+            request = chat()
+            request.model = "lab/two"
+            for call in (create, stream):
+                result = await call(channel, request, metadata=bearer(OTHER))
+                assert (result.code, result.reason) == (Code.NOT_FOUND, "MODEL_NOT_FOUND")
+                assert result.message.endswith("served are: lab/one")
+                assert "secret" not in str(result)
+
+
+async def test_the_parent_of_an_adapter_is_not_told(serve: Serve, keys_file: KeysFile) -> None:
+    async with engine() as upstream:
+        listed = [{"id": "secret-project"}, {"id": "lab/one", "parent": "secret-project"}]
+        upstream.answers["/v1/models"] = said({"data": listed})
+        service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS))
+        async with plain_channel(service) as channel:
+            stub, wanted = ModelServiceStub(channel), GetModelRequest(model="lab/one")
+            for secret, parent in ((SECRET, "secret-project"), (OTHER, "")):
+                listing = await stub.ListModels(ListModelsRequest(), metadata=bearer(secret))
+                answer = await stub.GetModel(wanted, metadata=bearer(secret))
+                assert listing.models[0] == answer.model
+                assert answer.model.parent == parent
+        await service.stop(0)
 
 
 async def test_no_model_is_named(serve: Serve, keys_file: KeysFile) -> None:

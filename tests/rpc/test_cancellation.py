@@ -78,7 +78,7 @@ async def test_nothing_is_left_of_many_cancelled_calls(simulator: Simulator, ser
     service = await serve(upstream=(simulator.url,), probe_interval=3600)
     async with plain_channel(service) as channel, asyncio.timeout(30):
         assert (await stream(channel, chat())).code is grpc.StatusCode.OK
-        await until(lambda: service._fleet.healthy())
+        await until(lambda: bool(service._fleet.healthy()))
         tasks = len(asyncio.all_tasks())
         stub = ChatCompletionServiceStub(channel)
         methods: list[Any] = [stub.CreateChatCompletion, stub.StreamChatCompletion]

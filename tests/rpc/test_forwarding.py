@@ -18,6 +18,7 @@ from .keyed import (
     bearer,
     calls_heard,
 )
+from .test_health import SERVING, Watcher
 
 QUIET = {"probe_interval": 3600}
 
@@ -75,6 +76,13 @@ async def test_the_upstream_does_not_tell_forwarded_credentials(serve: Serve) ->
             scheme = (("authorization", "Basic dXNlcjpwYXNz"),)
             await create(channel, chat(), metadata=scheme)
         assert calls_heard(simulator) == [f"Bearer {SECRET}"] * 4 + [scheme[0][1]]
+
+
+async def test_an_upstream_that_tells_its_models_to_callers_only_serves(serve: Serve) -> None:
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, api_key=SECRET)) as simulator:
+        service = await serve(upstream=(simulator.url,), forward_authorization=True)
+        async with plain_channel(service) as channel:
+            await Watcher(channel).until(SERVING)
 
 
 async def test_two_credentials_are_not_forwarded(serve: Serve, simulator: Simulator) -> None:

@@ -17,10 +17,12 @@ from grpc_health.v1.health_pb2 import (
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from penstock_server.app import Service
+from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.rpc.server import SERVICES
 from penstock_server.simulator import Simulator, SimulatorSettings
 
-from .calls import BOUND_S, FREE_PORT, Serve, both, chat, create, plain_channel, stream
+from .calls import BOUND_S, FREE_PORT, Serve, both, chat, create, plain_channel, stream, until
 
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
@@ -123,6 +125,32 @@ async def test_a_failed_call_is_noticed_before_the_next_probe(serve: Serve) -> N
             await simulator.stop()
             await create(channel, chat())
             await watcher.until(NOT_SERVING)
+
+
+async def test_a_reload_is_not_noticed(serve: Serve) -> None:
+    """Neither where an upstream stays where it is, nor where another takes its place."""
+    settings = SimulatorSettings(listen=FREE_PORT)
+    async with Simulator(settings) as one, Simulator(settings) as other:
+        for simulator in (one, other):
+            simulator.path_faults["/health"] = "slow-headers seconds=0.1"
+        service = await serve(upstream=(one.url,))
+        table = UpstreamTable(one.url, name="one", weight=2.0, models={"m": "tiny-chat"})
+        async with plain_channel(service) as channel:
+            watcher, told = Watcher(channel, CHATS), [SERVING]
+            await watcher.until(SERVING)
+
+            async def follow() -> None:
+                while True:
+                    told.append((await watcher.call.read()).status)
+
+            following = asyncio.create_task(follow())
+            for upstream in ((one.url,), (table,), (table, other.url), (other.url,), (one.url,)):
+                await service.reload(Settings(upstream=upstream, idle_timeout=7.0))
+                await until(lambda: all(r.alive is not None for r in service._fleet.replicas))
+            await service.reload(Settings(upstream=("http://127.0.0.1:1",)))
+            await until(lambda: service._fleet.healthy() is False and told[-1] == NOT_SERVING)
+            assert told == [SERVING, NOT_SERVING]
+            following.cancel()
 
 
 async def test_a_busy_upstream_is_serving(simulator: Simulator, serve: Serve) -> None:

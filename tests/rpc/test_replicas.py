@@ -130,7 +130,8 @@ async def test_one_of_three_is_killed_and_comes_back(serve: Serve) -> None:
     assert made.failed_calls == []
     assert made.broken_streams
     for broken in made.broken_streams:
-        assert broken.received
+        # The client may learn of the end before it has read what came ahead of it.
+        assert 0 < int(broken.metadata["messagesSent"]) >= len(broken.received)
         assert (broken.code, broken.reason) == (
             grpc.StatusCode.UNAVAILABLE,
             "STREAM_INTERRUPTED",

@@ -37,7 +37,7 @@ async def asking(url: str, tls: Tls = NO_TLS, pinned: str = "") -> AsyncIterator
     try:
         yield upstream
     finally:
-        await upstream.close()
+        upstream.close()
 
 
 async def ask(url: str, tls: Tls = NO_TLS, pinned: str = LOCAL) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +20,7 @@ from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
 from penstock_server.upstream.upstream import Upstream
 
 from .test_stream import WHOLE
-from .wire import QUICK, End, chunk, client, http, served, stream, wire
+from .wire import QUICK, End, chunk, client, http, read_request, served, stream, wire
 
 pytestmark = pytest.mark.usefixtures("scheme")
 
@@ -32,20 +34,67 @@ async def failure_of(upstream: Upstream) -> UpstreamFailure:
     return raised.value
 
 
-async def test_a_failure_tells_whether_the_connection_was_used_before() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(OK)
-        await reader.readuntil(b"\r\n\r\n")
+class Leaving:
+    """Closes each connection just as a further request comes on it.
+
+    Attributes:
+        asked: how many requests came.
+        connections: how many connections were made.
+        first: what the first request on each is answered; nothing: that closes it, too.
+        further: what is sent before it closes.
+    """
+
+    def __init__(self, first: bytes = OK, further: bytes = b"") -> None:
+        self.asked = self.connections = 0
+        self.first, self.further = first, further
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            for answer in (self.first, self.further):
+                await read_request(reader)
+                self.asked += 1
+                writer.write(answer)
+                if not answer:
+                    break
         writer.close()
 
-    async with served(serve) as url, client(url) as upstream:
+
+async def test_who_closes_a_kept_connection_is_asked_on_a_new_one() -> None:
+    server, call = Leaving(), Call("id-1")
+    async with served(server) as url, client(url) as upstream:
+        for _ in range(5):
+            assert await upstream.call(CHAT_COMPLETION, {}, call) == {"id": "x"}
+            assert await upstream.get("/health", CALL, 5) == {"id": "x"}
+    assert server.connections == 10
+    assert call.attempts.count == 5
+
+
+async def test_many_kept_connections_that_are_closed() -> None:
+    server = Leaving()
+    async with served(server) as url, client(url) as upstream:
+        for count in (10, 4, 1):  # fewer than are kept
+            calls = [upstream.call(CHAT_COMPLETION, {}, CALL) for _ in range(count)]
+            assert await asyncio.gather(*calls) == [{"id": "x"}] * count
+
+
+async def test_a_new_connection_that_is_closed_is_not_followed_by_another() -> None:
+    server = Leaving()
+    async with served(server) as url, client(url, max_connections=1) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
-        failure = await failure_of(upstream)
-        assert (failure.kind, failure.stage) == (Kind.CLOSED, Stage.HEADERS)
-        assert failure.reused
-    async with wire() as server, client(server.url) as upstream:
-        assert not (await failure_of(upstream)).reused
+        server.first = b""
+        for asked in (3, 4):
+            failure = await failure_of(upstream)
+            assert (failure.kind, failure.stage) == (Kind.CLOSED, Stage.HEADERS)
+            assert server.asked == asked
+
+
+async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
+    server = Leaving(further=b"HTTP/1.1 2")
+    async with served(server) as url, client(url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        assert (await failure_of(upstream)).kind is Kind.CLOSED
+    assert server.asked == 2
 
 
 @pytest.mark.parametrize(
@@ -85,6 +134,42 @@ async def test_a_connection_that_the_upstream_closes_is_not_used_again() -> None
         for _ in range(2):
             await upstream.call(CHAT_COMPLETION, {}, CALL)
         assert server.connections == 2
+
+
+async def test_connections_outlive_a_change_of_the_configuration() -> None:
+    async with wire(OK, End.KEEP) as server, client(server.url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        other = upstream.reconfigured(replace(upstream.config, timeouts=Timeouts(idle=9)))
+        await other.call(CHAT_COMPLETION, {}, CALL)
+        assert server.connections == 1
+        assert other.latency_s
+
+
+async def test_another_limit_of_connections_holds_for_all_new_ones() -> None:
+    asked, answered, left = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.release()
+        await answered.wait()
+        writer.write(OK)
+        await reader.read()
+        left.release()
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        asking = [asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))]
+        await asked.acquire()
+        config = replace(upstream.config, max_connections=1, timeouts=Timeouts(connect=0.1))
+        other = upstream.reconfigured(config)
+        asking.append(asyncio.create_task(other.call(CHAT_COMPLETION, {}, CALL)))
+        await asked.acquire()
+        assert (await failure_of(other)).kind is Kind.OVERLOADED
+        answered.set()
+        assert await asyncio.gather(*asking) == [{"id": "x"}] * 2
+        async with asyncio.timeout(5):
+            await left.acquire()  # the first connection is not kept
+        other.close()
 
 
 async def test_nothing_follows_an_answer_that_may_be_cut() -> None:

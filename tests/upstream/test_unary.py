@@ -9,7 +9,7 @@ from time import time
 import pytest
 
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import Timeouts, place
+from penstock_server.upstream.config import Timeouts, UpstreamConfig, place
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import pool
 from penstock_server.upstream.http.transport import Request
@@ -75,9 +75,11 @@ async def test_refused() -> None:
     assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
 
 
-async def test_unknown_host() -> None:
-    async with client("http://penstock.invalid") as upstream:
-        assert (await failure_of(upstream)).kind is Kind.CONNECT
+@pytest.mark.parametrize("host", ["penstock.invalid", "vllm..svc", f"{'a' * 70}.example"])
+async def test_unknown_host(host: str) -> None:
+    upstream = Upstream(UpstreamConfig(f"http://{host}"))
+    failure = await failure_of(upstream)
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
 
 
 async def test_no_connection_in_time() -> None:

@@ -151,7 +151,7 @@ async def client(url: str, timeouts: Timeouts = QUICK, **settings: Any) -> Async
     try:
         yield upstream
     finally:
-        await upstream.close()
+        upstream.close()
 
 
 def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:

@@ -33,14 +33,14 @@ class _ReplicaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplicaS
     REPLICA_STATE_PROBING: _ReplicaState.ValueType  # 1
     """It has not been probed yet."""
     REPLICA_STATE_READY: _ReplicaState.ValueType  # 2
-    """Its last probe was answered. It gets its share of the calls."""
+    """It is well and lists a model that may be used. It gets its share of the calls."""
     REPLICA_STATE_SLOW_START: _ReplicaState.ValueType  # 3
     """It is new or has come back, and gets a growing part of its share."""
     REPLICA_STATE_DOWN: _ReplicaState.ValueType  # 4
-    """Its last probe failed."""
+    """It cannot be reached, or its last probes failed."""
     REPLICA_STATE_EJECTED: _ReplicaState.ValueType  # 5
-    """Its calls kept failing, whatever its probes say. It gets none until `ejected_until`, and then
-    one as a trial.
+    """Its calls kept failing, whatever its probes say. It gets none until `ejected_until`, and then,
+    once a probe finds it well, one as a trial.
     """
     REPLICA_STATE_DRAINING: _ReplicaState.ValueType  # 6
     """It is shutting down: it may answer probes, but takes no new requests."""
@@ -53,14 +53,14 @@ REPLICA_STATE_UNSPECIFIED: ReplicaState.ValueType  # 0
 REPLICA_STATE_PROBING: ReplicaState.ValueType  # 1
 """It has not been probed yet."""
 REPLICA_STATE_READY: ReplicaState.ValueType  # 2
-"""Its last probe was answered. It gets its share of the calls."""
+"""It is well and lists a model that may be used. It gets its share of the calls."""
 REPLICA_STATE_SLOW_START: ReplicaState.ValueType  # 3
 """It is new or has come back, and gets a growing part of its share."""
 REPLICA_STATE_DOWN: ReplicaState.ValueType  # 4
-"""Its last probe failed."""
+"""It cannot be reached, or its last probes failed."""
 REPLICA_STATE_EJECTED: ReplicaState.ValueType  # 5
-"""Its calls kept failing, whatever its probes say. It gets none until `ejected_until`, and then
-one as a trial.
+"""Its calls kept failing, whatever its probes say. It gets none until `ejected_until`, and then,
+once a probe finds it well, one as a trial.
 """
 REPLICA_STATE_DRAINING: ReplicaState.ValueType  # 6
 """It is shutting down: it may answer probes, but takes no new requests."""

@@ -125,7 +125,7 @@ class ListModelsResponse(_message.Message):
     @_builtins.property
     def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Upstreams that could not be asked, as "host:port". Not empty means that the list may lack
-        models.
+        models, or have some that are gone.
         """
 
     def __init__(

@@ -54,8 +54,9 @@ class ModelServiceServicer(object):
     def ListModels(self, request, context):
         """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-        An upstream that cannot be asked is named in `unreachable` and its models are left out; if
-        none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
+        An upstream that cannot be asked is named in `unreachable`, and its models are those that it
+        listed last. If none can be asked and nothing is known of any, the call fails with the first
+        one's error, normally UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

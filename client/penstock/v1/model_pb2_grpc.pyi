@@ -36,8 +36,9 @@ class ModelServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-    An upstream that cannot be asked is named in `unreachable` and its models are left out; if
-    none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
+    An upstream that cannot be asked is named in `unreachable`, and its models are those that it
+    listed last. If none can be asked and nothing is known of any, the call fails with the first
+    one's error, normally UNAVAILABLE.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
     """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
@@ -52,8 +53,9 @@ class ModelServiceAsyncStub(ModelServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-    An upstream that cannot be asked is named in `unreachable` and its models are left out; if
-    none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
+    An upstream that cannot be asked is named in `unreachable`, and its models are those that it
+    listed last. If none can be asked and nothing is known of any, the call fails with the first
+    one's error, normally UNAVAILABLE.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
     """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
@@ -71,8 +73,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_model_pb2.ListModelsResponse, _abc.Awaitable[_model_pb2.ListModelsResponse]]:
         """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-        An upstream that cannot be asked is named in `unreachable` and its models are left out; if
-        none can be asked, the call fails with that upstream's error, normally UNAVAILABLE.
+        An upstream that cannot be asked is named in `unreachable`, and its models are those that it
+        listed last. If none can be asked and nothing is known of any, the call fails with the first
+        one's error, normally UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -2,15 +2,32 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock_server.configuration.file import ConfigFile, SettingsError
 from penstock_server.configuration.options import Unusable, key, option, positive, read_table, text
-from penstock_server.rpc.authentication import Key
 
 _TABLES = "key"
 _LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that a caller may have.
+
+    Attributes:
+        name: what people call it; it stands in the log and in `QuotaFailure`.
+        sha256: the digest of the secret, which itself is not kept.
+        models: names of the models it is good for, or shell-style patterns of them (`*`, `?`,
+            `[a-z]`); empty for all.
+        requests_per_minute: how many calls it is good for; None for any number.
+    """
+
+    name: str
+    sha256: bytes = field(repr=False)
+    models: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
 
 
 def _name(value: Any) -> str:

@@ -5,13 +5,14 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from penstock_server.configuration.file import Key
 
 S = TypeVar("S")
+E = TypeVar("E", bound=StrEnum)
 
 # What the kernel takes, less the zero at the end.
 _LONGEST_SOCKET_PATH = 107
@@ -167,24 +168,6 @@ def _alike(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {alike[0]}?" if alike else ""
 
 
-def url(value: Any) -> str:
-    """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
-    given = text(value).rstrip("/")
-    # What may hold a secret is not told; so it comes first.
-    if "@" in given and not given.startswith("unix:"):
-        raise Unusable("must not hold credentials; give an API key instead")
-    if "?" in given or "#" in given:
-        raise Unusable("must end with its path")
-    parts = urlsplit(given)
-    if not (given.isascii() and given.isprintable()) or " " in given:
-        raise ValueError("must be written in printable ASCII, without spaces")
-    if parts.scheme == "unix" and not parts.netloc:
-        return f"unix://{socket_path(parts.path)}"
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("is no http, https or unix URL, such as http://localhost:8000")
-    return given.removesuffix("/v1")
-
-
 def address(value: Any) -> str:
     """Reads HOST:PORT, or unix:/PATH."""
     given = text(value)
@@ -308,6 +291,12 @@ def one_of(*names: str) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def member_of(kind: type[E]) -> Callable[[Any], E]:
+    """Returns the reader of one of the words of an enumeration."""
+    read = one_of(*kind)
+    return lambda value: kind(read(value))
 
 
 def unless_off(parse: Callable[[Any], str]) -> Callable[[Any], str]:

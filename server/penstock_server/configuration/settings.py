@@ -7,6 +7,7 @@ from penstock_server.configuration.options import (
     address,
     interval,
     key,
+    member_of,
     natural,
     one_of,
     option,
@@ -20,8 +21,15 @@ from penstock_server.configuration.options import (
     worker_count,
 )
 from penstock_server.configuration.upstream_table import NATIVE_RESPONSES, Entry, upstreams
-from penstock_server.fleet.policy import AFFINITIES
+from penstock_server.fleet.policy import Affinity, Policy
 from penstock_server.telemetry.log import FORMATS, LEVELS
+from penstock_server.upstream.config import NativeResponses, UpstreamConfig
+
+# What these have by default is the default of the options.
+_POLICY = Policy()
+_UPSTREAM = UpstreamConfig("")
+
+_NO_UPSTREAM_NAMED: tuple[Entry, ...] = ("http://localhost:8000",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Settings:
     """The effective configuration of the service."""
 
     upstream: tuple[Entry, ...] = option(
-        ("http://localhost:8000",),
+        _NO_UPSTREAM_NAMED,
         "Base URL of a vLLM, without /v1, or unix:///PATH; may be given more than once. In the "
         "file also [[upstream]] tables.",
         upstreams,
@@ -58,8 +66,8 @@ class Settings:
         "MODEL",
         live=True,
     )
-    native_responses: str = option(
-        "never",
+    native_responses: NativeResponses = option(
+        _UPSTREAM.native_responses,
         "Ask upstreams for responses by their own Responses API, not by way of chats; auto: where "
         "there is one.",
         NATIVE_RESPONSES,
@@ -81,17 +89,25 @@ class Settings:
         "HOST:PORT",
     )
     connect_timeout: float = option(
-        5.0, "Longest wait for a connection to an upstream.", interval, "SECONDS", live=True
+        _UPSTREAM.timeouts.connect,
+        "Longest wait for a connection to an upstream.",
+        interval,
+        "SECONDS",
+        live=True,
     )
     first_byte_timeout: float = option(
-        600.0,
+        _UPSTREAM.timeouts.first_byte,
         "Longest wait for a unary answer, or for the first event of a stream.",
         interval,
         "SECONDS",
         live=True,
     )
     idle_timeout: float = option(
-        60.0, "Longest wait between two events of a stream.", interval, "SECONDS", live=True
+        _UPSTREAM.timeouts.idle,
+        "Longest wait between two events of a stream.",
+        interval,
+        "SECONDS",
+        live=True,
     )
     total_timeout: float = option(
         0.0,
@@ -114,48 +130,64 @@ class Settings:
         0, "Most calls at once; more are refused. 0 for no limit.", natural, "NUMBER", live=True
     )
     max_connections: int = option(
-        1000, "Most connections to one upstream.", positive, "NUMBER", live=True
+        _UPSTREAM.max_connections,
+        "Most connections to one upstream.",
+        positive,
+        "NUMBER",
+        live=True,
     )
     max_message_bytes: int = option(
         32 * 1024 * 1024, "Largest gRPC message, both ways.", positive, "BYTES"
     )
     max_upload_bytes: int = option(
-        25 * 1024 * 1024,
+        _UPSTREAM.max_upload_bytes,
         "Largest audio file to pass on; the default is vLLM's own limit.",
         positive,
         "BYTES",
         live=True,
     )
     probe_interval: float = option(
-        2.0, "Time between two health probes of an upstream.", interval, "SECONDS"
+        _POLICY.probe_interval,
+        "Time between two health probes of an upstream.",
+        interval,
+        "SECONDS",
     )
     probe_timeout: float = option(
-        5.0, "Longest wait for an upstream's answer to a probe.", interval, "SECONDS"
+        _POLICY.probe_timeout,
+        "Longest wait for an upstream's answer to a probe.",
+        interval,
+        "SECONDS",
     )
-    affinity: str = option(
-        "none",
+    affinity: Affinity = option(
+        _POLICY.affinity,
         "What keeps calls on one replica for its prefix cache: the session id, or the beginning "
         "of the prompt.",
-        one_of(*AFFINITIES),
+        member_of(Affinity),
         "none|session|prefix",
     )
     max_attempts: int = option(
-        3, "Most requests for one call, where sending it again is safe.", positive, "NUMBER"
+        _POLICY.max_attempts,
+        "Most requests for one call, where sending it again is safe.",
+        positive,
+        "NUMBER",
     )
     retry_budget: float = option(
-        0.2, "Requests sent again, as a share of the calls.", share, "SHARE"
+        _POLICY.retry_budget, "Requests sent again, as a share of the calls.", share, "SHARE"
     )
     ejection_failures: int = option(
-        5, "As many failures in a row take a replica out.", positive, "NUMBER"
+        _POLICY.ejection_failures,
+        "As many failures in a row take a replica out.",
+        positive,
+        "NUMBER",
     )
     ejection_time: float = option(
-        5.0,
+        _POLICY.ejection_time,
         "How long a replica is out at first; twice as long each time it fails again.",
         interval,
         "SECONDS",
     )
     slow_start: float = option(
-        5.0,
+        _POLICY.slow_start,
         "Time until a replica that is new or came back has its full share; 0 for at once.",
         seconds,
         "SECONDS",
@@ -211,6 +243,12 @@ class Settings:
     log_format: str = option(
         "auto", "json, text, or auto: text on a terminal.", one_of(*FORMATS), "FORMAT"
     )
+
+    @property
+    def names_upstreams(self) -> bool:
+        """Whether any upstream is named; else it is the default one."""
+        # The same one may be named, too: that is another value.
+        return self.upstream is not _NO_UPSTREAM_NAMED
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -5,23 +5,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from penstock_server.configuration.options import (
     Unusable,
     interval,
     key,
-    one_of,
+    member_of,
     option,
     positive,
     read_table,
     seconds,
+    socket_path,
     text,
-    url,
 )
-from penstock_server.upstream.config import place
+from penstock_server.upstream.config import NativeResponses, place
 from penstock_server.upstream.headers import OWN, is_token
 
-NATIVE_RESPONSES = one_of("never", "always", "auto")
+_NO_URL = "is no http, https or unix URL, such as http://localhost:8000"
+
+NATIVE_RESPONSES = member_of(NativeResponses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,31 @@ def key_file(value: Any) -> File:
     if not secret:
         raise ValueError("holds no key")
     return File(found.path, secret.encode())
+
+
+def url(value: Any) -> str:
+    """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
+    # Not for every command that has nothing to do with upstreams: this imports httpx.
+    from penstock_server.upstream.http.address import require_host
+
+    given = text(value).rstrip("/")
+    # What may hold a secret is not told; so it comes first.
+    if "@" in given and not given.startswith("unix:"):
+        raise Unusable("must not hold credentials; give an API key instead")
+    if "?" in given or "#" in given:
+        raise Unusable("must end with its path")
+    parts = urlsplit(given)
+    if not (given.isascii() and given.isprintable()) or " " in given:
+        raise ValueError("must be written in printable ASCII, without spaces")
+    if parts.scheme == "unix" and not parts.netloc:
+        return f"unix://{socket_path(parts.path)}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(_NO_URL)
+    try:
+        require_host(given)
+    except ValueError as error:
+        raise ValueError(_NO_URL) from error
+    return given.removesuffix("/v1")
 
 
 def name(value: Any) -> str:
@@ -139,7 +167,7 @@ class UpstreamTable:
     weight: float = option(
         1.0, "Its share of the calls, against other upstreams of the model.", weight, "NUMBER"
     )
-    native_responses: str | None = option(
+    native_responses: NativeResponses | None = option(
         None, "As the option.", NATIVE_RESPONSES, "never|always|auto"
     )
     connect_timeout: float | None = option(None, "As the option.", interval, "SECONDS")

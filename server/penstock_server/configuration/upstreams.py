@@ -1,12 +1,21 @@
-"""The upstreams as configured: what a table leaves out is taken from the general options."""
+"""The upstreams as configured, and how they are dealt with.
+
+What a table leaves out is taken from the general options.
+"""
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from hashlib import sha256
 
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import Entry, UpstreamTable, called
+from penstock_server.fleet.policy import Policy
 from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
+
+# What an answer may have of bytes in JSON for each byte of the message that it becomes.
+_JSON_PER_MESSAGE = 4
+_LEAST_ANSWER_BYTES = 1024 * 1024
 
 
 def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
@@ -14,9 +23,9 @@ def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
     return [_config(entry, settings) for entry in settings.upstream]
 
 
-# What an answer may have of bytes in JSON for each byte of the message that it becomes.
-_JSON_PER_MESSAGE = 4
-_LEAST_ANSWER_BYTES = 1024 * 1024
+def policy(settings: Settings) -> Policy:
+    """Returns how a fleet deals with its replicas: each of its rules is an option of that name."""
+    return Policy(**{rule.name: getattr(settings, rule.name) for rule in fields(Policy)})
 
 
 def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
@@ -25,6 +34,7 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         table.url,
         name=called(entry),
         api_key=_api_key(table, settings),
+        callers_credentials=settings.forward_authorization,
         headers=table.headers or {},
         models=table.models or {},
         weight=table.weight,

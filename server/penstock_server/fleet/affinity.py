@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from penstock_server.fleet.balancing import Loaded
+from penstock_server.fleet.policy import Affinity
 
 _MOST_LOAD = 1.25
 """Of its share of all calls under way, what a replica takes for the sake of affinity."""
@@ -36,17 +37,17 @@ class Placed(Loaded, Protocol):
 P = TypeVar("P", bound=Placed)
 
 
-def key(affinity: str, session_id: str, body: Mapping[str, Any] | None) -> bytes:
+def key(affinity: Affinity, session_id: str, body: Mapping[str, Any] | None) -> bytes:
     """Returns what calls have in common that should go to one replica; empty for nothing.
 
     Args:
-        affinity: "none", "session" or "prefix".
+        affinity: what that may be.
         session_id: the call's session.
         body: the request, if it is a JSON object.
     """
-    if affinity == "session":
+    if affinity == Affinity.SESSION:
         return session_id.encode()
-    if affinity == "prefix" and body:
+    if affinity == Affinity.PREFIX and body:
         return _prefix(body).encode("utf-8", "surrogatepass")
     return b""
 

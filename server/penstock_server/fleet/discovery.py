@@ -1,22 +1,23 @@
 """What there is: the addresses behind a name, and what each replica says of itself."""
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.replica import Knowledge, Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.upstream import Upstream
 
 MODELS_PATH = "/v1/models"
-LISTING_TIMEOUT_S = 10.0
+
+Addresses: TypeAlias = tuple[str, ...]
+"""The IP addresses of one server."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host name; raises OSError."""
@@ -31,41 +32,56 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     """Asks a replica how it is and what it serves, each within the time."""
     call, upstream = probe_call(), replica.upstream
     try:
-        listing = await _listing_of_the_well(upstream, call, timeout_s)
+        await _require_health(upstream, call, timeout_s)
+        if (listing := await _listing(upstream, call, timeout_s)) is not None:
+            replica.learn_models(listing)
+        _require_model(replica)
     except UpstreamFailure as failure:
         replica.found_down(failure)
         return
-    if listing is not None:
-        replica.learn_models(listing)
-    if not replica.alive:
-        document = await _told(upstream, "/openapi.json", call, timeout_s)
-        paths = document.get("paths")
-        version = (await _told(upstream, "/version", call, timeout_s)).get("version")
-        replica.learn_routes(
-            frozenset(paths) if isinstance(paths, Mapping) else None,
-            version if isinstance(version, str) else "",
-        )
+    if not replica.alive or replica.routes_are_old:
+        await _ask_for_routes(replica, call, timeout_s)
     replica.found_well()
 
 
-async def _listing_of_the_well(
-    upstream: Upstream, call: Call, timeout_s: float
-) -> list[JsonObject] | None:
-    """Returns the model list of an upstream that is well; None if just that cannot be had.
+async def _ask_for_routes(replica: Replica, call: Call, timeout_s: float) -> None:
+    document, about = await asyncio.gather(
+        _told(replica.upstream, "/openapi.json", call, timeout_s),
+        _told(replica.upstream, "/version", call, timeout_s),
+    )
+    # What comes back may be another server, of which nothing is known yet.
+    known = replica.known if replica.alive else Knowledge()
+    replica.learn_routes(
+        known.paths if document is None else _paths(document),
+        known.version if about is None else _version(about),
+        complete=document is not None and about is not None,
+    )
 
-    Raises:
-        UpstreamFailure: it is not well.
-    """
+
+async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> None:
     try:
         await upstream.require_health(call, timeout_s)
     except UpstreamFailure as failure:
+        # What stands in front of several servers need not have a health of its own.
         if not failure.route_missing:
             raise
-        # What stands in front of several servers need not have a health of its own.
+
+
+async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject] | None:
+    """Returns the model list; None if that is for callers only, who have keys of their own."""
+    try:
         return await models_of(upstream, call, timeout_s)
-    with contextlib.suppress(UpstreamFailure):
-        return await models_of(upstream, call, timeout_s)
-    return None
+    except UpstreamFailure as failure:
+        if upstream.config.callers_credentials and failure.status in (401, 403):
+            return None
+        raise
+
+
+def _require_model(replica: Replica) -> None:
+    if replica.known.models == {}:
+        wanted = ", ".join(replica.upstream.config.models.values())
+        message = f"it lists none of the models: {wanted}" if wanted else "it lists no model"
+        raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.BODY)
 
 
 async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:
@@ -81,22 +97,25 @@ async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[Js
     return data
 
 
-async def addresses(url: str, resolve: Resolve) -> Sequence[str]:
-    """Returns the addresses that are a replica each; one empty one where there is one server.
+async def servers(url: str, resolve: Resolve) -> Sequence[Addresses]:
+    """Returns the servers that are a replica each, by their addresses.
 
     A name with several addresses of a family stands for several servers, as a headless Service of
-    Kubernetes does. Any other name is left to the system: the two families of localhost are one.
+    Kubernetes does. One with an address of each family is one server. What is no such name is one
+    server without addresses.
 
     Raises:
         OSError: the name cannot be resolved.
     """
     host = urlsplit(url).hostname or ""
     if not host or host == "localhost" or host.endswith(".localhost") or _address(host):
-        return ("",)
+        return ((),)
     found = [ip for text in await resolve(host) if (ip := _address(text))]
     families = [sorted({ip for ip in found if ip.version == version}) for version in (4, 6)]
     most = max(families, key=len)
-    return tuple(map(str, most)) if len(most) > 1 else ("",)
+    if len(most) > 1:
+        return tuple((str(ip),) for ip in most)
+    return (tuple(str(ip) for family in families for ip in family),)
 
 
 async def system_resolve(host: str) -> Sequence[str]:
@@ -113,12 +132,22 @@ def _address(text: str) -> "ipaddress.IPv4Address | ipaddress.IPv6Address | None
         return None
 
 
-async def _told(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject:
-    """Returns a document that an upstream need not have; empty if it does not."""
+async def _told(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject | None:
+    """Returns a document, empty if the upstream does not have it; None if it cannot be had now."""
     try:
         return await upstream.get(path, call, timeout_s)
-    except UpstreamFailure:
-        return {}
+    except UpstreamFailure as failure:
+        return {} if failure.route_missing else None
+
+
+def _paths(document: JsonObject) -> frozenset[str] | None:
+    paths = document.get("paths")
+    return frozenset(paths) if isinstance(paths, Mapping) else None
+
+
+def _version(about: JsonObject) -> str:
+    version = about.get("version")
+    return version if isinstance(version, str) else ""
 
 
 def _is_model(entry: Any) -> bool:

@@ -3,19 +3,21 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from random import Random
+from typing import Self, TypeVar
 
 from penstock_server.fleet import affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
+from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
-from penstock_server.fleet.retry import Retries, RetryRules
+from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
-from penstock_server.upstream.operations import Operation
+from penstock_server.upstream.operations import Method, Operation
 from penstock_server.upstream.upstream import Body
 
 T = TypeVar("T")
@@ -26,17 +28,28 @@ FindRoutes = Callable[[Operation, Call], Awaitable[Routes]]
 class Dispatcher:
     """Sends calls."""
 
-    def __init__(self, routes: FindRoutes, rules: RetryRules, affinity: str) -> None:
+    def __init__(
+        self,
+        routes: FindRoutes,
+        rules: RetryRules,
+        affinity: Affinity,
+        clock: Clock,
+        chance: Random,
+    ) -> None:
         """Takes what finds the replicas for a call, and how to choose among them.
 
         Args:
             routes: returns the replicas that can take a call, or raises UpstreamFailure.
             rules: when a request is sent again.
             affinity: what keeps calls on one replica.
+            clock: tells the time, in seconds.
+            chance: where ties are drawn from.
         """
         self.routes = routes
         self.rules = rules
         self.affinity = affinity
+        self._clock = clock
+        self._chance = chance
 
     async def answer(
         self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None
@@ -65,10 +78,38 @@ class Dispatcher:
         requests = _Requests(self, operation, body, call)
         return await requests.until_sent(lambda request: request.begin(stack, operation, contract))
 
-    def pick(self, routes: Routes, tried: Sequence[Replica] = (), key: bytes = b"") -> Replica:
-        """Returns the replica to ask: one that is well, and another than before."""
-        now = self.rules.clock()
-        fit = [replica for replica in routes if replica.available(now)]
+    async def stored(self, routes: Routes, method: Method, path: str, call: Call) -> JsonObject:
+        """Asks one replica after the other for a stored response, until one has it.
+
+        Raises:
+            UpstreamFailure: none has it, or one that might have it failed.
+        """
+        failures: list[UpstreamFailure] = []
+        for replica in sorted(routes, key=lambda replica: not replica.available):
+            try:
+                with replica.asked(call):
+                    answer = await replica.upstream.stored(method, path, call)
+                    return renaming.with_public_name(routes[replica], answer)
+            except UpstreamFailure as failure:
+                failures.append(failure)
+        raise min(failures, key=lambda failure: failure.status == 404)
+
+    def pick(
+        self,
+        routes: Routes,
+        tried: Sequence[Replica] = (),
+        key: bytes = b"",
+        *,
+        only_once: bool = False,
+    ) -> Replica:
+        """Returns the replica to ask: one that is well, and another than before.
+
+        What can be sent only once is not sent to one that is on trial, if there is another.
+        """
+        now = self._clock()
+        fit = [replica for replica in routes if replica.available]
+        if only_once:
+            fit = [replica for replica in fit if not replica.on_trial] or fit
         if not fit:
             # Better than not to try: what is thought of them may be wrong or over.
             fit = [replica for replica in routes if replica.alive] or list(routes)
@@ -76,7 +117,7 @@ class Dispatcher:
             fit = [replica for replica in fit if replica not in tried] or fit
         if key and not tried:
             return affinity.preferred(fit, key, now)
-        return least_loaded(fit, now, self.rules.chance)
+        return least_loaded(fit, now, self._chance)
 
 
 class _Request:
@@ -90,22 +131,22 @@ class _Request:
 
     async def answer(self, operation: Operation, contract: ChoiceStream | None) -> JsonObject:
         """Returns the answer to a unary request."""
-        with self.replica.asked():
+        with self.replica.asked(self.call):
             answer = await self.replica.upstream.call(operation, self.body, self.call, contract)
-            return renaming.published(self.target, answer)
+            return renaming.with_public_name(self.target, answer)
 
     async def begin(
         self, stack: contextlib.AsyncExitStack, operation: Operation, contract: StreamContract
     ) -> AsyncIterator[JsonObject]:
         """Returns the events of a stream that has begun and ends with the stack."""
         async with contextlib.AsyncExitStack() as opened:
-            answered = opened.enter_context(self.replica.asked())
+            asked = opened.enter_context(self.replica.asked(self.call))
             stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
             events = await opened.enter_async_context(stream)
-            first = [event] if (event := await anext(events, None)) else []
-            answered()
+            first = await anext(events, None)
+            asked.answered()
             stack.push_async_exit(opened.pop_all())
-        return renaming.published_events(self.target, _Events(first, events))
+        return _Events(self.target, first, events)
 
 
 class _Requests:
@@ -118,9 +159,10 @@ class _Requests:
         self._operation = operation
         self._body = body
         self._call = call
-        self._retries = Retries(dispatcher.rules, call.deadline)
+        self._retries = Retries(dispatcher.rules, call.deadline, operation.repeatable)
         self._tried: list[Replica] = []
         document = None if isinstance(body, Form) else body
+        self._only_once = isinstance(body, Form) and body.only_once
         self._key = affinity.key(dispatcher.affinity, call.session_id, document)
 
     async def until_sent(self, send: Callable[[_Request], Awaitable[T]]) -> T:
@@ -129,6 +171,8 @@ class _Requests:
         Raises:
             UpstreamFailure: none did, and no other is to be sent.
         """
+        if isinstance(self._body, Form):
+            await self._body.file.begin()
         while True:
             request = await self._next()
             try:
@@ -139,7 +183,7 @@ class _Requests:
     async def _next(self) -> _Request:
         """Returns the request to send next, under an id of its own."""
         routes = await self._routes()
-        replica = self._dispatcher.pick(routes, self._tried, self._key)
+        replica = self._dispatcher.pick(routes, self._tried, self._key, only_once=self._only_once)
         self._tried.append(replica)
         self._retries.sent += 1
         call = self._call
@@ -155,9 +199,8 @@ class _Requests:
         """
         if isinstance(self._body, Form) and not self._body.resendable:
             raise failure
-        now = self._dispatcher.rules.clock()
         others = (replica for replica in await self._routes() if replica not in self._tried)
-        elsewhere = any(replica.available(now) for replica in others)
+        elsewhere = any(replica.available for replica in others)
         await self._retries.wait(failure, elsewhere=elsewhere)
 
     async def _routes(self) -> Routes:
@@ -165,18 +208,20 @@ class _Requests:
 
 
 class _Events:
-    """Events, of which the first have already come."""
+    """The events of a stream, of which the first is here, under the model's public name."""
 
-    def __init__(self, first: list[JsonObject], rest: AsyncIterator[JsonObject]) -> None:
+    def __init__(
+        self, target: Target, first: JsonObject | None, rest: AsyncIterator[JsonObject]
+    ) -> None:
+        self._target = target
         self._first = first
         self._rest = rest
 
-    def __aiter__(self) -> "_Events":
+    def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Awaitable[JsonObject]:
-        return _at_once(self._first.pop()) if self._first else anext(self._rest)
-
-
-async def _at_once(event: JsonObject) -> JsonObject:
-    return event
+    async def __anext__(self) -> JsonObject:
+        event, self._first = self._first, None
+        if event is None:
+            event = await anext(self._rest)
+        return renaming.with_public_name(self._target, event)

@@ -1,10 +1,15 @@
 """Passive health: a replica whose calls keep failing is left alone for a while.
 
-Its calls are the evidence, whatever its own health route says. After its time one call is sent as
-a trial; if that fails too, the replica stays out twice as long.
+Its calls are the evidence, whatever its own health route says. After its time, and once a probe
+has found it well, one call is sent as a trial; if that fails too, the replica stays out twice as
+long.
+
+A failure that the request may be to blame for, such as an HTTP 500, counts only where others fare
+better: else one caller's bad requests would take out everybody.
 """
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock_server.upstream.failure import Kind, UpstreamFailure
@@ -12,7 +17,17 @@ from penstock_server.upstream.failure import Kind, UpstreamFailure
 _LONGEST = 16
 """The longest ejection, in terms of the first."""
 
+_PATIENCE = 2
+"""In terms of the failures in a row that are too many: as many, if they are doubtful."""
+
+_LATEST_SHARE = 0.1
+"""What the latest call counts in the moving average."""
+
+_MUCH_LESS = 0.25
+
 _UNAVAILABLE = frozenset((502, 503, 529))
+_KEY_REFUSED = frozenset((401, 403))
+_NOT_SERVED = 501
 
 
 class Evidence(enum.Enum):
@@ -20,6 +35,8 @@ class Evidence(enum.Enum):
 
     WELL = enum.auto()
     NONE = enum.auto()
+    DOUBTFUL = enum.auto()
+    """It is ill, or its requests are bad."""
     ILL = enum.auto()
     LEAVING = enum.auto()
     """It is shutting down and takes no more work."""
@@ -33,11 +50,16 @@ def evidence(failure: UpstreamFailure) -> Evidence:
         return Evidence.ILL
     if failure.kind is Kind.TIMEOUT:
         return Evidence.ILL if failure.limit == "first_byte_timeout" else Evidence.NONE
+    if failure.kind is Kind.MALFORMED:
+        return Evidence.DOUBTFUL
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return Evidence.NONE
-    if failure.status < 500:
-        return Evidence.WELL
-    return Evidence.ILL if failure.status in _UNAVAILABLE else Evidence.NONE
+    if failure.status in _UNAVAILABLE:
+        return Evidence.ILL
+    if failure.status in _KEY_REFUSED and not failure.callers_credentials:
+        return Evidence.DOUBTFUL
+    callers = 400 <= failure.status < 500 or failure.status == _NOT_SERVED
+    return Evidence.WELL if callers else Evidence.DOUBTFUL
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +80,51 @@ class Ejection:
 
     Attributes:
         failures: how many calls in a row failed.
-        until: when its ejection is over and a trial may be made; None while it is not ejected.
+        doubt: the share of calls that failed in a way that is doubtful, recent ones counting most.
+        until: when it may be tried again, if a probe finds it well; None while it is not ejected.
         leaving: whether it was ejected because it is shutting down.
     """
 
-    def __init__(self, most_failures: int, first_s: float) -> None:
-        """Takes how many failures in a row are too many, and how long the first ejection is."""
+    def __init__(self, most_failures: int, first_s: float, outdone: Callable[[], bool]) -> None:
+        """Takes the rules.
+
+        Args:
+            most_failures: how many failures in a row are too many.
+            first_s: how long the first ejection is.
+            outdone: tells whether others can do all that the replica does, and do much better.
+        """
         self.failures = 0
+        self.doubt = 0.0
         self.until: float | None = None
         self.leaving = False
         self._most_failures = most_failures
         self._first_s = first_s
+        self._outdone = outdone
+        self._ill = 0
         self._length_s = 0.0
         self._returned: float | None = None
         self._period = 0
+        self._for_trial = False
         self._on_trial = False
 
-    def over(self, now: float) -> bool:
+    @property
+    def over(self) -> bool:
         """Whether it is not ejected, or not any longer but for the trial."""
-        return self.until is None or now >= self.until
+        return self.until is None or self._for_trial
 
-    def admits(self, now: float) -> bool:
+    @property
+    def admits(self) -> bool:
         """Whether a call may be sent: while a trial is made, no other."""
-        return self.until is None or (now >= self.until and not self._on_trial)
+        return self.until is None or (self._for_trial and not self._on_trial)
 
-    def begin(self, now: float) -> Visit:
+    def probed(self, now: float) -> None:
+        """Takes note that a probe found it well."""
+        if self.until is not None and now >= self.until:
+            self._for_trial = True
+
+    def begin(self) -> Visit:
         """Takes note of a call that is sent."""
-        is_trial = self.until is not None and self.admits(now)
+        is_trial = self.until is not None and self.admits
         self._on_trial = self._on_trial or is_trial
         return Visit(self._period, is_trial)
 
@@ -100,40 +140,56 @@ class Ejection:
     def succeeded(self, visit: Visit, now: float) -> bool:
         """Takes note of a call that ended well; returns whether that ended an ejection."""
         if visit.period == self._period:
-            self.failures = 0
+            self.failures = self._ill = 0
+            self.doubt -= _LATEST_SHARE * self.doubt
         return self.answered(visit, now)
 
-    def failed(self, visit: Visit, now: float, *, leaving: bool = False) -> bool:
+    def failed(self, visit: Visit, now: float, found: Evidence = Evidence.ILL) -> bool:
         """Takes note of a call that failed; returns whether it ejected the replica."""
         if visit.period != self._period:
             return False
         self.failures += 1
-        if self.until is None:
-            due = leaving or self.failures >= self._most_failures
+        if found is Evidence.DOUBTFUL:
+            self.doubt += _LATEST_SHARE * (1 - self.doubt)
         else:
-            due = visit.is_trial
+            self._ill += 1
+        due = visit.is_trial if self.until is not None else self._due(found)
         if due:
-            self._eject(now, leaving)
+            self._eject(now, found is Evidence.LEAVING)
         return due
 
-    def ended(self, visit: Visit) -> None:
-        """Takes note that a call is over, whatever came of it."""
+    def fares_worse_than(self, other: "Ejection") -> bool:
+        """Whether its calls fail much more often than those of another."""
+        return other.doubt <= _MUCH_LESS * self.doubt
+
+    def ended(self, visit: Visit, now: float) -> None:
+        """Takes note that a call is over. A trial of which nothing came is made again later."""
         if visit.is_trial and visit.period == self._period:
-            self._on_trial = False
+            self._wait(now)
 
     def readmit(self, now: float) -> bool:
         """Ends the ejection; returns whether there was one."""
         if self.until is None:
             return False
         self.until, self._returned = None, now
-        self.failures, self.leaving, self._on_trial = 0, False, False
+        self.leaving = self._for_trial = self._on_trial = False
+        self.failures, self._ill, self.doubt = 0, 0, 0.0
         self._period += 1
         return True
+
+    def _due(self, found: Evidence) -> bool:
+        if found is Evidence.DOUBTFUL:
+            return self.failures >= _PATIENCE * self._most_failures and self._outdone()
+        return found is Evidence.LEAVING or self._ill >= self._most_failures
 
     def _eject(self, now: float, leaving: bool) -> None:
         well = self.until is None and now - (self._returned or 0.0) > self._length_s
         doubled = min(2 * self._length_s, _LONGEST * self._first_s)
         self._length_s = self._first_s if well or not self._length_s else doubled
-        self.until = now + self._length_s
-        self.leaving, self._on_trial = leaving, False
+        self.leaving = leaving
         self._period += 1
+        self._wait(now)
+
+    def _wait(self, now: float) -> None:
+        self.until = now + self._length_s
+        self._for_trial = self._on_trial = False

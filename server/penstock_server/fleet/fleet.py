@@ -6,27 +6,19 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from random import Random
 from time import monotonic
 
-from penstock_server.fleet import renaming
-from penstock_server.fleet.discovery import (
-    LISTING_TIMEOUT_S,
-    Resolve,
-    models_of,
-    probe_call,
-    system_resolve,
-)
+from penstock_server.fleet.discovery import Resolve, probe_call, system_resolve
 from penstock_server.fleet.dispatch import Dispatcher
-from penstock_server.fleet.listing import Answered, ModelListing, listing
+from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
-from penstock_server.fleet.model_names import published, renamed
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
-from penstock_server.fleet.retry import Clock, RetryBudget, RetryRules, Sleep
+from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
 from penstock_server.fleet.routing import Routes, RoutingTable
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, StreamContract
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.config import NativeResponses, UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method, Operation
 from penstock_server.upstream.upstream import Body
@@ -35,7 +27,7 @@ _DEFAULTS = Policy()
 _NO_ALIASES: Mapping[str, str] = {}
 
 
-def _never(failure: UpstreamFailure) -> bool:
+def _never(failure: UpstreamFailure, elsewhere: bool) -> bool:
     return False
 
 
@@ -49,7 +41,7 @@ class Fleet:
         *,
         aliases: Mapping[str, str] = _NO_ALIASES,
         default_model: str = "",
-        resendable: Callable[[UpstreamFailure], bool] = _never,
+        resendable: Resendable = _never,
         resolve: Resolve = system_resolve,
         clock: Clock = monotonic,
         sleep: Sleep = asyncio.sleep,
@@ -62,29 +54,21 @@ class Fleet:
             policy: how to deal with them.
             aliases: other names of models, each with the model's public name.
             default_model: the public name of the model for calls that name none; may be empty.
-            resendable: whether a request that failed so can safely be sent again.
+            resendable: whether a request that failed so can safely be sent again, given whether
+                that would be to another replica.
             resolve: returns the addresses of a host name.
             clock: tells the time that deadlines of calls are given in.
             sleep: waits.
             chance: where ties and jitter come from.
         """
         self._policy = policy
-        self._resolve = resolve
-        self._clock = clock
         self._budget = RetryBudget(policy.retry_budget, clock)
-        rules = RetryRules(
-            policy.max_attempts, resendable, self._budget, clock, sleep, chance or Random()
-        )
-        self._dispatcher = Dispatcher(self._routes, rules, policy.affinity)
-        self._memberships: list[Membership] = []
-        self._aliases: Mapping[str, str] = {}
-        self._default_model = ""
-        self._kept_table: RoutingTable | None = None
         self._under_way = 0
-        self._tell: Callable[[], None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
-        self._watching: dict[Membership, asyncio.Task[None]] = {}
-        self._leaving: dict[Replica, asyncio.Task[None]] = {}
+        chance = chance or Random()
+        rules = RetryRules(policy.max_attempts, resendable, self._budget, clock, sleep, chance)
+        self._dispatcher = Dispatcher(self._routes, rules, policy.affinity, clock, chance)
+        self._members = Membership(policy, resolve, clock, self._forget_table, self._outdone)
+        self._kept_table: RoutingTable | None = None
         self.reload(configs, aliases, default_model)
 
     # What there is
@@ -92,9 +76,7 @@ class Fleet:
     @property
     def replicas(self) -> Sequence[Replica]:
         """All replicas, in the order of their upstreams."""
-        return [
-            replica for membership in self._memberships for replica in membership.replicas.values()
-        ]
+        return self._members.replicas
 
     def reload(
         self,
@@ -102,57 +84,37 @@ class Fleet:
         aliases: Mapping[str, str] = _NO_ALIASES,
         default_model: str = "",
     ) -> None:
-        """Takes another configuration.
+        """Takes another configuration, or fails and changes nothing.
 
-        Upstreams whose configuration is the same keep their replicas and all that is known of
-        them. The others' replicas finish the calls that are under way and are asked no more.
+        Upstreams that are where they were keep their replicas and all that is known of them. The
+        others' replicas finish the calls that are under way and are asked no more.
         """
-        before, memberships = list(self._memberships), []
-        for config in configs:
-            same = next((membership for membership in before if membership.config == config), None)
-            if same:
-                before.remove(same)
-            memberships.append(
-                same or Membership(config, self._replica, self._changed, self._retire)
-            )
-        self._memberships = memberships
+        self._members.reload(configs)
         self._aliases, self._default_model = dict(aliases), default_model
-        self._watch_memberships()
-        self._changed()
-        for gone in before:
-            for replica in gone.replicas.values():
-                self._retire(replica)
+        self._forget_table()
 
-    async def watch(self, changed: Callable[[], None]) -> None:
-        """Probes all replicas for ever; tells after each probe, and when one comes or goes."""
-        self._tell = changed
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._watch_memberships()
-                await asyncio.Event().wait()
-        finally:
-            self._tasks = self._tell = None
-            self._watching.clear()
+    async def watch(self, told: Callable[[], None]) -> None:
+        """Probes all replicas for ever; tells after each probe, and of what else changes."""
+        await self._members.watch(told)
 
     async def heard(self) -> None:
         """Returns once every replica has been probed; `watch` must be running."""
         while self._table.unheard:
-            await self._more_heard()
+            await self._members.news()
 
-    async def close(self) -> None:
-        """Closes the connections to all upstreams."""
-        for task in self._leaving.values():
-            task.cancel()
-        for replica in (*self.replicas, *self._leaving):
-            await replica.close()
+    def close(self) -> None:
+        """Closes the connections to all upstreams, those in use once they are no more."""
+        self._members.close()
 
-    def healthy(self, operation: Operation | None = None) -> bool:
-        """Whether any replica is well and, if an operation is named, serves it."""
-        now = self._clock()
-        return any(
-            replica.healthy(now) and (operation is None or replica.serves(operation))
-            for replica in self.replicas
-        )
+    def healthy(self, operation: Operation | None = None) -> bool | None:
+        """Whether any replica is well and, if an operation is named, serves it.
+
+        None: none is known to, and some have not been heard yet.
+        """
+        serving = [r for r in self.replicas if operation is None or r.serves(operation)]
+        if any(replica.healthy for replica in serving):
+            return True
+        return None if any(replica.alive is None for replica in serving) else False
 
     def snapshot(self) -> list[ReplicaState]:
         """Returns what is known of each replica now."""
@@ -170,7 +132,7 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
-        with self._counted(operation):
+        with self._counted(operation, call):
             return await self._dispatcher.answer(operation, body, call, contract)
 
     @contextlib.asynccontextmanager
@@ -182,7 +144,7 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
-        with self._counted(operation):
+        with self._counted(operation, call):
             async with contextlib.AsyncExitStack() as stack:
                 yield await self._dispatcher.begin(stack, operation, body, call, contract)
 
@@ -192,11 +154,11 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        if all(membership.config.native_responses == "always" for membership in self._memberships):
+        wanted = {config.native_responses for config in self._members.configs}
+        if wanted == {NativeResponses.ALWAYS}:
             return True
         replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
-        with replica.kept():
-            return await replica.responds_natively(self._policy.probe_timeout, probe_call())
+        return await replica.responds_natively(self._policy.probe_timeout, probe_call())
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Asks for a stored response, or for something to be done to it, wherever it is.
@@ -204,28 +166,17 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream has it, or one that might have it failed.
         """
-        failures: list[UpstreamFailure] = []
-        with self._counted(NATIVE_RESPONSE), contextlib.ExitStack() as kept:
+        with self._counted(NATIVE_RESPONSE, call):
             routes = self._table.everywhere(NATIVE_RESPONSE, call)
-            now = self._clock()
-            for replica in routes:
-                kept.enter_context(replica.kept())
-            for replica in sorted(routes, key=lambda replica: not replica.available(now)):
-                try:
-                    with replica.asked():
-                        answer = await replica.upstream.stored(method, path, call)
-                        return renaming.published(routes[replica], answer)
-                except UpstreamFailure as failure:
-                    failures.append(failure)
-            raise min(failures, key=lambda failure: failure.status == 404)
+            return await self._dispatcher.stored(routes, method, path, call)
 
     async def list_models(self, call: Call) -> ModelListing:
-        """Asks every replica for its models.
+        """Returns the models of all upstreams.
 
         Raises:
-            UpstreamFailure: none could be asked.
+            UpstreamFailure: none could be asked, and nothing is known of any.
         """
-        return listing(await asyncio.gather(*(_models(r, call) for r in self.replicas)))
+        return await list_models(self.replicas, call, self._policy.probe_timeout)
 
     def meant(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
@@ -238,70 +189,40 @@ class Fleet:
     # Choosing
 
     async def _routes(self, operation: Operation, call: Call) -> Routes:
-        while self._table.unheard and self._tasks and not self._table.knows(operation, call):
+        members = self._members
+        while self._table.unheard and members.watched and not self._table.knows(operation, call):
             # The model may be where nobody has asked yet.
-            await self._more_heard()
+            await members.news()
         return self._table.find(operation, call)
-
-    async def _more_heard(self) -> None:
-        """Returns once those that have not been probed now have been; others may have come."""
-        await asyncio.gather(*(replica.probed.wait() for replica in self._table.unheard))
 
     @property
     def _table(self) -> RoutingTable:
         if self._kept_table is None:
-            only = self._memberships[0] if len(self._memberships) == 1 else None
+            configs = self._members.configs
             self._kept_table = RoutingTable(
                 self.replicas,
                 self._aliases,
                 self._default_model,
-                open_to_all=only is not None and not only.config.models,
+                open_to_all=len(configs) == 1 and not configs[0].models,
             )
         return self._kept_table
 
+    def _forget_table(self) -> None:
+        self._kept_table = None
+
+    def _outdone(self, replica: Replica) -> bool:
+        return self._table.outdone(replica)
+
     @contextlib.contextmanager
-    def _counted(self, operation: Operation) -> Iterator[None]:
+    def _counted(self, operation: Operation, call: Call) -> Iterator[None]:
         self._under_way += 1
         self._budget.earn(self._under_way)
         try:
             yield
         except UpstreamFailure as failure:
             failure.operation = operation.name
+            if failure.model_missing:
+                failure.message = self._table.missing(call)
             raise
         finally:
             self._under_way -= 1
-
-    # Coming and going
-
-    def _replica(self, config: UpstreamConfig, address: str) -> Replica:
-        return Replica(config, address, self._policy, self._clock, self._changed)
-
-    def _changed(self) -> None:
-        self._kept_table = None
-        if self._tell:
-            self._tell()
-
-    def _watch_memberships(self) -> None:
-        if not self._tasks or not self._tell:
-            return
-        for membership in self._watching.keys() - set(self._memberships):
-            self._watching.pop(membership).cancel()
-        for membership in self._memberships:
-            if membership not in self._watching:
-                watch = membership.watch(self._policy, self._resolve, self._tell)
-                self._watching[membership] = self._tasks.create_task(watch)
-
-    def _retire(self, replica: Replica) -> None:
-        replica.probed.set()
-        leaving = asyncio.ensure_future(replica.retire())
-        self._leaving[replica] = leaving
-        leaving.add_done_callback(lambda _: self._leaving.pop(replica, None))
-
-
-async def _models(replica: Replica, call: Call) -> Answered:
-    try:
-        with replica.kept():
-            entries = await models_of(replica.upstream, call, LISTING_TIMEOUT_S)
-    except UpstreamFailure as failure:
-        return replica, failure
-    return replica, renamed(published(entries, replica.upstream.config.models))

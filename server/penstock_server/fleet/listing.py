@@ -1,16 +1,31 @@
 """The models of all upstreams, as one list."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from penstock_server.fleet.model_names import bases
+from penstock_server.fleet.discovery import models_of
+from penstock_server.fleet.model_names import bases, one_model_each, published, renamed
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import several_fit, unknown_model
 from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.call import Call
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
-Answered = tuple[Replica, Iterable[JsonObject] | UpstreamFailure]
-"""A replica, with the entries of its models under their public names or why there are none."""
+
+class _Answered(NamedTuple):
+    """What a replica has.
+
+    Attributes:
+        replica: the replica.
+        entries: those of its models under their public names, of now or of before.
+        failure: why it was not asked, or did not answer; None if it did.
+    """
+
+    replica: Replica
+    entries: Iterable[JsonObject]
+    failure: UpstreamFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +35,8 @@ class ModelListing:
     Attributes:
         entries: one entry of a model list for each name, sorted by name, with the routes of
             its upstream.
-        unreachable: names of upstreams that could not be asked.
+        unreachable: names of upstreams that could not be asked, of which this has what they said
+            last.
         failure: why the first of them could not.
     """
 
@@ -37,7 +53,7 @@ class ModelListing:
         """
         by_name = {entry["id"]: (entry, paths) for entry, paths in self.entries}
         known = bases({name: entry for name, (entry, _) in by_name.items()})
-        if not model and len({weights for weights, _ in known}) == 1:
+        if not model and len(one_model_each(known)) == 1:
             model = known[0][1]
         if model in by_name:
             return by_name[model]
@@ -49,24 +65,53 @@ class ModelListing:
         raise unknown_model(model, by_name) if model else several_fit(list(by_name))
 
 
-def listing(answers: Sequence[Answered]) -> ModelListing:
-    """Returns the list that the answers of all replicas make.
+async def list_models(replicas: Sequence[Replica], call: Call, timeout_s: float) -> ModelListing:
+    """Asks the replicas that are not down for their models; of the others it has what is known.
+
+    If all are down, all are asked.
 
     Raises:
-        UpstreamFailure: none could be asked.
+        UpstreamFailure: none answered, and nothing is known of any.
     """
+    all_down = all(replica.down for replica in replicas)
+    asked = [replica for replica in replicas if all_down or not replica.down]
+    passed_over = [
+        _remembered(replica, call, replace(replica.down))
+        for replica in replicas
+        if replica.down and not all_down
+    ]
+    answered = await asyncio.gather(*(_ask(replica, call, timeout_s) for replica in asked))
+    return _listing([*answered, *passed_over])
+
+
+async def _ask(replica: Replica, call: Call, timeout_s: float) -> _Answered:
+    try:
+        entries = await models_of(replica.upstream, call, timeout_s)
+    except UpstreamFailure as failure:
+        return _remembered(replica, call, failure)
+    return _Answered(replica, renamed(published(entries, replica.upstream.config.models)))
+
+
+def _remembered(replica: Replica, call: Call, failure: UpstreamFailure) -> _Answered:
+    # Who comes with credentials of their own may see what the upstream shows to these only.
+    known = replica.known.models if call.authorization is None else None
+    return _Answered(replica, renamed(known or {}), failure)
+
+
+def _listing(answers: Sequence[_Answered]) -> ModelListing:
     entries: dict[str, tuple[JsonObject, frozenset[str] | None]] = {}
     failures: dict[str, UpstreamFailure] = {}
     reached: set[str] = set()
-    for replica, answer in answers:
-        if isinstance(answer, UpstreamFailure):
-            failures.setdefault(replica.upstream.name, answer)
-            continue
-        reached.add(replica.upstream.name)
-        for entry in answer:
+    # What is told now counts more than what was told before.
+    for replica, found, failure in sorted(answers, key=lambda one: one.failure is not None):
+        if failure:
+            failures.setdefault(replica.upstream.name, failure)
+        else:
+            reached.add(replica.upstream.name)
+        for entry in found:
             entries.setdefault(entry["id"], (entry, replica.known.paths))
     unreachable = [name for name in failures if name not in reached]
-    if unreachable and not reached:
+    if unreachable and not reached and not entries:
         raise failures[unreachable[0]]
     return ModelListing(
         [entries[name] for name in sorted(entries)],

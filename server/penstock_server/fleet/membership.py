@@ -1,84 +1,126 @@
-"""The replicas of one configured upstream: they come and go with the addresses of its name."""
+"""All replicas: they come and go with what is configured, and are probed all the time."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from penstock_server.fleet.discovery import Resolve, addresses, probe
+from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.replica_set import ReplicaSet
 from penstock_server.upstream.config import UpstreamConfig
-
-_LEAST_GAP_S = 0.1
-"""Between two probes of a replica, however often its calls fail."""
 
 
 class Membership:
-    """The replicas of one configured upstream.
-
-    Attributes:
-        config: the upstream.
-        replicas: the replicas by their addresses; one without an address until the name has been
-            resolved.
-    """
+    """The replicas of all upstreams."""
 
     def __init__(
         self,
-        config: UpstreamConfig,
-        make: Callable[[UpstreamConfig, str], Replica],
+        policy: Policy,
+        resolve: Resolve,
+        clock: Callable[[], float],
         changed: Callable[[], None],
-        retire: Callable[[Replica], None],
+        outdone: Callable[[Replica], bool],
     ) -> None:
-        """Takes the upstream.
+        """Takes the rules; there are no replicas yet.
 
         Args:
-            config: the upstream.
-            make: returns a replica at an address.
-            changed: called when replicas came or went.
-            retire: is given the ones that went.
+            policy: how to deal with replicas.
+            resolve: returns the addresses of a host name.
+            clock: tells the time, in seconds.
+            changed: called whenever a replica comes or goes or what it serves changes.
+            outdone: see `Replica`.
         """
-        self.config = config
-        self.replicas = {"": make(config, "")}
-        self._make = make
-        self._changed = changed
-        self._retire = retire
+        self._policy = policy
+        self._resolve = resolve
+        self._clock = clock
+        self._on_change = changed
+        self._outdone = outdone
+        self._sets: list[ReplicaSet] = []
+        self._watches: dict[ReplicaSet, asyncio.Task[None]] = {}
+        self._news = asyncio.Event()
+        self._told: Callable[[], None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
 
-    async def watch(self, policy: Policy, resolve: Resolve, probed: Callable[[], None]) -> None:
-        """Resolves the name again and again, and probes the replicas; calls after each probe."""
-        probing: dict[Replica, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                await self.resolve(resolve)
-                present = set(self.replicas.values())
-                for replica in probing.keys() - present:
-                    probing.pop(replica).cancel()
-                for replica in present - probing.keys():
-                    probing[replica] = tasks.create_task(_keep_probing(replica, policy, probed))
-                await asyncio.sleep(policy.probe_interval)
+    @property
+    def configs(self) -> Sequence[UpstreamConfig]:
+        """What is configured of each upstream."""
+        return [one.config for one in self._sets]
 
-    async def resolve(self, resolve: Resolve) -> None:
-        """Has a replica at each address of the name; all stay where it cannot be resolved."""
-        with contextlib.suppress(OSError, UnicodeError):
-            self._place(set(await addresses(self.config.url, resolve)))
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        """All replicas, in the order of their upstreams."""
+        return [replica for one in self._sets for replica in one.replicas.values()]
 
-    def _place(self, found: set[str]) -> None:
-        if found == self.replicas.keys():
-            return
-        gone = [self.replicas.pop(address) for address in self.replicas.keys() - found]
-        for address in sorted(found - self.replicas.keys()):
-            self.replicas[address] = self._make(self.config, address)
+    @property
+    def watched(self) -> bool:
+        """Whether news are to come."""
+        return self._tasks is not None
+
+    async def news(self) -> None:
+        """Returns once something about the replicas has changed."""
+        await self._news.wait()
+
+    def reload(self, configs: Sequence[UpstreamConfig]) -> None:
+        """Takes other upstreams.
+
+        Those that are where they were keep their replicas and all that is known of them. The
+        others' replicas finish the calls that are under way.
+        """
+        before, sets = list(self._sets), []
+        for config in configs:
+            if kept := _kept(config, before):
+                before.remove(kept)
+            sets.append(kept or ReplicaSet(config, self._replica, self._changed))
+        # From here on nothing fails.
+        for config, one in zip(configs, sets, strict=True):
+            if one.config != config:
+                one.configure(config)
+        self._sets = sets
+        self._watch_sets()
         self._changed()
-        for replica in gone:
-            self._retire(replica)
+        for gone in before:
+            gone.close()
+
+    async def watch(self, told: Callable[[], None]) -> None:
+        """Probes all replicas for ever; tells after each probe, and of what else changes."""
+        self._told = told
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._watch_sets()
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = self._told = None
+            self._watches.clear()
+            self._changed()
+
+    def close(self) -> None:
+        """Closes all connections, those in use once they are no more."""
+        for one in self._sets:
+            one.close()
+
+    def _replica(self, config: UpstreamConfig, address: str) -> Replica:
+        return Replica(config, address, self._policy, self._clock, self._changed, self._outdone)
+
+    def _changed(self) -> None:
+        self._on_change()
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+        if self._told:
+            self._told()
+
+    def _watch_sets(self) -> None:
+        if not self._tasks or not self._told:
+            return
+        for gone in self._watches.keys() - set(self._sets):
+            self._watches.pop(gone).cancel()
+        for one in self._sets:
+            if one not in self._watches:
+                watch = one.watch(self._policy, self._resolve, self._told)
+                self._watches[one] = self._tasks.create_task(watch)
 
 
-async def _keep_probing(replica: Replica, policy: Policy, probed: Callable[[], None]) -> None:
-    gap_s = min(_LEAST_GAP_S, policy.probe_interval)
-    while True:
-        replica.suspected.clear()
-        await probe(replica, policy.probe_timeout)
-        probed()
-        await asyncio.sleep(gap_s)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(policy.probe_interval - gap_s):
-                await replica.suspected.wait()
+def _kept(config: UpstreamConfig, before: Sequence[ReplicaSet]) -> ReplicaSet | None:
+    """Returns what is where a configuration leads; first that which was made of it."""
+    there = [one for one in before if one.config.same_place(config)]
+    there.sort(key=lambda one: (one.config != config, one.config.name != config.name))
+    return there[0] if there else None

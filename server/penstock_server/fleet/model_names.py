@@ -8,7 +8,7 @@ from penstock_server.upstream.answer import JsonObject
 def published(listing: Sequence[JsonObject], names: Mapping[str, str]) -> Mapping[str, JsonObject]:
     """Returns the entries of the models that may be used, by their public names.
 
-    An entry keeps the upstream's own name as its `id`.
+    An entry keeps the upstream's own name as its `id`; its `parent` is a public name.
 
     Args:
         listing: an upstream's model list.
@@ -19,9 +19,13 @@ def published(listing: Sequence[JsonObject], names: Mapping[str, str]) -> Mappin
     if not names:
         return entries
     chosen = {public: entries[served] for public, served in names.items() if served in entries}
-    bases = {weights(entry) for entry in chosen.values()}
-    adapters = {entry["id"]: entry for entry in listing if _base(entry, entries) in bases}
-    return {**adapters, **chosen}
+    public_of = {weights(entry): public for public, entry in reversed(chosen.items())}
+    based = {entry["id"]: _base(entry, entries) for entry in listing}
+    adapters = {name: entries[name] for name, base in based.items() if base in public_of}
+    return {
+        name: {**entry, "parent": public_of.get(based[entry["id"]])} if _parent(entry) else entry
+        for name, entry in {**adapters, **chosen}.items()
+    }
 
 
 def weights(entry: JsonObject) -> str:
@@ -34,15 +38,27 @@ def bases(models: Mapping[str, JsonObject]) -> list[tuple[str, str]]:
     return [(weights(entry), name) for name, entry in models.items() if not entry.get("parent")]
 
 
+def one_model_each(named: Iterable[tuple[str, str]]) -> Sequence[set[str]]:
+    """Returns the names of one model after the other, from weights and name of each.
+
+    Names of the same weights are one model's, and so are weights of the same name: replicas may
+    keep them in different places.
+    """
+    by_weights: dict[str, set[str]] = {}
+    for weights, name in named:
+        by_weights.setdefault(weights, set()).add(name)
+    models: list[set[str]] = []
+    for names in by_weights.values():
+        shared = [others for others in models if others & names]
+        models = [others for others in models if others not in shared]
+        models.append(names.union(*shared))
+    return models
+
+
 def renamed(models: Mapping[str, JsonObject]) -> Iterable[JsonObject]:
-    """Yields the entries under their public names, and their parents' names likewise."""
-    public = {entry["id"]: name for name, entry in models.items()}
+    """Yields the entries under their public names."""
     for name, entry in models.items():
-        parent = _parent(entry)
-        if name == entry["id"] and public.get(parent, parent) == parent:
-            yield entry
-        else:
-            yield {**entry, "id": name, "parent": public.get(parent, parent) or None}
+        yield entry if name == entry["id"] else {**entry, "id": name}
 
 
 def _parent(entry: JsonObject) -> str:
@@ -50,7 +66,7 @@ def _parent(entry: JsonObject) -> str:
     return parent if isinstance(parent, str) else ""
 
 
-def _base(entry: JsonObject, entries: Mapping[str, JsonObject]) -> str | None:
-    """Returns the weights of an adapter's base model; None for what is no adapter."""
+def _base(entry: JsonObject, entries: Mapping[str, JsonObject]) -> str:
+    """Returns the weights of an adapter's base model; nothing for what is no adapter."""
     base = entries.get(_parent(entry))
-    return weights(base) if base else None
+    return weights(base) if base else ""

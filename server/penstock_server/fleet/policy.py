@@ -1,9 +1,17 @@
 """How a fleet deals with its replicas, as configured."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-AFFINITIES = ("none", "session", "prefix")
-"""What may keep calls on one replica."""
+
+class Affinity(StrEnum):
+    """What keeps calls on one replica."""
+
+    NONE = "none"
+    SESSION = "session"
+    """That they are of one session id."""
+    PREFIX = "prefix"
+    """That their prompts begin alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +21,7 @@ class Policy:
     Attributes:
         probe_interval: between two probes of a replica, and between two resolutions of a name.
         probe_timeout: for each request of a probe.
-        affinity: what keeps calls on one replica: "none", "session" (calls of one session id) or
-            "prefix" (prompts that begin alike).
+        affinity: what keeps calls on one replica.
         max_attempts: most requests for one call.
         retry_budget: requests sent again, as a share of the calls.
         ejection_failures: as many failures in a row take a replica out.
@@ -24,7 +31,7 @@ class Policy:
 
     probe_interval: float = 2.0
     probe_timeout: float = 5.0
-    affinity: str = "none"
+    affinity: Affinity = Affinity.NONE
     max_attempts: int = 3
     retry_budget: float = 0.2
     ejection_failures: int = 5

@@ -1,6 +1,5 @@
 """Model names in requests and answers, where an upstream knows a model by another name."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 
 from penstock_server.fleet.routing import Target
@@ -21,26 +20,12 @@ def asked_for(target: Target, body: Body) -> Body:
     return body if body.get("model") == target.served else {**body, "model": target.served}
 
 
-def published(target: Target, answer: JsonObject) -> JsonObject:
+def with_public_name(target: Target, answer: JsonObject) -> JsonObject:
     """Gives an answer, or an event, the model's public name; returns it."""
     if target.served != target.public:
         _rename(target, answer)
         _rename(target, answer.get("response"))
     return answer
-
-
-def published_events(
-    target: Target, events: AsyncIterator[JsonObject]
-) -> AsyncIterator[JsonObject]:
-    """Returns the events with the model's public name in each."""
-    return events if target.served == target.public else _each(target, events)
-
-
-async def _each(
-    target: Target, events: AsyncIterator[JsonObject]
-) -> AsyncGenerator[JsonObject, None]:
-    async for event in events:
-        yield published(target, event)
 
 
 def _rename(target: Target, document: object) -> None:

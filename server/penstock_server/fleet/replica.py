@@ -1,11 +1,12 @@
 """One server that calls can go to, and all that is known of it."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import time
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 from penstock_server.fleet.balancing import ramp
@@ -15,12 +16,18 @@ from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import UpstreamConfig, place
-from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream.config import NativeResponses, UpstreamConfig, place
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
 
 _LONGEST_ERROR = 200
+_MOST_MISSES = 2
+_ROUTES_S = 60.0
+
+# A caller's own library ends a call before what it told: that was rounded up, and is a way off.
+_EARLY_S = 0.05
+_EARLY_SHARE = 0.02
 
 _CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED))
 
@@ -50,8 +57,8 @@ class Replica:
     Attributes:
         upstream: speaks with it.
         alive: whether its last probe succeeded; None before the first.
+        down: why it is down; None while it is not.
         known: what it said of itself.
-        probed: set once it was probed.
         suspected: set when it should be probed at once.
         outstanding: calls under way.
         place: what tells it from other replicas, also after a restart.
@@ -65,6 +72,7 @@ class Replica:
         policy: Policy,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        outdone: Callable[["Replica"], bool],
     ) -> None:
         """Takes whose replica it is, and whom to tell when something about it changes.
 
@@ -74,38 +82,61 @@ class Replica:
             policy: how to deal with it.
             clock: tells the time, in seconds.
             changed: called whenever it comes or goes or what it serves changes.
+            outdone: tells whether others can do all that it does, and fare much better.
         """
-        self.upstream = Upstream(config, address)
+        self._address = _shown_address(config.url, address)
+        self._configure(Upstream(config, address))
         self.alive: bool | None = None
+        self.down: UpstreamFailure | None = None
         self.known = self._told = Knowledge()
-        self.probed = asyncio.Event()
         self.suspected = asyncio.Event()
         self.outstanding = 0
-        self.full_weight = config.weight
         self._slow_start_s = policy.slow_start
         self._clock = clock
         self._changed = changed
-        self._address = _shown_address(config.url, address)
-        self.place = blake2b(f"{self.upstream.name} {self._address}".encode()).digest()
-        self._ejection = Ejection(policy.ejection_failures, policy.ejection_time)
-        self._came = clock()
+        self._ejection = Ejection(
+            policy.ejection_failures, policy.ejection_time, lambda: outdone(self)
+        )
+        self._came = self._routes_until = clock()
         self._requests = 0
         self._errors = 0
+        self._misses = 0
         self._last_error = ""
-        self._users = 0
-        self._unused = asyncio.Event()
-        self._unused.set()
         self._asking = asyncio.Lock()
+
+    def configure(self, config: UpstreamConfig) -> None:
+        """Takes another configuration of its server, of which all that is known stays."""
+        self._configure(self.upstream.reconfigured(config))
+        if self.known.listing is not None:
+            models = published(self.known.listing, config.models)
+            self.known = replace(self.known, models=models)
+        self.suspected.set()
+
+    def _configure(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.full_weight = upstream.config.weight
+        self.place = blake2b(f"{upstream.name} {self._address}".encode()).digest()
 
     # Whether it can be asked
 
-    def available(self, now: float) -> bool:
+    @property
+    def available(self) -> bool:
         """Whether a call may be sent to it."""
-        return self.alive is not False and self._ejection.admits(now)
+        return self.alive is not False and self._ejection.admits
 
-    def healthy(self, now: float) -> bool:
-        """Whether it is known to be there, and its calls do not keep failing."""
-        return bool(self.alive) and self._ejection.over(now)
+    @property
+    def on_trial(self) -> bool:
+        """Whether the next call decides on its return."""
+        return self._ejection.until is not None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it is known to be there with a model, and its calls do not keep failing."""
+        return bool(self.alive) and self.known.models != {} and self._ejection.over
+
+    def fares_worse_than(self, other: "Replica") -> bool:
+        """Whether its calls fail much more often than those of another."""
+        return self._ejection.fares_worse_than(other._ejection)
 
     def weight(self, now: float) -> float:
         """Returns its share at this moment, against that of others."""
@@ -114,42 +145,69 @@ class Replica:
     def serves(self, operation: Operation) -> bool:
         """Whether a route of the operation exists, as far as is known."""
         native = self.upstream.config.native_responses
-        if operation is NATIVE_RESPONSE and native != "always":
-            return native == "auto" and bool(self.known.native)
+        if operation is NATIVE_RESPONSE and native != NativeResponses.ALWAYS:
+            return native == NativeResponses.AUTO and bool(self.known.native)
         return self.known.paths is None or not self.known.paths.isdisjoint(operation.routes)
 
     # What it says of itself
 
     def found_down(self, failure: UpstreamFailure) -> None:
-        """Takes note that a probe failed."""
+        """Takes note that a probe failed.
+
+        One that was well is asked once more before it counts as down, unless it is not there.
+        """
         self._last_error = str(failure)[:_LONGEST_ERROR]
+        self._misses += 1
+        if self.alive and self._misses < _MOST_MISSES and not _refused(failure):
+            self.suspected.set()
+            return
         if self.alive:
             # What comes back may be another server.
             self.known = replace(self.known, native=None)
+        self.down = failure
         self._found(alive=False)
 
     def learn_models(self, listing: Sequence[JsonObject]) -> None:
         """Takes its model list."""
-        if listing != self.known.listing:
+        if not _equal(listing, self.known.listing):
             models = published(listing, self.upstream.config.models)
             self.known = replace(self.known, listing=listing, models=models)
 
-    def learn_routes(self, paths: frozenset[str] | None, version: str) -> None:
-        """Takes the routes it publishes, if it does, and its version."""
-        self.known = replace(self.known, paths=paths, version=version)
+    @property
+    def routes_are_old(self) -> bool:
+        """Whether it should be asked again which routes and version it has."""
+        return self._clock() >= self._routes_until
+
+    def learn_routes(
+        self, paths: frozenset[str] | None, version: str, *, complete: bool = True
+    ) -> None:
+        """Takes the routes it publishes, if it does, and its version; or as much as is known."""
+        self._routes_until = self._clock() + (_ROUTES_S if complete else 0.0)
+        if (paths, version) != (self.known.paths, self.known.version):
+            self.known = replace(self.known, paths=paths, version=version)
 
     def found_well(self) -> None:
         """Takes note that a probe succeeded, and uses what was learnt."""
+        self._misses, self.down = 0, None
         if not self.alive:
             self._came = self._clock()
         if self.alive is False:
             self._ejection.readmit(self._clock())
+        self._ejection.probed(self._clock())
         self._found(alive=True)
+
+    def probe_again_in(self, longest_s: float) -> float:
+        """Returns in how many seconds the next probe is due: it comes when an ejection is over."""
+        until = self._ejection.until
+        if until is None or self._ejection.over or not self.alive:
+            return longest_s
+        return min(longest_s, max(0.0, until - self._clock()))
 
     async def responds_natively(self, timeout_s: float, call: Call) -> bool:
         """Whether responses are asked for by its own API; asks it once, if need be."""
-        if self.upstream.config.native_responses != "auto":
-            return self.upstream.config.native_responses == "always"
+        wanted = self.upstream.config.native_responses
+        if wanted != NativeResponses.AUTO:
+            return wanted == NativeResponses.ALWAYS
         async with self._asking:
             if self.known.native is None:
                 native = await self.upstream.has_responses(call, timeout_s)
@@ -159,42 +217,13 @@ class Replica:
 
     # Calls
 
-    @contextlib.contextmanager
-    def asked(self) -> Iterator[Callable[[], None]]:
-        """Counts a call, and learns from how it ends; yields what to call once it is answered."""
-        self.outstanding += 1
-        self._requests += 1
-        visit = self._ejection.begin(self._clock())
-        self._use()
-        try:
-            yield lambda: self._returned(self._ejection.answered(visit, self._clock()))
-        except UpstreamFailure as failure:
-            self._failed(visit, failure)
-            raise
-        else:
-            self._returned(self._ejection.succeeded(visit, self._clock()))
-        finally:
-            self._leave()
-            self._ejection.ended(visit)
-            self.outstanding -= 1
+    def asked(self, call: Call) -> "_Asked":
+        """Returns what is to be around a call: it counts the call, and learns from how it ends."""
+        return _Asked(self, call)
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keeps its connections open, also if it is to go."""
-        self._use()
-        try:
-            yield
-        finally:
-            self._leave()
-
-    async def close(self) -> None:
-        """Closes its connections."""
-        await self.upstream.close()
-
-    async def retire(self) -> None:
-        """Closes its connections once nobody needs them."""
-        await self._unused.wait()
-        await self.close()
+    def close(self) -> None:
+        """Closes its connections, those in use once they are no more."""
+        self.upstream.close()
 
     def snapshot(self) -> ReplicaState:
         """Returns what is known of it now."""
@@ -216,15 +245,6 @@ class Replica:
             ejected_until=None if ejection.until is None else time() + ejection.until - now,
         )
 
-    def _use(self) -> None:
-        self._users += 1
-        self._unused.clear()
-
-    def _leave(self) -> None:
-        self._users -= 1
-        if not self._users:
-            self._unused.set()
-
     def _state(self, now: float) -> State:
         if self.alive is False:
             return State.DOWN
@@ -239,19 +259,43 @@ class Replica:
             return ()
         return tuple(operation.name for operation in ALL if self.serves(operation))
 
+    def _begin(self) -> Visit:
+        self.outstanding += 1
+        self._requests += 1
+        return self._ejection.begin()
+
+    def _end(self, visit: Visit) -> None:
+        self._ejection.ended(visit, self._clock())
+        self.outstanding -= 1
+
+    def _answered(self, visit: Visit) -> None:
+        self._returned(self._ejection.answered(visit, self._clock()))
+
+    def _succeeded(self, visit: Visit) -> None:
+        self._returned(self._ejection.succeeded(visit, self._clock()))
+
+    def _kept_waiting(self, visit: Visit) -> None:
+        self._last_error = "a caller's deadline passed without an answer"
+        self._speaks_against(visit, Evidence.DOUBTFUL)
+
     def _failed(self, visit: Visit, failure: UpstreamFailure) -> None:
-        found, now = evidence(failure), self._clock()
+        found = evidence(failure)
         if found is Evidence.WELL:
-            self._returned(self._ejection.succeeded(visit, now))
+            self._succeeded(visit)
             return
         if failure.kind not in _CALLERS:
             self._errors += 1
             self._last_error = str(failure)[:_LONGEST_ERROR]
         if found is Evidence.NONE:
             return
-        if self.alive and (failure.kind is not Kind.HTTP_ERROR or failure.engine_dead):
+        if self.alive and _may_show_in_a_probe(failure):
             self.suspected.set()
-        if self._ejection.failed(visit, now, leaving=found is Evidence.LEAVING):
+        self._speaks_against(visit, found)
+
+    def _speaks_against(self, visit: Visit, found: Evidence) -> None:
+        if self._ejection.failed(visit, self._clock(), found):
+            # How long it is left alone decides when the probe after this one comes.
+            self.suspected.set()
             self._tell()
 
     def _returned(self, returned: bool) -> None:
@@ -262,13 +306,73 @@ class Replica:
     def _found(self, *, alive: bool) -> None:
         changed = alive is not self.alive or self.known is not self._told
         self.alive = alive
-        self.probed.set()
         if changed:
             self._tell()
 
     def _tell(self) -> None:
         self._told = self.known
         self._changed()
+
+
+class _Asked:
+    """A call to a replica, under way; a context manager."""
+
+    __slots__ = ("_began", "_call", "_replica", "_visit")
+
+    def __init__(self, replica: Replica, call: Call) -> None:
+        self._replica = replica
+        self._call = call
+
+    def __enter__(self) -> Self:
+        self._began = self._replica._clock()
+        self._visit = self._replica._begin()
+        return self
+
+    def answered(self) -> None:
+        """Takes note that the answer has begun."""
+        self._replica._answered(self._visit)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        replica, visit = self._replica, self._visit
+        if error is None:
+            replica._succeeded(visit)
+        elif isinstance(error, UpstreamFailure):
+            replica._failed(visit, error)
+        elif isinstance(error, asyncio.CancelledError) and self._timed_out:
+            replica._kept_waiting(visit)
+        replica._end(visit)
+
+    @property
+    def _timed_out(self) -> bool:
+        """Whether the caller's time passed before there was an answer."""
+        deadline = self._call.deadline
+        early = max(_EARLY_S, _EARLY_SHARE * (deadline - self._began))
+        passed = deadline - self._replica._clock() <= early
+        return passed and self._call.attempts.stage is Stage.HEADERS
+
+
+def _may_show_in_a_probe(failure: UpstreamFailure) -> bool:
+    return (
+        failure.kind is not Kind.HTTP_ERROR or failure.engine_dead or failure.status in (401, 403)
+    )
+
+
+def _refused(failure: UpstreamFailure) -> bool:
+    connecting = failure.kind is Kind.CONNECT and failure.stage is Stage.CONNECT
+    return connecting and failure.limit != "connect_timeout"
+
+
+def _equal(listing: Sequence[JsonObject], other: Sequence[JsonObject] | None) -> bool:
+    try:
+        return listing == other
+    except RecursionError:
+        # What an upstream tells may be nested deeper than Python compares.
+        return False
 
 
 def _shown_address(url: str, address: str) -> str:

@@ -13,7 +13,7 @@ class State(enum.Enum):
     SLOW_START = "slow_start"
     """It is new or came back, and gets less than its share for a while."""
     DOWN = "down"
-    """Its last probe failed."""
+    """It cannot be reached, or its last probes failed."""
     EJECTED = "ejected"
     """Its calls kept failing."""
     DRAINING = "draining"

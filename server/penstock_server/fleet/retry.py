@@ -17,6 +17,7 @@ _LEAST_SAVED = 100.0
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
+Resendable = Callable[[UpstreamFailure, bool], bool]
 
 
 class RetryBudget:
@@ -58,7 +59,8 @@ class RetryRules:
 
     Attributes:
         max_attempts: most requests for one call.
-        resendable: whether a request that failed so can safely be sent again.
+        resendable: whether a request that failed so can safely be sent again, given whether
+            that would be to another replica.
         budget: what all calls share.
         clock: tells the time that deadlines are given in.
         sleep: waits.
@@ -66,7 +68,7 @@ class RetryRules:
     """
 
     max_attempts: int
-    resendable: Callable[[UpstreamFailure], bool]
+    resendable: Resendable
     budget: RetryBudget
     clock: Clock
     sleep: Sleep
@@ -80,11 +82,13 @@ class Retries:
     Attributes:
         rules: what holds for all calls.
         deadline: when the call must be over.
+        repeatable: whether a request may be sent again that the last replica may have worked on.
         sent: how many requests were sent.
     """
 
     rules: RetryRules
     deadline: float = math.inf
+    repeatable: bool = True
     sent: int = 0
     _closed: bool = field(default=False, repr=False)
 
@@ -99,26 +103,26 @@ class Retries:
             UpstreamFailure: the failure, if no other request is to be sent.
         """
         rules = self.rules
-        if self.sent >= rules.max_attempts or not self._safe(failure):
+        if self.sent >= rules.max_attempts or not self._safe(failure, elsewhere):
             raise failure
         retry_after = 0.0 if elsewhere else failure.retry_after_s or 0.0
         delay = 0.0 if elsewhere else max(retry_after, self._backoff())
         in_time = rules.clock() + delay < self.deadline
         if retry_after > _LONGEST_RETRY_AFTER_S or not in_time:
             raise failure
-        # A server that closes idle connections is not ailing: that spends nothing.
-        if not failure.reused and not rules.budget.spend():
+        if not rules.budget.spend():
             raise failure
         if delay:
             await rules.sleep(delay)
 
-    def _safe(self, failure: UpstreamFailure) -> bool:
+    def _safe(self, failure: UpstreamFailure, elsewhere: bool) -> bool:
+        if failure.stage is Stage.STREAM and not self.repeatable:
+            return False
         if failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM):
-            # The upstream may just have closed a connection it kept alive. If it is the request
-            # that makes it close connections, once is enough.
+            # If it is the request that makes it close connections, once is enough.
             first, self._closed = not self._closed, True
-            return first
-        return self.rules.resendable(failure)
+            return first and self.repeatable
+        return self.rules.resendable(failure, elsewhere)
 
     def _backoff(self) -> float:
         longest = min(_FIRST_WAIT_S * 2.0 ** (self.sent - 1), _LONGEST_WAIT_S)

@@ -1,10 +1,10 @@
 """Which replicas can take a call: by the model it names and by the operation."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
-from penstock_server.fleet.model_names import bases
+from penstock_server.fleet.model_names import bases, one_model_each
 from penstock_server.fleet.replica import Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call, any_model
@@ -66,11 +66,11 @@ class RoutingTable:
         self.unheard = [replica for replica in replicas if replica.alive is None]
 
     def knows(self, operation: Operation, call: Call) -> bool:
-        """Whether a replica is known to have the model."""
+        """Whether a replica is known to have the model, or the default where none is named."""
         # One that is not named cannot be told to be allowed before it is known.
         chosen_here = not call.model and call.may_use is not any_model
         open_to_it = self._open_to_all and not chosen_here
-        return open_to_it or bool(self._listed(operation, call.model))
+        return open_to_it or bool(self._listed(operation, call.model or self._default_model))
 
     def meant(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
@@ -112,6 +112,28 @@ class RoutingTable:
         """
         return {**self._possible(operation, call.model), **self.find(operation, call)}
 
+    def missing(self, call: Call) -> str:
+        """Returns what to tell of a call's model that an upstream says it does not have.
+
+        The upstream's own words name models as it knows them, whoever may know of these.
+        """
+        if not call.model or self._public(call.model) in self._names:
+            named = f" {call.model}" if call.model else ""
+            return f"the upstream does not have the model{named}"
+        return unknown_model(call.model, self._usable(call.may_use)).message
+
+    def outdone(self, replica: Replica) -> bool:
+        """Whether others can take the calls of all models of a replica, and fare much better."""
+        others = [
+            other
+            for other in self._replicas
+            if other is not replica and other.available and replica.fares_worse_than(other)
+        ]
+        models = _models(replica)
+        return bool(others) and all(
+            any(name in (other.known.models or models) for other in others) for name in models
+        )
+
     def _named(self, operation: Operation, model: str, may_use: MayUse) -> Routes:
         routes = self._listed(operation, model) or self._possible(operation, model)
         if not routes:
@@ -150,19 +172,25 @@ class RoutingTable:
             return routes
         if self._open_to_all and may_use is any_model:
             return dict.fromkeys(self._replicas, _UNNAMED)
-        by_weights = self._bases(operation, may_use)
-        if len(by_weights) > 1:
-            names = {t.public for routes in by_weights.values() for t in routes.values()}
+        models = self._bases(operation, may_use)
+        if len(models) > 1:
+            names = {target.public for routes in models for target in routes.values()}
             raise several_fit(sorted(names))
-        if by_weights:
-            return by_weights.popitem()[1]
+        if models:
+            return models[0]
+        return self._left_to_them(operation, may_use)
+
+    def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:
+        """Returns the replicas that may choose a model themselves."""
         serving = self._serving(operation)
+        known = all(replica.known.models is not None for replica in serving)
         if may_use is not any_model:
-            known = all(replica.known.models is not None for replica in serving)
             raise _forbidden() if known else _not_known_yet()
-        if not serving:
-            raise self._nothing_fits(operation, "", may_use)
-        return dict.fromkeys(serving, _UNNAMED)
+        # One that is used for certain models only would not keep to them.
+        free = [replica for replica in serving if not replica.upstream.config.models]
+        if not free:
+            raise self._nothing_fits(operation, "", may_use) if known else _not_known_yet()
+        return dict.fromkeys(free, _UNNAMED)
 
     def _default(self, operation: Operation, may_use: MayUse) -> Routes | None:
         model = self._default_model
@@ -172,16 +200,24 @@ class RoutingTable:
             raise _forbidden()
         return self._named(operation, model, may_use)
 
-    def _bases(self, operation: Operation, may_use: MayUse) -> dict[str, dict[Replica, Target]]:
-        """Returns the base models by what they have in common, each with where it is."""
-        found: dict[str, dict[Replica, Target]] = {}
-        for replica in self._serving(operation):
-            models = _models(replica)
-            for weights, name in bases(models):
-                if may_use(name):
-                    target = Target(name, models[name]["id"])
-                    found.setdefault(weights, {}).setdefault(replica, target)
-        return found
+    def _bases(self, operation: Operation, may_use: MayUse) -> Sequence[Routes]:
+        """Returns where each base model is."""
+        named = {
+            replica: [(weights, name) for weights, name in bases(_models(replica)) if may_use(name)]
+            for replica in self._serving(operation)
+        }
+        models = one_model_each(pair for pairs in named.values() for pair in pairs)
+        return [self._where(names, named) for names in models]
+
+    def _where(
+        self, names: Collection[str], named: Mapping[Replica, Sequence[tuple[str, str]]]
+    ) -> Routes:
+        """Returns which replicas have a model that has such names."""
+        routes: dict[Replica, Target] = {}
+        for replica, pairs in named.items():
+            if public := next((name for _, name in pairs if name in names), ""):
+                routes[replica] = Target(public, _models(replica)[public]["id"])
+        return routes
 
     def _serving(self, operation: Operation) -> list[Replica]:
         return [replica for replica in self._replicas if replica.serves(operation)]
@@ -193,7 +229,10 @@ class RoutingTable:
         if not model or self._public(model) in self._names:
             message = f"no upstream serves {operation.name} with {model or 'any model'}"
             return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
-        return unknown_model(model, filter(may_use, (*self._names, *self._aliases)))
+        return unknown_model(model, self._usable(may_use))
+
+    def _usable(self, may_use: MayUse) -> Iterable[str]:
+        return filter(may_use, (*self._names, *self._aliases))
 
 
 def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:

@@ -26,10 +26,10 @@ _STATES = {
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """Tells what is known of the upstreams."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams; they are configured now."""
+    def __init__(self, fleet: Fleet, generation: int = 1) -> None:
+        """Takes the upstreams, which are configured now, and which configuration that is."""
         self._fleet = fleet
-        self._generation = 0
+        self._generation = generation - 1
         self._configured = Timestamp()
         self.configured()
 

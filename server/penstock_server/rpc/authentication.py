@@ -1,13 +1,14 @@
 """Who calls: by a key of ours, or with credentials that are the upstream's to check."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import translate
 from hashlib import sha256
 from re import compile as compile_pattern
 from time import monotonic
 from typing import Any
 
+from penstock_server.configuration.keys import Key
 from penstock_server.rpc import status
 from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.quota import Quota
@@ -15,24 +16,6 @@ from penstock_server.rpc.rpc import Rpc, fits_header
 from penstock_server.upstream.call import any_model
 
 _FORM = "send the metadata authorization: Bearer <key>"
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that a caller may have.
-
-    Attributes:
-        name: what people call it; it stands in the log and in `QuotaFailure`.
-        sha256: the digest of the secret, which itself is not kept.
-        models: names of the models it is good for, or shell-style patterns of them (`*`, `?`,
-            `[a-z]`); empty for all.
-        requests_per_minute: how many calls it is good for; None for any number.
-    """
-
-    name: str
-    sha256: bytes = field(repr=False)
-    models: tuple[str, ...] = ()
-    requests_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,13 @@ def combined(answers: Sequence[ListUpstreamsResponse]) -> ListUpstreamsResponse:
     for answer in answers:
         for replica in answer.replicas:
             views.setdefault((replica.upstream, replica.address), []).append(replica)
-    oldest = min(answers, key=lambda answer: answer.configuration_generation)
+    oldest = min(
+        answers,
+        key=lambda answer: (
+            answer.configuration_generation,
+            answer.configuration_time.ToNanoseconds(),
+        ),
+    )
     return ListUpstreamsResponse(
         replicas=[_replica(views[key]) for key in sorted(views)],
         server_version=oldest.server_version,

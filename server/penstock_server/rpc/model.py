@@ -1,5 +1,6 @@
 """ModelService."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from penstock.v1.model_pb2 import (
     GetModelResponse,
     ListModelsRequest,
     ListModelsResponse,
+    Model,
 )
 from penstock_server.convert import model
 from penstock_server.fleet.fleet import Fleet
@@ -28,8 +30,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
         """Lists the models of all upstreams, of those that the caller may use."""
         page = model.Page(request)
-        listing = await self._listing(upstream_call("", EngineOptions()))
-        models = [model.model(entry, paths) for entry, paths in listing.entries]
+        call = upstream_call("", EngineOptions())
+        listing = await self._listing(call)
+        models = [_shown(entry, paths, call) for entry, paths in listing.entries]
         answer = page.of(models)
         answer.unreachable.extend(listing.unreachable)
         return answer
@@ -39,7 +42,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         call = upstream_call(request.model, EngineOptions())
         meant = self._fleet.meant(call)
         entry, paths = (await self._listing(call, meant)).find(meant)
-        return GetModelResponse(model=model.model(entry, paths))
+        return GetModelResponse(model=_shown(entry, paths, call))
 
     async def _listing(self, call: Call, meant: str = "") -> ModelListing:
         """Returns the models that the caller may use, of which one is meant."""
@@ -51,3 +54,11 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             if entry[0]["id"] == meant or call.may_use(entry[0]["id"])
         ]
         return replace(listing, entries=usable)
+
+
+def _shown(entry: Mapping[str, Any], paths: Iterable[str] | None, call: Call) -> Model:
+    """Returns the message for an entry, less what is not for the caller."""
+    shown = model.model(entry, paths)
+    if shown.parent and not call.may_use(shown.parent):
+        shown.ClearField("parent")
+    return shown

@@ -30,6 +30,8 @@ class Resend(enum.Enum):
 
     YES = enum.auto()
     """Safe and useful; the status says when."""
+    ELSEWHERE = enum.auto()
+    """Safe, and useful if another server is asked: the service did so; now the caller decides."""
     CALLER_DECIDES = enum.auto()
     """The first attempt may have cost work."""
     NO = enum.auto()
@@ -53,7 +55,7 @@ CONTEXT_LENGTH = Row(_Code.INVALID_ARGUMENT, "CONTEXT_LENGTH_EXCEEDED")
 MEDIA_FETCH = Row(_Code.INVALID_ARGUMENT, "MEDIA_FETCH_FAILED", Resend.CALLER_DECIDES)
 INVALID_CREDENTIALS = Row(_Code.UNAUTHENTICATED, "INVALID_CREDENTIALS")
 MODEL_FORBIDDEN = Row(_Code.PERMISSION_DENIED, "MODEL_FORBIDDEN")
-RATE_LIMITED = Row(_Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", Resend.CALLER_DECIDES)
+RATE_LIMITED = Row(_Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", Resend.ELSEWHERE)
 UPSTREAM_AUTH = Row(_Code.INTERNAL, "UPSTREAM_AUTH_FAILED")
 MODEL_NOT_FOUND = Row(_Code.NOT_FOUND, "MODEL_NOT_FOUND")
 RESPONSE_NOT_FOUND = Row(_Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
@@ -199,9 +201,10 @@ def of_failure(failure: UpstreamFailure, model: str = "") -> Status:
     )
 
 
-def resendable(failure: UpstreamFailure) -> bool:
-    """Whether sending the request again is safe and useful."""
-    return _row(failure).resend is Resend.YES
+def resendable(failure: UpstreamFailure, elsewhere: bool) -> bool:
+    """Whether sending the request again, maybe elsewhere, is safe and useful."""
+    resend = _row(failure).resend
+    return resend is Resend.YES or (elsewhere and resend is Resend.ELSEWHERE)
 
 
 def of_invalid(error: InvalidRequest) -> Status:

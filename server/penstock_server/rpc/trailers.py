@@ -104,7 +104,8 @@ def _retry_metadata(status: Status) -> list[tuple[str, str]]:
 def _tells_when(status: Status) -> bool:
     known = status.retry_after_s is not None
     resend = status.row.resend
-    return resend is Resend.YES or (resend is Resend.CALLER_DECIDES and known)
+    callers = resend in (Resend.CALLER_DECIDES, Resend.ELSEWHERE)
+    return resend is Resend.YES or (callers and known)
 
 
 def _delay(status: Status) -> float:

@@ -54,7 +54,8 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
     ) -> UploadTranscribeResponse:
         """Transcribes uploaded audio into one answer."""
         config = await _config(request_iterator)
-        whole = await self._whole(config, _uploaded(request_iterator, context))
+        async with aclosing(_uploaded(request_iterator, context)) as audio:
+            whole = await self._whole(config, audio)
         return UploadTranscribeResponse(transcription=whole)
 
     async def UploadStreamTranscribe(
@@ -62,7 +63,10 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
     ) -> AsyncIterator[UploadStreamTranscribeResponse]:
         """Transcribes uploaded audio piece by piece."""
         config = await _config(request_iterator)
-        async with aclosing(self._deltas(config, _uploaded(request_iterator, context))) as deltas:
+        async with (
+            aclosing(_uploaded(request_iterator, context)) as audio,
+            aclosing(self._deltas(config, audio)) as deltas,
+        ):
             async for delta in deltas:
                 yield UploadStreamTranscribeResponse(delta=delta)
 

@@ -3,7 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
+
+
+class NativeResponses(StrEnum):
+    """Whether responses are asked for by an upstream's own Responses API."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+    AUTO = "auto"
+    """Where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +65,12 @@ class UpstreamConfig:
         url: the base URL, without `/v1`: http, https, or `unix:///path` for a socket.
         name: what people call it; host and port of the URL, or the socket's path, if empty.
         api_key: sent as bearer; empty for none.
+        callers_credentials: whether calls are sent with their callers' own in its place.
         headers: sent with every request; they never replace the service's own.
         models: the only models to use, each public name with the name that the upstream knows
             it by; empty for all of its models under their own names.
         weight: its share of the calls, against that of the other upstreams of a model.
-        native_responses: whether responses are asked for by its own Responses API: "never",
-            "always", or "auto" for where it has one.
+        native_responses: whether responses are asked for by its own Responses API.
         timeouts: limits of an exchange.
         tls: for https.
         max_connections: most connections at once, to each replica.
@@ -71,12 +81,17 @@ class UpstreamConfig:
     url: str
     name: str = ""
     api_key: str = field(default="", repr=False)
+    callers_credentials: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     models: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
-    native_responses: str = "never"
+    native_responses: NativeResponses = NativeResponses.NEVER
     timeouts: Timeouts = Timeouts()
     tls: Tls = Tls()
     max_connections: int = 1000
     max_upload_bytes: int = 25 * 1024 * 1024
     max_answer_bytes: int = 128 * 1024 * 1024
+
+    def same_place(self, other: "UpstreamConfig") -> bool:
+        """Whether another configuration leads to the same server."""
+        return (self.url, self.tls) == (other.url, other.tls)

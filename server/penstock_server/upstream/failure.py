@@ -89,8 +89,6 @@ class UpstreamFailure(Exception):
         offset: where the answer could not be read: the byte in a body, or the byte in a stream
             at which the faulty event begins.
         callers_credentials: whether the request had the caller's credentials, not the server's.
-        reused: whether the connection had carried a request before: the upstream may have closed
-            it for being idle, without having read this one.
     """
 
     kind: Kind
@@ -106,7 +104,6 @@ class UpstreamFailure(Exception):
     limit: str = ""
     offset: int | None = None
     callers_credentials: bool = False
-    reused: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind.value} at {self.stage.value}: {self.message}"
@@ -127,6 +124,12 @@ class UpstreamFailure(Exception):
         """
         refused = self.status == 400 and _NO_SUCH_API.match(self.error.message) is not None
         return refused or self.route_missing
+
+    @property
+    def model_missing(self) -> bool:
+        """Whether the upstream does not have the model, or adapter, that it was asked for."""
+        missing = self.kind is Kind.HTTP_ERROR and self.status == 404 and not self.error.bare
+        return missing and self.error.param != "response_id"
 
     @property
     def draining(self) -> bool:

@@ -16,16 +16,37 @@ class File:
     """The file of a form.
 
     Attributes:
-        blocks: the content; what comes in blocks can be read only once.
+        blocks: the content; what comes in blocks can be read only once, and whose it is closes it.
         filename: the name it is sent under.
         media_type: its content type.
-        touched: whether its blocks were asked for.
+        touched: whether any block but the first was asked for; that one is kept.
     """
 
     blocks: bytes | AsyncGenerator[bytes, None]
     filename: str
     media_type: str
     touched: bool = False
+    _first: bytes | None = field(default=None, init=False, repr=False)
+
+    async def begin(self) -> None:
+        """Waits until the content has begun, so that nobody is asked to wait for it.
+
+        Raises:
+            Exception: whatever the content raises.
+        """
+        if self._first is None and not isinstance(self.blocks, bytes):
+            self._first = await anext(self.blocks, b"")
+
+    async def content(self) -> AsyncGenerator[bytes, None]:
+        """Yields the content in blocks."""
+        if isinstance(self.blocks, bytes):
+            yield self.blocks
+            return
+        await self.begin()
+        yield self._first or b""
+        self.touched = True
+        async for block in self.blocks:
+            yield block
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +63,14 @@ class Form:
     _boundary: str = field(default_factory=lambda: uuid4().hex)
 
     @property
+    def only_once(self) -> bool:
+        """Whether it cannot be sent again once it was sent: its file comes in blocks."""
+        return not isinstance(self.file.blocks, bytes)
+
+    @property
     def resendable(self) -> bool:
-        """Whether it can be sent: as long as none of the file was read, or if all of it is here."""
-        return isinstance(self.file.blocks, bytes) or not self.file.touched
+        """Whether it can be sent: as long as all that was read of the file is here."""
+        return not (self.only_once and self.file.touched)
 
     @property
     def content_type(self) -> str:
@@ -62,8 +88,7 @@ class Form:
         """
         ahead = self._head()
         size = 0
-        self.file.touched = True
-        async with aclosing(_blocks(self.file.blocks)) as blocks:
+        async with aclosing(self.file.content()) as blocks:
             async for block in blocks:
                 size += len(block)
                 if size > file_limit:
@@ -82,15 +107,6 @@ class Form:
     def _disposition(self, name: str) -> str:
         escaped = name.translate(_ESCAPES)
         return f'--{self._boundary}\r\nContent-Disposition: form-data; name="{escaped}"'
-
-
-async def _blocks(content: bytes | AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    if isinstance(content, bytes):
-        yield content
-        return
-    async with aclosing(content):
-        async for block in content:
-            yield block
 
 
 def _too_large(limit: int) -> UpstreamFailure:

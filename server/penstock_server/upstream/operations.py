@@ -15,11 +15,13 @@ class Operation:
         name: what a person calls it.
         path: its route, which exists on a vLLM only if the loaded model serves the operation.
         fallback: its route on upstreams that lack `path`; empty if there is no other.
+        repeatable: whether asking for it twice leaves no more behind than asking once.
     """
 
     name: str
     path: str
     fallback: str = ""
+    repeatable: bool = True
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -40,8 +42,8 @@ TRANSCRIPTION = Operation("transcription", "/v1/audio/transcriptions")
 TRANSLATION = Operation("translation of speech", "/v1/audio/translations")
 RESPONSE = Operation("response", "/v1/chat/completions")
 """A response, asked for as a chat."""
-NATIVE_RESPONSE = Operation("native response", "/v1/responses")
-"""A response, asked for by the upstream's own Responses API."""
+NATIVE_RESPONSE = Operation("native response", "/v1/responses", repeatable=False)
+"""A response, asked for by the upstream's own Responses API, which may store it."""
 
 ALL = (
     CHAT_COMPLETION,

@@ -67,6 +67,7 @@ class Upstream:
         self._secrets = (config.api_key, *long)
         self._headers = Headers(config.api_key, config.headers)
         self._routes: dict[Operation, tuple[str, ...]] = {}
+        self._pinned_address = pinned_address
         self._transport = Transport(
             config,
             pinned_address,
@@ -81,8 +82,21 @@ class Upstream:
             max_answer_bytes=_LARGEST_PROBE_ANSWER,
         )
 
-    async def close(self) -> None:
-        """Closes all connections."""
+    def reconfigured(self, config: UpstreamConfig) -> "Upstream":
+        """Returns what speaks with the same server, over the same connections, in another way.
+
+        Only what is at the same place is the same server. Calls that are under way go on.
+        """
+        other = Upstream(config, self._pinned_address)
+        other.latency_s, other._routes, other._probes = self.latency_s, self._routes, self._probes
+        if _bounds(config) == _bounds(self.config):
+            other._transport = self._transport
+        else:
+            self._transport.close()
+        return other
+
+    def close(self) -> None:
+        """Closes all connections, those in use once they are no more."""
         self._transport.close()
         self._probes.close()
 
@@ -237,6 +251,11 @@ class Upstream:
         latest = monotonic() - started
         earlier = latest if self.latency_s is None else self.latency_s
         self.latency_s = earlier + _LATEST_SHARE * (latest - earlier)
+
+
+def _bounds(config: UpstreamConfig) -> tuple[int, int]:
+    """Returns what a pool of connections is made with."""
+    return config.max_connections, config.max_answer_bytes
 
 
 def _token(authorization: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+import httpx
+
 from penstock_server.upstream.config import Tls
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
@@ -49,6 +51,19 @@ class Address:
             server_hostname=self.host if context else None,
         )
         return connected
+
+
+def require_host(url: str) -> None:
+    """Checks that a URL names a host that there can be.
+
+    Raises:
+        ValueError: it does not.
+    """
+    try:
+        # As a name is resolved: its labels have their lengths.
+        httpx.URL(url).raw_host.decode().encode("idna")
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
 
 
 @lru_cache(maxsize=64)

@@ -30,9 +30,11 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._buffer = bytearray(READ_SIZE)
         self._tls: ssl.SSLContext | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """Closes the idle connections."""
+        """Closes the idle connections, and those in use once they are no more."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -65,7 +67,7 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """Takes back a connection, to be kept if it can be used again."""
         self._slots.release()
-        if connection.reusable:
+        if connection.reusable and not self._closed:
             connection.used = True
             connection.idle_since = monotonic()
             self._idle.append(connection)
@@ -106,3 +108,6 @@ class Pool:
             raise httpx.ConnectError(f"TLS: {error.reason or error}") from error
         except OSError as error:
             raise httpx.ConnectError(error.strerror or str(error)) from error
+        except UnicodeError as error:
+            # What the resolver takes for no name at all, such as one with an empty label.
+            raise httpx.ConnectError(f"no host can have this name: {error}") from error

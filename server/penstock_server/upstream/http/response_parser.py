@@ -47,6 +47,11 @@ class ResponseParser:
         self._overhead_bytes = 0
 
     @property
+    def begun(self) -> bool:
+        """Whether any of it is here."""
+        return self.headed or self._overhead_bytes > 0
+
+    @property
     def reusable(self) -> bool:
         """Whether another answer may follow: this one was taken whole, and is followed by none."""
         return self.complete and not self._blocks and self._keeps_alive

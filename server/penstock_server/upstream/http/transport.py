@@ -32,6 +32,7 @@ _MOST_TARGETS = 64
 # What the buffers on the way take at once: over TLS, nothing tells how much is still to be sent.
 _SURELY_SENT_BYTES = 64 * 1024
 
+_BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
 
@@ -198,7 +199,7 @@ class Transport:
         self.pool = Pool(_address(self._url, config, pinned_address, socket), max_connections)
 
     def close(self) -> None:
-        """Closes the connections that are not in use."""
+        """Closes all connections, those in use once they are no more."""
         self.pool.close()
 
     def send(self, request: Request, limits: Limits) -> "Exchange":
@@ -291,14 +292,29 @@ class Exchange:
     async def _send(self) -> None:
         content = self._request.content
         head = self._transport.head(self._request)
-        if isinstance(content, bytes):
-            connection = await self._connect()
+        if not isinstance(content, bytes):
+            await self._send_upload(head, content)
+            return
+        connection = await self._connect()
+        try:
             connection.write(head, content)
             await connection.head()
-        else:
-            await self._send_upload(head, content)
+        except _BROKEN:
+            if not self._was_left:
+                raise
+            self._release()
+            connection = await self._connect(fresh=True)
+            connection.write(head, content)
+            await connection.head()
+
+    @property
+    def _was_left(self) -> bool:
+        """Whether the upstream closed a connection for being idle, just as the request came."""
+        connection = self._connection
+        return connection is not None and connection.used and not connection.answer.begun
 
     async def _send_upload(self, head: bytes, content: AsyncGenerator[bytes, None]) -> None:
+        self._request.attempts.stage = Stage.REQUEST
         # Without any content, there is nothing to connect for.
         first = await anext(content)
         # What can be sent only once is not sent to where the peer may just be leaving.
@@ -308,6 +324,7 @@ class Exchange:
 
     def _sent(self) -> None:
         assert self._connection
+        self._request.attempts.stage = Stage.HEADERS
         self._limits.sent()
         self._connection.wait_until(self._limits.answered_by)
 
@@ -321,9 +338,7 @@ class Exchange:
     def _failure(self, error: Exception) -> UpstreamFailure:
         headed = self._connection is not None and self._connection.answer.headed
         stage = Stage.BODY if headed else Stage.HEADERS
-        failure = _failure(error, stage, self._limits.answer())
-        failure.reused = self._connection is not None and self._connection.used
-        return failure
+        return _failure(error, stage, self._limits.answer())
 
     async def _end(self) -> None:
         if isinstance(self._request.content, bytes):
@@ -341,6 +356,7 @@ class Exchange:
             if self._response and (self._response.may_be_cut or self._unread):
                 self._connection.close()
             self._transport.pool.release(self._connection)
+            self._connection = None
 
     @property
     def _unread(self) -> bool:
