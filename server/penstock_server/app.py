@@ -17,13 +17,14 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import policy, upstream_configs
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
+from penstock_server.rpc import concerns
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.authentication import Authentication, forwarded
 from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.health import HealthServicer
-from penstock_server.rpc.interceptors import CONCERNS, Around, debug_info
+from penstock_server.rpc.interceptors import Around
 from penstock_server.rpc.listening import CannotListen, bind_all, release
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.rpc.status import resendable
@@ -75,10 +76,11 @@ class Service:
         self._server = build_server(
             self._fleet,
             self._health,
-            (
-                *_concerns(settings, self.authentication),
-                self._admission.admitted,
-                self._deadlines.kept,
+            concerns.in_order(
+                debug=settings.debug_info,
+                credentials=_credentials(settings, self.authentication),
+                admission=self._admission,
+                deadlines=self._deadlines,
             ),
             max_message_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
@@ -259,16 +261,11 @@ def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentic
     return Authentication(read_keys(settings.keys_file), clock)
 
 
-def _concerns(settings: Settings, authentication: Authentication | None) -> Sequence[Around]:
-    """Returns those that decide who comes in, and those around them."""
-    concerns = [*CONCERNS]
-    if settings.debug_info:
-        concerns.append(debug_info)
+def _credentials(settings: Settings, authentication: Authentication | None) -> Around | None:
+    """Returns what deals with the credentials of callers, if anything does."""
     if authentication:
-        concerns.append(authentication.checked)
-    elif settings.forward_authorization:
-        concerns.append(forwarded)
-    return concerns
+        return authentication.checked
+    return forwarded if settings.forward_authorization else None
 
 
 def _fleet(settings: Settings) -> Fleet:

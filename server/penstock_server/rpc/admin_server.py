@@ -6,8 +6,9 @@ from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
+from penstock_server.rpc import concerns
 from penstock_server.rpc.health import HealthServicer
-from penstock_server.rpc.interceptors import CONCERNS, Interceptors
+from penstock_server.rpc.interceptors import Interceptors
 from penstock_server.rpc.listening import bind_all
 from penstock_server.rpc.reflection import add_reflection
 from penstock_server.rpc.server import HEALTH, options
@@ -42,7 +43,7 @@ class AdminServer:
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
         self._server = aio.server(
-            interceptors=(Interceptors(CONCERNS, max_message_bytes),),
+            interceptors=(Interceptors(concerns.in_order(), max_message_bytes),),
             options=options(max_message_bytes),
         )
         admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, self._server)

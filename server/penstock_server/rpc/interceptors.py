@@ -1,38 +1,26 @@
-"""What happens around every RPC, in one written order."""
+"""How every RPC is driven: its request read, its replies written, and concerns around it all."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from time import monotonic
-from traceback import walk_tb
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 from grpc import aio
 
-from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
 from penstock_server.rpc.rpc import Rpc, current
-from penstock_server.rpc.trailers import trailers
-from penstock_server.telemetry import log
-from penstock_server.upstream.failure import UpstreamFailure
 
 PACKAGE = "/penstock.v1."
 
 # Generic for type checkers only.
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Proceed: TypeAlias = "Callable[[Rpc, Context], Awaitable[Any]]"
-Around: TypeAlias = "Callable[[Proceed, Rpc, Context], Awaitable[Any]]"
-
-_LONGEST_LOGGED_NAME = 256
-
-_log = logging.getLogger("penstock.rpc")
+Proceed: TypeAlias = Callable[[Rpc, "Context"], Awaitable[Any]]
+Around: TypeAlias = Callable[[Proceed, Rpc, "Context"], Awaitable[Any]]
 
 
 class ReplyTooLarge(Exception):
@@ -170,99 +158,3 @@ def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
     # Only once there is an answer: after initial metadata, gRPC does not retry. Not for a single
     # answer, whose trailing metadata is there at once: it costs as much as half an empty call.
     return (("x-request-id", rpc.request_id),)
-
-
-async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Returns the request id to the caller and writes one line when the RPC is over.
-
-    The line never holds contents or secrets.
-    """
-    try:
-        answer = await proceed(rpc, context)
-        context.set_trailing_metadata(rpc.trailing_metadata)
-        return answer
-    except asyncio.CancelledError:
-        remaining = context.time_remaining()
-        expired = remaining is not None and remaining <= 0
-        row = status.DEADLINE if expired else status.CANCELLED
-        rpc.code, rpc.reason = row.code, row.reason
-        raise
-    finally:
-        log.info(_log, "rpc", _line(rpc))
-
-
-def _line(rpc: Rpc) -> dict[str, Any]:
-    return {
-        "method": rpc.method,
-        "code": rpc.code.name,
-        "reason": rpc.reason,
-        "ms": round((monotonic() - rpc.started) * 1000, 1),
-        "caller": rpc.caller,
-        "model": rpc.model[:_LONGEST_LOGGED_NAME],
-        "request_id": rpc.request_id,
-        "messages": rpc.messages_sent,
-        "upstream": rpc.attempts.upstream,
-        "attempts": rpc.attempts.count if rpc.attempts.count > 1 else None,
-    }
-
-
-async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Ends the RPC with the status that the table has for what was raised."""
-    try:
-        return await proceed(rpc, context)
-    except UpstreamFailure as failure:
-        ended = status.of_failure(failure, rpc.model)
-    except InvalidRequest as error:
-        ended = status.of_invalid(error)
-    except UnsupportedRequest as error:
-        ended = status.of_unsupported(error)
-    except MalformedAnswer as error:
-        _log.warning("malformed answer", extra={"fields": _cause(error, rpc)})
-        ended = status.of_malformed(error, rpc.attempts)
-    except ReplyTooLarge as error:
-        ended = status.of_too_large(error.size, error.limit)
-    except status.Refusal as refusal:
-        ended = refusal.status
-    except aio.BaseError:
-        raise
-    except Exception as error:
-        _log.exception("bug", extra={"fields": {"request_id": rpc.request_id}})
-        ended = status.of_bug(error if rpc.debug else None)
-    return await abort(rpc, context, ended)
-
-
-def _cause(error: MalformedAnswer, rpc: Rpc) -> dict[str, Any]:
-    """Returns what tells the upstream's fault from one of ours: where the answer was not read."""
-    *_, innermost = walk_tb((error.__cause__ or error).__traceback__)
-    frame, line = innermost
-    return {
-        "request_id": rpc.request_id,
-        "upstream": rpc.attempts.upstream,
-        "cause": type(error.__cause__ or error).__name__,
-        "at": f"{frame.f_globals.get('__name__')}:{line}",
-    }
-
-
-async def abort(rpc: Rpc, context: Context, ended: status.Status) -> NoReturn:
-    """Ends the RPC with a status.
-
-    Raises:
-        grpc.aio.AbortError: always; it is how grpc ends an RPC.
-    """
-    rpc.code, rpc.reason = ended.row.code, ended.row.reason
-    ended = ended.in_call(
-        model=rpc.model, attempts=rpc.attempts.count, messages_sent=rpc.messages_sent
-    )
-    message, metadata = trailers(ended, rpc.request_id)
-    await context.abort(rpc.code, message, (*rpc.trailing_metadata, *metadata))
-
-
-async def debug_info(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Lets the caller know the stack of a bug, if there will be one."""
-    rpc.debug = True
-    return await proceed(rpc, context)
-
-
-CONCERNS: Sequence[Around] = (request_id_and_log, failure_to_status)
-"""Outermost first. The others follow, as each server has them. The whole order is: request id and
-log, metrics, trace, failure to status, authentication, admission, deadline."""

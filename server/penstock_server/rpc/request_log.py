@@ -1,0 +1,49 @@
+"""The line of the log that every RPC ends with."""
+
+import asyncio
+import logging
+from time import monotonic
+from typing import Any
+
+from penstock_server.rpc import status
+from penstock_server.rpc.interceptors import Context, Proceed
+from penstock_server.rpc.rpc import Rpc
+from penstock_server.telemetry import log
+
+_LONGEST_LOGGED_NAME = 256
+
+_log = logging.getLogger("penstock.rpc")
+
+
+async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
+    """Returns the request id to the caller and writes one line when the RPC is over.
+
+    The line never holds contents or secrets.
+    """
+    try:
+        answer = await proceed(rpc, context)
+        context.set_trailing_metadata(rpc.trailing_metadata)
+        return answer
+    except asyncio.CancelledError:
+        remaining = context.time_remaining()
+        expired = remaining is not None and remaining <= 0
+        row = status.DEADLINE if expired else status.CANCELLED
+        rpc.code, rpc.reason = row.code, row.reason
+        raise
+    finally:
+        log.info(_log, "rpc", _line(rpc))
+
+
+def _line(rpc: Rpc) -> dict[str, Any]:
+    return {
+        "method": rpc.method,
+        "code": rpc.code.name,
+        "reason": rpc.reason,
+        "ms": round((monotonic() - rpc.started) * 1000, 1),
+        "caller": rpc.caller,
+        "model": rpc.model[:_LONGEST_LOGGED_NAME],
+        "request_id": rpc.request_id,
+        "messages": rpc.messages_sent,
+        "upstream": rpc.attempts.upstream,
+        "attempts": rpc.attempts.count if rpc.attempts.count > 1 else None,
+    }
