@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from penstock_server.fleet.discovery import Resolve, system_resolve
+from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import State
 from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream.http.address import resolve
 
 
 class Watched:
@@ -46,7 +47,7 @@ class Watched:
 @asynccontextmanager
 async def watched(
     *configs: UpstreamConfig,
-    resolve: Resolve = system_resolve,
+    resolve: Resolve = resolve,
     default_model: str = "",
     **policy: Any,
 ) -> AsyncIterator[Watched]:

@@ -1,6 +1,7 @@
 """Where an upstream may be: behind TLS, at a pinned IP address, on a Unix socket."""
 
 import asyncio
+import gc
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -13,6 +14,7 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Tls, UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http import address
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
 from penstock_server.upstream.upstream import Upstream
@@ -194,3 +196,35 @@ async def test_uploads_take_the_same_ways(
     ):
         assert await upstream.call(TRANSCRIPTION, form, CALL) == {"text": "x"}
     assert received.count(0) == 500_000
+
+
+async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(host: str) -> list[str]:
+        return {HOST: ["127.0.0.2", "::1", LOCAL]}[host]
+
+    monkeypatch.setattr(address, "resolve", resolve)
+    async with wire(OK, End.KEEP) as server:
+        await ask(named(server.url), pinned="")
+    failure = await failure_of(named(server.url), pinned="")
+    assert (failure.kind, failure.stage) == (Kind.CONNECT, Stage.CONNECT)
+
+
+async def _leave_while_looking_up() -> None:
+    async with asking("http://penstock.invalid") as upstream:
+        calls = [asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL)) for _ in range(10)]
+        await asyncio.sleep(0)  # until they look it up
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+
+
+async def test_a_lookup_that_nobody_waits_for_any_more_is_forgotten() -> None:
+    complaints: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    await _leave_while_looking_up()
+    for _ in range(3):
+        with pytest.raises(OSError, match="not known"):
+            await address.resolve("penstock.invalid")
+    gc.collect()
+    assert not complaints

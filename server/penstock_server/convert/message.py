@@ -199,10 +199,12 @@ def _custom_role(item: message_pb2.ChatMessage, path: str) -> str:
 
 
 def _content(content: Sequence[message_pb2.ContentPart], path: str) -> Any:
-    if len(content) == 1 and _is_text(content[0]):
-        return content[0].text
     if not content:
         return None
+    if len(content) == 1:
+        part = content[0]
+        if _is_text(part):
+            return part.text
     return [content_part(part, f"{path}.content[{i}]") for i, part in enumerate(content)]
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -116,13 +115,6 @@ async def servers(url: str, resolve: Resolve) -> Sequence[Addresses]:
     if len(most) > 1:
         return tuple((str(ip),) for ip in most)
     return (tuple(str(ip) for family in families for ip in family),)
-
-
-async def system_resolve(host: str) -> Sequence[str]:
-    """Asks the system for the addresses of a host name."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 def _address(text: str) -> "ipaddress.IPv4Address | ipaddress.IPv6Address | None":

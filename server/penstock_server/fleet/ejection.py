@@ -62,7 +62,7 @@ def evidence(failure: UpstreamFailure) -> Evidence:
     return Evidence.WELL if callers else Evidence.DOUBTFUL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visit:
     """A call to the replica, under way.
 

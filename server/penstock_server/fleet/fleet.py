@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from random import Random
 from time import monotonic
+from types import TracebackType
 
-from penstock_server.fleet.discovery import Resolve, probe_call, system_resolve
+from penstock_server.fleet.discovery import Resolve, probe_call
 from penstock_server.fleet.dispatch import Dispatcher
 from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
@@ -20,6 +21,7 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.config import NativeResponses, UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.http.address import resolve
 from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method, Operation
 from penstock_server.upstream.upstream import Body
 
@@ -42,7 +44,7 @@ class Fleet:
         aliases: Mapping[str, str] = _NO_ALIASES,
         default_model: str = "",
         resendable: Resendable = _never,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve = resolve,
         clock: Clock = monotonic,
         sleep: Sleep = asyncio.sleep,
         chance: Random | None = None,
@@ -213,16 +215,41 @@ class Fleet:
     def _outdone(self, replica: Replica) -> bool:
         return self._table.outdone(replica)
 
-    @contextlib.contextmanager
-    def _counted(self, operation: Operation, call: Call) -> Iterator[None]:
+    def _counted(self, operation: Operation, call: Call) -> "_Counted":
+        return _Counted(self, operation, call)
+
+    def _begin(self) -> None:
         self._under_way += 1
         self._budget.earn(self._under_way)
-        try:
-            yield
-        except UpstreamFailure as failure:
-            failure.operation = operation.name
-            if failure.model_missing:
-                failure.message = self._table.missing(call)
-            raise
-        finally:
-            self._under_way -= 1
+
+    def _end(self) -> None:
+        self._under_way -= 1
+
+    def _failed(self, failure: UpstreamFailure, operation: Operation, call: Call) -> None:
+        failure.operation = operation.name
+        if failure.model_missing:
+            failure.message = self._table.missing(call)
+
+
+class _Counted:
+    """A call under way; a context manager, which tells failures what they are of."""
+
+    __slots__ = ("_call", "_fleet", "_operation")
+
+    def __init__(self, fleet: Fleet, operation: Operation, call: Call) -> None:
+        self._fleet = fleet
+        self._operation = operation
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._fleet._begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, UpstreamFailure):
+            self._fleet._failed(error, self._operation, self._call)
+        self._fleet._end()

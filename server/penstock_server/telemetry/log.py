@@ -13,6 +13,8 @@ import orjson
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
+# The event loop's own is of what nobody else tells.
+_LOGGERS = ("penstock", "asyncio")
 
 Line = dict[str, Any]
 
@@ -64,10 +66,10 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     out = sys.stderr if stream is None else stream
     text = form == "text" or (form == "auto" and out.isatty())
     _lines = Lines(out, _readable if text else _json)
-    logger = logging.getLogger("penstock")
-    logger.handlers = [_lines]
+    for logger in map(logging.getLogger, _LOGGERS):
+        logger.handlers = [_lines]
+        logger.propagate = False
     set_level(level)
-    logger.propagate = False
 
 
 def set_level(level: str) -> None:

@@ -1,8 +1,9 @@
 """One upstream: a vLLM server, or anything that speaks its HTTP API."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from time import monotonic
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import orjson
@@ -211,20 +212,15 @@ class Upstream:
         head["content-type"] = _JSON
         return Request("POST", path, head, orjson.dumps(body), call.attempts)
 
-    @contextlib.contextmanager
-    def _exchange(self, request: Request, call: Call) -> Iterator[None]:
-        self.outstanding += 1
-        try:
-            yield
-        except UpstreamFailure as failure:
-            failure.upstream = self.name
-            failure.path = request.path
-            failure.callers_credentials = call.authorization is not None
-            secrets = (*self._secrets, _token(call.authorization or ""))
-            redact(failure, secrets, known=(call.model, *self.config.models.values()))
-            raise
-        finally:
-            self.outstanding -= 1
+    def _exchange(self, request: Request, call: Call) -> "_Counted":
+        return _Counted(self, request, call)
+
+    def _failed(self, failure: UpstreamFailure, request: Request, call: Call) -> None:
+        failure.upstream = self.name
+        failure.path = request.path
+        failure.callers_credentials = call.authorization is not None
+        secrets = (*self._secrets, _token(call.authorization or ""))
+        redact(failure, secrets, known=(call.model, *self.config.models.values()))
 
     async def _unary(
         self,
@@ -251,6 +247,30 @@ class Upstream:
         latest = monotonic() - started
         earlier = latest if self.latency_s is None else self.latency_s
         self.latency_s = earlier + _LATEST_SHARE * (latest - earlier)
+
+
+class _Counted:
+    """An exchange under way; a context manager, which tells failures what they are of."""
+
+    __slots__ = ("_call", "_request", "_upstream")
+
+    def __init__(self, upstream: Upstream, request: Request, call: Call) -> None:
+        self._upstream = upstream
+        self._request = request
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._upstream.outstanding += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, UpstreamFailure):
+            self._upstream._failed(error, self._request, self._call)
+        self._upstream.outstanding -= 1
 
 
 def _bounds(config: UpstreamConfig) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from socket import SOCK_STREAM
 from typing import TypeVar
 
 import httpx
@@ -43,14 +44,30 @@ class Address:
         loop = asyncio.get_running_loop()
         if self.socket:
             return (await loop.create_unix_connection(protocol, self.socket))[1]
-        _, connected = await loop.create_connection(
-            protocol,
-            self.pinned or self.host,
-            self.port,
-            ssl=context,
-            server_hostname=self.host if context else None,
-        )
-        return connected
+        name = self.host if context else None
+        # Left to create_connection, uvloop complains of a lookup that fails after a cancel.
+        failures: list[OSError] = []
+        for address in (self.pinned,) if self.pinned else await resolve(self.host):
+            try:
+                _, connected = await loop.create_connection(
+                    protocol, address, self.port, ssl=context, server_hostname=name
+                )
+            except OSError as failure:
+                failures.append(failure)
+            else:
+                return connected
+        raise failures[0]
+
+
+async def resolve(host: str) -> Sequence[str]:
+    """Returns the IP addresses of a host, as the system knows them.
+
+    Raises:
+        OSError: there are none.
+        UnicodeError: no host can have this name.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
 
 
 def require_host(url: str) -> None:
