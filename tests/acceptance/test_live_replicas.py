@@ -19,6 +19,7 @@ from servers import FLEET, VllmServers
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.common_pb2 import SamplingParams
+from penstock_server.fleet.policy import Affinity
 from penstock_server.upstream.config import place
 
 from .chats import Chats, asking
@@ -155,7 +156,7 @@ async def steady(load: Load, session: str) -> AsyncIterator[None]:
 async def test_one_of_two_dies_and_comes_back(servers: VllmServers, serve: Serve) -> None:
     urls = servers.urls()
     service = await serve(
-        upstream=tuple(urls.values()), probe_interval=0.5, affinity="session", slow_start=1.0
+        upstream=tuple(urls.values()), probe_interval=0.5, affinity=Affinity.SESSION, slow_start=1.0
     )
     async with open_async_channel(f"127.0.0.1:{service.port}", retries=0) as channel:
         await serving(channel)

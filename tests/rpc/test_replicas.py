@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
+from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica_state import State
 from penstock_server.simulator import Simulator, SimulatorSettings
 
@@ -258,7 +259,7 @@ async def test_retry_after_is_waited_for(serve: Serve) -> None:
 
 async def test_a_session_stays_on_its_replica(serve: Serve) -> None:
     async with replicas(3) as simulators:
-        service = await serve(upstream=urls(simulators), affinity="session", slow_start=0)
+        service = await serve(upstream=urls(simulators), affinity=Affinity.SESSION, slow_start=0)
         await all_ready(service)
         asked: dict[str, Counter[str]] = {}
         async with plain_channel(service) as channel:

@@ -74,16 +74,16 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
     Raises:
         InvalidRequest: the role is missing or unknown, or a part is faulty.
     """
-    role = None if item.custom_role else ROLES.get(item.role)
     content = _content(item.content, path)
-    body: JsonObject = {"role": role or _custom_role(item, path), "content": content}
-    if len(item.ListFields()) > (1 if content is None else 2):
+    body: JsonObject = {"role": ROLES.get(item.role), "content": content}
+    if not body["role"] or len(item.ListFields()) > (1 if content is None else 2):
         _add_rest(body, item, path)
     return body
 
 
 def _add_rest(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> None:
     """Adds what few messages have."""
+    body["role"] = _role(item, path)
     for name in ("name", "tool_call_id", "task"):
         if value := getattr(item, name):
             body[name] = value
@@ -188,14 +188,16 @@ def reasoning_of(data: Mapping[str, Any]) -> str | None:
     return data.get("reasoning_content") if reasoning is None else reasoning
 
 
-def _custom_role(item: message_pb2.ChatMessage, path: str) -> str:
-    if item.role != message_pb2.ROLE_CUSTOM:
-        if item.custom_role:
-            raise invalid(f"{path}.custom_role", "is for ROLE_CUSTOM only")
+def _role(item: message_pb2.ChatMessage, path: str) -> str:
+    if item.role == message_pb2.ROLE_CUSTOM:
+        if not item.custom_role:
+            raise invalid(f"{path}.custom_role", "name the role")
+        return item.custom_role
+    if item.custom_role:
+        raise invalid(f"{path}.custom_role", "is for ROLE_CUSTOM only")
+    if item.role not in ROLES:
         raise invalid(f"{path}.role", "is not a known role" if item.role else "name the role")
-    if not item.custom_role:
-        raise invalid(f"{path}.custom_role", "name the role")
-    return item.custom_role
+    return ROLES[item.role]
 
 
 def _content(content: Sequence[message_pb2.ContentPart], path: str) -> Any:
@@ -203,15 +205,10 @@ def _content(content: Sequence[message_pb2.ContentPart], path: str) -> Any:
         return None
     if len(content) == 1:
         part = content[0]
-        if _is_text(part):
-            return part.text
+        text = part.text
+        if not part.uuid and (text or part.WhichOneof("part") == "text"):
+            return text
     return [content_part(part, f"{path}.content[{i}]") for i, part in enumerate(content)]
-
-
-def _is_text(part: message_pb2.ContentPart) -> bool:
-    """Whether a part is text and nothing else."""
-    is_text = part.text or part.WhichOneof("part") == "text"
-    return bool(is_text) and not part.uuid
 
 
 def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:

@@ -45,9 +45,9 @@ def key(affinity: Affinity, session_id: str, body: Mapping[str, Any] | None) -> 
         session_id: the call's session.
         body: the request, if it is a JSON object.
     """
-    if affinity == Affinity.SESSION:
+    if affinity is Affinity.SESSION:
         return session_id.encode()
-    if affinity == Affinity.PREFIX and body:
+    if affinity is Affinity.PREFIX and body:
         return _prefix(body).encode("utf-8", "surrogatepass")
     return b""
 

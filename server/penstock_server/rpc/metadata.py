@@ -10,7 +10,14 @@ from penstock_server.upstream.call import Call
 
 _HEADER_LIMIT = 1024
 _KEYS = frozenset(
-    ("traceparent", "tracestate", "x-session-id", "x-vllm-priority", "x-data-parallel-rank")
+    (
+        "traceparent",
+        "tracestate",
+        "x-data-parallel-rank",
+        "x-llm-model",
+        "x-session-id",
+        "x-vllm-priority",
+    )
 )
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -31,7 +38,6 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
     rpc.model = model
     if model and not rpc.may_use(model):
         raise status.Refusal(status.of_forbidden(model))
-    _agree(f"{parent}model", model, rpc, "x-llm-model")
     call = Call(
         rpc.request_id,
         model,
@@ -41,6 +47,7 @@ def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
         attempts=rpc.attempts,
     )
     if not rpc.metadata.keys().isdisjoint(_KEYS):
+        _agree(f"{parent}model", model, rpc, "x-llm-model")
         _read_metadata(call, rpc)
     if engine.ByteSize():
         _read_engine(call, rpc, engine, f"{parent}engine")

@@ -42,9 +42,9 @@ class Lines(logging.Handler):
 
     def write(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """Writes a line; fields without a value are left out."""
-        seconds, part = divmod(created, 1)
+        second = int(created)
         line = {
-            "time": f"{_second(int(seconds))}.{int(part * 1000):03}+00:00",
+            "time": f"{_second(second)}.{int((created - second) * 1000):03}+00:00",
             "level": level,
             "event": event,
         }
@@ -95,7 +95,10 @@ def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:
 
 
 def _json(line: Line) -> str:
-    return orjson.dumps(line, default=str).decode()
+    try:
+        return orjson.dumps(line).decode()
+    except TypeError:  # quicker than to name a default each time
+        return orjson.dumps(line, default=str).decode()
 
 
 def _readable(line: Line) -> str:

@@ -20,7 +20,7 @@ class ResponseParser:
 
     Attributes:
         status: the answer's status, once its head is here.
-        headers: its headers.
+        headers: its headers, their names in lower case.
         headed: whether its head is here.
         complete: whether nothing more of it is to come; so it is also while none is expected.
         waiting_bytes: how much of its body is here and was not taken.
@@ -103,7 +103,7 @@ class ResponseParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Takes a header; trailers are passed over."""
         if not self.headed:
-            self.headers.append((name, value))
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Takes the status."""
@@ -131,7 +131,7 @@ class ResponseParser:
     def _delimited(self) -> bool:
         """Whether the answer's end is told by its headers, not by the end of the connection."""
         return any(
-            name.lower() == b"content-length"
-            or (name.lower() == b"transfer-encoding" and b"chunked" in value.lower())
+            name == b"content-length"
+            or (name == b"transfer-encoding" and b"chunked" in value.lower())
             for name, value in self.headers
         )

@@ -77,7 +77,7 @@ class Response:
         self._most_bytes = most_bytes
         self._decoded: AsyncGenerator[bytes, None] | None = None
         self._read: Callable[[], Awaitable[bytes]] = connection.block
-        self._headers = {name.lower(): value for name, value in connection.answer.headers}
+        self._headers = dict(connection.answer.headers)
         self.status = attempts.status = connection.answer.status
         self.content_type = _media_type(self._headers.get(b"content-type", b""))
         if b"content-encoding" in self._headers:
