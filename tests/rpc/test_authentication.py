@@ -293,6 +293,6 @@ async def test_the_log_names_the_caller_and_no_secret(
         ("batch", "OK"),
         ("batch", "RESOURCE_EXHAUSTED"),
         ("other", "OK"),
-        ("", "UNAUTHENTICATED"),
+        (None, "UNAUTHENTICATED"),
     ]
     assert "sk-" not in str([vars(record) for record in caplog.records])

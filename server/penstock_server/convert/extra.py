@@ -30,10 +30,9 @@ def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: froz
 
 
 def _unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    if known.issuperset(data):  # nearly always: quicker than a difference
+    if known.issuperset(data):  # nearly always: quicker than to look at each
         return {}
-    unknown = data.keys() - known
-    return {key: data[key] for key in sorted(unknown) if data[key] is not None}
+    return {key: value for key, value in data.items() if key not in known and value is not None}
 
 
 def add(body: dict[str, Any], given: Struct, path: str, known: frozenset[str]) -> None:

@@ -35,15 +35,21 @@ async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> An
 
 
 def _line(rpc: Rpc) -> dict[str, Any]:
-    return {
+    line = {
         "method": rpc.method,
         "code": rpc.code.name,
-        "reason": rpc.reason,
         "ms": round((monotonic() - rpc.started) * 1000, 1),
-        "caller": rpc.caller,
-        "model": rpc.model[:_LONGEST_LOGGED_NAME],
         "request_id": rpc.request_id,
         "messages": rpc.messages_sent,
-        "upstream": rpc.attempts.upstream,
-        "attempts": rpc.attempts.count if rpc.attempts.count > 1 else None,
     }
+    if rpc.reason:
+        line["reason"] = rpc.reason
+    if rpc.caller:
+        line["caller"] = rpc.caller
+    if rpc.model:
+        line["model"] = rpc.model[:_LONGEST_LOGGED_NAME]
+    if rpc.attempts.upstream:
+        line["upstream"] = rpc.attempts.upstream
+    if rpc.attempts.count > 1:
+        line["attempts"] = rpc.attempts.count
+    return line

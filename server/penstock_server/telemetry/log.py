@@ -20,7 +20,7 @@ Line = dict[str, Any]
 
 
 class Lines(logging.Handler):
-    """Writes each record, with its `fields`, as a line of a stream."""
+    """Writes each record, with those of its `fields` that have a value, as a line of a stream."""
 
     def __init__(self, stream: TextIO, written: Callable[[Line], str]) -> None:
         """Takes the stream, and what makes the text of a line."""
@@ -32,7 +32,8 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line of a record."""
-        fields = dict(getattr(record, "fields", {}))
+        given = getattr(record, "fields", {})
+        fields = {key: value for key, value in given.items() if value is not None and value != ""}
         if record.exc_info:
             fields["exception"] = self._exceptions.formatException(record.exc_info)
         try:
@@ -41,17 +42,10 @@ class Lines(logging.Handler):
             self.handleError(record)
 
     def write(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Writes a line; fields without a value are left out."""
+        """Writes a line."""
         second = int(created)
-        line = {
-            "time": f"{_second(second)}.{int((created - second) * 1000):03}+00:00",
-            "level": level,
-            "event": event,
-        }
-        for key, value in fields.items():
-            if value is not None and value != "":
-                line[key] = value
-        text = self._written(line)
+        moment = f"{_second(second)}.{int((created - second) * 1000):03}+00:00"
+        text = self._written({"time": moment, "level": level, "event": event, **fields})
         with self._lock:
             self._stream.write(f"{text}\n")
             self._stream.flush()

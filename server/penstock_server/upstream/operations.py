@@ -7,7 +7,7 @@ Method: TypeAlias = Literal["GET", "POST"]
 """A method of HTTP that is in use."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """One operation.
 
