@@ -13,7 +13,7 @@ from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.connection import Connection
-from penstock_server.upstream.http.transport import Request
+from penstock_server.upstream.http.request import Request
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION

@@ -19,7 +19,7 @@ from penstock_server.upstream.failure import (
     find_refusal,
     status_of,
 )
-from penstock_server.upstream.http.transport import EVENT_STREAM, Response
+from penstock_server.upstream.http.response import EVENT_STREAM, Response
 
 JsonObject = dict[str, Any]
 

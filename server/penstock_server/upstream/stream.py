@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from penstock_server.upstream.answer import JsonObject, document, malformed, observe, stated
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.http.transport import Response
+from penstock_server.upstream.http.response import Response
 from penstock_server.upstream.limits import TOTAL, Limits, end
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 

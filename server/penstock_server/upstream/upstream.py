@@ -21,7 +21,9 @@ from penstock_server.upstream.completeness import ChoiceStream, StreamContract
 from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.headers import Headers
-from penstock_server.upstream.http.transport import EVENT_STREAM, Request, Response, Transport
+from penstock_server.upstream.http.request import Request
+from penstock_server.upstream.http.response import EVENT_STREAM, Response
+from penstock_server.upstream.http.transport import Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation

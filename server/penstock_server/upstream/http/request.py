@@ -1,0 +1,28 @@
+"""HTTP requests, ready to be sent."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+
+from penstock_server.upstream.call import Attempts
+from penstock_server.upstream.operations import Method
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, ready to send.
+
+    Attributes:
+        content: the body; what yields it is an upload.
+        attempts: where it is written down how far the exchange has come.
+    """
+
+    method: Method
+    path: str
+    headers: Mapping[str, str]
+    content: bytes | AsyncGenerator[bytes, None] = b""
+    attempts: Attempts = field(default_factory=Attempts)
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether the content is sent as it arrives."""
+        return not isinstance(self.content, bytes)

@@ -1,0 +1,170 @@
+"""HTTP answers: the head, and reading the body."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from time import time
+
+import httpx
+
+from penstock_server.upstream.call import Attempts
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http.connection import Connection
+from penstock_server.upstream.http.failures import ERRORS, failure_of
+from penstock_server.upstream.limits import Limit, Limits
+
+EVENT_STREAM = "text/event-stream"
+_ERROR_BODY_LIMIT = 1024 * 1024
+_LONGEST_RETRY_AFTER_S = 24 * 3600.0
+_MOST_MEDIA_TYPES = 64
+_SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
+
+
+class Response:
+    """The head of an answer, whose body is still to be read.
+
+    Attributes:
+        status: the HTTP status.
+        content_type: without parameters, in lower case.
+        attempts: where it is written down how far the exchange has come.
+    """
+
+    def __init__(
+        self, connection: Connection, attempts: Attempts, limits: Limits, most_bytes: int
+    ) -> None:
+        """Takes the connection, on which the head is here, and what bounds the body."""
+        self.attempts = attempts
+        self._connection = connection
+        self._limits = limits
+        self._limit: Limit | None = None
+        self._most_bytes = most_bytes
+        self._decoded: AsyncGenerator[bytes, None] | None = None
+        self._read: Callable[[], Awaitable[bytes]] = connection.block
+        self._headers = dict(connection.answer.headers)
+        self.status = attempts.status = connection.answer.status
+        self.content_type = _media_type(self._headers.get(b"content-type", b""))
+        if b"content-encoding" in self._headers:
+            self._decoded = decoded = _decoded(connection)
+            self._read = lambda: anext(decoded, b"")
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The header Retry-After, in seconds from now."""
+        return _retry_after(self._header(b"retry-after"))
+
+    @property
+    def metadata(self) -> str:
+        """The header that describes vectors sent as bytes."""
+        return self._header(b"metadata")
+
+    async def read(self) -> bytes:
+        """Returns the body.
+
+        Raises:
+            UpstreamFailure: the body ended early, is too large, or could not be decoded.
+        """
+        self.attempts.stage = Stage.BODY
+        body: list[bytes] = []
+        await self._read_into(body, self._most_bytes)
+        return b"".join(body)
+
+    async def read_error(self) -> bytes:
+        """Returns the body of an error answer, or what arrived of it before long."""
+        self.attempts.stage = Stage.BODY
+        self.wait_until(self._limits.reason())
+        body: list[bytes] = []
+        with contextlib.suppress(UpstreamFailure):
+            await self._read_into(body, _ERROR_BODY_LIMIT)
+        return b"".join(body)
+
+    async def block(self) -> bytes:
+        """Returns what has arrived of a stream, or what comes next; nothing at its end.
+
+        Raises:
+            UpstreamFailure: the stream broke or could not be decoded, or it did not go on in time.
+        """
+        self.attempts.stage = Stage.STREAM
+        try:
+            return await self._read()
+        except ERRORS as error:
+            raise self._failure(error, Stage.STREAM) from error
+
+    def wait_until(self, limit: Limit) -> None:
+        """Bounds every wait for the body from now on.
+
+        Reading raises an UpstreamFailure, TIMEOUT, when the time is over.
+        """
+        self._limit = limit
+        self._connection.wait_until(limit.until)
+
+    def doubt(self, failure: UpstreamFailure) -> None:
+        """Has the connection take no other request if the exchange failed in certain ways.
+
+        A body that is longer than its Content-Length leaves its rest in the connection, where it
+        would be read as the beginning of the next answer. So none follows an answer that may be
+        cut.
+        """
+        if failure.kind in _SUSPECT:
+            self._connection.close()
+
+    async def close(self) -> None:
+        """Ends the reading."""
+        if self._decoded:
+            await self._decoded.aclose()
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there may be more of it than its length says."""
+        return self.content_type == EVENT_STREAM and b"content-length" in self._headers
+
+    async def _read_into(self, body: list[bytes], most_bytes: int) -> None:
+        size = 0
+        try:
+            while block := await self._read():
+                body.append(block)
+                size += len(block)
+                if size > most_bytes:
+                    message = f"malformed upstream answer: it has over {most_bytes} bytes"
+                    raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY)
+        except ERRORS as error:
+            raise self._failure(error, Stage.BODY) from error
+
+    def _failure(self, error: Exception, stage: Stage) -> UpstreamFailure:
+        return failure_of(error, stage, self._limit or self._limits.answer())
+
+    def _header(self, name: bytes) -> str:
+        return self._headers.get(name, b"").decode("utf-8", "replace")
+
+
+@lru_cache(_MOST_MEDIA_TYPES)
+def _media_type(value: bytes) -> str:
+    """Returns a Content-Type without its parameters."""
+    return value.decode("utf-8", "replace").partition(";")[0].strip().lower()
+
+
+def _retry_after(value: str) -> float | None:
+    """Reads Retry-After: seconds or an HTTP date; no more than a day is believed."""
+    try:
+        seconds = (
+            float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time()
+        )
+    except (ValueError, OverflowError):
+        return None
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
+
+
+async def _decoded(connection: Connection) -> AsyncGenerator[bytes, None]:
+    """Yields the body as it was before its Content-Encoding, for which nobody asked."""
+    answer = httpx.Response(200, headers=connection.answer.headers, stream=_Body(connection))
+    async for block in answer.aiter_bytes():
+        yield block
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while block := await self._connection.block():
+            yield block
