@@ -122,7 +122,8 @@ $(VENV)/.bench: requirements/bench.lock $(VENV)/.dev
 # Compiled as where it is deployed: otherwise it would compile modules while it is measured.
 $(VENV)/.peers: requirements/peers.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/peers
-	$(VENV)/peers/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/peers.lock
+	@# The lock has them all; pip does not see that a pin is for an extra of a package, too.
+	$(VENV)/peers/bin/pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/peers.lock
 	-env --unset=PYTHONDONTWRITEBYTECODE $(VENV)/peers/bin/python -m compileall -q $(VENV)/peers/lib
 	@touch $@
 
