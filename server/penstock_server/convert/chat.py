@@ -144,7 +144,8 @@ class ChatStream:
             target = answer.choices.add()
             _fill_choice(target, item)
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
-        _fill_rest(answer, event, _EVENT_KEYS)
+        if not generation.PLAIN_EVENT_KEYS.issuperset(event):
+            _fill_rest(answer, event, _EVENT_KEYS)
         return answer
 
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:

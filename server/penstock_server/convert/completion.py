@@ -124,8 +124,9 @@ class CompletionStream:
             target = answer.choices.add()
             _fill_choice(target, item)
             extra.keep(target, item, _CHOICE_KEYS)
-        generation.fill_answer(answer, event)
-        extra.keep(answer, event, _ANSWER_KEYS)
+        if not generation.PLAIN_EVENT_KEYS.issuperset(event):
+            generation.fill_answer(answer, event)
+            extra.keep(answer, event, _ANSWER_KEYS)
         return answer
 
 

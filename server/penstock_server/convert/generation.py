@@ -16,6 +16,9 @@ FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
     "abort": common_pb2.FINISH_REASON_ABORT,
     "repetition": common_pb2.FINISH_REASON_REPETITION,
 }
+PLAIN_EVENT_KEYS = frozenset({"id", "object", "model", "created", "choices"})
+"""What nearly all events of a stream have, and nothing else."""
+
 Choice: TypeAlias = (
     chat_completion_pb2.ChatChoice
     | chat_completion_pb2.ChatChoiceDelta
