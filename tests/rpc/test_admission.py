@@ -64,13 +64,24 @@ async def stopping(simulator: Simulator) -> AsyncIterator[Service]:
         yield service
 
 
-async def test_a_call_that_meets_the_stop(simulator: Simulator, stopping: Service) -> None:
+async def test_a_call_that_meets_the_stop(
+    stopping: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, server = asyncio.Event(), stopping._server
+    stop = server.stop
+
+    async def stop_later(grace_s: float | None) -> None:
+        # gRPC itself ends what comes after this, with what code it likes.
+        await came.wait()
+        await stop(grace_s)
+
+    monkeypatch.setattr(server, "stop", stop_later)
     async with plain_channel(stopping) as channel, asyncio.timeout(2 * BOUND_S):
-        # It holds up the stop, during which the next call comes.
-        call = ChatCompletionServiceStub(channel).StreamChatCompletion(chat(fault="stall after=1"))
-        await call.read()
+        await channel.channel_ready()
         stopped = asyncio.create_task(stopping.stop(0.5))
+        await asyncio.sleep(0)  # until it has begun
         result = await create(channel, chat())
+        came.set()
         await stopped
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "DRAINING")
     assert (result.retry_s, result.pushback) == (0.0, "0")
