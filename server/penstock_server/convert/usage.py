@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from penstock.v1 import common_pb2
 from penstock_server.convert import document, extra
 
-_USAGE_KEYS = frozenset(
+USAGE_KEYS = frozenset(
     {
         "prompt_tokens",
         "completion_tokens",
@@ -17,6 +17,8 @@ _USAGE_KEYS = frozenset(
         "completion_tokens_details",
     }
 )
+"""What OpenAI's usage has, and our messages have fields for."""
+
 _PROMPT_KEYS = frozenset({"cached_tokens", "created_cache_tokens", "multimodal_tokens"})
 _COMPLETION_KEYS = frozenset({"reasoning_tokens"})
 _DURATIONS = {
@@ -33,7 +35,7 @@ def fill_usage(target: common_pb2.Usage, usage: Mapping[str, Any]) -> None:
     target.prompt_tokens = usage.get("prompt_tokens") or 0
     target.completion_tokens = usage.get("completion_tokens") or 0
     target.total_tokens = usage.get("total_tokens") or 0
-    extra.keep(target, usage, _USAGE_KEYS)
+    extra.keep(target, usage, USAGE_KEYS)
     if prompt := usage.get("prompt_tokens_details"):
         _fill_prompt_details(target.prompt_tokens_details, prompt)
         extra.keep_under("prompt_tokens_details", target, prompt, _PROMPT_KEYS)

@@ -9,7 +9,7 @@ from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings
 from penstock_server.convert.response.chat_choice import ResponseChoice
 from penstock_server.convert.response.chat_items import Events
-from penstock_server.convert.usage import fill_metrics
+from penstock_server.convert.usage import USAGE_KEYS, fill_metrics
 
 _KEYS = frozenset(
     {
@@ -141,15 +141,6 @@ class ResponseStream:
         extra.keep(target, data, _KEYS)
 
 
-_USAGE_KEYS = frozenset(
-    {
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "prompt_tokens_details",
-        "completion_tokens_details",
-    }
-)
 _PROMPT_KEYS = {"cached_tokens": "cached_tokens", "created_cache_tokens": "cache_write_tokens"}
 
 
@@ -157,7 +148,7 @@ def _fill_usage(target: response_pb2.ResponseUsage, usage: Mapping[str, Any]) ->
     target.input_tokens = usage.get("prompt_tokens") or 0
     target.output_tokens = usage.get("completion_tokens") or 0
     target.total_tokens = usage.get("total_tokens") or 0
-    rest = {key: value for key, value in usage.items() if key not in _USAGE_KEYS}
+    rest = {key: value for key, value in usage.items() if key not in USAGE_KEYS}
     if prompt := usage.get("prompt_tokens_details"):
         rest["prompt_tokens_details"] = _fill_input(target.input_tokens_details, prompt)
     if completion := usage.get("completion_tokens_details"):
