@@ -125,15 +125,17 @@ class _Waiting:
 
         Raises:
             CallError: it is not.
+            DeadlineExceededError: the time is over.
         """
         made = errors.from_rpc(error, self._request_id)
         if isinstance(made, errors.UnavailableError):
             self._last = str(made)
         elif not isinstance(made, errors.DeadlineExceededError):
             raise made from error
-        elif self._remaining() == 0:
+        if self._remaining() == 0:
             what = f"{self._caller.name} is not ready after {self._timeout:g} s: {self._last}"
-            raise errors.DeadlineExceededError(replace(made.status, message=what)) from error
+            over = replace(made.status, code=grpc.StatusCode.DEADLINE_EXCEEDED, message=what)
+            raise errors.DeadlineExceededError(over) from error
 
     def _remaining(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())

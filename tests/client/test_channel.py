@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -241,8 +242,8 @@ async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
         waiting = asyncio.ensure_future(client.wait_ready(10))
         blocking = asyncio.ensure_future(asyncio.to_thread(wait_blocking, service.port))
         with pytest.raises(DeadlineExceededError) as caught:
-            await client.wait_ready(0.2)
-        told = f"127.0.0.1:{service.port} is not ready after 0.2 s: it says NOT_SERVING"
+            await client.wait_ready(2)
+        told = f"127.0.0.1:{service.port} is not ready after 2 s: it says NOT_SERVING"
         assert caught.value.status.message == told
         simulator.healthy = True
         await waiting
@@ -284,6 +285,16 @@ async def test_never_ready() -> None:
     for told in (caught.value.status.message, await asyncio.to_thread(wait)):
         assert told.startswith("127.0.0.1:1 is not ready after 0.5 s: UNAVAILABLE: ")
         assert "refused" in told
+
+
+def test_a_wait_that_is_over_while_connections_fail() -> None:
+    """gRPC may say either then: that there is no connection, or that the time has passed."""
+    begun = time.monotonic()
+    with Client("127.0.0.1:1") as client:
+        for seconds in (0.5, *[0] * 20):
+            with pytest.raises(DeadlineExceededError):
+                client.wait_ready(seconds)
+            assert time.monotonic() - begun < 10
 
 
 async def test_nobody_answers_before_the_wait_is_over() -> None:
