@@ -24,7 +24,7 @@ from .dialects import DIALECTS, possible
 from .upstreams import KINDS, Kind, Upstream, real, simulated
 
 HERE = Path(__file__).parent
-CASE_LIMIT_S = 60
+CASE_LIMIT_S = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from .conftest import Target
 
 pytestmark = pytest.mark.upstream("slow")
 
-# Seconds of work for a small model, so that it is far from done when it is left.
-CHOICES, EACH = 96, 450
+# A minute of work for a small model, so that it is far from done when it is left.
+TOKENS = 16000
 ENDLESS = asking(
     "Tell me a story.",
-    sampling=SamplingParams(temperature=0.5, seed=1, n=CHOICES, ignore_eos=True, max_tokens=EACH),
+    sampling=SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=TOKENS),
 )
 
 
@@ -26,7 +26,7 @@ async def test_stream_is_cancelled(chats: Chats, target: Target) -> None:
     await anext(aiter(call))
     await target.upstream.wait_running()
     call.cancel()
-    await target.upstream.wait_stopped(CHOICES * EACH)
+    await target.upstream.wait_stopped(TOKENS)
     assert await call.code() is grpc.StatusCode.CANCELLED
 
 
@@ -34,7 +34,7 @@ async def test_unary_call_is_cancelled(chats: Chats, target: Target) -> None:
     call = chats.call(ENDLESS)
     await target.upstream.wait_running()
     call.cancel()
-    await target.upstream.wait_stopped(CHOICES * EACH)
+    await target.upstream.wait_stopped(TOKENS)
     assert await call.code() is grpc.StatusCode.CANCELLED
 
 
@@ -43,7 +43,7 @@ async def test_connection_is_lost(chats: Chats, target: Target) -> None:
     await anext(aiter(call))
     await target.upstream.wait_running()
     await target.channel.close(None)
-    await target.upstream.wait_stopped(CHOICES * EACH)
+    await target.upstream.wait_stopped(TOKENS)
 
 
 async def test_deadline_of_a_stream(chats: Chats, target: Target) -> None:
@@ -54,7 +54,7 @@ async def test_deadline_of_a_stream(chats: Chats, target: Target) -> None:
             pass
     await waiting
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await target.upstream.wait_stopped(CHOICES * EACH)
+    await target.upstream.wait_stopped(TOKENS)
 
 
 async def test_deadline_of_a_unary_call(chats: Chats, target: Target) -> None:
@@ -63,4 +63,4 @@ async def test_deadline_of_a_unary_call(chats: Chats, target: Target) -> None:
         await chats.call(ENDLESS, timeout_s=1.0)
     await waiting
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await target.upstream.wait_stopped(CHOICES * EACH)
+    await target.upstream.wait_stopped(TOKENS)

@@ -13,7 +13,8 @@ import pytest
 from conftest import Serve
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from servers import FLEET, Server, VllmServers
+from rpc.calls import until
+from servers import FLEET, LONG_FLAGS, Server, VllmServers
 
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
@@ -27,34 +28,31 @@ from .refusals import Refusal, read
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 ENDS_OF_A_STREAM = (
     (UNAVAILABLE, "ENGINE_DEAD"),
+    (UNAVAILABLE, "GENERATION_ABORTED"),
     (UNAVAILABLE, "STREAM_INTERRUPTED"),
 )
 ENDS_OF_A_CALL = (
     (UNAVAILABLE, "ENGINE_DEAD"),
+    (UNAVAILABLE, "GENERATION_ABORTED"),
     (UNAVAILABLE, "UPSTREAM_CLOSED"),
     (UNAVAILABLE, "UPSTREAM_CONNECT_FAILED"),
     (grpc.StatusCode.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT"),
 )
 
-STORY_TOKENS = 450
-# Of the queue of the busy server. Each choice of a request takes one place.
-PLACES = 32
-# Choices of a request: a server generates 16 at a time, each for a second or longer.
-SECONDS_OF_WORK = 32
-ENDLESS_WORK = 512
+# Tokens of an answer, of which a server makes a few hundred a second.
+SECONDS_OF_WORK = 3000
+ENDLESS_WORK = 16000
 
 
-def story(choices: int) -> CreateChatCompletionRequest:
+def story(tokens: int) -> CreateChatCompletionRequest:
     """Much work, though the model is small."""
-    sampling = SamplingParams(
-        temperature=0.5, seed=1, n=choices, ignore_eos=True, max_tokens=STORY_TOKENS
-    )
+    sampling = SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=tokens)
     return asking("Tell me a story.", sampling=sampling)
 
 
 def chat_server(name: str, *flags: str) -> Server:
     """A chat server of its own, for a test that ruins it."""
-    return replace(FLEET["chat"], name=name, flags=(*FLEET["chat"].flags, *flags))
+    return replace(FLEET["chat"], name=name, flags=(*FLEET["chat"].flags, *LONG_FLAGS, *flags))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,8 @@ def servers() -> Iterator[VllmServers]:
         chat_server("killed"),
         chat_server("stopped"),
         chat_server("drained", "--shutdown-timeout", "60"),
-        chat_server("busy", "--max-num-seqs", "1", "--max-num-queued-reqs", str(PLACES)),
+        # It takes one request at a time, and keeps none waiting.
+        chat_server("busy", "--max-num-queued-reqs", "1"),
     ]
     with VllmServers(doomed) as running:
         yield running
@@ -72,13 +71,19 @@ def servers() -> Iterator[VllmServers]:
 
 @asynccontextmanager
 async def in_front_of(
-    serve: Serve, url: str, **settings: float
+    servers: VllmServers, name: str, serve: Serve, **settings: float
 ) -> AsyncIterator[tuple[Service, aio.Channel]]:
-    """A service that knows its upstream, and a channel to it."""
-    service = await serve(upstream=(url,), probe_interval=0.2, **settings)
-    async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
-        await serving(channel)
-        yield service, channel
+    """A service that knows its upstream, and a channel to it; the upstream ends with the block.
+
+    What went on working for nobody would take the processor from the servers of other tests.
+    """
+    service = await serve(upstream=(servers.url(name),), probe_interval=0.2, **settings)
+    try:
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            await serving(channel)
+            yield service, channel
+    finally:
+        await asyncio.to_thread(servers.stop, [name])
 
 
 async def not_serving(channel: aio.Channel) -> None:
@@ -102,14 +107,12 @@ def engine_of(pid: int) -> int:
 async def begun(
     service: Service, channel: aio.Channel
 ) -> tuple[AsyncIterator[object], Awaitable[object]]:
-    """A stream that has begun, and a unary call that waits its turn; neither is near its end."""
+    """A stream that has begun, and a unary call on its way; neither is near its end."""
     chats = Chats(channel)
     stream = aiter(chats.open(story(ENDLESS_WORK)))
     await anext(stream)
     call = asyncio.ensure_future(chats.call(story(ENDLESS_WORK)))
-    async with asyncio.timeout(CASE_LIMIT_S):
-        while sum(replica.outstanding for replica in service._fleet.snapshot()) < 2:
-            await anext(stream)
+    await until(lambda: sum(one.outstanding for one in service._fleet.snapshot()) == 2)
     return stream, call
 
 
@@ -130,7 +133,7 @@ async def fails(call: Awaitable[object]) -> Refusal:
 
 
 async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(serve, servers.url("killed")) as (service, channel):
+    async with in_front_of(servers, "killed", serve) as (service, channel):
         stream, call = await begun(service, channel)
         os.kill(engine_of(servers.pid("killed")), signal.SIGKILL)
         broken, failed = await ends(stream), await fails(call)
@@ -142,10 +145,9 @@ async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
 
 
 async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: Serve) -> None:
-    """It no longer listens, holds on to its connections, and says nothing more on them."""
-    url = servers.url("stopped")
+    """It gives up what it generates, or keeps its connections and says nothing more on them."""
     limits = {"idle_timeout": 2.0, "first_byte_timeout": 8.0}
-    async with in_front_of(serve, url, **limits) as (service, channel):
+    async with in_front_of(servers, "stopped", serve, **limits) as (service, channel):
         stream, call = await begun(service, channel)
         os.kill(servers.pid("stopped"), signal.SIGTERM)
         broken, failed = await ends(stream), await fails(call)
@@ -155,7 +157,7 @@ async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: S
 
 
 async def test_the_server_is_told_to_finish_first(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(serve, servers.url("drained")) as (_, channel):
+    async with in_front_of(servers, "drained", serve) as (_, channel):
         chats = Chats(channel)
         stream = aiter(chats.open(story(SECONDS_OF_WORK)))
         await anext(stream)
@@ -163,7 +165,7 @@ async def test_the_server_is_told_to_finish_first(servers: VllmServers, serve: S
         late = await until_refused(chats)
         assert (late.code, late.reason) == (UNAVAILABLE, "ENGINE_DEAD")
         rest = [message async for message in stream]
-        assert rest[-1].usage.completion_tokens == SECONDS_OF_WORK * STORY_TOKENS
+        assert rest[-1].usage.completion_tokens == SECONDS_OF_WORK
 
 
 async def until_refused(chats: Chats) -> Refusal:
@@ -177,27 +179,22 @@ async def until_refused(chats: Chats) -> Refusal:
 
 
 async def test_too_much_to_do(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(serve, servers.url("busy")) as (_, channel):
+    async with in_front_of(servers, "busy", serve) as (_, channel):
         chats = Chats(channel)
-        running = chats.open(story(choices=PLACES))
-        await anext(aiter(running))
-        refusal = await chats.refused(story(choices=PLACES))
-        assert refusal.code is UNAVAILABLE
-        assert refusal.reason == "UPSTREAM_UNAVAILABLE"
-        assert refusal.metadata["upstreamStatus"] == "503"
-        running.cancel()
-        await once_free(chats)
+        two_at_once = asking("Say hello.", sampling=SamplingParams(n=2))
+        check_too_much(await chats.refused(two_at_once))
+        assert (await chats.both(asking("Say hello."))).text == HELLO
+
+        calls = [chats.whole(story(SECONDS_OF_WORK)) for _ in range(8)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [one for one in outcomes if isinstance(one, aio.AioRpcError)]
+        assert 0 < len(refused) < len(calls)
+        for error in refused:
+            check_too_much(read(error))
+        assert (await chats.both(asking("Say hello."))).text == HELLO
 
 
-async def once_free(chats: Chats) -> None:
-    """Asks until there is room again, as a caller does who is told to come later."""
-    async with asyncio.timeout(CASE_LIMIT_S):
-        while True:
-            try:
-                answer = await chats.both(asking("Say hello."))
-            except aio.AioRpcError as error:
-                if error.code() is not UNAVAILABLE:
-                    raise
-            else:
-                assert answer.text == HELLO
-                return
+def check_too_much(refusal: Refusal) -> None:
+    assert refusal.code is UNAVAILABLE
+    assert refusal.reason == "UPSTREAM_UNAVAILABLE"
+    assert refusal.metadata["upstreamStatus"] == "503"

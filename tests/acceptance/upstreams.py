@@ -38,11 +38,17 @@ def _pooling(model: str, kind: str, **settings: Any) -> SimulatorSettings:
 
 KINDS: Mapping[str, Kind] = {
     "chat": Kind("chat", "tiny-chat", SimulatorSettings()),
-    # Slow enough to be left in the middle of an answer; a real model always is.
+    # Slow enough to be left in the middle of a long answer; a real model always is.
     "slow": Kind(
-        "chat",
+        "keyed",
         "tiny-chat",
-        SimulatorSettings(time_to_first_token=0.05, inter_token_latency=0.05),
+        SimulatorSettings(
+            api_key=API_KEY,
+            max_model_len=16384,
+            time_to_first_token=0.05,
+            inter_token_latency=0.05,
+        ),
+        api_key=API_KEY,
     ),
     "reason": Kind(
         "reason", "tiny-reason", SimulatorSettings(models=("tiny-reason",), reasoning=True)

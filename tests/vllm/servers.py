@@ -60,6 +60,13 @@ CHAT_FLAGS = (
     "hermes",
     "--enable-prompt-tokens-details",
 )
+# For answers that take most of a minute, so that one is enough to keep an engine busy.
+LONG_FLAGS = (
+    "--max-model-len",
+    "16384",
+    "--hf-overrides",
+    '{"max_position_embeddings": 16384}',
+)
 REASONING_FLAGS = (
     "--reasoning-parser",
     "qwen3",
@@ -125,7 +132,7 @@ FLEET: dict[str, Server] = {
             "chat",
             "chat",
             ("tiny-chat",),
-            (*CHAT_FLAGS, "--enable-request-id-headers"),
+            (*CHAT_FLAGS, *LONG_FLAGS, "--enable-request-id-headers"),
             api_key=API_KEY,
         ),
         Server("embed", "embed", "embed", ("tiny-embed",), TALKING_FLAGS),
