@@ -202,6 +202,7 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
         (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.ILL),
         (of(Kind.TIMEOUT, "total_timeout"), Evidence.NONE),
         (of(Kind.MALFORMED), Evidence.DOUBTFUL),
+        (of(Kind.ABORTED), Evidence.DOUBTFUL),
         (of(Kind.OVERLOADED), Evidence.NONE),
         (of(Kind.TOO_LARGE), Evidence.NONE),
         (http(307), Evidence.DOUBTFUL),

@@ -359,6 +359,12 @@ BROKEN_STREAMS: dict[str, tuple[Canned, grpc.StatusCode, str, int]] = {
         "UPSTREAM_INTERNAL",
         1,
     ),
+    "given up": (
+        streamed(piece("a"), piece("", "abort"), LAST),
+        grpc.StatusCode.UNAVAILABLE,
+        "GENERATION_ABORTED",
+        1,
+    ),
     "cut before the first event": (
         streamed(done=False),
         grpc.StatusCode.UNAVAILABLE,

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from acceptance.refusals import Refusal, refused
+from acceptance.refusals import Refusal, read, refused
 from grpc import aio
 from upstream.wire import stream
 
@@ -88,26 +88,44 @@ async def test_a_generation_that_failed(call: Any) -> None:
     assert (end.code, end.reason) == (grpc.StatusCode.INTERNAL, "UPSTREAM_INTERNAL")
 
 
+@pytest.mark.parametrize("call", [chat, complete, respond])
+async def test_a_generation_that_was_given_up(call: Any) -> None:
+    """vLLM tells of it so when it is stopped; the text may end in the middle of a word."""
+    end = await refusal(call, answer(choice(0), choice(1, "abort")))
+    assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "GENERATION_ABORTED")
+
+
 STREAMS: Mapping[str, Callable[[aio.Channel], AsyncIterable[Any]]] = {
     "chat": lambda channel: ChatCompletionServiceStub(channel).StreamChatCompletion(CHAT),
     "completion": lambda channel: CompletionServiceStub(channel).StreamCompletion(COMPLETION),
     "response": lambda channel: ResponseServiceStub(channel).StreamResponse(RESPONSE),
 }
-EVENTS = (
-    '{"id":"x","created":1,"model":"m","choices":[{"index":0,"text":"","delta":{}}]}',
-    '{"id":"x","choices":[{"index":0,"text":"","delta":{},"finish_reason":"error"}]}',
-    '{"id":"x","choices":[],"usage":{"total_tokens":3}}',
-    "[DONE]",
-)
 
 
+def events(finish: str) -> tuple[str, ...]:
+    return (
+        '{"id":"x","created":1,"model":"m","choices":[{"index":0,"text":"","delta":{}}]}',
+        f'{{"id":"x","choices":[{{"index":0,"text":"","delta":{{}},"finish_reason":"{finish}"}}]}}',
+        '{"id":"x","choices":[],"usage":{"total_tokens":3}}',
+        "[DONE]",
+    )
+
+
+ENDS = {
+    "error": (grpc.StatusCode.INTERNAL, "UPSTREAM_INTERNAL"),
+    "abort": (grpc.StatusCode.UNAVAILABLE, "GENERATION_ABORTED"),
+}
+
+
+@pytest.mark.parametrize("finish", ENDS)
 @pytest.mark.parametrize("open_stream", STREAMS.values(), ids=STREAMS)
-async def test_a_streamed_generation_that_failed(open_stream: Any) -> None:
-    async with canned(stream(*EVENTS)) as (channel, _):
+async def test_a_streamed_generation_that_failed(open_stream: Any, finish: str) -> None:
+    async with canned(stream(*events(finish))) as (channel, _):
         with pytest.raises(aio.AioRpcError) as caught:
             async for _ in open_stream(channel):
                 pass
-    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    end = read(caught.value)
+    assert (end.code, end.reason) == ENDS[finish]
     assert dict(caught.value.trailing_metadata() or ())["grpc-retry-pushback-ms"] == "-1"
 
 

@@ -12,6 +12,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock.v1.common_pb2 import FINISH_REASON_STOP
 from penstock_server.app import Service
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica_state import State
@@ -178,6 +179,19 @@ async def test_when_all_drain_callers_learn_it(serve: Serve) -> None:
             assert (result.code, result.reason) == (grpc.StatusCode.UNAVAILABLE, "ENGINE_DEAD")
             async with asyncio.timeout(5):
                 assert (await watching.read()).status != SERVING
+
+
+async def test_what_one_gives_up_another_makes(serve: Serve) -> None:
+    async with replicas(2) as (stopping, staying):
+        service = await serve(upstream=urls((stopping, staying)))
+        await all_ready(service)
+        stopping.faults = "unknown-finish reason=abort"
+        async with plain_channel(service) as channel:
+            stub = ChatCompletionServiceStub(channel)
+            for _ in range(10):
+                answer = await stub.CreateChatCompletion(chat())
+                assert answer.choices[0].finish_reason == FINISH_REASON_STOP
+        assert any(request.path == CHAT_PATH for request in stopping.requests)
 
 
 async def test_health_follows_an_ejection_and_the_return(serve: Serve) -> None:

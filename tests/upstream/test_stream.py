@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("scheme")
 
 DELTA = '{"choices":[{"index":0,"delta":{},"finish_reason":null}]}'
 FINISH = '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+GIVEN_UP = '{"choices":[{"index":0,"delta":{},"finish_reason":"abort"}]}'
 USAGE = '{"choices":[],"usage":{"total_tokens":3}}'
 DONE = "[DONE]"
 WHOLE = (DELTA, FINISH, USAGE)
@@ -132,6 +133,7 @@ BROKEN = {
     ),
     "ended without finish": (stream(DELTA), End.KEEP, 1, Kind.INTERRUPTED, Stage.STREAM),
     "ended without usage": (stream(DELTA, FINISH), End.KEEP, 2, Kind.INTERRUPTED, Stage.STREAM),
+    "given up": (stream(DELTA, GIVEN_UP, USAGE, DONE), End.KEEP, 2, Kind.ABORTED, Stage.STREAM),
     "DONE only": (stream(DONE), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
     "DONE without finish": (stream(DELTA, USAGE, DONE), End.KEEP, 2, Kind.MALFORMED, Stage.STREAM),
     "DONE without usage": (stream(DELTA, FINISH, DONE), End.KEEP, 2, Kind.MALFORMED, Stage.STREAM),

@@ -161,6 +161,7 @@ UNAVAILABLE (retryable with the delay of `RetryInfo` if there is one):
 - UPSTREAM_REQUEST_TIMEOUT: the upstream did not receive the request in time (408).
 - UPSTREAM_UNAVAILABLE: HTTP 502, 503, 529.
 - ENGINE_DEAD: the model engine has died; another replica may take it.
+- GENERATION_ABORTED: the upstream gave the generation up, as one does that is told to stop.
 - STREAM_INTERRUPTED: a stream broke off after at least one message. Metadata `messagesSent`.
   Pushback -1: what was received is all there will be; sending again starts anew.
 
@@ -225,7 +226,9 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 4
     """Content was withheld by a filter."""
     FINISH_REASON_ABORT: _FinishReason.ValueType  # 5
-    """The engine aborted the request; the output may be cut."""
+    """The engine aborted the request; the output may be cut. Only in a stream, in one of its last
+    messages: the call then fails with UNAVAILABLE GENERATION_ABORTED.
+    """
     FINISH_REASON_REPETITION: _FinishReason.ValueType  # 6
     """RepetitionDetection ended the output."""
     FINISH_REASON_OTHER: _FinishReason.ValueType  # 7
@@ -247,7 +250,9 @@ FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 4
 """Content was withheld by a filter."""
 FINISH_REASON_ABORT: FinishReason.ValueType  # 5
-"""The engine aborted the request; the output may be cut."""
+"""The engine aborted the request; the output may be cut. Only in a stream, in one of its last
+messages: the call then fails with UNAVAILABLE GENERATION_ABORTED.
+"""
 FINISH_REASON_REPETITION: FinishReason.ValueType  # 6
 """RepetitionDetection ended the output."""
 FINISH_REASON_OTHER: FinishReason.ValueType  # 7

@@ -161,6 +161,7 @@ UNAVAILABLE (retryable with the delay of `RetryInfo` if there is one):
 - UPSTREAM_REQUEST_TIMEOUT: the upstream did not receive the request in time (408).
 - UPSTREAM_UNAVAILABLE: HTTP 502, 503, 529.
 - ENGINE_DEAD: the model engine has died; another replica may take it.
+- GENERATION_ABORTED: the upstream gave the generation up, as one does that is told to stop.
 - STREAM_INTERRUPTED: a stream broke off after at least one message. Metadata `messagesSent`.
   Pushback -1: what was received is all there will be; sending again starts anew.
 

@@ -14,7 +14,7 @@ from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import ChoiceStream, StreamContract
+from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import Method, Operation
@@ -52,15 +52,15 @@ class Dispatcher:
         self._chance = chance
 
     async def answer(
-        self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None
+        self, operation: Operation, body: Body, call: Call, choices: int | None
     ) -> JsonObject:
-        """Returns the answer to a unary request.
+        """Returns the answer to a unary request, which must have so many choices, if any.
 
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         requests = _Requests(self, operation, body, call)
-        return await requests.until_sent(lambda request: request.answer(operation, contract))
+        return await requests.until_sent(lambda request: request.answer(operation, choices))
 
     async def begin(
         self,
@@ -131,10 +131,10 @@ class _Request:
         self.body = renaming.asked_for(target, body)
         self.call = call
 
-    async def answer(self, operation: Operation, contract: ChoiceStream | None) -> JsonObject:
+    async def answer(self, operation: Operation, choices: int | None) -> JsonObject:
         """Returns the answer to a unary request."""
         with self.replica.asked(self.call):
-            answer = await self.replica.upstream.call(operation, self.body, self.call, contract)
+            answer = await self.replica.upstream.call(operation, self.body, self.call, choices)
             return renaming.with_public_name(self.target, answer)
 
     async def begin(

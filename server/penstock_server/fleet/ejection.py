@@ -50,7 +50,7 @@ def evidence(failure: UpstreamFailure) -> Evidence:
         return Evidence.ILL
     if failure.kind is Kind.TIMEOUT:
         return Evidence.ILL if failure.limit == "first_byte_timeout" else Evidence.NONE
-    if failure.kind is Kind.MALFORMED:
+    if failure.kind in (Kind.MALFORMED, Kind.ABORTED):
         return Evidence.DOUBTFUL
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return Evidence.NONE

@@ -18,7 +18,7 @@ from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRul
 from penstock_server.fleet.routing import Routes, RoutingTable
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import ChoiceStream, StreamContract
+from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import NativeResponses, UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.http.address import resolve
@@ -125,17 +125,17 @@ class Fleet:
     # Calls
 
     async def call(
-        self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None = None
+        self, operation: Operation, body: Body, call: Call, choices: int | None = None
     ) -> JsonObject:
         """Sends a unary request to a replica that serves it; returns the answer.
 
-        One of choices must have all of them.
+        It must have so many choices, if any.
 
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         with self._counted(operation, call):
-            return await self._dispatcher.answer(operation, body, call, contract)
+            return await self._dispatcher.answer(operation, body, call, choices)
 
     @contextlib.asynccontextmanager
     async def stream(

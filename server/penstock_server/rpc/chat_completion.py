@@ -29,8 +29,8 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
         """Answers a conversation in one message."""
         body = chat.request_body(request, stream=False)
         call = upstream_call(request.model, request.engine)
-        contract = ChoiceStream(chat.choices_wanted(request))
-        return chat.response(await self._fleet.call(CHAT_COMPLETION, body, call, contract))
+        choices = chat.choices_wanted(request)
+        return chat.response(await self._fleet.call(CHAT_COMPLETION, body, call, choices))
 
     async def StreamChatCompletion(
         self, request: CreateChatCompletionRequest, context: Any

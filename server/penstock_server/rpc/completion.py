@@ -29,8 +29,8 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
         """Continues prompts in one message."""
         body = completion.request_body(request, stream=False)
         call = upstream_call(request.model, request.engine)
-        contract = ChoiceStream(completion.choices_wanted(request))
-        return completion.response(await self._fleet.call(COMPLETION, body, call, contract))
+        choices = completion.choices_wanted(request)
+        return completion.response(await self._fleet.call(COMPLETION, body, call, choices))
 
     async def StreamCompletion(
         self, request: CreateCompletionRequest, context: Any

@@ -46,8 +46,8 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
             return CreateResponseResponse(response=native_answer.response(answer))
         body = chat_request.chat_body(request, stream=False)
-        contract = ChoiceStream(chat_request.choices_wanted(request))
-        answer = await self._fleet.call(RESPONSE, body, call, contract)
+        choices = chat_request.choices_wanted(request)
+        answer = await self._fleet.call(RESPONSE, body, call, choices)
         return chat_answer.response(answer, request)
 
     async def StreamResponse(

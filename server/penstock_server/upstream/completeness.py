@@ -35,6 +35,10 @@ class StreamContract(Protocol):
     def failure(self) -> ErrorBody | None:
         """The error that the last event told of, for streams that tell it in their events."""
 
+    @property
+    def aborted(self) -> bool:
+        """Whether the upstream gave up, as one does that is told to stop."""
+
 
 class ContractBroken(Exception):
     """The upstream's events contradict the stream contract."""
@@ -50,11 +54,13 @@ class ChoiceStream:
 
     Attributes:
         failure: why a choice failed, if one did.
+        aborted: whether the upstream gave a choice up.
     """
 
     def __init__(self, choices: int) -> None:
         """Takes the number of choices that the request asks for."""
         self.failure: ErrorBody | None = None
+        self.aborted = False
         self._expected = choices
         self._open: set[int] = set()
         self._finished: set[int] = set()
@@ -79,9 +85,9 @@ class ChoiceStream:
             raise ContractBroken(f"it has a choice {index}")
         if index in self._finished:
             raise ContractBroken(f"choice {index} went on after its finish")
-        if finish_reason == "error":
-            self.failure = _FAILED
         if finish_reason:
+            self.failure = _FAILED if finish_reason == "error" else self.failure
+            self.aborted = self.aborted or finish_reason == "abort"
             self._finished.add(index)
             self._open.discard(index)
         else:
@@ -114,11 +120,13 @@ class TranscriptStream:
 
     Attributes:
         failure: why a part failed, if one did.
+        aborted: whether the upstream gave a part up.
     """
 
     def __init__(self) -> None:
         """Starts before the first event."""
         self.failure: ErrorBody | None = None
+        self.aborted = False
         self._finished = False
         self._open = False
         self._usage_last = False
@@ -128,8 +136,8 @@ class TranscriptStream:
         choices = event.get("choices") or ()
         for choice in choices:
             finish_reason = choice.get("finish_reason")
-            if finish_reason == "error":
-                self.failure = _FAILED
+            self.failure = _FAILED if finish_reason == "error" else self.failure
+            self.aborted = self.aborted or finish_reason == "abort"
             self._open = not finish_reason
             self._finished = self._finished or not self._open
         self._usage_last = event.get("usage") is not None and not choices
@@ -158,7 +166,10 @@ class ResponseEvents:
 
     Attributes:
         failure: why the response failed, if it did.
+        aborted: never; a response that was given up has the status "cancelled".
     """
+
+    aborted = False
 
     def __init__(self) -> None:
         """Starts before the first event."""

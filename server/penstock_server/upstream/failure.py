@@ -18,6 +18,8 @@ class Kind(enum.Enum):
     """The connection was lost before the answer was complete and before a stream began."""
     INTERRUPTED = "interrupted"
     """A stream ended before it was complete."""
+    ABORTED = "aborted"
+    """The upstream gave the generation up, as one does that is told to stop."""
     TIMEOUT = "timeout"
     """One of our own limits fired: first byte, also of a stream's first event; or total."""
     MALFORMED = "malformed"

@@ -4,7 +4,13 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from penstock_server.upstream.answer import JsonObject, document, malformed, observe, stated
+from penstock_server.upstream.answer import (
+    JsonObject,
+    document,
+    malformed,
+    observe,
+    require_success,
+)
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.response import Response
@@ -29,7 +35,7 @@ async def events(
     Raises:
         UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
             event), was not complete in its total time (TIMEOUT), stated an
-            error (HTTP_ERROR) or broke the contract (MALFORMED).
+            error (HTTP_ERROR), was given up (ABORTED) or broke the contract (MALFORMED).
     """
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
@@ -102,8 +108,7 @@ class _EventReader:
             UpstreamFailure: the event told of a failure.
         """
         self._started = True
-        if self._contract.failure:
-            raise stated(self._contract.failure, Stage.STREAM)
+        require_success(self._contract, Stage.STREAM)
         # Events that tell nothing are signs of life, like comments.
         if event.get("choices") or event.get("usage") or "type" in event:
             self._limit = self._limits.event(first=False)

@@ -17,7 +17,7 @@ from penstock_server.upstream.answer import (
     whole,
 )
 from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import ChoiceStream, StreamContract
+from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig, place
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.headers import Headers
@@ -151,9 +151,9 @@ class Upstream:
                     raise await refusal(response)
 
     async def call(
-        self, operation: Operation, body: Body, call: Call, contract: ChoiceStream | None = None
+        self, operation: Operation, body: Body, call: Call, choices: int | None = None
     ) -> JsonObject:
-        """Returns the answer to a unary request; one of choices must have all of them.
+        """Returns the answer to a unary request, which must have so many choices, if any.
 
         A route that turns out to be missing is followed by the operation's other one; the one
         that is there is remembered.
@@ -167,9 +167,7 @@ class Upstream:
             try:
                 request = self._post(path, body, call, _JSON)
                 limits = Limits(self.config.timeouts, is_upload=request.is_upload)
-                answer = await self._unary(
-                    self._transport, request, call, limits, contract=contract
-                )
+                answer = await self._unary(self._transport, request, call, limits, choices=choices)
             except UpstreamFailure as failure:
                 if not failure.route_missing:
                     raise
@@ -231,7 +229,7 @@ class Upstream:
         call: Call,
         limits: Limits,
         read: Callable[[Response], Awaitable[JsonObject]] = whole,
-        contract: ChoiceStream | None = None,
+        choices: int | None = None,
     ) -> JsonObject:
         started = monotonic()
         with self._exchange(request, call):
@@ -241,8 +239,8 @@ class Upstream:
                 if response.status != 200:
                     raise await refusal(response)
                 answer = await read(response)
-                if contract:
-                    require_whole(answer, contract)
+                if choices is not None:
+                    require_whole(answer, choices)
                 return answer
 
     def _answered(self, started: float) -> None:
