@@ -195,7 +195,7 @@ async def test_a_stop_ends_watches_and_does_not_wait_for_them(
 
 
 async def test_draining_is_told_while_calls_finish(simulator: Simulator, serve: Serve) -> None:
-    service = await serve(upstream=(simulator.url,), drain_delay=0.2, drain_timeout=30)
+    service = await serve(upstream=(simulator.url,), drain_delay=2, drain_timeout=30)
     async with plain_channel(service) as channel:
         watcher, alive = Watcher(channel), Watcher(channel, LIVENESS)
         await watcher.until(SERVING)
