@@ -11,8 +11,8 @@ from penstock.v1.transcription_pb2 import UploadTranscribeRequest
 from .transcriptions import CHUNK, TEXT, Upstream, chunk, configured, connected_to, stub
 
 AUDIO_BYTES = 100 * 2**20
-# What the windows of both protocols hold.
-ALLOWED_BYTES = 16 * 2**20
+# What the windows of both protocols hold, and what the allocator keeps of them under load.
+ALLOWED_BYTES = AUDIO_BYTES // 3
 
 
 class Sink(Upstream):
