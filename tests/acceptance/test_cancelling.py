@@ -47,7 +47,7 @@ async def test_connection_is_lost(chats: Chats, target: Target) -> None:
 
 
 async def test_deadline_of_a_stream(chats: Chats, target: Target) -> None:
-    call = chats.open(ENDLESS, timeout_s=1.0)
+    call = chats.open(ENDLESS, timeout_s=3.0)
     waiting = asyncio.ensure_future(target.upstream.wait_running())
     with pytest.raises(aio.AioRpcError) as caught:
         async for _ in call:
@@ -60,7 +60,7 @@ async def test_deadline_of_a_stream(chats: Chats, target: Target) -> None:
 async def test_deadline_of_a_unary_call(chats: Chats, target: Target) -> None:
     waiting = asyncio.ensure_future(target.upstream.wait_running())
     with pytest.raises(aio.AioRpcError) as caught:
-        await chats.call(ENDLESS, timeout_s=1.0)
+        await chats.call(ENDLESS, timeout_s=3.0)
     await waiting
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await target.upstream.wait_stopped(TOKENS)
