@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from penstock_server.upstream.completeness import (
+    ABORTED,
     ChoiceStream,
     ContractBroken,
     StreamContract,
@@ -69,6 +70,13 @@ async def stored(response: Response) -> JsonObject:
     return _ordinary(parsed, Stage.BODY)
 
 
+def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
+    """Returns the failure that an upstream states in an answer of status 200."""
+    if error is ABORTED:
+        return UpstreamFailure(Kind.ABORTED, error.message, stage)
+    return _stated(error, status_of(error), stage)
+
+
 def observe(
     contract: StreamContract, event: JsonObject, stage: Stage, offset: int | None = None
 ) -> None:
@@ -90,25 +98,14 @@ def require_whole(answer: JsonObject, choices: int) -> None:
     """Checks that an answer in one piece has so many choices, each finished.
 
     Raises:
-        UpstreamFailure: it does not (MALFORMED), or see `require_success`.
+        UpstreamFailure: it does not (MALFORMED), or a choice failed (HTTP_ERROR, ABORTED).
     """
     contract = ChoiceStream(choices)
     observe(contract, answer, Stage.BODY)
-    require_success(contract, Stage.BODY)
+    if contract.failure:
+        raise stated(contract.failure, Stage.BODY)
     if not contract.whole:
         raise malformed(contract.missing, Stage.BODY)
-
-
-def require_success(contract: StreamContract, stage: Stage) -> None:
-    """Checks that what an upstream has generated so far, it did not give up.
-
-    Raises:
-        UpstreamFailure: it failed to generate (HTTP_ERROR), or stopped (ABORTED).
-    """
-    if contract.failure:
-        raise _stated(contract.failure, status_of(contract.failure), stage)
-    if contract.aborted:
-        raise UpstreamFailure(Kind.ABORTED, "the upstream aborted the generation", stage)
 
 
 def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFailure:
@@ -154,7 +151,7 @@ def _stated(error: ErrorBody, status: int, stage: Stage) -> UpstreamFailure:
 
 def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
     if error := find_error(parsed):
-        raise _stated(error, status_of(error), stage)
+        raise stated(error, stage)
     if not isinstance(parsed, dict):
         raise malformed("it is no JSON object", stage)
     return parsed

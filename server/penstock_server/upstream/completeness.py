@@ -8,6 +8,8 @@ from penstock_server.upstream.merging import JsonObject, merged_text
 
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
 """What the finish reason "error" stands for; vLLM itself answers HTTP 500 then."""
+ABORTED = ErrorBody(message="the upstream aborted the generation")
+"""What the finish reason "abort" stands for; a vLLM that is told to stop ends answers with it."""
 
 
 class StreamContract(Protocol):
@@ -35,10 +37,6 @@ class StreamContract(Protocol):
     def failure(self) -> ErrorBody | None:
         """The error that the last event told of, for streams that tell it in their events."""
 
-    @property
-    def aborted(self) -> bool:
-        """Whether the upstream gave up, as one does that is told to stop."""
-
 
 class ContractBroken(Exception):
     """The upstream's events contradict the stream contract."""
@@ -54,13 +52,11 @@ class ChoiceStream:
 
     Attributes:
         failure: why a choice failed, if one did.
-        aborted: whether the upstream gave a choice up.
     """
 
     def __init__(self, choices: int) -> None:
         """Takes the number of choices that the request asks for."""
         self.failure: ErrorBody | None = None
-        self.aborted = False
         self._expected = choices
         self._open: set[int] = set()
         self._finished: set[int] = set()
@@ -86,8 +82,7 @@ class ChoiceStream:
         if index in self._finished:
             raise ContractBroken(f"choice {index} went on after its finish")
         if finish_reason:
-            self.failure = _FAILED if finish_reason == "error" else self.failure
-            self.aborted = self.aborted or finish_reason == "abort"
+            self.failure = _failure_after(finish_reason, self.failure)
             self._finished.add(index)
             self._open.discard(index)
         else:
@@ -111,6 +106,13 @@ class ChoiceStream:
         return not self._open and len(self._finished) >= self._expected
 
 
+def _failure_after(finish_reason: str | None, earlier: ErrorBody | None) -> ErrorBody | None:
+    """Returns why a generation failed: an error, rather than that it was aborted."""
+    if finish_reason == "error":
+        return _FAILED
+    return earlier or (ABORTED if finish_reason == "abort" else None)
+
+
 class TranscriptStream:
     """Follows the events of a transcription stream.
 
@@ -120,13 +122,11 @@ class TranscriptStream:
 
     Attributes:
         failure: why a part failed, if one did.
-        aborted: whether the upstream gave a part up.
     """
 
     def __init__(self) -> None:
         """Starts before the first event."""
         self.failure: ErrorBody | None = None
-        self.aborted = False
         self._finished = False
         self._open = False
         self._usage_last = False
@@ -136,8 +136,7 @@ class TranscriptStream:
         choices = event.get("choices") or ()
         for choice in choices:
             finish_reason = choice.get("finish_reason")
-            self.failure = _FAILED if finish_reason == "error" else self.failure
-            self.aborted = self.aborted or finish_reason == "abort"
+            self.failure = _failure_after(finish_reason, self.failure)
             self._open = not finish_reason
             self._finished = self._finished or not self._open
         self._usage_last = event.get("usage") is not None and not choices
@@ -166,10 +165,7 @@ class ResponseEvents:
 
     Attributes:
         failure: why the response failed, if it did.
-        aborted: never; a response that was given up has the status "cancelled".
     """
-
-    aborted = False
 
     def __init__(self) -> None:
         """Starts before the first event."""

@@ -4,13 +4,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from penstock_server.upstream.answer import (
-    JsonObject,
-    document,
-    malformed,
-    observe,
-    require_success,
-)
+from penstock_server.upstream.answer import JsonObject, document, malformed, observe, stated
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.response import Response
@@ -108,7 +102,8 @@ class _EventReader:
             UpstreamFailure: the event told of a failure.
         """
         self._started = True
-        require_success(self._contract, Stage.STREAM)
+        if self._contract.failure:
+            raise stated(self._contract.failure, Stage.STREAM)
         # Events that tell nothing are signs of life, like comments.
         if event.get("choices") or event.get("usage") or "type" in event:
             self._limit = self._limits.event(first=False)
