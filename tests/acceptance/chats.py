@@ -57,6 +57,12 @@ def asking(
     return request
 
 
+def story(tokens: int) -> CreateChatCompletionRequest:
+    """A request whose answer has so many tokens: much work, though the model is small."""
+    sampling = SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=tokens)
+    return asking("Tell me a story.", sampling=sampling)
+
+
 def function(name: str, parameters: Any = None, **fields: Any) -> Tool:
     """A tool; the parameters are a JSON schema."""
     definition = FunctionDefinition(name=name, description=f"the {name}", **fields)

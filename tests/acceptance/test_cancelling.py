@@ -6,19 +6,14 @@ import grpc
 import pytest
 from grpc import aio
 
-from penstock.v1.common_pb2 import SamplingParams
-
-from .chats import Chats, asking
+from .chats import Chats, story
 from .conftest import Target
 
 pytestmark = pytest.mark.upstream("slow")
 
 # A minute of work for a small model, so that it is far from done when it is left.
 TOKENS = 16000
-ENDLESS = asking(
-    "Tell me a story.",
-    sampling=SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=TOKENS),
-)
+ENDLESS = story(TOKENS)
 
 
 async def test_stream_is_cancelled(chats: Chats, target: Target) -> None:

@@ -17,11 +17,10 @@ from rpc.calls import until
 from servers import FLEET, LONG_FLAGS, Server, VllmServers
 
 from penstock.channel import open_async_channel
-from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.common_pb2 import SamplingParams
 from penstock_server.app import Service
 
-from .chats import HELLO, Chats, asking
+from .chats import HELLO, Chats, asking, story
 from .conftest import CASE_LIMIT_S, serving
 from .refusals import Refusal, read
 
@@ -42,12 +41,6 @@ ENDS_OF_A_CALL = (
 # Tokens of an answer, of which a server makes a few hundred a second.
 SECONDS_OF_WORK = 3000
 ENDLESS_WORK = 16000
-
-
-def story(tokens: int) -> CreateChatCompletionRequest:
-    """Much work, though the model is small."""
-    sampling = SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=tokens)
-    return asking("Tell me a story.", sampling=sampling)
 
 
 def chat_server(name: str, *flags: str) -> Server:

@@ -18,11 +18,10 @@ from servers import FLEET, VllmServers
 
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
-from penstock.v1.common_pb2 import SamplingParams
 from penstock_server.fleet.policy import Affinity
 from penstock_server.upstream.config import place
 
-from .chats import Chats, asking
+from .chats import Chats, story
 from .conftest import CASE_LIMIT_S, serving
 from .refusals import Refusal, read
 
@@ -33,10 +32,7 @@ WINDOW = 2 * ROUND
 FAIR_SHARE = 0.3
 """Of the calls, what each of two replicas serves at least; a half on average."""
 
-STORY = asking(
-    "Tell me a story.",
-    sampling=SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=100),
-)
+STORY = story(tokens=100)
 
 
 @pytest.fixture(scope="module")
