@@ -91,6 +91,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "TOKENIZERS_PARALLELISM": "false",
+    # The engine computes itself. With a worker process beside it the two spin while they wait for
+    # each other, and on two cores the HTTP server may get no turn for tens of seconds.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Nothing is looked up or reported outside this machine.
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
