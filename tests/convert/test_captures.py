@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from penstock.v1.chat_completion_pb2 import StreamChatCompletionResponse
+from penstock_server import routes
 from penstock_server.convert import chat, model
 from penstock_server.convert.fields import REMOVED
 from penstock_server.upstream.completeness import ChoiceStream
@@ -117,7 +118,7 @@ REQUESTS = names(
     lambda capture: (
         capture["status"] == 200
         and isinstance(capture["request"].get("body"), dict)
-        and capture["request"]["path"] == chat.ROUTE
+        and capture["request"]["path"] == routes.CHAT_COMPLETIONS
         and not REMOVED.keys() & capture["request"]["body"].keys()
     )
 )

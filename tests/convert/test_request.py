@@ -12,11 +12,12 @@ from google.protobuf.struct_pb2 import Struct, Value
 from penstock.v1 import common_pb2 as common
 from penstock.v1 import message_pb2 as message
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
+from penstock_server import routes
 from penstock_server.convert import chat
 from penstock_server.convert.errors import InvalidRequest
 from penstock_server.convert.fields import HOMES, REMOVED
 
-ROUTE = chat.ROUTE
+ROUTE = routes.CHAT_COMPLETIONS
 HEADERS = {"request_id"}
 """Fields that travel as headers, not in the body."""
 

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1 import common_pb2
 from penstock.v1 import transcription_pb2 as pb
+from penstock_server import routes
 from penstock_server.convert import transcription
 from penstock_server.convert.errors import InvalidRequest
 from penstock_server.convert.fields import HOMES
@@ -255,7 +256,7 @@ def test_a_sampling_field_has_a_home_or_is_refused(field: Any) -> None:
     asked = pb.TranscriptionConfig(
         sampling=text_format.Parse(_some(field), common_pb2.SamplingParams())
     )
-    if path in HOMES[transcription.TRANSLATIONS].values():
+    if path in HOMES[routes.TRANSLATIONS].values():
         assert len(transcription.form_fields(asked, stream=False)) == 1
     else:
         with pytest.raises(InvalidRequest) as caught:

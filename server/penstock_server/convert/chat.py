@@ -13,10 +13,9 @@ from penstock.v1.chat_completion_pb2 import (
     StreamChatCompletionResponse,
 )
 from penstock.v1.message_pb2 import ROLE_ASSISTANT, ToolCallDelta
+from penstock_server import routes
 from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
-
-ROUTE = "/v1/chat/completions"
 
 _PLAIN_FIELDS = frozenset(
     {"model", "parallel_tool_calls", "reasoning_effort", "include_reasoning", "user"}
@@ -83,7 +82,9 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
     if stream:
         body |= options.streaming(request.stream_options)
     if "extra_body" in given:
-        fields.merge_extra(ROUTE, body, document.from_struct(request.extra_body, "extra_body"))
+        fields.merge_extra(
+            routes.CHAT_COMPLETIONS, body, document.from_struct(request.extra_body, "extra_body")
+        )
     return body
 
 

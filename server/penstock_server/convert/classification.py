@@ -5,10 +5,9 @@ from math import nan
 from typing import Any
 
 from penstock.v1.classification_pb2 import Classification, ClassifyRequest, ClassifyResponse
+from penstock_server import routes
 from penstock_server.convert import batch, extra, options, pooling_input
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
-
-ROUTE = "/classify"
 
 _RESULT_KEYS = frozenset({"index", "label", "probs", "num_classes"})
 
@@ -22,7 +21,7 @@ def request_body(request: ClassifyRequest) -> dict[str, Any]:
     pooling_input.one_conversation(request.inputs)
     body = pooling_input.shared_body(request)
     body |= options.scalars(request, "", skip=("extra_body",))
-    return pooling_input.with_extra(ROUTE, body, request)
+    return pooling_input.with_extra(routes.CLASSIFY, body, request)
 
 
 @reads_answer

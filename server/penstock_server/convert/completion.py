@@ -14,10 +14,9 @@ from penstock.v1.completion_pb2 import (
     Prompt,
     StreamCompletionResponse,
 )
+from penstock_server import routes
 from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
-
-ROUTE = "/v1/completions"
 
 _ANSWER_KEYS = frozenset(
     {
@@ -71,7 +70,9 @@ def request_body(request: CreateCompletionRequest, *, stream: bool) -> dict[str,
     if stream:
         body |= options.streaming(request.stream_options)
     if request.HasField("extra_body"):
-        fields.merge_extra(ROUTE, body, document.from_struct(request.extra_body, "extra_body"))
+        fields.merge_extra(
+            routes.COMPLETIONS, body, document.from_struct(request.extra_body, "extra_body")
+        )
     return body
 
 

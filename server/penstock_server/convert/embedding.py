@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding
+from penstock_server import routes
 from penstock_server.convert import batch, extra, options, pooling_input, vector
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
-
-ROUTE = "/v1/embeddings"
 
 _RESULT_KEYS = vector.KEYS | {"embedding"}
 
@@ -25,7 +24,7 @@ def request_body(request: CreateEmbeddingsRequest) -> dict[str, Any]:
         if request.late_chunking.chunk_size < 1:
             raise invalid("late_chunking.chunk_size", "must be at least 1")
         body["late_chunking_params"] = {"chunk_size": request.late_chunking.chunk_size}
-    return pooling_input.with_extra(ROUTE, body, request)
+    return pooling_input.with_extra(routes.EMBEDDINGS, body, request)
 
 
 @reads_answer

@@ -15,23 +15,24 @@ from penstock.v1 import (
     tokenization_pb2,
     transcription_pb2,
 )
+from penstock_server import routes
 from penstock_server.convert.fields import HOMES
 
 REQUESTS: Mapping[str, Descriptor] = {
-    "/v1/chat/completions": chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
+    routes.CHAT_COMPLETIONS: chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
     "response": response_pb2.CreateResponseRequest.DESCRIPTOR,
-    "/v1/responses": response_pb2.CreateResponseRequest.DESCRIPTOR,
-    "/v1/completions": completion_pb2.CreateCompletionRequest.DESCRIPTOR,
-    "/v1/embeddings": embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
-    "/classify": classification_pb2.ClassifyRequest.DESCRIPTOR,
-    "/pooling": pooling_pb2.PoolRequest.DESCRIPTOR,
-    "/tokenize": tokenization_pb2.TokenizeRequest.DESCRIPTOR,
-    "/detokenize": tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
-    "/v1/rerank": rerank_pb2.RerankRequest.DESCRIPTOR,
-    "/rerank": rerank_pb2.RerankRequest.DESCRIPTOR,
-    "/v1/score": rerank_pb2.ScoreRequest.DESCRIPTOR,
-    "/v1/audio/transcriptions": transcription_pb2.TranscribeRequest.DESCRIPTOR,
-    "/v1/audio/translations": transcription_pb2.TranscribeRequest.DESCRIPTOR,
+    routes.RESPONSES: response_pb2.CreateResponseRequest.DESCRIPTOR,
+    routes.COMPLETIONS: completion_pb2.CreateCompletionRequest.DESCRIPTOR,
+    routes.EMBEDDINGS: embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
+    routes.CLASSIFY: classification_pb2.ClassifyRequest.DESCRIPTOR,
+    routes.POOLING: pooling_pb2.PoolRequest.DESCRIPTOR,
+    routes.TOKENIZE: tokenization_pb2.TokenizeRequest.DESCRIPTOR,
+    routes.DETOKENIZE: tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
+    routes.RERANK: rerank_pb2.RerankRequest.DESCRIPTOR,
+    routes.RERANK_UNVERSIONED: rerank_pb2.RerankRequest.DESCRIPTOR,
+    routes.SCORE: rerank_pb2.ScoreRequest.DESCRIPTOR,
+    routes.TRANSCRIPTIONS: transcription_pb2.TranscribeRequest.DESCRIPTOR,
+    routes.TRANSLATIONS: transcription_pb2.TranscribeRequest.DESCRIPTOR,
 }
 """The message that asks for what a route does."""
 

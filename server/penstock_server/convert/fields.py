@@ -8,6 +8,7 @@ keys of `extra_body` a typed field covers and where the parameter of an upstream
 from collections.abc import Mapping
 from typing import Any
 
+from penstock_server import routes
 from penstock_server.convert.errors import InvalidRequest, Violation
 
 
@@ -287,20 +288,20 @@ _TRANSCRIPTION = _TRANSLATION | dict.fromkeys(
 )
 
 HOMES: Mapping[str, Mapping[str, str]] = {
-    "/v1/chat/completions": _CHAT,
+    routes.CHAT_COMPLETIONS: _CHAT,
     "response": _RESPONSE_AS_CHAT,
-    "/v1/responses": _RESPONSE,
-    "/v1/completions": _COMPLETION,
-    "/v1/embeddings": _EMBEDDING,
-    "/classify": _POOLING_INPUT,
-    "/pooling": _POOLING,
-    "/tokenize": _TOKENIZE,
-    "/detokenize": {"model": "model", "tokens": "token_ids"},
-    "/v1/rerank": _RERANK,
-    "/rerank": _RERANK,
-    "/v1/score": _SCORE,
-    "/v1/audio/transcriptions": _TRANSCRIPTION,
-    "/v1/audio/translations": _TRANSLATION,
+    routes.RESPONSES: _RESPONSE,
+    routes.COMPLETIONS: _COMPLETION,
+    routes.EMBEDDINGS: _EMBEDDING,
+    routes.CLASSIFY: _POOLING_INPUT,
+    routes.POOLING: _POOLING,
+    routes.TOKENIZE: _TOKENIZE,
+    routes.DETOKENIZE: {"model": "model", "tokens": "token_ids"},
+    routes.RERANK: _RERANK,
+    routes.RERANK_UNVERSIONED: _RERANK,
+    routes.SCORE: _SCORE,
+    routes.TRANSCRIPTIONS: _TRANSCRIPTION,
+    routes.TRANSLATIONS: _TRANSLATION,
 }
 
 EXTRA_ONLY: Mapping[str, str] = {

@@ -5,21 +5,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.v1 import model_pb2
+from penstock_server import routes
 from penstock_server.convert import extra
 from penstock_server.convert.errors import invalid, reads_answer
 
 # The routes of a vLLM that serves the capability.
 CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
-    "/v1/chat/completions": model_pb2.CAPABILITY_CHAT,
-    "/v1/completions": model_pb2.CAPABILITY_COMPLETION,
-    "/v1/embeddings": model_pb2.CAPABILITY_EMBEDDING,
-    "/v1/rerank": model_pb2.CAPABILITY_RERANK,
-    "/rerank": model_pb2.CAPABILITY_RERANK,
-    "/v1/score": model_pb2.CAPABILITY_SCORE,
-    "/v1/audio/transcriptions": model_pb2.CAPABILITY_TRANSCRIPTION,
-    "/tokenize": model_pb2.CAPABILITY_TOKENIZATION,
-    "/classify": model_pb2.CAPABILITY_CLASSIFICATION,
-    "/pooling": model_pb2.CAPABILITY_POOLING,
+    routes.CHAT_COMPLETIONS: model_pb2.CAPABILITY_CHAT,
+    routes.COMPLETIONS: model_pb2.CAPABILITY_COMPLETION,
+    routes.EMBEDDINGS: model_pb2.CAPABILITY_EMBEDDING,
+    routes.RERANK: model_pb2.CAPABILITY_RERANK,
+    routes.RERANK_UNVERSIONED: model_pb2.CAPABILITY_RERANK,
+    routes.SCORE: model_pb2.CAPABILITY_SCORE,
+    routes.TRANSCRIPTIONS: model_pb2.CAPABILITY_TRANSCRIPTION,
+    routes.TOKENIZE: model_pb2.CAPABILITY_TOKENIZATION,
+    routes.CLASSIFY: model_pb2.CAPABILITY_CLASSIFICATION,
+    routes.POOLING: model_pb2.CAPABILITY_POOLING,
 }
 _KEYS = frozenset({"id", "object", "created", "owned_by", "root", "parent", "max_model_len"})
 

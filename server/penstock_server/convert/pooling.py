@@ -5,10 +5,9 @@ from typing import Any
 
 from penstock.v1 import pooling_pb2
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
+from penstock_server import routes
 from penstock_server.convert import batch, document, extra, options, pooling_input, vector
 from penstock_server.convert.errors import invalid, reads_answer
-
-ROUTE = "/pooling"
 
 _TASKS: Mapping[pooling_pb2.PoolingTask.ValueType, str] = {
     pooling_pb2.POOLING_TASK_EMBED: "embed",
@@ -31,7 +30,7 @@ def request_body(request: PoolRequest) -> dict[str, Any]:
     """
     body = _plugin(request) if request.HasField("plugin_data") else _inputs(request)
     body |= options.scalars(request, "", skip=("task", "dtype", "extra_body"))
-    return pooling_input.with_extra(ROUTE, body, request)
+    return pooling_input.with_extra(routes.POOLING, body, request)
 
 
 @reads_answer

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
+from penstock_server import routes
 from penstock_server.convert import batch, extra, scoring
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.convert.usage import fill_usage
-
-ROUTE = "/v1/rerank"
 
 _ANSWER_KEYS = frozenset({"id", "model", "usage", "results"})
 _RESULT_KEYS = frozenset({"index", "document", "relevance_score"})
@@ -28,7 +27,7 @@ def request_body(request: RerankRequest) -> dict[str, Any]:
         if request.top_n < 0:
             raise invalid("top_n", "must not be negative")
         body["top_n"] = request.top_n
-    return body | scoring.settings(ROUTE, request)
+    return body | scoring.settings(routes.RERANK, request)
 
 
 @reads_answer

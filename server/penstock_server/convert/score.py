@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
+from penstock_server import routes
 from penstock_server.convert import batch, extra, scoring
 from penstock_server.convert.errors import invalid, reads_answer
 from penstock_server.convert.usage import fill_usage
-
-ROUTE = "/v1/score"
 
 _ANSWER_KEYS = frozenset({"id", "object", "created", "model", "usage", "data"})
 _RESULT_KEYS = frozenset({"index", "object", "score"})
@@ -26,7 +25,7 @@ def request_body(request: ScoreRequest) -> dict[str, Any]:
         counts = f"{len(queries)} queries for {len(documents)} documents"
         raise invalid("queries", f"must be one or as many as documents, not {counts}")
     body = {"text_1": queries[0] if len(queries) == 1 else queries, "text_2": documents}
-    return body | scoring.settings(ROUTE, request)
+    return body | scoring.settings(routes.SCORE, request)
 
 
 @reads_answer

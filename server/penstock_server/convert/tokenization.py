@@ -10,11 +10,9 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeRequest,
     TokenizeResponse,
 )
+from penstock_server import routes
 from penstock_server.convert import document, extra, fields, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
-
-TOKENIZE_ROUTE = "/tokenize"
-DETOKENIZE_ROUTE = "/detokenize"
 
 _TOKENIZE_KEYS = frozenset({"count", "max_model_len", "tokens", "token_strs"})
 _DETOKENIZE_KEYS = frozenset({"prompt"})
@@ -33,7 +31,7 @@ def tokenize_body(request: TokenizeRequest) -> dict[str, Any]:
         body["return_token_strs"] = request.return_token_strings
     if request.HasField("extra_body"):
         added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(TOKENIZE_ROUTE, body, added)
+        fields.merge_extra(routes.TOKENIZE, body, added)
     return body
 
 
@@ -67,7 +65,7 @@ def detokenize_body(request: DetokenizeRequest) -> dict[str, Any]:
         body["model"] = request.model
     if request.HasField("extra_body"):
         added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(DETOKENIZE_ROUTE, body, added)
+        fields.merge_extra(routes.DETOKENIZE, body, added)
     return body
 
 

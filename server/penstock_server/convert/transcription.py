@@ -8,13 +8,11 @@ import orjson
 
 from penstock.v1 import transcription_pb2 as pb
 from penstock.v1.common_pb2 import EngineOptions
+from penstock_server import routes
 from penstock_server.convert import document, fields, options
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 
-TRANSCRIPTIONS = "/v1/audio/transcriptions"
-TRANSLATIONS = "/v1/audio/translations"
-
-_SAMPLING = fields.names_under(TRANSLATIONS, "config.sampling")
+_SAMPLING = fields.names_under(routes.TRANSLATIONS, "config.sampling")
 _FORMATS = {
     pb.TRANSCRIPT_DETAIL_TEXT: "json",
     pb.TRANSCRIPT_DETAIL_SEGMENTS: "verbose_json",
@@ -75,7 +73,7 @@ def form_fields(config: pb.TranscriptionConfig, *, stream: bool) -> list[tuple[s
     if stream:
         body |= _streaming(config)
     if config.HasField("extra_body"):
-        route = TRANSLATIONS if translates(config) else TRANSCRIPTIONS
+        route = routes.TRANSLATIONS if translates(config) else routes.TRANSCRIPTIONS
         added = document.from_struct(config.extra_body, "config.extra_body")
         fields.merge_extra(route, body, added, "config.extra_body")
     granularities = [

@@ -11,6 +11,7 @@ from typing import Self
 
 import grpc
 
+from penstock_server import routes
 from penstock_server.convert.errors import (
     InvalidRequest,
     MalformedAnswer,
@@ -325,7 +326,7 @@ def _missing(failure: UpstreamFailure, row: Row, model: str) -> tuple[str, str] 
     if row is MODEL_NOT_FOUND:
         return "model", model
     if row is RESPONSE_NOT_FOUND:
-        return "response", failure.path.removeprefix("/v1/responses/").partition("/")[0]
+        return "response", failure.path.removeprefix(f"{routes.RESPONSES}/").partition("/")[0]
     return None
 
 

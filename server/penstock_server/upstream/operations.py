@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from penstock_server import routes
+
 Method: TypeAlias = Literal["GET", "POST"]
 """A method of HTTP that is in use."""
 
@@ -29,20 +31,20 @@ class Operation:
         return (self.path, self.fallback) if self.fallback else (self.path,)
 
 
-CHAT_COMPLETION = Operation("chat completion", "/v1/chat/completions")
-COMPLETION = Operation("text completion", "/v1/completions")
-RERANK = Operation("reranking", "/v1/rerank", fallback="/rerank")
-SCORE = Operation("scoring", "/v1/score")
-TOKENIZATION = Operation("tokenization", "/tokenize")
-DETOKENIZATION = Operation("detokenization", "/detokenize")
-EMBEDDING = Operation("embeddings", "/v1/embeddings")
-CLASSIFICATION = Operation("classification", "/classify")
-POOLING = Operation("pooling", "/pooling")
-TRANSCRIPTION = Operation("transcription", "/v1/audio/transcriptions")
-TRANSLATION = Operation("translation of speech", "/v1/audio/translations")
-RESPONSE = Operation("response", "/v1/chat/completions")
+CHAT_COMPLETION = Operation("chat completion", routes.CHAT_COMPLETIONS)
+COMPLETION = Operation("text completion", routes.COMPLETIONS)
+RERANK = Operation("reranking", routes.RERANK, fallback=routes.RERANK_UNVERSIONED)
+SCORE = Operation("scoring", routes.SCORE)
+TOKENIZATION = Operation("tokenization", routes.TOKENIZE)
+DETOKENIZATION = Operation("detokenization", routes.DETOKENIZE)
+EMBEDDING = Operation("embeddings", routes.EMBEDDINGS)
+CLASSIFICATION = Operation("classification", routes.CLASSIFY)
+POOLING = Operation("pooling", routes.POOLING)
+TRANSCRIPTION = Operation("transcription", routes.TRANSCRIPTIONS)
+TRANSLATION = Operation("translation of speech", routes.TRANSLATIONS)
+RESPONSE = Operation("response", routes.CHAT_COMPLETIONS)
 """A response, asked for as a chat."""
-NATIVE_RESPONSE = Operation("native response", "/v1/responses", repeatable=False)
+NATIVE_RESPONSE = Operation("native response", routes.RESPONSES, repeatable=False)
 """A response, asked for by the upstream's own Responses API, which may store it."""
 
 ALL = (

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from google.protobuf.message import Message
 
 from penstock.v1 import message_pb2, response_pb2
+from penstock_server import routes
 from penstock_server.convert import document, extra, fields, message, options
 from penstock_server.convert.errors import (
     UnsupportedRequest,
@@ -19,13 +20,13 @@ from penstock_server.convert.response.chat_request import LOGPROBS, check, wants
 
 JsonObject = dict[str, Any]
 
-ROUTE = "/v1/responses"
 _LONGEST_ID = 512
 
 _NEEDS_CHAT = "needs an upstream that is asked by way of chats"
 # What the Responses API has of the options that operations share.
 _SHARED: Mapping[str, frozenset[str]] = {
-    name: fields.names_under(ROUTE, name) for name in ("sampling", "logprobs", "template")
+    name: fields.names_under(routes.RESPONSES, name)
+    for name in ("sampling", "logprobs", "template")
 }
 _STATUSES: Mapping[response_pb2.ResponseStatus.ValueType, str] = {
     response_pb2.RESPONSE_STATUS_QUEUED: "queued",
@@ -78,7 +79,7 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
         made["stream"] = True
     if request.HasField("extra_body"):
         added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(ROUTE, made, added)
+        fields.merge_extra(routes.RESPONSES, made, added)
     return made
 
 
@@ -96,7 +97,7 @@ def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
     if not response_id.strip("."):
         # In a path it would lead elsewhere.
         raise invalid("response_id", "is no id")
-    return f"{ROUTE}/{quote(response_id, safe='')}{action}"
+    return f"{routes.RESPONSES}/{quote(response_id, safe='')}{action}"
 
 
 def _chat_fields(request: response_pb2.CreateResponseRequest, *, stream: bool) -> Iterator[str]:

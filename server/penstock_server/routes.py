@@ -1,0 +1,17 @@
+"""The routes of vLLM's HTTP API that serve operations."""
+
+from typing import Final
+
+CHAT_COMPLETIONS: Final = "/v1/chat/completions"
+CLASSIFY: Final = "/classify"
+COMPLETIONS: Final = "/v1/completions"
+DETOKENIZE: Final = "/detokenize"
+EMBEDDINGS: Final = "/v1/embeddings"
+POOLING: Final = "/pooling"
+RERANK: Final = "/v1/rerank"
+RERANK_UNVERSIONED: Final = "/rerank"
+RESPONSES: Final = "/v1/responses"
+SCORE: Final = "/v1/score"
+TOKENIZE: Final = "/tokenize"
+TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
+TRANSLATIONS: Final = "/v1/audio/translations"
