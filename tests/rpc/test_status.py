@@ -1,5 +1,6 @@
 """The status table, row by row."""
 
+from time import process_time
 from typing import Any
 
 import grpc
@@ -302,3 +303,12 @@ def test_a_missing_route_is_named() -> None:
     ended = of(failure)
     assert ended.code is Code.UNIMPLEMENTED
     assert ended.message == f"the upstream does not serve chat completion: it has no {PATH}"
+
+
+def test_a_long_text_of_digits_is_looked_through_once() -> None:
+    message = "maximum context length is 8 tokens " + "1" * 64 * 1024
+    failure = UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=400)
+    failure.error = ErrorBody(message=message)
+    began = process_time()
+    assert status.of_failure(failure).metadata["maxModelLen"] == "8"
+    assert process_time() - began < 1

@@ -130,7 +130,9 @@ KIND_ROWS: Mapping[Kind, Row] = {
 
 _CONTEXT_LENGTH_PARAMS = ("input_tokens", "input_text")
 _CONTEXT_LENGTH = re.compile(
-    r"maximum context length is (\d+) tokens(?:.*?(\d+) input tokens)?", re.S
+    # No digit is tried as the beginning of a number twice: texts may be long.
+    r"maximum context length is (\d{1,20}) tokens(?:.*?(?<!\d)(\d{1,20}) input tokens)?",
+    re.S,
 )
 
 
