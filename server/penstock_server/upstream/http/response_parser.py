@@ -78,7 +78,10 @@ class ResponseParser:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._keeps_alive = False
             raise UnparsableAnswer(f"it is no HTTP/1.1: {error}") from None
-        if not self.complete and self.waiting_bytes == before:
+        if self.waiting_bytes > before:
+            # Of an answer that goes on, the frames add up: they may come apart from what they hold.
+            self._overhead_bytes = 0
+        elif not self.complete:
             self._overhead_bytes += len(data)
             if self._overhead_bytes > _MOST_OVERHEAD_BYTES:
                 raise UnparsableAnswer("its headers are too long")
