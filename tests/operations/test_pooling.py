@@ -177,6 +177,13 @@ async def test_rows_of_nothing() -> None:
     assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
+async def test_fewer_than_nothing() -> None:
+    place = {"index": 0, "start": 0, "end": 24, "shape": [-2, -3], **LITTLE}
+    async with canned(in_bytes(answer(place), bytes(24))) as (channel, _):
+        found = await refused(pool(channel, request(texts("a"))))
+    assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
+
+
 async def test_whatever_form_comes() -> None:
     # Text has no shape: a vector of three.
     sent = answer(result(0, [[1.0, None]]), result(1, "AACAPwAAAEAAAEBA"))

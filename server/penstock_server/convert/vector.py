@@ -158,7 +158,7 @@ def _check_form(result: Mapping[str, Any], form: Format) -> None:
 
 
 def _fill_bytes(target: Target, raw: bytes, shape: Sequence[int], form: Format) -> None:
-    if prod(shape) * form.width != len(raw):
+    if min(shape, default=0) < 0 or prod(shape) * form.width != len(raw):
         raise MalformedAnswer(f"{len(raw)} bytes are no {form.name} of shape {shape!s:.80}")
     if len(shape) == 1:
         _fill_one(target, raw, form)
