@@ -92,6 +92,29 @@ async def test_only_a_reader_far_behind_gets_texts_merged(count: int, most: int)
     assert [c["finish_reason"] for e in events for c in e["choices"]][-1] == "stop"
 
 
+def told_at(body: bytes, offset: int | None) -> Any:
+    """The event of a stream whose data begins at a byte."""
+    return json.loads(body[offset:].partition(b"\n")[0].removeprefix(b"data: "))
+
+
+async def test_where_each_event_begins() -> None:
+    """Also of one that was put together, after which another was looked at."""
+    call, answer = Call("id-1"), told(100)
+    body = answer.partition(b"\r\n\r\n")[2]
+    async with (
+        wire(answer) as server,
+        client(server.url) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, call, ChoiceStream(1)) as stream,
+    ):
+        async for event in stream:
+            first = told_at(body, call.attempts.offset)
+            for choice, begun in zip(event["choices"], first.pop("choices"), strict=True):
+                assert (
+                    choice["delta"].get("content", "").startswith(begun["delta"].get("content", ""))
+                )
+            assert first.items() <= event.items()
+
+
 async def gather(stream: AsyncIterator[Any], texts: list[str]) -> None:
     async for event in stream:
         texts.append(event["choices"][0]["delta"]["content"])

@@ -283,3 +283,8 @@ async def test_it_asks_for_events() -> None:
     ):
         assert [event async for event in events]
     assert b"accept: text/event-stream\r\n" in server.requests[0].lower()
+
+
+async def test_an_event_of_nothing_is_no_end() -> None:
+    delta, *rest = WHOLE
+    assert await read(stream(delta, "{}", *rest, DONE)) == (4, None)

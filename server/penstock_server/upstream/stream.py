@@ -34,25 +34,31 @@ async def events(
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
     while event is not None:
-        follower = None
+        follower, begins = None, reader.offset
         try:
             # Few at once: neither these nor other streams are to wait long for the last of them.
             for _ in range(_MORE if reader.is_behind else 0):
                 follower = reader.waiting()
-                both = contract.merged(event, follower) if follower else None
-                if not both:
+                both = None if follower is None else contract.merged(event, follower)
+                if both is None:
                     break
                 event, follower = both, None
         except UpstreamFailure:
+            response.attempts.offset = begins
             yield event
             raise
+        response.attempts.offset = begins
         yield event
         reader.progress(event)
-        event = follower or await reader.next()
+        event = await reader.next() if follower is None else follower
 
 
 class _EventReader:
-    """Reads one event at a time from an open answer, and holds them to their contract."""
+    """Reads one event at a time from an open answer, and holds them to their contract.
+
+    Attributes:
+        offset: at which byte of the stream the data of the last event begins.
+    """
 
     def __init__(self, response: Response, contract: StreamContract, limits: Limits) -> None:
         self._response = response
@@ -63,6 +69,7 @@ class _EventReader:
         self._ready: deque[bytes] = deque()
         self._started = False
         self._done = False
+        self.offset = 0
 
     @property
     def is_behind(self) -> bool:
@@ -77,7 +84,7 @@ class _EventReader:
         """
         if not self._ready and not self._done:
             await self._fill()
-        if event := self.waiting():
+        if (event := self.waiting()) is not None:
             return event
         if not self._contract.complete:
             raise self._incomplete()
@@ -89,11 +96,11 @@ class _EventReader:
         if not self._ready or self._done:
             return None
         data = self._ready.popleft()
-        offset = self._response.attempts.offset = self._decoder.offsets.popleft()
+        self.offset = self._decoder.offsets.popleft()
         if data == _DONE:
             self._done = True
             return None
-        return self._event(data, offset)
+        return self._event(data, self.offset)
 
     def progress(self, event: JsonObject) -> None:
         """Takes note that an event was told, after which the next one is waited for.
