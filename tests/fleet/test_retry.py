@@ -123,6 +123,12 @@ async def test_an_error_inside_a_stream_comes_after_work(repeatable: bool) -> No
     assert await again(Retries(rules(Clock()), repeatable=repeatable), busy(None))
 
 
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_what_was_aborted_may_be_stored(repeatable: bool) -> None:
+    aborted = UpstreamFailure(Kind.ABORTED, "", Stage.BODY)
+    assert await again(Retries(rules(Clock()), repeatable=repeatable), aborted) is repeatable
+
+
 async def test_closed_inside_the_answer_is_the_callers_to_decide() -> None:
     retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: False))
     assert not await again(retries, closed(Stage.BODY))

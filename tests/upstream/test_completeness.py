@@ -58,3 +58,11 @@ def test_nothing_of_a_choice_comes_after_its_finish(late: dict[str, Any]) -> Non
     contract = after(piece(0), piece(1, "stop"), piece(0), choices=2)
     with pytest.raises(ContractBroken, match="choice 1"):
         contract.observe(late)
+
+
+def test_another_choice_does_not_stand_in_for_one() -> None:
+    stream = ChoiceStream(2)
+    for index in (0, 7):
+        stream.observe({"choices": [{"index": index, "finish_reason": "stop"}]})
+    stream.observe({"choices": [], "usage": {}})
+    assert (stream.complete, stream.missing) == (False, "1 of 2 choices finished")

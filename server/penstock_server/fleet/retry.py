@@ -116,7 +116,8 @@ class Retries:
             await rules.sleep(delay)
 
     def _safe(self, failure: UpstreamFailure, elsewhere: bool) -> bool:
-        if failure.stage is Stage.STREAM and not self.repeatable:
+        may_be_kept = failure.stage is Stage.STREAM or failure.kind is Kind.ABORTED
+        if may_be_kept and not self.repeatable:
             return False
         if failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM):
             # If it is the request that makes it close connections, once is enough.

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 
 from penstock_server.upstream.completeness import (
-    ABORTED,
     ChoiceStream,
     ContractBroken,
     StreamContract,
 )
 from penstock_server.upstream.failure import (
+    ABORTED,
     ErrorBody,
     Kind,
     Stage,

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from penstock_server.upstream.failure import ErrorBody, failed_response
+from penstock_server.upstream.failure import ABORTED, ErrorBody, failed_response
 from penstock_server.upstream.merging import JsonObject, merged_text
 
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
 """What the finish reason "error" stands for; vLLM itself answers HTTP 500 then."""
-ABORTED = ErrorBody(message="the upstream aborted the generation")
-"""What the finish reason "abort" stands for; a vLLM that is told to stop ends answers with it."""
 
 
 class StreamContract(Protocol):
@@ -60,6 +58,7 @@ class ChoiceStream:
         self._expected = choices
         self._open: set[int] = set()
         self._finished: set[int] = set()
+        self._answered = 0  # of those that were asked for
         self._usage_last = False
 
     def observe(self, event: Mapping[str, Any]) -> None:
@@ -84,6 +83,7 @@ class ChoiceStream:
         if finish_reason:
             self.failure = _failure_after(finish_reason, self.failure)
             self._finished.add(index)
+            self._answered += index < self._expected
             self._open.discard(index)
         else:
             self._open.add(index)
@@ -97,13 +97,13 @@ class ChoiceStream:
     def missing(self) -> str:
         """What has not arrived, in words."""
         if not self.whole:
-            return f"{len(self._finished)} of {self._expected} choices finished"
+            return f"{self._answered} of {self._expected} choices finished"
         return "the last event carries no usage"
 
     @property
     def whole(self) -> bool:
         """Whether every choice has finished, as far as they are known."""
-        return not self._open and len(self._finished) >= self._expected
+        return not self._open and self._answered >= self._expected
 
 
 def _failure_after(finish_reason: str | None, earlier: ErrorBody | None) -> ErrorBody | None:

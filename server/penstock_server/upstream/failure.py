@@ -72,6 +72,10 @@ class ErrorBody:
     faults: tuple[tuple[str, str], ...] = ()
 
 
+ABORTED = ErrorBody(message="the upstream aborted the generation")
+"""What the finish reason "abort" stands for; a vLLM that is told to stop ends answers with it."""
+
+
 @dataclass(slots=True)
 class UpstreamFailure(Exception):
     """One failed exchange with an upstream.
@@ -225,7 +229,12 @@ def find_refusal(document: Any) -> ErrorBody:
 
 
 def failed_response(response: Mapping[str, Any]) -> ErrorBody | None:
-    """Returns why a response of the Responses API failed, or None if it did not."""
+    """Returns why a response of the Responses API failed, or None if it did not.
+
+    vLLM calls one cancelled whose generation was aborted.
+    """
+    if response.get("status") == "cancelled":
+        return ABORTED
     if response.get("status") != "failed":
         return None
     error = response.get("error")
