@@ -12,11 +12,13 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.http import transport
 from penstock_server.upstream.http.connection import Connection
 from penstock_server.upstream.http.request import Request
+from penstock_server.upstream.http.response_parser import ResponseParser
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.multipart import File, Form
-from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
+from penstock_server.upstream.operations import CHAT_COMPLETION, NATIVE_RESPONSE, TRANSCRIPTION
 from penstock_server.upstream.upstream import Upstream
 
 from .test_stream import WHOLE
@@ -320,3 +322,35 @@ async def test_slots_come_back_whatever_happens() -> None:
         async with client(server.url, limits, max_connections=1) as upstream:
             for _ in range(3):
                 assert (await failure_of(upstream)).kind is Kind.TIMEOUT
+
+
+async def test_frames_that_come_apart_from_what_they_hold() -> None:
+    """Each chunk's frame in a packet of its own: nothing adds up, however long the stream."""
+    parser, body = ResponseParser(), b""
+    parser.expect()
+    parser.feed(memoryview(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"))
+    for _ in range(40_000):
+        for part in (b"5\r\n", b"event", b"\r\n"):
+            parser.feed(memoryview(part))
+        body = parser.take()
+    assert body == b"event"
+
+
+async def test_a_kept_connection_that_is_closed_late_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The upstream may have worked on the request until then."""
+    monkeypatch.setattr(transport, "_LEFT_S", 0.0)
+    server = Leaving()
+    async with served(server) as url, client(url) as upstream:
+        await upstream.call(CHAT_COMPLETION, {}, CALL)
+        assert (await failure_of(upstream)).kind is Kind.CLOSED
+    assert server.asked == 2
+
+
+async def test_what_may_be_stored_is_asked_for_on_a_new_connection() -> None:
+    server = Leaving()
+    async with served(server) as url, client(url) as upstream:
+        for _ in range(3):
+            assert await upstream.call(NATIVE_RESPONSE, {}, CALL) == {"id": "x"}
+    assert server.asked == 3

@@ -14,6 +14,7 @@ class Request:
     Attributes:
         content: the body; what yields it is an upload.
         attempts: where it is written down how far the exchange has come.
+        only_once: whether it must not reach the upstream twice.
     """
 
     method: Method
@@ -21,6 +22,7 @@ class Request:
     headers: Mapping[str, str]
     content: bytes | AsyncGenerator[bytes, None] = b""
     attempts: Attempts = field(default_factory=Attempts)
+    only_once: bool = False
 
     @property
     def is_upload(self) -> bool:

@@ -23,6 +23,9 @@ _MOST_TARGETS = 64
 # What the buffers on the way take at once: over TLS, nothing tells how much is still to be sent.
 _SURELY_SENT_BYTES = 64 * 1024
 
+# A connection that was left is found so within a round trip.
+_LEFT_S = 1.0
+
 _BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 
 
@@ -142,12 +145,13 @@ class Exchange:
         if not isinstance(content, bytes):
             await self._send_upload(head, content)
             return
-        connection = await self._connect()
+        connection = await self._connect(fresh=self._request.only_once)
+        written = monotonic()
         try:
             connection.write(head, content)
             await connection.head()
         except _BROKEN:
-            if not self._was_left:
+            if not self._was_left or monotonic() - written > _LEFT_S:
                 raise
             self._release()
             connection = await self._connect(fresh=True)
