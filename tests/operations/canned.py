@@ -33,7 +33,7 @@ class Canned:
         method, path, *_ = head.split(" ", 2)
         if method == "post":
             length = int(head.partition("content-length:")[2].split("\r\n")[0])
-            self.requests.append((path, json.loads(await reader.readexactly(length))))
+            self.requests.append((path, json.loads(await reader.readexactly(length) or "null")))
         listing = http(b'{"data": [{"id": "canned"}]}', _CLOSE)
         writer.write(self._answer if method == "post" else listing)
         await writer.drain()

@@ -402,6 +402,19 @@ async def test_broken_contract(last: list[Any]) -> None:
     assert read(ended).reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
+@pytest.mark.parametrize("status", ["in_progress", "queued"])
+async def test_only_in_the_background_an_answer_has_not_ended(status: str) -> None:
+    async with canned(in_json(WHOLE | {"status": status}), native_responses="always") as (
+        channel,
+        _,
+    ):
+        stub = Responses(channel).stub
+        request = CreateResponseRequest(input_text="x")
+        assert (await refused(stub.CreateResponse(request))).reason == "UPSTREAM_MALFORMED_RESPONSE"
+        request.background = True
+        assert (await stub.CreateResponse(request)).response.id == "resp_1"
+
+
 async def test_a_completed_response_that_failed() -> None:
     failed = WHOLE | {"status": "failed", "error": {"code": "server_error", "message": "boom"}}
     _, ended = await streamed(events(CREATED, {"type": "response.completed", "response": failed}))

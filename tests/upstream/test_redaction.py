@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
-from penstock_server.upstream.redaction import redact
+from penstock_server.upstream.redaction import Redaction
 
 SECRET = "our-secret"
 WORDS = {
@@ -37,7 +37,7 @@ def failure(text: str) -> UpstreamFailure:
 
 def told(text: str) -> list[Any]:
     failed = failure(text)
-    redact(failed, (SECRET, "x", ""), known=("", "/models/llama"))
+    Redaction((SECRET, "x", ""), known=("", "/models/llama")).failure(failed)
     said = failed.error
     return [failed.message, said.message, said.type, said.param, said.code, said.faults[0][1]]
 

@@ -22,6 +22,7 @@ from penstock_server.convert.response import (
     native_request,
 )
 from penstock_server.fleet.fleet import Fleet
+from penstock_server.rpc import status
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
@@ -44,7 +45,8 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         if await self._fleet.responds_natively(call):
             body = native_request.body(request, stream=False)
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
-            return CreateResponseResponse(response=native_answer.response(answer))
+            made = native_answer.created(answer, background=request.background)
+            return CreateResponseResponse(response=made)
         body = chat_request.chat_body(request, stream=False)
         choices = chat_request.choices_wanted(request)
         answer = await self._fleet.call(RESPONSE, body, call, choices)
@@ -79,9 +81,20 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         body = native_request.body(request, stream=True)
         stream = native_answer.NativeStream()
         contract = ResponseEvents()
-        async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
-            async for event in events:
-                yield stream.message(event)
+        last: StreamResponseResponse | None = None
+        try:
+            async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
+                async for event in events:
+                    message = stream.message(event)
+                    if contract.failure:
+                        last = message
+                    else:
+                        yield message
+        except UpstreamFailure as failure:
+            # What it says is without the upstream's secrets outside of the stream only.
+            if last:
+                yield native_answer.failed(last, status.of_failure(failure, request.model).message)
+            raise
 
     async def _converted_stream(
         self, request: CreateResponseRequest, call: Call
@@ -89,16 +102,18 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         body = chat_request.chat_body(request, stream=True)
         stream = chat_answer.ResponseStream(request)
         contract = ChoiceStream(chat_request.choices_wanted(request))
-        async with self._fleet.stream(RESPONSE, body, call, contract) as events:
-            try:
+        try:
+            async with self._fleet.stream(RESPONSE, body, call, contract) as events:
                 async for event in events:
                     for message in stream.messages(event):
                         yield message
-            except UpstreamFailure as failure:
-                if failure.kind is Kind.HTTP_ERROR:
-                    for message in stream.failure(failure.error.type, failure.message):
-                        yield message
-                raise
+        except UpstreamFailure as failure:
+            # As above.
+            if failure.kind is Kind.HTTP_ERROR:
+                why = status.of_failure(failure, request.model).message
+                for message in stream.failure(failure.error.type, why):
+                    yield message
+            raise
         for message in stream.end():
             yield message
 

@@ -27,7 +27,7 @@ from penstock_server.upstream.http.transport import Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.multipart import Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
-from penstock_server.upstream.redaction import redact
+from penstock_server.upstream.redaction import Redaction
 from penstock_server.upstream.stream import events
 
 _JSON = "application/json"
@@ -121,7 +121,9 @@ class Upstream:
         call.attempts.add(self.name)
         request = self._bare(method, path, call)
         limits = Limits(self.config.timeouts)
-        return await self._unary(self._transport, request, call, limits, read=stored)
+        answer = await self._unary(self._transport, request, call, limits, read=stored)
+        self._redaction(call).response(answer)
+        return answer
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
         """Whether it has a Responses API; None if that cannot be told now.
@@ -163,9 +165,10 @@ class Upstream:
         """
         call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []
+        only_once = not operation.repeatable
         for path in self._routes.get(operation, operation.routes):
             try:
-                request = self._post(path, body, call, _JSON)
+                request = self._post(path, body, call, _JSON, only_once=only_once)
                 limits = Limits(self.config.timeouts, is_upload=request.is_upload)
                 answer = await self._unary(self._transport, request, call, limits, choices=choices)
             except UpstreamFailure as failure:
@@ -190,7 +193,8 @@ class Upstream:
             UpstreamFailure: there was no stream; the events raise it when the stream fails.
         """
         call.attempts.add(self.name)
-        request = self._post(operation.path, body, call, EVENT_STREAM)
+        only_once = not operation.repeatable
+        request = self._post(operation.path, body, call, EVENT_STREAM, only_once=only_once)
         limits, started = Limits(self.config.timeouts, is_upload=request.is_upload), monotonic()
         with self._exchange(request, call):
             async with self._transport.send(request, limits) as response:
@@ -203,14 +207,14 @@ class Upstream:
         headers = self._headers.build(call, _JSON)
         return Request(method, path, headers, attempts=call.attempts)
 
-    def _post(self, path: str, body: Body, call: Call, accept: str) -> Request:
+    def _post(self, path: str, body: Body, call: Call, accept: str, *, only_once: bool) -> Request:
         head = self._headers.build(call, accept)
         if isinstance(body, Form):
             head["content-type"] = body.content_type
             content = body.encoded(self.config.max_upload_bytes)
             return Request("POST", path, head, content, call.attempts)
         head["content-type"] = _JSON
-        return Request("POST", path, head, orjson.dumps(body), call.attempts)
+        return Request("POST", path, head, orjson.dumps(body), call.attempts, only_once)
 
     def _exchange(self, request: Request, call: Call) -> "_Counted":
         return _Counted(self, request, call)
@@ -219,8 +223,11 @@ class Upstream:
         failure.upstream = self.name
         failure.path = request.path
         failure.callers_credentials = call.authorization is not None
+        self._redaction(call).failure(failure)
+
+    def _redaction(self, call: Call) -> Redaction:
         secrets = (*self._secrets, _token(call.authorization or ""))
-        redact(failure, secrets, known=(call.model, *self.config.models.values()))
+        return Redaction(secrets, known=(call.model, *self.config.models.values()))
 
     async def _unary(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from penstock.v1 import message_pb2, response_pb2
+from penstock.v1 import common_pb2, message_pb2, response_pb2
 from penstock_server.convert import document, extra, message
 from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_items import (
@@ -69,7 +69,7 @@ class ResponseChoice:
         self._said: Message | Reasoning | None = None
         self._calls: list[Call] = []
         self._by_index: dict[int, Call] = {}
-        self._held: list[Any] = []
+        self._held: list[common_pb2.TokenLogprob] = []
 
     def read(self, data: Mapping[str, Any], said: Mapping[str, Any]) -> None:
         """Takes in a choice of an event or of a whole answer, and what it says."""
@@ -87,7 +87,7 @@ class ResponseChoice:
     def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
         """Closes what is open; the status is that of the last item, which may be cut off."""
         if isinstance(self._said, Message):
-            self._said.end_text(logprob_records(self._held))
+            self._said.end_text(self._held)
         still = [*self._calls, *([self._said] if self._said else [])]
         for item in sorted(still, key=lambda one: one.index):
             item.close(status if item.index == self._last_index else _COMPLETED)
@@ -110,11 +110,11 @@ class ResponseChoice:
             if entries and (reasoning or calls):
                 entries = _entries_of(text, reasoning or "", entries, followed=calls)
             target, held = self._speaking(), self._held
-            target.write_text(text, logprob_records([*held, *entries]))
+            target.write_text(text, [*held, *logprob_records(entries)])
             held.clear()
         elif not (reasoning or said.get("tool_calls")) and self._expects_text:
             # A token that shows no text yet: a part of a character, or the end.
-            self._held += entries
+            self._held += logprob_records(entries)
         if refusal := said.get("refusal"):
             self._speaking().write_refusal(refusal)
 

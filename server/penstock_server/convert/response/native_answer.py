@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.v1 import response_pb2
 from penstock_server.convert import document, extra
-from penstock_server.convert.errors import reads_answer
+from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings, native_items
 from penstock_server.convert.response.chat_items import logprob_records
 from penstock_server.convert.response.native_items import fill_status
@@ -76,6 +76,26 @@ def response(data: Json) -> response_pb2.ModelResponse:
         if (params := data.get(name)) is not None:
             getattr(made, name).CopyFrom(document.to_document(params))
     return made
+
+
+@reads_answer
+def created(data: Json, *, background: bool) -> response_pb2.ModelResponse:
+    """Returns a response that was just asked for, to be made in the background or not.
+
+    Raises:
+        MalformedAnswer: the answer does not have the API's shape, or is none yet.
+    """
+    if not background and data.get("status") in ("in_progress", "queued"):
+        raise MalformedAnswer("it tells of a response that has not ended")
+    return response(data)
+
+
+def failed(last: Event, message: str) -> Event:
+    """Returns the last event of a stream that failed, with another message of its error."""
+    whole: response_pb2.ModelResponse = getattr(last, last.WhichOneof("event") or "failed")
+    if whole.HasField("error"):
+        whole.error.message = message
+    return last
 
 
 class NativeStream:
