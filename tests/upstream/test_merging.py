@@ -68,11 +68,12 @@ def test_whatever_else_is_told_by_itself(other: dict[str, Any]) -> None:
     assert merged_text(other, chunk("a")) is None
 
 
-def told(count: int) -> bytes:
-    """A stream of so many texts, all there at once."""
+def told(count: int, *others: dict[str, Any]) -> bytes:
+    """A stream of so many texts, and then others and as many texts again, all there at once."""
     finish = chunk("", delta={}, finish_reason="stop")
     usage = {**ORIGIN, "choices": [], "usage": {"total_tokens": 3}}
-    events = [*(chunk(f"{number} ") for number in range(count)), finish, usage]
+    texts = [chunk(f"{number} ") for number in range(count)]
+    events = [*texts, *others, *(texts if others else ()), finish, usage]
     lines = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
     return http(f"{lines}data: [DONE]\n\n".encode(), "content-type: text/event-stream")
 
@@ -113,6 +114,19 @@ async def test_where_each_event_begins() -> None:
                     choice["delta"].get("content", "").startswith(begun["delta"].get("content", ""))
                 )
             assert first.items() <= event.items()
+
+
+async def test_how_it_failed_is_told() -> None:
+    """Though the failing event was looked at while an earlier one was put together."""
+    texts: list[str] = []
+    async with (
+        wire(told(53, chunk("", index=1, delta={"content": "!"}, finish_reason="abort"))) as server,
+        client(server.url) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(2)) as stream,
+    ):
+        with pytest.raises(UpstreamFailure, match="aborted"):
+            await gather(stream, texts)
+    assert texts[-1] == "!"
 
 
 async def gather(stream: AsyncIterator[Any], texts: list[str]) -> None:

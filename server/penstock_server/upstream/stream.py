@@ -34,7 +34,8 @@ async def events(
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
     while event is not None:
-        follower, begins = None, reader.offset
+        # Before another is looked at.
+        follower, begins, failed = None, reader.offset, contract.failure
         try:
             # Few at once: neither these nor other streams are to wait long for the last of them.
             for _ in range(_MORE if reader.is_behind else 0):
@@ -49,6 +50,8 @@ async def events(
             raise
         response.attempts.offset = begins
         yield event
+        if failed:
+            raise stated(failed, Stage.STREAM)
         reader.progress(event)
         event = await reader.next() if follower is None else follower
 
@@ -103,14 +106,8 @@ class _EventReader:
         return self._event(data, self.offset)
 
     def progress(self, event: JsonObject) -> None:
-        """Takes note that an event was told, after which the next one is waited for.
-
-        Raises:
-            UpstreamFailure: the event told of a failure.
-        """
+        """Takes note that an event was told, after which the next one is waited for."""
         self._started = True
-        if self._contract.failure:
-            raise stated(self._contract.failure, Stage.STREAM)
         # Events that tell nothing are signs of life, like comments.
         if event.get("choices") or event.get("usage") or "type" in event:
             self._limit = self._limits.event(first=False)
