@@ -116,16 +116,18 @@ class Service:
         Raises:
             CannotListen: an address is taken or not ours.
         """
+        self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
+        if self._share_ports:
+            # First: once bound, it is given connections, which would wait for that as well.
+            await self._know_upstreams()
         try:
             self.addresses, self.port = bind_all(self._server, self.settings.addresses)
             self.admin.bind()
         except CannotListen:
             release(self.addresses)
+            await self._end_watch()
             self._fleet.close()
             raise
-        self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
-        if self._share_ports:
-            await self._know_upstreams()
         await self._server.start()
         await self.admin.start()
         for address in self.addresses:
@@ -177,15 +179,18 @@ class Service:
         self._admission.close()
         self._health.close()
         self._health.end_watches()
-        if self.watching:
-            self.watching.cancel()
-            await asyncio.wait((self.watching,))
+        await self._end_watch()
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
         await asyncio.wait((stopped,), timeout=grace_s)
         self._admission.end_all()
         await stopped
         await self.admin.stop()
         self._fleet.close()
+
+    async def _end_watch(self) -> None:
+        if self.watching:
+            self.watching.cancel()
+            await asyncio.wait((self.watching,))
 
     async def _know_upstreams(self) -> None:
         """Waits for the first probes, lest this process says other than those beside it."""

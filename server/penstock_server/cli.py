@@ -18,7 +18,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
 from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
-from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.file import SettingsError, is_read_once
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.options import address, unless_off
 from penstock_server.signals import hold_reloads
@@ -160,12 +160,16 @@ def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
     from penstock_server import app, supervisor, worker
     from penstock_server.telemetry import log
 
-    def load() -> Any:
-        return worker.as_worker(options.load(parsed))
+    started = options.load(parsed)
 
-    settings = load()
+    def load() -> Any:
+        return worker.as_worker(options.load(parsed), started)
+
+    settings = worker.as_worker(started, started)
     log.configure(settings.log_level, settings.log_format)
-    if settings.workers > 1:
+    if settings.workers > 1 and not worker.is_worker():
+        if (path := options.config_file(parsed)) and is_read_once(path):
+            raise SettingsError(f"workers cannot read {path}: it can be read only once")
         return _serve_until_stopped(supervisor.supervise(settings, parsed.arguments))
     serving = app.serve(settings, load, options.config_file(parsed))
     return _serve_until_stopped(serving, _loop_factory())

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from penstock_server.configuration.settings import Settings
 
@@ -40,12 +41,19 @@ def is_worker() -> bool:
     return _ADDRESSES in os.environ
 
 
-def as_worker(settings: Settings) -> Settings:
-    """Returns the configuration as it is for this process, if it is a worker."""
+def as_worker(settings: Settings, started: Settings) -> Settings:
+    """Returns the configuration as it is for this process, if it is a worker.
+
+    Args:
+        settings: what is configured now.
+        started: what was at the start; what has changed since is left as it is, to be told.
+    """
     if not is_worker():
         return settings
     addresses = tuple(os.environ[_ADDRESSES].split(","))
-    return replace(settings, listen=addresses, admin_listen=os.environ[_ADMIN], workers=1)
+    own: dict[str, Any] = {"listen": addresses, "admin_listen": os.environ[_ADMIN]}
+    same = (name for name in own if getattr(settings, name) == getattr(started, name))
+    return replace(settings, **{name: own[name] for name in same})
 
 
 def generation() -> int:

@@ -16,15 +16,18 @@ from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from rpc.calls import until
+from upstream.wire import served as upstream_served
 
 from penstock.cli import chat_request
 from penstock.v1.admin_pb2 import ListUpstreamsRequest
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.app import Service
+from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator
-from penstock_server.supervisor import Workers
+from penstock_server.supervisor import Workers, reserved
 
-from .process import BOUND_S, PENSTOCK, Process, penstock, started
+from .process import BOUND_S, PENSTOCK, Process, clean_environment, penstock, started
 
 # The kernel gives each connection to one of the workers by chance; all of these to one of two:
 # once in 30,000 runs.
@@ -187,6 +190,65 @@ async def test_all_reload(simulator: Simulator, tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
             await served.begin(2)
             assert await configuration(served) == generation
+
+
+@pytest.mark.parametrize("key", ["listen", "admin_listen", "workers"])
+async def test_what_they_share_needs_a_restart(
+    simulator: Simulator, tmp_path: Path, key: str
+) -> None:
+    config = tmp_path / "penstock.toml"
+    begun = {"listen": '"127.0.0.1:0"', "admin_listen": '"off"', "workers": "2"}
+    after = begun | {key: {"listen": '"127.0.0.1:1"', "workers": "3"}.get(key, '"127.0.0.1:1"')}
+    write(config, begun)
+    command = (PENSTOCK, "serve", "--config", str(config), "--upstream", simulator.url)
+    env = {"PENSTOCK_ADMIN_LISTEN": ""}
+    async with started(*command, "--log-format", "json", env=env) as process:
+        for _ in range(2):
+            await process.log("worker serves")
+        write(config, after)
+        process.signal(signal.SIGHUP)
+        for _ in range(2):
+            assert (await process.log("needs a restart"))["options"] == [key]
+
+
+def write(config: Path, keys: dict[str, str]) -> None:
+    config.write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
+
+
+async def test_one_that_does_not_serve_yet_is_given_no_connections() -> None:
+    asked = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with upstream_served(hang) as url, asyncio.timeout(BOUND_S):
+        with reserved(["127.0.0.1:0"]) as [address]:
+            settings = Settings(upstream=(url,), listen=address, admin_listen="")
+            service = Service(settings, share_ports=True)
+            starting = asyncio.create_task(service.start())
+            await asked.wait()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*address.split(":"))
+            starting.cancel()
+            await asyncio.wait((starting,))
+            await service.stop(0)
+
+
+async def test_a_configuration_that_comes_through_a_pipe() -> None:
+    arguments = ("--workers", "2", "--listen", "127.0.0.1:0", "--config", "/dev/stdin")
+    process = await asyncio.create_subprocess_exec(
+        PENSTOCK, "serve", *arguments, stdin=PIPE, stderr=PIPE, env=clean_environment()
+    )
+    try:
+        async with asyncio.timeout(BOUND_S):
+            _, told = await process.communicate(b"idle_timeout = 30\n")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+    assert process.returncode == 3
+    assert told.startswith(b"penstock: workers cannot read /dev/stdin")
 
 
 async def configuration(served: Served) -> int:

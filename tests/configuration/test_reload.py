@@ -1,5 +1,6 @@
 """Reading the configuration again: a signal or a file, what is applied, what is refused."""
 
+import argparse
 import asyncio
 import os
 import signal
@@ -22,6 +23,7 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
+from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.reload import Reloader
@@ -231,6 +233,17 @@ async def test_a_bad_file_is_refused_once(tmp_path: Path, simulators: list[Simul
         config.write_text(table(simulators[1], "b"))
         assert (await process.log("reloaded"))["added"] == ["b"]
         assert [line["event"] for line in process.logged].count("reload refused") == 2
+
+
+async def test_a_pipe_without_a_name_is_read_once(simulator: Simulator) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'default_model = "tiny-chat"\n')
+    os.close(writing)
+    options = OptionList(Settings, "PENSTOCK_")
+    parsed = argparse.Namespace(config=f"/dev/fd/{reading}")
+    for _ in range(2):
+        assert options.load(parsed, {}) == Settings(default_model="tiny-chat")
+    os.close(reading)
 
 
 async def test_a_file_that_was_emptied_is_refused(tmp_path: Path, simulator: Simulator) -> None:

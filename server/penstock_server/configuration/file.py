@@ -1,6 +1,7 @@
 """A configuration file: what it says, and in which line."""
 
 import contextlib
+import os
 import re
 import tomllib
 from bisect import bisect_left
@@ -64,6 +65,11 @@ class ConfigFile:
             return True
 
         return bisect_left(range(len(lines) + 1), True, lo=1, key=has_value)
+
+
+def is_read_once(path: str) -> bool:
+    """Whether a path leads to what has no name, such as a pipe of a shell: it is then empty."""
+    return not os.path.exists(os.path.realpath(path))
 
 
 def _depth(content: Any, keys: Sequence[Key]) -> int:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from penstock_server.configuration.file import ConfigFile, SettingsError
+from penstock_server.configuration.file import ConfigFile, SettingsError, is_read_once
 from penstock_server.configuration.options import Unusable, options, read_keys
 
 S = TypeVar("S")
@@ -25,6 +25,7 @@ class OptionList(Generic[S]):
         self._settings = settings
         self._prefix = prefix
         self._options = options(settings)
+        self._read_once: dict[str, ConfigFile] = {}
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Adds the flags, each with its three names, its default and its sentence."""
@@ -82,13 +83,22 @@ class OptionList(Generic[S]):
         return told.replace("%", "%%")
 
     def _from_file(self, path: str) -> dict[str, Any]:
-        file = ConfigFile(path)
+        file = self._file(path)
         try:
             return read_keys(self._options, file.content)
         except Unusable as error:
             name, *rest = error.keys
             told = Unusable(str(error), tuple(rest)).told(str(name))
             raise SettingsError(f"{file.at(*error.keys)}: {told}") from error
+
+    def _file(self, path: str) -> ConfigFile:
+        """Reads the file; one that can be read only once stays as it was."""
+        if path in self._read_once:
+            return self._read_once[path]
+        file = ConfigFile(path)
+        if is_read_once(path):
+            self._read_once[path] = file
+        return file
 
     def _read(self, name: str, raw: Any, source: str) -> Any:
         try:
