@@ -97,6 +97,16 @@ async def test_calls_do_not_wait_for_who_has_another_model(model: str) -> None:
             assert running.states[0] is State.PROBING
 
 
+@pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed"])
+async def test_an_engine_that_says_in_its_own_words_that_it_has_no_health(status: str) -> None:
+    async with engine() as upstream:
+        error = {"message": "Invalid URL (GET /health)", "type": "invalid_request_error"}
+        upstream.answers["/health"] = said({"error": error}, status)
+        async with watched(UpstreamConfig(upstream.url)) as running:
+            await running.until(lambda: running.states != [State.PROBING])
+            assert running.states == [State.READY]
+
+
 REFUSED = said({"error": {"message": "Unauthorized", "code": 401}}, "401 Unauthorized")
 
 

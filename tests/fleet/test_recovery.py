@@ -336,6 +336,32 @@ async def test_what_may_have_been_stored_is_not_asked_for_again(
         assert len(upstream.requests) - before == requests
 
 
+async def test_what_a_call_failed_with_outlives_a_reload() -> None:
+    asked, refused = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                if CHAT_COMPLETION.path.encode() not in await read_request(reader):
+                    writer.write(http(b'{"data": [{"id": "a"}]}'))
+                    continue
+                asked.set()
+                await refused.wait()
+                body = b'{"error": {"message": "too hot", "code": 400}}'
+                writer.write(http(body, status="400 Bad Request"))
+        writer.close()
+
+    async with served(serve) as url, fleet_of(url) as (fleet, _), asyncio.timeout(5):
+        call = fleet.call(CHAT_COMPLETION, HELLO | {"model": "a"}, Call("id", "a"))
+        failing = asyncio.create_task(call)
+        await asked.wait()
+        fleet.reload([UpstreamConfig(f"http://{n}.invalid", models={"b": "b"}) for n in "xy"])
+        refused.set()
+        with pytest.raises(UpstreamFailure) as raised:
+            await failing
+    assert (raised.value.status, raised.value.message) == (400, "too hot")
+
+
 async def test_a_dead_fleet_is_not_hammered() -> None:
     async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, clock):
         started = clock.now

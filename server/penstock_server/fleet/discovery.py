@@ -62,8 +62,13 @@ async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> N
         await upstream.require_health(call, timeout_s)
     except UpstreamFailure as failure:
         # What stands in front of several servers need not have a health of its own.
-        if not failure.route_missing:
+        if not _is_missing(failure):
             raise
+
+
+def _is_missing(failure: UpstreamFailure) -> bool:
+    """Whether there is no such route, in whatever words: those of an engine need not be vLLM's."""
+    return failure.kind is Kind.HTTP_ERROR and failure.status in (404, 405, 501)
 
 
 async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject] | None:
@@ -129,7 +134,7 @@ async def _told(upstream: Upstream, path: str, call: Call, timeout_s: float) -> 
     try:
         return await upstream.get(path, call, timeout_s)
     except UpstreamFailure as failure:
-        return {} if failure.route_missing else None
+        return {} if _is_missing(failure) else None
 
 
 def _paths(document: JsonObject) -> frozenset[str] | None:

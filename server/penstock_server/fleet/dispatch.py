@@ -163,6 +163,7 @@ class _Requests:
         self._call = call
         self._retries = Retries(dispatcher.rules, call.deadline, operation.repeatable)
         self._tried: list[Replica] = []
+        self._failure: UpstreamFailure | None = None
         document = None if isinstance(body, Form) else body
         self._only_once = isinstance(body, Form) and body.only_once
         self._key = affinity.key(dispatcher.affinity, call.session_id, document)
@@ -199,14 +200,21 @@ class _Requests:
         Raises:
             UpstreamFailure: the failure, if none is.
         """
+        self._failure = failure
         if isinstance(self._body, Form) and not self._body.resendable:
+            raise failure
+        if not self._retries.possible(failure):
             raise failure
         others = (replica for replica in await self._routes() if replica not in self._tried)
         elsewhere = any(replica.available for replica in others)
         await self._retries.wait(failure, elsewhere=elsewhere)
 
     async def _routes(self) -> Routes:
-        return await self._dispatcher.routes(self._operation, self._call)
+        try:
+            return await self._dispatcher.routes(self._operation, self._call)
+        except UpstreamFailure as nobody:
+            # That a reload left nobody to ask again says less than what came of the request.
+            raise self._failure or nobody from None
 
 
 class _Events:

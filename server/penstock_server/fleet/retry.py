@@ -92,6 +92,12 @@ class Retries:
     sent: int = 0
     _closed: bool = field(default=False, repr=False)
 
+    def possible(self, failure: UpstreamFailure) -> bool:
+        """Whether the request might be sent again, if there is another replica."""
+        if self.sent >= self.rules.max_attempts:
+            return False
+        return failure.kind is Kind.CLOSED or self.rules.resendable(failure, True)
+
     async def wait(self, failure: UpstreamFailure, *, elsewhere: bool) -> None:
         """Returns when the request is to be sent again.
 
