@@ -585,6 +585,30 @@ async def test_stored_on_one_of_several(serve: Serve) -> None:
             assert refusal.reason == "RESPONSE_NOT_FOUND"
 
 
+async def test_continued_where_it_is_stored(serve: Serve) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
+    async with Simulator(settings) as one, Simulator(settings) as other:
+        service = await serve(upstream=(one.url, other.url), native_responses="always")
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            request = asking("Say hello.", model="tiny-chat", store=True)
+            request.previous_response_id = (await Responses(channel).whole(request)).id
+            for _ in range(20):
+                await Responses(channel).whole(request)
+
+
+async def test_stored_on_one_that_was_not_asked_yet_whether_it_stores(serve: Serve) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
+    async with Simulator(settings) as one, Simulator(settings) as other:
+        alone = await serve(upstream=(other.url,), native_responses="always")
+        async with open_async_channel(f"127.0.0.1:{alone.port}") as channel:
+            made = await Responses(channel).whole(asking("Say hello.", model="tiny-chat"))
+        get = response_pb2.GetResponseRequest(response_id=made.id, model="tiny-chat")
+        for _ in range(5):
+            service = await serve(upstream=(one.url, other.url), native_responses="auto")
+            async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+                assert (await Responses(channel).stub.GetResponse(get)).response == made
+
+
 async def test_upstream_that_might_have_it_is_down(serve: Serve) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as one, Simulator(settings) as other:

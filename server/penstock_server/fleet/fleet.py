@@ -156,11 +156,29 @@ class Fleet:
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        wanted = {config.native_responses for config in self._members.configs}
-        if wanted == {NativeResponses.ALWAYS}:
+        if self._all_native:
             return True
         replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
         return await replica.responds_natively(self._policy.probe_timeout, probe_call())
+
+    async def may_store(self, call: Call) -> bool:
+        """Whether any upstream may have stored a response; asks all that were not asked yet.
+
+        Raises:
+            UpstreamFailure: no upstream fits.
+        """
+        if self._all_native:
+            return True
+        await self._routes(RESPONSE, call)
+        replicas = self._table.everywhere(RESPONSE, call)
+        timeout_s = self._policy.probe_timeout
+        asked = (replica.responds_natively(timeout_s, probe_call()) for replica in replicas)
+        return any(await asyncio.gather(*asked))
+
+    @property
+    def _all_native(self) -> bool:
+        wanted = {config.native_responses for config in self._members.configs}
+        return wanted == {NativeResponses.ALWAYS}
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Asks for a stored response, or for something to be done to it, wherever it is.

@@ -161,9 +161,6 @@ class Replica:
         if self.alive and self._misses < _MOST_MISSES and not _refused(failure):
             self.suspected.set()
             return
-        if self.alive:
-            # What comes back may be another server.
-            self.known = replace(self.known, native=None)
         self.down = failure
         self._found(alive=False)
 
@@ -192,6 +189,8 @@ class Replica:
         if not self.alive:
             self._came = self._clock()
         if self.alive is False:
+            # What comes back may be another server.
+            self.known = replace(self.known, native=None)
             self._ejection.readmit(self._clock())
         self._ejection.probed(self._clock())
         self._found(alive=True)

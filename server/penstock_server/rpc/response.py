@@ -79,21 +79,21 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         self, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
         body = native_request.body(request, stream=True)
-        stream = native_answer.NativeStream()
-        contract = ResponseEvents()
-        last: StreamResponseResponse | None = None
+        stream, contract = native_answer.NativeStream(), ResponseEvents()
+        why: StreamResponseResponse | None = None
         try:
             async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
                 async for event in events:
                     message = stream.message(event)
-                    if contract.failure:
-                        last = message
+                    if native_answer.failed(message):
+                        why = message
                     else:
                         yield message
         except UpstreamFailure as failure:
             # What it says is without the upstream's secrets outside of the stream only.
-            if last:
-                yield native_answer.failed(last, status.of_failure(failure, request.model).message)
+            if why:
+                said = status.of_failure(failure, request.model).message
+                yield native_answer.with_error(why, said)
             raise
 
     async def _converted_stream(
@@ -121,6 +121,6 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         self, method: Method, request: GetResponseRequest | CancelResponseRequest, action: str = ""
     ) -> dict[str, Any]:
         call = upstream_call(request.model, EngineOptions())
-        native = await self._fleet.responds_natively(call)
+        native = await self._fleet.may_store(call)
         path = native_request.stored_path(request.response_id, native=native, action=action)
         return await self._fleet.stored(method, path, call)

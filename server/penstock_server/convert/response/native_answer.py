@@ -90,12 +90,18 @@ def created(data: Json, *, background: bool) -> response_pb2.ModelResponse:
     return response(data)
 
 
-def failed(last: Event, message: str) -> Event:
-    """Returns the last event of a stream that failed, with another message of its error."""
-    whole: response_pb2.ModelResponse = getattr(last, last.WhichOneof("event") or "failed")
-    if whole.HasField("error"):
-        whole.error.message = message
-    return last
+def failed(message: Event) -> bool:
+    """Whether a message tells that the response failed, which vLLM may say as it completes."""
+    ended = message.completed if message.HasField("completed") else message.incomplete
+    return message.HasField("failed") or ended.status == response_pb2.RESPONSE_STATUS_FAILED
+
+
+def with_error(message: Event, said: str) -> Event:
+    """Returns a message that tells of a failure, which now says this."""
+    kind = message.WhichOneof("event")
+    response: response_pb2.ModelResponse = getattr(message, kind) if kind else message.failed
+    response.error.message = said
+    return message
 
 
 class NativeStream:
