@@ -24,6 +24,9 @@ MOST_RETRIES = 4
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """As large as the service sends by default; gRPC's own limit of 4 MiB is less."""
 
+_RESENT_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
+"""Requests that are kept to be sent again, with their metadata; gRPC's own limit is 256 KiB."""
+
 Options: TypeAlias = Sequence[tuple[str, Any]]
 Pem: TypeAlias = bytes | str | os.PathLike[str]
 
@@ -62,6 +65,7 @@ OPTIONS: Options = (
     ("grpc.service_config", json.dumps(service_config(DEFAULT_RETRIES))),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.per_rpc_retry_buffer_size", _RESENT_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_permit_without_calls", 1),
     # gRPC itself waits up to two minutes before it looks again for a service that went away.

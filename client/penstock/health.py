@@ -16,6 +16,7 @@ from penstock import errors
 from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, BaseCaller, Caller, Resource
 from penstock._base.options import CallOptions
+from penstock._base.stream import is_cancelled
 
 DEFAULT_WAIT_S = 30.0
 
@@ -96,6 +97,9 @@ class AsyncHealth(AsyncResource):
                         return
             except grpc.RpcError as error:
                 waiting.failed(error)
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
             finally:
                 watch.cancel()
             await asyncio.sleep(_PAUSE_S)

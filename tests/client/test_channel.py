@@ -1,6 +1,7 @@
 """Connections: what is sent again and what is not, TLS, readiness, settings."""
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from grpc import aio
 from penstock import (
     TLS,
     AsyncClient,
+    CallCancelledError,
     Client,
     ClientClosedError,
     DeadlineExceededError,
@@ -110,6 +112,14 @@ async def test_a_blocking_client_sends_again() -> None:
     assert servicer.attempts == 3
 
 
+async def test_a_large_request_is_sent_again() -> None:
+    """gRPC by itself keeps requests of up to 256 KiB."""
+    servicer = Counting(failures=2)
+    async with serving(servicer) as target, AsyncClient(target) as client:
+        assert (await client.chat.create("x" * 1_000_000)).id == "1"
+    assert servicer.attempts == 3
+
+
 async def test_not_after_the_first_message() -> None:
     servicer = Counting(failures=100, messages=1)
     async with serving(servicer) as target, AsyncClient(target) as client:
@@ -154,6 +164,14 @@ def is_near(remaining: float | None, expected: float | None) -> bool:
     if remaining is None or expected is None:
         return remaining is expected
     return expected - 9 < remaining < expected + 1
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e300, math.inf])
+async def test_a_deadline_that_nobody_lives_to_see(seconds: float, target: str) -> None:
+    async with AsyncClient(target, timeout=seconds) as client:
+        assert (await client.chat.create("Say hello.")).text == HELLO
+        assert (await client.chat.stream("Say hello.", timeout=seconds).final()).text == HELLO
+        await client.wait_ready(seconds)
 
 
 async def test_a_deadline_that_passes(service: Service, simulator: Simulator) -> None:
@@ -361,6 +379,33 @@ async def test_a_client_that_is_closed(service: Service) -> None:
         with pytest.raises(ClientClosedError):
             await client.health.wait()
     assert ClientClosedError().request_id == ""
+
+
+async def test_closing_a_client_ends_its_calls(service: Service, simulator: Simulator) -> None:
+    """They end; the tasks that await them are not cancelled."""
+    simulator.faults = "stall;after=2"
+    client = AsyncClient(f"127.0.0.1:{service.port}")
+    whole = asyncio.ensure_future(client.chat.create("Say hello."))
+    pieces = asyncio.ensure_future(client.chat.stream("Say hello.").final())
+    await simulator.wait_active(2)
+    await client.close()
+    for call in (whole, pieces):
+        with pytest.raises(CallCancelledError, match="closed"):
+            await call
+
+
+async def test_a_task_that_is_cancelled_beside_its_stream(
+    service: Service, simulator: Simulator
+) -> None:
+    simulator.faults = "stall;after=2"
+    async with AsyncClient(f"127.0.0.1:{service.port}") as client:
+        stream = client.chat.stream("Say hello.")
+        reading = asyncio.ensure_future(stream.final())
+        await simulator.wait_active(1)
+        await stream.close()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
 
 
 async def test_a_client_that_is_closed_leaves_the_callers_channel(service: Service) -> None:

@@ -1,5 +1,6 @@
 """How calls are made: with deadline, metadata and typed errors. One caller for each client."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -8,8 +9,8 @@ from grpc import aio
 
 from penstock import errors
 from penstock._base.call_info import CallInfo
-from penstock._base.settings import REQUEST_ID, Settings
-from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing
+from penstock._base.settings import LONGEST_S, REQUEST_ID, Settings
+from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing, is_cancelled
 
 C = TypeVar("C")
 E = TypeVar("E", bound=Event)
@@ -48,7 +49,8 @@ class BaseCaller(Generic[C]):
         metadata = self.settings.call_metadata(
             options.get("metadata") or (), options.get("request_id") or ""
         )
-        timeout = options.get("timeout", self.settings.timeout)
+        given = options.get("timeout", self.settings.timeout)
+        timeout = None if given is None else min(given, LONGEST_S)
         return {"timeout": timeout, "metadata": metadata}, str(dict(metadata)[REQUEST_ID])
 
 
@@ -104,6 +106,10 @@ class AsyncCaller(BaseCaller[aio.Channel]):
             trailers = await call.trailing_metadata()
         except grpc.RpcError as error:
             raise errors.from_rpc(error, request_id) from error
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise errors.cancelled("the client was closed", request_id) from error
         return result(reply, CallInfo.read(trailers, request_id))
 
     def stream(

@@ -12,6 +12,8 @@ from uuid import uuid4
 from penstock.channel import DEFAULT_RETRIES, DEFAULT_TARGET, TLS
 
 DEFAULT_TIMEOUT_S = 600.0
+LONGEST_S = 1e9
+"""Seconds after which nobody waits; gRPC takes deadlines after the year 2262 for passed ones."""
 REQUEST_ID = "x-request-id"
 
 MetadataLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str | bytes]]

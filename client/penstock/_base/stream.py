@@ -15,6 +15,12 @@ def do_nothing() -> None:
     """Raises nothing."""
 
 
+def is_cancelled() -> bool:
+    """Tells whether the running task is cancelled, or only the call that it awaits."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 class Event(Protocol):
     """One message of a stream."""
 
@@ -56,7 +62,6 @@ class BaseStream(Generic[E, R]):
         self._explain = check
         self._call = call
         self._accumulator = accumulator
-        self._closed = False
         self._ended = False
         self._error: errors.PenstockError | None = None
         self._started = False
@@ -92,7 +97,7 @@ class BaseStream(Generic[E, R]):
         if isinstance(error, grpc.RpcError):
             self._error = errors.from_rpc(error, self.request_id)
         else:
-            self._error = errors.cancelled("the stream was closed", self.request_id)
+            self._error = errors.cancelled("the stream or its client was closed", self.request_id)
         raise self._error from error
 
     def _check(self) -> None:
@@ -205,7 +210,7 @@ class AsyncStream(BaseStream[E, R]):
         except asyncio.CancelledError as error:
             # The call's own cancellation looks like that of the task that reads it.
             self._explain()
-            if not self._closed:
+            if is_cancelled():
                 raise
             self._fail(error)
         return self._accumulator.add(message)
@@ -228,5 +233,4 @@ class AsyncStream(BaseStream[E, R]):
 
     async def close(self) -> None:
         """As `Stream.close`."""
-        self._closed = True
         self._call.cancel()
