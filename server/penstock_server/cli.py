@@ -46,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hold_reloads()
     parser = _parser()
     parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
+    if parsed.more and not any(one.startswith("-") for one in unknown):
+        # Python 3.11 takes no more arguments of a list once an option has interrupted it.
+        setattr(parsed, parsed.more, [*getattr(parsed, parsed.more), *unknown])
+        unknown = []
     if unknown and not parsed.not_installed:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -63,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="penstock", description="gRPC in front of vLLM.", allow_abbrev=False)
-    parser.set_defaults(not_installed=False)
+    parser.set_defaults(not_installed=False, more="")
     parser.add_argument("--version", action="version", version=f"penstock {version('penstock')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)

@@ -111,6 +111,26 @@ def test_transcribe(target: str, tmp_path: Path) -> None:
     assert json.loads(whole.stdout)["text"].strip() == text
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_audio_that_does_not_end(form: tuple[str, ...], target: str) -> None:
+    """A thread still reads it when the command is over."""
+    command = (PENSTOCK, "transcribe", "-", "--timeout", "0.3", "--target", target, *form)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        told = process.stderr.read().decode()
+        assert process.wait(30) == 1
+    assert told.startswith("penstock: DEADLINE_EXCEEDED")
+    assert told.count("\n") == 1
+
+
+def test_options_between_arguments(target: str) -> None:
+    ranked = penstock("rerank", "France", "--top-n", "1", "Rome", "Paris", "--target", target)
+    assert ranked.stdout.count(b"\n") == 1
+    vectors = penstock("embed", "a", "--target", target, "b")
+    assert vectors.stdout.count(b"\n") == 2
+    is_one_complaint(penstock("embed", "a", "--new", "b"), "unrecognized arguments: --new b")
+
+
 def test_tokenize(target: str) -> None:
     result = penstock("tokenize", "Say hello.", "--target", target)
     rows = [line.split("\t") for line in result.stdout.decode().splitlines()]
@@ -164,6 +184,7 @@ def test_health_as_json(target: str) -> None:
         (("chat", b"\xff"), "an argument is no UTF-8 text"),
         (("embed", "a", b"\xff"), "an argument is no UTF-8 text"),
         (("upstreams", "--watch", "x"), "--watch"),
+        (("upstreams", "--watch", "inf"), "'inf' is no number of seconds"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str | bytes, ...], complaint: str) -> None:
@@ -213,10 +234,24 @@ def test_tools_that_are_none(given: str, tmp_path: Path) -> None:
     is_one_complaint(penstock("chat", "a", "--tools", str(path)), str(path))
 
 
-def test_standard_input_that_is_closed(target: str) -> None:
-    command = f"{PENSTOCK} chat --target {target} <&-"
-    result = subprocess.run(("bash", "-c", command), capture_output=True, timeout=30, check=False)
-    is_one_complaint(result, "no message given, and none on standard input")
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("chat", "no message given, and none on standard input"),
+        ("transcribe -", "standard input is closed"),
+    ],
+)
+def test_standard_input_that_is_closed(command: str, complaint: str, target: str) -> None:
+    is_one_complaint(in_bash(f"{PENSTOCK} {command} --target {target} <&-"), complaint)
+
+
+def test_a_script_that_cannot_be_written() -> None:
+    result = in_bash(f"{PENSTOCK} completion bash > /dev/full")
+    assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+
+
+def in_bash(command: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(("bash", "-c", command), capture_output=True, timeout=30, check=False)
 
 
 def test_a_terminal_that_lacks_characters(target: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
-from penstock._base.settings import UNSET, Unset
+from penstock._base.settings import LONGEST_S, UNSET, Unset
 from penstock.channel import DEFAULT_TARGET, TLS
 from penstock.client import Client
 from penstock.errors import PenstockError
@@ -57,7 +57,7 @@ def add_command(
     )
     _add_service(parser, variable, default)
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
-    parser.set_defaults(command=name, run=lambda arguments: _guarded(run, arguments))
+    parser.set_defaults(command=name, run=lambda arguments: guarded(run, arguments))
     return parser
 
 
@@ -85,7 +85,7 @@ def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -
     )
     add(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="deadline of a call, 0 for none [environment PENSTOCK_TIMEOUT] "
         "(default: none; health: 5)",
@@ -99,14 +99,15 @@ def _pair(given: str) -> tuple[str, str]:
     return key, value
 
 
-def _seconds(given: str) -> float:
+def seconds(given: str) -> float:
+    """Reads an option that is a time."""
     try:
-        seconds = float(given)
+        read = float(given)
     except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+        read = math.nan
+    if not 0 <= read <= LONGEST_S:
         raise argparse.ArgumentTypeError(f"{given!r} is no number of seconds")
-    return seconds
+    return read
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -203,7 +204,10 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Runs a command; returns its exit code, whatever happens."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (until the end)
     if sys.stdout is None:
         complain("standard output is closed")
         return EXIT_FAILED

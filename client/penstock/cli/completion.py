@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from penstock.cli.command import EXIT_OK, Subparsers
+from penstock.cli.command import EXIT_OK, Subparsers, guarded
 
 INSTALL = """\
   bash: eval "$(penstock completion bash)" in ~/.bashrc
@@ -46,12 +46,13 @@ def add(commands: Subparsers) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("shell", choices=tuple(SCRIPTS))
-    parser.set_defaults(run=lambda arguments: _run(arguments.shell, commands.choices))
 
+    def run(arguments: argparse.Namespace) -> int:
+        parsers: dict[str, argparse.ArgumentParser] = commands.choices
+        print(SCRIPTS[arguments.shell]([_read(name, one) for name, one in parsers.items()]))
+        return EXIT_OK
 
-def _run(shell: str, parsers: dict[str, argparse.ArgumentParser]) -> int:
-    print(SCRIPTS[shell]([_read(name, parser) for name, parser in parsers.items()]))
-    return EXIT_OK
+    parser.set_defaults(run=lambda arguments: guarded(run, arguments))
 
 
 def _read(name: str, parser: argparse.ArgumentParser) -> Command:

@@ -19,6 +19,7 @@ def add(commands: Subparsers) -> None:
     parser = add_command(commands, "rerank", _run, summary)
     parser.add_argument("query", help="what the documents should fit")
     parser.add_argument("document", nargs="*", help="none: the lines of standard input")
+    parser.set_defaults(more="document")
     add_model(parser)
     parser.add_argument("--top-n", type=int, metavar="N", help="print only the best")
 

@@ -6,7 +6,15 @@ from types import TracebackType
 from typing import Self
 
 from penstock._base.upload import Audio
-from penstock.cli.command import EXIT_OK, Subparsers, add_command, add_model, connect, show
+from penstock.cli.command import (
+    EXIT_OK,
+    Subparsers,
+    UsageError,
+    add_command,
+    add_model,
+    connect,
+    show,
+)
 from penstock.client import Client
 from penstock.transcribe import TranscribeOptions
 
@@ -69,7 +77,12 @@ def _print_pieces(client: Client, arguments: argparse.Namespace, bar: "Bar") -> 
 
 
 def _audio(arguments: argparse.Namespace) -> Audio:
-    return sys.stdin.buffer if arguments.file == "-" else str(arguments.file)
+    if arguments.file != "-":
+        return str(arguments.file)
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    # Unbuffered: a thread reads it, and Python dies at its exit if one still holds a buffer.
+    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
 def _options(arguments: argparse.Namespace) -> TranscribeOptions:

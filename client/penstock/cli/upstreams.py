@@ -15,6 +15,7 @@ from penstock.cli.command import (
     complain,
     connect,
     printable,
+    seconds,
     show,
 )
 from penstock.client import Client
@@ -34,7 +35,7 @@ def add(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--watch",
-        type=float,
+        type=seconds,
         nargs="?",
         const=_DEFAULT_PAUSE_S,
         metavar="SECONDS",
@@ -92,10 +93,10 @@ def _row(replica: Replica) -> tuple[str, ...]:
     )
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def _time(took: float | None) -> str:
+    if took is None:
         return "-"
-    return f"{seconds:.3g}s" if seconds >= 1 else f"{seconds * 1000:.3g}ms"
+    return f"{took:.3g}s" if took >= 1 else f"{took * 1000:.3g}ms"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
