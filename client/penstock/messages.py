@@ -145,7 +145,11 @@ def audio(source: MediaSource, *, mime_type: str = "") -> ContentPart:
     >>> "32044 bytes" in client.chat.create(user("What is said?", audio("speech.wav"))).text
     True
     """
-    return ContentPart(audio=_media(source, mime_type))
+    made = _media(source, mime_type)
+    if not mime_type:
+        # What holds a video may hold a sound alone: MP4 and WebM.
+        made.mime_type = made.mime_type.replace("video/", "audio/")
+    return ContentPart(audio=made)
 
 
 def video(source: MediaSource, *, mime_type: str = "") -> ContentPart:

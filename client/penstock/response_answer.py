@@ -104,9 +104,11 @@ class ResponseEvent:
 
     Attributes:
         proto: the event as it came.
+        first: whether it is of the first choice, or of all.
     """
 
     proto: StreamResponseResponse
+    first: bool = True
 
     @property
     def type(self) -> str:
@@ -115,13 +117,13 @@ class ResponseEvent:
 
     @property
     def text(self) -> str:
-        """The next piece of the text; empty in events that bring none."""
-        return self.proto.output_text_delta.text
+        """The next piece of the text of the first choice; empty in events that bring none."""
+        return self.proto.output_text_delta.text if self.first else ""
 
     @property
     def reasoning(self) -> str:
-        """The next piece of the reasoning; empty in events that bring none."""
-        return self.proto.reasoning_text_delta.text
+        """The next piece of the reasoning of the first choice; empty in events without one."""
+        return self.proto.reasoning_text_delta.text if self.first else ""
 
 
 class ResponseAccumulator:
@@ -134,13 +136,16 @@ class ResponseAccumulator:
     def add(self, message: StreamResponseResponse) -> ResponseEvent:
         """Takes the next event."""
         which: str = message.WhichOneof("event") or ""
+        first = True
         if which in _STATES:
             self._response.CopyFrom(getattr(message, which))
             self._complete = which in ("completed", "incomplete")
         elif which in _ITEM_EVENTS:
             event = getattr(message, which)
-            _ITEM_EVENTS[which](self._item(event.output_index), event)
-        return ResponseEvent(message)
+            item = self._item(event.output_index)
+            _ITEM_EVENTS[which](item, event)
+            first = not item.choice_index
+        return ResponseEvent(message, first)
 
     def result(self, call: CallInfo = NO_CALL) -> Response:
         """Returns a copy of the response as far as it came."""

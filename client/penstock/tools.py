@@ -151,8 +151,10 @@ def as_tool_choice(given: ToolChoiceLike) -> ToolChoice:
     if isinstance(given, ToolChoice):
         return given
     if isinstance(given, Mapping):
-        if function := given.get("function"):
-            return ToolChoice(function_name=function["name"])
+        # The Responses API names the function beside the type.
+        function = given.get("function", given if given.get("type") == "function" else {})
+        if name := function.get("name"):
+            return ToolChoice(function_name=name)
         return ToolChoice(other=document(given))
     if given in _MODES:
         return ToolChoice(mode=ToolChoice.Mode.Value(f"MODE_{given.upper()}"))

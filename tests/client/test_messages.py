@@ -92,6 +92,23 @@ def test_content(data: bytes, mime_type: str, tmp_path: Path) -> None:
     assert image(str(named)).image == image(data, mime_type="image/gif").image
 
 
+@pytest.mark.parametrize(
+    ("data", "name", "mime_type"),
+    [
+        (b"\0\0\0\x20ftypM4A ", "a.m4a", "audio/mp4"),
+        (b"\0\0\0\x20ftypisom", "a.mp4", "audio/mp4"),
+        (b"\x1aE\xdf\xa3", "a.webm", "audio/webm"),
+    ],
+)
+def test_sounds_in_what_may_hold_videos(
+    data: bytes, name: str, mime_type: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert audio(data).audio.mime_type == audio(path).audio.mime_type == mime_type
+    assert audio(data, mime_type="video/mp4").audio.mime_type == "video/mp4"
+
+
 def test_content_that_nobody_knows() -> None:
     with pytest.raises(ValueError, match="give mime_type"):
         image(b"what?")

@@ -95,6 +95,12 @@ async def test_responses(given: Any, options: Any, client: Client, aclient: Asyn
     assert whole.proto.settings.metadata == options.get("labels", {})
 
 
+def test_the_text_of_a_response_is_of_the_first_choice(client: Client) -> None:
+    with client.responses.stream("Say hello.", n=2) as stream:
+        assert "".join(stream.text_stream) == stream.final().text == HELLO
+    assert {item.choice_index for item in stream.final().output} == {0, 1}
+
+
 def test_a_response_that_calls_a_tool(client: Client) -> None:
     question = user("What is the weather in Paris?")
     first = client.responses.create([question], tools=[get_weather])

@@ -347,6 +347,10 @@ def test_formats_as_openai_writes_them() -> None:
     form = made.json_schema
     assert (form.name, form.description, form.strict) == ("n", "d", True)
     assert form.schema.json == '{"type": "integer"}'
+    assert as_format({"type": "json_schema", **given}) == made  # as the Responses API has it
+    tags = as_format({"type": "structural_tag", "structures": [], "triggers": ["<f"]})
+    assert tags
+    assert tags.structural_tag.json == '{"structures": [], "triggers": ["<f"]}'
     schema = as_format({"type": "object"})
     assert schema
     assert schema.json_schema.schema.json == '{"type": "object"}'

@@ -255,6 +255,8 @@ def test_choices() -> None:
     assert as_tool_choice("f").function_name == "f"
     as_json = {"type": "function", "function": {"name": "f"}}
     assert as_tool_choice(as_json) == as_tool_choice("f")
+    as_responses_have_it = {"type": "function", "name": "f"}
+    assert as_tool_choice(as_responses_have_it) == as_tool_choice("f")
     other = as_tool_choice({"type": "allowed_tools", "a": 1}).other
     assert json.loads(other.json) == {"type": "allowed_tools", "a": 1}
 

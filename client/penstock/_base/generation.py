@@ -12,6 +12,7 @@ FormatLike: TypeAlias = ResponseFormat | str | type | Mapping[str, Any]
 """A message, "text", "json_object", a type, a JSON Schema, or a format as in OpenAI's JSON."""
 
 _NAMED = ("text", "json_object")
+_AS_OPENAI = (*_NAMED, "json_schema", "structural_tag")
 
 LogprobsLike: TypeAlias = LogprobOptions | bool | int
 """A message, whether to have them, or the number of alternatives."""
@@ -41,8 +42,10 @@ def as_format(given: Any) -> ResponseFormat | None:
         if given not in _NAMED:
             raise ValueError(f"{given!r} is no response format; there are {' and '.join(_NAMED)}")
         return message(ResponseFormat, {given: {}})
-    if isinstance(given, Mapping) and (kind := given.get("type")) in (*_NAMED, "json_schema"):
-        return message(ResponseFormat, {kind: given.get(kind, {})})
+    if isinstance(given, Mapping) and (kind := given.get("type")) in _AS_OPENAI:
+        # The Responses API and vLLM's tags have what a form says beside its type.
+        beside = {name: value for name, value in given.items() if name != "type"}
+        return message(ResponseFormat, {kind: given.get(kind, beside)})
     schema = json_schema(given)
     name = str(schema.get("title") or getattr(given, "__name__", "answer"))
     return ResponseFormat(json_schema=JsonSchemaFormat(name=name, schema=document(schema)))
