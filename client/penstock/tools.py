@@ -18,7 +18,6 @@
 """
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from penstock._base.options import document, message
 from penstock.schema import parameters_schema
 from penstock.v1.message_pb2 import FunctionDefinition, Tool, ToolChoice
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
-from penstock.values import arguments_from
+from penstock.values import arguments_from, from_json
 
 ToolLike: TypeAlias = Tool | Callable[..., Any] | Mapping[str, Any]
 ToolChoiceLike: TypeAlias = str | ToolChoice | Mapping[str, Any]
@@ -72,7 +71,7 @@ class ToolCall:
         Raises:
             ValueError: they are no JSON object.
         """
-        made = json.loads(self.arguments_json or "{}")
+        made = from_json(Any, self.arguments_json or "{}")
         if not isinstance(made, dict):
             raise ValueError(f"the arguments of {self.name} are no object: {self.arguments_json}")
         return made

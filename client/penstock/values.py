@@ -32,7 +32,10 @@ def from_json(kind: type[T], text: str) -> T:
         ValueError: the text is no JSON, or no value of the type.
         TypeError: the type has no form in JSON.
     """
-    built: T = _build(kind, json.loads(text))
+    try:
+        built: T = _build(kind, json.loads(text))
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
     return built
 
 

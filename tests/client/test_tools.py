@@ -261,7 +261,7 @@ def test_choices() -> None:
     assert json.loads(other.json) == {"type": "allowed_tools", "a": 1}
 
 
-@pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "x"])
+@pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "x", '{"a": ' + "[" * 100_000])
 def test_arguments_that_are_none(arguments: str) -> None:
     call = ToolCall(ToolCallProto(function=FunctionCall(name="f", arguments=arguments)))
     assert call.arguments_json == arguments
