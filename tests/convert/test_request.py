@@ -1,6 +1,8 @@
 """Requests: every field's way into the JSON, and what is refused on it."""
 
 import math
+import time
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -234,6 +236,22 @@ def test_struct_numbers() -> None:
     assert sent == values
     types = {key: type(value) for key, value in sent.items()}
     assert types == {"small": int, "half": float, "edge": int, "large": float, "deep": list}
+
+
+def test_long_list_under_a_long_name() -> None:
+    request = asking()
+    request.extra_body.update({"k" * 4_000_000: [1] * 10_000})
+    began = time.process_time()
+    body_of(request)
+    assert time.process_time() - began < 1  # a path for each value takes far longer
+
+
+def test_place_of_a_faulty_value() -> None:
+    request = asking()
+    request.extra_body.update({"a": {"b": [1, {"c": math.nan}]}})
+    assert fields_of(refused(request)) == {"extra_body.a.b[1].c"}
+    request.extra_body.fields["a"].list_value.values.add().list_value.values.add()
+    assert fields_of(refused(request)) == {"extra_body.a[0][0]"}
 
 
 def test_struct_of_every_kind() -> None:
@@ -474,6 +492,18 @@ def test_part(part: message.ContentPart, expected: Any) -> None:
     assert part_body(part) == {**expected, "uuid": "u-1"}
 
 
+def test_nothing_of_a_medium_is_kept() -> None:
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(8):
+            part_body(image(url=f"data:image/png;base64,{number}{'A' * 1_000_000}"))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1_000_000
+
+
 def test_medium_sent_before() -> None:
     part = message.ContentPart(image=message.Media(), uuid="u-1")
     assert part_body(part) == {"type": "image_url", "image_url": None, "uuid": "u-1"}
@@ -624,6 +654,24 @@ def test_structural_tag_gets_its_type(as_struct: bool) -> None:
         form.structural_tag.json = orjson.dumps(tag).decode()
     sent = body_of(asking(response_format=form))["response_format"]
     assert sent == {"type": "structural_tag", **tag}
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (
+            '{"format": {"maximum": 18446744073709551616, "multipleOf": 1e2}}',
+            '{"type":"structural_tag","format": '
+            '{"maximum": 18446744073709551616, "multipleOf": 1e2}}',
+        ),
+        (' {"b": 1.10, "type": "structural_tag"}', ' {"b": 1.10, "type": "structural_tag"}'),
+        (" { }", '{"type":"structural_tag" }'),
+    ],
+)
+def test_structural_tag_is_sent_as_it_is_written(tag: str, expected: str) -> None:
+    form = message.ResponseFormat(structural_tag=common.JsonDocument(json=tag))
+    body = chat.request_body(asking(response_format=form), stream=False)
+    assert orjson.dumps(body["response_format"]).decode() == expected
 
 
 def test_bad_structural_tag() -> None:

@@ -1,5 +1,6 @@
 """What other gateways lose between responses and chats: each loss is a case that must not be."""
 
+import time
 from typing import Any
 
 import grpc
@@ -190,6 +191,34 @@ def test_calls_that_share_an_index() -> None:
     )
     calls = [item.function_call for item in end_of(events).output]
     assert [(one.call_id, one.arguments) for one in calls] == [("a", "{}"), ("b", "[]")]
+
+
+@pytest.mark.parametrize("call_id", [None, "", "same"])
+def test_calls_of_a_whole_answer_stay_apart(call_id: str | None) -> None:
+    calls = [
+        {"id": call_id, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in ("f", "g", "g")
+    ]
+    said = {"role": "assistant", "content": None, "tool_calls": calls}
+    choice = {"index": 0, "message": said, "finish_reason": "tool_calls"}
+    whole = chat_answer.response({"id": "x", "choices": [choice]}, asking("x")).response
+    found = [item.function_call for item in whole.output]
+    assert [(one.name, one.arguments) for one in found] == [("f", "{}"), ("g", "{}"), ("g", "{}")]
+
+
+def test_many_choices() -> None:
+    message = {"role": "assistant", "content": "x"}
+    data = {
+        "id": "x",
+        "choices": [
+            {"index": number, "message": message, "finish_reason": "stop"}
+            for number in range(8_000)
+        ],
+    }
+    began = time.process_time()
+    found = chat_answer.response(data, asking("x")).response
+    assert time.process_time() - began < 2  # to look at all items for each takes far longer
+    assert found.output[-1].status == response_pb2.RESPONSE_STATUS_COMPLETED
 
 
 def test_done_comes_even_if_the_arguments_are_empty_and_in_order() -> None:

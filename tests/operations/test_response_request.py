@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import text_format
 
 from penstock.v1.response_pb2 import CreateResponseRequest
-from penstock_server.convert.errors import InvalidRequest, UnsupportedRequest
+from penstock_server.convert.errors import MOST_VIOLATIONS, InvalidRequest, UnsupportedRequest
 from penstock_server.convert.field_path import field_path
 from penstock_server.convert.response import chat_request
 from penstock_server.convert.response.chat_request import chat_body
@@ -265,6 +265,12 @@ def test_what_a_chat_cannot_do_is_named(field: str) -> None:
     with pytest.raises(UnsupportedRequest) as caught:
         chat_body(request(UNSUPPORTED[field]), stream=False)
     assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_of_a_long_list_the_first_are_named() -> None:
+    with pytest.raises(UnsupportedRequest) as caught:
+        chat_body(CreateResponseRequest(input_text="x", include=["x"] * 1000), stream=False)
+    assert len(caught.value.violations) == MOST_VIOLATIONS
 
 
 INVALID = {

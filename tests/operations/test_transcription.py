@@ -1,6 +1,7 @@
 """TranscriptionService: what goes upstream and what comes back."""
 
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -389,6 +390,14 @@ async def test_extra_body_of_a_typed_field(key: str, home: str, channel: aio.Cha
     end = await failed(stub(channel).Transcribe(request))
     assert (end.reason, end.fields) == ("CONFLICTING_FIELDS", [f"config.extra_body.{key}"])
     assert home in end.message
+
+
+async def test_a_long_list_of_faults(channel: aio.Channel) -> None:
+    request = asking(subtitles=[pb.SUBTITLE_FORMAT_SRT] * 20_000)
+    began = time.process_time()
+    end = await failed(stub(channel).Transcribe(request))
+    assert time.process_time() - began < 1
+    assert end.fields[:2] == ["config.subtitles[1]", "config.subtitles[2]"]
 
 
 async def test_metadata_that_contradicts_the_config(channel: aio.Channel) -> None:

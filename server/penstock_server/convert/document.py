@@ -1,6 +1,6 @@
 """JSON values: `JsonDocument` and `google.protobuf.Struct`, both ways."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -13,6 +13,7 @@ from penstock_server.convert.errors import MalformedAnswer, invalid
 _EXACT = 2.0**53
 # Readers of protobuf follow a hundred levels; one of JSON is three, and messages are around it.
 _DEEPEST = 28
+_NOT_FINITE = "must be a finite number"
 
 
 def from_document(document: common_pb2.JsonDocument, path: str) -> Any:
@@ -55,7 +56,10 @@ def from_struct(struct: Struct, path: str) -> dict[str, Any]:
     Raises:
         InvalidRequest: a number is NaN or infinite, or a value is empty.
     """
-    return {key: _from_value(value, f"{path}.{key}") for key, value in struct.fields.items()}
+    try:
+        return _from_fields(struct)
+    except _Faulty as fault:
+        raise invalid(path + "".join(reversed(fault.place)), fault.description) from None
 
 
 def to_struct(target: Struct, values: Mapping[str, Any]) -> None:
@@ -75,7 +79,7 @@ def finite(number: float, path: str) -> float:
         InvalidRequest: it is NaN or infinite, which JSON cannot say.
     """
     if not isfinite(number):
-        raise invalid(path, "must be a finite number")
+        raise invalid(path, _NOT_FINITE)
     return number
 
 
@@ -87,22 +91,57 @@ def _check_depth(value: Any, levels: int) -> None:
             _check_depth(inner, levels - 1)
 
 
-def _from_value(value: Value, path: str) -> Any:
+class _Faulty(Exception):
+    """A value cannot be sent; its place is put together on the way up, innermost step first.
+
+    A path made for each value of a long list would be made in vain, and costs the names above it.
+    """
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description)
+        self.description = description
+        self.place: list[str] = []
+
+
+def _from_fields(struct: Struct) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in struct.fields.items():
+        try:
+            made[key] = _from_value(value)
+        except _Faulty as fault:
+            fault.place.append(f".{key}")
+            raise
+    return made
+
+
+def _from_list(values: Iterable[Value]) -> list[Any]:
+    made: list[Any] = []
+    for value in values:
+        try:
+            made.append(_from_value(value))
+        except _Faulty as fault:
+            fault.place.append(f"[{len(made)}]")
+            raise
+    return made
+
+
+def _from_value(value: Value) -> Any:
     match value.WhichOneof("kind"):
         case "null_value":
             return None
         case "number_value":
-            return _number(finite(value.number_value, path))
+            if not isfinite(value.number_value):
+                raise _Faulty(_NOT_FINITE)
+            return _number(value.number_value)
         case "string_value":
             return value.string_value
         case "bool_value":
             return value.bool_value
         case "struct_value":
-            return from_struct(value.struct_value, path)
+            return _from_fields(value.struct_value)
         case "list_value":
-            items = enumerate(value.list_value.values)
-            return [_from_value(item, f"{path}[{i}]") for i, item in items]
-    raise invalid(path, "has no value")
+            return _from_list(value.list_value.values)
+    raise _Faulty("has no value")
 
 
 def _number(number: float) -> int | float:

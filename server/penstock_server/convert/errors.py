@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+MOST_VIOLATIONS = 32
+"""How many faults of a list are told: it can be as long as a message."""
+
 # Longer ones are not those that were looked for.
 _LONGEST_KEY = 40
 

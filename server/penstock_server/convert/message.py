@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
+
 from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert import document, extra
 from penstock_server.convert.errors import invalid
@@ -54,6 +56,8 @@ _TYPED_PARTS = frozenset(
 _TOOL_CALL_KEYS = frozenset({"id", "type", "function", "index"})
 _STRUCTURAL_TAG = "structural_tag"
 _URL_SCHEMES = ("http", "https", "data", "file")
+# Scheme and host are in it. `urlsplit` keeps what it is given: whole images in data URIs.
+_URL_HEAD = 2048
 
 
 def messages(items: Iterable[message_pb2.ChatMessage], path: str = "messages") -> list[JsonObject]:
@@ -287,7 +291,7 @@ def _mime_type(media: message_pb2.Media, path: str) -> str:
 
 def _checked_url(url: str, path: str) -> str:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url[:_URL_HEAD])
     except ValueError:
         raise invalid(path, "is no URL") from None
     if parts.scheme not in _URL_SCHEMES:
@@ -323,13 +327,20 @@ def _json_schema(form: message_pb2.JsonSchemaFormat, path: str) -> JsonObject:
     return scalars(form, path) | {"schema": schema}
 
 
-def _structural_tag(tag: common_pb2.JsonDocument, path: str) -> JsonObject:
+def _structural_tag(tag: common_pb2.JsonDocument, path: str) -> Any:
     body = document.read(tag, path)
     if not isinstance(body, dict):
         raise invalid(path, "must be an object")
     if body.get("type", _STRUCTURAL_TAG) != _STRUCTURAL_TAG:
         raise invalid(f"{path}.type", f"must be {_STRUCTURAL_TAG}")
-    return {"type": _STRUCTURAL_TAG, **body}
+    if tag.WhichOneof("document") == "object":
+        return {"type": _STRUCTURAL_TAG, **body}
+    text = tag.json
+    if "type" not in body:
+        # Beside what is there, which is kept as it was written.
+        rest = text.lstrip()[1:]
+        text = f'{{"type":"{_STRUCTURAL_TAG}"{"," if body else ""}{rest}'
+    return orjson.Fragment(text)
 
 
 def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from penstock.v1 import transcription_pb2 as pb
 from penstock.v1.common_pb2 import EngineOptions
 from penstock_server import routes
 from penstock_server.convert import document, fields, options
-from penstock_server.convert.errors import InvalidRequest, Violation, invalid
+from penstock_server.convert.errors import MOST_VIOLATIONS, InvalidRequest, Violation, invalid
 
 _SAMPLING = fields.names_under(routes.TRANSLATIONS, "config.sampling")
 _FORMATS = {
@@ -153,7 +154,8 @@ def no_audio() -> InvalidRequest:
 
 
 def _check(config: pb.TranscriptionConfig) -> None:
-    if violations := [*_faulty_detail(config), *_faulty_lists(config)]:
+    faults = chain(_faulty_detail(config), _faulty_lists(config))
+    if violations := [*islice(faults, MOST_VIOLATIONS)]:
         raise InvalidRequest(*violations)
 
 
@@ -175,11 +177,13 @@ def _faulty_lists(config: pb.TranscriptionConfig) -> Iterator[Violation]:
     for index, granularity in enumerate(config.timestamp_granularities):
         if granularity not in _GRANULARITIES:
             yield Violation(f"config.timestamp_granularities[{index}]", "is not a known value")
+    given: set[pb.SubtitleFormat.ValueType] = set()
     for index, subtitles in enumerate(config.subtitles):
         if subtitles not in _SUBTITLES:
             yield Violation(f"config.subtitles[{index}]", "is not a known value")
-        elif subtitles in config.subtitles[:index]:
+        elif subtitles in given:
             yield Violation(f"config.subtitles[{index}]", "is given twice")
+        given.add(subtitles)
 
 
 def _texts(config: pb.TranscriptionConfig) -> dict[str, Any]:

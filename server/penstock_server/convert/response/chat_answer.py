@@ -92,7 +92,8 @@ class ResponseStream:
         if not self._response.id:
             self._begin(data)
         for item in data["choices"]:
-            self._choice(item.get("index") or 0).read(item, item.get(said) or {})
+            choice = self._choice(item.get("index") or 0)
+            choice.read(item, item.get(said) or {}, whole=said == "message")
         self._note(data)
 
     def finished(self) -> response_pb2.ModelResponse:

@@ -70,14 +70,16 @@ class ResponseChoice:
         self._calls: list[Call] = []
         self._by_index: dict[int, Call] = {}
         self._held: list[common_pb2.TokenLogprob] = []
+        self._last_index = -1  # the position of the choice's last item
 
-    def read(self, data: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    def read(self, data: Mapping[str, Any], said: Mapping[str, Any], *, whole: bool) -> None:
         """Takes in a choice of an event or of a whole answer, and what it says."""
         if role := said.get("role"):
             self._role = _ROLES.get(role, message_pb2.ROLE_ASSISTANT)
         self._read_words(said, (data.get("logprobs") or {}).get("content") or [])
-        for call in said.get("tool_calls") or ():
-            self._read_call(call)
+        for number, call in enumerate(said.get("tool_calls") or ()):
+            # In a whole answer each is a call of its own, whatever it is named.
+            self._read_call(call, number if whole else call.get("index"))
         _merge(self.rest, data, _CHOICE_KEYS)
         _merge(self.rest, said, _SAID_KEYS)
         if finish_reason := data.get("finish_reason"):
@@ -94,12 +96,6 @@ class ResponseChoice:
         self._said = None
         self._calls.clear()
         self._by_index.clear()
-
-    @property
-    def _last_index(self) -> int:
-        """The position of the choice's last item."""
-        mine = (n for n, one in enumerate(self._items) if one.choice_index == self._index)
-        return max(mine, default=-1)
 
     def _read_words(self, said: Mapping[str, Any], entries: Sequence[Any]) -> None:
         reasoning, text = message.reasoning_of(said), said.get("content")
@@ -141,19 +137,20 @@ class ResponseChoice:
         self._said = None
         self._held.clear()
 
-    def _read_call(self, data: Mapping[str, Any]) -> None:
+    def _read_call(self, data: Mapping[str, Any], index: int | None) -> None:
         function = data.get("function")
         if function is None and data.get("type") not in (None, "function"):
             self._other_call(data)
             return
-        call = self._call(data, function or {})
+        call = self._call(data, function or {}, index)
         if arguments := (function or {}).get("arguments"):
             call.write(arguments)
         extra.keep(call.item, data, _CALL_KEYS)
 
-    def _call(self, data: Mapping[str, Any], function: Mapping[str, Any]) -> Call:
+    def _call(
+        self, data: Mapping[str, Any], function: Mapping[str, Any], index: int | None
+    ) -> Call:
         """Returns the call that a piece belongs to; makes it if the piece is its first."""
-        index = data.get("index")
         call_id, name = data.get("id") or "", function.get("name") or ""
         known = self._by_index.get(-1 if index is None else index)
         if known and not self._begins_another(known, call_id, name):
@@ -191,6 +188,7 @@ class ResponseChoice:
             id=f"{prefix}_{self._suffix}_{position}", choice_index=self._index
         )
         self._items.append(item)
+        self._last_index = position
         return position, item
 
 

@@ -1,11 +1,13 @@
 """Requests for responses: what holds for both ways to ask an upstream, and the way by chat."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from penstock.v1 import response_pb2
 from penstock_server.convert import chat, document, fields, message, options
 from penstock_server.convert.errors import (
+    MOST_VIOLATIONS,
     InvalidRequest,
     UnsupportedRequest,
     Violation,
@@ -50,8 +52,9 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
         UnsupportedRequest: a field asks for what a chat cannot do.
     """
     check(request, stream=stream)
-    if asked := [Violation(path, NEEDS_NATIVE) for path in _native_fields(request)]:
-        raise UnsupportedRequest(*asked)
+    asked = islice(_native_fields(request), MOST_VIOLATIONS)
+    if violations := [Violation(path, NEEDS_NATIVE) for path in asked]:
+        raise UnsupportedRequest(*violations)
     body: dict[str, Any] = {"messages": chat_input.messages(request)}
     body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
     body |= options.engine(request.engine)
