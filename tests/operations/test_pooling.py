@@ -243,8 +243,16 @@ async def test_plugin_without_output() -> None:
     assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_older_vllm_that_does_not_know_bytes() -> None:
-    error = {"message": "no", "type": "Bad Request", "param": "body.encoding_format", "code": 400}
+@pytest.mark.parametrize(
+    ("param", "message"),
+    [
+        ("body.encoding_format", "no"),
+        # Before 0.14, errors name no parameter.
+        (None, "[{'type': 'literal_error', 'msg': \"Input should be 'float' or 'base64'\"}]"),
+    ],
+)
+async def test_older_vllm_that_does_not_know_bytes(param: str | None, message: str) -> None:
+    error = {"message": message, "type": "Bad Request", "param": param, "code": 400}
     refusal = in_json({"error": error}, status="400 Bad Request")
     async with canned(refusal) as (channel, upstream):
         await refused(pool(channel, request()))

@@ -26,6 +26,8 @@ KEYS = frozenset({"index", "object", "bytes", "embed_dtype", "endianness", "star
 """Keys of a result that tell of its vector, beside the one that holds it."""
 
 _ENCODING = "encoding_format"
+# In the message of vLLM before 0.11.1, where it is asked for another.
+_OLD_ENCODINGS = "'float' or 'base64'"
 _FAST_KEYS = frozenset({_ENCODING, "embed_dtype", "endianness"})
 _TAG_OF_VALUES = bytes([FloatVector.VALUES_FIELD_NUMBER << 3 | 2])
 
@@ -99,16 +101,18 @@ def as_floats() -> dict[str, Any]:
     return {_ENCODING: "float"}
 
 
-def otherwise(body: Mapping[str, Any], refused: str) -> dict[str, Any] | None:
+def otherwise(body: Mapping[str, Any], refused: str, why: str) -> dict[str, Any] | None:
     """Returns the body that asks for JSON numbers, where an upstream refused the encoding.
 
     Args:
         body: the body that was refused.
-        refused: the parameter that the upstream named.
+        refused: the parameter that the upstream named; vLLM before 0.14 names none.
+        why: the upstream's message.
     """
     fast = body.get(_ENCODING) in ("base64", "bytes")
     packed = body.get("embed_dtype", "float32") != "float32"
-    if not fast or packed or refused.removeprefix("body.") != _ENCODING:
+    encoding = refused.removeprefix("body.") == _ENCODING if refused else _OLD_ENCODINGS in why
+    if not fast or packed or not encoding:
         return None
     return {key: body[key] for key in body if key not in _FAST_KEYS} | as_floats()
 

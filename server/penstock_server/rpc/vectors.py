@@ -24,7 +24,7 @@ async def call_for_vectors(
     try:
         return await fleet.call(operation, body, call)
     except UpstreamFailure as failure:
-        plain = vector.otherwise(body, failure.error.param)
+        plain = vector.otherwise(body, failure.error.param, failure.error.message)
         if plain is None:
             raise
         return await fleet.call(operation, plain, call)
