@@ -38,7 +38,13 @@ IMPOSSIBLE = (
     Since(
         (0, 22),
         "the prompt's text is not to be had, and streams have no fingerprint",
-        {"test_chat": ("test_prompt_text", "test_stream_comes_in_pieces")},
+        {
+            "test_chat": (
+                "test_prompt_text",
+                "test_prompt_is_told_once_for_all_choices",
+                "test_stream_comes_in_pieces",
+            )
+        },
     ),
     Since(
         (0, 20),
@@ -96,16 +102,7 @@ IMPOSSIBLE = (
         "vectors cannot be had as bytes",
         {
             "test_embedding": ("test_number_formats", "test_dimensions"),
-            "test_pooling": (
-                "test_embeddings",
-                "test_packed",
-                "test_classes",
-                "test_conversation",
-                "test_packed_vectors_per_token",
-                "test_more_inputs_than_shapes_fit_a_header",
-                "test_too_long",
-                "test_unknown_model",
-            ),
+            "test_pooling": ("test_packed", "test_packed_vectors_per_token"),
         },
     ),
     Since(

@@ -148,6 +148,16 @@ async def test_token_ids(chats: Chats) -> None:
     assert join(messages).choice.token_ids == whole.choices[0].token_ids
 
 
+async def test_prompt_is_told_once_for_all_choices(chats: Chats) -> None:
+    engine = EngineOptions(return_token_ids=True, return_prompt_text=True)
+    request = asking("Say hello.", engine=engine, sampling=SamplingParams(n=2, temperature=1))
+    whole = await chats.whole(request)
+    messages = await chats.stream(request)
+    told = [list(m.prompt_token_ids) for m in messages if m.prompt_token_ids]
+    assert told == [list(whole.prompt_token_ids)]
+    assert [m.prompt_text for m in messages if m.prompt_text] == [whole.prompt_text]
+
+
 async def test_request_id_names_the_answer(chats: Chats) -> None:
     engine = EngineOptions(request_id="mine-1")
     assert answer(await chats.whole(asking("Hi", engine=engine))).id == "chatcmpl-mine-1"

@@ -314,6 +314,23 @@ def test_what_only_a_chat_can_do_is_named(field: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        {"type": "mcp", "function": {"name": "f"}},
+        {"type": "custom", "function": "f"},
+        {"type": "function", "name": "f"},
+        {"type": "function", "function": "f"},
+    ],
+)
+def test_what_has_another_type_is_sent_as_it_is(other: Any) -> None:
+    request = CreateResponseRequest(input_text="x")
+    request.tools.add().other.object.update(other)
+    request.tool_choice.other.object.update(other)
+    sent = _sent(request)
+    assert (sent["tools"], sent["tool_choice"]) == ([other], other)
+
+
+@pytest.mark.parametrize(
     ("field", "item"),
     [
         ("input[0].other", response_pb2.ResponseItem(id="x", other=JsonDocument(json="{}"))),

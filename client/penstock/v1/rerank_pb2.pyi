@@ -231,7 +231,7 @@ class RerankResponse(_message.Message):
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used. An upstream that does not count prompt tokens gives only `total_tokens`."""
+        """Tokens used. All are of the prompt, also where an upstream gives only a total."""
 
     @_builtins.property
     def extra(self) -> _struct_pb2.Struct:

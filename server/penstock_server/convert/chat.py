@@ -1,7 +1,7 @@
 """Chat completions."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from penstock.v1 import common_pb2
 from penstock.v1.chat_completion_pb2 import (
@@ -41,6 +41,10 @@ _ANSWER_KEYS = frozenset(
 )
 # Upstreams do not stream them, so the streamed message has no field for them.
 _EVENT_KEYS = _ANSWER_KEYS - {"prompt_logprobs"}
+_TOLD_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
+    "prompt_token_ids",
+    "prompt_text",
+)
 _CHOICE_KEYS = frozenset(
     {
         "index",
@@ -129,6 +133,7 @@ class ChatStream:
         """Starts before the first event."""
         self._started = False
         self._speaking: set[int] = set()
+        self._told: set[str] = set()
 
     @reads_answer
     def message(self, event: Mapping[str, Any]) -> StreamChatCompletionResponse:
@@ -147,7 +152,16 @@ class ChatStream:
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
             _fill_rest(answer, event, _EVENT_KEYS)
+            self._tell_once(answer)
         return answer
+
+    def _tell_once(self, answer: StreamChatCompletionResponse) -> None:
+        """Leaves out what was told of the prompt before: vLLM tells it with every choice."""
+        for name in _TOLD_ONCE:
+            if name in self._told:
+                answer.ClearField(name)
+            elif getattr(answer, name):
+                self._told.add(name)
 
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:
         # Always there, so that `choice.delta.content` is safe in languages with null messages.

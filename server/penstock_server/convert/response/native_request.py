@@ -146,9 +146,10 @@ def _text(request: response_pb2.CreateResponseRequest) -> JsonObject:
 
 def _flat(value: Any, kind: str) -> Any:
     """Returns what chats nest under the name of its type without the nesting."""
-    if not isinstance(value, dict) or kind not in value:
+    if not isinstance(value, dict) or value.get("type") != kind:
         return value
-    return {"type": kind, **value[kind]}
+    nested = value.get(kind)
+    return {"type": kind, **nested} if isinstance(nested, dict) else value
 
 
 def _reasoning(request: response_pb2.CreateResponseRequest) -> JsonObject:
