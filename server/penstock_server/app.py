@@ -121,7 +121,9 @@ class Service:
             # First: once bound, it is given connections, which would wait for that as well.
             await self._know_upstreams()
         try:
-            self.addresses, self.port = bind_all(self._server, self.settings.addresses)
+            self.addresses, self.port = bind_all(
+                self._server, self.settings.addresses, share_ports=self._share_ports
+            )
             self.admin.bind()
         except CannotListen:
             release(self.addresses)

@@ -28,6 +28,13 @@ async def test_a_taken_port_is_not_shared(simulator: Simulator, serve: Serve) ->
         await serve(upstream=(simulator.url,), listen=f"127.0.0.1:{first.port}")
 
 
+async def test_a_host_with_a_taken_address(simulator: Simulator, serve: Serve) -> None:
+    """gRPC would be content with another address that localhost has."""
+    first = await serve(upstream=(simulator.url,))
+    with pytest.raises(CannotListen, match=f"localhost:{first.port}"):
+        await serve(upstream=(simulator.url,), listen=f"localhost:{first.port}")
+
+
 def test_pings_of_the_usual_clients_are_allowed() -> None:
     assert dict(server.options(1))[PING_FLOOR] == 10_000
 
