@@ -72,6 +72,7 @@ UNUSABLE = {
     "never": ("--probe-interval", "0"),
     "half": ("--max-connections", "1.5"),
     "none": ("--max-connections", "0"),
+    "more than gRPC counts": ("--max-message-bytes", "2147483648"),
     "no switch": ("--reflection", "maybe"),
     "no level": ("--log-level", "loud"),
 }

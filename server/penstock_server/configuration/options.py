@@ -16,6 +16,8 @@ E = TypeVar("E", bound=StrEnum)
 
 # What the kernel takes, less the zero at the end.
 _LONGEST_SOCKET_PATH = 107
+# gRPC's options are 32 bits, with a sign.
+_LARGEST_MESSAGE = 2**31 - 1
 
 
 class Unusable(ValueError):
@@ -258,6 +260,13 @@ def positive(value: Any) -> int:
     """Reads a whole number above 0."""
     if (number := natural(value)) < 1:
         raise ValueError("must be above 0")
+    return number
+
+
+def message_size(value: Any) -> int:
+    """Reads a number of bytes above 0 that gRPC can count."""
+    if (number := positive(value)) > _LARGEST_MESSAGE:
+        raise ValueError(f"must not be above {_LARGEST_MESSAGE}")
     return number
 
 

@@ -8,6 +8,7 @@ from penstock_server.configuration.options import (
     interval,
     key,
     member_of,
+    message_size,
     natural,
     one_of,
     option,
@@ -137,7 +138,7 @@ class Settings:
         live=True,
     )
     max_message_bytes: int = option(
-        32 * 1024 * 1024, "Largest gRPC message, both ways.", positive, "BYTES"
+        32 * 1024 * 1024, "Largest gRPC message, both ways.", message_size, "BYTES"
     )
     max_upload_bytes: int = option(
         _UPSTREAM.max_upload_bytes,
