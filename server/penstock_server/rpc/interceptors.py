@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -44,8 +45,10 @@ class Interceptors(aio.ServerInterceptor):
     A concern is a coroutine function around the whole RPC: it awaits what proceeds with the RPC,
     and returns what that returns. Streams are driven here with `context.write`, so that a stream
     that ends early, by cancellation too, closes its servicer's generator before the RPC is over.
-    Single requests are parsed here, so that one that is no message at all ends in a status of
-    ours, too; and replies are serialized here, for one that is too large.
+    Single requests are read and parsed here, inside the concerns: gRPC itself would leave a call
+    without a message alone for ever, and wait for one that is slow to come without any limit. One
+    that is no message at all ends in a status of ours, too; and replies are serialized here, for
+    one that is too large.
     """
 
     def __init__(self, concerns: Sequence[Around], max_message_bytes: int) -> None:
@@ -78,19 +81,19 @@ class Interceptors(aio.ServerInterceptor):
         read = _reader(handler)
 
         async def answer(rpc: Rpc, context: Context) -> bytes:
-            return self._serialized(await behavior(read(rpc), context), handler)
+            return self._serialized(await behavior(await read(rpc, context), context), handler)
 
         serve = self._inside(method, answer)
-        if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(serve, _decoder(handler))
-        return grpc.unary_unary_rpc_method_handler(serve)
+        decode = _decoder(handler) if handler.request_streaming else None
+        return grpc.stream_unary_rpc_method_handler(serve, decode)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
         read = _reader(handler)
 
         async def answer(rpc: Rpc, context: Context) -> None:
-            async with aclosing(behavior(read(rpc), context)) as messages:
+            request = await read(rpc, context)
+            async with aclosing(behavior(request, context)) as messages:
                 async for message in messages:
                     reply = self._serialized(message, handler)
                     if not rpc.messages_sent:
@@ -99,9 +102,8 @@ class Interceptors(aio.ServerInterceptor):
                     rpc.messages_sent += 1
 
         made: Any = self._inside(method, answer)
-        if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(made, _decoder(handler))
-        return grpc.unary_stream_rpc_method_handler(made)
+        decode = _decoder(handler) if handler.request_streaming else None
+        return grpc.stream_stream_rpc_method_handler(made, decode)
 
     def _serialized(self, message: Any, handler: Handler) -> bytes:
         serialize = handler.response_serializer
@@ -124,18 +126,43 @@ class Interceptors(aio.ServerInterceptor):
         return serve
 
 
-def _reader(handler: Handler) -> Callable[[Rpc], Any]:
-    """Returns what parses a single request; a stream of requests is left as it is."""
-    if handler.request_streaming or handler.request_deserializer is None:
-        return lambda rpc: rpc.request
+def _reader(handler: Handler) -> Callable[[Rpc, Context], Awaitable[Any]]:
+    """Returns what reads a single request; a stream of requests is left as it is."""
+    if handler.request_streaming:
+        return _as_it_is
     decode = _decoder(handler)
 
-    def read(rpc: Rpc) -> Any:
-        message = decode(rpc.request)
+    async def read(rpc: Rpc, context: Context) -> Any:
+        data: Any = await context.read()
+        if data is aio.EOF:
+            await require_end(context)
+            raise status.Refusal(status.of_no_request())
+        message = decode(data)
         rpc.model = getattr(message, "model", "")
         return message
 
     return read
+
+
+async def _as_it_is(rpc: Rpc, context: Context) -> Any:
+    return rpc.request
+
+
+async def require_end(context: Any) -> None:
+    """Returns if the caller has ended the requests of an RPC; half of them is not the whole.
+
+    gRPC ends the messages of a call that was cancelled, or whose deadline passed, as if they were
+    all, and cancels the handler just after. Another read comes back when it has. The handler may
+    be another task than this one; it is given a turn to end this one.
+
+    Raises:
+        asyncio.CancelledError: the call is over.
+    """
+    await context.read()
+    await asyncio.sleep(0)
+    remaining = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        raise asyncio.CancelledError
 
 
 def _decoder(handler: Handler) -> Callable[[bytes], Any]:

@@ -11,6 +11,10 @@ from penstock_server.rpc.rpc import Rpc
 from penstock_server.telemetry import log
 
 _LONGEST_LOGGED_NAME = 256
+# A caller whose deadline passes cancels the call, which comes here before the deadline does here:
+# on its way it was rounded up, by gRPC to three digits, and the call took a while itself.
+_ROUNDED = 0.01
+_ON_THE_WAY_S = 0.02
 
 _log = logging.getLogger("penstock.rpc")
 
@@ -25,13 +29,20 @@ async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> An
         context.set_trailing_metadata(rpc.trailing_metadata)
         return answer
     except asyncio.CancelledError:
-        remaining = context.time_remaining()
-        expired = remaining is not None and remaining <= 0
-        row = status.DEADLINE if expired else status.CANCELLED
+        row = status.DEADLINE if _expired(rpc, context) else status.CANCELLED
         rpc.code, rpc.reason = row.code, row.reason
         raise
     finally:
         log.info(_log, "rpc", _line(rpc))
+
+
+def _expired(rpc: Rpc, context: Context) -> bool:
+    """Whether it is the caller's deadline that ended an RPC."""
+    remaining = context.time_remaining()
+    if remaining is None:
+        return False
+    allowed = monotonic() - rpc.started + remaining
+    return remaining <= allowed * _ROUNDED + _ON_THE_WAY_S
 
 
 def _line(rpc: Rpc) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Rpc:
     Attributes:
         method: the full method name, such as "/penstock.v1.ModelService/ListModels".
         metadata: what the caller sent beside the request; the last of equal keys counts.
-        request: what the caller sent, not yet parsed; for a stream of requests, what yields them.
+        request: what yields what the caller sends.
         model: the model that the request names.
         request_id: the caller's `x-request-id`, or one made here.
         started: when it came in, by the monotonic clock.

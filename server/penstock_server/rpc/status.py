@@ -227,6 +227,11 @@ def of_undecodable() -> Status:
     return Status(INVALID_REQUEST, "the request could not be decoded as this method's message")
 
 
+def of_no_request() -> Status:
+    """Returns the status of a call of a method with one request that has none."""
+    return Status(INVALID_REQUEST, "the call has no request message")
+
+
 def of_malformed(error: MalformedAnswer, attempts: Attempts) -> Status:
     """Returns the status of an answer that does not fit our messages; it is that of an attempt."""
     metadata = {

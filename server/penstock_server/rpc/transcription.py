@@ -1,6 +1,5 @@
 """TranscriptionService."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -19,6 +18,7 @@ from penstock.v1.transcription_pb2 import (
 )
 from penstock_server.convert import transcript, transcription
 from penstock_server.fleet.fleet import Fleet
+from penstock_server.rpc.interceptors import require_end
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.completeness import TranscriptStream
 from penstock_server.upstream.multipart import File, Form
@@ -53,7 +53,7 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
         self, request_iterator: Uploading, context: Any
     ) -> UploadTranscribeResponse:
         """Transcribes uploaded audio into one answer."""
-        config = await _config(request_iterator)
+        config = await _config(request_iterator, context)
         async with aclosing(_uploaded(request_iterator, context)) as audio:
             whole = await self._whole(config, audio)
         return UploadTranscribeResponse(transcription=whole)
@@ -62,7 +62,7 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
         self, request_iterator: Uploading, context: Any
     ) -> AsyncIterator[UploadStreamTranscribeResponse]:
         """Transcribes uploaded audio piece by piece."""
-        config = await _config(request_iterator)
+        config = await _config(request_iterator, context)
         async with (
             aclosing(_uploaded(request_iterator, context)) as audio,
             aclosing(self._deltas(config, audio)) as deltas,
@@ -97,8 +97,11 @@ def _form(config: TranscriptionConfig, audio: Audio, *, stream: bool) -> Form:
     return Form(fields, file)
 
 
-async def _config(messages: Uploading) -> TranscriptionConfig:
-    return transcription.upload_config(await anext(messages, None))
+async def _config(messages: Uploading, context: Any) -> TranscriptionConfig:
+    first = await anext(messages, None)
+    if first is None:
+        await require_end(context)
+    return transcription.upload_config(first)
 
 
 async def _uploaded(messages: Uploading, context: Any) -> AsyncGenerator[bytes, None]:
@@ -107,23 +110,6 @@ async def _uploaded(messages: Uploading, context: Any) -> AsyncGenerator[bytes, 
         if chunk := transcription.audio_chunk(message):
             heard = True
             yield chunk
-    await _complete(context)
+    await require_end(context)
     if not heard:
         raise transcription.no_audio()
-
-
-async def _complete(context: Any) -> None:
-    """Returns if the caller has ended the upload; half an upload is not a whole.
-
-    gRPC ends the messages of a call that was cancelled, or whose deadline passed, as if they were
-    all, and cancels the handler just after. Another read comes back when it has. The handler may
-    be another task than this one; it is given a turn to end this one.
-
-    Raises:
-        asyncio.CancelledError: the call is over.
-    """
-    await context.read()
-    await asyncio.sleep(0)
-    remaining = context.time_remaining()
-    if remaining is not None and remaining <= 0:
-        raise asyncio.CancelledError
