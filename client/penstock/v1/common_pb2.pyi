@@ -51,7 +51,7 @@ All keys are optional.
 - `x-request-id`: names the call in logs and traces. Made by the server when absent, returned
   in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Sent upstream unless
   EngineOptions.request_id is set, which then takes its place there.
-- `traceparent`, `tracestate`: W3C trace context, continued by the server and sent upstream.
+- `traceparent`, `tracestate`: W3C trace context, sent upstream as it is; of several the last.
 - `x-session-id`: as EngineOptions.session_id.
 - `x-vllm-priority`: as EngineOptions.priority, a decimal integer. LOWER IS SERVED FIRST.
 - `x-data-parallel-rank`: as EngineOptions.data_parallel_rank, a decimal integer.
