@@ -212,12 +212,12 @@ def test_many_choices() -> None:
         "id": "x",
         "choices": [
             {"index": number, "message": message, "finish_reason": "stop"}
-            for number in range(8_000)
+            for number in range(16_000)
         ],
     }
     began = time.process_time()
     found = chat_answer.response(data, asking("x")).response
-    assert time.process_time() - began < 2  # to look at all items for each takes far longer
+    assert time.process_time() - began < 6  # to look at all items for each takes far longer
     assert found.output[-1].status == response_pb2.RESPONSE_STATUS_COMPLETED
 
 
