@@ -84,8 +84,7 @@ class Interceptors(aio.ServerInterceptor):
             return self._serialized(await behavior(await read(rpc, context), context), handler)
 
         serve = self._inside(method, answer)
-        decode = _decoder(handler) if handler.request_streaming else None
-        return grpc.stream_unary_rpc_method_handler(serve, decode)
+        return grpc.stream_unary_rpc_method_handler(serve, _decoder(handler))
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
@@ -102,8 +101,7 @@ class Interceptors(aio.ServerInterceptor):
                     rpc.messages_sent += 1
 
         made: Any = self._inside(method, answer)
-        decode = _decoder(handler) if handler.request_streaming else None
-        return grpc.stream_stream_rpc_method_handler(made, decode)
+        return grpc.stream_stream_rpc_method_handler(made, _decoder(handler))
 
     def _serialized(self, message: Any, handler: Handler) -> bytes:
         serialize = handler.response_serializer
@@ -128,24 +126,20 @@ class Interceptors(aio.ServerInterceptor):
 
 def _reader(handler: Handler) -> Callable[[Rpc, Context], Awaitable[Any]]:
     """Returns what reads a single request; a stream of requests is left as it is."""
-    if handler.request_streaming:
-        return _as_it_is
-    decode = _decoder(handler)
-
-    async def read(rpc: Rpc, context: Context) -> Any:
-        data: Any = await context.read()
-        if data is aio.EOF:
-            await require_end(context)
-            raise status.Refusal(status.of_no_request())
-        message = decode(data)
-        rpc.model = getattr(message, "model", "")
-        return message
-
-    return read
+    return _as_it_is if handler.request_streaming else _single
 
 
 async def _as_it_is(rpc: Rpc, context: Context) -> Any:
     return rpc.request
+
+
+async def _single(rpc: Rpc, context: Context) -> Any:
+    message: Any = await context.read()
+    if message is aio.EOF:
+        await require_end(context)
+        raise status.Refusal(status.of_no_request())
+    rpc.model = getattr(message, "model", "")
+    return message
 
 
 async def require_end(context: Any) -> None:
