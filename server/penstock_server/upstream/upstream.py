@@ -165,10 +165,9 @@ class Upstream:
         """
         call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []
-        only_once = not operation.repeatable
         for path in self._routes.get(operation, operation.routes):
             try:
-                request = self._post(path, body, call, _JSON, only_once=only_once)
+                request = self._post(operation, path, body, call, _JSON)
                 limits = Limits(self.config.timeouts, is_upload=request.is_upload)
                 answer = await self._unary(self._transport, request, call, limits, choices=choices)
             except UpstreamFailure as failure:
@@ -193,8 +192,7 @@ class Upstream:
             UpstreamFailure: there was no stream; the events raise it when the stream fails.
         """
         call.attempts.add(self.name)
-        only_once = not operation.repeatable
-        request = self._post(operation.path, body, call, EVENT_STREAM, only_once=only_once)
+        request = self._post(operation, operation.path, body, call, EVENT_STREAM)
         limits, started = Limits(self.config.timeouts, is_upload=request.is_upload), monotonic()
         with self._exchange(request, call):
             async with self._transport.send(request, limits) as response:
@@ -207,13 +205,16 @@ class Upstream:
         headers = self._headers.build(call, _JSON)
         return Request(method, path, headers, attempts=call.attempts)
 
-    def _post(self, path: str, body: Body, call: Call, accept: str, *, only_once: bool) -> Request:
+    def _post(
+        self, operation: Operation, path: str, body: Body, call: Call, accept: str
+    ) -> Request:
         head = self._headers.build(call, accept)
         if isinstance(body, Form):
             head["content-type"] = body.content_type
             content = body.encoded(self.config.max_upload_bytes)
             return Request("POST", path, head, content, call.attempts)
         head["content-type"] = _JSON
+        only_once = not operation.repeatable
         return Request("POST", path, head, orjson.dumps(body), call.attempts, only_once)
 
     def _exchange(self, request: Request, call: Call) -> "_Counted":
