@@ -21,7 +21,7 @@ from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.combined_admin import CombinedAdminServicer
-from penstock_server.rpc.listening import CannotListen
+from penstock_server.rpc.listening import CannotListen, places
 from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.worker import READY, RELOADED, environment
 
@@ -59,10 +59,8 @@ def reserved(addresses: Iterable[str]) -> Iterator[Sequence[str]]:
 
 
 def _reserve(address: str, held: contextlib.ExitStack) -> str:
-    host, _, port = address.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-        family, _, _, _, place = found[0]
+        family, place = places(address)[0]
         with socket.socket(family) as alone:
             # Fails where anybody listens, sharing or not. Connections that just ended are no harm.
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -73,7 +71,7 @@ def _reserve(address: str, held: contextlib.ExitStack) -> str:
         shared.bind(place)
     except OSError as error:
         raise CannotListen(f"cannot listen on {address}") from error
-    return f"{host}:{int(place[1])}"
+    return f"{address.rpartition(':')[0]}:{int(place[1])}"
 
 
 async def start(arguments: Sequence[str], more: Mapping[str, str]) -> Process:

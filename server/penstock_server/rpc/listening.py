@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 from grpc import aio
 
@@ -39,9 +40,7 @@ def _require_free(address: str, *, share_ports: bool) -> None:
     Raises:
         OSError: somebody does, or there is no such host.
     """
-    host, _, port = address.rpartition(":")
-    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    for family, _, _, _, place in found:
+    for family, place in places(address):
         try:
             with socket.socket(family) as alone:
                 alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,6 +50,17 @@ def _require_free(address: str, *, share_ports: bool) -> None:
             # An address that this machine has not is left to gRPC, such as IPv6 where it is off.
             if error.errno == errno.EADDRINUSE:
                 raise
+
+
+def places(address: str) -> list[tuple[int, Any]]:
+    """Returns every place that HOST:PORT stands for: its family, and what a socket binds to.
+
+    Raises:
+        OSError: there is no such host.
+    """
+    host, _, port = address.rpartition(":")
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    return [(family, place) for family, _, _, _, place in found]
 
 
 def bind_all(
