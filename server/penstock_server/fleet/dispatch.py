@@ -201,9 +201,8 @@ class _Requests:
             UpstreamFailure: the failure, if none is.
         """
         self._failure = failure
-        if isinstance(self._body, Form) and not self._body.resendable:
-            raise failure
-        if not self._retries.possible(failure):
+        gone = isinstance(self._body, Form) and not self._body.resendable
+        if gone or not self._retries.possible(failure):
             raise failure
         others = (replica for replica in await self._routes() if replica not in self._tried)
         elsewhere = any(replica.available for replica in others)

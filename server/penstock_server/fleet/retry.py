@@ -109,7 +109,7 @@ class Retries:
             UpstreamFailure: the failure, if no other request is to be sent.
         """
         rules = self.rules
-        if self.sent >= rules.max_attempts or not self._safe(failure, elsewhere):
+        if not self.possible(failure) or not self._safe(failure, elsewhere):
             raise failure
         retry_after = 0.0 if elsewhere else failure.retry_after_s or 0.0
         delay = 0.0 if elsewhere else max(retry_after, self._backoff())
