@@ -98,9 +98,7 @@ def failed(message: Event) -> bool:
 
 def with_error(message: Event, said: str) -> Event:
     """Returns a message that tells of a failure, which now says this."""
-    kind = message.WhichOneof("event")
-    response: response_pb2.ModelResponse = getattr(message, kind) if kind else message.failed
-    response.error.message = said
+    getattr(message, message.WhichOneof("event") or "failed").error.message = said
     return message
 
 
