@@ -75,6 +75,18 @@ class Responses:
         response_reader.check_stream(events)
         return events
 
+    async def broken(
+        self, request: response_pb2.CreateResponseRequest
+    ) -> tuple[list[Event], aio.AioRpcError]:
+        """Reads a stream that must fail; returns what came before, and how it failed."""
+        events: list[Event] = []
+        try:
+            async for event in self.stub.StreamResponse(request):
+                events.append(event)
+        except aio.AioRpcError as error:
+            return events, error
+        raise AssertionError(f"the stream did not fail after {len(events)} events")
+
 
 def end_of(events: Sequence[Event]) -> response_pb2.ModelResponse:
     """The response that the terminal event tells."""

@@ -4,11 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from grpc import aio
 from upstream.wire import client, stream, wire
 
-from penstock.v1.response_pb2 import CancelResponseRequest, CreateResponseRequest
-from penstock.v1.response_pb2_grpc import ResponseServiceStub
+from penstock.v1.response_pb2 import CancelResponseRequest
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ResponseEvents
 from penstock_server.upstream.failure import Kind, UpstreamFailure
@@ -16,6 +14,7 @@ from penstock_server.upstream.operations import NATIVE_RESPONSE
 from penstock_server.upstream.upstream import Upstream
 
 from .canned import canned, in_json
+from .response_calls import Responses, asking
 
 KEY = "our-long-api-key"
 SAID = f"key {KEY} or sk-live-0123456789 refused; see /root/models/m/config.json"
@@ -46,15 +45,9 @@ STREAMS = {
 
 async def streamed(answer: bytes, **settings: Any) -> tuple[list[Any], str]:
     """Returns the events of a response that fails, and the message of its status."""
-    found: list[Any] = []
     async with canned(answer, **settings) as (channel, _):
-        try:
-            request = CreateResponseRequest(input_text="x")
-            async for event in ResponseServiceStub(channel).StreamResponse(request):
-                found.append(event)
-        except aio.AioRpcError as error:
-            return found, error.details() or ""
-    raise AssertionError("it did not fail")
+        found, error = await Responses(channel).broken(asking("x"))
+    return found, error.details() or ""
 
 
 @pytest.mark.parametrize("way", STREAMS)
@@ -70,7 +63,7 @@ async def test_no_secret_in_a_stored_response() -> None:
     settings = {"native_responses": "always", "upstream_api_key": KEY}
     async with canned(in_json(failed), **settings) as (channel, _):
         cancel = CancelResponseRequest(response_id="resp_1")
-        answer = await ResponseServiceStub(channel).CancelResponse(cancel)
+        answer = await Responses(channel).stub.CancelResponse(cancel)
     assert answer.response.error.message == TOLD
 
 

@@ -16,7 +16,7 @@ from penstock_server.convert.response import chat_answer
 from penstock_server.convert.response.chat_request import chat_body
 from penstock_server.simulator import Simulator, SimulatorSettings
 
-from .response_calls import Event, Responses, asking, check_order, end_of, tool
+from .response_calls import Responses, asking, check_order, end_of, tool
 from .test_response_stream import USAGE, chunk, names, piece, said, stream
 
 BOTH = "Weather in Paris and time in London?"
@@ -31,17 +31,6 @@ def faulty(text: str, faults: str, **fields: Any) -> response_pb2.CreateResponse
 def responses(channel: aio.Channel) -> Responses:
     """Responses of the simulator, by way of chats."""
     return Responses(channel)
-
-
-async def ended(responses: Responses, request: Any) -> tuple[list[Event], aio.AioRpcError]:
-    """The events of a stream that must fail, and how it does."""
-    found = []
-    try:
-        async for event in responses.stub.StreamResponse(request):
-            found.append(event)
-    except aio.AioRpcError as error:
-        return found, error
-    raise AssertionError("the stream ended as if all were well")
 
 
 def sent(simulator: Simulator) -> Any:
@@ -282,7 +271,7 @@ async def test_failing_stream_is_told_and_ends_in_a_status(
     responses: Responses, after: int
 ) -> None:
     request = faulty("Hi", f"error-event after={after} code=503")
-    events, error = await ended(responses, request)
+    events, error = await responses.broken(request)
     assert events[-1].type == "response.failed"
     assert events[-1].failed.error.message == "Simulated"
     assert [event.sequence_number for event in events] == list(range(len(events)))
@@ -295,7 +284,7 @@ async def test_failure_before_the_first_event_is_that_of_a_whole_answer(
     responses: Responses,
 ) -> None:
     request = faulty("Hi", "error-event after=0 code=503")
-    events, error = await ended(responses, request)
+    events, error = await responses.broken(request)
     assert events == []
     with pytest.raises(aio.AioRpcError) as caught:
         await responses.stub.CreateResponse(request)
@@ -304,7 +293,7 @@ async def test_failure_before_the_first_event_is_that_of_a_whole_answer(
 
 @pytest.mark.parametrize("faults", ["cut after=2", "no-usage", "no-finish", "reset after=3"])
 async def test_no_stream_ends_in_silence(responses: Responses, faults: str) -> None:
-    events, error = await ended(responses, faulty("Hi", faults))
+    events, error = await responses.broken(faulty("Hi", faults))
     assert events
     assert events[-1].WhichOneof("event") not in ("completed", "incomplete")
     assert read(error).reason in ("STREAM_INTERRUPTED", "UPSTREAM_MALFORMED_RESPONSE")
@@ -317,7 +306,7 @@ async def test_native_stream_is_not_discarded(simulator: Simulator, serve: Serve
         for faults in ("comments", "crlf", "split-bytes", "multi-line-data"):
             events = await native.stream(faulty("Hi", faults))
             assert end_of(events).output[0].message.content[0].text == "Hi there!"
-        events, error = await ended(native, faulty("Hi", "cut after=4"))
+        events, error = await native.broken(faulty("Hi", "cut after=4"))
         assert len(events) == 4
         assert read(error).reason == "STREAM_INTERRUPTED"
 
