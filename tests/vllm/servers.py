@@ -17,17 +17,16 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Literal, Self
+
+from server_process import ServerProcess, answers
 
 Kind = Literal["chat", "embed", "rerank", "classify", "whisper"]
 
@@ -205,10 +204,10 @@ class VllmServers:
         chosen = list(self._running if names is None else names)
         going = [self._running.pop(name) for name in chosen if name in self._running]
         for server in going:
-            server.interrupt()
+            server.process.interrupt()
         deadline = time.monotonic() + STOP_LIMIT
         for server in going:
-            server.finish(deadline)
+            server.process.finish(deadline)
 
     def restart(self, name: str) -> None:
         """Start a server again on its old port, whether it still runs or has died."""
@@ -231,7 +230,7 @@ class VllmServers:
 
     def log(self, name: str) -> Path:
         """Return the file that a running server logs to."""
-        return self._running[name].log
+        return self._running[name].process.log
 
     def pid(self, name: str) -> int:
         """Return the process id of a running server, for tests that kill one."""
@@ -250,19 +249,17 @@ class VllmServers:
         while waiting := [name for name in names if not self._running[name].is_ready()]:
             if time.monotonic() > deadline:
                 late = self._running[waiting[0]]
-                raise VllmServerError(late.report(f"not up after {self._limit:.0f} s"))
+                raise VllmServerError(late.process.report(f"not up after {self._limit:.0f} s"))
             time.sleep(0.5)
 
 
 @dataclass(frozen=True)
 class _Running:
-    """One started process."""
+    """One started server."""
 
     server: Server
     port: int
-    process: subprocess.Popen[bytes]
-    guard: subprocess.Popen[bytes]
-    log: Path
+    process: ServerProcess
 
     @property
     def url(self) -> str:
@@ -270,27 +267,9 @@ class _Running:
 
     def is_ready(self) -> bool:
         """Tell whether the server answers; raise if its process has ended."""
-        if self.process.poll() is not None:
-            raise VllmServerError(self.report(f"ended with status {self.process.returncode}"))
-        return _answers(f"{self.url}/health")
-
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-    def finish(self, deadline: float) -> None:
-        """Wait for the end until the deadline, then enforce it."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(max(0.0, deadline - time.monotonic()))
-        # The engine is a process of its own, in the group of the one that was started.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.guard.communicate(b"\n")
-
-    def report(self, event: str) -> str:
-        """Return the event with the end of the log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join([f"vLLM server {self.server.name}: {event}; {self.log}:", *lines[-30:]])
+        if self.process.status is not None:
+            raise VllmServerError(self.process.report(f"ended with status {self.process.status}"))
+        return answers(f"{self.url}/health")
 
 
 def _launch(server: Server, port: int, cache: Path) -> _Running:
@@ -298,31 +277,9 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
     if not (command.is_file() and model.is_dir()):
         raise VllmServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
     log = cache / "run" / f"{server.name}-{port}.log"
-    log.parent.mkdir(exist_ok=True)
-    arguments = ["serve", str(model), "--port", str(port), *server.arguments()]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(command), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=_environment(),
-            cwd=log.parent,
-            # A terminal's Ctrl-C goes to the whole group; here it is for the caller to stop them.
-            start_new_session=True,
-        )
-    return _Running(server, port, process, _guard(process.pid), log)
-
-
-def _guard(group: int) -> subprocess.Popen[bytes]:
-    """Start a shell that kills the process group if this process goes without a word.
-
-    Its input ends when this process does, however that came about. The kernel's own signal on a
-    parent's death is no substitute: it reaches one process, and the engine outlives it.
-    """
-    script = 'read -r _ || kill -s KILL -- "-$1"'
-    command = ["sh", "-c", script, "guard", str(group)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    line = [str(command), "serve", str(model), "--port", str(port), *server.arguments()]
+    process = ServerProcess(f"vLLM server {server.name}", line, log, _environment())
+    return _Running(server, port, process)
 
 
 def _environment() -> dict[str, str]:
@@ -332,18 +289,6 @@ def _environment() -> dict[str, str]:
 
 def _bound_socket() -> socket.socket:
     return socket.create_server((HOST, 0))
-
-
-def _answers(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(url, timeout=5):
-            return True
-    except urllib.error.HTTPError as error:
-        error.close()
-        return False
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager

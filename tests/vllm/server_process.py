@@ -1,0 +1,90 @@
+"""Server processes of the tests: each ends with the process that started it.
+
+Needs nothing but the standard library.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class ServerProcess:
+    """A running program in a process group of its own, whose output goes to a log file.
+
+    Attributes:
+        name: what reports call it.
+        pid: its process id, which is that of its group.
+        log: the file with its output.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.name, self.log = name, log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=log.parent,
+                # A terminal's Ctrl-C goes to the whole group; the caller stops the servers.
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self._guard = _guard(self.pid)
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it to stop."""
+        self._process.send_signal(signal.SIGINT)
+
+    def finish(self, deadline: float) -> None:
+        """Wait for the end until the deadline, then enforce it for the whole group."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self._guard.communicate(b"\n")
+
+    def report(self, event: str) -> str:
+        """Return the event with the end of the log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([f"{self.name}: {event}; {self.log}:", *lines[-30:]])
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET of the URL is answered with success."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+
+
+def _guard(group: int) -> subprocess.Popen[bytes]:
+    """Start a shell that kills the process group if this process ends without stopping it.
+
+    Its input ends when this process does, however that came about. The kernel's own signal on a
+    parent's death reaches one process only; children of the server would outlive it.
+    """
+    script = 'read -r _ || kill -s KILL -- "-$1"'
+    command = ["sh", "-c", script, "guard", str(group)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
