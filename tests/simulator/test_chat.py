@@ -233,6 +233,69 @@ async def test_schema(http: httpx.AsyncClient, schema: Any, expected: Any) -> No
     assert json.loads(await content(http, user("Hi", structured_outputs=as_text))) == expected
 
 
+_LOOP = {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}
+_PAIR = {"allOf": [{"$ref": "#/$defs/b"}], "$defs": {"b": {"anyOf": [{"$ref": "#"}]}}}
+_TWICE = {
+    "$ref": "#/$defs/s0",
+    "$defs": {
+        f"s{i}": {"required": ["a", "b"], "properties": {key: {"$ref": to} for key in "ab"}}
+        for i, to in enumerate([*(f"#/$defs/s{i + 1}" for i in range(30)), "#/$defs/end"])
+    }
+    | {"end": {"type": "null"}},
+}
+UNANSWERABLE: dict[str, Any] = {
+    "itself": {"$ref": "#"},
+    "a required part is the whole": _LOOP,
+    "two that refer to each other": _PAIR,
+    "doubling": _TWICE,
+    "unresolvable": {"$ref": "#/$defs/missing"},
+    "a reference into a list": {"$ref": "#/enum/x", "enum": []},
+    "a reference that is not text": {"$ref": 5},
+    "many items": {"type": "array", "minItems": 10**9},
+    "items of items": {"minItems": 99, "items": {"minItems": 99, "items": {}}},
+    "a long text": {"type": "string", "minLength": 10**12},
+    "a long pattern": {"type": "string", "pattern": "((a{9999}){9999}){9999}"},
+    "not a pattern": {"type": "string", "pattern": "("},
+    "a step of text": {"type": "integer", "multipleOf": "x", "minimum": 1},
+    "required that is a number": {"type": "object", "required": 5},
+    "properties that are a list": {"type": "object", "properties": [1], "required": ["a"]},
+}
+
+
+def forms(schema: Any) -> list[dict[str, Any]]:
+    """The ways to ask for an answer that a schema allows."""
+    return [
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}},
+        {"structured_outputs": {"json": json.dumps(schema)}},
+        {"tools": [tool("f", schema)], "tool_choice": "required"},
+    ]
+
+
+@pytest.mark.parametrize("schema", UNANSWERABLE.values(), ids=UNANSWERABLE)
+async def test_schema_without_a_small_value(http: httpx.AsyncClient, schema: Any) -> None:
+    for form in forms(schema):
+        refused = await chat(http, user("Hi", **form))
+        assert refused.status_code == 400
+        assert refused.json()["error"]["message"].startswith("Grammar error")
+
+
+@pytest.mark.parametrize("depth", [100, 300, 450])
+@pytest.mark.parametrize("key", ["items", "anyOf", "const"])
+async def test_deep_schema(http: httpx.AsyncClient, key: str, depth: int) -> None:
+    schema: Any = {"type": "string"}
+    for _ in range(depth):
+        schema = {key: [schema] if key == "anyOf" else schema, "minItems": 1}
+    for form in forms(schema):
+        assert (await chat(http, user("Hi", **form))).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+async def test_body_nested_too_deeply(http: httpx.AsyncClient, opening: str) -> None:
+    body = f'{{"messages": {opening * 50_000}'
+    headers = {"content-type": "application/json"}
+    assert (await http.post(PATH, content=body, headers=headers)).status_code == 400
+
+
 PATTERNS = [r"[0-9]{3}-[a-z]{2}", r"(yes|no)\?", r"\d+\.\d*", r"[^abc]x", r"(a|b)\1{2}", r"\w\s."]
 
 

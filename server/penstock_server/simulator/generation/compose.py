@@ -1,7 +1,6 @@
 """What the simulator has to say to a conversation."""
 
 import itertools
-import json
 import random
 from dataclasses import replace
 
@@ -11,8 +10,7 @@ from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.prompts import media
 from penstock_server.simulator.prompts.conversation import Conversation
 from penstock_server.simulator.settings import SimulatorSettings
-from penstock_server.simulator.structured import schemas
-from penstock_server.simulator.structured.outputs import constrained_text
+from penstock_server.simulator.structured.outputs import constrained_text, schema_text
 
 _WORDS = (
     *("water", "stone", "river", "gate", "wheel", "mill", "valley", "morning", "light"),
@@ -101,8 +99,7 @@ def _forced_calls(calls: tuple[Call, ...], tools: list[Json], choice: Json) -> t
 
 
 def _invented(function: Json) -> Call:
-    arguments = schemas.instance(function.get("parameters") or {})
-    return Call(function["name"], json.dumps(arguments, ensure_ascii=False))
+    return Call(function["name"], schema_text(function.get("parameters") or {}))
 
 
 def _written_out(script: Script) -> str:

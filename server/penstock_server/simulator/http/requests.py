@@ -20,7 +20,11 @@ class Request:
     @cached_property
     def json(self) -> Json:
         """The body read as JSON, as loosely as Python does; raises ValueError."""
-        return json.loads(self.body.decode())
+        text = self.body.decode()
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise json.JSONDecodeError("Nested too deeply", text, 0) from None
 
     @property
     def content_type(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.http.errors import ApiError, parameter_error
 from penstock_server.simulator.structured.patterns import GrammarError, example, grammar_example
-from penstock_server.simulator.structured.schemas import check_schema, instance
+from penstock_server.simulator.structured.schemas import instance
 
 _KINDS = ("json", "regex", "choice", "grammar", "json_object", "structural_tag")
 _NOT_SET = {
@@ -68,15 +68,15 @@ def _constraint(body: dict[str, Json]) -> tuple[str, Json]:
     return asked.get("type", "text"), True
 
 
-def _of_schema(schema: Json) -> str:
+def schema_text(schema: Json) -> str:
+    """The JSON of a value that a schema allows, which may be given as text."""
     try:
         schema = json.loads(schema) if isinstance(schema, str) else schema
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ApiError("Invalid JSON grammar specification.") from None
     try:
-        check_schema(schema)
         return json.dumps(instance(schema), ensure_ascii=False)
-    except GrammarError as error:
+    except (GrammarError, RecursionError) as error:
         raise ApiError(f"Grammar error: {error}") from None
 
 
@@ -95,7 +95,7 @@ def _of_grammar(grammar: str) -> str:
 
 
 _WRITERS: dict[str, Callable[[Json], str]] = {
-    "json": _of_schema,
+    "json": schema_text,
     "regex": _of_regex,
     "choice": lambda choices: str(choices[0]),
     "grammar": _of_grammar,

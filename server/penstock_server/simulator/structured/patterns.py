@@ -16,19 +16,31 @@ _CATEGORIES = {
     ops.CATEGORY_NOT_WORD: "-",
 }
 _CANDIDATES = "a0 -_.,!?A~\n"
+_LONGEST_TEXT = 1 << 16
 
 
 class GrammarError(ValueError):
     """A constraint that cannot be understood."""
 
 
+def require_moderate(characters: int) -> None:
+    """Raises GrammarError for a text that no context holds."""
+    if characters > _LONGEST_TEXT:
+        raise GrammarError(f"a text of {characters} characters is too long")
+
+
 def example(pattern: str) -> str:
-    """The shortest obvious text that a regular expression matches."""
+    """The shortest obvious text that a regular expression matches.
+
+    Raises:
+        GrammarError: it cannot be understood, or the text is too long.
+    """
     try:
-        parsed = _parser.parse(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        return _text(_parser.parse(pattern), {})
+    except GrammarError:
+        raise
+    except (re.error, RecursionError, OverflowError, StopIteration) as error:
         raise GrammarError(f'invalid regex "{pattern}" (in regex): {error}') from None
-    return _text(parsed, {})
 
 
 def grammar_example(grammar: str) -> str:
@@ -60,8 +72,10 @@ def _node(code: Any, argument: Any, groups: dict[int, str]) -> str:
         groups[argument[0]] = text
         return text
     if code in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT):
-        repeated: str = _text(argument[2], groups) * argument[0]
-        return repeated
+        least: int = argument[0]
+        repeated = _text(argument[2], groups)
+        require_moderate(len(repeated) * least)
+        return repeated * least
     if code is ops.GROUPREF:
         return groups.get(argument, "")
     return ""

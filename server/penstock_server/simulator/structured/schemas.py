@@ -3,7 +3,7 @@
 from typing import Any
 
 from penstock_server.simulator.http.answers import Json
-from penstock_server.simulator.structured.patterns import GrammarError, example
+from penstock_server.simulator.structured.patterns import GrammarError, example, require_moderate
 
 _TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 _FORMATS = {
@@ -17,6 +17,11 @@ _FORMATS = {
 }
 
 
+_MOST_VALUES = 2000
+"""More than any context holds; what grows beyond it refers to itself or repeats itself."""
+_UNREADABLE = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
+
+
 def check_schema(schema: Json) -> None:
     """Raises GrammarError for a schema that asks for an unknown type anywhere."""
     if isinstance(schema, dict):
@@ -27,47 +32,84 @@ def check_schema(schema: Json) -> None:
         check_schema(part)
 
 
-def instance(schema: Json, root: Json = None) -> Json:
-    """The smallest value that a schema allows; a best effort for rare keywords."""
-    root = schema if root is None else root
-    if not isinstance(schema, dict):
-        return {}
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    if "$ref" in schema:
-        return instance(_resolved(schema["$ref"], root), root)
-    for combination in ("anyOf", "oneOf"):
-        if schema.get(combination):
-            return instance({**schema, **schema[combination][0], combination: None}, root)
-    if schema.get("allOf"):
-        return instance(_merged(schema), root)
-    return _of_type(_type(schema), schema, root)
+def instance(schema: Json) -> Json:
+    """The smallest value that a schema allows; a best effort for rare keywords.
+
+    Raises:
+        GrammarError: it is not a schema, or asks for a value that is too large or has no end.
+    """
+    try:
+        check_schema(schema)
+        return _Instance(schema).value(schema)
+    except GrammarError:
+        raise
+    except RecursionError:
+        raise GrammarError("the schema refers to itself without end") from None
+    except _UNREADABLE as error:
+        raise GrammarError(f"the schema cannot be read: {error}") from None
 
 
-def _of_type(kind: str, schema: dict[str, Json], root: Json) -> Json:
-    match kind:
-        case "object":
-            properties = schema.get("properties") or {}
-            required = schema.get("required") or []
-            return {name: instance(properties.get(name, {}), root) for name in required}
-        case "array":
-            return [instance(schema.get("items") or {}, root)] * int(schema.get("minItems") or 0)
-        case "string":
-            return _string(schema)
-        case "integer" | "number":
-            return _number(schema)
-        case "boolean":
-            return True
-    return None
+class _Instance:
+    """Makes one value, of bounded size.
+
+    Attributes:
+        root: the whole schema, which references point into.
+    """
+
+    def __init__(self, root: Json) -> None:
+        self.root = root
+        self._left = _MOST_VALUES
+
+    def value(self, schema: Json) -> Json:
+        """The smallest value that a part of the schema allows."""
+        self._left -= 1
+        if self._left < 0:
+            raise GrammarError(f"the schema asks for more than {_MOST_VALUES} values")
+        if not isinstance(schema, dict):
+            return {}
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        if "$ref" in schema:
+            return self.value(_resolved(schema["$ref"], self.root))
+        for combination in ("anyOf", "oneOf"):
+            if schema.get(combination):
+                return self.value({**schema, **_chosen(schema[combination][0]), combination: None})
+        if schema.get("allOf"):
+            return self.value(_merged(schema))
+        return self._of_type(_type(schema), schema)
+
+    def _of_type(self, kind: str, schema: dict[str, Json]) -> Json:
+        match kind:
+            case "object":
+                properties = schema.get("properties") or {}
+                required = schema.get("required") or []
+                return {name: self.value(properties.get(name, {})) for name in required}
+            case "array":
+                items, size = schema.get("items") or {}, int(schema.get("minItems") or 0)
+                return [self.value(items) for _ in range(size)]
+            case "string":
+                return _string(schema)
+            case "integer" | "number":
+                return _number(schema)
+            case "boolean":
+                return True
+        return None
+
+
+def _chosen(schema: Json) -> dict[str, Json]:
+    """An alternative; `true` allows everything."""
+    return schema if isinstance(schema, dict) else {}
 
 
 def _string(schema: dict[str, Json]) -> str:
     if "pattern" in schema:
         return example(schema["pattern"])
     text = _FORMATS.get(schema.get("format", ""), "text")
-    return text.ljust(int(schema.get("minLength", 0)), "x")[: schema.get("maxLength")]
+    least = int(schema.get("minLength", 0))
+    require_moderate(least)
+    return text.ljust(least, "x")[: schema.get("maxLength")]
 
 
 def _number(schema: dict[str, Json]) -> Json:
