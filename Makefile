@@ -9,6 +9,8 @@ ADMIN_LISTEN ?= 127.0.0.1:50052
 # after that; 0 for none.
 SECONDS ?= 60
 FACTOR ?= 10
+# How many processes `make test` runs tests in: most of them wait, so more than there are cores.
+TEST_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
@@ -36,8 +38,8 @@ demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep servi
 	@# Under job control, so that Ctrl-C ends the demonstration and not make.
 	@set -m; $(BIN)/penstock demo --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN); exit $$?
 
-test: $(VENV)/.dev  ## all tests that need no vLLM
-	$(BIN)/pytest
+test: $(VENV)/.dev  ## all tests that need no vLLM, in TEST_WORKERS processes
+	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal
 
 fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SECONDS
 	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)
