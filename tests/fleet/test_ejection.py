@@ -214,6 +214,8 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
         (http(404), Evidence.WELL),
         (http(429), Evidence.WELL),
         (http(500, "a bug"), Evidence.DOUBTFUL),
+        (http(500, "Error opening <_io.BytesIO>: Format not recognised."), Evidence.WELL),
+        (http(500, "error sending request for url"), Evidence.ILL),
         (http(501), Evidence.WELL),
         (http(504), Evidence.DOUBTFUL),
         (http(502), Evidence.ILL),

@@ -153,6 +153,11 @@ FAULTY = {
         ["structured_outputs.choice.choices"],
         INVALID,
     ),
+    "bad word empty": (
+        'sampling { bad_words: "x" bad_words: "" }',
+        ["sampling.bad_words[1]"],
+        INVALID,
+    ),
     "temperature NaN": ("sampling { temperature: nan }", ["sampling.temperature"], INVALID),
     "penalty infinite": (
         "sampling { presence_penalty: -inf }",

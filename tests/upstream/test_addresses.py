@@ -62,7 +62,7 @@ UNTRUSTED = {
     "an authority of the system": (Tls(), HOST, "certificate"),
     "another authority": (Tls(ca_file="other.pem"), HOST, "certificate"),
     "another name": (Tls(ca_file="ca.pem"), "other.example", "other.example"),
-    "an IP address": (Tls(ca_file="ca.pem"), LOCAL, LOCAL),
+    "an IP address": (Tls(ca_file="ca.pem"), LOCAL, "IP address mismatch"),
     "no file": (Tls(ca_file="missing.pem"), HOST, "No such file"),
     "no certificate in the file": (Tls(ca_file="ca.key"), HOST, "TLS"),
 }

@@ -29,9 +29,13 @@ def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
     """Returns the keys of SamplingParams; `max_tokens` is the operation's name for the limit.
 
     Raises:
-        InvalidRequest: a number is not finite, or an enum is unknown.
+        InvalidRequest: a number is not finite, an enum is unknown, or a bad word is empty.
     """
     body = scalars(options, "sampling", skip=("logit_bias", "repetition_detection"))
+    if "" in options.bad_words:
+        # Older versions of vLLM answer HTTP 500.
+        position = list(options.bad_words).index("")
+        raise invalid(f"sampling.bad_words[{position}]", "must not be empty")
     if "max_tokens" in body:
         body[max_tokens] = body.pop("max_tokens")
     if options.logit_bias:

@@ -54,8 +54,10 @@ def evidence(failure: UpstreamFailure) -> Evidence:
         return Evidence.DOUBTFUL
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return Evidence.NONE
-    if failure.status in _UNAVAILABLE:
+    if failure.status in _UNAVAILABLE or failure.unreached:
         return Evidence.ILL
+    if failure.bad_media:
+        return Evidence.WELL
     if failure.status in _KEY_REFUSED and not failure.callers_credentials:
         return Evidence.DOUBTFUL
     callers = 400 <= failure.status < 500 or failure.status == _NOT_SERVED

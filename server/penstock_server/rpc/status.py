@@ -304,26 +304,34 @@ def _message(failure: UpstreamFailure, row: Row) -> str:
         return f"the upstream refused the server's credentials (HTTP {failure.status})"
     if row in CALLERS_AUTH_ROWS.values():
         return f"the upstream refused the caller's credentials (HTTP {failure.status})"
-    if failure.route_missing and failure.error.bare:
+    if failure.route_missing and (failure.error.bare or failure.status == 404):
         # All that a web server says of a route it does not have is "Not Found".
         return f"the upstream does not serve {failure.operation}: it has no {failure.path}"
     return failure.message
 
 
 def _row(failure: UpstreamFailure) -> Row:
+    if failure.engine_died and failure.kind is Kind.CONNECT:
+        return ENGINE_DEAD
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return KIND_ROWS[failure.kind]
     error, status = failure.error, failure.status
     if failure.operation_missing:
         return OPERATION_NOT_SUPPORTED
+    if failure.model_missing:
+        return _UNAVAILABLE if failure.model_listed else MODEL_NOT_FOUND
     if status == 404:
-        return RESPONSE_NOT_FOUND if error.param == "response_id" else MODEL_NOT_FOUND
+        return RESPONSE_NOT_FOUND
     if status == 400 and _is_context_length(error):
         return CONTEXT_LENGTH
     if status == 422 and error.param.endswith("_url"):
         return MEDIA_FETCH
     if failure.engine_dead:
         return ENGINE_DEAD
+    if failure.unreached:
+        return _UNAVAILABLE
+    if failure.bad_media:
+        return HTTP_ROWS[400]
     if failure.callers_credentials and status in CALLERS_AUTH_ROWS:
         return CALLERS_AUTH_ROWS[status]
     return HTTP_ROWS.get(status) or _other_status(status)

@@ -18,6 +18,7 @@ from penstock_server.upstream.failure import (
     UpstreamFailure,
     find_error,
     find_refusal,
+    is_cut,
     status_of,
 )
 from penstock_server.upstream.http.response import EVENT_STREAM, Response
@@ -25,6 +26,10 @@ from penstock_server.upstream.http.response import EVENT_STREAM, Response
 JsonObject = dict[str, Any]
 
 OCTET_STREAM = "application/octet-stream"
+
+# The kinds of content whose words are meant to be read; some servers name none.
+_TEXT = ("text/plain", "")
+_LONGEST_TEXT = 1024
 
 
 def document(body: bytes, stage: Stage) -> JsonObject:
@@ -117,7 +122,9 @@ def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFai
 
 async def refusal(response: Response) -> UpstreamFailure:
     """Returns the failure that an answer with another status than 200 stands for."""
-    failure = _stated(_read_error(await response.read_error()), response.status, Stage.BODY)
+    body = await response.read_error()
+    error = _read_error(body, response.content_type)
+    failure = _stated(error, response.status, Stage.BODY)
     failure.retry_after_s = response.retry_after_s
     return failure
 
@@ -136,17 +143,29 @@ async def require_stream(response: Response) -> None:
         raise malformed(f"{kind} where an event stream was asked for", Stage.BODY)
 
 
-def _read_error(body: bytes) -> ErrorBody:
+def _read_error(body: bytes, content_type: str) -> ErrorBody:
     """Returns the error that a body states; what is no strict JSON is read as far as it can be."""
+    text = body.decode("utf-8-sig", "replace")
     try:
-        return find_refusal(json.loads(body.decode("utf-8-sig", "replace")))
+        return find_refusal(json.loads(text))
     except (ValueError, RecursionError):
-        return ErrorBody(bare=not body.lstrip().startswith(b"{"))
+        bare = not body.lstrip().startswith(b"{")
+        return ErrorBody(_words(text) if bare and content_type in _TEXT else "", bare=bare)
+
+
+def _words(text: str) -> str:
+    """Returns the beginning of a plain text in one line; nothing of markup."""
+    if text.lstrip().startswith("<"):
+        return ""
+    return " ".join(text[:_LONGEST_TEXT].split())
 
 
 def _stated(error: ErrorBody, status: int, stage: Stage) -> UpstreamFailure:
     message = error.message or f"the upstream answered HTTP {status}"
-    return UpstreamFailure(Kind.HTTP_ERROR, message, stage, status=status, error=error)
+    kind, streamed = Kind.HTTP_ERROR, stage is Stage.STREAM
+    if status >= 500 and is_cut(error, in_stream=streamed):
+        kind = Kind.INTERRUPTED if streamed else Kind.CLOSED
+    return UpstreamFailure(kind, message, stage, status=status, error=error)
 
 
 def _ordinary(parsed: Any, stage: Stage) -> JsonObject:

@@ -95,6 +95,9 @@ class UpstreamFailure(Exception):
         offset: where the answer could not be read: the byte in a body, or the byte in a stream
             at which the faulty event begins.
         callers_credentials: whether the request had the caller's credentials, not the server's.
+        route_listed: whether the upstream publishes that it has the route.
+        model_listed: whether the upstream's last list has the model that was asked for.
+        engine_died: whether the upstream's engine was last seen dead.
     """
 
     kind: Kind
@@ -110,6 +113,9 @@ class UpstreamFailure(Exception):
     limit: str = ""
     offset: int | None = None
     callers_credentials: bool = False
+    route_listed: bool = False
+    model_listed: bool = False
+    engine_died: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind.value} at {self.stage.value}: {self.message}"
@@ -119,7 +125,7 @@ class UpstreamFailure(Exception):
         """Whether the upstream does not have the route, whatever the model."""
         if self.kind is not Kind.HTTP_ERROR:
             return False
-        return self.status in (405, 501) or (self.status == 404 and self.error.bare)
+        return self.status in (405, 501) or (self.status == 404 and not self._is_of_what_is_asked)
 
     @property
     def operation_missing(self) -> bool:
@@ -134,8 +140,19 @@ class UpstreamFailure(Exception):
     @property
     def model_missing(self) -> bool:
         """Whether the upstream does not have the model, or adapter, that it was asked for."""
-        missing = self.kind is Kind.HTTP_ERROR and self.status == 404 and not self.error.bare
-        return missing and self.error.param != "response_id"
+        if self.kind is not Kind.HTTP_ERROR or self.error.param == "response_id":
+            return False
+        if self.status == 404:
+            return self._is_of_what_is_asked
+        return self.status == 400 and _rejects_model(self.error)
+
+    @property
+    def _is_of_what_is_asked(self) -> bool:
+        """Whether a 404 is about the model or the response of a request, not about its route."""
+        error = self.error
+        if error.code in _ROUTE_CODES or _NO_ROUTE.match(error.message):
+            return False
+        return not error.bare or _misses_model(error.message, named=not self.route_listed)
 
     @property
     def draining(self) -> bool:
@@ -147,6 +164,18 @@ class UpstreamFailure(Exception):
         """Whether the engine will not come back, by vLLM's own words; or it is shutting down."""
         return self.status == 500 and any(text in self.error.message for text in _ENGINE_DEAD)
 
+    @property
+    def unreached(self) -> bool:
+        """Whether a router reports with HTTP 500 that it could not reach a server."""
+        if self.kind is not Kind.HTTP_ERROR or self.status != 500:
+            return False
+        return self.error.code in _UNREACHED_CODES or _contains(_UNREACHED, self.error.message)
+
+    @property
+    def bad_media(self) -> bool:
+        """Whether vLLM before 0.15 reports with HTTP 500 that it cannot read the audio."""
+        return self.status == 500 and _contains(_BAD_MEDIA, self.error.message)
+
 
 _DRAINING = "cannot schedule new futures after shutdown"
 _ENGINE_DEAD = (
@@ -155,6 +184,83 @@ _ENGINE_DEAD = (
     _DRAINING,
 )
 _NO_SUCH_API = re.compile(r"The model does not support .+ API\b")
+
+_LONGEST_READ = 2048
+"""Characters of a message in which words are looked for."""
+
+# What OpenAI, Kong, Express and other web servers and gateways report of a route.
+_ROUTE_CODES = frozenset(("unknown_url", "route_not_found", "endpoint_not_found"))
+_NO_ROUTE = re.compile(
+    r"(?i)\W*(?:not found\W*$|404 page not found|(?:invalid|unknown) (?:request )?url\b"
+    r"|no route\b|cannot (?:post|get) /|(?:the )?(?:route|endpoint|path|requested url)\b)"
+)
+_MISSES = re.compile(
+    r"(?i)\b(?:could not find|cannot find|can't find|not found|not exist|doesn't exist|no such"
+    r"|unknown|unavailable|not available|not loaded|not served|not registered|invalid)\b"
+)
+_OF_MODEL = re.compile(r"(?i)\b(?:model|adapter|lora|deployment)s?\b")
+_REJECTS_MODEL = re.compile(
+    r"(?i)(?:.{0,100}\binvalid model name\b"
+    r"|\W*(?:the )?model\W+\S{1,256}\W+(?:does not exist|doesn't exist|(?:is |was )?not found)\b)"
+)
+
+# Codes of smg, and the words of reqwest and of aiohttp, in which the routers are written.
+_UNREACHED_CODES = frozenset(
+    (
+        "call_upstream_connection_failed",
+        "call_upstream_request_error",
+        "call_upstream_request_failed",
+    )
+)
+_UNREACHED = ("error sending request", "cannot connect to host", "connect call failed")
+_CUT_CODES = frozenset(("call_upstream_body_error", "call_upstream_decode_error"))
+_CUT = (
+    "response payload is not completed",
+    "error decoding response body",
+    "error reading a body from connection",
+    "without sending complete message body",
+    "connection closed before message completed",
+    "connection reset by peer",
+    "incomplete chunked read",
+    "incompleteread",
+    "server disconnected",
+    "unexpected eof",
+)
+_BAD_MEDIA = (
+    "format not recognised",
+    "file contains data in an unknown format",
+    "file contains data in an unimplemented format",
+)
+
+
+def is_cut(error: ErrorBody, *, in_stream: bool) -> bool:
+    """Whether an error of status 500 reports that the answer broke off further upstream.
+
+    Routers that have begun a stream can report that only as an event of it.
+    """
+    if in_stream and error.type == "stream_error":
+        return True
+    return error.code in _CUT_CODES or _contains(_CUT, error.message)
+
+
+def _contains(words: tuple[str, ...], message: str) -> bool:
+    lower = message[:_LONGEST_READ].lower()
+    return any(text in lower for text in words)
+
+
+def _misses_model(message: str, *, named: bool) -> bool:
+    """Whether the words of a web server say that a model is missing; maybe without naming it."""
+    said = message[:_LONGEST_READ]
+    if "support" in said or not _MISSES.search(said):
+        return False
+    return not named or _OF_MODEL.search(said) is not None
+
+
+def _rejects_model(error: ErrorBody) -> bool:
+    if error.code == "model_not_found":
+        return True
+    return _REJECTS_MODEL.match(error.message[:_LONGEST_READ]) is not None
+
 
 # Words that stand in `code` where a number is expected (proxies, newer vLLM).
 _STATUS_OF_WORD: Mapping[str, int] = {

@@ -1,7 +1,8 @@
-"""What an upstream said, without what is no business of callers: keys, and where its files are."""
+"""What an upstream said, without its keys, its addresses and the paths of its files."""
 
 import re
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from penstock_server.upstream.failure import ErrorBody, UpstreamFailure
@@ -24,27 +25,54 @@ _FOLDERS = (
     "|root|run|sbin|scratch|shared|srv|sys|tmp|usr|var|vllm-workspace|workspace|Users|private"
 )
 _PATHS = re.compile(rf"(?<![\w.:/#~@-])/(?:{_FOLDERS})(?:/[\w.@%+=-]+)+/?")
+_REST = r"[^\s\"'`<>{}|\\^()\[\],;]*[\w/=&#%-]"
+_URLS = re.compile(
+    rf"(?i)(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]{{0,31}}://(?:\[[0-9a-f:.%]+\])?(?:{_REST})?"
+    rf"|unix:{_REST})"
+)
+_PORT = r":[0-9]{1,5}(?![\w:])"
+_NAME = r"(?:[a-z0-9][a-z0-9_-]{0,62}\.){1,32}"
+_FILES = "c|cc|cpp|cu|go|h|html|jinja|jinja2|js|json|jsonl|log|md|py|rs|so|toml|ts|txt|yaml|yml"
+_ADDRESSES = re.compile(
+    rf"(?i)(?<![\w.:-])(?:(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![\w.-]*\w)(?:{_PORT})?"
+    rf"|\[[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*\](?:{_PORT})?"
+    r"|(?=[0-9a-f:]*::)[0-9a-f:]{3,39}(?![\w:])"
+    rf"|localhost{_PORT}"
+    rf"|{_NAME}(?!(?:{_FILES}):)[a-z][a-z0-9-]{{0,62}}{_PORT}"
+    rf"|{_NAME}(?:svc|local|internal|lan)(?![\w.-]*\w)"
+    # Of names without a dot, those that have a number in them or stand where an address does.
+    r"|[a-z][a-z0-9_]*(?:-[a-z0-9_]+)+:[0-9]{2,5}(?![\w:])"
+    r"|(?:(?<=host )|(?<=to )|(?<=at )|(?<=from ))[a-z][a-z0-9_-]*:[0-9]{4,5}(?![\w:]))"
+)
 
 
 class Redaction:
-    """Takes keys and paths out of what an upstream said."""
+    """Takes keys, addresses and paths out of what an upstream said."""
 
-    def __init__(self, secrets: Collection[str], known: Collection[str]) -> None:
+    def __init__(self, secrets: Collection[str], known: Collection[str], sent: bytes = b"") -> None:
         """Takes what to look for beside what looks like it.
 
         Args:
             secrets: what must not be told: some upstreams echo the key that they refuse.
             known: what the caller knows, though it may look like a path: a model's name.
+            sent: the body of the request, of whose URLs the caller knows as well.
         """
         self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
         self._known = known
+        self._sent = sent
 
     def text(self, text: str) -> str:
         """Returns a text without them."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         text = _KEYS.sub(_HIDDEN, text)
-        return _PATHS.sub(lambda path: path[0] if path[0] in self._known else "(path)", text)
+        text = _URLS.sub(partial(self._unless_known, "(url)"), text)
+        text = _ADDRESSES.sub(partial(self._unless_known, "(address)"), text)
+        return _PATHS.sub(partial(self._unless_known, "(path)"), text)
+
+    def _unless_known(self, replacement: str, found: re.Match[str]) -> str:
+        known = found[0] in self._known or found[0].encode("utf-8", "replace") in self._sent
+        return found[0] if known else replacement
 
     def failure(self, failure: UpstreamFailure) -> None:
         """Takes them out of all that a failure tells."""

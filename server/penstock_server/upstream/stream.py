@@ -117,6 +117,8 @@ class _EventReader:
             event = document(data, Stage.STREAM)
         except UpstreamFailure as failure:
             failure.offset = offset if failure.kind is Kind.MALFORMED else None
+            if failure.kind is Kind.INTERRUPTED and not self._started:
+                failure.kind = Kind.CLOSED
             raise
         observe(self._contract, event, Stage.STREAM, offset)
         return event

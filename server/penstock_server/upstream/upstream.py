@@ -122,7 +122,7 @@ class Upstream:
         request = self._bare(method, path, call)
         limits = Limits(self.config.timeouts)
         answer = await self._unary(self._transport, request, call, limits, read=stored)
-        self._redaction(call).response(answer)
+        self._redaction(call, request).response(answer)
         return answer
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
@@ -224,11 +224,12 @@ class Upstream:
         failure.upstream = self.name
         failure.path = request.path
         failure.callers_credentials = call.authorization is not None
-        self._redaction(call).failure(failure)
+        self._redaction(call, request).failure(failure)
 
-    def _redaction(self, call: Call) -> Redaction:
+    def _redaction(self, call: Call, request: Request) -> Redaction:
         secrets = (*self._secrets, _token(call.authorization or ""))
-        return Redaction(secrets, known=(call.model, *self.config.models.values()))
+        sent = request.content if isinstance(request.content, bytes) else b""
+        return Redaction(secrets, (call.model, *self.config.models.values()), sent)
 
     async def _unary(
         self,

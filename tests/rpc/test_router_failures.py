@@ -1,0 +1,180 @@
+"""What routers in front of vLLM report of failures, in their own words, for every RPC."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from grpc import StatusCode as Code
+
+from .calls import BOUND_S, Serve, plain_channel
+from .every_rpc import (
+    EVERY_RPC,
+    STREAM_HEAD,
+    Called,
+    Upstream,
+    answer,
+    event,
+    failing,
+    names,
+    running,
+)
+
+QUIET = {"probe_interval": 3600}
+LOST = "Response payload is not completed: <TransferEncodingError: 400>"
+UNREACHED = "error sending request for url (http://127.0.0.1:9111/v1/x)"
+
+every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
+STREAMS = tuple(rpc for rpc in EVERY_RPC if rpc.streams)
+every_stream = pytest.mark.parametrize("rpc", STREAMS, ids=names(STREAMS))
+
+Expected = tuple[bytes, Code, str]
+
+
+def detail(status: str, text: str) -> bytes:
+    return answer(status, json.dumps({"detail": text}).encode())
+
+
+def words(status: str, text: str, kind: str = "text/plain; charset=utf-8") -> bytes:
+    return answer(status, text.encode(), kind)
+
+
+NO_ROUTE = (Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED")
+NO_MODEL = (Code.NOT_FOUND, "MODEL_NOT_FOUND")
+ANSWERS: Mapping[str, Expected] = {
+    "unknown url": (
+        failing("404 x", type="invalid_request_error", code="unknown_url"),
+        *NO_ROUTE,
+    ),
+    "invalid url": (failing("404 x", message="Invalid URL (POST /v1/x)"), *NO_ROUTE),
+    "no route matched": (
+        answer("404 x", b'{"message": "no Route matched with those values"}'),
+        *NO_ROUTE,
+    ),
+    "page not found": (words("404 x", "404 page not found"), *NO_ROUTE),
+    "detail names the model": (
+        detail("404 x", 'Got request for model "m". Could not find base model ID in []'),
+        *NO_MODEL,
+    ),
+    "text names the model": (words("404 x", "The model m does not exist"), *NO_MODEL),
+    "400 invalid model name": (
+        failing("400 x", message="/x: Invalid model name passed in model=m. Call ...", code="400"),
+        *NO_MODEL,
+    ),
+    "400 model_not_found": (failing("400 x", code="model_not_found"), *NO_MODEL),
+    "400 of something else": (
+        failing("400 x", message="the model m takes no images"),
+        Code.INVALID_ARGUMENT,
+        "UPSTREAM_REJECTED",
+    ),
+    "connection failed": (
+        failing("500 x", code="call_upstream_connection_failed"),
+        Code.UNAVAILABLE,
+        "UPSTREAM_UNAVAILABLE",
+    ),
+    "request not sent": (
+        failing("500 x", message=UNREACHED),
+        Code.UNAVAILABLE,
+        "UPSTREAM_UNAVAILABLE",
+    ),
+    "answer lost": (failing("500 x", message=LOST), Code.UNAVAILABLE, "UPSTREAM_CLOSED"),
+}
+
+
+async def failed(rpc: Called, serve: Serve, *sent: bytes) -> Any:
+    async with running(Upstream(*sent)) as upstream:
+        service = await serve(upstream=(upstream.url,), max_attempts=1, **QUIET, **rpc.settings)
+        async with plain_channel(service) as channel:
+            return await rpc.run(service, channel, timeout=BOUND_S)
+
+
+@pytest.mark.parametrize(("sent", "code", "reason"), ANSWERS.values(), ids=ANSWERS)
+@every_rpc
+async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve: Serve) -> None:
+    result = await failed(rpc, serve, sent)
+    assert (result.code, result.reason) == (code, reason)
+    assert "127.0.0.1" not in str(result.message)
+
+
+async def test_urls_that_the_caller_sent_are_told(serve: Serve) -> None:
+    said = "https://example.com/cat.png: 403, by http://10.0.0.7:8000/fetch"
+    image = 'messages {role: ROLE_USER content {image {url: "https://example.com/cat.png"}}}'
+    rpc = replace(EVERY_RPC[0], requests=(f'model: "m" {image}',))
+    result = await failed(rpc, serve, failing("500 x", message=said))
+    assert result.message == "https://example.com/cat.png: 403, by (url)"
+
+
+UNREADABLE = detail("500 x", "Error opening <_io.BytesIO object at 0x7f>: Format not recognised.")
+HEARERS = tuple(rpc for rpc in EVERY_RPC if rpc.name.startswith("Transcription"))
+
+
+@pytest.mark.parametrize("rpc", HEARERS, ids=names(HEARERS))
+async def test_audio_that_is_none_is_the_callers_mistake(rpc: Called, serve: Serve) -> None:
+    """vLLM 0.14 answers HTTP 500."""
+    result = await failed(rpc, serve, UNREADABLE)
+    assert (result.code, result.reason) == (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED")
+
+
+TEXTS: Mapping[str, tuple[bytes, Code, str]] = {
+    "400": (
+        words("400 x", "Invalid JSON body: at\nline 1"),
+        Code.INVALID_ARGUMENT,
+        "Invalid JSON body: at line 1",
+    ),
+    "422": (words("422 x", "missing field `x`"), Code.INVALID_ARGUMENT, "missing field `x`"),
+    "500": (words("500 x", "boom", kind="text/plain"), Code.INTERNAL, "boom"),
+    "503": (words("503 x", "No available workers"), Code.UNAVAILABLE, "No available workers"),
+    "long": (words("503 x", "é" * 70_000), Code.UNAVAILABLE, "é" * 500),
+    "address": (
+        words("502 x", "no host at http://10.0.0.7:8000/x"),
+        Code.UNAVAILABLE,
+        "no host at (url)",
+    ),
+    "markup": (
+        words("503 x", "<html>no</html>"),
+        Code.UNAVAILABLE,
+        "the upstream answered HTTP 503",
+    ),
+    "HTML": (
+        words("503 x", "no", kind="text/html"),
+        Code.UNAVAILABLE,
+        "the upstream answered HTTP 503",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "code", "message"), TEXTS.values(), ids=TEXTS)
+@every_rpc
+async def test_plain_text(rpc: Called, sent: bytes, code: Code, message: str, serve: Serve) -> None:
+    result = await failed(rpc, serve, sent)
+    assert result.code is code
+    assert result.message.startswith(message)
+    assert len(result.message.encode()) <= 1024
+
+
+BROKEN: Mapping[str, dict[str, Any]] = {
+    "type": {"message": "Stream error", "type": "stream_error"},
+    "words": {"message": f"litellm.APIError: {LOST}", "type": None, "code": "500"},
+    "reqwest": {"message": "error decoding response body", "type": "internal_error"},
+}
+
+
+@pytest.mark.parametrize("error", BROKEN.values(), ids=BROKEN)
+@every_stream
+async def test_a_broken_stream_that_is_reported_as_an_event(
+    rpc: Called, error: dict[str, Any], serve: Serve
+) -> None:
+    result = await failed(rpc, serve, STREAM_HEAD, event(rpc.event), event({"error": error}))
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, "STREAM_INTERRUPTED")
+    assert result.received
+    result = await failed(rpc, serve, STREAM_HEAD, event({"error": error}))
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CLOSED")
+    assert result.received == []
+
+
+@every_stream
+async def test_an_error_event_of_the_callers_is_no_broken_stream(rpc: Called, serve: Serve) -> None:
+    error = {"message": "Stream error", "type": "stream_error", "code": 400}
+    result = await failed(rpc, serve, STREAM_HEAD, event({"error": error}))
+    assert result.code is Code.INVALID_ARGUMENT
