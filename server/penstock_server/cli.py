@@ -184,8 +184,9 @@ def _simulate(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
 
     settings = options.load(parsed)
     if parsed.list_faults:
-        for name, fault in simulator.FAULTS.items():
-            print(name, fault.description, sep="\t")
+        for fault in simulator.FAULTS.values():
+            harm = "harmless" if fault.harmless else ""
+            print(fault.usage, harm, " ".join(fault.description.split()), sep="\t")
         return 0
     return _until_stopped(_simulate_until_stopped(settings))
 

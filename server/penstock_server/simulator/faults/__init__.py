@@ -4,9 +4,21 @@ A fault is asked for by the header `X-Simulate: cut;after=3`, by the words
 `[[simulate: cut after=3]]` in the prompt, or for all operations by a setting.
 Several are separated by commas. In a value, %XX is the character with that number: %2C is a
 comma, %20 a space.
+
+Some faults are harmless: the answer is written in another way and means the same, so that a client
+that reads what servers and proxies really send does not notice them.
 """
 
-from penstock_server.simulator.faults import bodies, delays, documents, results, streams, wire
+from penstock_server.simulator.faults import (
+    bodies,
+    delays,
+    documents,
+    noise,
+    results,
+    spelling,
+    streams,
+    wire,
+)
 from penstock_server.simulator.faults.table import (
     FAULTS,
     Fault,
@@ -24,8 +36,10 @@ __all__ = [
     "bodies",
     "delays",
     "documents",
+    "noise",
     "requested_faults",
     "results",
+    "spelling",
     "streams",
     "wire",
     "without_directives",

@@ -1,8 +1,11 @@
 """Faults of the sequence of events: missing, added, broken and cut."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 
-from penstock_server.simulator.faults.table import FaultError, fault
+from penstock_server.simulator.faults.documents import edit_choices, said
+from penstock_server.simulator.faults.table import FaultError, fault, harmless
 from penstock_server.simulator.http import errors
 from penstock_server.simulator.http.answers import (
     DONE,
@@ -15,6 +18,8 @@ from penstock_server.simulator.http.answers import (
     Raw,
     sse,
 )
+
+_ENVELOPE = ("id", "object", "created", "model")
 
 
 @fault
@@ -61,7 +66,7 @@ def malformed_event(answer: Answer, after: int = 1) -> None:
         answer.replace(Answer.of_bytes(broken, answer.content_type))
 
 
-@fault
+@harmless
 def no_done(answer: Answer) -> None:
     """Ends a stream without [DONE]."""
     each_piece(answer, lambda piece: [] if piece == DONE else [piece])
@@ -74,7 +79,7 @@ def done_only(answer: Answer) -> None:
         each_piece(answer, lambda piece: [piece] if piece == DONE else [])
 
 
-@fault
+@harmless
 def events_after_done(answer: Answer) -> None:
     """Sends the first event once more after [DONE]."""
     if answer.streamed:
@@ -100,18 +105,25 @@ def duplicate_finish(answer: Answer) -> None:
         each_piece(answer, lambda piece: [piece, piece] if _ends_choice(piece) else [piece])
 
 
-@fault
+@harmless
 def comments(answer: Answer) -> None:
     """Puts a comment before each event."""
     if answer.streamed:
         each_piece(answer, _with_comment)
 
 
-@fault
+@harmless
 def several_tool_deltas(answer: Answer) -> None:
     """Sends all tool calls of an answer, whole, in one delta."""
     if answer.streamed:
         answer.filters.append(_gathered_calls)
+
+
+@harmless
+def argument_objects(answer: Answer) -> None:
+    """Writes the arguments of a tool call, whole, as the object that they are."""
+    several_tool_deltas(answer)
+    edit_choices(answer, _arguments_to_objects)
 
 
 def each_piece(answer: Answer, change: Callable[[Piece], list[Piece]]) -> None:
@@ -196,34 +208,52 @@ def _without_finish(piece: Piece) -> list[Piece]:
 
 
 async def _gathered_calls(pieces: Pieces) -> Pieces:
-    """Holds back the deltas of tool calls until a choice says something else or ends."""
+    """Holds back the deltas of tool calls until a choice ends."""
     held: dict[int, Json] = {}
     async for piece in pieces:
-        for choice in _choices(piece):
+        if not isinstance(piece, Document):
+            yield piece
+            continue
+        choices = _choices(piece)
+        for choice in choices:
             _gather(held, piece, choice)
-            if choice["finish_reason"] and choice["index"] in held:
-                yield Document(held.pop(choice["index"]))
-        if not _only_calls(piece):
+            index = choice.get("index") or 0
+            if choice.get("finish_reason") and index in held:
+                yield Document(held.pop(index))
+        if not choices or piece.data.get("usage") or not all(map(_says_nothing, choices)):
             yield piece
 
 
-def _gather(held: dict[int, Json], piece: Piece, choice: Json) -> None:
-    added = choice["delta"].pop("tool_calls", None)
-    if added is None or not isinstance(piece, Document):
+def _gather(held: dict[int, Json], piece: Document, choice: Json) -> None:
+    added = said(choice).pop("tool_calls", None)
+    if not added:
         return
-    first = {**choice, "delta": {"content": None, "tool_calls": []}, "finish_reason": None}
-    whole = held.setdefault(choice["index"], {**piece.data, "choices": [first]})
-    calls = whole["choices"][0]["delta"]["tool_calls"]
+    begun = {"index": choice.get("index"), "delta": {"tool_calls": []}, "finish_reason": None}
+    event = {key: piece.data[key] for key in _ENVELOPE if key in piece.data}
+    whole = held.setdefault(choice.get("index") or 0, {**event, "choices": [begun]})
     for call in added:
-        if "id" in call:
-            calls.append({**call, "function": {**call["function"], "arguments": ""}})
-        else:
-            calls[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
+        _gather_call(whole["choices"][0]["delta"]["tool_calls"], call)
 
 
-def _only_calls(piece: Piece) -> bool:
-    """Whether nothing is left of an event once its tool calls were taken out."""
-    choices = _choices(piece)
-    return bool(choices) and all(
-        choice["delta"] == {"content": None} and not choice["finish_reason"] for choice in choices
-    )
+def _gather_call(calls: list[Json], call: Json) -> None:
+    key = "id" if call.get("id") else "index"
+    known = [one for one in calls if one.get(key) == call.get(key)]
+    function = call.get("function") or {}
+    if known:
+        known[-1]["function"]["arguments"] += function.get("arguments") or ""
+    else:
+        whole = {**function, "arguments": function.get("arguments") or ""}
+        calls.append({**call, "function": whole})
+
+
+def _says_nothing(choice: Json) -> bool:
+    """Whether nothing is left of a choice once its tool calls were taken out."""
+    if choice.get("finish_reason") or choice.get("logprobs") or choice.get("token_ids"):
+        return False
+    return set(said(choice)) == {"content"} and said(choice)["content"] is None
+
+
+def _arguments_to_objects(choice: Json) -> None:
+    for call in said(choice).get("tool_calls") or ():
+        with suppress(ValueError, TypeError, KeyError):
+            call["function"]["arguments"] = json.loads(call["function"]["arguments"])

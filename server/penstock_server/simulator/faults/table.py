@@ -27,6 +27,14 @@ class Fault:
     parameters: dict[str, Any]
     """Names and defaults."""
     bend: Callable[..., None]
+    harmless: bool = False
+    """Whether what is answered means the same as before."""
+
+    @property
+    def usage(self) -> str:
+        """The name with the parameters and their defaults, as a request gives them."""
+        given = (f"{name}={_written(default)}" for name, default in self.parameters.items())
+        return " ".join((self.name, *given))
 
 
 FAULTS: dict[str, Fault] = {}
@@ -39,10 +47,19 @@ def fault(bend: Callable[..., None]) -> Callable[..., None]:
     The function's name, docstring and keyword defaults are the fault's name, description and
     parameters.
     """
+    return _add(bend, harmless=False)
+
+
+def harmless(bend: Callable[..., None]) -> Callable[..., None]:
+    """Adds a function that changes how an answer is written and not what it means."""
+    return _add(bend, harmless=True)
+
+
+def _add(bend: Callable[..., None], *, harmless: bool) -> Callable[..., None]:
     name = bend.__name__.replace("_", "-")
     _, *parameters = inspect.signature(bend).parameters.values()
     defaults = {parameter.name: parameter.default for parameter in parameters}
-    FAULTS[name] = Fault(name, inspect.getdoc(bend) or "", defaults, bend)
+    FAULTS[name] = Fault(name, inspect.getdoc(bend) or "", defaults, bend, harmless)
     return bend
 
 
@@ -81,6 +98,10 @@ def _parameter(found: Fault, text: str) -> tuple[str, Any]:
         return name, _converted(value, found.parameters[name])
     except (KeyError, ValueError):
         raise FaultError(f"fault {found.name!r}: {key}={value} is not understood") from None
+
+
+def _written(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _converted(value: str, default: Any) -> Any:

@@ -2,8 +2,12 @@
 
 import re
 import zlib
+from codecs import BOM_UTF8
+from collections.abc import Sequence
+from gzip import compress
+from itertools import cycle
 
-from penstock_server.simulator.faults.table import fault
+from penstock_server.simulator.faults.table import fault, harmless
 from penstock_server.simulator.http.answers import Answer, Pieces, Raw
 
 _TEXT = re.compile(rb'("(?:content|text|reasoning)": ?")((?:[^"\\]|\\.)+)(")')
@@ -11,21 +15,38 @@ _STRING_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*"|,')
 _NUMBER = re.compile(rb'("(?:total_tokens|logprob)": ?)-?[0-9.]+')
 
 
-@fault
+@harmless
 def split_bytes(answer: Answer, size: int = 1) -> None:
-    """Writes the body in pieces of one byte, each in an HTTP chunk."""
-    step = max(size, 1)
-    answer.code(lambda data: (data[i : i + step] for i in range(0, len(data), step)))
+    """Writes the body in pieces of one byte, each in an HTTP chunk, wherever events end."""
+    answer.coders.append(lambda pieces: _resized(pieces, max(size, 1)))
 
 
-@fault
+@harmless
 def crlf(answer: Answer) -> None:
     """Ends the lines of events with CR LF."""
+    _end_lines(answer, b"\r\n")
+
+
+@harmless
+def cr(answer: Answer) -> None:
+    """Ends the lines of events with CR alone."""
+    _end_lines(answer, b"\r")
+
+
+@harmless
+def mixed_line_ends(answer: Answer) -> None:
+    """Ends the lines of events with LF, CR LF and CR in turn."""
+    _end_lines(answer, b"\n", b"\r\n", b"\r")
+
+
+@harmless
+def byte_order_mark(answer: Answer) -> None:
+    """Begins a stream with a byte order mark."""
     if answer.streamed:
-        answer.code(lambda data: [data.replace(b"\n", b"\r\n")])
+        answer.coders.append(_marked)
 
 
-@fault
+@harmless
 def multi_line_data(answer: Answer) -> None:
     """Spreads the JSON of each event over several data lines."""
     if answer.streamed:
@@ -50,11 +71,12 @@ def nan(answer: Answer) -> None:
     answer.code(lambda data: [_NUMBER.sub(rb"\1NaN", data)])
 
 
-@fault
-def gzip(answer: Answer) -> None:
-    """Compresses the body though nobody asked for it."""
-    answer.headers.append(("content-encoding", "gzip"))
-    answer.coders.append(_compressed)
+@harmless
+def gzip(answer: Answer, members: bool = False, coding: str = "gzip") -> None:
+    """Compresses the body though nobody asked for it; every piece as a member of its own, if
+    asked to, and under another name."""
+    answer.headers.append(("content-encoding", coding))
+    answer.coders.append(_compressed_apart if members else _compressed)
 
 
 @fault
@@ -62,6 +84,55 @@ def wrong_length(answer: Answer, by: int = 10) -> None:
     """Adds bytes to the Content-Length: the connection ends before the body does; or, if the
     number is below 0, takes them away: the body goes on after its end."""
     answer.length_error = by
+
+
+def _end_lines(answer: Answer, *ends: bytes) -> None:
+    if answer.streamed:
+        lines = _LineEnds(ends)
+        answer.code(lambda data: [lines.written(data)])
+
+
+class _LineEnds:
+    """Writes the ends of lines in several ways in turn."""
+
+    def __init__(self, ends: Sequence[bytes]) -> None:
+        self._ends = cycle(ends)
+        self._after_cr = False
+
+    def written(self, data: bytes) -> bytes:
+        """The next bytes of a stream, with other line ends."""
+        first, *lines = data.split(b"\n")
+        written = [first]
+        for line in lines:
+            end = next(self._ends)
+            if self._after_cr and not written[-1] and end == b"\n":
+                end = b"\r\n"  # or it would be the second half of the end before
+            written += [end, line]
+            self._after_cr = end == b"\r" and not line
+        return b"".join(written)
+
+
+async def _resized(pieces: Pieces, size: int) -> Pieces:
+    held = b""
+    async for piece in pieces:
+        if not isinstance(piece, Raw):
+            yield piece
+            continue
+        whole = held + piece.data
+        full = len(whole) // size * size
+        for start in range(0, full, size):
+            yield Raw(whole[start : start + size])
+        held = whole[full:]
+    if held:
+        yield Raw(held)
+
+
+async def _marked(pieces: Pieces) -> Pieces:
+    mark = BOM_UTF8
+    async for piece in pieces:
+        if isinstance(piece, Raw) and mark:
+            piece, mark = Raw(mark + piece.data), b""
+        yield piece
 
 
 def _broken_line(match: re.Match[bytes]) -> bytes:
@@ -77,3 +148,8 @@ async def _compressed(pieces: Pieces) -> Pieces:
         else:
             yield piece
     yield Raw(packer.flush())
+
+
+async def _compressed_apart(pieces: Pieces) -> Pieces:
+    async for piece in pieces:
+        yield Raw(compress(piece.data)) if isinstance(piece, Raw) else piece
