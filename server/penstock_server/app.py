@@ -83,6 +83,7 @@ class Service:
                 deadlines=self._deadlines,
             ),
             max_message_bytes=settings.max_message_bytes,
+            max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
             share_ports=share_ports,
         )
@@ -91,6 +92,7 @@ class Service:
             settings.admin_listen,
             self._configuration,
             max_message_bytes=settings.max_message_bytes,
+            max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
         )
         self.watching: asyncio.Task[None] | None = None

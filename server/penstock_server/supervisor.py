@@ -251,6 +251,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             settings.admin_listen,
             CombinedAdminServicer(sockets),
             max_message_bytes=settings.max_message_bytes,
+            max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
         )
         admin.bind()

@@ -75,7 +75,8 @@ upstreams. What the server knows of its upstreams is told by AdminService, on an
 # Message size
 
 The server limits the size of a request message (a server setting; larger is
-RESOURCE_EXHAUSTED, from the gRPC library itself). Many gRPC clients accept at most 4 MiB in a
+RESOURCE_EXHAUSTED, from the gRPC library itself) and the number of fields and list elements in
+it (more is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE). Many gRPC clients accept at most 4 MiB in a
 response unless told otherwise: raise the receive limit of the channel for embeddings in
 batches, per-token vectors and logprobs.
 
@@ -142,7 +143,8 @@ ABORTED:
 
 RESOURCE_EXHAUSTED:
 - REQUEST_TOO_LARGE: over a size limit of the server or of the upstream (413), or the answer
-  would be over the message limit. Metadata `limitBytes`. Pushback -1.
+  would be over the message limit. Metadata `limitBytes`; for too many fields and elements in
+  the request, `limit` names the server's option. Pushback -1.
 - RATE_LIMITED: a quota of the caller is used up: one of the server, with `QuotaFailure` and
   `RetryInfo`, or one upstream (429), with `RetryInfo` if the upstream told the time.
 - UPSTREAM_REJECTED: HTTP 507.

@@ -140,6 +140,13 @@ class Settings:
     max_message_bytes: int = option(
         32 * 1024 * 1024, "Largest gRPC message, both ways.", message_size, "BYTES"
     )
+    max_request_entries: int = option(
+        100_000,
+        "Most fields and list elements in one message of a request, counted before it is parsed; "
+        "16 numbers of a list, or values in JSON text, count as one.",
+        positive,
+        "NUMBER",
+    )
     max_upload_bytes: int = option(
         _UPSTREAM.max_upload_bytes,
         "Largest audio file to pass on; the default is vLLM's own limit.",

@@ -35,6 +35,7 @@ class AdminServer:
         servicer: admin_pb2_grpc.AdminServiceServicer,
         *,
         max_message_bytes: int,
+        max_request_entries: int,
         reflection: bool,
     ) -> None:
         """Takes the address, empty for none, and who answers."""
@@ -43,7 +44,9 @@ class AdminServer:
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
         self._server = aio.server(
-            interceptors=(Interceptors(concerns.in_order(), max_message_bytes),),
+            interceptors=(
+                Interceptors(concerns.in_order(), max_message_bytes, max_request_entries),
+            ),
             options=options(max_message_bytes),
         )
         admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, self._server)

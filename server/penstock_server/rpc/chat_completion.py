@@ -12,6 +12,7 @@ from penstock.v1.chat_completion_pb2 import (
 from penstock_server.convert import chat
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
@@ -27,16 +28,17 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
         self, request: CreateChatCompletionRequest, context: Any
     ) -> CreateChatCompletionResponse:
         """Answers a conversation in one message."""
-        body = chat.request_body(request, stream=False)
+        body = await converted(chat.request_body, request, stream=False)
         call = upstream_call(request.model, request.engine)
         choices = chat.choices_wanted(request)
-        return chat.response(await self._fleet.call(CHAT_COMPLETION, body, call, choices))
+        answer = await self._fleet.call(CHAT_COMPLETION, body, call, choices)
+        return await converted(chat.response, answer)
 
     async def StreamChatCompletion(
         self, request: CreateChatCompletionRequest, context: Any
     ) -> AsyncIterator[StreamChatCompletionResponse]:
         """Answers a conversation piece by piece."""
-        body = chat.request_body(request, stream=True)
+        body = await converted(chat.request_body, request, stream=True)
         call = upstream_call(request.model, request.engine)
         stream = chat.ChatStream()
         contract = ChoiceStream(chat.choices_wanted(request))

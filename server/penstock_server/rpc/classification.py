@@ -7,6 +7,7 @@ from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock_server.convert import classification
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.operations import CLASSIFICATION
 
 
@@ -19,6 +20,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
 
     async def Classify(self, request: ClassifyRequest, context: Any) -> ClassifyResponse:
         """Classifies each input."""
-        body = classification.request_body(request)
+        body = await converted(classification.request_body, request)
         call = upstream_call(request.model, request.engine)
-        return classification.response(await self._fleet.call(CLASSIFICATION, body, call), request)
+        answer = await self._fleet.call(CLASSIFICATION, body, call)
+        return await converted(classification.response, answer, request)

@@ -12,6 +12,7 @@ from penstock.v1.completion_pb2 import (
 from penstock_server.convert import completion
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.operations import COMPLETION
 
@@ -27,16 +28,17 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
         self, request: CreateCompletionRequest, context: Any
     ) -> CreateCompletionResponse:
         """Continues prompts in one message."""
-        body = completion.request_body(request, stream=False)
+        body = await converted(completion.request_body, request, stream=False)
         call = upstream_call(request.model, request.engine)
         choices = completion.choices_wanted(request)
-        return completion.response(await self._fleet.call(COMPLETION, body, call, choices))
+        answer = await self._fleet.call(COMPLETION, body, call, choices)
+        return await converted(completion.response, answer)
 
     async def StreamCompletion(
         self, request: CreateCompletionRequest, context: Any
     ) -> AsyncIterator[StreamCompletionResponse]:
         """Continues prompts piece by piece."""
-        body = completion.request_body(request, stream=True)
+        body = await converted(completion.request_body, request, stream=True)
         call = upstream_call(request.model, request.engine)
         stream = completion.CompletionStream()
         contract = ChoiceStream(completion.choices_wanted(request))

@@ -7,6 +7,7 @@ from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsR
 from penstock_server.convert import embedding
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.rpc.vectors import call_for_vectors
 from penstock_server.upstream.operations import EMBEDDING
 
@@ -22,7 +23,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         self, request: CreateEmbeddingsRequest, context: Any
     ) -> CreateEmbeddingsResponse:
         """Makes a vector for each input."""
-        body = embedding.request_body(request)
+        body = await converted(embedding.request_body, request)
         call = upstream_call(request.model, request.engine)
         answer = await call_for_vectors(self._fleet, EMBEDDING, body, call)
-        return embedding.response(answer, request)
+        return await converted(embedding.response, answer, request)

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc import aio
 
 from penstock_server.rpc import status
+from penstock_server.rpc.parsing import Parser
 from penstock_server.rpc.rpc import Rpc, current
 
 PACKAGE = "/penstock.v1."
@@ -51,10 +51,13 @@ class Interceptors(aio.ServerInterceptor):
     one that is too large.
     """
 
-    def __init__(self, concerns: Sequence[Around], max_message_bytes: int) -> None:
-        """Takes the concerns in order and the size of the largest reply."""
+    def __init__(
+        self, concerns: Sequence[Around], max_message_bytes: int, max_request_entries: int
+    ) -> None:
+        """Takes the concerns in order, the size of the largest reply, and of requests."""
         self._concerns = concerns
         self._max_message_bytes = max_message_bytes
+        self._max_request_entries = max_request_entries
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -78,17 +81,17 @@ class Interceptors(aio.ServerInterceptor):
 
     def _unary(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_unary or handler.unary_unary
-        read = _reader(handler)
+        read = self._reader(handler)
 
         async def answer(rpc: Rpc, context: Context) -> bytes:
             return self._serialized(await behavior(await read(rpc, context), context), handler)
 
         serve = self._inside(method, answer)
-        return grpc.stream_unary_rpc_method_handler(serve, _decoder(handler))
+        return grpc.stream_unary_rpc_method_handler(serve)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
-        read = _reader(handler)
+        read = self._reader(handler)
 
         async def answer(rpc: Rpc, context: Context) -> None:
             request = await read(rpc, context)
@@ -101,7 +104,16 @@ class Interceptors(aio.ServerInterceptor):
                     rpc.messages_sent += 1
 
         made: Any = self._inside(method, answer)
-        return grpc.stream_stream_rpc_method_handler(made, _decoder(handler))
+        return grpc.stream_stream_rpc_method_handler(made)
+
+    def _reader(self, handler: Handler) -> Callable[[Rpc, Context], Awaitable[Any]]:
+        """Returns what reads a single request, or the iterator over a stream of them."""
+        deserialize: Any = handler.request_deserializer
+        if not deserialize:
+            return _as_it_is
+        # The generated code names `FromString` of the type.
+        parser = Parser(deserialize.__self__, self._max_request_entries)
+        return partial(_each if handler.request_streaming else _single, parser)
 
     def _serialized(self, message: Any, handler: Handler) -> bytes:
         serialize = handler.response_serializer
@@ -124,20 +136,20 @@ class Interceptors(aio.ServerInterceptor):
         return serve
 
 
-def _reader(handler: Handler) -> Callable[[Rpc, Context], Awaitable[Any]]:
-    """Returns what reads a single request; a stream of requests is left as it is."""
-    return _as_it_is if handler.request_streaming else _single
-
-
 async def _as_it_is(rpc: Rpc, context: Context) -> Any:
     return rpc.request
 
 
-async def _single(rpc: Rpc, context: Context) -> Any:
-    message: Any = await context.read()
-    if message is aio.EOF:
+async def _each(parser: Parser, rpc: Rpc, context: Context) -> Any:
+    return parser.each(rpc, rpc.request)
+
+
+async def _single(parser: Parser, rpc: Rpc, context: Context) -> Any:
+    data: Any = await context.read()
+    if data is aio.EOF:
         await require_end(context)
         raise status.Refusal(status.of_no_request())
+    message = await parser.parsed(rpc, data)
     rpc.model = getattr(message, "model", "")
     return message
 
@@ -157,22 +169,6 @@ async def require_end(context: Any) -> None:
     remaining = context.time_remaining()
     if remaining is not None and remaining <= 0:
         raise asyncio.CancelledError
-
-
-def _decoder(handler: Handler) -> Callable[[bytes], Any]:
-    """Returns what reads a message of a request, and refuses what is none.
-
-    Only here does a `DecodeError` tell of the caller: copying an answer can raise one, too.
-    """
-    read: Any = handler.request_deserializer
-
-    def decode(data: bytes) -> Any:
-        try:
-            return read(data)
-        except DecodeError:
-            raise status.Refusal(status.of_undecodable()) from None
-
-    return decode
 
 
 def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:

@@ -7,6 +7,7 @@ from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock_server.convert import pooling
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.rpc.vectors import call_for_vectors
 from penstock_server.upstream.operations import POOLING
 
@@ -20,7 +21,7 @@ class PoolingServicer(pooling_pb2_grpc.PoolingServiceServicer):
 
     async def Pool(self, request: PoolRequest, context: Any) -> PoolResponse:
         """Runs a pooling task on each input."""
-        body = pooling.request_body(request)
+        body = await converted(pooling.request_body, request)
         call = upstream_call(request.model, request.engine)
         answer = await call_for_vectors(self._fleet, POOLING, body, call)
-        return pooling.response(answer, request)
+        return await converted(pooling.response, answer, request)

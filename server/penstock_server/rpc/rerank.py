@@ -7,6 +7,7 @@ from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, ScoreRequest, 
 from penstock_server.convert import rerank, score
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.operations import RERANK, SCORE
 
 
@@ -19,12 +20,14 @@ class RerankServicer(rerank_pb2_grpc.RerankServiceServicer):
 
     async def Rerank(self, request: RerankRequest, context: Any) -> RerankResponse:
         """Orders documents by how well they fit a query."""
-        body = rerank.request_body(request)
+        body = await converted(rerank.request_body, request)
         call = upstream_call(request.model, request.engine)
-        return rerank.response(await self._fleet.call(RERANK, body, call), request)
+        answer = await self._fleet.call(RERANK, body, call)
+        return await converted(rerank.response, answer, request)
 
     async def Score(self, request: ScoreRequest, context: Any) -> ScoreResponse:
         """Scores pairs of queries and documents."""
-        body = score.request_body(request)
+        body = await converted(score.request_body, request)
         call = upstream_call(request.model, request.engine)
-        return score.response(await self._fleet.call(SCORE, body, call), request)
+        answer = await self._fleet.call(SCORE, body, call)
+        return await converted(score.response, answer, request)

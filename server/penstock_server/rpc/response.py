@@ -24,6 +24,7 @@ from penstock_server.convert.response import (
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc import status
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
 from penstock_server.upstream.failure import Kind, UpstreamFailure
@@ -43,14 +44,14 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         """Answers in one message."""
         call = upstream_call(request.model, request.engine)
         if await self._fleet.responds_natively(call):
-            body = native_request.body(request, stream=False)
+            body = await converted(native_request.body, request, stream=False)
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
-            made = native_answer.created(answer, background=request.background)
+            made = await converted(native_answer.created, answer, background=request.background)
             return CreateResponseResponse(response=made)
-        body = chat_request.chat_body(request, stream=False)
+        body = await converted(chat_request.chat_body, request, stream=False)
         choices = chat_request.choices_wanted(request)
         answer = await self._fleet.call(RESPONSE, body, call, choices)
-        return chat_answer.response(answer, request)
+        return await converted(chat_answer.response, answer, request)
 
     async def StreamResponse(
         self, request: CreateResponseRequest, context: Any
@@ -66,19 +67,21 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     async def GetResponse(self, request: GetResponseRequest, context: Any) -> GetResponseResponse:
         """Returns a stored response."""
         answer = await self._stored("GET", request)
-        return GetResponseResponse(response=native_answer.response(answer))
+        made = await converted(native_answer.response, answer)
+        return GetResponseResponse(response=made)
 
     async def CancelResponse(
         self, request: CancelResponseRequest, context: Any
     ) -> CancelResponseResponse:
         """Stops a background response."""
         answer = await self._stored("POST", request, "/cancel")
-        return CancelResponseResponse(response=native_answer.response(answer))
+        made = await converted(native_answer.response, answer)
+        return CancelResponseResponse(response=made)
 
     async def _native_stream(
         self, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
-        body = native_request.body(request, stream=True)
+        body = await converted(native_request.body, request, stream=True)
         stream, contract = native_answer.NativeStream(), ResponseEvents()
         why: StreamResponseResponse | None = None
         try:
@@ -99,7 +102,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     async def _converted_stream(
         self, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
-        body = chat_request.chat_body(request, stream=True)
+        body = await converted(chat_request.chat_body, request, stream=True)
         stream = chat_answer.ResponseStream(request)
         contract = ChoiceStream(chat_request.choices_wanted(request))
         try:

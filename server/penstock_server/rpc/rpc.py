@@ -35,6 +35,7 @@ class Rpc:
         may_use: whether the caller may use a model, by its name.
         authorization: the caller's own credentials, where they go upstream: see `Call`.
         debug: whether the caller may learn of a bug what developers see.
+        large: whether its messages are so large that others would wait for work on them.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Rpc:
     may_use: Callable[[str], bool] = any_model
     authorization: str | None = field(default=None, repr=False)
     debug: bool = False
+    large: bool = False
 
     def __post_init__(self) -> None:
         given = self.text("x-request-id")

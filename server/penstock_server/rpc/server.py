@@ -128,6 +128,7 @@ def build_server(
     concerns: Sequence[Around],
     *,
     max_message_bytes: int,
+    max_request_entries: int,
     reflection: bool,
     share_ports: bool = False,
 ) -> aio.Server:
@@ -137,7 +138,7 @@ def build_server(
     reflection are not among them. Ports are shared with other processes that mean to.
     """
     server = aio.server(
-        interceptors=(Interceptors(concerns, max_message_bytes),),
+        interceptors=(Interceptors(concerns, max_message_bytes, max_request_entries),),
         options=options(max_message_bytes, share_ports=share_ports),
     )
     for entry in SERVICES.values():

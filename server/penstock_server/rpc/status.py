@@ -249,6 +249,12 @@ def of_too_large(size: int, limit: int) -> Status:
     return Status(TOO_LARGE, message, {"limitBytes": str(limit)})
 
 
+def of_many_entries(most: int) -> Status:
+    """Returns the status of a request with more entries than it may have."""
+    message = f"the request holds more than {most} fields and elements; send several smaller ones"
+    return Status(TOO_LARGE, message, {"limit": "max_request_entries"})
+
+
 def of_deadline(seconds: float, metadata: Mapping[str, str]) -> Status:
     """Returns the status of a call that took longer than the server allows."""
     message = f"the call took longer than the {seconds:g} s that the server allows"

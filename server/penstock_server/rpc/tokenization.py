@@ -13,6 +13,7 @@ from penstock.v1.tokenization_pb2 import (
 from penstock_server.convert import tokenization
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.operations import DETOKENIZATION, TOKENIZATION
 
 
@@ -25,12 +26,14 @@ class TokenizationServicer(tokenization_pb2_grpc.TokenizationServiceServicer):
 
     async def Tokenize(self, request: TokenizeRequest, context: Any) -> TokenizeResponse:
         """Turns a text or a conversation into token ids."""
-        body = tokenization.tokenize_body(request)
+        body = await converted(tokenization.tokenize_body, request)
         call = upstream_call(request.model, EngineOptions())
-        return tokenization.tokenize_response(await self._fleet.call(TOKENIZATION, body, call))
+        answer = await self._fleet.call(TOKENIZATION, body, call)
+        return await converted(tokenization.tokenize_response, answer)
 
     async def Detokenize(self, request: DetokenizeRequest, context: Any) -> DetokenizeResponse:
         """Turns token ids into text."""
-        body = tokenization.detokenize_body(request)
+        body = await converted(tokenization.detokenize_body, request)
         call = upstream_call(request.model, EngineOptions())
-        return tokenization.detokenize_response(await self._fleet.call(DETOKENIZATION, body, call))
+        answer = await self._fleet.call(DETOKENIZATION, body, call)
+        return await converted(tokenization.detokenize_response, answer)

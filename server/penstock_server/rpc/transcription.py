@@ -20,6 +20,7 @@ from penstock_server.convert import transcript, transcription
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.interceptors import require_end
 from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.parsing import converted
 from penstock_server.upstream.completeness import TranscriptStream
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import TRANSCRIPTION, TRANSLATION, Operation
@@ -71,14 +72,15 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
                 yield UploadStreamTranscribeResponse(delta=delta)
 
     async def _whole(self, config: TranscriptionConfig, audio: Audio) -> Transcription:
-        form = _form(config, audio, stream=False)
+        form = await converted(_form, config, audio, stream=False)
         call = upstream_call(config.model, config.engine, "config.")
-        return transcript.response(await self._fleet.call(_operation(config), form, call), config)
+        answer = await self._fleet.call(_operation(config), form, call)
+        return await converted(transcript.response, answer, config)
 
     async def _deltas(
         self, config: TranscriptionConfig, audio: Audio
     ) -> AsyncGenerator[TranscriptionDelta, None]:
-        form = _form(config, audio, stream=True)
+        form = await converted(_form, config, audio, stream=True)
         call = upstream_call(config.model, config.engine, "config.")
         stream = transcript.TranscriptDeltas()
         async with self._fleet.stream(_operation(config), form, call, TranscriptStream()) as events:
