@@ -11,6 +11,8 @@ SECONDS ?= 60
 FACTOR ?= 10
 # How many processes `make test` runs tests in: most of them wait, so more than there are cores.
 TEST_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# The programs that `make test-routers` puts between Penstock and vLLM.
+ROUTERS ?= vllm-router smg litellm nginx envoy
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
@@ -28,7 +30,7 @@ CFLAGS := -O2 -std=gnu11 -Wall -Wextra -Werror
 # How many workers to measure beside the rest, such as 1,2,4.
 WORKERS ?=
 
-.PHONY: help demo test fuzz test-vllm test-examples bench bench-peers bench-guard bench-baseline \
+.PHONY: help demo test fuzz test-vllm test-routers test-examples bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
 
 help:  ## list the commands
@@ -48,6 +50,15 @@ fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SE
 test-vllm: $(VENV)/.dev  ## install a real vLLM, make tiny models, run the acceptance suite on them
 	tests/vllm/install.sh
 	$(BIN)/pytest tests/acceptance --upstream=vllm
+
+test-routers: $(VENV)/.dev  ## the acceptance suite through each of ROUTERS, to simulators and to two real vLLMs
+	tests/routers/install.sh
+	tests/vllm/install.sh
+	@# All are run, even if one fails.
+	failed=; for router in $(ROUTERS); do for upstream in simulator vllm; do \
+	  echo "== $$router, $$upstream"; \
+	  $(BIN)/pytest tests/acceptance --router=$$router --upstream=$$upstream || failed=1; \
+	done; done; test -z "$$failed"
 
 test-examples: $(VENV)/.dev  ## build the example clients of every language, run them on a service
 	examples/toolchains.sh

@@ -35,6 +35,7 @@ LOCKS = {
     "requirements/fuzz.lock": ("--group=fuzz",),
     "requirements/bench.lock": ("--group=bench",),
     "requirements/peers.lock": ("--group=peers",),
+    "requirements/routers.lock": ("--group=routers",),
 }
 
 

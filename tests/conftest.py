@@ -29,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="simulator",
         help="what stands behind the service in tests/acceptance",
     )
+    parser.addoption(
+        "--router",
+        default="",
+        help="the program of tests/routers between the two; without one there is none",
+    )
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:

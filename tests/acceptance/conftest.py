@@ -6,14 +6,17 @@ without one it gets `chat`. Whether the upstream is simulated or real is the opt
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import Serve
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from routers.losses import mark_losses
+from routers.programs import ROUTERS
 from servers import VllmServers
 
 from penstock.channel import open_async_channel
@@ -21,6 +24,7 @@ from penstock_server.simulator.dialects.versions import NEWEST
 
 from .chats import Chats
 from .dialects import DIALECTS, possible
+from .routed import RoutedUpstreams
 from .upstreams import KINDS, Kind, Upstream, real, simulated
 
 HERE = Path(__file__).parent
@@ -49,14 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves out what only a real vLLM can answer, where there is none."""
     only_real = collection_path.name.startswith("test_live_")
-    return True if only_real and config.getoption("--upstream") == "simulator" else None
+    elsewhere = _is_simulated(config) or _router(config)
+    return True if only_real and elsewhere else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs each case in each dialect, where the upstream is simulated."""
-    simulated = metafunc.config.getoption("--upstream") == "simulator"
-    if simulated and "target" in metafunc.fixturenames:
-        metafunc.parametrize("dialect", DIALECTS)
+    if _is_simulated(metafunc.config) and "target" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", (NEWEST,) if _router(metafunc.config) else DIALECTS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,7 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in own:
         # The time that servers take to start does not count.
         item.add_marker(pytest.mark.timeout(CASE_LIMIT_S, func_only=True))
-    impossible = [item for item in own if not possible(item)]
+        mark_losses(item, _router(config))
+    impossible = [item for item in own if not possible(item) or _needs_more_servers(item)]
     config.hook.pytest_deselected(items=impossible)
     items[:] = [item for item in items if item not in impossible]
 
@@ -73,13 +78,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def vllm(request: pytest.FixtureRequest) -> Iterator[VllmServers | None]:
     """Every vLLM server that the collected cases need; None where upstreams are simulated."""
-    if request.config.getoption("--upstream") == "simulator":
+    if _is_simulated(request.config) or _router(request.config):
         yield None
         return
     cases = [item for item in request.session.items if HERE in item.path.parents]
     needed = dict.fromkeys(_kind(case).server for case in cases)
     with VllmServers(needed) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def routed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RoutedUpstreams | None]:
+    """The routers before the upstreams; None where there are none."""
+    if not (program := _router(request.config)):
+        yield None
+        return
+    simulated = _is_simulated(request.config)
+    with RoutedUpstreams(program, tmp_path_factory.mktemp(program), simulated=simulated) as running:
+        yield running
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest, serve: Serve) -> Serve:
+    """Starts services with the options that the router needs, if there is one."""
+    program = _router(request.config)
+    return partial(serve, **ROUTERS[program].settings) if program else serve
 
 
 @pytest.fixture
@@ -90,13 +115,16 @@ def dialect() -> str:
 
 @pytest.fixture
 async def target(
-    request: pytest.FixtureRequest, vllm: VllmServers | None, serve: Serve, dialect: str
+    request: pytest.FixtureRequest,
+    vllm: VllmServers | None,
+    routed: RoutedUpstreams | None,
+    serve: Serve,
+    dialect: str,
 ) -> AsyncIterator[Target]:
     """A service in front of the upstream that the case asks for."""
     kind = _kind(request.node)
     async with AsyncExitStack() as stack:
-        start = real(kind, vllm) if vllm else simulated(kind, dialect)
-        upstream = await stack.enter_async_context(start)
+        upstream = await stack.enter_async_context(_upstream(kind, vllm, routed, dialect))
         service = await serve(
             upstream=(upstream.url,), upstream_api_key=kind.api_key, probe_interval=1.0
         )
@@ -120,6 +148,28 @@ async def serving(channel: aio.Channel) -> None:
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 break
     watch.cancel()
+
+
+def _upstream(
+    kind: Kind, vllm: VllmServers | None, routed: RoutedUpstreams | None, dialect: str
+) -> AbstractAsyncContextManager[Upstream]:
+    if routed:
+        return routed.upstream(kind)
+    return real(kind, vllm) if vllm else simulated(kind, dialect)
+
+
+def _is_simulated(config: pytest.Config) -> bool:
+    return bool(config.getoption("--upstream") == "simulator")
+
+
+def _router(config: pytest.Config) -> str:
+    return str(config.getoption("--router"))
+
+
+def _needs_more_servers(item: pytest.Item) -> bool:
+    """Whether a case needs others than the two real chat servers that stand behind a router."""
+    real = not _is_simulated(item.config) and _router(item.config)
+    return bool(real and _kind(item) is not KINDS["chat"])
 
 
 def _kind(case: pytest.Item) -> Kind:

@@ -1,7 +1,7 @@
 """What stands behind the service: one kind of model server, simulated or real."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -30,6 +30,11 @@ class Kind:
     model: str
     simulated: SimulatorSettings
     api_key: str = ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every name under which the model is served."""
+        return self.simulated.models
 
 
 def _pooling(model: str, kind: str, **settings: Any) -> SimulatorSettings:
@@ -93,31 +98,52 @@ async def simulated(kind: Kind, dialect: str) -> AsyncIterator[Upstream]:
     """A simulator of the kind that speaks like a version of vLLM."""
     settings = replace(kind.simulated, listen="127.0.0.1:0", dialect=dialect)
     async with Simulator(settings) as simulator:
-        yield _Simulated(simulator)
+        yield _Simulated(simulator, _here)
+
+
+def simulated_by(simulator: Simulator, run: "Run") -> Upstream:
+    """A running simulator, which may be at home in another event loop."""
+    return _Simulated(simulator, run)
 
 
 @asynccontextmanager
 async def real(kind: Kind, servers: VllmServers) -> AsyncIterator[Upstream]:
     """The running vLLM server of the kind."""
-    async with httpx.AsyncClient(base_url=servers.url(kind.server), trust_env=False) as metrics:
-        yield _Real(servers.url(kind.server), metrics)
+    async with real_at(servers.url(kind.server)) as upstream:
+        yield upstream
+
+
+@asynccontextmanager
+async def real_at(url: str) -> AsyncIterator[Upstream]:
+    """The running vLLM server at a URL."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as metrics:
+        yield _Real(url, metrics)
+
+
+Run = Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+
+
+async def _here(work: Coroutine[Any, Any, None]) -> None:
+    await work
 
 
 class _Simulated:
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, run: Run) -> None:
         self._simulator = simulator
+        self._run = run
+        self._aborted = simulator.aborted
 
     @property
     def url(self) -> str:
         return self._simulator.url
 
     async def wait_running(self) -> None:
-        await self._simulator.wait_active(1)
+        await self._run(self._simulator.wait_active(1))
 
     async def wait_stopped(self, tokens: int) -> None:
         async with asyncio.timeout(_PATIENCE_S):
-            await self._simulator.wait_active(0)
-        assert self._simulator.aborted == 1
+            await self._run(self._simulator.wait_active(0))
+        assert self._simulator.aborted == self._aborted + 1
 
 
 class _Real:

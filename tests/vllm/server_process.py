@@ -66,11 +66,12 @@ class ServerProcess:
         return "\n".join([f"{self.name}: {event}; {self.log}:", *lines[-30:]])
 
 
-def answers(url: str) -> bool:
+def answers(url: str, api_key: str = "") -> bool:
     """Return whether a GET of the URL is answered with success."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
-        with direct.open(url, timeout=5):
+        with direct.open(urllib.request.Request(url, headers=headers), timeout=5):
             return True
     except urllib.error.HTTPError as error:
         error.close()

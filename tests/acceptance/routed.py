@@ -1,0 +1,126 @@
+"""Upstreams behind a router: two servers of each kind, simulated or real, started when needed."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from routers.programs import Place, free_port, running
+from servers import FLEET, VllmServers
+
+from penstock_server.simulator import Simulator
+
+from .upstreams import Kind, Upstream, real_at, simulated_by
+
+_NAMES = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """Two servers of a kind, and the router before them.
+
+    Attributes:
+        router: the base URL of the router.
+        servers: those of the servers.
+        simulators: what the servers are, unless they are real.
+    """
+
+    router: str
+    servers: Sequence[str]
+    simulators: Sequence[Simulator] = ()
+
+
+class RoutedUpstreams:
+    """Routers of one program, one for each kind of upstream that was asked for."""
+
+    def __init__(self, program: str, folder: Path, *, simulated: bool) -> None:
+        self._program, self._folder, self._simulated = program, folder, simulated
+        self._running = ExitStack()
+        self._kinds: dict[Kind, _Behind] = {}
+
+    def __enter__(self) -> "RoutedUpstreams":
+        self._loop = self._running.enter_context(_loop_in_a_thread())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    @asynccontextmanager
+    async def upstream(self, kind: Kind) -> AsyncIterator[Upstream]:
+        """The router before servers of the kind, which are started the first time."""
+        if kind not in self._kinds:
+            self._kinds[kind] = await asyncio.to_thread(self._start, kind)
+        behind = self._kinds[kind]
+        async with AsyncExitStack() as stack:
+            servers = [
+                simulated_by(simulator, self._elsewhere) for simulator in behind.simulators
+            ] or [await stack.enter_async_context(real_at(url)) for url in behind.servers]
+            yield _Routed(behind.router, servers)
+
+    def _start(self, kind: Kind) -> _Behind:
+        simulators = self._simulators(kind) if self._simulated else ()
+        urls = [one.url for one in simulators] or self._engines(kind)
+        folder = self._folder / str(len(self._kinds))
+        folder.mkdir()
+        place = Place(urls, kind.models, kind.api_key, free_port(), folder)
+        router = self._running.enter_context(running(self._program, place))
+        return _Behind(router, urls, simulators)
+
+    def _simulators(self, kind: Kind) -> Sequence[Simulator]:
+        settings = replace(kind.simulated, listen="127.0.0.1:0")
+        simulators = [Simulator(settings) for _ in _NAMES]
+        for one in simulators:
+            # A real tokenizer is the same in both.
+            one.state.spoken = simulators[0].state.spoken
+            self._await(one.start())
+            self._running.callback(self._await, one.stop())
+        return simulators
+
+    def _engines(self, kind: Kind) -> Sequence[str]:
+        server = FLEET[kind.server]
+        wanted = [replace(server, name=f"{name}-{server.name}") for name in _NAMES]
+        return list(self._running.enter_context(VllmServers(wanted)).urls().values())
+
+    def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _elsewhere(self, work: Coroutine[Any, Any, None]) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+class _Routed:
+    """A router, as a case sees it."""
+
+    def __init__(self, url: str, servers: Sequence[Upstream]) -> None:
+        self.url = url
+        self._servers = servers
+        self._busy = servers[0]
+
+    async def wait_running(self) -> None:
+        """Returns once one of the servers generates."""
+        waits = {asyncio.ensure_future(one.wait_running()): one for one in self._servers}
+        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
+        self._busy = waits[done.pop()]
+
+    async def wait_stopped(self, tokens: int) -> None:
+        """Returns once that server has stopped, before it made that many tokens."""
+        await self._busy.wait_stopped(tokens)
+
+
+@contextmanager
+def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that outlives those of the cases."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,1 @@
+"""The programs that people put before vLLM, for the acceptance suite to run through."""

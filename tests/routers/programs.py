@@ -1,0 +1,280 @@
+"""How each router is started before two servers of one model, and how Penstock is set for it."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from server_process import ServerProcess, answers
+from servers import HOST, cache_folder
+
+START_LIMIT_S = 300.0
+_STOP_LIMIT_S = 5.0
+_POLL_S = 0.1
+
+
+class RouterError(Exception):
+    """A router is not installed, died, or did not come up in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What one start of a router is given.
+
+    Attributes:
+        servers: the base URLs of the servers behind it.
+        models: the names that these serve.
+        api_key: the key that these ask for; empty for none.
+        port: where the router listens.
+        folder: where its files go.
+    """
+
+    servers: Sequence[str]
+    models: Sequence[str]
+    api_key: str
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """The base URL of the router."""
+        return f"http://{HOST}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """One program.
+
+    Attributes:
+        command: returns the command line, and writes the files that it names.
+        ready: the path that answers 200 once the router serves.
+        environment: variables that it needs.
+        settings: options of Penstock that the router needs.
+    """
+
+    command: Callable[[Place], Sequence[str]]
+    ready: str = "/v1/models"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def running(name: str, place: Place) -> Iterator[str]:
+    """Runs a router for as long as the block lasts; yields its base URL.
+
+    Raises:
+        RouterError: it is not installed, died, or did not come up in time.
+    """
+    router = ROUTERS[name]
+    log = cache_folder() / "run" / f"{name}-{place.port}.log"
+    try:
+        env = os.environ | router.environment
+        process = ServerProcess(name, router.command(place), log, env)
+    except FileNotFoundError as error:
+        raise RouterError(f"{name} is not installed; run tests/routers/install.sh") from error
+    try:
+        _wait(process, f"{place.url}{router.ready}", place.api_key)
+        yield place.url
+    finally:
+        process.interrupt()
+        process.finish(time.monotonic() + _STOP_LIMIT_S)
+
+
+def free_port() -> int:
+    """Returns a port that nothing listens on at present."""
+    with socket.create_server((HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(process: ServerProcess, url: str, api_key: str) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while not answers(url, api_key):
+        if process.status is not None:
+            raise RouterError(process.report(f"ended with status {process.status}"))
+        if time.monotonic() > deadline:
+            raise RouterError(process.report(f"not up after {START_LIMIT_S:.0f} s"))
+        time.sleep(_POLL_S)
+
+
+def _program(environment: str, name: str) -> str:
+    return str(cache_folder() / environment / "bin" / name)
+
+
+def _vllm_router(place: Place) -> Sequence[str]:
+    return (
+        _program("routers", "vllm-router"),
+        *("--host", HOST, "--port", str(place.port)),
+        *("--worker-urls", *place.servers),
+        *("--policy", "consistent_hash"),
+        *("--health-check-interval-secs", "5"),
+        *("--prometheus-port", str(free_port())),
+        *(("--api-key", place.api_key) if place.api_key else ()),
+    )
+
+
+def _smg(place: Place) -> Sequence[str]:
+    return (
+        *(_program("routers", "smg"), "launch"),
+        *("--host", HOST, "--port", str(place.port)),
+        *("--worker-urls", *place.servers),
+        *("--policy", "consistent_hashing", "--routing-key-headers", "x-session-id"),
+        *("--prometheus-port", str(free_port())),
+        *(("--api-key", place.api_key) if place.api_key else ()),
+    )
+
+
+def _litellm(place: Place) -> Sequence[str]:
+    models = [
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": f"hosted_vllm/{name}",
+                "api_base": f"{server}/v1",
+                "api_key": place.api_key or "none",
+            },
+        }
+        for name in place.models
+        for server in place.servers
+    ]
+    config = {
+        "model_list": models,
+        "litellm_settings": {"num_retries": 0, "request_timeout": 600},
+        "general_settings": {"master_key": place.api_key} if place.api_key else {},
+    }
+    return (
+        _program("litellm", "litellm"),
+        *("--host", HOST, "--port", str(place.port)),
+        *("--config", _written(place, "litellm.json", json.dumps(config))),
+    )
+
+
+def _nginx(place: Place) -> Sequence[str]:
+    servers = "".join(f"server {url.removeprefix('http://')};" for url in place.servers)
+    temporary = "".join(
+        f"{kind}_temp_path {place.folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = f"""
+daemon off; worker_processes 1; pid {place.folder}/nginx.pid; error_log stderr;
+events {{ worker_connections 512; }}
+http {{
+  access_log off; {temporary}
+  client_max_body_size 64m;
+  upstream vllm {{ {servers} keepalive 64; }}
+  server {{
+    listen {HOST}:{place.port};
+    location / {{
+      proxy_pass http://vllm; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_set_header Host $host; proxy_buffering off; proxy_request_buffering off;
+      proxy_read_timeout 600s; proxy_next_upstream off;
+    }}
+  }}
+}}
+"""
+    return ("nginx", "-c", _written(place, "nginx.conf", config), "-p", str(place.folder))
+
+
+def _envoy(place: Place) -> Sequence[str]:
+    config = _written(place, "envoy.json", json.dumps(_envoy_config(place)))
+    options = ("--disable-hot-restart", "--log-level", "warning", "--concurrency", "1")
+    return (_program("routers", "envoy"), "--config-path", config, *options)
+
+
+def _envoy_config(place: Place) -> Mapping[str, Any]:
+    filters = "type.googleapis.com/envoy.extensions.filters"
+    manager = {
+        "@type": f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "http",
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{filters}.http.router.v3.Router"},
+            }
+        ],
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "vllm",
+                    "domains": ["*"],
+                    # Envoy ends a request after 15 s unless it is told otherwise.
+                    "routes": [
+                        {"match": {"prefix": "/"}, "route": {"cluster": "vllm", "timeout": "0s"}}
+                    ],
+                }
+            ]
+        },
+    }
+    listener = {
+        "address": _address(HOST, place.port),
+        "filter_chains": [
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": manager,
+                    }
+                ]
+            }
+        ],
+    }
+    ends = [url.removeprefix("http://").split(":") for url in place.servers]
+    cluster = {
+        "name": "vllm",
+        "connect_timeout": "5s",
+        "type": "STATIC",
+        "lb_policy": "LEAST_REQUEST",
+        "health_checks": [
+            {
+                "timeout": "5s",
+                "interval": "5s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+                "http_health_check": {"path": "/health"},
+            }
+        ],
+        "load_assignment": {
+            "cluster_name": "vllm",
+            "endpoints": [
+                {
+                    "lb_endpoints": [
+                        {"endpoint": {"address": _address(host, int(port))}} for host, port in ends
+                    ]
+                }
+            ],
+        },
+    }
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _address(host: str, port: int) -> Mapping[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _written(place: Place, name: str, content: str) -> str:
+    file = place.folder / name
+    file.write_text(content)
+    return str(file)
+
+
+ROUTERS: Mapping[str, Router] = {
+    "vllm-router": Router(_vllm_router, settings={"max_attempts": 1}),
+    "smg": Router(_smg, settings={"max_attempts": 1}),
+    "litellm": Router(
+        _litellm,
+        ready="/health/liveliness",
+        # Without a key it checks none, as the others.
+        environment={
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+            "LITELLM_MODE": "PRODUCTION",
+        },
+    ),
+    "nginx": Router(_nginx),
+    "envoy": Router(_envoy),
+}
+"""Every router that `--router` may name."""
