@@ -168,18 +168,61 @@ def complete(rpc: Called, body: bytes) -> bool:
 
     Written anew, and not as the service does it, to be held against that.
     """
+    found = [part for data in data_of(body) for part in _apart(data)]
+    done = next((place for place, data in enumerate(found) if data.strip() == DONE.encode()), None)
+    events = [_parsed(data) for data in found[:done]]
+    ends = range(len(events) + 1)
+    return any(_ends(rpc, events[:end], events[end:], done is not None) for end in ends)
+
+
+def _apart(data: bytes) -> list[bytes]:
+    """Events without blank lines between them."""
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    whole = [line.strip() == DONE.encode() or isinstance(_parsed(line), dict) for line in lines]
+    return lines if all(whole) and not isinstance(_parsed(data), dict) else [data]
+
+
+def _parsed(data: bytes) -> Any:
     try:
-        found = data_of(body)
-        end = found.index(DONE.encode()) if DONE.encode() in found else len(found)
-        events = [strict_json(data) for data in found[:end]]
-        return _complete(rpc, events)
+        return strict_json(data)
+    except (ValueError, RecursionError):
+        return data.strip()
+
+
+def _ends(rpc: Called, events: list[Any], rest: list[Any], done: bool) -> bool:
+    """Whether events are a complete stream, after which nothing of the answer comes."""
+    try:
+        return _complete(rpc, [event for event in events if event], done) and not any(
+            _goes_on(rpc, event) for event in rest
+        )
     except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
         return False
 
 
+def _goes_on(rpc: Called, event: Any) -> bool:
+    if not isinstance(event, dict):
+        return False
+    if rpc.settings:
+        kind = str(event.get("type"))
+        others = ("completed", "incomplete", "failed", "created", "in_progress", "queued")
+        return kind.startswith("response.") and kind.removeprefix("response.") not in others
+    choices = event.get("choices")
+    return any(_says(one) for one in choices or ()) if isinstance(choices, list) else False
+
+
+def _says(choice: Any) -> bool:
+    """Whether a choice has content."""
+    if not isinstance(choice, dict):
+        return False
+    said = {**choice, **(choice.get("delta") or {})}
+    frame = ("index", "delta", "role", "finish_reason", "stop_reason")
+    return any(value for key, value in said.items() if key not in frame)
+
+
 def data_of(body: bytes) -> list[bytes]:
     """The data of all events."""
-    lines = body.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").split(b"\n")
+    text = body.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = text.split(b"\n")
     found: list[bytes] = []
     data: list[bytes] = []
     for line in lines[:-1]:
@@ -193,7 +236,7 @@ def data_of(body: bytes) -> list[bytes]:
     return found
 
 
-def _complete(rpc: Called, events: list[Any]) -> bool:
+def _complete(rpc: Called, events: list[Any], done: bool) -> bool:
     if not events or any("error" in event and event["error"] for event in events):
         return False
     if rpc.settings:
@@ -205,20 +248,47 @@ def _complete(rpc: Called, events: list[Any]) -> bool:
             and last["response"]["usage"] is not None
             and not any(event.get("type") in terminal for event in events[:-1])
         )
-    choices = [choice for event in events for choice in event.get("choices") or ()]
-    if events[-1].get("usage") is None or not choices:
+    choices = [choice for event in events for choice in event.get("choices") or () if choice]
+    if not choices:
         return False
     if "Transcribe" in rpc.name:
         ends = [choice.get("finish_reason") for choice in choices]
-        return bool(ends[-1]) and "error" not in ends and not events[-1].get("choices")
-    return finished(choices)
+        counted = done or events[-1].get("usage") is not None
+        return counted and any(ends) and "error" not in ends and not _open(choices)
+    return _counted(events, done) and finished(choices)
+
+
+def _open(choices: list[Any]) -> bool:
+    """Whether the last part of a transcription has not ended."""
+    for choice in reversed(choices):
+        if choice.get("finish_reason") or _says(choice):
+            return not choice.get("finish_reason")
+    return True
+
+
+def _counted(events: list[Any], done: bool) -> bool:
+    """Whether usage came after the last that it counts."""
+    for event in reversed(events):
+        if event.get("usage") is not None:
+            return True
+        choices = [choice for choice in event.get("choices") or () if choice]
+        ends = any(choice.get("finish_reason") for choice in choices) and not done
+        if ends or any(_says(choice) for choice in choices):
+            return False
+    return False
 
 
 def finished(choices: list[Any]) -> bool:
-    """Whether each choice has ended once, and well, after all else of it."""
-    ends_of: dict[Any, list[Any]] = {}
+    """Whether each choice has ended, and well, after all that it said."""
+    said: dict[int, list[Any]] = {}
     for choice in choices:
-        ends_of.setdefault(choice.get("index") or 0, []).append(choice.get("finish_reason"))
-    ended = all(ends[-1] and not any(ends[:-1]) for ends in ends_of.values())
-    well = not any(ends[-1] == "error" for ends in ends_of.values())
-    return ended and well and min(ends_of) >= 0
+        said.setdefault(int(choice.get("index") or 0), []).append(choice)
+    return min(said) >= 0 and all(_ended(of_one) for of_one in said.values() if any(of_one))
+
+
+def _ended(said: list[Any]) -> bool:
+    reasons = [one.get("finish_reason") for one in said]
+    first = next((place for place, reason in enumerate(reasons) if reason), None)
+    if first is None:
+        return not any(map(_says, said))
+    return "error" not in reasons and not any(map(_says, said[first + 1 :]))

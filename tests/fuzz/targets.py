@@ -98,8 +98,8 @@ _CONTRACTS: Sequence[tuple[str, bool, Callable[[], Any]]] = (
 class _Answer:
     def __init__(self, body: bytes, size: int) -> None:
         self._body, self._size = body, size
-
         self.attempts = Attempts()
+        self.delimited = False
 
     def wait_until(self, limit: Limit) -> None:
         """Nothing of it has to be waited for."""

@@ -1,5 +1,6 @@
 """When a stream of choices is complete."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -9,13 +10,18 @@ from penstock_server.upstream.completeness import ChoiceStream, ContractBroken
 USAGE = {"choices": [], "usage": {"total_tokens": 3}}
 
 
-def piece(index: int = 0, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"choices": [{"index": index, "delta": {}, "finish_reason": finish}], **more}
+def piece(index: Any = 0, finish: str | None = None, said: str = "a", **more: Any) -> Any:
+    delta = {"content": said} if said else {}
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], **more}
+
+
+def end(index: Any = 0, finish: str = "stop", **more: Any) -> Any:
+    return piece(index, finish, "", **more)
 
 
 def after(*events: dict[str, Any], choices: int = 1) -> ChoiceStream:
     contract = ChoiceStream(choices)
-    for event in events:
+    for event in deepcopy(events):
         contract.observe(event)
     return contract
 
@@ -27,6 +33,17 @@ COMPLETE = {
     "two choices": (2, [piece(0), piece(1), piece(1, "stop"), piece(0, "length"), USAGE]),
     "no index": (1, [{"choices": [{"delta": {}, "finish_reason": "stop"}]}, USAGE]),
     "more choices than asked": (1, [piece(0, "stop"), piece(1, "stop"), USAGE]),
+    "another event after usage": (1, [piece(finish="stop"), USAGE, {"choices": [], "cost": "1"}]),
+    "usage twice": (1, [piece(finish="stop"), USAGE, USAGE]),
+    "a second finish": (1, [piece(), end(), end(), USAGE]),
+    "a second finish of another kind": (1, [piece(), end(), end(finish="length"), USAGE]),
+    "a second finish after usage": (1, [piece(), end(), USAGE, end()]),
+    "an empty choice with the usage": (1, [piece(), end(), piece(said="", usage={})]),
+    "an empty choice that is new": (1, [piece(), end(), USAGE, piece(5, said="")]),
+    "null for a choice": (1, [{"choices": [None, *piece()["choices"]]}, end(), USAGE]),
+    "no choices": (1, [piece(), end(), {"usage": {}}, {"choices": None}]),
+    "indices as text": (2, [piece("0"), piece("1"), end("1"), end("0"), USAGE]),
+    "indices with a point": (2, [piece(0.0), piece(1.0), end(1.0), end(0), USAGE]),
 }
 INCOMPLETE = {
     "nothing": (1, [], "0 of 1 choices"),
@@ -37,7 +54,9 @@ INCOMPLETE = {
     "a third that goes on": (2, [piece(0, "a"), piece(1, "a"), piece(2), USAGE], "2 of 2 choices"),
     "no usage": (1, [piece(finish="stop")], "no usage"),
     "usage null": (1, [piece(finish="stop", usage=None)], "no usage"),
-    "usage not last": (1, [piece(finish="stop", usage={}), {"choices": []}], "no usage"),
+    "usage before the finish": (1, [piece(usage={}), piece(finish="stop")], "no usage"),
+    "usage before an empty finish": (1, [piece(), USAGE, end()], "no usage"),
+    "another choice goes on after usage": (1, [end(), USAGE, piece(1), end(1)], "no usage"),
 }
 
 
@@ -53,11 +72,81 @@ def test_incomplete(choices: int, events: list[dict[str, Any]], missing: str) ->
     assert missing in contract.missing
 
 
-@pytest.mark.parametrize("late", [piece(1), piece(1, "stop")], ids=["delta", "second finish"])
-def test_nothing_of_a_choice_comes_after_its_finish(late: dict[str, Any]) -> None:
-    contract = after(piece(0), piece(1, "stop"), piece(0), choices=2)
-    with pytest.raises(ContractBroken, match="choice 1"):
-        contract.observe(late)
+LATE = {
+    "text": {"delta": {"content": "a"}},
+    "reasoning": {"delta": {"reasoning": "a"}},
+    "tool call": {"delta": {"tool_calls": [{"index": 0}]}},
+    "text with a finish": {"delta": {"content": "a"}, "finish_reason": "stop"},
+    "text of a completion": {"text": "a"},
+    "log probabilities": {"delta": {}, "logprobs": {"content": [{"token": "a"}]}},
+    "token ids": {"delta": {}, "token_ids": [1]},
+}
+
+
+@pytest.mark.parametrize("index", [1, "1"])
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_no_content_of_a_choice_comes_after_its_finish(late: dict[str, Any], index: Any) -> None:
+    for before in ([], [USAGE]):
+        contract = after(piece(0), piece(1, "stop"), end(0), *before, choices=2)
+        with pytest.raises(ContractBroken, match="choice 1"):
+            contract.observe({"choices": [{"index": index, **late}]})
+
+
+@pytest.mark.parametrize("index", [-1, "-1", 0.5, "x", "", [0], True, "9" * 5000])
+def test_an_index_that_cannot_be_read(index: Any) -> None:
+    with pytest.raises(ContractBroken, match="index"):
+        ChoiceStream(1).observe(piece(index))
+
+
+def test_what_adds_nothing_is_removed() -> None:
+    contract = after(piece(), end())
+    late = {"choices": [None, {"index": 0, "delta": {"role": "assistant"}}], "usage": {"a": 1}}
+    contract.observe(late)
+    assert late == {"choices": [], "usage": {"a": 1}}
+    again = {"id": "i", "choices": end()["choices"], "usage": None}
+    contract.observe(again)
+    assert again == {}
+
+
+def test_what_is_new_after_the_end_goes_on_with_the_usage() -> None:
+    contract = after(piece(), end(), USAGE)
+    cost = {"choices": [], "x-cost": "0.1"}
+    contract.observe(cost)
+    assert cost == {"choices": [], "x-cost": "0.1", "usage": USAGE["usage"]}
+    verdict = {"choices": [{"index": 0, "finish_reason": "stop", "filtered": {"hate": "safe"}}]}
+    contract.observe(verdict)
+    assert verdict["choices"] == [{"index": 0, "filtered": {"hate": "safe"}}]
+    assert contract.complete
+
+
+def test_an_index_is_a_number_afterwards() -> None:
+    contract = ChoiceStream(2)
+    for index, number in (("1", 1), (1.0, 1), (None, 0), ("1", 1)):
+        event = piece(index)
+        contract.observe(event)
+        assert [(type(c["index"]), c["index"]) for c in event["choices"]] == [(int, number)]
+
+
+def test_usage_before_an_empty_finish_counts_once_the_upstream_says_that_it_is_done() -> None:
+    contract = after(piece(), USAGE)
+    finish = end()
+    contract.observe(finish)
+    assert finish["usage"] == USAGE["usage"]
+    assert not contract.complete
+    contract.ended()
+    assert contract.complete
+
+
+@pytest.mark.parametrize("events", [[end()], [piece(usage={}), piece(finish="stop")]])
+def test_done_does_not_stand_in_for_usage(events: list[dict[str, Any]]) -> None:
+    contract = after(*events)
+    contract.ended()
+    assert not contract.complete
+
+
+def test_an_error_after_a_finish_counts_until_all_is_there() -> None:
+    assert after(piece(finish="stop"), end(finish="error"), USAGE).failure
+    assert not after(piece(finish="stop"), USAGE, end(finish="error")).failure
 
 
 def test_another_choice_does_not_stand_in_for_one() -> None:

@@ -15,19 +15,30 @@ STREAM = (
     b"data: [DONE]\n\n"
 )
 
+ENDINGS = {
+    "lf": STREAM,
+    "crlf": STREAM.replace(b"\n", b"\r\n"),
+    "cr": STREAM.replace(b"\n", b"\r"),
+    "mixed": b"".join(
+        line + (b"\n", b"\r", b"\r\n")[number % 3]
+        for number, line in enumerate(STREAM.splitlines())
+    ),
+}
+every_ending = pytest.mark.parametrize("stream", ENDINGS.values(), ids=ENDINGS)
+
 
 def decode(*blocks: bytes, limit: int = 1000) -> list[bytes]:
     decoder = EventDecoder(limit)
     return [data for block in blocks for data in decoder.feed(block)]
 
 
-@pytest.mark.parametrize("stream", [STREAM, STREAM.replace(b"\n", b"\r\n")], ids=["lf", "crlf"])
+@every_ending
 def test_every_split_gives_the_same_events(stream: bytes) -> None:
     for cut in range(len(stream) + 1):
         assert decode(stream[:cut], stream[cut:]) == EVENTS
 
 
-@pytest.mark.parametrize("stream", [STREAM, STREAM.replace(b"\n", b"\r\n")], ids=["lf", "crlf"])
+@every_ending
 def test_byte_by_byte(stream: bytes) -> None:
     assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == EVENTS
 
@@ -42,6 +53,46 @@ def test_events_come_as_soon_as_they_are_complete() -> None:
 def test_an_event_that_is_not_ended_is_not_delivered() -> None:
     assert decode(b'data: {"whole": true}\n\ndata: {"whole": fal') == [b'{"whole": true}']
     assert decode(b"data: 1\n") == []
+
+
+def test_each_ending_of_a_line_ends_an_event_at_once() -> None:
+    decoder = EventDecoder()
+    assert decoder.feed(b"data: 1\r\r") == [b"1"]
+    assert decoder.feed(b"\ndata: 2\r\n\r") == [b"2"]
+    assert decoder.feed(b"\ndata: 3\n\n") == [b"3"]
+    assert decoder.feed(b"data: 4\r\rdata: 5\n\n") == [b"4", b"5"]
+    assert decoder.feed(b"data: 6\r\r") == [b"6"]
+    assert decoder.feed(b"data: 7\n\n") == [b"7"]
+    assert decoder.feed(b"\ndata: 8\r") == []
+    assert decoder.feed(b"\r") == [b"8"]
+
+
+def test_offsets_whatever_ends_lines() -> None:
+    for stream in (b"data: 1\r\rdata: 22\r\r", b"data: 1\r\n\r\ndata: 22\n\n: c\rdata: 3\n\n"):
+        for cut in range(len(stream) + 1):
+            decoder = EventDecoder()
+            found = decoder.feed(stream[:cut]) + (decoder.feed(stream[cut:]))
+            assert [stream.index(b"data: " + data) for data in found] == list(decoder.offsets)
+
+
+PENDING = {
+    b"": None,
+    b"data: 1\n\n": None,
+    b": comment": None,
+    b"data: 1\n\ndata: 2": b"2",
+    b"data: 2\n": b"2",
+    b"data: 2\r": b"2",
+    b"data: 2\ndata: 3": b"2\n3",
+    b"data: 2\n: comment": b"2",
+    b'{"error": 1}': b'{"error": 1}',
+}
+
+
+@pytest.mark.parametrize(("stream", "pending"), PENDING.items())
+def test_what_the_end_of_the_stream_leaves(stream: bytes, pending: bytes | None) -> None:
+    decoder = EventDecoder()
+    decoder.feed(stream)
+    assert decoder.pending() == pending
 
 
 def test_a_byte_order_mark_takes_no_event() -> None:

@@ -22,12 +22,13 @@ from .wire import QUICK, End, chunk, client, http, served, stream, wire
 
 pytestmark = pytest.mark.usefixtures("scheme")
 
-DELTA = '{"choices":[{"index":0,"delta":{},"finish_reason":null}]}'
+DELTA = '{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}'
 FINISH = '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
 GIVEN_UP = '{"choices":[{"index":0,"delta":{},"finish_reason":"abort"}]}'
 USAGE = '{"choices":[],"usage":{"total_tokens":3}}'
 DONE = "[DONE]"
 WHOLE = (DELTA, FINISH, USAGE)
+UNDELIMITED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 ERROR = '{"error":{"message":"no","type":"NotFoundError","code":404}}'
 
 
@@ -137,7 +138,34 @@ BROKEN = {
     "DONE only": (stream(DONE), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
     "DONE without finish": (stream(DELTA, USAGE, DONE), End.KEEP, 2, Kind.MALFORMED, Stage.STREAM),
     "DONE without usage": (stream(DELTA, FINISH, DONE), End.KEEP, 2, Kind.MALFORMED, Stage.STREAM),
-    "two finishes": (stream(FINISH, FINISH), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
+    "text after the finish": (
+        stream(*WHOLE, DELTA, USAGE, DONE),
+        End.KEEP,
+        3,
+        Kind.MALFORMED,
+        Stage.STREAM,
+    ),
+    "cut before the end of the last line": (
+        stream(DELTA, FINISH, ended=False) + chunk(f"data: {USAGE}".encode()),
+        End.CLOSE,
+        2,
+        Kind.INTERRUPTED,
+        Stage.STREAM,
+    ),
+    "the connection's end after half an event": (
+        UNDELIMITED + f"data: {DELTA}\n\ndata: {FINISH}\n\ndata: {USAGE}\n".encode(),
+        End.CLOSE,
+        2,
+        Kind.INTERRUPTED,
+        Stage.STREAM,
+    ),
+    "an event that lacks more than its end": (
+        stream(DELTA, FINISH, ended=False) + chunk(f"data: {USAGE[:-1]}".encode()) + b"0\r\n\r\n",
+        End.KEEP,
+        2,
+        Kind.INTERRUPTED,
+        Stage.STREAM,
+    ),
     "no JSON": (stream(DELTA, "{"), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
     "no object": (stream(DELTA, "[1]"), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
     "choices no list": (stream('{"choices":7}'), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
@@ -285,6 +313,82 @@ async def test_it_asks_for_events() -> None:
     assert b"accept: text/event-stream\r\n" in server.requests[0].lower()
 
 
-async def test_an_event_of_nothing_is_no_end() -> None:
-    delta, *rest = WHOLE
-    assert await read(stream(delta, "{}", *rest, DONE)) == (4, None)
+NOTHING = [
+    "data:",
+    "data: ",
+    "data: null",
+    'data: ""',
+    "data: {}",
+    "data: { }",
+    "data: []",
+    "data:\ndata:",
+    "event: ping",
+    "id: 7",
+    "retry: 5",
+    ": comment",
+    "",
+    "data",
+    "x",
+]
+
+
+def written(*events: str, before: str = "", newline: str = "\n", tail: str = "") -> bytes:
+    """Returns a body of events, with the same text before each."""
+    text = "".join(f"{before}data: {event}\n\n" for event in events)
+    return (text + tail).replace("\n", newline).encode()
+
+
+@pytest.mark.parametrize("nothing", [*NOTHING, "\n\n".join(NOTHING)])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+async def test_events_that_carry_nothing(nothing: str, newline: str) -> None:
+    body = written(*WHOLE, DONE, before=f"{nothing}\n\n", newline=newline)
+    assert await read(http(body, "content-type: text/event-stream")) == (3, None)
+
+
+ENDS = {
+    "a blank behind DONE": written(*WHOLE, f"{DONE} \t"),
+    "blanks before DONE": written(*WHOLE, f"   {DONE}"),
+    "DONE twice": written(*WHOLE, DONE, DONE),
+    "no blank line": written(*WHOLE)[:-1],
+    "no line end": written(*WHOLE)[:-2],
+    "DONE without a blank line": written(*WHOLE, DONE)[:-1],
+    "DONE in the next line": written(*WHOLE)[:-1] + written(DONE),
+    "DONE in the next line without a blank line": written(*WHOLE)[:-1] + written(DONE)[:-1],
+    "no blank line anywhere": written(*WHOLE, DONE).replace(b"\n\n", b"\n"),
+    "half an event behind": written(*WHOLE, tail='data: {"choices'),
+    "usage again": written(*WHOLE, "{}", "null"),
+    "nothing of the choice": written(*WHOLE, '{"choices":[{"index":0,"delta":{}}]}', DONE),
+    "a second finish": written(DELTA, FINISH, '{"choices":[null]}', USAGE, FINISH, DONE),
+    "an error": written(*WHOLE, ERROR, DONE),
+    "garbage": written(*WHOLE, "{", "[1]", "ping", '{"choices":7}', '{"choices":["a"]}', DONE),
+    "an endless event": written(*WHOLE) + b"data: " + b"x" * 40_000_000,
+    "a byte order mark": b"\xef\xbb\xbf" + written(*WHOLE, DONE),
+}
+
+
+@pytest.mark.parametrize("body", ENDS.values(), ids=ENDS)
+async def test_ends_in_unusual_forms(body: bytes) -> None:
+    assert await read(http(body, "content-type: text/event-stream")) == (3, None)
+
+
+async def test_what_is_new_after_usage_goes_on() -> None:
+    assert await read(stream(*WHOLE, '{"choices":[],"x-cost":"0.1"}', DONE)) == (4, None)
+
+
+async def test_what_follows_a_complete_stream_does_not_hold_it_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "_END_S", 0.1)
+    answer = stream(*WHOLE, ended=False)
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(chunk(f"data: {USAGE}\n\n".encode()))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+    async with served(serve) as url, client(url) as upstream:
+        await read_all(upstream, asyncio.Event())

@@ -1,5 +1,6 @@
 """When a stream of a transcription is complete."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -9,13 +10,13 @@ from penstock_server.upstream.completeness import TranscriptStream
 USAGE = {"choices": [], "usage": {"total_tokens": 3}}
 
 
-def piece(finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"choices": [{"delta": {"content": "a"}, "finish_reason": finish}], **more}
+def piece(finish: str | None = None, said: str = "a", **more: Any) -> dict[str, Any]:
+    return {"choices": [{"delta": {"content": said}, "finish_reason": finish}], **more}
 
 
 def after(*events: dict[str, Any]) -> TranscriptStream:
     contract = TranscriptStream()
-    for event in events:
+    for event in deepcopy(events):
         contract.observe(event)
     return contract
 
@@ -26,16 +27,23 @@ COMPLETE = {
     "only finishes": [piece("stop"), piece("stop"), USAGE],
     "usage all the time": [piece(usage={}), piece("stop", usage={}), USAGE],
     "usage twice": [piece("stop"), USAGE, USAGE],
+    "an empty choice with the usage": [piece("stop"), piece(said="", usage={})],
+    "an empty choice after the usage": [piece("stop"), USAGE, piece(said="")],
+    "an empty choice between parts": [piece("stop"), piece(said=""), piece(), piece("stop"), USAGE],
+    "a second finish after the usage": [piece("stop"), USAGE, piece("stop", said="")],
+    "another event after the usage": [piece("stop"), USAGE, {"choices": [], "cost": 1}],
+    "usage before an empty finish too": [piece(), USAGE, piece("stop", said=""), USAGE],
 }
 INCOMPLETE = {
     "nothing": ([], "no part finished"),
     "only usage": ([USAGE], "no part finished"),
     "no finish": ([piece(), USAGE], "did not finish"),
     "second part without finish": ([piece("stop"), piece(), USAGE], "did not finish"),
-    "no usage": ([piece(), piece("stop")], "not the usage"),
-    "usage with the finish": ([piece("stop", usage={})], "not the usage"),
-    "usage null": ([piece("stop"), {"choices": [], "usage": None}], "not the usage"),
-    "usage not last": ([piece("stop"), USAGE, piece("stop")], "not the usage"),
+    "no usage": ([piece(), piece("stop")], "neither usage"),
+    "usage with the finish": ([piece("stop", usage={})], "neither usage"),
+    "usage null": ([piece("stop"), {"choices": [], "usage": None}], "neither usage"),
+    "usage not last": ([piece("stop"), USAGE, piece("stop")], "neither usage"),
+    "usage before an empty finish": ([piece(), USAGE, piece("stop", said="")], "neither usage"),
 }
 
 
@@ -49,3 +57,25 @@ def test_incomplete(events: list[dict[str, Any]], missing: str) -> None:
     contract = after(*events)
     assert not contract.complete
     assert missing in contract.missing
+
+
+DONE = {
+    "without usage": [piece(), piece("stop")],
+    "usage with the finish": [piece("stop", usage={})],
+    "several parts": [piece("stop"), piece(), piece("length", said="")],
+}
+
+
+@pytest.mark.parametrize("events", DONE.values(), ids=DONE)
+def test_done_says_that_no_part_follows(events: list[dict[str, Any]]) -> None:
+    contract = after(*events)
+    assert not contract.complete
+    contract.ended()
+    assert contract.complete
+
+
+def test_done_does_not_stand_in_for_a_finish() -> None:
+    for events in ([], [piece()], [piece("stop"), piece()], [USAGE]):
+        contract = after(*events)
+        contract.ended()
+        assert not contract.complete

@@ -87,6 +87,9 @@ def observe(
 ) -> None:
     """Has a contract take an event into account, which begins at that byte of a stream.
 
+    The contract removes from the event what adds nothing; unreadable values after a complete
+    answer add nothing, either.
+
     Raises:
         UpstreamFailure: MALFORMED, the event breaks the contract.
     """
@@ -95,6 +98,9 @@ def observe(
     except ContractBroken as error:
         raise malformed(str(error), stage, offset) from error
     except (AttributeError, LookupError, TypeError) as error:
+        if contract.complete:
+            event.clear()
+            return
         what = "a value in it is not of the kind that it must be"
         raise malformed(what, stage, offset) from error
 
@@ -106,11 +112,20 @@ def require_whole(answer: JsonObject, choices: int) -> None:
         UpstreamFailure: it does not (MALFORMED), or a choice failed (HTTP_ERROR, ABORTED).
     """
     contract = ChoiceStream(choices)
+    _number(answer)
     observe(contract, answer, Stage.BODY)
     if contract.failure:
         raise stated(contract.failure, Stage.BODY)
     if not contract.whole:
         raise malformed(contract.missing, Stage.BODY)
+
+
+def _number(answer: JsonObject) -> None:
+    """Gives choices without an index that of their place."""
+    found = answer.get("choices")
+    for place, choice in enumerate(found if isinstance(found, list) else ()):
+        if isinstance(choice, dict) and choice.get("index") is None:
+            choice["index"] = place
 
 
 def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFailure:

@@ -9,16 +9,40 @@ from penstock_server.upstream.merging import JsonObject, merged_text
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
 """What the finish reason "error" stands for; vLLM itself answers HTTP 500 then."""
 
+_FRAME = frozenset({"id", "object", "created", "model", "choices", "usage"})
+"""What events repeat."""
+_FRAME_OF_CHOICE = frozenset({"index", "delta", "role"})
+_LONGEST_INDEX = 9
+_CONTENT = frozenset({"text", "message", "logprobs", "token_ids"})
+_TERMINAL = frozenset({"completed", "incomplete", "failed"})
+_STATES = frozenset({"created", "in_progress", "queued"})
+_CONTENT_OF_DELTA = frozenset(
+    {
+        "audio",
+        "content",
+        "function_call",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "tool_calls",
+    }
+)
+
 
 class StreamContract(Protocol):
     """What a kind of stream promises, followed event by event."""
 
-    def observe(self, event: Mapping[str, Any]) -> None:
-        """Takes the next event into account.
+    def observe(self, event: JsonObject) -> None:
+        """Takes the next event into account, and removes from it what adds nothing.
+
+        An event that adds nothing at all is empty afterwards.
 
         Raises:
             ContractBroken: the event contradicts the contract.
         """
+
+    def ended(self) -> None:
+        """Takes into account that the upstream sent `[DONE]`."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
         """Returns one event in place of two that follow each other; None if both are needed."""
@@ -43,10 +67,12 @@ class ContractBroken(Exception):
 class ChoiceStream:
     """Follows the events of a chat or completion stream.
 
-    A stream is complete when every choice has had exactly one finish reason, nothing of a
-    choice came after its finish, and the last event carried usage. `[DONE]` is not required:
-    a connection that closes after all this has lost nothing. An answer in one piece counts as
-    one event; it is whole when every choice has finished.
+    A stream is complete when every choice has finished, nothing of a choice came after its
+    finish, and usage came with the last finish or later. After `[DONE]`, usage that came before
+    a finish without content counts, too; otherwise `[DONE]` is not required: a connection that
+    closes after all this has lost nothing. What follows and adds nothing, such as a second
+    finish, changes nothing. An answer in one piece counts as one event; it is whole when every
+    choice has finished.
 
     Attributes:
         failure: why a choice failed, if one did.
@@ -59,46 +85,78 @@ class ChoiceStream:
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._answered = 0  # of those that were asked for
-        self._usage_last = False
+        self._usage: Any = None  # that came with the last finish or content, or later
+        self._counted: Any = None  # usage that came with the last content, or later
 
-    def observe(self, event: Mapping[str, Any]) -> None:
-        """Takes the next event into account.
+    def observe(self, event: JsonObject) -> None:
+        """Takes the next event into account, and removes from it what adds nothing.
 
         Raises:
-            ContractBroken: something of a choice came after its finish, or it is no choice.
+            ContractBroken: content of a choice came after its finish, or its index is unreadable.
         """
+        idle: list[Any] = []
         for choice in event.get("choices") or ():
-            self._choice(choice.get("index") or 0, choice.get("finish_reason"))
-        self._usage_last = event.get("usage") is not None
+            index = choice.get("index") if choice else None
+            if type(index) is not int or index not in self._open or choice.get("finish_reason"):
+                if not (choice and self._unusual(choice)):
+                    idle.append(choice)
+            elif self._counted is not None:
+                self._note(choice)
+        if idle:
+            _remove(idle, event)
+        if (usage := event.get("usage")) is not None:
+            self._usage = self._counted = usage
+        elif self._counted is not None:
+            _repeat_usage(event, self._counted)
+
+    def ended(self) -> None:
+        """Takes into account that the upstream sent `[DONE]`."""
+        self._usage = self._counted
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
         """Returns an event with the text of two."""
         return merged_text(first, second)
 
-    def _choice(self, index: int, finish_reason: str | None) -> None:
-        if index < 0:
-            raise ContractBroken(f"it has a choice {index}")
+    def _unusual(self, choice: JsonObject) -> bool:
+        """Takes a choice into account that begins or ends; returns whether it adds anything."""
+        index = choice["index"] = _index(choice.get("index"))
+        finish_reason = choice.get("finish_reason")
         if index in self._finished:
-            raise ContractBroken(f"choice {index} went on after its finish")
+            return self._late(choice, index, finish_reason)
+        self._note(choice)
         if finish_reason:
+            self._usage = None
             self.failure = _failure_after(finish_reason, self.failure)
             self._finished.add(index)
             self._answered += index < self._expected
             self._open.discard(index)
-        else:
+        elif _has_content(choice):
             self._open.add(index)
+        return True
+
+    def _late(self, choice: JsonObject, index: int, finish_reason: Any) -> bool:
+        if _has_content(choice):
+            raise ContractBroken(f"choice {index} went on after its finish")
+        if not self.complete:
+            self.failure = _failure_after(finish_reason, self.failure)
+        return _trimmed(choice)
+
+    def _note(self, choice: JsonObject) -> None:
+        """Notes that usage which came earlier does not cover the content of a choice."""
+        if _has_content(choice):
+            self._usage = self._counted = None
 
     @property
     def complete(self) -> bool:
         """Whether everything promised has arrived."""
-        return self.whole and self._usage_last
+        return self.whole and self._usage is not None
 
     @property
     def missing(self) -> str:
         """What has not arrived, in words."""
         if not self.whole:
             return f"{self._answered} of {self._expected} choices finished"
-        return "the last event carries no usage"
+        return "no usage came with the last finish or after it"
 
     @property
     def whole(self) -> bool:
@@ -113,12 +171,67 @@ def _failure_after(finish_reason: str | None, earlier: ErrorBody | None) -> Erro
     return earlier or (ABORTED if finish_reason == "abort" else None)
 
 
+def _index(value: Any) -> int:
+    """Returns the index of a choice, however it is written; 0 if there is none."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_INDEX:
+        return int(value)
+    if value is None:
+        return 0
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if value == value // 1:
+            return int(value)
+    raise ContractBroken("it has a choice whose index is not a number from 0")
+
+
+def _has_content(choice: Mapping[str, Any]) -> bool:
+    delta = choice.get("delta") or {}
+    return any(_says(delta.get(key)) for key in _CONTENT_OF_DELTA) or any(
+        _says(choice.get(key)) for key in _CONTENT
+    )
+
+
+def _says(value: Any) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)
+
+
+def _trimmed(choice: JsonObject) -> bool:
+    """Removes how a choice ended, which is known; returns whether anything is left."""
+    choice.pop("finish_reason", None)
+    choice.pop("stop_reason", None)
+    left = {**choice, **(choice.get("delta") or {})}
+    return any(_says(value) for key, value in left.items() if key not in _FRAME_OF_CHOICE)
+
+
+def _remove(idle: list[Any], event: JsonObject) -> None:
+    """Removes choices that add nothing from an event, and all else if that adds nothing either."""
+    event["choices"] = [c for c in event["choices"] if not any(c is one for one in idle)]
+    if event.get("usage") is None and not _has_news(event):
+        event.clear()
+
+
+def _repeat_usage(event: JsonObject, usage: Any) -> None:
+    """Has an event after the usage carry it as well, or empties one that adds nothing.
+
+    So the last event has usage, whatever comes with it.
+    """
+    if _has_news(event):
+        event["usage"] = usage
+    else:
+        event.clear()
+
+
+def _has_news(event: JsonObject) -> bool:
+    others = any(value is not None for key, value in event.items() if key not in _FRAME)
+    return others or bool(event.get("choices"))
+
+
 class TranscriptStream:
     """Follows the events of a transcription stream.
 
     Each part of the audio ends with a finish reason of its own, and nothing tells how many
-    parts there are. So a stream is complete when no part is open and the last event carried
-    usage and nothing else: the upstream sends it once all parts have ended.
+    parts there are. So a stream is complete when no part is open and usage came after the last
+    finish, in an event of its own: the upstream sends it once all parts have ended. From an
+    upstream that sends no usage, `[DONE]` says so.
 
     Attributes:
         failure: why a part failed, if one did.
@@ -129,39 +242,60 @@ class TranscriptStream:
         self.failure: ErrorBody | None = None
         self._finished = False
         self._open = False
-        self._usage_last = False
+        self._usage: Any = None  # after all parts
+        self._ended = False
 
-    def observe(self, event: Mapping[str, Any]) -> None:
-        """Takes the next event into account."""
+    def observe(self, event: JsonObject) -> None:
+        """Takes the next event into account, and removes from it what adds nothing."""
         choices = event.get("choices") or ()
-        for choice in choices:
-            finish_reason = choice.get("finish_reason")
-            self.failure = _failure_after(finish_reason, self.failure)
-            self._open = not finish_reason
-            self._finished = self._finished or not self._open
-        self._usage_last = event.get("usage") is not None and not choices
+        idle = [choice for choice in choices if not (choice and self._adds(choice))]
+        if idle:
+            _remove(idle, event)
+        if (usage := event.get("usage")) is not None:
+            self._usage = None if event.get("choices") else usage
+        elif self._usage is not None:
+            _repeat_usage(event, self._usage)
+
+    def ended(self) -> None:
+        """Takes into account that the upstream sent `[DONE]`."""
+        self._ended = True
 
     def merged(self, first: JsonObject, second: JsonObject) -> None:
         """Returns None: each event is needed."""
 
+    def _adds(self, choice: JsonObject) -> bool:
+        """Takes a choice into account; returns whether it adds anything."""
+        finish_reason = choice.get("finish_reason")
+        content = _has_content(choice)
+        between = self._finished and not self._open
+        if between and not content and (self._usage is not None or not finish_reason):
+            return _trimmed(choice)
+        self._usage = None
+        self.failure = _failure_after(finish_reason, self.failure)
+        self._finished = self._finished or bool(finish_reason)
+        self._open = not finish_reason and (content or self._open)
+        return True
+
     @property
     def complete(self) -> bool:
         """Whether everything promised has arrived."""
-        return self._finished and not self._open and self._usage_last
+        whole = self._finished and not self._open
+        return whole and (self._ended or self._usage is not None)
 
     @property
     def missing(self) -> str:
         """What has not arrived, in words."""
         if self._open or not self._finished:
             return "a part of the audio did not finish" if self._open else "no part finished"
-        return "the last event is not the usage"
+        return "neither usage nor [DONE] came after the last part"
 
 
 class ResponseEvents:
     """Follows the events of a stream of the Responses API, which has no `[DONE]`.
 
     A stream is complete when its terminal event has arrived, with usage. A response that failed
-    says so in an event of its own, after which nothing more is to be expected either.
+    says so in an event of its own, after which nothing more is to be expected either. The
+    terminal event is the last: what follows and adds nothing to the response is left out.
 
     Attributes:
         failure: why the response failed, if it did.
@@ -172,29 +306,34 @@ class ResponseEvents:
         self.failure: ErrorBody | None = None
         self._ended = False
 
-    def observe(self, event: Mapping[str, Any]) -> None:
-        """Takes the next event into account.
+    def observe(self, event: JsonObject) -> None:
+        """Takes the next event into account; empties one that follows the terminal event.
 
         Raises:
-            ContractBroken: it comes after the terminal event, or that has no usage or tells of a
-                response that has not ended.
+            ContractBroken: the response goes on after the terminal event, or that has no usage
+                or tells of a response that has not ended.
         """
-        if self.complete:
-            raise ContractBroken("it went on after its terminal event")
         kind, _, end = str(event.get("type")).partition(".")
-        if kind != "response" or end not in ("completed", "incomplete", "failed"):
-            return
-        response = event["response"]
-        self.failure = failed_response(response)
-        if end == "failed":
-            self.failure = self.failure or ErrorBody(code="server_error")
-        elif not self.failure:
-            self._end(response)
+        terminal = kind == "response" and end in _TERMINAL
+        if self._ended:
+            if kind == "response" and not terminal and end not in _STATES:
+                raise ContractBroken("it went on after its terminal event")
+            event.clear()
+        elif terminal:
+            self._end(end, event["response"])
+
+    def ended(self) -> None:
+        """Takes into account that the upstream sent `[DONE]`, which says nothing here."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> None:
         """Returns None: each event is needed."""
 
-    def _end(self, response: Mapping[str, Any]) -> None:
+    def _end(self, end: str, response: Mapping[str, Any]) -> None:
+        self.failure = failed_response(response)
+        if end == "failed":
+            self.failure = self.failure or ErrorBody(code="server_error")
+        if self.failure:
+            return
         # vLLM tells by "completed" of incomplete responses as well.
         if response.get("status") in ("in_progress", "queued"):
             raise ContractBroken("the terminal event tells of a response that has not ended")

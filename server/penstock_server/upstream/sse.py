@@ -3,6 +3,8 @@
 from codecs import BOM_UTF8
 from collections import deque
 
+_CR = ord("\r")
+
 
 class EventTooLarge(Exception):
     """An event grew past the limit without ending."""
@@ -11,10 +13,11 @@ class EventTooLarge(Exception):
 class EventDecoder:
     """Splits a byte stream into events, however the bytes are cut.
 
-    Lines end with LF or CRLF; several data lines of one event are joined by LF; comments and
-    the fields `event`, `id` and `retry` are passed over (every event of vLLM names its type
-    in its data as well). An event that the stream ends without completing is not delivered.
-    A line that is no field but a JSON object, as some proxies write their errors, is an event.
+    Lines end with LF, CRLF or CR; several data lines of one event are joined by LF; comments
+    and the fields `event`, `id` and `retry` are passed over (every event of vLLM names its type
+    in its data as well). An event that the stream ends without completing is not delivered, but
+    for `pending`. A line that is not a field but a JSON object, as some proxies write their
+    errors, is an event.
 
     Attributes:
         offsets: at which byte of the stream the data of each event returned begins; who reads
@@ -29,6 +32,7 @@ class EventDecoder:
         self._data: list[bytes] = []
         self._size = 0
         self._begun = 0
+        self._after_cr = -1  # where a line begins unless with the LF of a CRLF cut in two
         self.offsets: deque[int] = deque()
         self.position = 0
 
@@ -42,24 +46,41 @@ class EventDecoder:
             self.offsets.append(self.position)
             self.position += len(block)
             return [block[6:-2]]
-        first, *more = block.split(b"\n")
-        self._rest.append(first)
-        self._size += len(first)
+        if self._after_cr == self.position and block.startswith(b"\n"):
+            block = block[1:]
+            self.position += 1
         found: list[bytes] = []
-        for start in more:
-            line = b"".join(self._rest)
-            if (data := self._line(line)) is not None:
-                found.append(data)
-                self.offsets.append(self._begun)
-            self.position += len(line) + 1
-            self._rest = [start]
-            self._size += len(start)
+        for piece in block.splitlines(keepends=True):
+            self._size += len(piece)
+            if piece[-1] in b"\r\n":
+                self._end_line(piece, found)
+            else:
+                self._rest.append(piece)
+        self._after_cr = self.position if block.endswith(b"\r") else -1
         if self._size > self._limit:
             raise EventTooLarge(f"an event exceeds {self._limit} bytes")
         return found
 
+    def pending(self) -> bytes | None:
+        """Returns the data of an event that lacks only the end of its lines; None without one.
+
+        Only the end of the stream makes it an event.
+        """
+        found: list[bytes] = []
+        self._end_line(b"\n", found)
+        self._end_line(b"\n", found)
+        return found[0] if found else None
+
+    def _end_line(self, line: bytes, found: list[bytes]) -> None:
+        if self._rest:
+            line = b"".join((*self._rest, line))
+            self._rest.clear()
+        if (data := self._line(line.rstrip(b"\r\n"))) is not None:
+            found.append(data)
+            self.offsets.append(self._begun)
+        self.position += len(line)
+
     def _line(self, line: bytes) -> bytes | None:
-        line = line.removesuffix(b"\r")
         if not self.position:
             line = line.removeprefix(BOM_UTF8)
         if line.startswith(b"data:"):
@@ -84,5 +105,5 @@ def _is_one_event(block: bytes) -> bool:
         block.startswith(b"data: ")
         and block.endswith(b"\n\n")
         and block.find(b"\n") == len(block) - 2
-        and not block.endswith(b"\r\n\n")
+        and _CR not in block
     )

@@ -3,15 +3,19 @@
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
+from itertools import takewhile
+
+import orjson
 
 from penstock_server.upstream.answer import JsonObject, document, malformed, observe, stated
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.response import Response
-from penstock_server.upstream.limits import TOTAL, Limits, end
+from penstock_server.upstream.limits import TOTAL, Limit, Limits, end
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 
 _DONE = b"[DONE]"
+_NOTHING = frozenset({b"", b"null", b'""', b"[]"})
 # A model that is much faster than its reader is this far ahead at once; any other never is.
 _MANY = 32
 # How many more events one message then tells.
@@ -72,6 +76,8 @@ class _EventReader:
         self._ready: deque[bytes] = deque()
         self._started = False
         self._done = False
+        self._over = False  # whether nothing more is to be received
+        self._end: Limit | None = None
         self.offset = 0
 
     @property
@@ -85,10 +91,11 @@ class _EventReader:
         Raises:
             UpstreamFailure: see `events`.
         """
-        if not self._ready and not self._done:
-            await self._fill()
-        if (event := self.waiting()) is not None:
-            return event
+        while self._ready or not self._over:
+            if not self._ready:
+                await self._fill()
+            if (event := self.waiting()) is not None:
+                return event
         if not self._contract.complete:
             raise self._incomplete()
         await self._drain()
@@ -96,14 +103,14 @@ class _EventReader:
 
     def waiting(self) -> JsonObject | None:
         """Returns the next event if it is here; None if not, or at the end."""
-        if not self._ready or self._done:
-            return None
-        data = self._ready.popleft()
-        self.offset = self._decoder.offsets.popleft()
-        if data == _DONE:
-            self._done = True
-            return None
-        return self._event(data, self.offset)
+        while self._ready:
+            data = self._ready.popleft()
+            self.offset = self._decoder.offsets.popleft()
+            if data == _DONE:
+                self._finish()
+            elif event := self._event(data, self.offset):
+                return event
+        return None
 
     def progress(self, event: JsonObject) -> None:
         """Takes note that an event was told, after which the next one is waited for."""
@@ -112,10 +119,13 @@ class _EventReader:
         if event.get("choices") or event.get("usage") or "type" in event:
             self._limit = self._limits.event(first=False)
 
-    def _event(self, data: bytes, offset: int) -> JsonObject:
+    def _event(self, data: bytes, offset: int) -> JsonObject | None:
+        """Returns the event that data holds; None for one that adds nothing."""
         try:
             event = document(data, Stage.STREAM)
         except UpstreamFailure as failure:
+            if self._passes(data, offset):
+                return None
             failure.offset = offset if failure.kind is Kind.MALFORMED else None
             if failure.kind is Kind.INTERRUPTED and not self._started:
                 failure.kind = Kind.CLOSED
@@ -123,26 +133,63 @@ class _EventReader:
         observe(self._contract, event, Stage.STREAM, offset)
         return event
 
+    def _passes(self, data: bytes, offset: int) -> bool:
+        """Whether data that is not an ordinary event can be read in another way, or passed over."""
+        bare = data.strip()
+        if bare == _DONE:
+            self._finish()
+        elif b"\n" in bare and (events := _lines(bare)):
+            # The blank lines between events are missing.
+            self._ready.extendleft(reversed(events))
+            self._decoder.offsets.extendleft([offset] * len(events))
+        elif bare not in _NOTHING:
+            # The answer was whole before it, whatever it reports.
+            return self._contract.complete
+        return True
+
+    def _finish(self) -> None:
+        """Ends the stream at its `[DONE]`; what follows is passed over."""
+        self._done = self._over = True
+        self._ready.clear()
+        self._contract.ended()
+
     async def _fill(self) -> None:
         """Waits for an event, or the end of the stream."""
         complete = self._contract.complete
-        self._response.wait_until(end() if complete else self._limit)
+        if complete and not self._end:
+            self._end = end()
+        self._response.wait_until(self._end or self._limit)
         try:
             await self._receive()
         except UpstreamFailure as failure:
-            broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED)
-            if complete and broke:
+            if complete:
+                self._over = True
                 return
+            broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED)
             if self._started and broke and failure.limit != TOTAL:
                 failure.kind = Kind.INTERRUPTED
             raise
 
     async def _receive(self) -> None:
-        while not self._ready and (block := await self._response.block()):
+        while not self._ready:
+            block = await self._response.block()
+            if not block:
+                self._over = True
+                self._take_pending()
+                return
             try:
                 self._ready.extend(self._decoder.feed(block))
             except EventTooLarge as error:
                 raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
+
+    def _take_pending(self) -> None:
+        """Takes an event without the line ends behind it, unless it may have been cut."""
+        if not self._response.delimited or (data := self._decoder.pending()) is None:
+            return
+        offset = self._decoder.offsets.pop()
+        events = [data] if _is_whole(data) else _lines(data, cut=True)
+        self._ready.extend(events)
+        self._decoder.offsets.extend([offset] * len(events))
 
     def _incomplete(self) -> UpstreamFailure:
         missing = self._contract.missing
@@ -158,3 +205,21 @@ class _EventReader:
         with contextlib.suppress(UpstreamFailure):
             while await self._response.block():
                 pass
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether data is a whole event: an object, or the end."""
+    try:
+        return data.strip() == _DONE or isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _lines(data: bytes, *, cut: bool = False) -> list[bytes]:
+    """Returns the lines of data, if each is a whole event; if it may be cut, those before the cut.
+
+    The lines of one event that is spread over several are not.
+    """
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    whole = list(takewhile(_is_whole, lines))
+    return whole if cut or len(whole) == len(lines) else []

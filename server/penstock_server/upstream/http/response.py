@@ -118,6 +118,11 @@ class Response:
         """Whether there may be more of it than its length says."""
         return self.content_type == EVENT_STREAM and b"content-length" in self._headers
 
+    @property
+    def delimited(self) -> bool:
+        """Whether the answer says where it ends, so that its end is not a cut."""
+        return self._connection.answer.delimited
+
     async def _read_into(self, body: list[bytes], most_bytes: int) -> None:
         size = 0
         try:

@@ -92,7 +92,7 @@ class ResponseParser:
         Raises:
             httpx.RemoteProtocolError: the answer is not complete.
         """
-        if not self.complete and (not self.headed or self._delimited):
+        if not self.complete and (not self.headed or self.delimited):
             raise httpx.RemoteProtocolError("the connection was closed")
         self.complete = True
 
@@ -131,8 +131,8 @@ class ResponseParser:
             self._keeps_alive = self._keeps_alive and self._parser.should_keep_alive()
 
     @property
-    def _delimited(self) -> bool:
-        """Whether the answer's end is told by its headers, not by the end of the connection."""
+    def delimited(self) -> bool:
+        """Whether the answer says where it ends, so that the connection's end does not."""
         return any(
             name == b"content-length"
             or (name == b"transfer-encoding" and b"chunked" in value.lower())
