@@ -244,7 +244,6 @@ async def test_faults(stand: Stand, fault: str, code: grpc.StatusCode, reason: s
         ("error-event after=3 code=503", grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
         ("no-usage", INTERNAL, "UPSTREAM_MALFORMED_RESPONSE"),
         ("no-finish", INTERNAL, "UPSTREAM_MALFORMED_RESPONSE"),
-        ("duplicate-finish", INTERNAL, "UPSTREAM_MALFORMED_RESPONSE"),
     ],
 )
 async def test_streams_that_break(

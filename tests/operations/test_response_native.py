@@ -361,6 +361,13 @@ async def streamed(answer: bytes) -> tuple[list[Any], aio.AioRpcError]:
 
 
 CREATED = {"type": "response.created", "response": WHOLE | {"status": "in_progress"}}
+DELTA = {
+    "type": "response.output_text.delta",
+    "item_id": "msg_1",
+    "output_index": 0,
+    "content_index": 0,
+    "delta": "more",
+}
 
 
 async def test_cut_body() -> None:
@@ -403,10 +410,10 @@ async def test_error_event() -> None:
     "last",
     [
         [{"type": "response.completed", "response": WHOLE | {"usage": None}}],
-        [{"type": "response.completed", "response": WHOLE}, CREATED],
+        [{"type": "response.completed", "response": WHOLE}, DELTA],
         [{"type": "response.completed", "response": WHOLE | {"status": "in_progress"}}],
     ],
-    ids=["no usage", "events after the end", "not ended"],
+    ids=["no usage", "text after the end", "not ended"],
 )
 async def test_broken_contract(last: list[Any]) -> None:
     _, ended = await streamed(events(CREATED, *last))

@@ -288,6 +288,19 @@ async def test_finish(pieces: list[Any], finish: str, done: bool) -> None:
     assert answer[-1].native_finish_reason == ("tired" if "OTHER" in finish else "")
 
 
+@pytest.mark.parametrize(("pieces", "finish"), FINISHES.values(), ids=FINISHES)
+@pytest.mark.parametrize("last", [{}, {"usage": USAGE}], ids=["never", "with the finish"])
+async def test_an_upstream_that_sends_no_usage_behind_the_last_part(
+    pieces: list[Any], finish: str, last: dict[str, Any]
+) -> None:
+    answer = await received(streamed(*pieces[:-1], pieces[-1] | last))
+    reasons = [delta.finish_reason for delta in answer]
+    assert common_pb2.FinishReason.Name(reasons[-1]) == finish
+    assert not any(reasons[:-1])
+    assert any(delta.HasField("usage") for delta in answer) == bool(last)
+    assert {delta.id for delta in answer} == {answer[0].id} != {""}
+
+
 async def test_what_stopped_the_generation() -> None:
     stopped = piece("", "stop")
     stopped["choices"][0]["stop_reason"] = 7
@@ -308,7 +321,6 @@ async def test_unknown_keys_of_a_stream_are_kept() -> None:
 
 
 BROKEN_STREAMS: dict[str, tuple[Canned, grpc.StatusCode, str, int]] = {
-    "no usage": (streamed(piece("a"), piece("", "stop")), INTERNAL, MALFORMED, 1),
     "a part failed": (
         streamed(piece("a"), piece("", "error"), LAST),
         INTERNAL,
@@ -321,12 +333,6 @@ BROKEN_STREAMS: dict[str, tuple[Canned, grpc.StatusCode, str, int]] = {
         INTERNAL,
         MALFORMED,
         3,
-    ),
-    "usage with the finish only": (
-        streamed(piece("a"), piece("", "stop", usage=USAGE)),
-        INTERNAL,
-        MALFORMED,
-        2,
     ),
     "nothing but done": (streamed(), INTERNAL, MALFORMED, 0),
     "no id": (streamed({"choices": []}), INTERNAL, MALFORMED, 0),

@@ -28,6 +28,7 @@ HARMLESS = [
     "events-after-done",
     "cut after=99",  # closes in place of [DONE]
     "no-role",
+    "duplicate-finish",
 ]
 
 
@@ -51,7 +52,6 @@ BROKEN = {
     "no-finish": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
     "no-usage, no-done": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
     "no-finish, no-done": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),
-    "duplicate-finish": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
     "malformed-event after=2": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
     "wrong-type": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
     "stall after=2": (Code.UNAVAILABLE, "STREAM_INTERRUPTED", True),

@@ -52,13 +52,14 @@ class TranscriptDeltas:
     """Turns the events of one stream into messages.
 
     Each part of the audio ends with a finish reason of its own. The caller gets one, together
-    with the usage at the end: a reason other than "stop" if any part has one, because it tells
-    that text is missing.
+    with the usage at the end or after it: a reason other than "stop" if any part has one, because
+    it tells that text is missing.
     """
 
     def __init__(self) -> None:
         """Starts before the first event."""
         self._started = False
+        self._id = ""
         self._open = False
         self._finish = ""
         self._stop_reason: int | str | None = None
@@ -73,6 +74,7 @@ class TranscriptDeltas:
         delta = pb.TranscriptionDelta(id=event["id"])
         if first := not self._started:
             self._started = True
+            self._id = delta.id
             delta.model = event.get("model") or ""
             delta.create_time.FromSeconds(event.get("created") or 0)
         choices = event["choices"]
@@ -86,6 +88,14 @@ class TranscriptDeltas:
         extra.keep(delta, event, _EVENT_KEYS)
         told = delta.text or delta.HasField("usage") or delta.HasField("extra")
         return delta if first or told else None
+
+    def end(self) -> pb.TranscriptionDelta | None:
+        """Returns the last message of a complete stream whose last event was not the usage."""
+        if not self._finish:
+            return None
+        delta = pb.TranscriptionDelta(id=self._id)
+        generation.fill_finish(delta, self._finish, self._stop_reason)
+        return delta
 
     def _take(self, delta: pb.TranscriptionDelta, item: Mapping[str, Any]) -> None:
         said = item.get("delta") or {}

@@ -87,6 +87,8 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
             async for event in events:
                 if delta := stream.delta(event):
                     yield delta
+        if delta := stream.end():
+            yield delta
 
 
 def _operation(config: TranscriptionConfig) -> Operation:

@@ -177,9 +177,9 @@ def _index(value: Any) -> int:
         return int(value)
     if value is None:
         return 0
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        if value == value // 1:
-            return int(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and value >= 0 and value == value // 1:
+        return int(value)
     raise ContractBroken("it has a choice whose index is not a number from 0")
 
 
@@ -251,7 +251,8 @@ class TranscriptStream:
         idle = [choice for choice in choices if not (choice and self._adds(choice))]
         if idle:
             _remove(idle, event)
-        if (usage := event.get("usage")) is not None:
+        usage = event.get("usage")
+        if usage is not None and usage != self._usage:
             self._usage = None if event.get("choices") else usage
         elif self._usage is not None:
             _repeat_usage(event, self._usage)
