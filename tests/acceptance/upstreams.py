@@ -11,7 +11,7 @@ from servers import API_KEY, VllmServers
 
 from penstock_server.simulator import Simulator, SimulatorSettings
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 _POLL_S = 0.02
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
-BOUND_S = 20
+BOUND_S = 60
 """Longest wait for a process; starting Python on a busy machine takes seconds."""
 
 

@@ -72,7 +72,7 @@ async def test_a_second_signal_stops_at_once(simulator: Simulator) -> None:
         process.signal(signal.SIGTERM)
         await process.log("draining")
         process.signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
             await simulator.wait_aborted(1)
         assert (await process.end()).code == 0
@@ -84,7 +84,7 @@ async def test_the_drain_is_bounded(simulator: Simulator) -> None:
         call = streamed(channel)
         await call.read()
         process.signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
         assert (await process.end()).code == 0
 

@@ -138,7 +138,7 @@ async def test_none() -> None:
 async def test_a_service(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,), admin_listen=FREE_PORT, slow_start=0)
     target = ("--target", f"127.0.0.1:{service.admin.port}")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (result := await penstock("upstreams", *target)).code:
             pass
     head, row = result.out.splitlines()
@@ -148,7 +148,7 @@ async def test_a_service(serve: Serve, simulator: Simulator) -> None:
     )
     assert head.split()[:3] == ["NAME", "ADDRESS", "STATE"]
     simulator.healthy = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (result := await penstock("upstreams", *target)).code:
             pass
     assert (result.code, " down " in result.out) == (1, True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
-BOUND_S = 30
+BOUND_S = 60
 
 
 def penstock(

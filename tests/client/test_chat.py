@@ -194,7 +194,7 @@ async def test_leaving_a_stream_stops_the_model(service: Service, simulator: Sim
             await anext(stream)
         with pytest.raises(CallCancelledError):
             await stream.final()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await simulator.wait_aborted(1)
 
 
@@ -211,7 +211,7 @@ async def test_leaving_a_blocking_stream_stops_the_model(
                 stream.final()
 
     await asyncio.to_thread(leave)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await simulator.wait_aborted(1)
 
 
@@ -223,7 +223,7 @@ async def test_a_cancelled_task_stops_the_model(service: Service, simulator: Sim
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await simulator.wait_aborted(1)
 
 

@@ -251,7 +251,7 @@ def test_a_script_that_cannot_be_written() -> None:
 
 
 def in_bash(command: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(("bash", "-c", command), capture_output=True, timeout=30, check=False)
+    return subprocess.run(("bash", "-c", command), capture_output=True, timeout=60, check=False)
 
 
 def test_a_terminal_that_lacks_characters(target: str) -> None:
@@ -302,7 +302,7 @@ COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _penstock
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(
-        ("bash", "--norc", "-c", script + ask), capture_output=True, timeout=30, check=True
+        ("bash", "--norc", "-c", script + ask), capture_output=True, timeout=60, check=True
     )
     assert result.stdout.decode().split() == completed
 

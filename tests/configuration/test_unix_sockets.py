@@ -133,7 +133,7 @@ async def test_the_simulator_on_a_socket(path: Path, serve: Serve) -> None:
 async def test_the_simulator_where_a_crash_left_a_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as crashed:
         crashed.bind(str(path))
-    async with asyncio.timeout(5), Simulator(SimulatorSettings(listen=f"unix:{path}")) as running:
+    async with asyncio.timeout(60), Simulator(SimulatorSettings(listen=f"unix:{path}")) as running:
         assert running.url == f"unix://{path}"
 
 

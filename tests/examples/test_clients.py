@@ -65,7 +65,7 @@ async def test_client(client: str, serve: Serve, caplog: pytest.LogCaptureFixtur
         printed = await shell(running, folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
         assert [printed] == blocks((EXAMPLES / "README.md").read_text("utf-8"), "text")
         # Both stories that were left have been stopped in the model.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await simulator.wait_aborted(2)
         await service.stop(5)
     assert Counter(map(call, caplog.records)) == CALLS

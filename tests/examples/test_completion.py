@@ -58,7 +58,7 @@ def test_fish(words: str, folder: Path) -> None:
         env=clean() | environment(folder),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
     lines = [line.split("\t") for line in result.stdout.splitlines()]

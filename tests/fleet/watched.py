@@ -34,7 +34,7 @@ class Watched:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns once a condition holds that it tells of."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 self._told.clear()
                 await self._told.wait()

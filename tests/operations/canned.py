@@ -77,7 +77,7 @@ def in_bytes(metadata: Any, body: bytes) -> bytes:
 async def _probed(channel: aio.Channel) -> None:
     """Waits until the service has asked the upstream how it is: then it rests."""
     watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for answer in watch:
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 break

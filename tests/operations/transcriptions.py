@@ -209,7 +209,7 @@ class Upstream:
 
     async def wait_received(self, what: bytes) -> None:
         """Returns once the body has these bytes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while what not in self.received:
                 self._progress.clear()
                 await self._progress.wait()
@@ -222,7 +222,7 @@ class Upstream:
     async def finish(self) -> None:
         """Waits until all connections are over: the service leaves none behind."""
         self.left.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.gather(*self._tasks)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

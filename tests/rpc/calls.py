@@ -19,7 +19,7 @@ from penstock_server.app import Service
 CHAT = "/penstock.v1.ChatCompletionService/CreateChatCompletion"
 STORY = "Tell me a story."
 FREE_PORT = "127.0.0.1:0"
-BOUND_S = 5
+BOUND_S = 60
 """Longest wait for what should happen at once."""
 
 Serve = Callable[..., Awaitable[Service]]

@@ -50,7 +50,7 @@ async def once(
     channel: aio.Channel, condition: Callable[[ListUpstreamsResponse], bool]
 ) -> ListUpstreamsResponse:
     """Returns the list as soon as a condition holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition(answer := await listed(channel)):
             pass
     return answer
@@ -184,7 +184,7 @@ async def test_it_answers_while_the_service_drains(serve: Serve, simulator: Simu
         # A call that comes before the service drains is answered.
         simulator.faults = ""
         draining = asyncio.create_task(service.drain())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await create(channel, chat())).code is not grpc.StatusCode.UNAVAILABLE:
                 pass
         [known] = (await listed(admin)).replicas

@@ -35,7 +35,7 @@ async def test_one_too_many(rpc: Called, serve: Serve) -> None:
 
 async def test_who_ends_makes_room(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,), max_concurrent_calls=2)
-    async with plain_channel(service) as channel, asyncio.timeout(2 * BOUND_S):
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         method = ChatCompletionServiceStub(channel).StreamChatCompletion
         running = [method(chat(fault="stall after=1")) for _ in range(2)]
         await simulator.wait_active(2)
@@ -76,7 +76,7 @@ async def test_a_call_that_meets_the_stop(
         await stop(grace_s)
 
     monkeypatch.setattr(server, "stop", stop_later)
-    async with plain_channel(stopping) as channel, asyncio.timeout(2 * BOUND_S):
+    async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
         await channel.channel_ready()
         stopped = asyncio.create_task(stopping.stop(0.5))
         await asyncio.sleep(0)  # until it has begun
@@ -88,7 +88,7 @@ async def test_a_call_that_meets_the_stop(
 
 
 async def test_the_grace_is_over(simulator: Simulator, stopping: Service) -> None:
-    async with plain_channel(stopping) as channel, asyncio.timeout(2 * BOUND_S):
+    async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
         unary = asyncio.create_task(create(channel, chat(fault="silent")))
         streamed = asyncio.create_task(stream(channel, chat(fault="stall after=1")))
         await simulator.wait_active(2)

@@ -72,7 +72,7 @@ async def test_precedence(
     seconds: float,
 ) -> None:
     service = await serve(upstream=(simulator.url,), **settings)
-    async with plain_channel(service) as channel, asyncio.timeout(2 * BOUND_S):
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         for run in (create, stream):
             since = monotonic()
             result = await run(channel, chat(fault="silent"), timeout=deadline)
@@ -97,7 +97,7 @@ async def test_a_deadline_in_the_middle_of_a_stream(simulator: Simulator, serve:
 async def test_the_deadline_of_a_caller_who_does_not_read(serve: Serve) -> None:
     async with running(Upstream(STREAM_HEAD, repeat=event(STREAM.event) * 100)) as upstream:
         service = await serve(upstream=(upstream.url,), probe_interval=3600, max_deadline=1.5)
-        async with plain_channel(service) as channel, asyncio.timeout(2 * BOUND_S):
+        async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
             call = STREAM.start(channel)
             await upstream.stalled.wait()
             await upstream.left.wait()
@@ -204,7 +204,7 @@ async def _limited(upstream: Upstream, method: str, serve: Serve, limit: str) ->
     settings = _FAST | {limit: 0.3} | rpc.settings
     async with running(upstream):
         service = await serve(upstream=(upstream.url,), probe_interval=3600, **settings)
-        async with plain_channel(service) as channel, asyncio.timeout(2 * BOUND_S):
+        async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
             result = await rpc.run(service, channel)
             await upstream.left.wait()
     return result

@@ -108,7 +108,7 @@ _LIMITED = [rpc for rpc in EVERY_RPC if not rpc.name.startswith("ModelService/")
 @pytest.mark.parametrize("rpc", _LIMITED, ids=names(tuple(_LIMITED)))
 async def test_all_connections_in_use(rpc: Called, serve: Serve) -> None:
     limits: dict[str, Any] = {"max_connections": 1, "connect_timeout": 0.1, "max_attempts": 1}
-    async with running(Upstream(hold=True)) as upstream, asyncio.timeout(2 * BOUND_S):
+    async with running(Upstream(hold=True)) as upstream, asyncio.timeout(BOUND_S):
         service = await serve(upstream=(upstream.url,), **limits, **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
             first = rpc.start(channel)
@@ -170,7 +170,7 @@ async def test_the_caller_leaves(rpc: Called, stage: str, serve: Serve) -> None:
 
 async def _leave(rpc: Called, stage: str, serve: Serve) -> float:
     """Returns how long the upstream's connection outlived its caller, in seconds."""
-    async with running(STAGES[stage][0](rpc)) as upstream, asyncio.timeout(2 * BOUND_S):
+    async with running(STAGES[stage][0](rpc)) as upstream, asyncio.timeout(BOUND_S):
         service = await serve(upstream=(upstream.url,), **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
             tasks = len(asyncio.all_tasks())

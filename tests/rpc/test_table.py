@@ -295,7 +295,7 @@ async def _silent(rpc: Called, serve: Serve, upstream: Upstream, limit: str) -> 
         settings = {"probe_interval": 3600, limit: 0.25, **ONCE, **rpc.settings}
         service = await serve(upstream=(upstream.url,), **settings)
         async with plain_channel(service) as channel:
-            return await rpc.run(service, channel, timeout=20)
+            return await rpc.run(service, channel, timeout=60)
 
 
 @pytest.mark.parametrize("rpc", ASKING, ids=names(ASKING))
@@ -338,6 +338,6 @@ async def test_a_request_that_cannot_be_sent_whole(serve: Serve) -> None:
         service = await serve(upstream=(upstream.url,), probe_interval=3600, **ONCE)
         async with plain_channel(service) as channel:
             for _ in range(5):
-                result = await create(channel, chat("x" * 20_000_000), timeout=20)
+                result = await create(channel, chat("x" * 20_000_000), timeout=60)
                 assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
                 assert result.metadata["stage"] == "request"

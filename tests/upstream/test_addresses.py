@@ -147,7 +147,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     async with wire(OK, End.KEEP, path=path) as server, asking(server.url) as upstream:
         for _ in range(2):
             assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
-        await upstream.require_health(CALL, timeout_s=5)
+        await upstream.require_health(CALL, timeout_s=60)
     assert upstream.name == str(path)
     assert server.connections == 2  # the probes have their own
     assert b"host: localhost\r\n" in server.requests[0].lower()

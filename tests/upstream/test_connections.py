@@ -117,7 +117,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> 
         await upstream.call(CHAT_COMPLETION, {}, CALL)
         idle.set()
         [kept] = upstream._transport.pool._idle
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while kept.reusable:  # noqa: ASYNC110 - for what comes is taken without a word
                 await asyncio.sleep(0)
         assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "asked"}
@@ -169,7 +169,7 @@ async def test_another_limit_of_connections_holds_for_all_new_ones() -> None:
         assert (await failure_of(other)).kind is Kind.OVERLOADED
         answered.set()
         assert await asyncio.gather(*asking) == [{"id": "x"}] * 2
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await left.acquire()  # the first connection is not kept
         other.close()
 

@@ -42,7 +42,7 @@ async def upload(upstream: Upstream, *blocks: bytes) -> object:
 
 async def failure_of(call: Awaitable[object]) -> UpstreamFailure:
     with pytest.raises(UpstreamFailure) as raised:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await call
     return raised.value
 

@@ -19,7 +19,7 @@ LOCAL = "127.0.0.1"
 secured: Certificates | None = None
 """With what upstreams and clients speak TLS; None for plain HTTP."""
 
-QUICK = Timeouts(connect=5, first_byte=5, idle=5)
+QUICK = Timeouts(connect=60, first_byte=60, idle=60)
 
 
 class End(enum.Enum):
@@ -53,12 +53,12 @@ class Wire:
 
     async def wait_request(self) -> None:
         """Returns once a request has come that nobody waited for yet."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self._came.acquire()
 
     async def wait_left(self) -> None:
         """Returns once a client has closed a connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self._left.acquire()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +133,7 @@ async def served(
         yield url
     finally:
         server.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.gather(*tasks)
 
 
