@@ -50,6 +50,8 @@ api_key = "sk-a"
 models = ["tiny-chat", "org/other"]
 weight = 2
 native_responses = "auto"
+health_path = "/health/liveliness"
+max_attempts = 1
 connect_timeout = 1
 first_byte_timeout = 2.5
 idle_timeout = 3
@@ -73,6 +75,8 @@ def test_every_key(tmp_path: Path) -> None:
         headers={"x-tenant": "t 1"},
         models={"tiny-chat": "tiny-chat", "org/other": "org/other"},
         weight=2.0,
+        health_path="/health/liveliness",
+        max_attempts=1,
         native_responses=NativeResponses.AUTO,
         timeouts=Timeouts(1, 2.5, 3, 4),
         tls=Tls(),
@@ -100,18 +104,22 @@ def test_what_an_entry_leaves_out_is_as_the_options_say(tmp_path: Path) -> None:
         api_key = ""
         total_timeout = 0
         native_responses = "never"
+        health_path = "off"
     """
-    first, second = upstream_configs(load(tmp_path, content, "--total-timeout", "9"))
+    first, second = upstream_configs(
+        load(tmp_path, content, "--total-timeout", "9", "--health-path", "/up")
+    )
     assert first == UpstreamConfig(
         "http://a",
         name="a",
         api_key="sk-all",
         native_responses=NativeResponses.ALWAYS,
+        health_path="/up",
         timeouts=Timeouts(1, 2, 3, 9),
         max_connections=4,
     )
     assert (second.api_key, second.native_responses) == ("", "never")
-    assert second.timeouts.total == math.inf
+    assert (second.health_path, second.timeouts.total) == ("", math.inf)
 
 
 def test_models_under_other_names(tmp_path: Path) -> None:
@@ -245,6 +253,8 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "native": (TABLE + 'native_responses = "yes"', 8, "upstream.native_responses: 'yes' must be"),
     "timeout": (TABLE + "idle_timeout = 0", 8, "upstream.idle_timeout: 0 must be above 0"),
     "connections": (TABLE + "max_connections = 0", 8, "upstream.max_connections: 0 must be"),
+    "health": (TABLE + 'health_path = "health"', 8, "upstream.health_path: 'health' must be the"),
+    "no attempt": (TABLE + "max_attempts = 0", 8, "upstream.max_attempts: 0 must be above 0"),
     "headers": (TABLE + 'headers = "a"', 8, "upstream.headers: must be a table"),
     "own header": (
         TABLE + '[upstream.headers]\nx-a = "b"\nAuthorization = "Bearer sk-secret"',

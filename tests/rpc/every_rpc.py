@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from google.protobuf import descriptor_pool, text_format
@@ -183,7 +183,7 @@ def methods_served() -> Iterator[str]:
 
 
 class Upstream:
-    """Answers every request of an RPC as it is told; it is never well, and so not asked twice.
+    """Answers every request of an RPC as it is told; without models it is never well.
 
     Attributes:
         url: where it listens.
@@ -195,8 +195,22 @@ class Upstream:
         left: is set when the other side closed a connection with a request.
     """
 
-    def __init__(self, *answer: bytes, repeat: bytes = b"", hold: bool = False) -> None:
-        """Takes the answer; what is repeated after it without end; whether it stays silent."""
+    def __init__(
+        self,
+        *answer: bytes,
+        repeat: bytes = b"",
+        hold: bool = False,
+        models: tuple[str, ...] = (),
+    ) -> None:
+        """Returns what answers so.
+
+        Args:
+            answer: the answer.
+            repeat: what is repeated after it without end.
+            hold: whether it stays silent after it.
+            models: what it lists when it is probed.
+        """
+        self.models = models
         self.url = ""
         self.requests = 0
         self.open = 0
@@ -216,7 +230,7 @@ class Upstream:
             writer.close()
             return
         if b"x-request-id: probe-" in head:
-            writer.write(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            writer.write(self._probed(head.split()[1]))
         else:
             self.requests += 1
             self.open += 1
@@ -227,6 +241,13 @@ class Upstream:
                 self.open -= 1
                 self.left.set()
         writer.close()
+
+    def _probed(self, path: bytes) -> bytes:
+        if not self.models:
+            return answer("503 no", b"")
+        if path == b"/v1/models":
+            return answer("200 OK", json.dumps({"data": [{"id": m} for m in self.models]}).encode())
+        return answer("200 OK" if path == b"/health" else "404 no", b"")
 
     async def _exchange(
         self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -272,8 +293,20 @@ class Upstream:
             await asyncio.wait((gone,))
 
 
+class Serving(Protocol):
+    """What serves connections."""
+
+    url: str
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection."""
+
+
+U = TypeVar("U", bound=Serving)
+
+
 @asynccontextmanager
-async def running(upstream: Upstream) -> AsyncIterator[Upstream]:
+async def running(upstream: U) -> AsyncIterator[U]:
     """Runs an upstream on a free port; leaving ends its connections."""
     tasks: set[asyncio.Task[None]] = set()
 

@@ -190,6 +190,14 @@ def socket_path(value: str) -> str:
     return value
 
 
+def http_path(value: Any) -> str:
+    """Reads the path of an HTTP route."""
+    given = text(value)
+    if not (given.isascii() and given.isprintable()) or " " in given or not given[:1] == "/":
+        raise ValueError("must be the path of a route, such as /health")
+    return given
+
+
 def text(value: Any) -> str:
     """Reads a text."""
     if not isinstance(value, str):

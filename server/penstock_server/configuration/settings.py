@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from penstock_server.configuration.options import (
     address,
+    http_path,
     interval,
     key,
     member_of,
@@ -73,6 +74,13 @@ class Settings:
         "there is one.",
         NATIVE_RESPONSES,
         "never|always|auto",
+        live=True,
+    )
+    health_path: str = option(
+        _UPSTREAM.health_path,
+        "Route of an upstream that says whether it is well; off for its list of models alone.",
+        unless_off(http_path),
+        "/PATH|off",
         live=True,
     )
     listen: tuple[str, ...] | str = option(

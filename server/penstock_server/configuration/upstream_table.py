@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from penstock_server.configuration.options import (
     Unusable,
+    http_path,
     interval,
     key,
     member_of,
@@ -18,6 +19,7 @@ from penstock_server.configuration.options import (
     seconds,
     socket_path,
     text,
+    unless_off,
 )
 from penstock_server.upstream.config import NativeResponses, place
 from penstock_server.upstream.headers import OWN, is_token
@@ -169,6 +171,13 @@ class UpstreamTable:
     )
     native_responses: NativeResponses | None = option(
         None, "As the option.", NATIVE_RESPONSES, "never|always|auto"
+    )
+    health_path: str | None = option(None, "As the option.", unless_off(http_path), "/PATH|off")
+    max_attempts: int | None = option(
+        None,
+        "Most requests of one call to this upstream, in place of the option.",
+        positive,
+        "NUMBER",
     )
     connect_timeout: float | None = option(None, "As the option.", interval, "SECONDS")
     first_byte_timeout: float | None = option(None, "As the option.", interval, "SECONDS")

@@ -38,6 +38,8 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         headers=table.headers or {},
         models=table.models or {},
         weight=table.weight,
+        health_path=_health_path(table, settings),
+        max_attempts=table.max_attempts or 0,
         native_responses=table.native_responses or settings.native_responses,
         timeouts=_timeouts(table, settings),
         tls=_tls(table),
@@ -51,6 +53,10 @@ def _api_key(table: UpstreamTable, settings: Settings) -> str:
     if table.api_key_file:
         return table.api_key_file.content.decode()
     return settings.upstream_api_key if table.api_key is None else table.api_key
+
+
+def _health_path(table: UpstreamTable, settings: Settings) -> str:
+    return settings.health_path if table.health_path is None else table.health_path
 
 
 def _timeouts(table: UpstreamTable, settings: Settings) -> Timeouts:

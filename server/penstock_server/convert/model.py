@@ -16,6 +16,7 @@ CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
     routes.EMBEDDINGS: model_pb2.CAPABILITY_EMBEDDING,
     routes.RERANK: model_pb2.CAPABILITY_RERANK,
     routes.RERANK_UNVERSIONED: model_pb2.CAPABILITY_RERANK,
+    routes.RERANK_V2: model_pb2.CAPABILITY_RERANK,
     routes.SCORE: model_pb2.CAPABILITY_SCORE,
     routes.TRANSCRIPTIONS: model_pb2.CAPABILITY_TRANSCRIPTION,
     routes.TOKENIZE: model_pb2.CAPABILITY_TOKENIZATION,

@@ -1,6 +1,7 @@
 """Sending a call to one of the replicas that can take it, and on to another where that is safe."""
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from random import Random
@@ -133,8 +134,12 @@ class _Request:
 
     async def answer(self, operation: Operation, choices: int | None) -> JsonObject:
         """Returns the answer to a unary request."""
-        with self.replica.asked(self.call):
-            answer = await self.replica.upstream.call(operation, self.body, self.call, choices)
+        upstream = self.replica.upstream
+        has_model = bool(operation.fallbacks) and self.replica.lists(self.target.served)
+        with self.replica.asked(self.call, self.target.served):
+            answer = await upstream.call(
+                operation, self.body, self.call, choices, has_model=has_model
+            )
             return renaming.with_public_name(self.target, answer)
 
     async def begin(
@@ -142,7 +147,7 @@ class _Request:
     ) -> AsyncIterator[JsonObject]:
         """Returns the events of a stream that has begun and ends with the stack."""
         async with contextlib.AsyncExitStack() as opened:
-            asked = opened.enter_context(self.replica.asked(self.call))
+            asked = opened.enter_context(self.replica.asked(self.call, self.target.served))
             stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
             events = await opened.enter_async_context(stream)
             first = await anext(events, None)
@@ -185,7 +190,7 @@ class _Requests:
 
     async def _next(self) -> _Request:
         """Returns the request to send next, under an id of its own."""
-        routes = await self._routes()
+        routes = await (self._open_routes() if self._tried else self._routes())
         replica = self._dispatcher.pick(routes, self._tried, self._key, only_once=self._only_once)
         self._tried.append(replica)
         self._retries.sent += 1
@@ -204,9 +209,26 @@ class _Requests:
         gone = isinstance(self._body, Form) and not self._body.resendable
         if gone or not self._retries.possible(failure):
             raise failure
-        others = (replica for replica in await self._routes() if replica not in self._tried)
+        routes = await self._open_routes()
+        if not routes:
+            raise failure
+        self._retries.most = max(map(self._limit, routes))
+        others = (replica for replica in routes if replica not in self._tried)
         elsewhere = any(replica.available for replica in others)
         await self._retries.wait(failure, elsewhere=elsewhere)
+
+    async def _open_routes(self) -> Routes:
+        """Returns the replicas whose upstreams may be sent another request of the call."""
+        routes = await self._routes()
+        sent = Counter(replica.upstream.name for replica in self._tried)
+        return {
+            replica: target
+            for replica, target in routes.items()
+            if sent[replica.upstream.name] < self._limit(replica)
+        }
+
+    def _limit(self, replica: Replica) -> int:
+        return replica.upstream.config.max_attempts or self._dispatcher.rules.max_attempts
 
     async def _routes(self) -> Routes:
         try:

@@ -54,6 +54,8 @@ def evidence(failure: UpstreamFailure) -> Evidence:
         return Evidence.DOUBTFUL
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return Evidence.NONE
+    if failure.model_listed:
+        return Evidence.NONE
     if failure.status in _UNAVAILABLE or failure.unreached:
         return Evidence.ILL
     if failure.bad_media:

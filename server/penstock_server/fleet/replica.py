@@ -29,6 +29,7 @@ _ROUTES_S = 60.0
 _EARLY_S = 0.05
 _EARLY_SHARE = 0.02
 
+_UNWELL = frozenset((500, 503))
 _CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED))
 
 
@@ -103,6 +104,7 @@ class Replica:
         self._misses = 0
         self._last_error = ""
         self._asking = asyncio.Lock()
+        self._engine_died = False
 
     def configure(self, config: UpstreamConfig) -> None:
         """Takes another configuration of its server, of which all that is known stays."""
@@ -157,6 +159,9 @@ class Replica:
         One that was well is asked once more before it counts as down, unless it is not there.
         """
         self._last_error = str(failure)[:_LONGEST_ERROR]
+        # The health of a vLLM fails only once its engine is dead.
+        unwell = failure.path == self.upstream.config.health_path and failure.status in _UNWELL
+        self._engine_died = self._engine_died or (unwell and bool(self.known.version))
         self._misses += 1
         if self.alive and self._misses < _MOST_MISSES and not _refused(failure):
             self.suspected.set()
@@ -185,7 +190,7 @@ class Replica:
 
     def found_well(self) -> None:
         """Takes note that a probe succeeded, and uses what was learnt."""
-        self._misses, self.down = 0, None
+        self._misses, self.down, self._engine_died = 0, None, False
         if not self.alive:
             self._came = self._clock()
         if self.alive is False:
@@ -216,9 +221,18 @@ class Replica:
 
     # Calls
 
-    def asked(self, call: Call) -> "_Asked":
-        """Returns what is to be around a call: it counts the call, and learns from how it ends."""
-        return _Asked(self, call)
+    def asked(self, call: Call, served: str = "") -> "_Asked":
+        """Returns what is to be around a call: it counts the call, and learns from how it ends.
+
+        Args:
+            call: the call.
+            served: the name of the model that it asks for, if any, as the replica knows it.
+        """
+        return _Asked(self, call, served)
+
+    def lists(self, served: str) -> bool:
+        """Whether its last list has a model, by the replica's own name for it."""
+        return any(entry["id"] == served for entry in self.known.listing or ())
 
     def close(self) -> None:
         """Closes its connections, those in use once they are no more."""
@@ -277,7 +291,8 @@ class Replica:
         self._last_error = "a caller's deadline passed without an answer"
         self._speaks_against(visit, Evidence.DOUBTFUL)
 
-    def _failed(self, visit: Visit, failure: UpstreamFailure) -> None:
+    def _failed(self, visit: Visit, failure: UpstreamFailure, served: str) -> None:
+        self._compare(failure, served)
         found = evidence(failure)
         if found is Evidence.WELL:
             self._succeeded(visit)
@@ -290,6 +305,16 @@ class Replica:
         if self.alive and _may_show_in_a_probe(failure):
             self.suspected.set()
         self._speaks_against(visit, found)
+
+    def _compare(self, failure: UpstreamFailure, served: str) -> None:
+        """Writes into a failure what is known of the replica that sheds light on it."""
+        failure.route_listed = failure.path in (self.known.paths or ())
+        failure.engine_died = self._engine_died
+        self._engine_died = self._engine_died or failure.engine_dead
+        if failure.model_missing and self.lists(served):
+            # It is another server since, or has just started.
+            failure.model_listed = True
+            self.suspected.set()
 
     def _speaks_against(self, visit: Visit, found: Evidence) -> None:
         if self._ejection.failed(visit, self._clock(), found):
@@ -316,11 +341,12 @@ class Replica:
 class _Asked:
     """A call to a replica, under way; a context manager."""
 
-    __slots__ = ("_began", "_call", "_replica", "_visit")
+    __slots__ = ("_began", "_call", "_replica", "_served", "_visit")
 
-    def __init__(self, replica: Replica, call: Call) -> None:
+    def __init__(self, replica: Replica, call: Call, served: str) -> None:
         self._replica = replica
         self._call = call
+        self._served = served
 
     def __enter__(self) -> Self:
         self._began = self._replica._clock()
@@ -341,7 +367,7 @@ class _Asked:
         if error is None:
             replica._succeeded(visit)
         elif isinstance(error, UpstreamFailure):
-            replica._failed(visit, error)
+            replica._failed(visit, error, self._served)
         elif isinstance(error, asyncio.CancelledError) and self._timed_out:
             replica._kept_waiting(visit)
         replica._end(visit)

@@ -58,7 +58,7 @@ class RetryRules:
     """What holds for all calls.
 
     Attributes:
-        max_attempts: most requests for one call.
+        max_attempts: most requests for one call, unless its upstreams have limits of their own.
         resendable: whether a request that failed so can safely be sent again, given whether
             that would be to another replica.
         budget: what all calls share.
@@ -84,18 +84,21 @@ class Retries:
         deadline: when the call must be over.
         repeatable: whether a request may be sent again that the last replica may have worked on.
         sent: how many requests were sent.
+        most: how many may be.
     """
 
     rules: RetryRules
     deadline: float = math.inf
     repeatable: bool = True
     sent: int = 0
-    _closed: bool = field(default=False, repr=False)
+    most: int = field(init=False)
+    _harmed: bool = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.most = self.rules.max_attempts
 
     def possible(self, failure: UpstreamFailure) -> bool:
         """Whether the request might be sent again, if there is another replica."""
-        if self.sent >= self.rules.max_attempts:
-            return False
         return failure.kind is Kind.CLOSED or self.rules.resendable(failure, True)
 
     async def wait(self, failure: UpstreamFailure, *, elsewhere: bool) -> None:
@@ -109,7 +112,8 @@ class Retries:
             UpstreamFailure: the failure, if no other request is to be sent.
         """
         rules = self.rules
-        if not self.possible(failure) or not self._safe(failure, elsewhere):
+        possible = self.sent < self.most and self.possible(failure)
+        if not possible or not self._safe(failure, elsewhere):
             raise failure
         retry_after = 0.0 if elsewhere else failure.retry_after_s or 0.0
         delay = 0.0 if elsewhere else max(retry_after, self._backoff())
@@ -125,10 +129,15 @@ class Retries:
         may_be_kept = failure.stage is Stage.STREAM or failure.kind is Kind.ABORTED
         if may_be_kept and not self.repeatable:
             return False
-        if failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM):
-            # If it is the request that makes it close connections, once is enough.
-            first, self._closed = not self._closed, True
-            return first and self.repeatable
+        closed = failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM)
+        died = failure.engine_dead and not failure.draining
+        if closed or died:
+            # If it is the request that ends connections or kills engines, once is enough.
+            if self._harmed:
+                return False
+            self._harmed = True
+        if closed:
+            return self.repeatable
         return self.rules.resendable(failure, elsewhere)
 
     def _backoff(self) -> float:

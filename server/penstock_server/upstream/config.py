@@ -70,6 +70,8 @@ class UpstreamConfig:
         models: the only models to use, each public name with the name that the upstream knows
             it by; empty for all of its models under their own names.
         weight: its share of the calls, against that of the other upstreams of a model.
+        health_path: the route that says whether it is well; empty for none.
+        max_attempts: most requests of one call to it; 0 for as many as of all upstreams together.
         native_responses: whether responses are asked for by its own Responses API.
         timeouts: limits of an exchange.
         tls: for https.
@@ -85,6 +87,8 @@ class UpstreamConfig:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     models: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
+    health_path: str = "/health"
+    max_attempts: int = 0
     native_responses: NativeResponses = NativeResponses.NEVER
     timeouts: Timeouts = Timeouts()
     tls: Tls = Tls()

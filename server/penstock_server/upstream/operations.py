@@ -16,24 +16,26 @@ class Operation:
     Attributes:
         name: what a person calls it.
         path: its route, which exists on a vLLM only if the loaded model serves the operation.
-        fallback: its route on upstreams that lack `path`; empty if there is no other.
+        fallbacks: its other routes, for upstreams that lack `path`.
         repeatable: whether asking for it twice leaves no more behind than asking once.
     """
 
     name: str
     path: str
-    fallback: str = ""
+    fallbacks: tuple[str, ...] = ()
     repeatable: bool = True
 
     @property
     def routes(self) -> tuple[str, ...]:
         """Every route that can serve it, the usual one first."""
-        return (self.path, self.fallback) if self.fallback else (self.path,)
+        return (self.path, *self.fallbacks)
 
 
 CHAT_COMPLETION = Operation("chat completion", routes.CHAT_COMPLETIONS)
 COMPLETION = Operation("text completion", routes.COMPLETIONS)
-RERANK = Operation("reranking", routes.RERANK, fallback=routes.RERANK_UNVERSIONED)
+RERANK = Operation(
+    "reranking", routes.RERANK, fallbacks=(routes.RERANK_UNVERSIONED, routes.RERANK_V2)
+)
 SCORE = Operation("scoring", routes.SCORE)
 TOKENIZATION = Operation("tokenization", routes.TOKENIZE)
 DETOKENIZATION = Operation("detokenization", routes.DETOKENIZE)

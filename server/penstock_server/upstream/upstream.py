@@ -34,7 +34,6 @@ _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
 # The description of all routes is the largest, with less than one megabyte.
 _LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
-HEALTH_PATH = "/health"
 _SHORTEST_SECRET = 8
 _LATEST_SHARE = 0.2
 """What the latest answer counts in the moving average."""
@@ -139,44 +138,53 @@ class Upstream:
         return False
 
     async def require_health(self, call: Call, timeout_s: float) -> None:
-        """Returns if GET /health answers 200 in time.
+        """Returns if its health route answers 200 in time, or if it has none to ask.
 
         Raises:
-            UpstreamFailure: it does not.
+            UpstreamFailure: the route answers something else, or nothing in time.
         """
-        request = Request(
-            "GET", HEALTH_PATH, self._headers.build(call, _JSON), attempts=call.attempts
-        )
+        if not self.config.health_path:
+            return
+        request = self._bare("GET", self.config.health_path, call)
         with self._exchange(request, call):
             async with self._probes.send(request, ProbeLimits(timeout_s)) as response:
                 if response.status != 200:
                     raise await refusal(response)
 
     async def call(
-        self, operation: Operation, body: Body, call: Call, choices: int | None = None
+        self,
+        operation: Operation,
+        body: Body,
+        call: Call,
+        choices: int | None = None,
+        *,
+        has_model: bool = False,
     ) -> JsonObject:
         """Returns the answer to a unary request, which must have so many choices, if any.
 
-        A route that turns out to be missing is followed by the operation's other one; the one
-        that is there is remembered.
+        A route that turns out to be missing is followed by the operation's other ones, and so is
+        one that does not know a model that the upstream has: some routers rewrite what comes on
+        one route and pass on what comes on another. The one that works is remembered.
 
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object.
         """
         call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []
-        for path in self._routes.get(operation, operation.routes):
+        routes = self._routes.get(operation, operation.routes)
+        for path in routes:
             try:
                 request = self._post(operation, path, body, call, _JSON)
                 limits = Limits(self.config.timeouts, is_upload=request.is_upload)
                 answer = await self._unary(self._transport, request, call, limits, choices=choices)
             except UpstreamFailure as failure:
-                if not failure.route_missing:
+                if not (failure.route_missing or (has_model and failure.model_missing)):
                     raise
                 missing.append(failure)
             else:
                 if missing:
-                    self._routes[operation] = (path, *(f.path for f in missing))
+                    others = (route for route in routes if route != path)
+                    self._routes[operation] = (path, *others)
                 return answer
         raise missing[0]
 
