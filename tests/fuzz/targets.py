@@ -108,6 +108,9 @@ class _Answer:
         block, self._body = self._body[: self._size], self._body[self._size :]
         return block
 
+    async def skip(self) -> None:
+        self._body = b""
+
 
 def stream(data: bytes) -> None:
     """Reads a stream to its end; the second byte says in which blocks it comes."""

@@ -1,7 +1,6 @@
 """Streams over real sockets: complete, or a failure that says how they ended."""
 
 import asyncio
-import gzip
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -73,6 +72,14 @@ COMPLETE = {
     "silent after the last event": (stream(*WHOLE, ended=False), End.HOLD),
     "silent after DONE": (stream(*WHOLE, DONE, ended=False), End.HOLD),
     "events after DONE": (stream(*WHOLE, DONE, DELTA, "{"), End.KEEP),
+    "no type": (stream(*WHOLE, head="server: x"), End.KEEP),
+    "no type, after a comment": (
+        stream(ended=False).replace(b"content-type", b"x")
+        + chunk(b" \n")
+        + chunk(b": hi\n\n")
+        + stream(*WHOLE, DONE).partition(b"\r\n\r\n")[2],
+        End.KEEP,
+    ),
     "type in capitals": (
         stream(*WHOLE, DONE, head="content-type: Text/Event-Stream ; charset=UTF-8"),
         End.KEEP,
@@ -84,12 +91,6 @@ COMPLETE = {
 async def test_complete(answer: bytes, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_END_S", 0.1)
     assert await read(answer, end) == (3, None)
-
-
-async def test_gzip() -> None:
-    body = gzip.compress("".join(f"data: {event}\n\n" for event in WHOLE).encode())
-    answer = http(body, "content-type: text/event-stream", "content-encoding: gzip")
-    assert await read(answer) == (3, None)
 
 
 @pytest.mark.parametrize("size", [1, 7])
@@ -184,7 +185,7 @@ BROKEN = {
         Kind.MALFORMED,
         Stage.BODY,
     ),
-    "no type": (stream(*WHOLE, head="server: x"), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
+    "JSON of no type": (http(b'{"choices": []}'), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
     "HTML": (http(b"<html>", "content-type: text/html"), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
     "empty": (http(b"", "content-type: application/json"), End.KEEP, 0, Kind.MALFORMED, Stage.BODY),
     "a unary answer": (
@@ -210,6 +211,24 @@ async def test_broken(answer: bytes, end: End, events: int, kind: Kind, stage: S
     assert failure is not None
     assert (failure.kind, failure.stage) == (kind, stage)
     assert count == events
+
+
+UNEXPECTED = {
+    "text/html": http(b"<html>", "content-type: text/html; charset=utf-8"),
+    "text/plain": stream(*WHOLE, head="content-type: text/plain"),
+    "application/json": http(b'{"choices": []}', "content-type: application/json"),
+    "no content type": http(b'{"choices": []}'),
+    "an unreadable content type": http(b"<html>", "content-type: <script>"),
+}
+
+
+@pytest.mark.parametrize(("named", "answer"), UNEXPECTED.items())
+async def test_a_content_type_that_is_not_events_is_named(named: str, answer: bytes) -> None:
+    _, failure = await read(answer, End.KEEP)
+    assert failure
+    assert failure.message == (
+        f"malformed upstream answer: {named} where an event stream was asked for"
+    )
 
 
 async def test_a_reset_after_the_first_event() -> None:

@@ -1,7 +1,6 @@
 """Unary exchanges over real sockets: every way in which they can fail."""
 
 import asyncio
-import gzip
 import socket
 from email.utils import formatdate
 from time import time
@@ -153,10 +152,30 @@ async def test_redirects_are_not_followed() -> None:
         assert other.connections == 0
 
 
-async def test_gzip_is_understood() -> None:
-    answer = http(gzip.compress(b'{"id": "x"}'), "content-encoding: gzip")
+TYPES = ["application/json", "text/plain", "application/problem+json", "text/html", "x", ""]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+async def test_json_is_read_whatever_it_is_called(kind: str) -> None:
+    answer = http(b'{"id": "x"}', *([f"content-type: {kind}"] if kind else []))
     async with wire(answer) as server, client(server.url) as upstream:
         assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("text/html; charset=utf-8", "text/html"),
+        ("text/event-stream", "text/event-stream"),
+        ("", "no content type"),
+        ("<script>", "an unreadable content type"),
+    ],
+)
+async def test_what_is_no_json_is_named_by_its_content_type(kind: str, named: str) -> None:
+    answer = http(b"<html>", *([f"content-type: {kind}"] if kind else []))
+    async with wire(answer) as server, client(server.url) as upstream:
+        failure = await failure_of(upstream)
+    assert failure.message == f"malformed upstream answer: no JSON at offset 0 ({named})"
 
 
 RETRY_AFTER = {

@@ -1,6 +1,7 @@
 """What an upstream's answer means: a document, or the failure it states."""
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -26,20 +27,27 @@ from penstock_server.upstream.http.response import EVENT_STREAM, Response
 JsonObject = dict[str, Any]
 
 OCTET_STREAM = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")
+_EVENTS = (b"data", b"event", b"id", b"retry", b":")
 
 # The kinds of content whose words are meant to be read; some servers name none.
 _TEXT = ("text/plain", "")
 _LONGEST_TEXT = 1024
 
 
-def document(body: bytes, stage: Stage) -> JsonObject:
+def document(body: bytes, stage: Stage, content_type: str | None = None) -> JsonObject:
     """Returns the JSON object that a body or an event holds.
+
+    Args:
+        body: the body, or the data of the event.
+        stage: how far the exchange has come.
+        content_type: what the answer calls its body, for the message of a failure.
 
     Raises:
         UpstreamFailure: it is no JSON object (MALFORMED), or it states an error (HTTP_ERROR,
             with the status that the error's code stands for).
     """
-    return _ordinary(_parsed(body, stage), stage)
+    return _ordinary(_parsed(body, stage, content_type), stage)
 
 
 async def whole(response: Response) -> JsonObject:
@@ -53,7 +61,7 @@ async def whole(response: Response) -> JsonObject:
     """
     body = await response.read()
     if response.content_type != OCTET_STREAM:
-        return document(body, Stage.BODY)
+        return document(body, Stage.BODY, response.content_type)
     answer = document(response.metadata.encode(), Stage.HEADERS)
     try:
         for result in answer["data"]:
@@ -69,7 +77,7 @@ async def stored(response: Response) -> JsonObject:
     Raises:
         UpstreamFailure: see `document`.
     """
-    parsed = _parsed(await response.read(), Stage.BODY)
+    parsed = _parsed(await response.read(), Stage.BODY, response.content_type)
     if isinstance(parsed, dict) and parsed.get("object") == "response":
         return parsed
     return _ordinary(parsed, Stage.BODY)
@@ -145,17 +153,30 @@ async def refusal(response: Response) -> UpstreamFailure:
 
 
 async def require_stream(response: Response) -> None:
-    """Checks that an answer is an event stream.
+    """Checks that an answer is an event stream, which may lack its content type.
 
     Raises:
         UpstreamFailure: another status than 200, an error in a 200, or another content type.
     """
     if response.status != 200:
         raise await refusal(response)
-    if response.content_type != EVENT_STREAM:
-        document(await response.read_error(), Stage.BODY)
-        kind = response.content_type or "no content type"
-        raise malformed(f"{kind} where an event stream was asked for", Stage.BODY)
+    if response.content_type == EVENT_STREAM:
+        return
+    if not response.content_type and await response.begins_with(_EVENTS):
+        return
+    body, kind = await response.read_error(), _named(response.content_type)
+    if "json" in response.content_type or not response.content_type:
+        document(body, Stage.BODY, response.content_type)
+    elif error := _error_in(body):
+        raise stated(error, Stage.BODY)
+    raise malformed(f"{kind} where an event stream was asked for", Stage.BODY)
+
+
+def _error_in(body: bytes) -> ErrorBody | None:
+    try:
+        return find_error(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _read_error(body: bytes, content_type: str) -> ErrorBody:
@@ -191,13 +212,22 @@ def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
     return parsed
 
 
-def _parsed(body: bytes, stage: Stage) -> Any:
+def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         offset = _offset(body, error)
         what = f"no JSON at offset {offset}" if body else "it is empty"
+        if content_type is not None:
+            what = f"{what} ({_named(content_type)})"
         raise malformed(what, stage, offset) from None
+
+
+def _named(content_type: str) -> str:
+    """Returns how a content type is written in messages."""
+    if not content_type:
+        return "no content type"
+    return content_type if _MEDIA_TYPE.fullmatch(content_type) else "an unreadable content type"
 
 
 def _offset(body: bytes, error: orjson.JSONDecodeError) -> int:

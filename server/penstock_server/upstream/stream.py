@@ -203,8 +203,7 @@ class _EventReader:
         # Only a body read to its end leaves the connection fit for another request.
         self._response.wait_until(end())
         with contextlib.suppress(UpstreamFailure):
-            while await self._response.block():
-                pass
+            await self._response.skip()
 
 
 def _is_whole(data: bytes) -> bool:

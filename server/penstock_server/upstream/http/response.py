@@ -1,16 +1,16 @@
 """HTTP answers: the head, and reading the body."""
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from codecs import BOM_UTF8
+from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import time
 
-import httpx
-
 from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.connection import Connection
+from penstock_server.upstream.http.content_coding import Inflated, coding_of
 from penstock_server.upstream.http.failures import ERRORS, failure_of
 from penstock_server.upstream.limits import Limit, Limits
 
@@ -39,14 +39,12 @@ class Response:
         self._limits = limits
         self._limit: Limit | None = None
         self._most_bytes = most_bytes
-        self._decoded: AsyncGenerator[bytes, None] | None = None
         self._read: Callable[[], Awaitable[bytes]] = connection.block
         self._headers = dict(connection.answer.headers)
         self.status = attempts.status = connection.answer.status
         self.content_type = _media_type(self._headers.get(b"content-type", b""))
         if b"content-encoding" in self._headers:
-            self._decoded = decoded = _decoded(connection)
-            self._read = lambda: anext(decoded, b"")
+            self._read = self._decoded_block
 
     @property
     def retry_after_s(self) -> float | None:
@@ -90,6 +88,33 @@ class Response:
         except ERRORS as error:
             raise self._failure(error, Stage.STREAM) from error
 
+    async def begins_with(self, prefixes: tuple[bytes, ...]) -> bool:
+        """Whether the body begins with one of these, but for blanks; none of it is taken.
+
+        Raises:
+            UpstreamFailure: see `block`.
+        """
+        body = begin = b""
+        longest = max(map(len, prefixes))
+        while not begin.startswith(prefixes) and len(begin) < longest:
+            if not (block := await self.block()):
+                break
+            body += block
+            begin = body.removeprefix(BOM_UTF8).lstrip()
+        rest = self._read
+        self._read = lambda: self._first(body, rest)
+        return begin.startswith(prefixes)
+
+    async def skip(self) -> None:
+        """Reads the body to its end without decoding it.
+
+        Raises:
+            UpstreamFailure: see `block`.
+        """
+        self._read = self._connection.block
+        while await self.block():
+            pass
+
     def wait_until(self, limit: Limit) -> None:
         """Bounds every wait for the body from now on.
 
@@ -108,11 +133,6 @@ class Response:
         if failure.kind in _SUSPECT:
             self._connection.close()
 
-    async def close(self) -> None:
-        """Ends the reading."""
-        if self._decoded:
-            await self._decoded.aclose()
-
     @property
     def may_be_cut(self) -> bool:
         """Whether there may be more of it than its length says."""
@@ -122,6 +142,18 @@ class Response:
     def delimited(self) -> bool:
         """Whether the answer says where it ends, so that its end is not a cut."""
         return self._connection.answer.delimited
+
+    async def _first(self, body: bytes, rest: Callable[[], Awaitable[bytes]]) -> bytes:
+        self._read = rest
+        return body or await rest()
+
+    async def _decoded_block(self) -> bytes:
+        """Returns the first block of an encoded body, and has the others decoded alike."""
+        headers = self._connection.answer.headers
+        coding = coding_of(value for name, value in headers if name == b"content-encoding")
+        read = self._connection.block
+        self._read = Inflated(coding, read).block if coding else read
+        return await self._read()
 
     async def _read_into(self, body: list[bytes], most_bytes: int) -> None:
         size = 0
@@ -157,19 +189,3 @@ def _retry_after(value: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
-
-
-async def _decoded(connection: Connection) -> AsyncGenerator[bytes, None]:
-    """Yields the body as it was before its Content-Encoding, for which nobody asked."""
-    answer = httpx.Response(200, headers=connection.answer.headers, stream=_Body(connection))
-    async for block in answer.aiter_bytes():
-        yield block
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while block := await self._connection.block():
-            yield block

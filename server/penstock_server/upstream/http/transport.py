@@ -134,10 +134,7 @@ class Exchange:
         assert self._response
         if isinstance(error, UpstreamFailure):
             self._response.doubt(error)
-        try:
-            await self._response.close()
-        finally:
-            await self._end()
+        await self._end()
 
     async def _send(self) -> None:
         content = self._request.content

@@ -1,0 +1,117 @@
+"""Bodies that are compressed although nobody asked for it, as some proxies send them."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Iterable
+
+import httpx
+
+_PIECE_BYTES = 64 * 1024
+"""How much is inflated at once, and before others get their turn."""
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_RAW = -zlib.MAX_WBITS
+_GZIP = ("gzip", "x-gzip")
+_LONGEST_NAME = 40
+
+
+def coding_of(values: Iterable[bytes]) -> str:
+    """Returns the content coding that the headers of an answer name; empty for none.
+
+    Raises:
+        httpx.DecodingError: there are several, or it is none that can be read.
+    """
+    names = b",".join(values).decode("ascii", "replace").lower().split(",")
+    codings = [name for name in map(str.strip, names) if name not in ("", "identity")]
+    if not codings:
+        return ""
+    name = ", ".join(codings)[:_LONGEST_NAME]
+    if len(codings) > 1:
+        raise httpx.DecodingError(f"its content is encoded more than once: {name}")
+    if name not in (*_GZIP, "deflate"):
+        raise httpx.DecodingError(f"its content coding is {name}, which was not asked for")
+    return name
+
+
+class Inflated:
+    """The body of an answer as it was before its content coding.
+
+    It is inflated piece by piece as it is read, so what is small and inflates to much holds
+    neither memory nor the event loop.
+    """
+
+    def __init__(self, coding: str, read: Callable[[], Awaitable[bytes]]) -> None:
+        """Begins before the first byte.
+
+        Args:
+            coding: gzip, x-gzip or deflate.
+            read: returns the next part of the encoded body; nothing at its end.
+        """
+        self._name = coding
+        self._is_gzip = coding in _GZIP
+        self._read = read
+        self._encoded = b""
+        self._member: zlib._Decompress | None = None
+        self._is_full = False  # whether there may be more of it without more encoded bytes
+        self._since_turn = 0
+
+    async def block(self) -> bytes:
+        """Returns the next part of the body; nothing at its end.
+
+        Raises:
+            httpx.DecodingError: it is not encoded as it should be.
+            httpx.TransportError: the rest will not come, or not in time.
+        """
+        while True:
+            if not self._encoded and not self._is_full and not await self._receive():
+                return b""
+            try:
+                block = self._inflate()
+            except zlib.error as error:
+                raise httpx.DecodingError(f"its content is not valid {self._name}") from error
+            if block:
+                await self._give_turn(len(block))
+                return block
+
+    async def _receive(self) -> bool:
+        """Waits for more of the encoded body; returns whether there is any."""
+        more = await self._read()
+        # The two bytes that tell zlib's format from raw deflate may come apart.
+        while len(more) == 1 and not self._member and (further := await self._read()):
+            more += further
+        self._encoded = more
+        if not more and self._member:
+            raise httpx.RemoteProtocolError("the encoded content ended early")
+        return bool(more)
+
+    def _inflate(self) -> bytes:
+        if not self._member and not self._begin_member():
+            return b""
+        assert self._member
+        block = self._member.decompress(self._encoded, _PIECE_BYTES)
+        self._encoded = self._member.unconsumed_tail
+        self._is_full = len(block) == _PIECE_BYTES
+        if self._member.eof:
+            self._encoded = self._member.unused_data
+            self._member, self._is_full = None, False
+        return block
+
+    def _begin_member(self) -> bool:
+        """Begins with what a gzip body may have several of; zeros between them are filling."""
+        if self._is_gzip:
+            self._encoded = self._encoded.lstrip(b"\0")
+        if not self._encoded:
+            return False
+        raw = not self._is_gzip and not _is_zlib(self._encoded)
+        self._member = zlib.decompressobj(_RAW if raw else _GZIP_OR_ZLIB)
+        return True
+
+    async def _give_turn(self, size: int) -> None:
+        self._since_turn += size
+        if self._since_turn >= _PIECE_BYTES:
+            self._since_turn = 0
+            await asyncio.sleep(0)
+
+
+def _is_zlib(begin: bytes) -> bool:
+    """Whether what is called deflate begins with zlib's header, as it should."""
+    return begin[0] & 0x0F == zlib.DEFLATED and int.from_bytes(begin[:2], "big") % 31 == 0
