@@ -67,7 +67,9 @@ def test_stream(name: str) -> None:
     stream, messages = chat.ChatStream(), list[StreamChatCompletionResponse]()
     for event in capture["events"]:
         contract.observe(event)
-        messages.append(stream.message(event))
+        message = stream.message(event)
+        assert message
+        messages.append(message)
         assert list(losses(_news(event, messages), messages[-1])) == []
     asked = capture["request"]["body"].get("stream_options") or {}
     assert contract.complete is bool(asked.get("include_usage")), contract.missing
@@ -87,7 +89,7 @@ def test_role_comes_once_for_each_choice(name: str) -> None:
     stream = chat.ChatStream()
     messages = [stream.message(event) for event in load(name)["events"]]
     roles: dict[int, list[int]] = {}
-    for choice in (choice for message in messages for choice in message.choices):
+    for choice in (choice for message in messages if message for choice in message.choices):
         roles.setdefault(choice.index, []).append(choice.delta.role)
     for said in roles.values():
         assert said[0]

@@ -64,8 +64,9 @@ def test_there_is_something_to_replay() -> None:
 
 @pytest.mark.parametrize("capture", COMPLETIONS)
 def test_completion(capture: Any) -> None:
-    body = capture["body"]
-    assert list(losses(body, completion.response(body))) == []
+    body, asked = capture["body"], capture["request"]["body"]
+    made = completion.response(body, echo=bool(asked.get("echo")))
+    assert list(losses(body, made)) == []
 
 
 @pytest.mark.parametrize("capture", STREAMS)
@@ -73,10 +74,15 @@ def test_stream(capture: Any) -> None:
     asked = capture["request"]["body"]
     prompts = asked["prompt"] if isinstance(asked["prompt"], list) else [asked["prompt"]]
     contract = ChoiceStream(len(prompts) * asked.get("n", 1))
-    stream, messages = completion.CompletionStream(), list[StreamCompletionResponse]()
+    stream, messages = (
+        completion.CompletionStream(echo=bool(asked.get("echo"))),
+        list[StreamCompletionResponse](),
+    )
     for event in capture["events"]:
         contract.observe(event)
-        messages.append(stream.message(event))
+        message = stream.message(event)
+        assert message
+        messages.append(message)
         once = ("model", "created") if len(messages) > 1 else ()
         news = {key: value for key, value in event.items() if key not in once}
         assert list(losses(news, messages[-1])) == []

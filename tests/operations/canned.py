@@ -8,7 +8,7 @@ from typing import Any
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from upstream.wire import http, served
+from upstream.wire import http, served, stream
 
 from penstock.channel import open_async_channel
 from penstock_server.app import Service
@@ -22,11 +22,15 @@ class Canned:
 
     Attributes:
         requests: path and body of every operation that was asked for.
+        target: where the service in front of it listens.
     """
 
-    def __init__(self, answer: bytes) -> None:
+    target = ""
+
+    def __init__(self, answer: bytes, models: Any) -> None:
         self.requests: list[tuple[str, Any]] = []
         self._answer = answer
+        self._listing = in_json({"data": models})
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -34,8 +38,7 @@ class Canned:
         if method == "post":
             length = int(head.partition("content-length:")[2].split("\r\n")[0])
             self.requests.append((path, json.loads(await reader.readexactly(length) or "null")))
-        listing = http(b'{"data": [{"id": "canned"}]}', _CLOSE)
-        writer.write(self._answer if method == "post" else listing)
+        writer.write(self._answer if method == "post" else self._listing)
         await writer.drain()
         writer.close()
 
@@ -45,9 +48,11 @@ class Canned:
 
 
 @asynccontextmanager
-async def canned(answer: bytes, **settings: Any) -> AsyncIterator[tuple[aio.Channel, Canned]]:
+async def canned(
+    answer: bytes, *, models: Any = ({"id": "canned"},), **settings: Any
+) -> AsyncIterator[tuple[aio.Channel, Canned]]:
     """Yields a channel to a service whose upstream sends these bytes, and the upstream."""
-    upstream = Canned(answer)
+    upstream = Canned(answer, models)
     defaults: dict[str, Any] = {
         "listen": "127.0.0.1:0",
         "admin_listen": "",
@@ -59,6 +64,7 @@ async def canned(answer: bytes, **settings: Any) -> AsyncIterator[tuple[aio.Chan
         open_async_channel(f"127.0.0.1:{service.port}") as channel,
     ):
         await _probed(channel)
+        upstream.target = f"127.0.0.1:{service.port}"
         yield channel, upstream
 
 
@@ -66,6 +72,11 @@ def in_json(data: Any, status: str = "200 OK") -> bytes:
     """An answer with a JSON body."""
     body = json.dumps(data).encode()
     return http(body, "content-type: application/json", _CLOSE, status=status)
+
+
+def in_events(*events: Any) -> bytes:
+    """An event stream that ends with `[DONE]`."""
+    return stream(*map(json.dumps, events), "[DONE]", head="content-type: text/event-stream")
 
 
 def in_bytes(metadata: Any, body: bytes) -> bytes:

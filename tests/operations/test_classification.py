@@ -112,8 +112,7 @@ MALFORMED = {
     "null": (answer(result(0, None), GOOD), "not of the kind"),
     "words": (answer(result(0, ["x"]), GOOD), "not of the kind"),
     "another count": (answer(result(0, [1.0], num_classes=2), GOOD), "1 probabilities for 2"),
-    "count of another kind": (answer(result(0, [1.0], num_classes="1"), GOOD), "not of the kind"),
-    "label of another kind": (answer(result(0, [1.0], 5), GOOD), "not of the kind"),
+    "count of another kind": (answer(result(0, [1.0], num_classes="one"), GOOD), "not of the kind"),
 }
 
 

@@ -160,7 +160,7 @@ def test_logprobs_without_values() -> None:
         "text_offset": [0, 1],
         "top_logprobs": None,
     }
-    message = completion.response(answering(logprobs=given))
+    message = completion.response(answering(logprobs=given), echo=True)
     first, second = message.choices[0].logprobs
     assert not first.HasField("logprob")
     assert (second.token, second.logprob, second.text_offset) == ("b", -1.5, 1)
@@ -175,9 +175,8 @@ def test_unknown_keys_are_kept() -> None:
 MALFORMED: dict[str, dict[str, Any]] = {
     "no choices": {"id": "cmpl-1"},
     "choices empty": {"id": "cmpl-1", "choices": []},
-    "no id": {"choices": [choice()]},
     "text a number": answering(text=42),
-    "index a word": answering(index="0"),
+    "index a word": answering(index="first"),
     "logprobs of unequal length": answering(
         logprobs={"tokens": ["a"], "token_logprobs": [], "text_offset": [0]}
     ),
@@ -223,7 +222,6 @@ async def test_what_is_sent(stand: Stand) -> None:
     [
         ("missing-choices", INTERNAL, "UPSTREAM_MALFORMED_RESPONSE"),
         ("wrong-type", INTERNAL, "UPSTREAM_MALFORMED_RESPONSE"),
-        ("huge-int", INTERNAL, "UPSTREAM_MALFORMED_RESPONSE"),
         ("error-in-200 code=404", grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
         ("status code=503", grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
         ("status code=404 body=detail", grpc.StatusCode.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED"),

@@ -240,7 +240,7 @@ async def test_stream_without_a_role(responses: Responses) -> None:
 
 def test_created_tells_the_response() -> None:
     made = chat_answer.ResponseStream(asking("x", instructions="i"))
-    created = made.messages(chunk(said({})))[0].created
+    created = made.messages(chunk(said({"role": "assistant"})))[0].created
     assert (created.id, created.model, created.create_time.seconds) == ("resp_1", "m", 5)
     assert created.status == response_pb2.RESPONSE_STATUS_IN_PROGRESS
     assert created.settings.instructions == "i"

@@ -116,7 +116,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "twice": ({"data": [pair(1), pair(1)]}, "twice"),
     "short": ({"data": [pair(1)]}, "1 results for 2"),
     "no score": ({"data": [pair(0, None), pair(1)]}, "document 0 has no score"),
-    "score a word": ({"data": [pair(0), pair(1, "x")]}, "document 1 is no number"),
+    "score a word": ({"data": [pair(0), pair(1, "x")]}, "document 1 is not a number"),
 }
 
 

@@ -113,8 +113,8 @@ def test_unknown_keys_are_kept() -> None:
     [
         {"tokens": [1]},
         {"count": 1},
-        {"count": "1", "tokens": [1]},
-        {"count": 1, "tokens": ["1"]},
+        {"count": "one", "tokens": [1]},
+        {"count": 1, "tokens": ["one"]},
         {"count": 1, "tokens": [2**31]},
         {"count": 1, "tokens": [1], "token_strs": [None]},
     ],

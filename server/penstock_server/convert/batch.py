@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock_server.convert.errors import MalformedAnswer
+from penstock_server.convert.extra import UNREADABLE
+from penstock_server.json_numbers import integer
 
 
 def in_order(results: Any, inputs: int) -> list[Mapping[str, Any]]:
     """Returns the results in the order of the inputs.
 
     Args:
-        results: the upstream's list; each result names its input in `index`.
+        results: the upstream's list; each result names its input in `index`, or none does.
         inputs: how many inputs the request has.
 
     Raises:
         MalformedAnswer: a result is missing, comes twice, or is of no input.
     """
+    if _has_no_index(results) and len(results) == inputs:
+        return list(results)
     found = by_index(results, inputs)
     for index in range(inputs):
         if index not in found:
@@ -40,12 +44,19 @@ def by_index(results: Any, inputs: int) -> dict[int, Mapping[str, Any]]:
     return found
 
 
+def _has_no_index(results: Any) -> bool:
+    return isinstance(results, list) and all(
+        isinstance(result, Mapping) and result.get("index") is None for result in results
+    )
+
+
 def _index(result: Any, number: int, inputs: int) -> int:
     if not isinstance(result, Mapping):
         raise MalformedAnswer(f"result {number} is no object")
-    index = result.get("index")
-    if not isinstance(index, int) or isinstance(index, bool):
-        raise MalformedAnswer(f"result {number} has no integer index")
+    try:
+        index = integer(result.get("index"))
+    except UNREADABLE:
+        raise MalformedAnswer(f"result {number} has no integer index") from None
     if not 0 <= index < inputs:
         raise MalformedAnswer(f"result {number} has index {index}, outside of {inputs} inputs")
     return index

@@ -14,7 +14,15 @@ from penstock.v1.chat_completion_pb2 import (
 )
 from penstock.v1.message_pb2 import ROLE_ASSISTANT, ToolCallDelta
 from penstock_server import routes
-from penstock_server.convert import document, extra, fields, generation, message, options
+from penstock_server.convert import (
+    document,
+    extra,
+    fields,
+    generation,
+    message,
+    options,
+    tool_calls,
+)
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
 _PLAIN_FIELDS = frozenset(
@@ -58,10 +66,10 @@ _CHOICE_KEYS = frozenset(
         "routed_experts",
     }
 )
+_LOGPROB_KEYS = frozenset({"content"})
 _DELTA_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
-_TOOL_DELTA_KEYS = frozenset({"index", "id", "type", "function"})
 
 
 def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[str, Any]:
@@ -112,11 +120,11 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = CreateChatCompletionResponse(id=data["id"])
+    answer = CreateChatCompletionResponse()
     generation.fill_origin(answer, data)
-    for item in data["choices"]:
+    for place, item in enumerate(data["choices"]):
         target = answer.choices.add()
-        _fill_choice(target, item)
+        _fill_choice(target, item, place)
         message.fill_message(target.message, item["message"])
     if not answer.choices:
         raise MalformedAnswer("it has no choices")
@@ -131,24 +139,27 @@ class ChatStream:
 
     def __init__(self) -> None:
         """Starts before the first event."""
-        self._started = False
+        self._beginning = generation.Beginning()
         self._speaking: set[int] = set()
+        self._calls: dict[int, tool_calls.Calls] = {}
         self._told: set[str] = set()
 
     @reads_answer
-    def message(self, event: Mapping[str, Any]) -> StreamChatCompletionResponse:
-        """Returns the message for the next event.
+    def message(self, event: Mapping[str, Any]) -> StreamChatCompletionResponse | None:
+        """Returns the message for the next event; None if it comes before the answer.
 
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        answer = StreamChatCompletionResponse(id=event["id"])
-        if not self._started:
-            self._started = True
-            generation.fill_origin(answer, event)
-        for item in event["choices"]:
+        beginning = self._beginning
+        if not beginning.begun and beginning.is_awaited(event):
+            return None
+        answer = StreamChatCompletionResponse(id=beginning.id)
+        if not beginning.id:
+            beginning.fill(answer, event, _EVENT_KEYS)
+        for place, item in enumerate(event.get("choices") or ()):
             target = answer.choices.add()
-            _fill_choice(target, item)
+            _fill_choice(target, item, place)
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
             _fill_rest(answer, event, _EVENT_KEYS)
@@ -176,10 +187,13 @@ class ChatStream:
             target.content = content
         if reasoning := message.reasoning_of(delta):
             target.reasoning = reasoning
+            message.keep_other_reasoning(target, delta, reasoning)
         if refusal := delta.get("refusal"):
             target.refusal = refusal
-        for call in delta.get("tool_calls") or ():
-            _fill_tool_delta(target.tool_calls.add(), call)
+        if calls := delta.get("tool_calls"):
+            pieces = self._calls.setdefault(index, tool_calls.Calls()).pieces(calls)
+            for piece, data in pieces:
+                _fill_tool_delta(target.tool_calls.add(), piece, data)
         extra.keep(target, delta, _DELTA_KEYS)
 
 
@@ -196,10 +210,11 @@ def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
     return body
 
 
-def _fill_choice(target: ChatChoice | ChatChoiceDelta, data: Mapping[str, Any]) -> None:
-    generation.fill_choice(target, data)
+def _fill_choice(target: ChatChoice | ChatChoiceDelta, data: Mapping[str, Any], place: int) -> None:
+    generation.fill_choice(target, data, place)
     if logprobs := data.get("logprobs"):
         generation.fill_logprobs(target.logprobs, logprobs.get("content") or ())
+        extra.keep_under("logprobs", target, logprobs, _LOGPROB_KEYS)
     extra.keep(target, data, _CHOICE_KEYS)
 
 
@@ -210,19 +225,15 @@ def _fill_rest(
 ) -> None:
     generation.fill_answer(target, data)
     if token_ids := data.get("prompt_token_ids"):
-        target.prompt_token_ids.extend(token_ids)
-    if text := data.get("prompt_text"):
-        target.prompt_text = text
+        generation.extend(target.prompt_token_ids, token_ids)
+    if data.get("prompt_text"):
+        extra.fill(target, "prompt_text", data, extra.text)
     extra.keep(target, data, known)
 
 
-def _fill_tool_delta(target: ToolCallDelta, call: Mapping[str, Any]) -> None:
-    target.index = call.get("index") or 0
-    if call_id := call.get("id"):
-        target.id = call_id
-    function = call.get("function") or {}
-    if name := function.get("name"):
-        target.name = name
-    if (arguments := function.get("arguments")) is not None:
-        target.arguments = arguments
-    extra.keep(target, call, _TOOL_DELTA_KEYS)
+def _fill_tool_delta(
+    target: ToolCallDelta, piece: tool_calls.Piece, data: Mapping[str, Any]
+) -> None:
+    target.index = piece.number
+    target.id, target.name, target.arguments = piece.id, piece.name, piece.arguments
+    extra.keep(target, data, tool_calls.KEYS)

@@ -1,13 +1,13 @@
 """Classification."""
 
 from collections.abc import Mapping
-from math import nan
 from typing import Any
 
 from penstock.v1.classification_pb2 import Classification, ClassifyRequest, ClassifyResponse
 from penstock_server import routes
 from penstock_server.convert import batch, extra, options, pooling_input
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
+from penstock_server.json_numbers import integer, number
 
 _RESULT_KEYS = frozenset({"index", "label", "probs", "num_classes"})
 
@@ -40,10 +40,10 @@ def response(data: Mapping[str, Any], request: ClassifyRequest) -> ClassifyRespo
 
 def _fill(target: Classification, result: Mapping[str, Any]) -> None:
     probs = result["probs"]
-    target.probs.extend(nan if prob is None else prob for prob in probs)
-    target.num_classes = result.get("num_classes", len(probs))
+    target.probs.extend(number(prob) for prob in probs)
+    classes = result.get("num_classes")
+    target.num_classes = len(probs) if classes is None else integer(classes)
     if not probs or target.num_classes != len(probs):
         raise MalformedAnswer(f"{len(probs)} probabilities for {target.num_classes} classes")
-    if (label := result.get("label")) is not None:
-        target.label = label
+    extra.fill(target, "label", result, extra.text)
     extra.keep(target, result, _RESULT_KEYS)

@@ -17,6 +17,7 @@ from penstock.v1.completion_pb2 import (
 from penstock_server import routes
 from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
+from penstock_server.json_numbers import integer, number
 
 _ANSWER_KEYS = frozenset(
     {
@@ -82,17 +83,22 @@ def choices_wanted(request: CreateCompletionRequest) -> int:
 
 
 @reads_answer
-def response(data: Mapping[str, Any]) -> CreateCompletionResponse:
+def response(data: Mapping[str, Any], *, echo: bool = False) -> CreateCompletionResponse:
     """Returns the message for a unary answer.
+
+    Args:
+        data: the upstream's answer.
+        echo: whether the text begins with the prompt.
 
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = CreateCompletionResponse(id=data["id"])
+    answer = CreateCompletionResponse()
     generation.fill_origin(answer, data)
-    for item in data["choices"]:
+    for place, item in enumerate(data["choices"]):
         target = answer.choices.add()
-        _fill_choice(target, item)
+        _fill_choice(target, item, place, echo)
+        target.text = item["text"] or ""
         if positions := item.get("prompt_logprobs"):
             target.prompt_logprobs.extend(generation.prompt_logprobs(positions))
         extra.keep(target, item, _UNARY_CHOICE_KEYS)
@@ -106,24 +112,29 @@ def response(data: Mapping[str, Any]) -> CreateCompletionResponse:
 class CompletionStream:
     """Turns the events of one stream into messages."""
 
-    def __init__(self) -> None:
-        """Starts before the first event."""
-        self._started = False
+    def __init__(self, *, echo: bool = False) -> None:
+        """Starts before the first event of texts that begin with the prompt, or do not."""
+        self._echo = echo
+        self._beginning = generation.Beginning()
 
     @reads_answer
-    def message(self, event: Mapping[str, Any]) -> StreamCompletionResponse:
-        """Returns the message for the next event.
+    def message(self, event: Mapping[str, Any]) -> StreamCompletionResponse | None:
+        """Returns the message for the next event; None if it comes before the answer.
 
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        answer = StreamCompletionResponse(id=event["id"])
-        if not self._started:
-            self._started = True
-            generation.fill_origin(answer, event)
-        for item in event["choices"]:
+        beginning = self._beginning
+        if not beginning.begun and beginning.is_awaited(event):
+            return None
+        answer = StreamCompletionResponse(id=beginning.id)
+        if not beginning.id:
+            beginning.fill(answer, event, _ANSWER_KEYS)
+        for place, item in enumerate(event.get("choices") or ()):
             target = answer.choices.add()
-            _fill_choice(target, item)
+            _fill_choice(target, item, place, self._echo)
+            # Some upstreams leave it out where a choice only ends.
+            target.text = item.get("text") or ""
             extra.keep(target, item, _CHOICE_KEYS)
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
             generation.fill_answer(answer, event)
@@ -158,22 +169,28 @@ def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
     return {"logprobs": wanted.top_logprobs} | options.logprob_tokens(wanted)
 
 
-def _fill_choice(target: CompletionChoice | CompletionChoiceDelta, data: Mapping[str, Any]) -> None:
-    generation.fill_choice(target, data)
-    target.text = data["text"] or ""
+def _fill_choice(
+    target: CompletionChoice | CompletionChoiceDelta,
+    data: Mapping[str, Any],
+    place: int,
+    echo: bool,
+) -> None:
+    generation.fill_choice(target, data, place)
     if logprobs := data.get("logprobs"):
-        target.logprobs.extend(_completion_logprobs(logprobs))
+        target.logprobs.extend(_completion_logprobs(logprobs, echo))
     if token_ids := data.get("prompt_token_ids"):
-        target.prompt_token_ids.extend(token_ids)
+        generation.extend(target.prompt_token_ids, token_ids)
 
 
-def _completion_logprobs(data: Mapping[str, Any]) -> Iterable[CompletionLogprob]:
+def _completion_logprobs(data: Mapping[str, Any], echo: bool) -> Iterable[CompletionLogprob]:
     tokens = data["tokens"]
     alternatives = data.get("top_logprobs") or [None] * len(tokens)
     columns = tokens, data["token_logprobs"], data["text_offset"], alternatives
     for token, logprob, offset, top in zip(*columns, strict=True):
-        # Without a value, `logprob` stays unset.
-        record = CompletionLogprob(token=token, logprob=logprob, text_offset=offset)
+        record = CompletionLogprob(token=token, text_offset=integer(offset))
+        # The first token of a prompt has no value. Any other null is a number that is not finite.
+        if logprob is not None or top or offset or not echo:
+            record.logprob = number(logprob)
         for text, value in (top or {}).items():
-            record.top_logprobs.add(token=text, logprob=value)
+            record.top_logprobs.add(token=text, logprob=number(value))
         yield record

@@ -1,12 +1,15 @@
 """Upstream keys that our messages have no field for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from google.protobuf.struct_pb2 import Struct
 
 from penstock_server.convert import document
 from penstock_server.convert.errors import InvalidRequest, Violation
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What the reading of a value of an unexpected kind raises."""
 
 
 class HasExtra(Protocol):
@@ -27,6 +30,50 @@ def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: froz
     """Keeps such keys of an inner object under its name."""
     if kept := _unknown(data, known):
         document.to_struct(target.extra, {name: kept})
+
+
+def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
+    """Writes a field that an answer is whole without.
+
+    A value that cannot be read is kept as it came.
+
+    Args:
+        target: the message.
+        name: the name of the field and of the upstream's key.
+        data: the upstream's object.
+        read: returns the value of the field for that of the key.
+    """
+
+    def write(value: Any) -> None:
+        setattr(target, name, read(value))
+
+    fill_with(target, name, data, write)
+
+
+def fill_with(
+    target: HasExtra, key: str, data: Mapping[str, Any], write: Callable[[Any], None]
+) -> None:
+    """Has a value written that an answer is whole without; keeps it if it cannot be read."""
+    value = data.get(key)
+    if value is None:
+        return
+    try:
+        write(value)
+    except UNREADABLE:
+        document.to_struct(target.extra, {key: value})
+
+
+def text(value: Any) -> str:
+    """Returns a text; integers stand for their digits.
+
+    Raises:
+        TypeError: the value is neither.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("not a text")
+    return str(value)
 
 
 def _unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:

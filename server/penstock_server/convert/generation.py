@@ -1,12 +1,14 @@
 """What generated answers and their events have in common: origin, choices, finish, logprobs."""
 
 from base64 import b64decode
-from collections.abc import Iterable, Mapping, MutableSequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from penstock.v1 import chat_completion_pb2, common_pb2, completion_pb2, transcription_pb2
-from penstock_server.convert import document
+from penstock_server.convert import document, extra, timestamp
 from penstock_server.convert.usage import fill_metrics, fill_usage
+from penstock_server.json_numbers import integer, number, position
 
 FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
     "stop": common_pb2.FINISH_REASON_STOP,
@@ -19,6 +21,8 @@ FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
 PLAIN_EVENT_KEYS = frozenset({"id", "object", "model", "created", "choices"})
 """What nearly all events of a stream have, and nothing else."""
 
+_PLACE_AND_END = frozenset({"index", "delta", "finish_reason", "stop_reason"})
+
 Choice: TypeAlias = (
     chat_completion_pb2.ChatChoice
     | chat_completion_pb2.ChatChoiceDelta
@@ -26,6 +30,8 @@ Choice: TypeAlias = (
     | completion_pb2.CompletionChoiceDelta
 )
 Finished: TypeAlias = Choice | transcription_pb2.TranscriptionDelta
+Origin: TypeAlias = Any
+"""A message with `id`, `model`, `create_time` and `extra`."""
 Answer: TypeAlias = (
     chat_completion_pb2.CreateChatCompletionResponse
     | chat_completion_pb2.StreamChatCompletionResponse
@@ -34,55 +40,139 @@ Answer: TypeAlias = (
 )
 
 
-def fill_origin(target: Answer, data: Mapping[str, Any]) -> None:
-    """Writes which model answers, and since when."""
-    target.model = data.get("model") or ""
-    target.create_time.seconds = data.get("created") or 0
+def fill_origin(target: Origin, data: Mapping[str, Any]) -> None:
+    """Writes the name of an answer, which model answers, and since when."""
+    try:
+        target.id = data.get("id") or ""
+        target.model = data.get("model") or ""
+    except TypeError:
+        extra.fill(target, "id", data, extra.text)
+        extra.fill(target, "model", data, extra.text)
+    timestamp.fill(target.create_time, target, "created", data)
 
 
 def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
     """Writes what an answer or event has beside its choices and its origin."""
     if (usage := data.get("usage")) is not None:
         fill_usage(target.usage, usage)
-    if fingerprint := data.get("system_fingerprint"):
-        target.system_fingerprint = fingerprint
-    if tier := data.get("service_tier"):
-        target.service_tier = tier
-    if metrics := data.get("metrics"):
-        fill_metrics(target.metrics, metrics)
+    if data.get("system_fingerprint"):
+        extra.fill(target, "system_fingerprint", data, extra.text)
+    if data.get("service_tier"):
+        extra.fill(target, "service_tier", data, extra.text)
+    if data.get("metrics"):
+        extra.fill_with(target, "metrics", data, partial(fill_metrics, target.metrics))
     if (params := data.get("kv_transfer_params")) is not None:
         target.kv_transfer_params.CopyFrom(document.to_document(params))
     if (params := data.get("ec_transfer_params")) is not None:
         target.ec_transfer_params.CopyFrom(document.to_document(params))
 
 
-def fill_choice(target: Choice, data: Mapping[str, Any]) -> None:
-    """Writes everything of a choice but what was said and its log probabilities."""
-    target.index = data.get("index") or 0
+def fill_choice(target: Choice, data: Mapping[str, Any], place: int) -> None:
+    """Writes everything of a choice but what was said and its log probabilities.
+
+    Args:
+        target: the choice.
+        data: the upstream's object.
+        place: the choice's place among those that came with it.
+    """
+    target.index = position(data, place)
     if finish_reason := data.get("finish_reason"):
-        fill_finish(target, finish_reason, data.get("stop_reason"))
+        fill_finish(target, finish_reason, data)
     if token_ids := data.get("token_ids"):
-        target.token_ids.extend(token_ids)
-    if versions := data.get("weight_versions"):
-        target.weight_versions.extend(
-            common_pb2.WeightVersionSpan(
-                version=span["version"], start=span["start"], end=span["end"]
-            )
-            for span in versions
-        )
-    if experts := data.get("routed_experts"):
-        target.routed_experts = b64decode(experts)
+        extend(target.token_ids, token_ids)
+    if data.get("weight_versions"):
+        extra.fill_with(target, "weight_versions", data, _spans_into(target))
+    if data.get("routed_experts"):
+        extra.fill(target, "routed_experts", data, b64decode)
 
 
-def fill_finish(target: Finished, finish_reason: str, stop_reason: int | str | None) -> None:
-    """Writes why a choice or a transcription ended."""
+def extend(target: MutableSequence[int], values: Iterable[Any]) -> None:
+    """Appends integers, however they are written.
+
+    Raises:
+        ValueError: one is not an integer.
+    """
+    try:
+        target.extend(values)
+    except TypeError:
+        target.extend([integer(value) for value in values])
+
+
+def tells(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice of an event brings anything but its role and its end."""
+    rest = [value for key, value in choice.items() if key not in _PLACE_AND_END and value]
+    delta = choice.get("delta") or {}
+    return bool(rest) or any(value for key, value in delta.items() if key != "role")
+
+
+class Beginning:
+    """Where the answer begins in a stream, and what it is named from there on.
+
+    Attributes:
+        id: the name of the answer; empty until it is known.
+        begun: whether the first event of the answer was there.
+    """
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self.id = ""
+        self.begun = False
+        self._early: list[Mapping[str, Any]] = []
+
+    def is_awaited(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event comes before the answer: a sign of life."""
+        if self.begun or begins(event):
+            return False
+        self._early.append(event)
+        return True
+
+    def fill(self, target: Origin, event: Mapping[str, Any], known: frozenset[str]) -> None:
+        """Writes what the first message of an answer tells of it, or its name if that came later.
+
+        Args:
+            target: the message.
+            event: the upstream's event.
+            known: the keys of events that have a field.
+        """
+        if self.begun:
+            extra.fill(target, "id", event, extra.text)
+        else:
+            self.begun = True
+            for early in self._early:
+                extra.keep(target, early, known)
+            fill_origin(target, event)
+        self.id = target.id
+
+
+def begins(event: Mapping[str, Any]) -> bool:
+    """Whether an event belongs to an answer.
+
+    Servers that keep a connection alive by events say nothing in them, at most in which role,
+    and name neither the model nor the time.
+    """
+    return any(
+        choice.get("finish_reason")
+        or tells(choice)
+        or (event.get("created") and (choice.get("delta") or {}).get("role"))
+        for choice in event.get("choices") or ()
+    )
+
+
+def fill_finish(target: Finished, finish_reason: str, data: Mapping[str, Any]) -> None:
+    """Writes why a choice or a transcription ended.
+
+    Args:
+        target: the message.
+        finish_reason: the upstream's name of the reason.
+        data: the upstream's object, which names what stopped the generation, if anything did.
+    """
     target.finish_reason = FINISH_REASONS.get(finish_reason, common_pb2.FINISH_REASON_OTHER)
     if target.finish_reason == common_pb2.FINISH_REASON_OTHER:
         target.native_finish_reason = finish_reason
-    if isinstance(stop_reason, str):
+    if isinstance(stop_reason := data.get("stop_reason"), str):
         target.stop_string = stop_reason
     elif stop_reason is not None:
-        target.stop_token_id = stop_reason
+        extra.fill_with(target, "stop_reason", data, _stop_token_into(target))
 
 
 def fill_logprobs(
@@ -100,11 +190,18 @@ def fill_logprobs(
 def _fill_logprob(
     target: common_pb2.TokenLogprob | common_pb2.TopLogprob, token: Mapping[str, Any]
 ) -> None:
-    # Assigned, because a constructor would take None for unset: a probability of 1.
     target.token = token["token"]
-    target.logprob = token["logprob"]
+    # vLLM writes null for what is not finite.
+    target.logprob = number(token["logprob"])
     if utf8 := token.get("bytes"):
-        target.bytes = bytes(utf8)
+        target.bytes = _bytes(utf8)
+
+
+def _bytes(values: Any) -> bytes:
+    try:
+        return bytes(values)
+    except TypeError:
+        return bytes(map(integer, values))
 
 
 def prompt_logprobs(
@@ -118,9 +215,29 @@ def _prompt_position(candidates: Mapping[str, Any]) -> common_pb2.PromptTokenLog
     record = common_pb2.PromptTokenLogprobs()
     for token_id, candidate in candidates.items():
         ranked = record.candidates[int(token_id)]
-        ranked.logprob = candidate["logprob"]
+        ranked.logprob = number(candidate["logprob"])
         if (rank := candidate.get("rank")) is not None:
-            ranked.rank = rank
+            ranked.rank = integer(rank)
         if (token := candidate.get("decoded_token")) is not None:
             ranked.decoded_token = token
     return record
+
+
+def _spans_into(target: Choice) -> Callable[[Any], None]:
+    def write(spans: Any) -> None:
+        target.weight_versions.extend([_span(span) for span in spans])
+
+    return write
+
+
+def _span(span: Mapping[str, Any]) -> common_pb2.WeightVersionSpan:
+    return common_pb2.WeightVersionSpan(
+        version=span["version"], start=integer(span["start"]), end=integer(span["end"])
+    )
+
+
+def _stop_token_into(target: Finished) -> Callable[[Any], None]:
+    def write(token_id: Any) -> None:
+        target.stop_token_id = integer(token_id)
+
+    return write

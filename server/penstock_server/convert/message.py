@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from penstock.v1 import common_pb2, message_pb2
-from penstock_server.convert import document, extra
+from penstock_server.convert import document, extra, tool_calls
 from penstock_server.convert.errors import invalid
 from penstock_server.convert.options import scalars
 
@@ -173,10 +173,12 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
         target.content.add(text=content)
     if (reasoning := reasoning_of(data)) is not None:
         target.reasoning = reasoning
+        keep_other_reasoning(target, data, reasoning)
     if (refusal := data.get("refusal")) is not None:
         target.refusal = refusal
     for call in data.get("tool_calls") or ():
-        _fill_tool_call(target.tool_calls.add(), call)
+        if call is not None:
+            _fill_tool_call(target.tool_calls.add(), call)
     extra.keep(target, data, _MESSAGE_KEYS)
 
 
@@ -188,8 +190,18 @@ def role_of(name: str) -> tuple[message_pb2.Role.ValueType, str]:
 
 def reasoning_of(data: Mapping[str, Any]) -> str | None:
     """Returns the reasoning, which older vLLMs name `reasoning_content` and some name twice."""
-    reasoning = data.get("reasoning")
-    return data.get("reasoning_content") if reasoning is None else reasoning
+    reasoning: str | None = data.get("reasoning")
+    if reasoning:
+        return reasoning
+    other: str | None = data.get("reasoning_content")
+    return reasoning if other is None else other
+
+
+def keep_other_reasoning(target: extra.HasExtra, data: Mapping[str, Any], told: str) -> None:
+    """Keeps a second text of reasoning that says something else than the first."""
+    other = data.get("reasoning_content")
+    if other and other != told:
+        document.to_struct(target.extra, {"reasoning_content": other})
 
 
 def _role(item: message_pb2.ChatMessage, path: str) -> str:
@@ -356,12 +368,11 @@ def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:
 
 
 def _fill_tool_call(target: message_pb2.ToolCall, call: Mapping[str, Any]) -> None:
-    target.id = call.get("id") or ""
+    target.id = extra.text(call.get("id") or "")
     function = call.get("function")
     if function is None:
         target.other.CopyFrom(document.to_document(call))
         return
-    target.function.name = function.get("name") or ""
-    if (arguments := function.get("arguments")) is not None:
-        target.function.arguments = arguments
+    target.function.name = extra.text(function.get("name") or "")
+    target.function.arguments = tool_calls.arguments_text(function.get("arguments"))
     extra.keep(target, call, _TOOL_CALL_KEYS)

@@ -6,8 +6,9 @@ from typing import Any
 
 from penstock.v1 import model_pb2
 from penstock_server import routes
-from penstock_server.convert import extra
+from penstock_server.convert import extra, timestamp
 from penstock_server.convert.errors import invalid, reads_answer
+from penstock_server.json_numbers import integer
 
 # The routes of a vLLM that serves the capability.
 CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
@@ -33,16 +34,12 @@ def model(entry: Mapping[str, Any], paths: Iterable[str] | None) -> model_pb2.Mo
     Raises:
         MalformedAnswer: the entry does not have the API's shape.
     """
-    converted = model_pb2.Model(
-        owned_by=entry.get("owned_by") or "",
-        root=entry.get("root") or "",
-        parent=entry.get("parent") or "",
-        capabilities=capabilities(paths),
-    )
+    converted = model_pb2.Model(capabilities=capabilities(paths))
     converted.id = entry["id"]
-    converted.create_time.FromSeconds(entry.get("created") or 0)
-    if (length := entry.get("max_model_len")) is not None:
-        converted.max_model_len = length
+    for name in ("owned_by", "root", "parent"):
+        extra.fill(converted, name, entry, extra.text)
+    timestamp.fill(converted.create_time, converted, "created", entry)
+    extra.fill(converted, "max_model_len", entry, integer)
     extra.keep(converted, entry, _KEYS)
     return converted
 

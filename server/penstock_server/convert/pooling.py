@@ -1,12 +1,21 @@
 """Pooling: the output of pooling models as it is."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from penstock.v1 import pooling_pb2
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock_server import routes
-from penstock_server.convert import batch, document, extra, options, pooling_input, vector
+from penstock_server.convert import (
+    batch,
+    document,
+    extra,
+    options,
+    pooling_input,
+    timestamp,
+    vector,
+)
 from penstock_server.convert.errors import invalid, reads_answer
 
 _TASKS: Mapping[pooling_pb2.PoolingTask.ValueType, str] = {
@@ -78,8 +87,12 @@ def _plugin(request: PoolRequest) -> dict[str, Any]:
     return body | pooling_input.engine(request)
 
 
+def _set_id(target: PoolResponse, value: Any) -> None:
+    target.id = extra.text(value)
+
+
 def _fill_plugin(answer: PoolResponse, data: Mapping[str, Any]) -> None:
-    answer.id = data.get("request_id") or ""
-    answer.create_time.FromSeconds(data.get("created_at") or 0)
+    extra.fill_with(answer, "request_id", data, partial(_set_id, answer))
+    timestamp.fill(answer.create_time, answer, "created_at", data)
     answer.plugin_data.CopyFrom(document.to_document(data["data"]))
     extra.keep(answer, data, _PLUGIN_KEYS)

@@ -7,7 +7,7 @@ from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock.v1.message_pb2 import PoolingInput
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
-from penstock_server.convert import document, extra, fields, message, options
+from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import invalid
 from penstock_server.convert.usage import fill_usage
 
@@ -75,9 +75,7 @@ def one_conversation(inputs: Sequence[PoolingInput]) -> None:
 
 def fill_answer(target: Response, data: Mapping[str, Any]) -> None:
     """Writes everything of an answer but its results."""
-    target.id = data.get("id") or ""
-    target.model = data.get("model") or ""
-    target.create_time.FromSeconds(data.get("created") or 0)
+    generation.fill_origin(target, data)
     if (usage := data.get("usage")) is not None:
         fill_usage(target.usage, usage)
     extra.keep(target, data, _ANSWER_KEYS)

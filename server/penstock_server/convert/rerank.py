@@ -39,7 +39,9 @@ def response(data: Mapping[str, Any], request: RerankRequest) -> RerankResponse:
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = RerankResponse(id=data.get("id") or "", model=data.get("model") or "")
+    answer = RerankResponse()
+    extra.fill(answer, "id", data, extra.text)
+    extra.fill(answer, "model", data, extra.text)
     documents = len(request.documents)
     wanted = min(request.top_n or documents, documents)
     results = [

@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
 from penstock_server import routes
-from penstock_server.convert import batch, extra, scoring
+from penstock_server.convert import batch, extra, generation, scoring
 from penstock_server.convert.errors import invalid, reads_answer
 from penstock_server.convert.usage import fill_usage
 
@@ -35,8 +35,8 @@ def response(data: Mapping[str, Any], request: ScoreRequest) -> ScoreResponse:
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = ScoreResponse(id=data.get("id") or "", model=data.get("model") or "")
-    answer.create_time.FromSeconds(data.get("created") or 0)
+    answer = ScoreResponse()
+    generation.fill_origin(answer, data)
     for index, item in enumerate(batch.in_order(data.get("data"), len(request.documents))):
         result = answer.results.add(index=index, score=scoring.score(item, "score", index))
         extra.keep(result, item, _RESULT_KEYS)

@@ -6,6 +6,7 @@ from typing import Any
 from penstock.v1.rerank_pb2 import MultimodalInput, RerankRequest, ScoreRequest, ScoringInput
 from penstock_server.convert import document, fields, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid
+from penstock_server.json_numbers import number
 
 _PARTS = ("text", "image", "video", "other")
 
@@ -64,9 +65,10 @@ def score(result: Mapping[str, Any], key: str, index: int) -> float:
     found = result.get(key)
     if found is None:
         raise MalformedAnswer(f"the result for document {index} has no score")
-    if not isinstance(found, int | float) or isinstance(found, bool):
-        raise MalformedAnswer(f"the score of document {index} is no number")
-    return float(found)
+    try:
+        return number(found)
+    except ValueError:
+        raise MalformedAnswer(f"the score of document {index} is not a number") from None
 
 
 def _parts(item: MultimodalInput, path: str) -> list[Any]:

@@ -11,8 +11,9 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeResponse,
 )
 from penstock_server import routes
-from penstock_server.convert import document, extra, fields, message, options
+from penstock_server.convert import document, extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
+from penstock_server.json_numbers import integer
 
 _TOKENIZE_KEYS = frozenset({"count", "max_model_len", "tokens", "token_strs"})
 _DETOKENIZE_KEYS = frozenset({"prompt"})
@@ -42,12 +43,10 @@ def tokenize_response(data: Mapping[str, Any]) -> TokenizeResponse:
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = TokenizeResponse(
-        max_model_len=data.get("max_model_len") or 0, token_strings=data.get("token_strs") or ()
-    )
-    # Set one by one, so that a null is an error.
-    answer.count = data["count"]
-    answer.token_ids.extend(data["tokens"])
+    answer = TokenizeResponse(token_strings=data.get("token_strs") or ())
+    extra.fill(answer, "max_model_len", data, integer)
+    generation.extend(answer.token_ids, data["tokens"])
+    answer.count = integer(data["count"])
     if answer.count != len(answer.token_ids):
         raise MalformedAnswer("it counts other tokens than it lists")
     extra.keep(answer, data, _TOKENIZE_KEYS)

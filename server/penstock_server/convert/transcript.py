@@ -1,6 +1,8 @@
 """Answers of transcriptions, whole and streamed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import nan
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -10,9 +12,16 @@ from penstock_server.convert import extra, generation, subtitles
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.transcription import wants_segments
 from penstock_server.convert.usage import fill_usage
+from penstock_server.json_numbers import integer, number
 
 _KEYS = frozenset({"text", "task", "language", "duration", "segments", "words", "usage"})
-_OPTIONAL = ("temperature", "avg_logprob", "compression_ratio", "no_speech_prob", "seek")
+_OPTIONAL: Mapping[str, Callable[[Any], Any]] = {
+    "temperature": number,
+    "avg_logprob": number,
+    "compression_ratio": number,
+    "no_speech_prob": number,
+    "seek": integer,
+}
 _SEGMENT_KEYS = frozenset({"id", "type", "start", "end", "text", "tokens", "speaker", *_OPTIONAL})
 _WORD_KEYS = frozenset({"word", "start", "end"})
 _TOKEN_NAMES = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"}
@@ -28,14 +37,15 @@ def response(data: Mapping[str, Any], config: pb.TranscriptionConfig) -> pb.Tran
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    answer = pb.Transcription(language_code=data.get("language") or "")
+    answer = pb.Transcription()
+    if data.get("language"):
+        extra.fill_with(answer, "language", data, partial(_set_language, answer))
     answer.text = data["text"]
-    if (duration := data.get("duration")) is not None:
-        _fill_duration(answer.duration, duration)
+    extra.fill_with(answer, "duration", data, partial(_fill_duration, answer.duration))
     if wants_segments(config) and data.get("segments") is None:
         raise MalformedAnswer("it has no segments")
-    for number, segment in enumerate(data.get("segments") or ()):
-        _fill_segment(answer.segments.add(), segment, number)
+    for place, segment in enumerate(data.get("segments") or ()):
+        _fill_segment(answer.segments.add(), segment, place)
     for word in data.get("words") or ():
         _fill_word(answer.words.add(), word)
     if usage := data.get("usage"):
@@ -58,11 +68,10 @@ class TranscriptDeltas:
 
     def __init__(self) -> None:
         """Starts before the first event."""
-        self._started = False
-        self._id = ""
+        self._beginning = generation.Beginning()
         self._open = False
         self._finish = ""
-        self._stop_reason: int | str | None = None
+        self._last: Mapping[str, Any] = {}
 
     @reads_answer
     def delta(self, event: Mapping[str, Any]) -> pb.TranscriptionDelta | None:
@@ -71,55 +80,64 @@ class TranscriptDeltas:
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        delta = pb.TranscriptionDelta(id=event["id"])
-        if first := not self._started:
-            self._started = True
-            self._id = delta.id
-            delta.model = event.get("model") or ""
-            delta.create_time.FromSeconds(event.get("created") or 0)
-        choices = event["choices"]
-        for item in choices:
-            self._take(delta, item)
+        beginning = self._beginning
+        if not beginning.begun and beginning.is_awaited(event):
+            return None
+        delta = pb.TranscriptionDelta(id=beginning.id)
+        first = not beginning.begun
+        if not beginning.id:
+            beginning.fill(delta, event, _EVENT_KEYS)
+        told = [self._take(delta, item) for item in event.get("choices") or ()]
         if (usage := event.get("usage")) is not None:
             fill_usage(delta.usage, usage)
-            if not choices and self._finish and not self._open:
-                generation.fill_finish(delta, self._finish, self._stop_reason)
+            if not any(told) and self._finish and not self._open:
+                generation.fill_finish(delta, self._finish, self._last)
                 self._finish = ""
         extra.keep(delta, event, _EVENT_KEYS)
-        told = delta.text or delta.HasField("usage") or delta.HasField("extra")
-        return delta if first or told else None
+        wanted = delta.text or delta.HasField("usage") or delta.HasField("extra")
+        return delta if first or wanted else None
 
     def end(self) -> pb.TranscriptionDelta | None:
         """Returns the last message of a complete stream whose last event was not the usage."""
         if not self._finish:
             return None
-        delta = pb.TranscriptionDelta(id=self._id)
-        generation.fill_finish(delta, self._finish, self._stop_reason)
+        delta = pb.TranscriptionDelta(id=self._beginning.id)
+        generation.fill_finish(delta, self._finish, self._last)
         return delta
 
-    def _take(self, delta: pb.TranscriptionDelta, item: Mapping[str, Any]) -> None:
+    def _take(self, delta: pb.TranscriptionDelta, item: Mapping[str, Any]) -> bool:
+        """Takes a choice in; returns whether it brings anything."""
         said = item.get("delta") or {}
-        delta.text += said.get("content") or ""
         reason = item.get("finish_reason")
+        if not reason and not generation.tells(item):
+            return False
+        delta.text += said.get("content") or ""
         self._open = not reason
         if reason and self._finish in ("", "stop"):
-            self._finish, self._stop_reason = reason, item.get("stop_reason")
+            self._finish, self._last = reason, item
         extra.keep(delta, item, _CHOICE_KEYS)
         extra.keep(delta, said, _DELTA_KEYS)
+        return True
 
 
-def _fill_segment(target: pb.Transcription.Segment, data: Mapping[str, Any], number: int) -> None:
+def _set_language(target: pb.Transcription, name: Any) -> None:
+    target.language_code = extra.text(name)
+
+
+def _fill_segment(target: pb.Transcription.Segment, data: Mapping[str, Any], place: int) -> None:
     # vLLM counts anew in each part of a long audio.
     name = data.get("id")
-    target.id = name if isinstance(name, str) else str(number)
+    target.id = name if isinstance(name, str) else str(place)
     _fill_duration(target.start_offset, data["start"])
     _fill_duration(target.end_offset, data["end"])
     target.text = data["text"]
-    target.token_ids.extend(data.get("tokens") or ())
-    for key in _OPTIONAL:
-        if (value := data.get(key)) is not None:
-            setattr(target, key, value)
-    target.speaker = data.get("speaker") or ""
+    generation.extend(target.token_ids, data.get("tokens") or ())
+    for key, read in _OPTIONAL.items():
+        extra.fill(target, key, data, read)
+    if "avg_logprob" in data and data["avg_logprob"] is None:
+        # vLLM writes null for what is not finite.
+        target.avg_logprob = nan
+    target.speaker = extra.text(data.get("speaker") or "")
     extra.keep(target, data, _SEGMENT_KEYS)
 
 
@@ -131,17 +149,19 @@ def _fill_word(target: pb.Transcription.Word, data: Mapping[str, Any]) -> None:
 
 
 def _fill_usage(target: pb.Transcription, usage: Mapping[str, Any]) -> None:
-    if (seconds := usage.get("seconds")) is None:
+    if usage.get("seconds") is None:
         tokens = {_TOKEN_NAMES.get(key, key): usage[key] for key in usage if key != "type"}
         fill_usage(target.usage, tokens)
     else:
-        _fill_duration(target.billed_duration, seconds)
+        extra.fill_with(
+            target.usage, "seconds", usage, partial(_fill_duration, target.billed_duration)
+        )
         extra.keep(target.usage, usage, frozenset({"type", "seconds"}))
 
 
-def _fill_duration(target: Duration, seconds: float | str) -> None:
+def _fill_duration(target: Duration, seconds: Any) -> None:
     # Some versions of vLLM write the duration as a string.
-    nanoseconds = round(float(seconds) * 1e9)
+    nanoseconds = round(number(seconds) * 1e9)
     if nanoseconds < 0:
         raise MalformedAnswer("it has a time before the start of the audio")
     target.FromNanoseconds(nanoseconds)

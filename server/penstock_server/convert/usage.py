@@ -1,12 +1,15 @@
 """Counts of tokens, and the engine's measurements."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from penstock.v1 import common_pb2
 from penstock_server.convert import document, extra
+from penstock_server.json_numbers import integer, number
 
 USAGE_KEYS = frozenset(
     {
@@ -19,8 +22,7 @@ USAGE_KEYS = frozenset(
 )
 """What OpenAI's usage has, and our messages have fields for."""
 
-_PROMPT_KEYS = frozenset({"cached_tokens", "created_cache_tokens", "multimodal_tokens"})
-_COMPLETION_KEYS = frozenset({"reasoning_tokens"})
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DURATIONS = {
     "time_to_first_token_ms": "time_to_first_token",
     "generation_time_ms": "generation_time",
@@ -32,38 +34,65 @@ _METRIC_KEYS = frozenset({*_DURATIONS, "tokens_per_second", "speculative_decodin
 
 def fill_usage(target: common_pb2.Usage, usage: Mapping[str, Any]) -> None:
     """Writes the counts of tokens."""
-    target.prompt_tokens = usage.get("prompt_tokens") or 0
-    target.completion_tokens = usage.get("completion_tokens") or 0
-    target.total_tokens = usage.get("total_tokens") or 0
+    try:
+        target.prompt_tokens = usage.get("prompt_tokens") or 0
+        target.completion_tokens = usage.get("completion_tokens") or 0
+        target.total_tokens = usage.get("total_tokens") or 0
+    except (TypeError, ValueError):
+        for name in _COUNTS:
+            extra.fill(target, name, usage, integer)
     extra.keep(target, usage, USAGE_KEYS)
-    if prompt := usage.get("prompt_tokens_details"):
-        _fill_prompt_details(target.prompt_tokens_details, prompt)
-        extra.keep_under("prompt_tokens_details", target, prompt, _PROMPT_KEYS)
-    if completion := usage.get("completion_tokens_details"):
-        reasoning = completion.get("reasoning_tokens") or 0
-        target.completion_tokens_details.reasoning_tokens = reasoning
-        extra.keep_under("completion_tokens_details", target, completion, _COMPLETION_KEYS)
+    for name in ("prompt_tokens_details", "completion_tokens_details"):
+        if details := usage.get(name):
+            rest = fill_details(getattr(target, name), details)
+            extra.keep(target, {name: rest or None}, frozenset())
 
 
-def _fill_prompt_details(
-    target: common_pb2.PromptTokensDetails, details: Mapping[str, Any]
-) -> None:
-    if (cached := details.get("cached_tokens")) is not None:
-        target.cached_tokens = cached
-    if (created := details.get("created_cache_tokens")) is not None:
-        target.created_cache_tokens = created
-    for modality, tokens in (details.get("multimodal_tokens") or {}).items():
-        target.multimodal_tokens[modality] = tokens
+def fill_details(
+    target: Message, details: Any, renamed: Mapping[str, str] = MappingProxyType({})
+) -> Any:
+    """Writes the parts of a count; returns what has no field or cannot be read.
+
+    Args:
+        target: the message of the parts.
+        details: the upstream's object.
+        renamed: fields by the upstream's keys, where the names differ.
+    """
+    if not isinstance(details, Mapping):
+        return details
+    target.SetInParent()
+    rest = {}
+    for key, value in details.items():
+        name = renamed.get(key, key)
+        if value is None:
+            continue
+        try:
+            _fill_part(target, name, value)
+        except extra.UNREADABLE:
+            rest[key] = value
+    return rest
+
+
+def _fill_part(target: Message, name: str, value: Any) -> None:
+    if name not in target.DESCRIPTOR.fields_by_name:
+        raise LookupError(name)
+    if isinstance(value, Mapping):
+        getattr(target, name).update({key: integer(count) for key, count in value.items()})
+    elif isinstance(value, list):
+        getattr(target, name).extend([integer(count) for count in value])
+    else:
+        setattr(target, name, integer(value))
 
 
 def fill_metrics(target: common_pb2.RequestMetrics, metrics: Mapping[str, Any]) -> None:
     """Writes the engine's measurements."""
     for key, name in _DURATIONS.items():
-        if (milliseconds := metrics.get(key)) is not None:
-            duration: Duration = getattr(target, name)
-            duration.FromNanoseconds(round(milliseconds * 1e6))
-    if (rate := metrics.get("tokens_per_second")) is not None:
-        target.tokens_per_second = rate
+        extra.fill_with(target, key, metrics, _milliseconds_into(getattr(target, name)))
+    extra.fill(target, "tokens_per_second", metrics, number)
     if speculative := metrics.get("speculative_decoding"):
         document.to_struct(target.speculative_decoding, speculative)
     extra.keep(target, metrics, _METRIC_KEYS)
+
+
+def _milliseconds_into(target: Duration) -> Callable[[Any], None]:
+    return lambda value: target.FromNanoseconds(round(number(value) * 1e6))

@@ -6,7 +6,7 @@ packed `repeated float` is the little-endian bytes themselves.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan, prod
+from math import prod
 from typing import Any, TypeAlias
 
 from pybase64 import b64decode  # twenty times as quick as the standard library's
@@ -16,6 +16,7 @@ from penstock.v1.common_pb2 import FloatVector, VectorDtype
 from penstock.v1.embedding_pb2 import Embedding
 from penstock.v1.pooling_pb2 import PoolingResult
 from penstock_server.convert.errors import MalformedAnswer, invalid
+from penstock_server.json_numbers import integer, number
 
 Target: TypeAlias = Embedding | PoolingResult
 
@@ -132,7 +133,7 @@ def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> N
     raw = result.get("bytes")
     if raw is not None:
         _check_form(result, form)
-        _fill_bytes(target, raw, result["shape"], form)
+        _fill_bytes(target, raw, [integer(size) for size in result["shape"]], form)
         return
     values = result[key]
     if form.packed:
@@ -214,14 +215,17 @@ def _fill_numbers(target: Target, values: list[Any]) -> None:
     if not values:
         raise MalformedAnswer("a vector has no values")
     if not isinstance(values[0], list):
-        target.float_vector.values.extend(_numbers(values))
+        _extend(target.float_vector, values)
         return
     for row in values:
         if len(row) != len(values[0]):
             raise MalformedAnswer("its vectors are of different lengths")
-        target.multi_vector.vectors.add(values=_numbers(row))
+        _extend(target.multi_vector.vectors.add(), row)
 
 
-def _numbers(values: list[Any]) -> list[Any]:
-    # JSON has no NaN: vLLM writes null.
-    return [nan if value is None else value for value in values] if None in values else values
+def _extend(target: FloatVector, values: list[Any]) -> None:
+    try:
+        target.values.extend(values)
+    except TypeError:
+        # JSON has no NaN: vLLM writes null.
+        target.values.extend([number(value) for value in values])

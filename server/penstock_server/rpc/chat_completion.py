@@ -44,4 +44,5 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
         contract = ChoiceStream(chat.choices_wanted(request))
         async with self._fleet.stream(CHAT_COMPLETION, body, call, contract) as events:
             async for event in events:
-                yield stream.message(event)
+                if (message := stream.message(event)) is not None:
+                    yield message

@@ -32,7 +32,7 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
         call = upstream_call(request.model, request.engine)
         choices = completion.choices_wanted(request)
         answer = await self._fleet.call(COMPLETION, body, call, choices)
-        return await converted(completion.response, answer)
+        return await converted(completion.response, answer, echo=request.echo)
 
     async def StreamCompletion(
         self, request: CreateCompletionRequest, context: Any
@@ -40,8 +40,9 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
         """Continues prompts piece by piece."""
         body = await converted(completion.request_body, request, stream=True)
         call = upstream_call(request.model, request.engine)
-        stream = completion.CompletionStream()
+        stream = completion.CompletionStream(echo=request.echo)
         contract = ChoiceStream(completion.choices_wanted(request))
         async with self._fleet.stream(COMPLETION, body, call, contract) as events:
             async for event in events:
-                yield stream.message(event)
+                if (message := stream.message(event)) is not None:
+                    yield message

@@ -1,15 +1,18 @@
 """Answers of chats as responses, whole and in events."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal
+from uuid import uuid4
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import document, extra
+from penstock_server.convert import document, extra, generation
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings
 from penstock_server.convert.response.chat_choice import ResponseChoice
 from penstock_server.convert.response.chat_items import Events
-from penstock_server.convert.usage import USAGE_KEYS, fill_metrics
+from penstock_server.convert.usage import USAGE_KEYS, fill_details, fill_metrics
+from penstock_server.json_numbers import integer, position
 
 _KEYS = frozenset(
     {
@@ -53,6 +56,7 @@ class ResponseStream:
         self._events = Events()
         self._items: list[response_pb2.ResponseItem] = []
         self._choices: dict[int, ResponseChoice] = {}
+        self._begun = False
 
     @reads_answer
     def messages(self, event: Mapping[str, Any]) -> list[response_pb2.StreamResponseResponse]:
@@ -75,7 +79,7 @@ class ResponseStream:
 
     def failure(self, code: str, message: str) -> list[response_pb2.StreamResponseResponse]:
         """Returns what follows when the upstream reports that it failed; nothing before a start."""
-        if not self._response.id:
+        if not self._begun:
             return []
         for found in self._choices.values():
             found.end(response_pb2.RESPONSE_STATUS_INCOMPLETE)
@@ -89,10 +93,13 @@ class ResponseStream:
 
     def read(self, data: Mapping[str, Any], *, said: str) -> None:
         """Takes an event or a whole answer in; `said` is the key of what a choice says."""
-        if not self._response.id:
+        if not self._begun:
+            if said == "delta" and not generation.begins(data):
+                extra.keep(self._response, data, _KEYS)
+                return
             self._begin(data)
-        for item in data["choices"]:
-            choice = self._choice(item.get("index") or 0)
+        for place, item in enumerate(data.get("choices") or ()):
+            choice = self._choice(position(item, place))
             choice.read(item, item.get(said) or {}, whole=said == "message")
         self._note(data)
 
@@ -111,12 +118,17 @@ class ResponseStream:
         return whole
 
     def _begin(self, data: Mapping[str, Any]) -> None:
-        self._response.id = "resp_" + data["id"].removeprefix("chatcmpl-")
-        self._response.model = data.get("model") or ""
-        self._response.create_time.FromSeconds(data.get("created") or 0)
+        self._begun = True
+        generation.fill_origin(self._response, data)
+        # The name of a chat that has none is made here: items are named after it.
+        chat = self._response.id or uuid4().hex
+        self._response.id = "resp_" + chat.removeprefix("chatcmpl-")
         self._response.status = response_pb2.RESPONSE_STATUS_IN_PROGRESS
         self._events.add("created", created=self._response)
         self._events.add("in_progress", in_progress=self._response)
+
+    def _set_tier(self, name: Any) -> None:
+        self._response.settings.service_tier = extra.text(name)
 
     def _choice(self, index: int) -> ResponseChoice:
         if index not in self._choices:
@@ -130,47 +142,37 @@ class ResponseStream:
         if (usage := data.get("usage")) is not None:
             target.ClearField("usage")
             _fill_usage(target.usage, usage)
-        if fingerprint := data.get("system_fingerprint"):
-            target.system_fingerprint = fingerprint
-        if tier := data.get("service_tier"):
-            target.settings.service_tier = tier
-        if metrics := data.get("metrics"):
-            fill_metrics(target.metrics, metrics)
+        if data.get("system_fingerprint"):
+            extra.fill(target, "system_fingerprint", data, extra.text)
+        if data.get("service_tier"):
+            extra.fill_with(target, "service_tier", data, self._set_tier)
+        if data.get("metrics"):
+            extra.fill_with(target, "metrics", data, partial(fill_metrics, target.metrics))
         for name in ("kv_transfer_params", "ec_transfer_params"):
             if (params := data.get(name)) is not None:
                 getattr(target, name).CopyFrom(document.to_document(params))
         extra.keep(target, data, _KEYS)
 
 
-_PROMPT_KEYS = {"cached_tokens": "cached_tokens", "created_cache_tokens": "cache_write_tokens"}
+_RENAMED: Mapping[str, Literal["input_tokens", "output_tokens", "total_tokens"]] = {
+    "prompt_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+}
+_INPUT_NAMES = {"created_cache_tokens": "cache_write_tokens"}
 
 
 def _fill_usage(target: response_pb2.ResponseUsage, usage: Mapping[str, Any]) -> None:
-    target.input_tokens = usage.get("prompt_tokens") or 0
-    target.output_tokens = usage.get("completion_tokens") or 0
-    target.total_tokens = usage.get("total_tokens") or 0
     rest = {key: value for key, value in usage.items() if key not in USAGE_KEYS}
+    for key, name in _RENAMED.items():
+        try:
+            setattr(target, name, integer(usage.get(key) or 0))
+        except extra.UNREADABLE:
+            rest[key] = usage[key]
     if prompt := usage.get("prompt_tokens_details"):
-        rest["prompt_tokens_details"] = _fill_input(target.input_tokens_details, prompt)
+        details = fill_details(target.input_tokens_details, prompt, _INPUT_NAMES)
+        rest["prompt_tokens_details"] = details or None
     if completion := usage.get("completion_tokens_details"):
-        known = {"reasoning_tokens"}
-        if (thought := completion.get("reasoning_tokens")) is not None:
-            target.output_tokens_details.reasoning_tokens = thought
-        rest["completion_tokens_details"] = _others(completion, known) or None
+        details = fill_details(target.output_tokens_details, completion)
+        rest["completion_tokens_details"] = details or None
     extra.keep(target, rest, frozenset())
-
-
-def _fill_input(
-    target: response_pb2.ResponseInputTokensDetails, details: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Writes the parts of the input; returns those without a field."""
-    for key, name in _PROMPT_KEYS.items():
-        if (count := details.get(key)) is not None:
-            setattr(target, name, count)
-    for modality, tokens in (details.get("multimodal_tokens") or {}).items():
-        target.multimodal_tokens[modality] = tokens
-    return _others(details, {*_PROMPT_KEYS, "multimodal_tokens"}) or None
-
-
-def _others(data: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key not in known and value is not None}

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from penstock.v1 import common_pb2, message_pb2, response_pb2
-from penstock_server.convert import document, extra, message
+from penstock_server.convert import document, extra, message, tool_calls
 from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_items import (
     Call,
@@ -25,7 +25,6 @@ _CHOICE_KEYS = frozenset({"index", "message", "delta", "finish_reason", "logprob
 _SAID_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
-_CALL_KEYS = frozenset({"index", "id", "type", "function"})
 _ROLES = {name: role for role, name in chat_input.ROLES.items()}
 
 
@@ -68,7 +67,8 @@ class ResponseChoice:
         self._role: message_pb2.Role.ValueType = message_pb2.ROLE_ASSISTANT
         self._said: Message | Reasoning | None = None
         self._calls: list[Call] = []
-        self._by_index: dict[int, Call] = {}
+        self._by_number: dict[int, Call] = {}
+        self._pieces = tool_calls.Calls()
         self._held: list[common_pb2.TokenLogprob] = []
         self._last_index = -1  # the position of the choice's last item
 
@@ -77,12 +77,15 @@ class ResponseChoice:
         if role := said.get("role"):
             self._role = _ROLES.get(role, message_pb2.ROLE_ASSISTANT)
         self._read_words(said, (data.get("logprobs") or {}).get("content") or [])
-        for number, call in enumerate(said.get("tool_calls") or ()):
-            # In a whole answer each is a call of its own, whatever it is named.
-            self._read_call(call, number if whole else call.get("index"))
+        calls = said.get("tool_calls") or ()
+        # In a whole answer each is a call of its own, whatever it is named.
+        found = tool_calls.whole_calls(calls) if whole else self._pieces.pieces(calls)
+        for piece, call in found:
+            self._read_call(piece, call)
         _merge(self.rest, data, _CHOICE_KEYS)
         _merge(self.rest, said, _SAID_KEYS)
-        if finish_reason := data.get("finish_reason"):
+        finish_reason = data.get("finish_reason")
+        if finish_reason and not self.ended.status:
             self.ended = End.of(finish_reason)
             self.end(self.ended.status)
 
@@ -95,7 +98,7 @@ class ResponseChoice:
             item.close(status if item.index == self._last_index else _COMPLETED)
         self._said = None
         self._calls.clear()
-        self._by_index.clear()
+        self._by_number.clear()
 
     def _read_words(self, said: Mapping[str, Any], entries: Sequence[Any]) -> None:
         reasoning, text = message.reasoning_of(said), said.get("content")
@@ -137,40 +140,27 @@ class ResponseChoice:
         self._said = None
         self._held.clear()
 
-    def _read_call(self, data: Mapping[str, Any], index: int | None) -> None:
-        function = data.get("function")
-        if function is None and data.get("type") not in (None, "function"):
+    def _read_call(self, piece: tool_calls.Piece, data: Mapping[str, Any]) -> None:
+        if data.get("function") is None and data.get("type") not in (None, "function"):
             self._other_call(data)
             return
-        call = self._call(data, function or {}, index)
-        if arguments := (function or {}).get("arguments"):
-            call.write(arguments)
-        extra.keep(call.item, data, _CALL_KEYS)
+        call = self._call(piece)
+        if piece.arguments:
+            call.write(piece.arguments)
+        extra.keep(call.item, data, tool_calls.KEYS)
 
-    def _call(
-        self, data: Mapping[str, Any], function: Mapping[str, Any], index: int | None
-    ) -> Call:
+    def _call(self, piece: tool_calls.Piece) -> Call:
         """Returns the call that a piece belongs to; makes it if the piece is its first."""
-        call_id, name = data.get("id") or "", function.get("name") or ""
-        known = self._by_index.get(-1 if index is None else index)
-        if known and not self._begins_another(known, call_id, name):
-            known.item.function_call.name = known.item.function_call.name or name
+        if known := self._by_number.get(piece.number):
+            if piece.name:
+                known.item.function_call.name = piece.name
             return known
         self._close_said()
         position, item = self._new("fc")
-        call = Call(self._events, position, item, call_id or _made_id(item.id), name)
+        call = Call(self._events, position, item, piece.id or _made_id(item.id), piece.name)
         self._calls.append(call)
-        # Pieces without an index belong to the latest call.
-        self._by_index[-1] = call
-        if index is not None:
-            self._by_index[index] = call
+        self._by_number[piece.number] = call
         return call
-
-    @staticmethod
-    def _begins_another(known: Call, call_id: str, name: str) -> bool:
-        """Whether a piece with an index in use is of a new call, as some servers send them."""
-        before = known.item.function_call
-        return bool(call_id and name and before.name and call_id != before.call_id)
 
     def _other_call(self, data: Mapping[str, Any]) -> None:
         self._close_said()

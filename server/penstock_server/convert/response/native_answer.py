@@ -9,7 +9,8 @@ from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings, native_items
 from penstock_server.convert.response.chat_items import logprob_records
 from penstock_server.convert.response.native_items import fill_status
-from penstock_server.convert.usage import fill_metrics
+from penstock_server.convert.usage import fill_details, fill_metrics
+from penstock_server.json_numbers import integer
 
 Json = Mapping[str, Any]
 Event = response_pb2.StreamResponseResponse
@@ -31,17 +32,6 @@ _RESPONSE_KEYS = echoed_settings.KEYS | {
     "ec_transfer_params",
 }
 _USAGE_KEYS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
-_COUNTS = frozenset({"cached_tokens", "cache_write_tokens", "reasoning_tokens"}) | {
-    "tool_output_tokens"
-}
-_TURNS = frozenset(
-    {
-        "input_tokens_per_turn",
-        "cached_tokens_per_turn",
-        "output_tokens_per_turn",
-        "tool_output_tokens_per_turn",
-    }
-)
 
 
 @reads_answer
@@ -129,37 +119,13 @@ class NativeStream:
 
 
 def _fill_usage(target: response_pb2.ResponseUsage, usage: Json) -> None:
-    target.input_tokens = usage.get("input_tokens") or 0
-    target.output_tokens = usage.get("output_tokens") or 0
-    target.total_tokens = usage.get("total_tokens") or 0
+    for name in ("input_tokens", "output_tokens", "total_tokens"):
+        extra.fill(target, name, usage, integer)
     rest = {key: value for key, value in usage.items() if key not in _USAGE_KEYS}
     for name in ("input_tokens_details", "output_tokens_details"):
         if (details := rest.pop(name, None)) is not None:
-            target_details = getattr(target, name)
-            target_details.SetInParent()
-            rest[name] = _fill_details(target_details, details) or None
+            rest[name] = fill_details(getattr(target, name), details) or None
     extra.keep(target, rest, frozenset())
-
-
-def _fill_details(
-    target: response_pb2.ResponseInputTokensDetails | response_pb2.ResponseOutputTokensDetails,
-    details: Json,
-) -> dict[str, Any]:
-    """Writes the parts of a count; returns those without a field."""
-    rest: dict[str, Any] = {}
-    known = {field.name for field in target.DESCRIPTOR.fields}
-    for key, value in details.items():
-        if value is None:
-            continue
-        if key in _COUNTS & known:
-            setattr(target, key, value)
-        elif key in _TURNS & known:
-            getattr(target, key).extend(value)
-        elif key == "multimodal_tokens" and key in known:
-            getattr(target, key).update(value)
-        else:
-            rest[key] = value
-    return rest
 
 
 def _fill_response(target: response_pb2.ModelResponse, event: Json) -> None:

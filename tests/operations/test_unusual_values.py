@@ -1,0 +1,367 @@
+"""Answers whose values are written in unusual ways: what can be read is, the rest is kept."""
+
+import math
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from penstock import AsyncClient
+from penstock.v1 import common_pb2 as common
+from penstock.v1 import model_pb2
+from penstock.v1.model_pb2_grpc import ModelServiceStub
+
+from .canned import canned, in_events, in_json
+
+Json = dict[str, Any]
+
+FRAME: Json = {"id": "chatcmpl-1", "model": "m", "created": 1_700_000_000}
+USAGE: Json = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+HALF_A_SECOND = 500_000_000
+
+
+async def chats(said: Json | None = None, frame: Json | None = None, **choice: Any) -> list[Any]:
+    """What a client reads of one chat: whole, and as its stream adds up."""
+    whole, events = _both(said, frame, choice)
+    async with canned(whole) as (channel, _):
+        first = await AsyncClient(channel=channel).chat.create("x")
+    async with canned(events) as (channel, _):
+        second = await AsyncClient(channel=channel).chat.stream("x").final()
+    return [first.proto, second.proto]
+
+
+async def responses(
+    said: Json | None = None, frame: Json | None = None, **choice: Any
+) -> list[Any]:
+    """What a client reads of a response that is made of this chat, in both forms."""
+    whole, events = _both(said, frame, choice)
+    async with canned(whole) as (channel, _):
+        first = await AsyncClient(channel=channel).responses.create("x")
+    async with canned(events) as (channel, _):
+        second = await AsyncClient(channel=channel).responses.stream("x").final()
+    return [first.proto, second.proto]
+
+
+def _both(said: Json | None, frame: Json | None, choice: Json) -> tuple[bytes, bytes]:
+    says = {"role": "assistant", "content": "Hi"} | (said or {})
+    one = {"index": 0, "finish_reason": "stop"} | choice
+    around = FRAME | {"usage": USAGE} | (frame or {})
+    whole = around | {"choices": [one | {"message": says}]}
+    events = [around | {"choices": [one | {"delta": says}]}, around | {"choices": []}]
+    return in_json(whole), in_events(*events)
+
+
+async def completions(frame: Json | None = None, **choice: Any) -> list[Any]:
+    """What a client reads of one completion: whole, and as its stream adds up."""
+    one = {"index": 0, "text": "Hi", "finish_reason": "stop"} | choice
+    around = FRAME | {"usage": USAGE} | (frame or {})
+    async with canned(in_json(around | {"choices": [one]})) as (channel, _):
+        first = await AsyncClient(channel=channel).completions.create("x")
+    events = in_events(around | {"choices": [one]}, around | {"choices": []})
+    async with canned(events) as (channel, _):
+        second = await AsyncClient(channel=channel).completions.stream("x").final()
+    return [first.proto, second.proto]
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("created", "nanos"),
+    [
+        (1_700_000_000.0, 0),
+        (1_700_000_000.5, HALF_A_SECOND),
+        ("1700000000", 0),
+        ("1700000000.5", HALF_A_SECOND),
+        ("2023-11-14T22:13:20Z", 0),
+    ],
+)
+async def test_a_time_in_any_form(created: Any, nanos: int) -> None:
+    frame = {"created": created}
+    made = [*await chats(frame=frame), *await responses(frame=frame), *await completions(frame)]
+    for answer in made:
+        assert (answer.create_time.seconds, answer.create_time.nanos) == (1_700_000_000, nanos)
+        assert not answer.HasField("extra")
+
+
+@pytest.mark.parametrize("created", ["now", True, [1], 10**30, -(10**30), 1e18, "nan"])
+async def test_a_time_that_cannot_be_read_is_kept(created: Any) -> None:
+    for answer in (
+        *await chats(frame={"created": created}),
+        *await completions({"created": created}),
+    ):
+        assert answer.choices[0].finish_reason == common.FINISH_REASON_STOP
+        assert not answer.create_time.seconds
+        assert "created" in MessageToDict(answer.extra)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("form", [float, str, lambda count: f"{count}.0"])
+async def test_counts_in_any_form(form: Any) -> None:
+    usage = {key: form(count) for key, count in USAGE.items()}
+    usage["prompt_tokens_details"] = {"cached_tokens": form(4), "multimodal_tokens": {"i": form(5)}}
+    usage["completion_tokens_details"] = {"reasoning_tokens": form(6)}
+    frame = {"usage": usage}
+    for answer in (*await chats(frame=frame), *await completions(frame)):
+        told = answer.usage
+        assert (told.prompt_tokens, told.completion_tokens, told.total_tokens) == (1, 2, 3)
+        assert told.prompt_tokens_details.cached_tokens == 4
+        assert told.prompt_tokens_details.multimodal_tokens == {"i": 5}
+        assert told.completion_tokens_details.reasoning_tokens == 6
+        assert not told.HasField("extra")
+    for response in await responses(frame=frame):
+        assert (response.usage.input_tokens, response.usage.output_tokens) == (1, 2)
+        assert response.usage.input_tokens_details.cached_tokens == 4
+        assert response.usage.output_tokens_details.reasoning_tokens == 6
+        assert not response.usage.HasField("extra")
+
+
+async def test_counts_that_cannot_be_read_are_kept() -> None:
+    usage = USAGE | {"prompt_tokens": "many", "prompt_tokens_details": {"cached_tokens": 1.5}}
+    kept = {"prompt_tokens": "many", "prompt_tokens_details": {"cached_tokens": 1.5}}
+    frame = {"usage": usage}
+    for answer in (
+        *await chats(frame=frame),
+        *await completions(frame),
+        *await responses(frame=frame),
+    ):
+        assert answer.usage.total_tokens == 3
+        assert MessageToDict(answer.usage.extra) == kept
+
+
+@pytest.mark.parametrize("form", [float, str])
+async def test_the_index_of_a_choice_in_any_form(form: Any) -> None:
+    for answer in (*await chats(index=form(0)), *await completions(index=form(0))):
+        assert [choice.index for choice in answer.choices] == [0]
+
+
+async def test_choices_without_an_index_are_numbered() -> None:
+    choices = [{"message": {"content": text}, "finish_reason": "stop"} for text in "ab"]
+    async with canned(in_json(FRAME | {"choices": choices[:1], "usage": USAGE})) as (channel, _):
+        answer = await AsyncClient(channel=channel).chat.create("x")
+    assert [(choice.index, choice.text) for choice in answer.choices] == [(0, "a")]
+
+
+async def test_token_ids_in_any_form() -> None:
+    frame = {"prompt_token_ids": [1.0, "2"]}
+    for answer in await chats(frame=frame, token_ids=["7", 8.0, 9], stop_reason=9.0):
+        assert list(answer.choices[0].token_ids) == [7, 8, 9]
+        assert list(answer.prompt_token_ids) == [1, 2]
+        assert answer.choices[0].stop_token_id == 9
+
+
+# What an answer is whole without
+
+
+@pytest.mark.parametrize("name", ["model", "system_fingerprint", "service_tier"])
+async def test_names_that_cannot_be_read_are_kept(name: str) -> None:
+    frame = {name: {"a": 1}}
+    for answer in (*await chats(frame=frame), *await completions(frame)):
+        assert getattr(answer, name) == ""
+        assert MessageToDict(answer.extra) == frame
+    for response in await responses(frame=frame):
+        assert MessageToDict(response.extra) == frame
+
+
+async def test_names_that_are_numbers_are_their_digits() -> None:
+    for answer in (
+        *await chats(frame={"id": 5, "model": 6}),
+        *await completions({"id": 5, "model": 6}),
+    ):
+        assert (answer.id, answer.model) == ("5", "6")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"stop_reason": [1]},
+        {"stop_reason": 1.5},
+        {"weight_versions": [{"version": "v"}]},
+        {"routed_experts": 5.0},
+    ],
+    ids=str,
+)
+async def test_keys_of_a_choice_that_cannot_be_read_are_kept(kept: Json) -> None:
+    for answer in (*await chats(**kept), *await completions(**kept)):
+        assert MessageToDict(answer.choices[0].extra) == kept
+
+
+async def test_measurements_that_cannot_be_read_are_kept() -> None:
+    metrics = {"queue_time_ms": "long", "generation_time_ms": "1.5"}
+    frame = {"metrics": metrics}
+    for answer in (*await chats(frame=frame), *await responses(frame=frame)):
+        assert answer.metrics.generation_time.ToMicroseconds() == 1500
+        assert MessageToDict(answer.metrics.extra) == {"queue_time_ms": "long"}
+
+
+# Names that come late, or not at all
+
+
+@pytest.mark.parametrize("missing", [("id",), ("id", "model", "created")])
+async def test_events_that_do_not_repeat_what_the_first_told(missing: tuple[str, ...]) -> None:
+    later = {key: value for key, value in FRAME.items() if key not in missing}
+    events = [
+        FRAME | {"choices": [{"delta": {"role": "assistant", "content": "H"}}]},
+        later | {"choices": [{"delta": {"content": "i"}, "finish_reason": "stop"}]},
+        later | {"usage": USAGE},
+    ]
+    async with canned(in_events(*events)) as (channel, _):
+        answer = await AsyncClient(channel=channel).chat.stream("x").final()
+        response = await AsyncClient(channel=channel).responses.stream("x").final()
+    assert (answer.id, answer.model, answer.text) == ("chatcmpl-1", "m", "Hi")
+    assert (response.id, response.model, response.text) == ("resp_1", "m", "Hi")
+
+
+@pytest.mark.parametrize("delta", [{"content": ""}, {"role": "assistant", "content": ""}])
+async def test_signs_of_life_before_the_answer_name_nothing(delta: Json) -> None:
+    alive = {"id": "alive", "model": "keepalive", "created": 0, "note": "n"}
+    events = [
+        alive | {"choices": [{"index": 0, "delta": delta, "text": "", "finish_reason": None}]},
+        FRAME | {"choices": [{"index": 0, "delta": {"content": "Hi"}, "text": "Hi"}]},
+        alive | {"choices": [{"index": 0, "delta": delta, "text": ""}]},
+        FRAME | {"choices": [{"index": 0, "delta": {}, "text": "", "finish_reason": "stop"}]},
+        FRAME | {"choices": [], "usage": USAGE},
+    ]
+    async with canned(in_events(*events)) as (channel, _):
+        client = AsyncClient(channel=channel)
+        chat, response = client.chat.stream("x"), client.responses.stream("x")
+        answers: list[Any] = [await chat.final(), await client.completions.stream("x").final()]
+        created = await anext(aiter(response))
+    for answer in answers:
+        assert (answer.id, answer.proto.model, answer.text) == ("chatcmpl-1", "m", "Hi")
+        assert answer.proto.create_time.seconds == 1_700_000_000
+        assert MessageToDict(answer.proto.extra) == {"note": "n"}
+    assert (created.proto.created.id, created.proto.created.model) == ("resp_1", "m")
+
+
+async def test_the_name_is_the_same_in_every_message() -> None:
+    events = [
+        FRAME | {"choices": [{"delta": {"content": "H"}}]},
+        FRAME | {"id": "other", "choices": [{"delta": {"content": "i"}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": USAGE},
+    ]
+    async with canned(in_events(*events)) as (channel, _):
+        told = [event.proto.id async for event in AsyncClient(channel=channel).chat.stream("x")]
+    assert told == ["chatcmpl-1"] * 3
+
+
+# Reasoning
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"reasoning": "", "reasoning_content": "think"},
+        {"reasoning": None, "reasoning_content": "think"},
+        {"reasoning": "think", "reasoning_content": ""},
+        {"reasoning": "think", "reasoning_content": "think"},
+        {"reasoning_content": "think"},
+    ],
+    ids=str,
+)
+async def test_reasoning_under_either_name(said: Json) -> None:
+    for answer in await chats(said):
+        assert answer.choices[0].message.reasoning == "think"
+        assert not answer.choices[0].message.HasField("extra")
+    for response in await responses(said):
+        assert list(response.output[0].reasoning.content) == ["think"]
+
+
+async def test_a_second_reasoning_is_kept() -> None:
+    for answer in await chats({"reasoning": "a", "reasoning_content": "b"}):
+        assert answer.choices[0].message.reasoning == "a"
+        assert MessageToDict(answer.choices[0].message.extra) == {"reasoning_content": "b"}
+
+
+# Log probabilities
+
+
+async def test_a_log_probability_that_is_not_finite() -> None:
+    top = [{"token": "b", "logprob": None}, {"token": "c", "logprob": "-0.5"}]
+    content = [{"token": "b", "logprob": None, "bytes": None, "top_logprobs": top}]
+    logprobs = {"content": content}
+    entries = [choice for answer in await chats(logprobs=logprobs) for choice in answer.choices]
+    parts = [
+        response.output[0].message.content[0] for response in await responses(logprobs=logprobs)
+    ]
+    for holder in (*entries, *parts):
+        [entry] = holder.logprobs
+        assert math.isnan(entry.logprob)
+        assert math.isnan(entry.top_logprobs[0].logprob)
+        assert entry.top_logprobs[1].logprob == -0.5
+
+
+@pytest.mark.parametrize("top", [None, [None], [{"b": None}]], ids=["no", "null", "map"])
+async def test_a_log_probability_of_a_completion_that_is_not_finite(top: Any) -> None:
+    logprobs = {"tokens": ["b"], "token_logprobs": [None], "text_offset": [0], "top_logprobs": top}
+    for answer in await completions(logprobs=logprobs):
+        [entry] = answer.choices[0].logprobs
+        assert math.isnan(entry.logprob)
+        assert all(math.isnan(one.logprob) for one in entry.top_logprobs)
+
+
+async def test_log_probabilities_of_the_prompt_that_are_not_finite() -> None:
+    prompt = [None, {"5": {"logprob": None, "rank": 1.0, "decoded_token": "x"}}]
+    answer, _ = await chats(frame={"prompt_logprobs": prompt})
+    completion, _ = await completions(prompt_logprobs=prompt)
+    for positions in (answer.prompt_logprobs, completion.choices[0].prompt_logprobs):
+        assert math.isnan(positions[1].candidates[5].logprob)
+        assert positions[1].candidates[5].rank == 1
+
+
+async def test_log_probabilities_of_a_refusal_are_kept() -> None:
+    refusal = [{"token": "No", "logprob": -0.5}]
+    for answer in await chats(logprobs={"content": None, "refusal": refusal}):
+        assert MessageToDict(answer.choices[0].extra) == {"logprobs": {"refusal": refusal}}
+
+
+# Text that is not there
+
+
+@pytest.mark.parametrize(
+    "end", [{"index": 0, "finish_reason": "stop"}, {"text": None, "finish_reason": "stop"}]
+)
+async def test_a_completion_that_ends_without_text(end: Json) -> None:
+    events = [FRAME | {"choices": [{"text": "Hi"}]}, FRAME | {"choices": [end], "usage": USAGE}]
+    async with canned(in_events(*events)) as (channel, _):
+        answer = await AsyncClient(channel=channel).completions.stream("x").final()
+    assert (answer.text, answer.finish_reason) == ("Hi", "stop")
+
+
+# Operations without a stream
+
+
+@pytest.mark.parametrize("form", [int, float, str])
+async def test_results_whose_index_is_in_any_form(form: Any) -> None:
+    scored = [{"index": form(place), "relevance_score": str(place)} for place in (0, 1)]
+    data = [{"index": form(place), "embedding": [place, 0.5, None]} for place in (1, 0)]
+    answer = FRAME | {"results": scored, "data": data, "usage": USAGE, "created": "5"}
+    async with canned(in_json(answer)) as (channel, _):
+        client = AsyncClient(channel=channel)
+        ranked = await client.rerank("q", ["a", "b"])
+        embedded = await client.embeddings.create(["a", "b"])
+    assert [result.index for result in ranked.proto.results] == [1, 0]
+    vectors = [list(one.float_vector.values) for one in embedded.proto.embeddings]
+    assert [vector[:2] for vector in vectors] == [[0, 0.5], [1, 0.5]]
+    assert math.isnan(vectors[0][2])
+
+
+async def test_results_without_an_index_are_in_the_order_of_the_inputs() -> None:
+    data = [{"embedding": [1.0], "score": 1.0}, {"embedding": ["2.5"], "score": "2.5"}]
+    async with canned(in_json(FRAME | {"data": data})) as (channel, _):
+        client = AsyncClient(channel=channel)
+        embedded = await client.embeddings.create(["a", "b"])
+        scored = await client.score("q", ["a", "b"])
+    assert [list(one.float_vector.values) for one in embedded.proto.embeddings] == [[1.0], [2.5]]
+    assert [result.score for result in scored.proto.results] == [1.0, 2.5]
+
+
+async def test_a_model_with_unusual_values() -> None:
+    entry = {"id": "canned", "created": 1_700_000_000.5, "max_model_len": "512", "owned_by": [1]}
+    async with canned(in_json({}), models=[entry]) as (channel, _):
+        listed = await ModelServiceStub(channel).ListModels(model_pb2.ListModelsRequest())
+    [model] = listed.models
+    assert (model.create_time.seconds, model.max_model_len) == (1_700_000_000, 512)
+    assert MessageToDict(model.extra) == {"owned_by": [1]}
