@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 _FACTOR = int(os.environ.get("FUZZ_FACTOR", "0"))
+IS_LONG = bool(_FACTOR)
+"""Whether this is `make fuzz`."""
 
 
 def examples(number: int) -> Callable[[Test], Test]:

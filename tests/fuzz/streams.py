@@ -78,13 +78,6 @@ def _wanted(capture: Any) -> int:
 
 
 @st.composite
-def harmless(draw: st.DrawFn, real: list[Written]) -> tuple[Written, Written]:
-    """A captured stream, and the same written in another way."""
-    plain = draw(st.sampled_from(real))
-    return plain, draw(_otherwise(plain))
-
-
-@st.composite
 def _otherwise(draw: st.DrawFn, written: Written) -> Written:
     events = written.events
     if draw(st.booleans()):

@@ -35,7 +35,6 @@ _EMPTY: Mapping[str, Json] = {
     "name": "",
     "arguments": "",
     "id": "",
-    "token_ids": [],
     "finish_reason": "",
 }
 _ENVELOPE = ("id", "object", "created", "model")
@@ -158,7 +157,7 @@ def _fill(
             for call in words.get("tool_calls") or ():
                 add(call, _ABSENT_OF_CALL)
                 add(call.get("function"), _ABSENT_OF_FUNCTION)
-            if "text" not in choice:
+            if str(data.get("object")).startswith("chat"):
                 add(words, _ABSENT_OF_SAID)
 
     edit_object(answer, change)

@@ -1,0 +1,151 @@
+"""What adds nothing takes nothing away, and what is missing is never success."""
+
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+from grpc import StatusCode as Code
+from hypothesis import given
+from hypothesis import strategies as st
+from rpc.calls import Serve
+from rpc.every_rpc import Called
+
+from .accumulated import accumulated, arrived, parsed
+from .conversation import Conversation, conversing
+from .cuts import needed, text_of
+from .harmless import FRAMINGS, SINGLE, Body, changes, fits, written
+from .profile import IS_LONG, examples
+from .test_requests import usual
+from .test_streams import STREAMING, every_stream
+from .whole_streams import Whole, whole_streams
+
+pytestmark = pytest.mark.timeout(0)
+_BLOCKS = st.lists(st.integers(0, 9000), max_size=4).map(tuple)
+_FRAMINGS = st.sampled_from(FRAMINGS)
+
+
+@pytest.fixture
+async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]:
+    async with conversing(serve, max_attempts=1, **rpc.settings) as running:
+        yield running
+
+
+@every_stream
+async def test_each_harmless_fault(rpc: Called, conversation: Conversation) -> None:
+    streams = whole_streams(rpc)
+    for fault in SINGLE:
+        for whole in _changed_by(fault, streams)[:2]:
+            plain = await told(conversation, whole, written(whole).wire())
+            assert await told(conversation, whole, written(whole, fault).wire()) == plain, fault
+
+
+def _changed_by(fault: str, streams: list[Whole]) -> list[Whole]:
+    """The streams that a fault changes, the longest first."""
+    found = [one for one in streams if fits(one, fault) and written(one, fault) != written(one)]
+    return sorted(found, key=lambda one: -one.size)
+
+
+def test_no_harmless_fault_is_without_effect() -> None:
+    streams = [one for rpc in STREAMING for one in whole_streams(rpc)]
+    assert [fault for fault in SINGLE if not _changed_by(fault, streams)] == []
+
+
+@every_stream
+@examples(40)
+@given(data=st.data(), framing=_FRAMINGS, blocks=_BLOCKS)
+async def test_answer_is_the_same_however_it_is_written(
+    rpc: Called,
+    conversation: Conversation,
+    data: st.DataObject,
+    framing: str,
+    blocks: tuple[int, ...],
+) -> None:
+    whole = drawn(data, rpc)
+    faults = data.draw(changes(whole))
+    plain = await told(conversation, whole, written(whole).wire())
+    assert plain["missing"] == ""
+    changed = await told(conversation, whole, written(whole, faults).wire(framing), blocks)
+    assert changed == plain
+    if "unknown-fields" in faults:
+        places = {place for one in parsed(whole, conversation.received) for place in arrived(one)}
+        assert places >= _EXTRAS[rpc.name.partition("/")[0]]
+
+
+_EXTRAS = {
+    "ChatCompletionService": {"", "choices", "choices.delta", "usage"},
+    "CompletionService": {"", "choices", "usage"},
+    "ResponseService": {"completed"},
+    "TranscriptionService": {"delta", "delta.usage"},
+}
+"""Where unknown keys arrive in messages."""
+
+
+def drawn(data: st.DataObject, rpc: Called) -> Whole:
+    """Any of the streams, drawn by its name, which is all that a report has to show."""
+    streams = {one.name: one for one in whole_streams(rpc)}
+    return streams[data.draw(st.sampled_from(sorted(streams)))]
+
+
+async def told(
+    conversation: Conversation, whole: Whole, wire: bytes, blocks: tuple[int, ...] = ()
+) -> Any:
+    """What a stream adds up to, which must end well."""
+    conversation.upstream.tell(wire, blocks)
+    result = await conversation.call(whole.rpc, usual(whole.rpc))
+    assert result.code is Code.OK, result
+    return accumulated(whole, conversation.received)
+
+
+@every_stream
+@examples(12)
+@given(data=st.data(), framing=_FRAMINGS)
+async def test_cut_stream_is_never_whole(
+    rpc: Called, conversation: Conversation, data: st.DataObject, framing: str
+) -> None:
+    whole = drawn(data, rpc)
+    body = written(whole, data.draw(st.one_of(st.just(""), changes(whole))))
+    size = len(body.data)
+    cuts = data.draw(st.lists(st.integers(0, size - 1), min_size=3, max_size=3))
+    await check_cuts(conversation, whole, body, framing, [*cuts, *_decisive(whole, body)])
+
+
+@every_stream
+@pytest.mark.parametrize("framing", FRAMINGS)
+async def test_cut_at_every_byte(rpc: Called, conversation: Conversation, framing: str) -> None:
+    whole = min(whole_streams(rpc), key=lambda one: one.size)
+    body = written(whole)
+    size = len(body.data)
+    # In the short form a part of them, which is another for each framing.
+    step = 1 if IS_LONG else size // 40
+    cuts = {*range(FRAMINGS.index(framing), size, step), *_decisive(whole, body)}
+    await check_cuts(conversation, whole, body, framing, sorted(cuts))
+
+
+def _decisive(whole: Whole, body: Body) -> set[int]:
+    """Cuts around the places from which on a stream has all that it needs."""
+    need = needed(whole, text_of(body))
+    cuts = range(len(body.data))
+
+    def readable(cut: int) -> int:
+        return len(text_of(body.until(cut)))
+
+    places = [bisect_left(cuts, size, key=readable) for size in (need.said, need.passed)]
+    return {cut for at in places for cut in range(at - 3, at + 3) if cut in cuts}
+
+
+async def check_cuts(
+    conversation: Conversation, whole: Whole, body: Body, framing: str, cuts: Iterable[int]
+) -> None:
+    """Cuts a stream at some bytes: the connection ends, or the body ends as if it were whole."""
+    need = needed(whole, text_of(body))
+    for cut in cuts:
+        size = len(text_of(body.until(cut)))
+        broken, ended = body.wire(framing, cut), body.until(cut).wire(framing)
+        for wire, least in ((broken, need.ended), (ended, need.said)):
+            conversation.upstream.tell(wire)
+            result = await conversation.call(whole.rpc, usual(whole.rpc))
+            assert result.code is not Code.OK or size >= least, (body.faults, cut, need)
+            # A body that ends before its compression does has lost something.
+            if size >= need.passed and wire is broken:
+                assert result.code is Code.OK, (body.faults, cut, need, result)

@@ -1,0 +1,87 @@
+"""Whole streams of every kind, as a real vLLM sent them, and how they are asked for."""
+
+import copy
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rpc.every_rpc import Called
+
+from .answers import captured, paths_of
+
+Json = Any
+
+_USAGE = {"prompt_tokens": 7, "total_tokens": 12, "completion_tokens": 5}
+_ENVELOPE = ("id", "object", "created", "model")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A stream that has all that was asked for.
+
+    Attributes:
+        name: of the capture.
+        rpc: the call whose upstream sends it.
+        choices: how many were asked for.
+        events: its events.
+        done: whether `[DONE]` follows them.
+    """
+
+    name: str
+    rpc: Called
+    choices: int
+    events: tuple[Json, ...]
+    done: bool
+
+    def copied(self) -> list[Json]:
+        """Its events, to be changed."""
+        return copy.deepcopy(list(self.events))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has."""
+        return len(json.dumps(self.events))
+
+
+def whole_streams(rpc: Called) -> list[Whole]:
+    """The streams that were captured for an RPC, with the usage that Penstock always asks for."""
+    found = [_whole(rpc, capture) for capture in captured(paths_of(rpc)) if _is_whole(capture)]
+    assert found, rpc.name
+    return found + [_in_turn(one) for one in found if one.choices > 1]
+
+
+def _in_turn(whole: Whole) -> Whole:
+    """The same with one choice after the other, and with usage in every event."""
+    *events, last = whole.copied()
+    events.sort(key=lambda event: event["choices"][0]["index"])
+    told = [event | {"usage": event.get("usage") or _USAGE} for event in events]
+    return replace(whole, name=f"{whole.name} in turn", events=(*told, last))
+
+
+def _is_whole(capture: Json) -> bool:
+    events = capture.get("events") or [{"error": "not a stream"}]
+    ended = capture.get("done") or events[-1].get("type") == "response.completed"
+    return bool(ended) and not any("error" in event for event in events)
+
+
+def _whole(rpc: Called, capture: Json) -> Whole:
+    asked = capture["request"].get("body") or {}
+    prompts = asked["prompt"] if isinstance(asked.get("prompt"), list) else [asked.get("prompt")]
+    events = [*capture["events"], *_usage_after(capture["events"])]
+    count = int(asked.get("n", 1)) * len(prompts)
+    done = bool(capture.get("done"))
+    return Whole(capture["name"], _asking(rpc, count), count, tuple(events), done)
+
+
+def _usage_after(events: list[Json]) -> Iterable[Json]:
+    """What follows where the usage was asked for, if it was not."""
+    last = events[-1]
+    if "type" not in last and (last["choices"] or not last.get("usage")):
+        yield {key: last[key] for key in _ENVELOPE} | {"choices": [], "usage": _USAGE}
+
+
+def _asking(rpc: Called, choices: int) -> Called:
+    """The RPC with a request for so many choices."""
+    more = f" sampling {{n: {choices}}}" if choices > 1 else ""
+    return replace(rpc, requests=(rpc.requests[0] + more, *rpc.requests[1:]))
