@@ -92,6 +92,13 @@ async def test_one_that_is_not_ready() -> None:
     )
 
 
+async def test_an_odd_model_list_of_one_that_is_ready() -> None:
+    odd = KNOWN.replace('address: "10', 'model_list_oddities: "a: root is 7" address: "10')
+    async with serving(Admin(odd)) as target:
+        result = await penstock("upstreams", "--target", target)
+    assert (result.code, result.err) == (0, "penstock: chat: odd model list: a: root is 7\n")
+
+
 async def test_what_an_upstream_says_does_not_steer_the_terminal() -> None:
     said = ILL.replace("refused", r"\033[31m\nno").replace(
         "errors: 5", r'errors: 5 version: "\033"'
@@ -124,6 +131,7 @@ async def test_json() -> None:
         "version": "0.14.1",
         "weight": 1.0,
         "last_error": "",
+        "model_list_oddities": "",
     }
     assert "latency" not in embed
     assert whisper["outstanding"] == 0

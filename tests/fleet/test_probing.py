@@ -53,7 +53,7 @@ async def test_a_bug_does_not_end_probing(
 ) -> None:
     with monkeypatch.context() as patch:
 
-        def learn(replica: Replica, listing: object) -> None:
+        def learn(replica: Replica, listing: object, oddities: str) -> None:
             raise ZeroDivisionError("a bug")
 
         patch.setattr(Replica, "learn_models", learn)

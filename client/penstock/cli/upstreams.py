@@ -77,6 +77,8 @@ def _show(listed: UpstreamList, arguments: argparse.Namespace) -> None:
     for replica in listed:
         if not replica.ready and replica.proto.last_error:
             complain(f"{replica.upstream}: {replica.proto.last_error}")
+        if odd := replica.proto.model_list_oddities:
+            complain(f"{replica.upstream}: odd model list: {odd}")
 
 
 def _row(replica: Replica) -> tuple[str, ...]:

@@ -145,6 +145,7 @@ class Replica(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     EJECTED_UNTIL_FIELD_NUMBER: _builtins.int
+    MODEL_LIST_ODDITIES_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
     """Name of the configured upstream, as the trailer `x-penstock-upstream` of calls has it."""
     address: _builtins.str
@@ -168,6 +169,11 @@ class Replica(_message.Message):
     last_error: _builtins.str
     """What was wrong with the last of `errors`, or with the last probe that failed, in a line.
     Empty: there was neither.
+    """
+    model_list_oddities: _builtins.str
+    """What is odd in its last model list, in a line: entries that were left out because they have no
+    id, and values that are not what the API has there. Its other models are not affected. Empty:
+    nothing is odd.
     """
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -208,10 +214,11 @@ class Replica(_message.Message):
         weight: _builtins.float = ...,
         last_error: _builtins.str = ...,
         ejected_until: _timestamp_pb2.Timestamp | None = ...,
+        model_list_oddities: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ejected_until", b"ejected_until", "latency", b"latency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "capabilities", b"capabilities", "consecutive_failures", b"consecutive_failures", "ejected_until", b"ejected_until", "errors", b"errors", "last_error", b"last_error", "latency", b"latency", "models", b"models", "outstanding", b"outstanding", "requests", b"requests", "state", b"state", "upstream", b"upstream", "version", b"version", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "capabilities", b"capabilities", "consecutive_failures", b"consecutive_failures", "ejected_until", b"ejected_until", "errors", b"errors", "last_error", b"last_error", "latency", b"latency", "model_list_oddities", b"model_list_oddities", "models", b"models", "outstanding", b"outstanding", "requests", b"requests", "state", b"state", "upstream", b"upstream", "version", b"version", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -763,7 +763,7 @@ class SamplingParams(_message.Message):
 
     @_builtins.property
     def bad_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words that are not generated."""
+        """Words that are not generated; none may be empty."""
 
     @_builtins.property
     def repetition_detection(self) -> Global___RepetitionDetection:

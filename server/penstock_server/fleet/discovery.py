@@ -3,10 +3,11 @@
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from penstock_server.fleet.model_list import ModelList, read
 from penstock_server.fleet.replica import Knowledge, Replica
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
@@ -33,7 +34,7 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     try:
         await _require_health(upstream, call, timeout_s)
         if (listing := await _listing(upstream, call, timeout_s)) is not None:
-            replica.learn_models(listing)
+            replica.learn_models(*listing)
         _require_model(replica)
     except UpstreamFailure as failure:
         replica.found_down(failure)
@@ -71,7 +72,7 @@ def _is_missing(failure: UpstreamFailure) -> bool:
     return failure.kind is Kind.HTTP_ERROR and failure.status in (404, 405, 501)
 
 
-async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject] | None:
+async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> ModelList | None:
     """Returns the model list; None if that is for callers only, who have keys of their own."""
     try:
         return await models_of(upstream, call, timeout_s)
@@ -88,17 +89,17 @@ def _require_model(replica: Replica) -> None:
         raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.BODY)
 
 
-async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> list[JsonObject]:
-    """Returns the entries of an upstream's model list; each has an `id`.
+async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> ModelList:
+    """Returns an upstream's model list.
 
     Raises:
         UpstreamFailure: the list could not be had in time or is malformed.
     """
-    data = (await upstream.get(MODELS_PATH, call, timeout_s)).get("data")
-    if not isinstance(data, list) or not all(map(_is_model, data)):
+    listing = read((await upstream.get(MODELS_PATH, call, timeout_s)).get("data"))
+    if listing is None:
         message = "malformed upstream answer: a model list without models"
         raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY, upstream.name, MODELS_PATH)
-    return data
+    return listing
 
 
 async def servers(url: str, resolve: Resolve) -> Sequence[Addresses]:
@@ -145,7 +146,3 @@ def _paths(document: JsonObject) -> frozenset[str] | None:
 def _version(about: JsonObject) -> str:
     version = about.get("version")
     return version if isinstance(version, str) else ""
-
-
-def _is_model(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("id"), str)

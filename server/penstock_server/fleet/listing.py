@@ -86,7 +86,7 @@ async def list_models(replicas: Sequence[Replica], call: Call, timeout_s: float)
 
 async def _ask(replica: Replica, call: Call, timeout_s: float) -> _Answered:
     try:
-        entries = await models_of(replica.upstream, call, timeout_s)
+        entries, _ = await models_of(replica.upstream, call, timeout_s)
     except UpstreamFailure as failure:
         return _remembered(replica, call, failure)
     return _Answered(replica, renamed(published(entries, replica.upstream.config.models)))

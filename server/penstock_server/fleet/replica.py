@@ -1,6 +1,7 @@
 """One server that calls can go to, and all that is known of it."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -20,6 +21,8 @@ from penstock_server.upstream.config import NativeResponses, UpstreamConfig, pla
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
+
+_log = logging.getLogger("penstock.fleet")
 
 _LONGEST_ERROR = 200
 _MOST_MISSES = 2
@@ -102,7 +105,7 @@ class Replica:
         self._requests = 0
         self._errors = 0
         self._misses = 0
-        self._last_error = ""
+        self._last_error = self._oddities = ""
         self._asking = asyncio.Lock()
         self._engine_died = False
 
@@ -169,8 +172,13 @@ class Replica:
         self.down = failure
         self._found(alive=False)
 
-    def learn_models(self, listing: Sequence[JsonObject]) -> None:
-        """Takes its model list."""
+    def learn_models(self, listing: Sequence[JsonObject], oddities: str = "") -> None:
+        """Takes its model list, and what is odd in it."""
+        if oddities != self._oddities:
+            self._oddities = oddities
+            if oddities:
+                fields = {"upstream": self.upstream.name, "address": self._address}
+                _log.warning("odd model list", extra={"fields": fields | {"reason": oddities}})
         if not _equal(listing, self.known.listing):
             models = published(listing, self.upstream.config.models)
             self.known = replace(self.known, listing=listing, models=models)
@@ -255,6 +263,7 @@ class Replica:
             version=self.known.version,
             weight=self.weight(now),
             last_error=self._last_error,
+            model_list_oddities=self._oddities,
             ejected_until=None if ejection.until is None else time() + ejection.until - now,
         )
 

@@ -38,6 +38,7 @@ class ReplicaState:
         version: the version it tells; empty if it tells none.
         weight: its share at this moment, against that of others.
         last_error: what was wrong with the last of the errors.
+        model_list_oddities: what is odd in its model list; empty for nothing.
         ejected_until: when it is given another chance, in Unix time; None if it is not ejected.
     """
 
@@ -54,4 +55,5 @@ class ReplicaState:
     version: str
     weight: float
     last_error: str
+    model_list_oddities: str
     ejected_until: float | None

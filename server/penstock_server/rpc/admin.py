@@ -67,6 +67,7 @@ def replica(known: ReplicaState) -> admin_pb2.Replica:
         version=known.version,
         weight=known.weight,
         last_error=known.last_error,
+        model_list_oddities=known.model_list_oddities,
     )
     if known.latency_ms is not None:
         made.latency.FromMicroseconds(round(known.latency_ms * 1000))

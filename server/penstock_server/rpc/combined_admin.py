@@ -86,6 +86,8 @@ def _replica(views: Sequence[Replica]) -> Replica:
     made.consecutive_failures = max(view.consecutive_failures for view in views)
     made.weight = sum(view.weight for view in views) / len(views)
     made.last_error = made.last_error or next(filter(None, (v.last_error for v in views)), "")
+    odd = (view.model_list_oddities for view in views)
+    made.model_list_oddities = made.model_list_oddities or next(filter(None, odd), "")
     if timed := [view for view in views if view.HasField("latency")]:
         made.latency.FromMicroseconds(_mean_latency(timed))
     return made

@@ -1,6 +1,7 @@
 """ModelService."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +15,13 @@ from penstock.v1.model_pb2 import (
     Model,
 )
 from penstock_server.convert import model
+from penstock_server.convert.errors import MalformedAnswer
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.listing import ModelListing
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.upstream.call import Call
+
+_log = logging.getLogger("penstock.rpc")
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
@@ -32,7 +36,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         page = model.Page(request)
         call = upstream_call("", EngineOptions())
         listing = await self._listing(call)
-        models = [_shown(entry, paths, call) for entry, paths in listing.entries]
+        models = [*_readable(listing.entries, call)]
         answer = page.of(models)
         answer.unreachable.extend(listing.unreachable)
         return answer
@@ -54,6 +58,18 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             if entry[0]["id"] == meant or call.may_use(entry[0]["id"])
         ]
         return replace(listing, entries=usable)
+
+
+def _readable(
+    entries: Iterable[tuple[Mapping[str, Any], Iterable[str] | None]], call: Call
+) -> Iterator[Model]:
+    """Yields the messages for entries, less those that cannot be read: others are not to blame."""
+    for entry, paths in entries:
+        try:
+            yield _shown(entry, paths, call)
+        except MalformedAnswer as error:
+            fields = {"request_id": call.request_id, "model": entry["id"], "reason": str(error)}
+            _log.warning("model left out", extra={"fields": fields})
 
 
 def _shown(entry: Mapping[str, Any], paths: Iterable[str] | None, call: Call) -> Model:

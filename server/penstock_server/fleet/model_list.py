@@ -1,0 +1,67 @@
+"""What an upstream's model list says, and what is odd in it."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from penstock_server.upstream.answer import JsonObject
+
+_KINDS: dict[str, type] = {
+    "created": int,
+    "max_model_len": int,
+    "owned_by": str,
+    "root": str,
+    "parent": str,
+}
+_MOST_ODD = 5
+_LONGEST_SHOWN = 40
+
+
+class ModelList(NamedTuple):
+    """A model list.
+
+    Attributes:
+        entries: the entries of the models; each has an `id`.
+        oddities: what is odd in the list, in a line; empty for nothing.
+    """
+
+    entries: list[JsonObject]
+    oddities: str = ""
+
+
+def read(data: Any) -> ModelList | None:
+    """Returns the model list that a list of entries is; None if it holds no model but others.
+
+    An entry that is not a model's is left out: it says nothing of the others.
+    """
+    if not isinstance(data, list):
+        return None
+    entries = [entry for entry in data if _is_model(entry)]
+    if data and not entries:
+        return None
+    odd = [*_not_models(data), *(what for entry in entries for what in _odd_values(entry))]
+    more = f"; and {len(odd) - _MOST_ODD} more" if len(odd) > _MOST_ODD else ""
+    return ModelList(entries, "; ".join(odd[:_MOST_ODD]) + more)
+
+
+def _is_model(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str) and bool(entry["id"])
+
+
+def _not_models(data: list[Any]) -> Iterator[str]:
+    for position, entry in enumerate(data):
+        if not _is_model(entry):
+            yield f"entry {position} is left out: it has no id"
+
+
+def _odd_values(entry: JsonObject) -> Iterator[str]:
+    for key, kind in _KINDS.items():
+        value = entry.get(key)
+        if value is not None and type(value) is not kind:
+            yield f"{entry['id'][:_LONGEST_SHOWN]}: {key} is {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
