@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from penstock_server import worker
+from penstock_server import descriptors, worker
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.keys import Key, read_keys
 from penstock_server.configuration.options import shown
@@ -22,6 +23,7 @@ from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.authentication import Authentication, forwarded
+from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import Around
@@ -82,7 +84,7 @@ class Service:
                 admission=self._admission,
                 deadlines=self._deadlines,
             ),
-            max_message_bytes=settings.max_message_bytes,
+            limits=_limits(settings),
             max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
             share_ports=share_ports,
@@ -257,6 +259,14 @@ def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -
     if not watching.cancelled():
         _log.error("watch over the upstreams ended", exc_info=watching.exception())
         signals.put_nowait(signal.SIGTERM)
+
+
+def _limits(settings: Settings) -> ConnectionLimits:
+    """Returns the limits of callers' connections, which leave descriptors for upstreams."""
+    named = {f.name: getattr(settings, f.name) for f in dataclasses.fields(ConnectionLimits)}
+    spared = descriptors.limit() // 2 // len(settings.addresses)
+    most = min(settings.max_incoming_connections, max(1, spared))
+    return ConnectionLimits(**named | {"max_incoming_connections": most})
 
 
 def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentication | None:

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from penstock_server.rpc import server
+from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.listening import CannotListen
 from penstock_server.simulator import Simulator
 
@@ -36,15 +37,16 @@ async def test_a_host_with_a_taken_address(simulator: Simulator, serve: Serve) -
 
 
 def test_pings_of_the_usual_clients_are_allowed() -> None:
-    assert dict(server.options(1))[PING_FLOOR] == 10_000
+    """Those who ping every 10 s are often early."""
+    assert dict(ConnectionLimits(1).options())[PING_FLOOR] == 5_000
 
 
 @pytest.fixture(params=["as it is", "without the option"])
 def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """The server's options with a floor of 0.7 s in place of 10 s; or with none at all."""
+    """The server's options with a floor of 0.7 s in place of 5 s; or with none at all."""
     lives: bool = request.param == "as it is"
 
-    def options(*arguments: int, **more: bool) -> list[tuple[str, int]]:
+    def options(*arguments: ConnectionLimits, **more: bool) -> list[tuple[str, int]]:
         known = dict(REAL_OPTIONS(*arguments, **more))
         assert known.pop(PING_FLOOR)
         return [*known.items(), *([(PING_FLOOR, 700)] if lives else [])]

@@ -138,6 +138,51 @@ class Settings:
     max_concurrent_calls: int = option(
         0, "Most calls at once; more are refused. 0 for no limit.", natural, "NUMBER", live=True
     )
+    max_pending_calls: int = option(
+        32768,
+        "Most calls that have come and are not let in yet; each holds up to 25 KB and what it has "
+        "sent.",
+        positive,
+        "NUMBER",
+    )
+    max_calls_per_connection: int = option(
+        16384,
+        "Most calls at once on one connection of a caller, at 25 KB each; 0 for no limit.",
+        natural,
+        "NUMBER",
+    )
+    max_incoming_connections: int = option(
+        4096,
+        "Most connections of callers to each address, at 50 KB each, and no more than half of "
+        "the file descriptors; further ones are closed.",
+        positive,
+        "NUMBER",
+    )
+    handshake_timeout: float = option(
+        10.0,
+        "Longest time until a caller's new connection speaks HTTP/2.",
+        interval,
+        "SECONDS",
+    )
+    max_connection_idle: float = option(
+        300.0,
+        "How long a caller's connection stays open without calls; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
+    max_connection_age: float = option(
+        0.0,
+        "Age, give or take 10 %, at which a connection takes no more calls, so that its caller "
+        "connects anew; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
+    max_connection_age_grace: float = option(
+        0.0,
+        "How long the calls on such a connection may take to finish; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
     max_connections: int = option(
         _UPSTREAM.max_connections,
         "Most connections to one upstream.",
@@ -154,6 +199,12 @@ class Settings:
         "16 numbers of a list, or values in JSON text, count as one.",
         positive,
         "NUMBER",
+    )
+    max_metadata_bytes: int = option(
+        16 * 1024,
+        "Largest metadata of a call; each entry counts 32 bytes more than its key and value.",
+        message_size,
+        "BYTES",
     )
     max_upload_bytes: int = option(
         _UPSTREAM.max_upload_bytes,

@@ -7,6 +7,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
 from penstock_server.rpc import concerns
+from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import Interceptors
 from penstock_server.rpc.listening import bind_all
@@ -47,7 +48,7 @@ class AdminServer:
             interceptors=(
                 Interceptors(concerns.in_order(), max_message_bytes, max_request_entries),
             ),
-            options=options(max_message_bytes),
+            options=options(ConnectionLimits(max_message_bytes)),
         )
         admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -23,6 +23,7 @@ from penstock_server.fleet.fleet import Fleet
 from penstock_server.rpc.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.classification import ClassificationServicer
 from penstock_server.rpc.completion import CompletionServicer
+from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.embedding import EmbeddingServicer
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import Around, Interceptors
@@ -105,21 +106,10 @@ SERVICES: Mapping[str, Entry] = {
 """Every service of ours by its full name."""
 
 
-def options(max_message_bytes: int, *, share_ports: bool = False) -> list[tuple[str, int]]:
-    """Returns the channel options of the server."""
-    return [
-        # A second server on a taken port fails instead of silently sharing it.
-        ("grpc.so_reuseport", int(share_ports)),
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", max_message_bytes),
-        # Clients that ping every 10 s during a long call, or without one, are welcome. By
-        # default the third ping within 5 minutes costs them the connection.
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # Callers that vanished without closing are noticed.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-    ]
+def options(limits: ConnectionLimits, *, share_ports: bool = False) -> list[tuple[str, int]]:
+    """Returns the channel options of a server."""
+    # Else a second server on a taken port would share it silently.
+    return [("grpc.so_reuseport", int(share_ports)), *limits.options()]
 
 
 def build_server(
@@ -127,7 +117,7 @@ def build_server(
     health: HealthServicer,
     concerns: Sequence[Around],
     *,
-    max_message_bytes: int,
+    limits: ConnectionLimits,
     max_request_entries: int,
     reflection: bool,
     share_ports: bool = False,
@@ -138,8 +128,8 @@ def build_server(
     reflection are not among them. Ports are shared with other processes that mean to.
     """
     server = aio.server(
-        interceptors=(Interceptors(concerns, max_message_bytes, max_request_entries),),
-        options=options(max_message_bytes, share_ports=share_ports),
+        interceptors=(Interceptors(concerns, limits.max_message_bytes, max_request_entries),),
+        options=options(limits, share_ports=share_ports),
     )
     for entry in SERVICES.values():
         entry.add(entry.servicer(fleet), server)

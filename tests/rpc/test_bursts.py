@@ -1,0 +1,55 @@
+"""Many calls at the same moment: each ends in an answer, or in a status that says what to do."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from cli.process import serving
+from grpc import aio
+
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.simulator import Simulator
+
+from .calls import chat, ended
+
+CALLS = 4000
+AT_ONCE = 200
+
+
+@asynccontextmanager
+async def channels(target: str, count: int) -> AsyncIterator[list[aio.Channel]]:
+    settings = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
+    async with AsyncExitStack() as opened:
+        found = []
+        for _ in range(count):
+            channel = aio.insecure_channel(target, options=settings)
+            found.append(await opened.enter_async_context(channel))
+            await channel.channel_ready()
+        yield found
+
+
+async def how_it_ends(channel: aio.Channel) -> tuple[str, str, float | None]:
+    try:
+        await ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
+    except aio.AioRpcError as error:
+        result = ended(error)
+        return result.code.name, result.reason, result.retry_s
+    return "OK", "", None
+
+
+@pytest.mark.parametrize("connections", [1, 20])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one process", "two workers"])
+async def test_a_burst(options: Any, connections: int, simulator: Simulator) -> None:
+    limit = ("--max-concurrent-calls", str(AT_ONCE))
+    upstream = ("--upstream", simulator.url)
+    async with (
+        serving(*upstream, *limit, *options) as (_, target),
+        channels(target, connections) as opened,
+    ):
+        calls = [how_it_ends(opened[number % connections]) for number in range(CALLS)]
+        ends = Counter(await asyncio.gather(*calls))
+    assert set(ends) <= {("OK", "", None), ("UNAVAILABLE", "OVERLOADED", 1.0)}, ends
+    assert ends["OK", "", None] >= AT_ONCE
