@@ -22,6 +22,7 @@ from penstock_server.rpc import concerns
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.admission import Admission
+from penstock_server.rpc.arrival import Arrivals
 from penstock_server.rpc.authentication import Authentication, forwarded
 from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.deadline import Deadlines
@@ -30,6 +31,7 @@ from penstock_server.rpc.interceptors import Around
 from penstock_server.rpc.listening import CannotListen, bind_all, release
 from penstock_server.rpc.server import SERVICES, build_server
 from penstock_server.rpc.status import resendable
+from penstock_server.rpc.watches import Watches
 from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import log
 
@@ -73,7 +75,9 @@ class Service:
         self.authentication = _authentication(settings, clock)
         self._fleet = _fleet(settings)
         self._health = HealthServicer(tuple(SERVICES))
-        self._admission = Admission(settings.max_concurrent_calls)
+        arrivals = Arrivals(settings.request_timeout, settings.max_pending_calls)
+        self._admission = Admission(settings.max_concurrent_calls, arrivals)
+        self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
         self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._server = build_server(
             self._fleet,
@@ -84,6 +88,8 @@ class Service:
                 admission=self._admission,
                 deadlines=self._deadlines,
             ),
+            arrivals,
+            self._watches,
             limits=_limits(settings),
             max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
@@ -184,7 +190,7 @@ class Service:
         """Refuses new calls, gives running ones a time to finish, then ends them."""
         self._admission.close()
         self._health.close()
-        self._health.end_watches()
+        self._watches.end_all()
         await self._end_watch()
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
         await asyncio.wait((stopped,), timeout=grace_s)
@@ -265,7 +271,7 @@ def _limits(settings: Settings) -> ConnectionLimits:
     """Returns the limits of callers' connections, which leave descriptors for upstreams."""
     named = {f.name: getattr(settings, f.name) for f in dataclasses.fields(ConnectionLimits)}
     spared = descriptors.limit() // 2 // len(settings.addresses)
-    most = min(settings.max_incoming_connections, max(1, spared))
+    most = min(settings.max_incoming_connections or spared, max(1, spared))
     return ConnectionLimits(**named | {"max_incoming_connections": most})
 
 

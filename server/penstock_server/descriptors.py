@@ -15,7 +15,7 @@ def raise_limit() -> None:
 def limit() -> int:
     """Returns how many this process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 2**31 - 1 if soft == resource.RLIM_INFINITY else soft
+    return 2**31 - 2 if soft == resource.RLIM_INFINITY else soft
 
 
 def count() -> int:

@@ -46,8 +46,8 @@ def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     """The server's options with a floor of 0.7 s in place of 5 s; or with none at all."""
     lives: bool = request.param == "as it is"
 
-    def options(*arguments: ConnectionLimits, **more: bool) -> list[tuple[str, int]]:
-        known = dict(REAL_OPTIONS(*arguments, **more))
+    def options(limits: ConnectionLimits, **more: bool) -> list[tuple[str, int]]:
+        known = dict(REAL_OPTIONS(limits, **more))
         assert known.pop(PING_FLOOR)
         return [*known.items(), *([(PING_FLOOR, 700)] if lives else [])]
 

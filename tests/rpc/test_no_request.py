@@ -10,9 +10,10 @@ from grpc import StatusCode as Code
 from grpc import aio
 
 from penstock_server.app import Service
+from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator
 
-from .calls import BOUND_S, Serve, chat, create, ended, plain_channel, stream
+from .calls import BOUND_S, Serve, chat, create, ended, plain_channel, stream, until
 from .every_rpc import EVERY_RPC, Called, names
 
 SINGLE = tuple(rpc for rpc in EVERY_RPC if not rpc.uploads and not rpc.settings)
@@ -61,14 +62,75 @@ async def test_a_request_that_does_not_come(rpc: Called, serve: Serve) -> None:
     assert ended(raised.value).metadata["limit"] == "max_deadline"
 
 
-async def test_who_sends_nothing_counts(serve: Serve, simulator: Simulator) -> None:
-    service = await serve(upstream=(simulator.url,), max_concurrent_calls=1)
+@pytest.mark.parametrize("rpc", [SINGLE[0], *UPLOADS], ids=names((SINGLE[0], *UPLOADS)))
+async def test_who_sends_nothing_takes_no_place(
+    rpc: Called, serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,), max_concurrent_calls=2)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         running = _Noting(service)
-        first = begun(SINGLE[0], channel)
-        await running.some.wait()
-        assert (await create(channel, chat())).reason == "OVERLOADED"
-        first.cancel()
+        silent = [begun(rpc, channel) for _ in range(10)]
+        await until(lambda: len(running) == len(silent))
+        assert (await stream(channel, chat())).code is Code.OK
+        for call in silent:
+            call.cancel()
+
+
+@pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
+async def test_the_request_has_a_time(rpc: Called, serve: Serve) -> None:
+    service = await serve(request_timeout=0.1)
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
+        with pytest.raises(aio.AioRpcError) as raised:
+            await begun(rpc, channel).read()
+    result = ended(raised.value)
+    assert (result.code, result.metadata["limit"]) == (Code.DEADLINE_EXCEEDED, "request_timeout")
+
+
+@pytest.mark.parametrize("rpc", UPLOADS, ids=names(UPLOADS))
+async def test_each_part_of_an_upload_has_a_time(
+    rpc: Called, serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,), request_timeout=0.2)
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
+        call = rpc.start(channel, endless=True)
+        with pytest.raises(aio.AioRpcError) as raised:
+            await (call.read() if rpc.streams else call)
+    assert ended(raised.value).metadata["limit"] == "request_timeout"
+
+
+def test_the_request_has_a_time_by_default() -> None:
+    assert 0 < Settings().request_timeout <= 60
+
+
+async def test_of_too_many_that_send_nothing_the_first_is_refused(
+    serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,), max_pending_calls=3)
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
+        running = _Noting(service)
+        silent = []
+        for count in range(1, 4):
+            silent.append(begun(SINGLE[0], channel))
+            await until(lambda: len(running) == count)  # noqa: B023  awaited here
+        assert (await stream(channel, chat())).code is Code.OK
+        with pytest.raises(aio.AioRpcError) as raised:
+            await silent.pop(0).read()
+        assert ended(raised.value).reason == "OVERLOADED"
+        assert not any(call.done() for call in silent)
+
+
+async def test_a_stop_waits_for_nobody_who_sends_nothing(
+    serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,))
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
+        running = _Noting(service)
+        silent = begun(SINGLE[0], channel)
+        await until(lambda: len(running) == 1)
+        await service.stop(3600)
+        with pytest.raises(aio.AioRpcError) as raised:
+            await silent.read()
+    assert ended(raised.value).reason == "DRAINING"
 
 
 Ends = asyncio.Queue[tuple[str, str]]

@@ -278,6 +278,14 @@ def message_size(value: Any) -> int:
     return number
 
 
+def countable(value: Any) -> int:
+    """Reads a whole number, 0 or more, that gRPC can count."""
+    # At the largest of its integers, gRPC aborts.
+    if (number := natural(value)) >= _LARGEST_MESSAGE:
+        raise ValueError(f"must be below {_LARGEST_MESSAGE}")
+    return number
+
+
 def worker_count(value: Any) -> int:
     """Reads a number of processes above 0, or `auto` for that of the cores this one may use."""
     return len(os.sched_getaffinity(0)) if value == "auto" else positive(value)

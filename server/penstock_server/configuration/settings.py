@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from penstock_server.configuration.options import (
     address,
+    countable,
     http_path,
     interval,
     key,
@@ -141,21 +142,39 @@ class Settings:
     max_pending_calls: int = option(
         32768,
         "Most calls that have come and are not let in yet; each holds up to 25 KB and what it has "
-        "sent.",
-        positive,
+        "sent. 0 for no limit.",
+        countable,
         "NUMBER",
     )
     max_calls_per_connection: int = option(
         16384,
         "Most calls at once on one connection of a caller, at 25 KB each; 0 for no limit.",
-        natural,
+        countable,
         "NUMBER",
     )
     max_incoming_connections: int = option(
         4096,
         "Most connections of callers to each address, at 50 KB each, and no more than half of "
-        "the file descriptors; further ones are closed.",
-        positive,
+        "the file descriptors; further ones are closed. 0 for no limit but that.",
+        countable,
+        "NUMBER",
+    )
+    request_timeout: float = option(
+        60.0,
+        "Longest wait for each message of a caller's request; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
+    max_watches: int = option(
+        8192,
+        "Most calls of health and reflection at once, at 25 KB each; 0 for no limit.",
+        natural,
+        "NUMBER",
+    )
+    max_watches_per_connection: int = option(
+        100,
+        "Most calls of health and reflection at once on one connection; 0 for no limit.",
+        natural,
         "NUMBER",
     )
     handshake_timeout: float = option(

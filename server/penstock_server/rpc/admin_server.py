@@ -7,6 +7,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
 from penstock_server.rpc import concerns
+from penstock_server.rpc.arrival import Arrivals
 from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.health import HealthServicer
 from penstock_server.rpc.interceptors import Interceptors
@@ -44,11 +45,18 @@ class AdminServer:
         self.port = 0
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
+        limits = ConnectionLimits(max_message_bytes)
         self._server = aio.server(
             interceptors=(
-                Interceptors(concerns.in_order(), max_message_bytes, max_request_entries),
+                Interceptors(
+                    concerns.in_order(),
+                    Arrivals(0, 0),
+                    max_message_bytes=limits.max_message_bytes,
+                    max_metadata_bytes=limits.max_metadata_bytes,
+                    max_request_entries=max_request_entries,
+                ),
             ),
-            options=options(ConnectionLimits(max_message_bytes)),
+            options=options(limits),
         )
         admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -74,5 +82,4 @@ class AdminServer:
     async def stop(self) -> None:
         """Ends at once; safe at any time."""
         self._health.close()
-        self._health.end_watches()
         await self._server.stop(0)

@@ -24,7 +24,7 @@ class ConnectionLimits:
         max_metadata_bytes: the metadata of one call.
         max_incoming_connections: connections of callers on each address.
         max_calls_per_connection: calls in progress on one connection; 0 for no limit.
-        max_pending_calls: calls that gRPC holds until our code takes them.
+        max_pending_calls: calls that gRPC holds until our code takes them; 0 for no limit.
         handshake_timeout: seconds until a connection speaks HTTP/2.
         max_connection_idle: seconds that a connection without calls stays open; 0 for ever.
         max_connection_age: seconds after which a connection takes no more calls; 0 for ever.
@@ -33,9 +33,9 @@ class ConnectionLimits:
 
     max_message_bytes: int
     max_metadata_bytes: int = 16 * 1024
-    max_incoming_connections: int = _LARGEST
+    max_incoming_connections: int = _LARGEST - 1  # gRPC aborts at one more
     max_calls_per_connection: int = 0
-    max_pending_calls: int = _LARGEST
+    max_pending_calls: int = 0
     handshake_timeout: float = 10.0
     max_connection_idle: float = 0.0
     max_connection_age: float = 0.0
@@ -43,6 +43,7 @@ class ConnectionLimits:
 
     def options(self) -> list[tuple[str, int]]:
         """Returns them as options of a gRPC server."""
+        pending = self.max_pending_calls or _LARGEST
         return [
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
@@ -52,8 +53,8 @@ class ConnectionLimits:
             ("grpc.max_allowed_incoming_connections", self.max_incoming_connections),
             ("grpc.max_concurrent_streams", self.max_calls_per_connection or _LARGEST),
             # Between the two, gRPC refuses at random; and what it refuses ends as CANCELLED.
-            ("grpc.server.max_pending_requests", self.max_pending_calls),
-            ("grpc.server.max_pending_requests_hard_limit", self.max_pending_calls),
+            ("grpc.server.max_pending_requests", pending),
+            ("grpc.server.max_pending_requests_hard_limit", pending),
             ("grpc.server_handshake_timeout_ms", _milliseconds(self.handshake_timeout)),
             # A peer that never acknowledges our limits is not bound by all of them.
             ("grpc.http2.settings_timeout", _milliseconds(self.handshake_timeout)),

@@ -18,7 +18,7 @@ class HealthServicer:
     """Tells which services can be used; everything is NOT_SERVING until said otherwise.
 
     grpcio's own servicer for asyncio starts as SERVING, forgets watchers when another one
-    leaves, has no List, and keeps a stopping server waiting for its watchers.
+    leaves, and has no List.
     """
 
     def __init__(self, services: tuple[str, ...]) -> None:
@@ -40,11 +40,6 @@ class HealthServicer:
         self._closed = True
         self._wake()
 
-    def end_watches(self) -> None:
-        """Ends the streams of all watchers, so that they do not hold up the server's stop."""
-        self._serving = {}
-        self._wake()
-
     async def Check(self, request: Any, context: Any) -> Any:
         """Tells the state of one service; NOT_FOUND for a name that is not served."""
         if request.service not in self._serving:
@@ -59,14 +54,13 @@ class HealthServicer:
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         """Tells the state of one service now and at every change."""
         told = None
-        while self._serving:
+        while True:
             changed = self._changed
             state = self._response(request.service)
             if state != told:
                 yield state
                 told = state
             await changed.wait()
-        await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
 
     def _response(self, service: str) -> Any:
         serving = self._serving.get(service)

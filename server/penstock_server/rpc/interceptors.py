@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from grpc import aio
 
 from penstock_server.rpc import status
+from penstock_server.rpc.arrival import Arrivals
 from penstock_server.rpc.parsing import Parser
 from penstock_server.rpc.rpc import Rpc, current
 
 PACKAGE = "/penstock.v1."
+
+_METADATUM_BYTES = 32
 
 # Generic for type checkers only.
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
@@ -52,11 +55,27 @@ class Interceptors(aio.ServerInterceptor):
     """
 
     def __init__(
-        self, concerns: Sequence[Around], max_message_bytes: int, max_request_entries: int
+        self,
+        concerns: Sequence[Around],
+        arrivals: Arrivals,
+        *,
+        max_message_bytes: int,
+        max_metadata_bytes: int,
+        max_request_entries: int,
     ) -> None:
-        """Takes the concerns in order, the size of the largest reply, and of requests."""
+        """Prepares the handlers' surroundings.
+
+        Args:
+            concerns: what stands around every RPC, in order.
+            arrivals: what waits for the messages of requests.
+            max_message_bytes: the size of the largest reply.
+            max_metadata_bytes: the size of the largest metadata of a call.
+            max_request_entries: how many entries one message of a request may have.
+        """
         self._concerns = concerns
+        self._arrivals = arrivals
         self._max_message_bytes = max_message_bytes
+        self._max_metadata_bytes = max_metadata_bytes
         self._max_request_entries = max_request_entries
         self._wrapped: dict[str, Handler] = {}
 
@@ -67,6 +86,9 @@ class Interceptors(aio.ServerInterceptor):
     ) -> Handler | None:
         """Returns the handler of a method, wrapped."""
         method = handler_call_details.method
+        # gRPC itself holds only those callers to the limit who acknowledge its settings.
+        if metadata_size(handler_call_details.invocation_metadata) > self._max_metadata_bytes:
+            return self._refusal(method)
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
@@ -78,6 +100,16 @@ class Interceptors(aio.ServerInterceptor):
             # A servicer's. Of methods that are not there, callers can name any number.
             self._wrapped[method] = wrapped
         return wrapped
+
+    def _refusal(self, method: str) -> Handler:
+        """Returns what refuses a call for its metadata."""
+        limit = self._max_metadata_bytes
+
+        async def refuse(rpc: Rpc, context: Context) -> NoReturn:
+            raise status.Refusal(status.of_large_metadata(limit))
+
+        made: Any = self._inside(method, refuse)
+        return grpc.stream_stream_rpc_method_handler(made)
 
     def _unary(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_unary or handler.unary_unary
@@ -113,7 +145,7 @@ class Interceptors(aio.ServerInterceptor):
             return _as_it_is
         # The generated code names `FromString` of the type.
         parser = Parser(deserialize.__self__, self._max_request_entries)
-        return partial(_each if handler.request_streaming else _single, parser)
+        return partial(_each if handler.request_streaming else _single, parser, self._arrivals)
 
     def _serialized(self, message: Any, handler: Handler) -> bytes:
         serialize = handler.response_serializer
@@ -140,18 +172,33 @@ async def _as_it_is(rpc: Rpc, context: Context) -> Any:
     return rpc.request
 
 
-async def _each(parser: Parser, rpc: Rpc, context: Context) -> Any:
-    return parser.each(rpc, rpc.request)
+async def _each(parser: Parser, arrivals: Arrivals, rpc: Rpc, context: Context) -> Any:
+    return parser.each(rpc, _arriving(arrivals, rpc))
 
 
-async def _single(parser: Parser, rpc: Rpc, context: Context) -> Any:
-    data: Any = await context.read()
+async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
+    """Yields the messages of a stream of requests as they arrive."""
+    first, requests = True, aiter(rpc.request)
+    while (data := await arrivals.awaited(anext(requests, None), first=first)) is not None:
+        rpc.arrived()
+        first = False
+        yield data
+
+
+async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc, context: Context) -> Any:
+    data: Any = await arrivals.awaited(context.read(), first=True)
     if data is aio.EOF:
         await require_end(context)
         raise status.Refusal(status.of_no_request())
+    rpc.arrived()
     message = await parser.parsed(rpc, data)
     rpc.model = getattr(message, "model", "")
     return message
+
+
+def metadata_size(metadata: Any) -> int:
+    """Returns the size of metadata as HTTP/2 counts it."""
+    return sum(len(key) + len(value) + _METADATUM_BYTES for key, value in metadata or ())
 
 
 async def require_end(context: Any) -> None:

@@ -15,6 +15,10 @@ from penstock_server.upstream.call import Attempts, any_model
 _REQUEST_ID_LIMIT = 128
 
 
+def _nothing() -> None:
+    """Takes note of a message where nobody counts calls."""
+
+
 @dataclass(slots=True)
 class Rpc:
     """One RPC.
@@ -34,6 +38,8 @@ class Rpc:
         caller: the name of the caller's key.
         may_use: whether the caller may use a model, by its name.
         authorization: the caller's own credentials, where they go upstream: see `Call`.
+        arrived: called when the request, or a message of it, is there; it may refuse the call.
+        admitted: whether the call was let in.
         debug: whether the caller may learn of a bug what developers see.
         large: whether its messages are so large that others would wait for work on them.
     """
@@ -52,6 +58,8 @@ class Rpc:
     caller: str = ""
     may_use: Callable[[str], bool] = any_model
     authorization: str | None = field(default=None, repr=False)
+    arrived: Callable[[], None] = field(default=_nothing, repr=False)
+    admitted: bool = False
     debug: bool = False
     large: bool = False
 

@@ -20,6 +20,7 @@ from penstock.v1 import (
     transcription_pb2_grpc,
 )
 from penstock_server.fleet.fleet import Fleet
+from penstock_server.rpc.arrival import Arrivals
 from penstock_server.rpc.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.classification import ClassificationServicer
 from penstock_server.rpc.completion import CompletionServicer
@@ -35,6 +36,7 @@ from penstock_server.rpc.response import ResponseServicer
 from penstock_server.rpc.tokenization import TokenizationServicer
 from penstock_server.rpc.transcription import TranscriptionServicer
 from penstock_server.rpc.unsupported import UnsupportedMethods
+from penstock_server.rpc.watches import Watches
 from penstock_server.upstream import operations
 from penstock_server.upstream.operations import Operation
 
@@ -116,6 +118,8 @@ def build_server(
     fleet: Fleet,
     health: HealthServicer,
     concerns: Sequence[Around],
+    arrivals: Arrivals,
+    watches: Watches,
     *,
     limits: ConnectionLimits,
     max_request_entries: int,
@@ -124,11 +128,20 @@ def build_server(
 ) -> aio.Server:
     """Returns a server with every service, not yet bound to an address.
 
-    The concerns stand around every RPC of our own services, the first outermost; health and
-    reflection are not among them. Ports are shared with other processes that mean to.
+    The concerns stand around every RPC of our own services, the first outermost, and the watches
+    around those of health and reflection. Ports are shared with other processes that mean to.
     """
     server = aio.server(
-        interceptors=(Interceptors(concerns, limits.max_message_bytes, max_request_entries),),
+        interceptors=(
+            watches,
+            Interceptors(
+                concerns,
+                arrivals,
+                max_message_bytes=limits.max_message_bytes,
+                max_metadata_bytes=limits.max_metadata_bytes,
+                max_request_entries=max_request_entries,
+            ),
+        ),
         options=options(limits, share_ports=share_ports),
     )
     for entry in SERVICES.values():

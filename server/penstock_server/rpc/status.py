@@ -284,6 +284,28 @@ def of_overload(most: int) -> Status:
     return Status(OVERLOADED, f"the server is busy with {most} calls, as many as it takes")
 
 
+def of_pending(most: int) -> Status:
+    """Returns the status of a call whose request did not come before those of many others."""
+    return Status(OVERLOADED, f"the server waits for the requests of {most} calls, its limit")
+
+
+def of_watches(most: int) -> Status:
+    """Returns the status of a call of health or reflection that is one too many."""
+    return Status(OVERLOADED, f"{most} calls of health and reflection are open, the limit")
+
+
+def of_late_request(seconds: float) -> Status:
+    """Returns the status of a call whose next message did not come in time."""
+    message = f"no message of the request came within {seconds:g} s"
+    return Status(DEADLINE, message, {"limit": "request_timeout"})
+
+
+def of_large_metadata(limit: int) -> Status:
+    """Returns the status of a call with more metadata than the limit, in bytes."""
+    message = f"the metadata of the call is over the limit of {limit} bytes"
+    return Status(TOO_LARGE, message, {"limitBytes": str(limit)})
+
+
 def of_draining() -> Status:
     """Returns the status of a call that came too late."""
     return Status(DRAINING, "the server is shutting down", retry_after_s=0)

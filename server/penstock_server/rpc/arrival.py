@@ -1,0 +1,79 @@
+"""How long messages of requests may take to come, and how many calls may wait for theirs."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from penstock_server.rpc import status
+
+
+class Arrivals:
+    """Waits for messages of requests, each within a time, and for a number of calls at most.
+
+    When there are too many, the call that has waited longest is refused: the messages of honest
+    callers are there within milliseconds, so calls that never send one make room for each other.
+    """
+
+    def __init__(self, longest_s: float, most: int) -> None:
+        """Bounds the waits.
+
+        Args:
+            longest_s: how long one message may take; 0 for no limit.
+            most: how many calls may wait at once; 0 for no limit.
+        """
+        self._longest_s = longest_s
+        self._most = most
+        # When each began to wait, the first one first; and whether for its first message.
+        self._waiting: dict[asyncio.Task[Any], tuple[float, bool]] = {}
+        self._refused: dict[asyncio.Task[Any], status.Status] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def awaited(self, message: Awaitable[Any], *, first: bool) -> Any:
+        """Returns a message once it is there.
+
+        Args:
+            message: reads it.
+            first: whether none of the call has come yet.
+
+        Raises:
+            status.Refusal: it took too long, others came meanwhile, or the server stops.
+        """
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task
+        self._waiting[task] = loop.time(), first
+        if self._most and len(self._waiting) > self._most:
+            self._refuse(next(iter(self._waiting)), status.of_pending(self._most))
+        if self._timer is None and self._longest_s:
+            self._timer = loop.call_later(self._longest_s, self._end_late)
+        try:
+            return await message
+        except asyncio.CancelledError:
+            refusal = self._refused.get(task)
+            # Its caller may have left as well.
+            if refusal is None or task.uncancel():
+                raise
+            raise status.Refusal(refusal) from None
+        finally:
+            self._waiting.pop(task, None)
+            self._refused.pop(task, None)
+
+    def close(self) -> None:
+        """Refuses the calls that have not sent anything."""
+        for task, (_, first) in list(self._waiting.items()):
+            if first:
+                self._refuse(task, status.of_draining())
+
+    def _end_late(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        late = loop.time() - self._longest_s
+        for task, (since, _) in list(self._waiting.items()):
+            if since > late:
+                self._timer = loop.call_at(since + self._longest_s, self._end_late)
+                return
+            self._refuse(task, status.of_late_request(self._longest_s))
+
+    def _refuse(self, task: asyncio.Task[Any], refusal: status.Status) -> None:
+        del self._waiting[task]
+        self._refused[task] = refusal
+        task.cancel()

@@ -1,0 +1,113 @@
+"""Calls of health and reflection: how many there are at once, and that none outlives a stop.
+
+They ask for no key, and their streams last as long as callers like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from os import urandom
+from typing import Any, NoReturn
+
+import grpc
+from grpc import aio
+
+from penstock_server.rpc import status
+from penstock_server.rpc.interceptors import PACKAGE, Context, Handler
+from penstock_server.rpc.trailers import trailers
+
+
+class Watches(aio.ServerInterceptor):
+    """Lets calls of health and reflection in up to a number, and to another on each connection."""
+
+    def __init__(self, most: int, most_per_connection: int) -> None:
+        """Bounds the calls; 0 for any number."""
+        self._most = most
+        self._most_per_connection = most_per_connection
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._peers = Counter[str]()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Returns the handler of a method; of those that are not ours, wrapped."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(PACKAGE):
+            return handler
+        return self._streaming(handler) if handler.response_streaming else self._unary(handler)
+
+    def end_all(self) -> None:
+        """Ends all calls, so that none holds up the server's stop."""
+        running, self._tasks = self._tasks, set()
+        for task in running:
+            task.cancel()
+
+    def _unary(self, handler: Handler) -> Handler:
+        behavior: Any = handler.unary_unary
+
+        async def serve(requests: Any, context: Context) -> Any:
+            async with self._place(context):
+                return await behavior(await _single(context), context)
+
+        made: Any = serve
+        return grpc.stream_unary_rpc_method_handler(
+            made, handler.request_deserializer, handler.response_serializer
+        )
+
+    def _streaming(self, handler: Handler) -> Handler:
+        behavior: Any = handler.stream_stream or handler.unary_stream
+
+        async def serve(requests: Any, context: Context) -> None:
+            async with self._place(context):
+                request = requests if handler.request_streaming else await _single(context)
+                async with aclosing(behavior(request, context)) as messages:
+                    async for message in messages:
+                        await context.write(message)
+
+        made: Any = serve
+        return grpc.stream_stream_rpc_method_handler(
+            made, handler.request_deserializer, handler.response_serializer
+        )
+
+    @asynccontextmanager
+    async def _place(self, context: Context) -> AsyncIterator[None]:
+        """Counts a call in, or ends it."""
+        task, peer = asyncio.current_task(), context.peer()
+        assert task
+        if self._most and len(self._tasks) >= self._most:
+            await _abort(context, status.of_watches(self._most))
+        # The callers at a Unix socket cannot be told apart.
+        limit = 0 if peer.startswith("unix:") else self._most_per_connection
+        if limit and self._peers[peer] >= limit:
+            await _abort(context, status.of_watches(limit))
+        self._tasks.add(task)
+        self._peers[peer] += 1
+        try:
+            yield
+        except asyncio.CancelledError:
+            # Ended here; unless its caller has left as well.
+            if task in self._tasks or task.uncancel():
+                raise
+            await _abort(context, status.of_draining())
+        finally:
+            self._tasks.discard(task)
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+
+
+async def _single(context: Context) -> Any:
+    message: Any = await context.read()
+    if message is aio.EOF:
+        await _abort(context, status.of_no_request())
+    return message
+
+
+async def _abort(context: Context, ended: status.Status) -> NoReturn:
+    message, metadata = trailers(ended, urandom(16).hex())
+    await context.abort(ended.row.code, message, metadata)
