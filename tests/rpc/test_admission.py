@@ -99,4 +99,4 @@ async def test_the_grace_is_over(simulator: Simulator, stopping: Service) -> Non
     assert [end.code for end in ends] == [Code.UNAVAILABLE] * 2
     assert [end.reason for end in ends] == ["UPSTREAM_CLOSED", "STREAM_INTERRUPTED"]
     assert ends[1].metadata["messagesSent"] == "1"
-    assert [end.pushback for end in ends] == [None, "-1"]
+    assert [end.pushback for end in ends] == ["-1", "-1"]

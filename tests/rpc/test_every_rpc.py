@@ -61,6 +61,10 @@ def test_none_is_left_out() -> None:
     assert all(bool(rpc.event) == rpc.streams for rpc in EVERY_RPC)
 
 
+# Whether these are sent again is left to the caller, and to no library.
+CALLER_DECIDES = ("UPSTREAM_INTERNAL", "UPSTREAM_MALFORMED_RESPONSE", "UPSTREAM_CLOSED")
+
+
 @pytest.mark.parametrize(("sent", "code", "reason"), ANSWERS.values(), ids=ANSWERS)
 @every_rpc
 async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve: Serve) -> None:
@@ -71,8 +75,9 @@ async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve:
     assert (result.code, result.reason, result.domain) == (code, reason, "penstock")
     assert result.received == []
     assert result.request_id == result.trailers["x-request-id"]
+    decides = "-1" if reason in CALLER_DECIDES else None
     assert (result.retry_s, result.pushback) == (
-        (1.0, "1000") if reason == "UPSTREAM_UNAVAILABLE" else (None, None)
+        (1.0, "1000") if reason == "UPSTREAM_UNAVAILABLE" else (None, decides)
     )
     assert bool(result.fields) == (code is Code.INVALID_ARGUMENT)
     assert "<html>" not in result.message

@@ -125,7 +125,7 @@ TEXTS: Mapping[str, tuple[bytes, Code, str]] = {
     "422": (words("422 x", "missing field `x`"), Code.INVALID_ARGUMENT, "missing field `x`"),
     "500": (words("500 x", "boom", kind="text/plain"), Code.INTERNAL, "boom"),
     "503": (words("503 x", "No available workers"), Code.UNAVAILABLE, "No available workers"),
-    "long": (words("503 x", "é" * 70_000), Code.UNAVAILABLE, "é" * 500),
+    "long": (words("503 x", "é" * 70_000), Code.UNAVAILABLE, "é" * 400),
     "address": (
         words("502 x", "no host at http://10.0.0.7:8000/x"),
         Code.UNAVAILABLE,

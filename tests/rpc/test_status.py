@@ -44,7 +44,7 @@ def of(failure: UpstreamFailure, messages_sent: int = 0) -> Ended:
     return sent(status.of_failure(failure, "m").in_call(model="m", messages_sent=messages_sent))
 
 
-YES, CALLER, NO, NEVER = "yes", "caller", "no", "never"
+YES, ELSEWHERE, CALLER, NO, NEVER = "yes", "elsewhere", "caller", "no", "never"
 
 # HTTP status: code, reason, whether to send again
 HTTP = {
@@ -66,7 +66,7 @@ HTTP = {
     418: (Code.UNKNOWN, "UPSTREAM_UNEXPECTED_STATUS", NO),
     422: (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED", NO),
     424: (Code.FAILED_PRECONDITION, "UPSTREAM_REJECTED", NO),
-    429: (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", CALLER),
+    429: (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", ELSEWHERE),
     431: (Code.INTERNAL, "GATEWAY_ERROR", NO),
     451: (Code.PERMISSION_DENIED, "UPSTREAM_REJECTED", NO),
     499: (Code.UNAVAILABLE, "UPSTREAM_CLOSED", CALLER),
@@ -82,13 +82,14 @@ HTTP = {
 
 
 def check_resend(result: Ended, resend: str, given: float | None) -> None:
-    """Checks the three ways in which a status says when to send again."""
-    tells = resend == YES or (resend == CALLER and given is not None)
+    """Checks the ways in which a status says whether and when to send again."""
+    tells = resend == YES or (resend in (CALLER, ELSEWHERE) and given is not None)
     delay = (1.0 if given is None else given) if tells else None
     assert result.retry_s == delay
     assert result.trailers.get("retry-after") == (f"{max(1, delay):.0f}" if delay else None)
-    pushback = {YES: f"{1000 * (delay or 0):.0f}", NEVER: "-1"}.get(resend)
+    pushback = {YES: f"{1000 * (delay or 0):.0f}", CALLER: "-1", NEVER: "-1"}.get(resend)
     assert result.pushback == pushback
+    assert result.trailers.get("x-envoy-ratelimited") == ("true" if pushback == "-1" else None)
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 7.0])
@@ -241,7 +242,7 @@ def test_faults_of_the_answer() -> None:
     ended = status.of_malformed(MalformedAnswer("no choices"), attempts)
     result = sent(ended)
     assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
-    assert result.pushback is None
+    assert result.pushback == "-1"
     told = {"stage": "stream", "path": PATH, "upstreamStatus": "200", "offset": "17"}
     assert result.metadata == told
     result = sent(ended.in_call(messages_sent=2))

@@ -22,7 +22,7 @@ from .every_rpc import (
     names,
     running,
 )
-from .test_status import CALLER, HTTP, NEVER, NO, YES, check_resend
+from .test_status import CALLER, ELSEWHERE, HTTP, NEVER, NO, YES, check_resend
 
 UNARY = tuple(rpc for rpc in EVERY_RPC if not rpc.streams)
 STREAMING = tuple(rpc for rpc in EVERY_RPC if rpc.streams)
@@ -317,7 +317,7 @@ async def test_silence_in_a_stream(rpc: Called, ping: bytes, serve: Serve) -> No
 
 
 def test_every_class_is_looked_at() -> None:
-    assert {row[2] for row in HTTP.values()} == {YES, CALLER, NO, NEVER}
+    assert {row[2] for row in HTTP.values()} == {YES, ELSEWHERE, CALLER, NO, NEVER}
 
 
 # A request that does not get through

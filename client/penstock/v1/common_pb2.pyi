@@ -103,8 +103,9 @@ Every error made by the server has a status code, a message of at most 1 KiB and
 
 Decide by code and reason, never by the message. With `RetryInfo` come the trailers
 `grpc-retry-pushback-ms` (obeyed by gRPC retry policies) and `retry-after` (seconds). A
-pushback of -1 tells gRPC not to retry by itself. The server does not use DATA_LOSS or
-ALREADY_EXISTS.
+pushback of -1 tells gRPC not to retry by itself; `x-envoy-ratelimited` says the same to Envoy.
+Failures that may have cost a generation have it: callers decide whether to send again. The
+server does not use DATA_LOSS or ALREADY_EXISTS.
 
 INVALID_ARGUMENT, do not send again unchanged:
 - INVALID_REQUEST: the request is malformed or inconsistent; found before any upstream call.

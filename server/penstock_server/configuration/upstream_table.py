@@ -24,6 +24,7 @@ from penstock_server.configuration.options import (
 from penstock_server.upstream.config import NativeResponses, place
 from penstock_server.upstream.headers import OWN, is_token
 
+_LONGEST_NAME = 512
 _NO_URL = "is no http, https or unix URL, such as http://localhost:8000"
 
 NATIVE_RESPONSES = member_of(NativeResponses)
@@ -96,6 +97,8 @@ def name(value: Any) -> str:
     given = text(value)
     if not (given.isascii() and given.isprintable()) or " " in given or not given:
         raise ValueError("must be printable ASCII, without spaces")
+    if len(given) > _LONGEST_NAME:
+        raise ValueError(f"must not be longer than {_LONGEST_NAME} characters")
     return given
 
 

@@ -63,8 +63,8 @@ async def abort(rpc: Rpc, context: Context, ended: status.Status) -> NoReturn:
     ended = ended.in_call(
         model=rpc.model, attempts=rpc.attempts.count, messages_sent=rpc.messages_sent
     )
-    message, metadata = trailers(ended, rpc.request_id)
-    await context.abort(rpc.code, message, (*rpc.trailing_metadata, *metadata))
+    message, metadata = trailers(ended, rpc.request_id, rpc.trailing_metadata)
+    await context.abort(rpc.code, message, metadata)
 
 
 async def debug_info(proceed: Proceed, rpc: Rpc, context: Context) -> Any:

@@ -34,11 +34,11 @@ class Resend(enum.Enum):
     ELSEWHERE = enum.auto()
     """Safe, and useful if another server is asked: the service did so; now the caller decides."""
     CALLER_DECIDES = enum.auto()
-    """The first attempt may have cost work."""
+    """The first attempt may have cost work; gRPC libraries are told not to (pushback -1)."""
     NO = enum.auto()
     """Pointless."""
     NEVER = enum.auto()
-    """Harmful: the status also tells gRPC libraries not to (pushback -1)."""
+    """Harmful; gRPC libraries are told not to (pushback -1)."""
 
 
 @dataclass(frozen=True, slots=True)

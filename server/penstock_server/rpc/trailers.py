@@ -1,9 +1,11 @@
 """How a status travels: its message, its details and the signals to retry, within their caps."""
 
+from collections.abc import Iterator
 from math import ceil
 from traceback import format_exception_only, format_tb
+from typing import TypeAlias
 
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -11,50 +13,105 @@ from penstock_server.convert.errors import Violation
 from penstock_server.rpc.status import Resend, Status
 
 DOMAIN = "penstock"
+LIMIT = 7 * 1024
+"""Bytes of everything that ends a call, as encoded on the wire: clients that take 8 KiB, as gRPC
+does by default, report a status that is over their limit as another code, without details."""
 MESSAGE_LIMIT = 1024
-"""Bytes of the status message. More would risk the client's limit for trailers, and a status
-that is over it reaches the client as another code."""
+"""Bytes of the status message."""
 DETAILS_LIMIT = 4096
 """Bytes of all details together."""
 
+# `:status`, `content-type`, `grpc-status` and what else gRPC itself adds.
+_RESERVED = 256
+# What HTTP/2 counts for a field beside its name and value (RFC 9113, 6.5.2).
+_FIELD = 32
+_MESSAGE_KEY = "grpc-message"
+_DETAILS_KEY = "grpc-status-details-bin"
+# The name of its type, and lengths.
+_DETAIL_FRAME = 64
+_CUT = "…"
 _TEXT_LIMIT = 256
 _VIOLATIONS_LIMIT = 2048
 _STACK_LIMIT = 2048
 _DEFAULT_RETRY_S = 1.0
 
 
-def trailers(status: Status, request_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
-    """Returns the status message and the trailing metadata that carry a status to the caller."""
-    message = _cut(status.message, MESSAGE_LIMIT)
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+
+def trailers(status: Status, request_id: str, beside: Metadata = ()) -> tuple[str, Metadata]:
+    """Returns the status message and the trailing metadata that carry a status to the caller.
+
+    Args:
+        status: the status.
+        request_id: the call's name.
+        beside: metadata that every call ends with; it is returned too, and shares the limit.
+    """
+    metadata: Metadata = (*beside, *_retry_metadata(status))
+    room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (_DETAILS_KEY, b"")))
+    # The message is there twice: as text, and in the details.
+    message = _shortened(status.message, room * 3 // 5)
+    room = (room - _percent_encoded(message)) * 3 // 4
     rich = status_pb2.Status(code=status.row.code.value[0], message=message)
+    _add_details(rich, status, request_id, min(room, DETAILS_LIMIT))
+    return message, (*metadata, (_DETAILS_KEY, rich.SerializeToString()))
+
+
+def _size(metadata: Metadata) -> int:
+    return sum(_FIELD + len(key) + len(value) for key, value in metadata)
+
+
+def _shortened(message: str, room: int) -> str:
+    """Returns as much of a message as may be sent."""
+    message = _cut(message, MESSAGE_LIMIT)
+    if _cost(message) <= room:
+        return message
+    room -= _cost(_CUT)
+    for end, char in enumerate(message):
+        room -= _cost(char)
+        if room < 0:
+            return message[:end] + _CUT
+    return message
+
+
+def _cost(text: str) -> int:
+    """Returns the bytes of a text that is sent percent-encoded, and once more in base64."""
+    return _percent_encoded(text) + -(-len(_utf8(text)) * 4 // 3)
+
+
+def _percent_encoded(text: str) -> int:
+    return sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in _utf8(text))
+
+
+def _add_details(rich: status_pb2.Status, status: Status, request_id: str, room: int) -> None:
+    """Adds the details that there is room for, those that matter most first."""
     for detail in _details(status, request_id):
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        if rich.ByteSize() + packed.ByteSize() <= DETAILS_LIMIT:
-            rich.details.append(packed)
-    metadata: list[tuple[str, str | bytes]] = [
-        ("grpc-status-details-bin", rich.SerializeToString())
-    ]
-    return message, (*metadata, *_retry_metadata(status))
+        _add(rich, detail, room)
+    left = room - rich.ByteSize() - _DETAIL_FRAME
+    if status.violations and (bad := _bad_request(status.violations, left)).field_violations:
+        _add(rich, bad, room)
+    if status.bug:
+        _add(rich, _debug_info(status.bug, room - rich.ByteSize() - _DETAIL_FRAME), room)
 
 
-def _details(status: Status, request_id: str) -> list[Message]:
-    """Lists the details, the ones that matter most first: what is over the limit is left out."""
+def _add(rich: status_pb2.Status, detail: Message, room: int) -> None:
+    rich.details.add().Pack(detail)
+    if rich.ByteSize() > room:
+        del rich.details[-1]
+
+
+def _details(status: Status, request_id: str) -> Iterator[Message]:
+    """Returns the details that are never large."""
     metadata = {key: _cut(value, _TEXT_LIMIT) for key, value in status.metadata.items()}
-    info = error_details_pb2.ErrorInfo(reason=status.row.reason, domain=DOMAIN, metadata=metadata)
-    details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
+    yield error_details_pb2.ErrorInfo(reason=status.row.reason, domain=DOMAIN, metadata=metadata)
+    yield error_details_pb2.RequestInfo(request_id=request_id)
     if _tells_when(status):
-        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status))))
-    if status.violations:
-        details.append(_bad_request(status.violations))
+        yield error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status)))
     if status.missing:
         kind, name = status.missing[0], _cut(status.missing[1], _TEXT_LIMIT)
-        details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name))
+        yield error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name)
     if status.quota:
-        details.append(_quota_failure(*status.quota))
-    if status.bug:
-        details.append(_debug_info(status.bug))
-    return details
+        yield _quota_failure(*status.quota)
 
 
 def _quota_failure(subject: str, description: str) -> error_details_pb2.QuotaFailure:
@@ -63,42 +120,51 @@ def _quota_failure(subject: str, description: str) -> error_details_pb2.QuotaFai
     return failure
 
 
-def _debug_info(bug: Exception) -> error_details_pb2.DebugInfo:
+def _debug_info(bug: Exception, room: int) -> error_details_pb2.DebugInfo:
     """Tells where it happened, the innermost frame first, as far as there is room."""
     said = "".join(format_exception_only(bug)).strip()
     info = error_details_pb2.DebugInfo(detail=_cut(said, _TEXT_LIMIT))
     for entry in reversed(format_tb(bug.__traceback__)):
         info.stack_entries.append(_cut(entry.strip(), 2 * _TEXT_LIMIT))
-        if info.ByteSize() > _STACK_LIMIT:
+        if info.ByteSize() > min(room, _STACK_LIMIT):
             del info.stack_entries[-1]
             break
     return info
 
 
-def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
-    """Lists as many violations as there is room for beside the other details."""
+def _bad_request(violations: tuple[Violation, ...], room: int) -> error_details_pb2.BadRequest:
+    """Lists as many violations as there is room for, the first without its description if need be.
+
+    A place says more than what is wrong there, which the message says as well.
+    """
     bad = error_details_pb2.BadRequest()
     for violation in violations:
-        bad.field_violations.add(
+        added = bad.field_violations.add(
             field=_cut(violation.field, _TEXT_LIMIT),
             description=_cut(violation.description, 2 * _TEXT_LIMIT),
         )
-        if bad.ByteSize() > _VIOLATIONS_LIMIT:
-            del bad.field_violations[-1]
+        if bad.ByteSize() > min(room, _VIOLATIONS_LIMIT):
+            added.ClearField("description")
+            if len(bad.field_violations) > 1 or bad.ByteSize() > room:
+                del bad.field_violations[-1]
             break
     return bad
 
 
 def _retry_metadata(status: Status) -> list[tuple[str, str]]:
-    if status.row.resend is Resend.NEVER:
-        return [("grpc-retry-pushback-ms", "-1")]
-    if not _tells_when(status):
-        return []
-    delay = _delay(status)
-    retry_after = ("retry-after", str(max(1, ceil(delay))))
-    if status.row.resend is not Resend.YES:
-        return [retry_after]
-    return [("grpc-retry-pushback-ms", str(round(delay * 1000))), retry_after]
+    """Returns what libraries and proxies go by that send calls again themselves.
+
+    gRPC libraries obey the first key. Envoy does not know it, and sends nothing again that has the
+    other one, whatever its policy says.
+    """
+    resend, told = status.row.resend, _tells_when(status)
+    kept = resend in (Resend.CALLER_DECIDES, Resend.NEVER)
+    metadata = [("grpc-retry-pushback-ms", "-1"), ("x-envoy-ratelimited", "true")] if kept else []
+    if resend is Resend.YES:
+        metadata = [("grpc-retry-pushback-ms", str(round(_delay(status) * 1000)))]
+    if told:
+        metadata.append(("retry-after", str(max(1, ceil(_delay(status))))))
+    return metadata
 
 
 def _tells_when(status: Status) -> bool:
@@ -119,7 +185,11 @@ def _duration(seconds: float) -> duration_pb2.Duration:
 
 def _cut(text: str, limit: int) -> str:
     """Cuts a text to a number of UTF-8 bytes, never inside a character."""
-    encoded = text.encode("utf-8", "replace")
+    encoded = _utf8(text)
     if len(encoded) <= limit:
         return text
-    return encoded[: limit - 3].decode("utf-8", "ignore") + "…"
+    return encoded[: limit - len(_utf8(_CUT))].decode("utf-8", "ignore") + _CUT
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
