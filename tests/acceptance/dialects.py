@@ -47,26 +47,34 @@ IMPOSSIBLE = (
         },
     ),
     Since(
+        (0, 29),
+        "padding is refused",
+        {"test_embedding": ("test_padding",)},
+    ),
+    Since(
         (0, 20),
-        "max_tokens_per_doc is ignored",
-        {"test_rerank": ("test_cutting",)},
+        "max_tokens_per_doc and hotwords are refused, and the own Responses API is not used",
+        {
+            "test_rerank": ("test_cutting",),
+            "test_response": ("test_bad_schema", "test_nothing_is_stored_by_default"),
+            "test_transcription": ("test_every_option_is_taken",),
+        },
+    ),
+    Since(
+        (0, 18),
+        "truncation_side is refused",
+        {"test_embedding": ("test_truncation",)},
     ),
     Since(
         (0, 16),
-        "use_activation is ignored",
-        {
-            "test_classification": ("test_raw_scores",),
-            "test_embedding": ("test_without_activation",),
-            "test_pooling": ("test_vectors_per_token",),
-            "test_rerank": ("test_raw_scores",),
-        },
+        "cache_salt is refused",
+        {"test_embedding": ("test_engine_options",), "test_rerank": ("test_engine_options",)},
     ),
     Since(
         (0, 14),
         "errors do not name the field",
         {
             "test_completion": ("test_rejected", "test_prompt_logprobs_are_not_streamed"),
-            "test_embedding": ("test_engine_options",),
             "test_logprobs": ("test_too_many", "test_no_prompt_logprobs_in_a_stream"),
             "test_pooling": ("test_another_task",),
             "test_reasoning": ("test_unknown_effort",),
@@ -78,7 +86,6 @@ IMPOSSIBLE = (
             ),
             "test_response": (
                 "test_upstream_names_our_field",
-                "test_nothing_is_stored_by_default",
                 "test_background_needs_a_store",
             ),
             "test_tokenization": ("test_negative_token",),
@@ -99,27 +106,35 @@ IMPOSSIBLE = (
     ),
     Since(
         (0, 11, 1),
-        "vectors cannot be had as bytes",
+        "vectors cannot be had as bytes, and tasks, conversations to classify, raw scores refused",
         {
+            "test_classification": ("test_conversation",),
             "test_embedding": ("test_number_formats", "test_dimensions"),
-            "test_pooling": ("test_packed", "test_packed_vectors_per_token"),
+            "test_pooling": (
+                "test_packed",
+                "test_packed_vectors_per_token",
+                "test_embeddings",
+                "test_classes",
+                "test_vectors_per_token",
+                "test_plugin_that_is_not_there",
+            ),
         },
     ),
     Since(
-        (0, 11),
-        "structured_outputs is ignored",
+        (0, 10, 1),
+        "activations cannot be left out, and efforts and hidden thought are refused",
         {
-            "test_completion": ("test_structured_outputs",),
-            "test_structured": (
-                "test_json_schema",
-                "test_json_schema_as_struct",
-                "test_json_object",
-                "test_choice",
-                "test_regex",
-                "test_grammar",
-                "test_bad_constraint",
-            ),
+            "test_classification": ("test_raw_scores",),
+            "test_embedding": ("test_without_activation",),
+            "test_reasoning": ("test_effort",),
+            "test_rerank": ("test_raw_scores",),
+            "test_response": ("test_hidden_reasoning",),
         },
+    ),
+    Since(
+        (0, 14),
+        "a limit of a transcript is refused",
+        {"test_transcription": ("test_length_is_told",)},
     ),
     Since(
         (0, 10, 2),

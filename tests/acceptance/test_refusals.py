@@ -29,7 +29,6 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
         (SamplingParams(temperature=9), "sampling.temperature"),
         (SamplingParams(temperature=-1), "sampling.temperature"),
         (SamplingParams(top_p=1.5), "sampling.top_p"),
-        (SamplingParams(max_tokens=0), "sampling.max_tokens"),
         (SamplingParams(max_tokens=100_000), "sampling.max_tokens"),
         (SamplingParams(logit_bias={99_999: 5}), "sampling.logit_bias"),
         (SamplingParams(truncate_prompt_tokens=9999), "sampling.truncate_prompt_tokens"),
@@ -44,6 +43,12 @@ async def test_value_out_of_range(chats: Chats, sampling: SamplingParams, field:
     assert refusal.fields[0].startswith(field)
     assert refusal.metadata["upstreamStatus"] == "400"
     assert refusal.metadata["upstreamParam"]
+
+
+async def test_no_tokens_at_all(chats: Chats) -> None:
+    refusal = await chats.refused(asking("Hi", sampling=SamplingParams(max_tokens=0)))
+    assert (refusal.code, refusal.reason) == (INVALID, "INVALID_REQUEST")
+    assert refusal.fields == ("sampling.max_tokens",)
 
 
 async def test_context_length(chats: Chats) -> None:

@@ -63,7 +63,7 @@ async def canned(
         Service(Settings(upstream=(url,), **(defaults | settings))) as service,
         open_async_channel(f"127.0.0.1:{service.port}") as channel,
     ):
-        await _probed(channel)
+        await probed(channel)
         upstream.target = f"127.0.0.1:{service.port}"
         yield channel, upstream
 
@@ -85,7 +85,7 @@ def in_bytes(metadata: Any, body: bytes) -> bytes:
     return http(body, "content-type: application/octet-stream", *head, _CLOSE)
 
 
-async def _probed(channel: aio.Channel) -> None:
+async def probed(channel: aio.Channel) -> None:
     """Waits until the service has asked the upstream how it is: then it rests."""
     watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
     async with asyncio.timeout(60):

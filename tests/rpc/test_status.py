@@ -130,6 +130,7 @@ KINDS = {
     Kind.MODEL_AMBIGUOUS: (Code.INVALID_ARGUMENT, "INVALID_REQUEST", NO),
     Kind.MODEL_FORBIDDEN: (Code.PERMISSION_DENIED, "MODEL_FORBIDDEN", NO),
     Kind.ROUTE_MISSING: (Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED", NO),
+    Kind.FIELD_UNKNOWN: (Code.INVALID_ARGUMENT, "INVALID_REQUEST", NO),
 }
 
 
@@ -226,6 +227,20 @@ def test_parameters_become_our_paths() -> None:
     assert of(http_error(400, param="max_completion_tokens")).fields == ["sampling.max_tokens"]
     assert of(http_error(400, param="messages.2.content")).fields == ["messages[2].content"]
     assert of(http_error(400, param="body.top_p")).fields == ["sampling.top_p"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "1 validation error for TranscriptionResponseVerbose\ntop_p\n  Input should be a string",
+        "1 validation error:\n  {'type': 'missing', 'loc': ('body', 'top_p'), 'msg': 'x'}",
+        "1 validation error:\n  top_p is bad. (parameter=top_p, value=2)",
+    ],
+)
+def test_fields_that_the_words_of_the_upstream_name(words: str) -> None:
+    assert of(http_error(400, message=words)).fields == ["sampling.top_p"]
+    assert of(http_error(400, message=words, param="stop")).fields == ["sampling.stop"]
+    assert of(http_error(400, message=words.replace("top_p", "nothing"))).fields == []
 
 
 def test_faults_of_the_request() -> None:

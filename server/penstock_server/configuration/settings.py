@@ -72,7 +72,7 @@ class Settings:
     native_responses: NativeResponses = option(
         _UPSTREAM.native_responses,
         "Ask upstreams for responses by their own Responses API, not by way of chats; auto: where "
-        "there is one.",
+        "there is one that can be trusted.",
         NATIVE_RESPONSES,
         "never|always|auto",
         live=True,

@@ -81,6 +81,7 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
     given = {field.name for field, _ in request.ListFields()}
     body: dict[str, Any] = {"messages": message.messages(request.messages)}
     if "sampling" in given:
+        options.require_tokens(request.sampling)
         body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
     if "engine" in given:
         body |= options.engine(request.engine)

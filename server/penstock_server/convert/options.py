@@ -55,6 +55,16 @@ def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
     return body
 
 
+def require_tokens(sampling: common_pb2.SamplingParams) -> None:
+    """Checks that an answer may have tokens: some vLLMs read a limit of 0 as no limit.
+
+    Raises:
+        InvalidRequest: the limit is 0.
+    """
+    if sampling.HasField("max_tokens") and sampling.max_tokens == 0:
+        raise invalid("sampling.max_tokens", "must be at least 1")
+
+
 def logprob_tokens(wanted: common_pb2.LogprobOptions) -> JsonObject:
     """Returns the keys of LogprobOptions that say which tokens are told of, and how."""
     body: JsonObject = {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Self, TypeVar
 
-from penstock_server.fleet import affinity, renaming
+from penstock_server.fleet import adaptation, affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
@@ -191,13 +191,42 @@ class _Requests:
     async def _next(self) -> _Request:
         """Returns the request to send next, under an id of its own."""
         routes = await (self._open_routes() if self._tried else self._routes())
-        replica = self._dispatcher.pick(routes, self._tried, self._key, only_once=self._only_once)
+        replica, body = self._choose(routes)
         self._tried.append(replica)
         self._retries.sent += 1
         call = self._call
         if self._retries.sent > 1:
             call = replace(call, request_id=f"{call.request_id}-{self._retries.sent}")
-        return _Request(replica, routes[replica], self._body, call)
+        return _Request(replica, routes[replica], body, call)
+
+    def _choose(self, routes: Routes) -> tuple[Replica, Body]:
+        """Returns the replica to ask, and the request as its version takes it.
+
+        Raises:
+            UpstreamFailure: all are too old for a field of the request.
+        """
+        replica = self._pick(routes)
+        try:
+            return replica, self._adapted(replica)
+        except UpstreamFailure as refusal:
+            fit = {other: target for other, target in routes.items() if self._takes(other)}
+            if not fit:
+                raise self._failure or refusal from None
+        replica = self._pick(fit)
+        return replica, self._adapted(replica)
+
+    def _pick(self, routes: Routes) -> Replica:
+        return self._dispatcher.pick(routes, self._tried, self._key, only_once=self._only_once)
+
+    def _adapted(self, replica: Replica) -> Body:
+        return adaptation.adapted(self._operation, self._body, replica.known.version)
+
+    def _takes(self, replica: Replica) -> bool:
+        try:
+            self._adapted(replica)
+        except UpstreamFailure:
+            return False
+        return True
 
     async def _failed(self, failure: UpstreamFailure) -> None:
         """Returns when another request is to be sent.

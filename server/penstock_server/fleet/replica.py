@@ -21,6 +21,7 @@ from penstock_server.upstream.config import NativeResponses, UpstreamConfig, pla
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.operations import ALL, NATIVE_RESPONSE, Operation
 from penstock_server.upstream.upstream import Upstream
+from penstock_server.vllm_fields import WHOLE_RESPONSES, numbers
 
 _log = logging.getLogger("penstock.fleet")
 
@@ -151,7 +152,7 @@ class Replica:
         """Whether a route of the operation exists, as far as is known."""
         native = self.upstream.config.native_responses
         if operation is NATIVE_RESPONSE and native != NativeResponses.ALWAYS:
-            return native == NativeResponses.AUTO and bool(self.known.native)
+            return native == NativeResponses.AUTO and self._native
         return self.known.paths is None or not self.known.paths.isdisjoint(operation.routes)
 
     # What it says of itself
@@ -225,7 +226,13 @@ class Replica:
                 native = await self.upstream.has_responses(call, timeout_s)
                 self.known = replace(self.known, native=native)
                 self._tell()
-        return bool(self.known.native)
+        return self._native
+
+    @property
+    def _native(self) -> bool:
+        """Whether it has a Responses API that is of use, as far as is known."""
+        version = numbers(self.known.version)
+        return bool(self.known.native) and (version is None or version >= WHOLE_RESPONSES)
 
     # Calls
 

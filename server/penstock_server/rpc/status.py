@@ -125,6 +125,7 @@ KIND_ROWS: Mapping[Kind, Row] = {
     Kind.MODEL_AMBIGUOUS: INVALID_REQUEST,
     Kind.MODEL_FORBIDDEN: MODEL_FORBIDDEN,
     Kind.ROUTE_MISSING: OPERATION_NOT_SUPPORTED,
+    Kind.FIELD_UNKNOWN: INVALID_REQUEST,
     Kind.TOO_LARGE: TOO_LARGE,
 }
 
@@ -133,6 +134,9 @@ _CONTEXT_LENGTH = re.compile(
     # No digit is tried as the beginning of a number twice: texts may be long.
     r"maximum context length is (\d{1,20}) tokens(?:.*?(?<!\d)(\d{1,20}) input tokens)?",
     re.S,
+)
+_NAMED = re.compile(
+    r"^\d+ validation errors? for \w+\n(\w+)\n|'loc': \('body', '(\w+)'|\(parameter=(\w+), value="
 )
 
 
@@ -428,9 +432,17 @@ def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:
     if row.code is not _Code.INVALID_ARGUMENT:
         return ()
     error = failure.error
-    faults = error.faults or ((error.param, failure.message),)
     route = _route(failure)
+    param = error.param or _named_in_words(error.message, route)
+    faults = error.faults or ((param, failure.message),)
     return tuple(Violation(field_path(route, param), what) for param, what in faults if param)
+
+
+def _named_in_words(message: str, route: str) -> str:
+    """Returns the field of a route that an error's text names, as older vLLMs do; else nothing."""
+    match = _NAMED.search(message)
+    name = match[match.lastindex or 0] if match else ""
+    return name if name in HOMES.get(route, {}) else ""
 
 
 def _route(failure: UpstreamFailure) -> str:

@@ -34,6 +34,8 @@ class Kind(enum.Enum):
     """The request names no model and several would fit."""
     MODEL_FORBIDDEN = "model_forbidden"
     """The request names no model, and the one that would fit is not for its caller."""
+    FIELD_UNKNOWN = "field_unknown"
+    """The upstream is too old for a field of the request, which it would ignore."""
     TOO_LARGE = "too_large"
     """An upload is over our limit; the upstream did not see all of it."""
     ROUTE_MISSING = "route_missing"

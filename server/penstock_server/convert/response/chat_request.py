@@ -56,6 +56,7 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
     if violations := [Violation(path, NEEDS_NATIVE) for path in asked]:
         raise UnsupportedRequest(*violations)
     body: dict[str, Any] = {"messages": chat_input.messages(request)}
+    options.require_tokens(request.sampling)
     body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
     body |= options.engine(request.engine)
     body |= _template(request)

@@ -65,6 +65,7 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
     if asked := [Violation(path, _NEEDS_CHAT) for path in _chat_fields(request, stream=stream)]:
         raise UnsupportedRequest(*asked)
     made: JsonObject = {"input": request.input_text or _items(request.input)}
+    options.require_tokens(request.sampling)
     made |= options.sampling(request.sampling, max_tokens="max_output_tokens")
     made |= options.engine(request.engine)
     made |= options.template(request.template)

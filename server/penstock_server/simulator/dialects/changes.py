@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import orjson
 
-from penstock_server.simulator.dialects.versions import Version
 from penstock_server.simulator.http import errors
 from penstock_server.simulator.http.answers import Answer, Document, Json, Pieces, Raw
+from penstock_server.vllm_fields import Version
 
 AskedEdit: TypeAlias = Callable[[str, dict[str, Json]], object]
 """Changes a path's JSON body before it is read."""
@@ -36,16 +36,6 @@ class Change:
 
 
 # What requests meant
-
-
-def _ignore(*names: str, under: str = "/") -> AskedEdit:
-    """Unknown fields had no effect."""
-
-    def edit(path: str, body: dict[str, Json]) -> None:
-        for name in names if path.endswith(under) or under == "/" else ():
-            body.pop(name, None)
-
-    return edit
 
 
 def _usage_unless_refused(path: str, body: dict[str, Json]) -> None:
@@ -173,19 +163,13 @@ CHANGES = (
     ),
     Change(
         (0, 22),
-        "The prompt as text could not be had, and rerank had no instruction.",
-        asked=_ignore("return_prompt_text", "instruction"),
-        told=_documents(_without("prompt_text")),
-    ),
-    Change(
-        (0, 22),
         "Streams had no fingerprint.",
         told=_documents(_without("system_fingerprint"), streams_only=True),
     ),
     Change(
-        (0, 20),
-        "Rerank did not cut documents.",
-        asked=_ignore("max_tokens_per_doc"),
+        (0, 21),
+        "The prompt as text could not be had.",
+        told=_documents(_without("prompt_text")),
     ),
     Change(
         (0, 18),
@@ -203,16 +187,6 @@ CHANGES = (
         told=_documents(_both_reasonings),
     ),
     Change(
-        (0, 16),
-        "The switch for activations had other names.",
-        asked=_ignore("use_activation"),
-    ),
-    Change(
-        (0, 16),
-        "The sides of a score had one pair of names.",
-        asked=_ignore("queries", "documents", "items", "data_1", "data_2", under="/score"),
-    ),
-    Change(
         (0, 14),
         "Errors did not name the parameter.",
         told=_errors(lambda error: error.update(param=None)),
@@ -228,19 +202,8 @@ CHANGES = (
         told=_documents(_old_reasoning),
     ),
     Change(
-        (0, 11, 1),
-        "Vectors had one type of number and one order of bytes.",
-        asked=_ignore("embed_dtype", "endianness"),
-    ),
-    Change(
-        (0, 11),
-        "Structured outputs were asked for by other names.",
-        asked=_ignore("structured_outputs"),
-    ),
-    Change(
         (0, 10, 2),
         "The ids of tokens could not be had.",
-        asked=_ignore("return_token_ids"),
         told=_documents(_choices_without("token_ids", "prompt_token_ids")),
     ),
     Change(

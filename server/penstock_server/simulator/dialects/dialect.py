@@ -1,25 +1,38 @@
-"""How older vLLMs spoke: one table of what changed, applied to requests and answers.
+"""How older vLLMs spoke: which fields they had, and what else changed, applied to both ways.
 
-The simulator itself speaks as the newest version. Each change undoes one step: it makes a
-request mean what it meant before some version, or makes an answer look as it looked. A dialect
-is all changes that came after its version, the latest first.
+The simulator itself speaks as the newest version. Fields that are younger than the dialect's
+version have no effect, and those with an older name have it under that name (`vllm_fields.py`).
+Each change undoes one step: it makes a request mean what it meant before some version, or makes
+an answer look as it looked. A dialect is all changes that came after its version, the latest
+first.
 """
 
 from dataclasses import replace
 
 import orjson
 
+from penstock_server import routes
 from penstock_server.simulator.dialects.changes import CHANGES
-from penstock_server.simulator.dialects.versions import numbers
 from penstock_server.simulator.http.answers import Answer, Json
 from penstock_server.simulator.http.errors import ApiError
 from penstock_server.simulator.http.form import FormError, read_form
 from penstock_server.simulator.http.requests import Request
+from penstock_server.vllm_fields import (
+    OLDER_CONSTRAINTS,
+    OLDEST,
+    STRUCTURED_OUTPUTS,
+    Fields,
+    numbers,
+    younger_than,
+)
 
 _BYTES = (0, 11, 1)
 _VERBOSE_JSON = (0, 12)
 _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
+
+# Where a route has several paths.
+_ROUTES = {"/score": routes.SCORE, "/rerank": routes.RERANK, "/v2/rerank": routes.RERANK}
 
 _APIS = {
     "/v1/chat/completions": "Chat Completions",
@@ -43,18 +56,37 @@ class Dialect:
 
     def __init__(self, version: str) -> None:
         """Takes a version, such as 0.14 or 0.10.1."""
-        self._version = numbers(version)
+        self._version = numbers(version) or OLDEST
+        self._younger = younger_than(version)
         self._changes = [change for change in CHANGES if self._version < change.before]
 
     def heard(self, request: Request) -> Request:
         """The request as this version understands it."""
+        route = _ROUTES.get(request.path, request.path)
+        younger = self._younger.get(route, {})
         edits = [change.asked for change in self._changes if change.asked]
-        body = _object(request) if edits else None
+        body = _object(request) if edits or younger else None
         if body is None:
             return request
+        self._understand(route, body, younger)
         for edit in edits:
             edit(request.path, body)
         return request if body == request.json else replace(request, body=orjson.dumps(body))
+
+    def _understand(self, route: str, body: dict[str, Json], younger: Fields) -> None:
+        """Takes out the fields that this version does not have; reads those with older names."""
+        for name, field in younger.items():
+            body.pop(name, None)
+            if field.older in body and self._version >= field.older_since:
+                body[name] = body.pop(field.older)
+        if STRUCTURED_OUTPUTS in younger:
+            constraints = {
+                name: body.pop(older)
+                for name, older in OLDER_CONSTRAINTS.get(route, {}).items()
+                if older in body
+            }
+            if constraints:
+                body[STRUCTURED_OUTPUTS] = constraints
 
     def check(self, request: Request) -> None:
         """Raises an ApiError for what this version refuses and the newest does not."""

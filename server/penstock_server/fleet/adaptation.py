@@ -1,0 +1,105 @@
+"""Requests as an older vLLM understands them: by older names, or not at all."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.multipart import Form
+from penstock_server.upstream.operations import Operation
+from penstock_server.upstream.upstream import Body
+from penstock_server.vllm_fields import (
+    OLDER_CONSTRAINTS,
+    STRUCTURED_OUTPUTS,
+    Field,
+    Fields,
+    numbers,
+    text,
+    younger_than,
+)
+
+
+def adapted(operation: Operation, body: Body, version: str) -> Body:
+    """Returns a request as a version of vLLM takes it; any other than a known one takes all.
+
+    Raises:
+        UpstreamFailure: the version would ignore some of it (FIELD_UNKNOWN).
+    """
+    younger = younger_than(version).get(operation.path)
+    if not younger:
+        return body
+    if isinstance(body, Form):
+        _check_form(operation, body, version, younger)
+        return body
+    if younger.keys().isdisjoint(body):
+        return body
+    return _adapted(operation, body, version, younger)
+
+
+def _adapted(
+    operation: Operation, body: Mapping[str, Any], version: str, younger: Fields
+) -> dict[str, Any]:
+    sent = dict(body)
+    unknown: dict[str, Field] = {}
+    for name in body.keys() & younger.keys():
+        field = younger[name]
+        if field.hint or body[name] == field.unset:
+            continue
+        if name == STRUCTURED_OUTPUTS and operation.path in OLDER_CONSTRAINTS:
+            older = OLDER_CONSTRAINTS[operation.path]
+            constraints = sent.pop(name)
+            unknown |= dict.fromkeys(_constrain(sent, constraints, older), field)
+        elif field.older and _has(version, field):
+            sent[field.older] = sent.pop(name)
+        else:
+            unknown[name] = field
+    if unknown:
+        raise _refusal(operation, version, unknown)
+    return sent
+
+
+def _constrain(
+    sent: dict[str, Any], constraints: Mapping[str, Any], older: Mapping[str, str]
+) -> Iterator[str]:
+    """Writes the parts of `structured_outputs` by their older names; yields those without one."""
+    for name, value in constraints.items():
+        if name in older:
+            sent[older[name]] = value
+        elif name == "json_object" and "response_format" not in sent:
+            sent["response_format"] = {"type": "json_object"}
+        elif value is not False:
+            yield f"{STRUCTURED_OUTPUTS}.{name}"
+
+
+def _check_form(operation: Operation, form: Form, version: str, younger: Fields) -> None:
+    unknown = {
+        name: younger[name]
+        for name, value in form.fields
+        if name in younger and not _is_unset(younger[name], value)
+    }
+    if unknown:
+        raise _refusal(operation, version, unknown)
+
+
+def _is_unset(field: Field, value: str) -> bool:
+    return field.unset in (True, False, 1) and value == orjson.dumps(field.unset).decode()
+
+
+def _has(version: str, field: Field) -> bool:
+    return (numbers(version) or ()) >= field.older_since
+
+
+def _refusal(operation: Operation, version: str, unknown: Mapping[str, Field]) -> UpstreamFailure:
+    faults = tuple(
+        (name, f"the upstream's vLLM {version} does not have it; it came with {text(field.since)}")
+        for name, field in sorted(unknown.items())
+    )
+    message = "; ".join(f"{name}: {what}" for name, what in faults)
+    return UpstreamFailure(
+        Kind.FIELD_UNKNOWN,
+        message,
+        Stage.REQUEST,
+        path=operation.path,
+        error=ErrorBody(message, faults=faults),
+    )
