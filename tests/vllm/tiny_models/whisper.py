@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GenerationConfig,
@@ -27,6 +28,10 @@ START = "<|startoftranscript|>"
 NO_TIMESTAMPS = "<|notimestamps|>"
 TASKS = ["translate", "transcribe"]
 TRAINED_LANGUAGES = ["en", "fr", "de"]
+# The name of the option changed in transformers 5.
+_EXTRA_TOKENS = (
+    "additional_special_tokens" if transformers.__version__ < "5" else "extra_special_tokens"
+)
 CONTEXT = 448
 MEL_BINS = 80
 FRAMES = 3000
@@ -88,7 +93,7 @@ def _make_tokenizer(byte_pairs: Tokenizer) -> PreTrainedTokenizerFast:
         pad_token=END,
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
-        extra_special_tokens=[token for token in special if token != END],
+        **{_EXTRA_TOKENS: [token for token in special if token != END]},
     )
 
 
