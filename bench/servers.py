@@ -104,7 +104,7 @@ def penstock(workers: int = 0) -> Start:
     @contextlib.contextmanager
     def start(place: Place) -> Iterator[Running]:
         command = [str(VENV / "bin" / "penstock"), "serve", "--listen", f"{HOST}:0"]
-        command += ["--upstream", f"http://{HOST}:{place.upstream}"]
+        command += ["--upstream", f"http://{HOST}:{place.upstream}", "--drain-delay", "0"]
         if workers:
             command += ["--workers", str(workers)]
         env = _environment() | {"PENSTOCK_ADMIN_LISTEN": f"{HOST}:0"}

@@ -179,11 +179,15 @@ class Service:
     def _are_others(self, keys: Sequence[Key]) -> bool:
         return self.authentication is not None and self.authentication.keys != keys
 
-    async def drain(self) -> None:
-        """Says NOT_SERVING, goes on accepting for the drain delay, lets running calls finish."""
+    async def drain(self, *, delayed: bool = True) -> None:
+        """Reports NOT_SERVING, and lets running calls finish.
+
+        Args:
+            delayed: whether calls are accepted for the drain delay.
+        """
         _log.info("draining")
         self._health.close()
-        await asyncio.sleep(self.settings.drain_delay)
+        await asyncio.sleep(self.settings.drain_delay if delayed else 0)
         await self.stop(self.settings.drain_timeout)
 
     async def stop(self, grace_s: float) -> None:
@@ -220,6 +224,9 @@ class Service:
 async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:
     """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
 
+    A SIGINT comes from a person at a terminal, whose callers are not behind a balancer that has
+    to notice first: the drain has no delay.
+
     A SIGHUP, or a change of a file of the configuration, has everything read again. If it is no
     longer known how the upstreams are, it drains as well, to be started anew: what calls and
     health go by would be ever more wrong.
@@ -246,9 +253,9 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
     _log.info("configuration", extra={"fields": shown(settings)})
     reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
-    await signals.get()
+    delayed = await signals.get() != signal.SIGINT
     reloading.cancel()
-    drained = asyncio.create_task(service.drain())
+    drained = asyncio.create_task(service.drain(delayed=delayed))
     again = asyncio.create_task(signals.get())
     await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
     if not drained.done():

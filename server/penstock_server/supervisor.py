@@ -137,11 +137,11 @@ class Workers:
                 keeping.create_task(self._keep(number))
 
     def signal(self, number: int) -> None:
-        """Hands a signal on to every worker; SIGTERM tells them to stop, twice to stop at once.
+        """Hands a signal on to every worker; SIGTERM or SIGINT stops them, two stop them at once.
 
         One that is starting would die of a SIGHUP; it has that once it serves.
         """
-        if number == signal.SIGTERM:
+        if number in (signal.SIGTERM, signal.SIGINT):
             if self._stopping.is_set():
                 # One that hangs would never end.
                 loop = asyncio.get_running_loop()
@@ -272,5 +272,4 @@ async def _hand_on_signals(workers: Workers) -> None:
     signals = stop_signals()
     when_to_reload(partial(workers.signal, signal.SIGHUP))
     while True:
-        await signals.get()
-        workers.signal(signal.SIGTERM)
+        workers.signal(await signals.get())

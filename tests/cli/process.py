@@ -106,6 +106,9 @@ async def run(*command: str, env: Mapping[str, str] | None = None) -> Result:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without our variables, but for one: a service has no second fixed port."""
+    """The environment without our variables, but for two.
+
+    A service has no second fixed port, and no delay in its stop, which tests would wait for.
+    """
     others = {n: value for n, value in os.environ.items() if not n.startswith("PENSTOCK_")}
-    return others | {"PENSTOCK_ADMIN_LISTEN": "off"}
+    return others | {"PENSTOCK_ADMIN_LISTEN": "off", "PENSTOCK_DRAIN_DELAY": "0"}

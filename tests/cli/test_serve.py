@@ -97,6 +97,19 @@ async def test_the_drain_delay_keeps_accepting(simulator: Simulator) -> None:
         await process.log("stopped")
 
 
+async def test_a_signal_from_a_terminal_has_no_delay(simulator: Simulator) -> None:
+    async with served(simulator, "--drain-delay", "3600") as (process, _):
+        process.signal(signal.SIGINT)
+        assert (await process.end()).code == 0
+
+
+def test_a_pod_has_time_for_the_default_drain() -> None:
+    """Kubernetes gives it 30 s."""
+    settings = Settings()
+    assert settings.drain_delay >= 5
+    assert settings.drain_delay + settings.drain_timeout <= 25
+
+
 @pytest.mark.parametrize("command", ["serve", "simulate", "demo"])
 async def test_a_taken_port(command: str) -> None:
     with socket.socket() as taken:

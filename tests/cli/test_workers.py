@@ -128,6 +128,12 @@ async def test_all_drain(simulator: Simulator) -> None:
         assert (await served.process.end()).code == 0
 
 
+async def test_a_signal_from_a_terminal_has_no_delay(simulator: Simulator) -> None:
+    async with workers(simulator.url, "--drain-delay", "3600") as served:
+        served.process.signal(signal.SIGINT)
+        assert (await served.process.end()).code == 0
+
+
 async def test_a_second_signal_stops_all_at_once(simulator: Simulator) -> None:
     simulator.faults = "stall;after=1"
     async with workers(simulator.url) as served, served.channels() as channels:

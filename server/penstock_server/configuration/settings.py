@@ -279,14 +279,15 @@ class Settings:
         "SECONDS",
     )
     drain_delay: float = option(
-        0.0,
-        "After the stop signal, how long to say NOT_SERVING while still accepting calls.",
+        5.0,
+        "After SIGTERM, how long to report NOT_SERVING while still accepting calls; after SIGINT, "
+        "calls are refused at once.",
         seconds,
         "SECONDS",
         live=True,
     )
     drain_timeout: float = option(
-        30.0, "How long running calls may take to finish after that.", seconds, "SECONDS", live=True
+        20.0, "How long running calls may take to finish after that.", seconds, "SECONDS", live=True
     )
     workers: int = option(
         1,
