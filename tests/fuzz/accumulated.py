@@ -25,6 +25,7 @@ _ACCUMULATORS: Mapping[str, Callable[[int], Any]] = {
 }
 ADDED = frozenset({"penstock_unknown", "x-cost"})
 """The keys that harmless faults add."""
+_SECONDS = len("2026-11-22T21:07:38")
 
 
 def accumulated(whole: Whole, received: list[bytes]) -> Json:
@@ -62,6 +63,9 @@ def _plain(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     plain = {key: _plain(one) for key, one in value.items() if key not in ADDED}
+    if "createTime" in plain:
+        # Some servers count parts of a second, too.
+        plain["createTime"] = plain["createTime"][:_SECONDS]
     if "arguments" in plain:
         plain["arguments"] = _meaning(plain["arguments"])
     if "choices" in plain.get("extra", ()):

@@ -24,7 +24,8 @@ class Needed:
 
     Attributes:
         said: until all that is needed is said.
-        ended: until the event that says the last of it has its blank line.
+        ended: until the event that says the last of it has its blank line; more than there are
+            if it has none.
         passed: until that line is over.
     """
 
@@ -59,7 +60,7 @@ def text_of(body: Body) -> bytes:
 
 def _events(text: bytes) -> Iterator[tuple[bytes, Needed]]:
     data: list[bytes] = []
-    said = 0
+    said, match = 0, None
     for match in _LINE.finditer(text):
         line = match[1].removeprefix(b"\xef\xbb\xbf")
         if line.startswith(b"data:"):
@@ -68,9 +69,11 @@ def _events(text: bytes) -> Iterator[tuple[bytes, Needed]]:
         elif not line and data:
             yield b"\n".join(data), Needed(said, match.end(1) + 1, match.end())
             data = []
-    rest = text[match.end() :].removeprefix(b"data:")
+    # Of a body that tells its end, an event that lacks nothing but the ends of its lines counts.
+    rest = text[match.end() :].removeprefix(b"data:") if match else b""
     if data or rest:
-        yield b"\n".join([*data, rest]), Needed(len(text), len(text), len(text))
+        never = len(text) + 1
+        yield b"\n".join([*data, rest]), Needed(len(text) if rest else said, never, never)
 
 
 def _has_all(whole: Whole, events: Sequence[Json]) -> bool:

@@ -22,6 +22,7 @@ PLAIN_EVENT_KEYS = frozenset({"id", "object", "model", "created", "choices"})
 """What nearly all events of a stream have, and nothing else."""
 
 _PLACE_AND_END = frozenset({"index", "delta", "finish_reason", "stop_reason"})
+_NAMES = ("id", "model", "created")
 
 Choice: TypeAlias = (
     chat_completion_pb2.ChatChoice
@@ -140,8 +141,15 @@ class Beginning:
             self.begun = True
             for early in self._early:
                 extra.keep(target, early, known)
-            fill_origin(target, event)
+            fill_origin(target, self._named(event))
         self.id = target.id
+
+    def _named(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns an event with what an earlier one, not a sign of life, said of the answer."""
+        found: dict[str, Any] = {}
+        for one in (*(early for early in self._early if early.get("created")), event):
+            found |= {key: one[key] for key in _NAMES if one.get(key) is not None}
+        return found
 
 
 def begins(event: Mapping[str, Any]) -> bool:
@@ -150,6 +158,8 @@ def begins(event: Mapping[str, Any]) -> bool:
     Servers that keep a connection alive by events say nothing in them, at most in which role,
     and name neither the model nor the time.
     """
+    if event.get("created") and any(event[key] for key in event.keys() - PLAIN_EVENT_KEYS):
+        return True
     return any(
         choice.get("finish_reason")
         or tells(choice)

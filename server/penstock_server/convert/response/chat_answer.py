@@ -56,7 +56,7 @@ class ResponseStream:
         self._events = Events()
         self._items: list[response_pb2.ResponseItem] = []
         self._choices: dict[int, ResponseChoice] = {}
-        self._begun = False
+        self._beginning = generation.Beginning()
 
     @reads_answer
     def messages(self, event: Mapping[str, Any]) -> list[response_pb2.StreamResponseResponse]:
@@ -79,7 +79,7 @@ class ResponseStream:
 
     def failure(self, code: str, message: str) -> list[response_pb2.StreamResponseResponse]:
         """Returns what follows when the upstream reports that it failed; nothing before a start."""
-        if not self._begun:
+        if not self._beginning.begun:
             return []
         for found in self._choices.values():
             found.end(response_pb2.RESPONSE_STATUS_INCOMPLETE)
@@ -93,9 +93,9 @@ class ResponseStream:
 
     def read(self, data: Mapping[str, Any], *, said: str) -> None:
         """Takes an event or a whole answer in; `said` is the key of what a choice says."""
-        if not self._begun:
-            if said == "delta" and not generation.begins(data):
-                extra.keep(self._response, data, _KEYS)
+        beginning = self._beginning
+        if not beginning.begun:
+            if said == "delta" and beginning.is_awaited(data):
                 return
             self._begin(data)
         for place, item in enumerate(data.get("choices") or ()):
@@ -118,8 +118,7 @@ class ResponseStream:
         return whole
 
     def _begin(self, data: Mapping[str, Any]) -> None:
-        self._begun = True
-        generation.fill_origin(self._response, data)
+        self._beginning.fill(self._response, data, _KEYS)
         # The name of a chat that has none is made here: items are named after it.
         chat = self._response.id or uuid4().hex
         self._response.id = "resp_" + chat.removeprefix("chatcmpl-")

@@ -18,7 +18,6 @@ _NUMBERS = frozenset(
 _NUMBER_FORMS: Mapping[str, Callable[[int], Json]] = {
     "float": float,
     "text": str,
-    "float-text": lambda number: f"{number}.0",
     "fraction": lambda number: number + 0.5,
 }
 _ABSENT_OF_EVENT = ("usage", "system_fingerprint", "service_tier", "prompt_token_ids", "error")
@@ -42,7 +41,7 @@ _ENVELOPE = ("id", "object", "created", "model")
 
 @harmless
 def numbers(answer: Answer, form: str = "float") -> None:
-    """Writes counts, indices and times as float, text or float-text; times with a fraction."""
+    """Writes counts, indices and times as float or text; times with a fraction."""
     if form not in _NUMBER_FORMS:
         raise FaultError(f"no form {form!r}; there are {', '.join(_NUMBER_FORMS)}")
     write = _NUMBER_FORMS[form]

@@ -98,7 +98,7 @@ def no_finish(answer: Answer) -> None:
     each_piece(answer, _without_finish)
 
 
-@harmless
+@fault
 def duplicate_finish(answer: Answer) -> None:
     """Sends the event that ends a choice twice."""
     if answer.streamed:
