@@ -13,6 +13,8 @@ FACTOR ?= 10
 TEST_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # The programs that `make test-routers` puts between Penstock and vLLM.
 ROUTERS ?= vllm-router smg litellm nginx envoy
+# Tests start Python hundreds of times: modules are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check

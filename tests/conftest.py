@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-import uvloop
 from grpc import aio
+from skipping import PythonLoop, UvLoop, skip
 
 from penstock.channel import open_async_channel
 from penstock_server.app import Service
@@ -19,6 +19,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 FREE_PORT = "127.0.0.1:0"
 
 Serve = Callable[..., Awaitable[Service]]
+__all__ = ["FREE_PORT", "Serve", "skip"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,8 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Runs tests on the event loop that the service has, or Python's own where that is in use."""
     loops: dict[str, LoopFactory] = {
-        "uvloop": uvloop.new_event_loop,
-        "asyncio": asyncio.SelectorEventLoop,
+        "uvloop": UvLoop,
+        "asyncio": PythonLoop,
     }
     match item.path.parent.name:
         case "upstream":

@@ -76,8 +76,14 @@ class Called:
         sent = _endlessly(messages) if endless else iter(messages)
         return self._begin(channel)(sent, **options)
 
-    async def run(self, service: Service, channel: aio.Channel, **options: Any) -> Ended:
-        """Makes a call that must fail.
+    async def run(
+        self,
+        service: Service,
+        channel: aio.Channel,
+        received: list[Any] | None = None,
+        **options: Any,
+    ) -> Ended:
+        """Makes a call that must fail; `received` gets the messages as they come.
 
         An upload is made with the blocking client. The asynchronous one may report INTERNAL
         instead of the status, when it writes into a call that the server has just ended.
@@ -85,7 +91,7 @@ class Called:
         if self.uploads:
             return await asyncio.to_thread(self._upload, f"127.0.0.1:{service.port}", options)
         call = self.start(channel, **options)
-        received: list[Any] = []
+        received = [] if received is None else received
         try:
             if self.streams:
                 async for message in call:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream import limits
 from penstock_server.upstream.call import Call
@@ -147,7 +148,7 @@ async def test_connections_outlive_a_change_of_the_configuration() -> None:
         assert other.latency_s
 
 
-async def test_another_limit_of_connections_holds_for_all_new_ones() -> None:
+async def test_another_limit_of_connections_holds_for_all_new_ones(skip: Skipping) -> None:
     asked, answered, left = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,11 +163,13 @@ async def test_another_limit_of_connections_holds_for_all_new_ones() -> None:
     async with served(serve) as url, client(url) as upstream:
         asking = [asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))]
         await asked.acquire()
-        config = replace(upstream.config, max_connections=1, timeouts=Timeouts(connect=0.1))
+        config = replace(upstream.config, max_connections=1, timeouts=Timeouts(connect=LIMIT_S))
         other = upstream.reconfigured(config)
         asking.append(asyncio.create_task(other.call(CHAT_COMPLETION, {}, CALL)))
         await asked.acquire()
-        assert (await failure_of(other)).kind is Kind.OVERLOADED
+        failing = asyncio.create_task(failure_of(other))
+        await skip()
+        assert (await failing).kind is Kind.OVERLOADED
         answered.set()
         assert await asyncio.gather(*asking) == [{"id": "x"}] * 2
         async with asyncio.timeout(60):
@@ -316,12 +319,15 @@ async def test_headers_that_cannot_be_sent(value: str) -> None:
         assert server.requests == []
 
 
-async def test_slots_come_back_whatever_happens() -> None:
+async def test_slots_come_back_whatever_happens(skip: Skipping) -> None:
     async with wire(end=End.HOLD) as server:
-        limits = Timeouts(connect=0.5, first_byte=0.05)
+        limits = Timeouts(connect=60, first_byte=LIMIT_S)
         async with client(server.url, limits, max_connections=1) as upstream:
             for _ in range(3):
-                assert (await failure_of(upstream)).kind is Kind.TIMEOUT
+                failing = asyncio.create_task(failure_of(upstream))
+                await server.wait_request()
+                await skip()
+                assert (await failing).kind is Kind.TIMEOUT
 
 
 async def test_frames_that_come_apart_from_what_they_hold() -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream import limits
 from penstock_server.upstream.call import Call
@@ -46,16 +47,21 @@ async def read_all(upstream: Upstream, seen: asyncio.Event) -> None:
 
 
 async def read(
-    answer: bytes, end: End = End.CLOSE, timeouts: Timeouts = QUICK
+    answer: bytes,
+    end: End = End.CLOSE,
+    timeouts: Timeouts = QUICK,
+    came: asyncio.Semaphore | None = None,
 ) -> tuple[int, UpstreamFailure | None]:
-    """Returns how many events came, and what ended them."""
+    """Returns how many events came, each of which releases `came`, and what ended them."""
     count = 0
+    came = came or asyncio.Semaphore(0)
     async with wire(answer, end) as server, client(server.url, timeouts) as upstream:
         failed = None
         try:
             async with opened(upstream) as events:
                 async for _ in events:
                     count += 1
+                    came.release()
         except UpstreamFailure as failure:
             failed = failure
         assert upstream.outstanding == 0
@@ -282,26 +288,41 @@ SILENT = {
 
 
 @pytest.mark.parametrize(("answer", "kind", "events"), SILENT.values(), ids=SILENT)
-async def test_silence(answer: bytes, kind: Kind, events: int) -> None:
-    count, failure = await read(answer, End.HOLD, Timeouts(first_byte=0.1, idle=0.1))
+async def test_silence(answer: bytes, kind: Kind, events: int, skip: Skipping) -> None:
+    limits, came = Timeouts(first_byte=LIMIT_S, idle=LIMIT_S), asyncio.Semaphore(0)
+    reading = asyncio.create_task(read(answer, End.HOLD, limits, came))
+    for _ in range(events):
+        await came.acquire()
+    await skip()
+    count, failure = await reading
     assert failure is not None
     assert (failure.kind, count) == (kind, events)
 
 
 @pytest.mark.parametrize("sign", [b": ping\n\n", b'data: {"choices": []}\n\n'])
-async def test_signs_of_life_are_no_progress(sign: bytes) -> None:
+async def test_signs_of_life_are_no_progress(sign: bytes, skip: Skipping) -> None:
+    signs = 0
+
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal signs
         writer.write(stream(DELTA, ended=False))
         with suppress(ConnectionError):
             while not writer.is_closing():
                 writer.write(chunk(sign))
                 await writer.drain()
+                signs += 1
                 await asyncio.sleep(0.01)
         writer.close()
 
-    async with served(serve) as url, client(url, Timeouts(idle=0.2)) as upstream:
+    async with served(serve) as url, client(url, Timeouts(idle=LIMIT_S)) as upstream:
+        seen = asyncio.Event()
+        reading = asyncio.create_task(read_all(upstream, seen))
+        await seen.wait()
+        while signs < 5:  # noqa: ASYNC110  nothing announces them
+            await asyncio.sleep(0)
+        await skip()
         with pytest.raises(UpstreamFailure) as raised:
-            await read_all(upstream, asyncio.Event())
+            await reading
     assert raised.value.kind is Kind.INTERRUPTED
 
 

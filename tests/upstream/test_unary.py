@@ -6,6 +6,7 @@ from email.utils import formatdate
 from time import time
 
 import pytest
+from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import Timeouts, UpstreamConfig, place
@@ -96,24 +97,29 @@ async def test_no_connection_in_time() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", http(b'{"half":', length=20)], ids=["headers", "body"])
-async def test_silence(answer: bytes) -> None:
+async def test_silence(answer: bytes, skip: Skipping) -> None:
     async with (
         wire(answer, End.HOLD) as server,
-        client(server.url, Timeouts(first_byte=0.1)) as upstream,
+        client(server.url, Timeouts(first_byte=LIMIT_S)) as upstream,
     ):
-        assert (await failure_of(upstream)).kind is Kind.TIMEOUT
+        failing = asyncio.create_task(failure_of(upstream))
+        await server.wait_request()
+        await skip()
+        assert (await failing).kind is Kind.TIMEOUT
         await server.wait_left()
 
 
-async def test_all_connections_in_use() -> None:
+async def test_all_connections_in_use(skip: Skipping) -> None:
     async with (
         wire(end=End.HOLD) as server,
-        client(server.url, Timeouts(connect=0.5), max_connections=1) as upstream,
+        client(server.url, Timeouts(connect=LIMIT_S), max_connections=1) as upstream,
     ):
         waiting = asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))
         await server.wait_request()
+        failing = asyncio.create_task(upstream.call(CHAT_COMPLETION, {}, CALL))
+        await skip()
         with pytest.raises(UpstreamFailure) as raised:
-            await upstream.call(CHAT_COMPLETION, {}, CALL)
+            await failing
         assert raised.value.kind is Kind.OVERLOADED
         waiting.cancel()
 
@@ -121,7 +127,7 @@ async def test_all_connections_in_use() -> None:
 async def test_a_busy_upstream_is_healthy() -> None:
     async with (
         wire(http(b""), End.HOLD) as server,
-        client(server.url, Timeouts(connect=0.5), max_connections=1) as upstream,
+        client(server.url, Timeouts(connect=60), max_connections=1) as upstream,
         upstream._transport.send(Request("GET", "/", {}), Limits(QUICK)),
     ):
         await upstream.require_health(CALL, timeout_s=60)
@@ -269,9 +275,12 @@ async def test_idle_connections_are_left_before_the_upstream_closes_them(
         assert server.connections == 2
 
 
-async def test_a_connection_that_failed_is_not_used_again() -> None:
+async def test_a_connection_that_failed_is_not_used_again(skip: Skipping) -> None:
     async with wire(http(b'{"a"', length=9), End.HOLD) as server:
-        async with client(server.url, Timeouts(first_byte=0.1)) as upstream:
-            await failure_of(upstream)
-            await failure_of(upstream)
+        async with client(server.url, Timeouts(first_byte=LIMIT_S)) as upstream:
+            for _ in range(2):
+                failing = asyncio.create_task(failure_of(upstream))
+                await server.wait_request()
+                await skip()
+                await failing
         assert server.connections == 2

@@ -132,8 +132,9 @@ class Interceptors(aio.ServerInterceptor):
                     reply = self._serialized(message, handler)
                     if not rpc.messages_sent:
                         await context.send_initial_metadata(_initial_metadata(rpc))
-                    await context.write(reply)
+                    # It arrives even if the call ends before this returns.
                     rpc.messages_sent += 1
+                    await context.write(reply)
 
         made: Any = self._inside(method, answer)
         return grpc.stream_stream_rpc_method_handler(made)
