@@ -135,7 +135,7 @@ async def effective(*arguments: str, env: dict[str, str] | None = None) -> dict[
 async def test_defaults() -> None:
     shown = await effective()
     assert shown["upstream"] == ["http://localhost:8000"]
-    assert shown["idle_timeout"] == 60.0
+    assert shown["idle_timeout"] == 300.0
 
 
 async def test_flag_over_environment_over_file(tmp_path: Path) -> None:

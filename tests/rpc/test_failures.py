@@ -73,6 +73,8 @@ async def test_when_to_send_again(channel: aio.Channel, simulator: Simulator) ->
     assert result.trailers["retry-after"] == "7"
     result = await both(channel, chat(fault="status code=429 retry_after=7"))
     assert (result.retry_s, result.pushback) == (7.0, None)
+    result = await both(channel, chat(fault="status code=503 retry_after=1.5"))
+    assert (result.retry_s, result.pushback, result.trailers["retry-after"]) == (1.5, "1500", "2")
     result = await both(channel, chat(fault="status code=413 retry_after=7"))
     assert (result.retry_s, result.pushback) == (None, "-1")
     simulator.faults = "status;code=503;retry_after=" + "9" * 400

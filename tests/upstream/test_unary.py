@@ -193,6 +193,20 @@ RETRY_AFTER = {
     "words": ("soon", None),
     "empty": ("", None),
     "negative": ("-3", None),
+    "a fraction": ("1.5", 1.5),
+    "a fraction of one": (".25", 0.25),
+    "a date without a zone, long past": ("Wed Oct 21 07:28:00 2015", 0.0),
+    "with a unit": ("7s", None),
+    "hexadecimal": ("0x10", None),
+    "with an exponent": ("1e3", None),
+    "not a number": ("nan", None),
+    "infinite": ("inf", None),
+    "digits of another script": ("٣", None),
+    "milliseconds": ("9\r\nretry-after-ms: 700", 0.7),
+    "milliseconds alone": ("\r\nRetry-After-Ms: 12.5", 0.0125),
+    "too many milliseconds": ("\r\nretry-after-ms: " + "9" * 400, 86400.0),
+    "milliseconds that are none": ("9\r\nretry-after-ms: soon", 9.0),
+    "negative milliseconds": ("9\r\nretry-after-ms: -700", 9.0),
 }
 
 
@@ -205,8 +219,10 @@ async def test_retry_after(value: str, seconds: float | None) -> None:
     assert failure.retry_after_s == seconds
 
 
-async def test_retry_after_a_date() -> None:
-    answer = http(b"", f"retry-after: {formatdate(time() + 3600, usegmt=True)}", status="503 No")
+@pytest.mark.parametrize("zone", [" GMT", ""])
+async def test_retry_after_a_date(zone: str) -> None:
+    date = formatdate(time() + 3600, usegmt=True).replace(" GMT", zone)
+    answer = http(b"", f"retry-after: {date}", status="503 No")
     async with wire(answer) as server, client(server.url) as upstream:
         failure = await failure_of(upstream)
     assert failure.retry_after_s == pytest.approx(3600, abs=30)

@@ -114,7 +114,7 @@ class Settings:
     )
     idle_timeout: float = option(
         _UPSTREAM.timeouts.idle,
-        "Longest wait between two events of a stream.",
+        "Longest wait between two events of a stream; comments and empty events do not count.",
         interval,
         "SECONDS",
         live=True,

@@ -24,13 +24,14 @@ class Timeouts:
         connect: until the connection stands.
         first_byte: from the request until the answer's headers, and for a unary answer until
             its body is complete.
-        idle: between two events of a stream; comments and events that tell nothing do not count.
+        idle: between two events of a stream; comments and events that carry nothing do not count.
+            vLLM sends nothing else while a tool parser holds the arguments of a call back.
         total: from the request until the answer is complete.
     """
 
     connect: float = 5.0
     first_byte: float = 600.0
-    idle: float = 60.0
+    idle: float = 300.0
     total: float = math.inf
 
 

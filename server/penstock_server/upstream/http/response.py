@@ -1,8 +1,10 @@
 """HTTP answers: the head, and reading the body."""
 
 import contextlib
+import re
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import time
@@ -17,6 +19,7 @@ from penstock_server.upstream.limits import Limit, Limits
 EVENT_STREAM = "text/event-stream"
 _ERROR_BODY_LIMIT = 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 24 * 3600.0
+_DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 _MOST_MEDIA_TYPES = 64
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
@@ -48,7 +51,10 @@ class Response:
 
     @property
     def retry_after_s(self) -> float | None:
-        """The header Retry-After, in seconds from now."""
+        """The header retry-after-ms or Retry-After, in seconds from now."""
+        milliseconds = self._header(b"retry-after-ms")
+        if _DECIMAL.fullmatch(milliseconds):
+            return min(float(milliseconds) / 1000, _LONGEST_RETRY_AFTER_S)
         return _retry_after(self._header(b"retry-after"))
 
     @property
@@ -182,10 +188,13 @@ def _media_type(value: bytes) -> str:
 
 def _retry_after(value: str) -> float | None:
     """Reads Retry-After: seconds or an HTTP date; no more than a day is believed."""
-    try:
-        seconds = (
-            float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time()
-        )
-    except (ValueError, OverflowError):
-        return None
+    if _DECIMAL.fullmatch(value):
+        seconds = float(value)
+    else:
+        try:
+            date = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        # A date of HTTP that names no zone is in GMT.
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time()
     return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
