@@ -197,7 +197,7 @@ class Upstream:
         open: how many of their connections are open.
         came: is set when a request came whole, or an upload in part.
         stalled: is set when nobody reads what it writes.
-        named: events by request id, each set when its request came.
+        named: events by the caller's request id, each set when its request came.
         left: is set when the other side closed a connection with a request.
     """
 
@@ -240,7 +240,8 @@ class Upstream:
         else:
             self.requests += 1
             self.open += 1
-            self.named[head.partition(b"x-request-id: ")[2].partition(b"\r")[0].decode()].set()
+            name = head.partition(b"x-request-id: ")[2].partition(b"\r")[0].decode()
+            self.named[name.rpartition("-")[0]].set()
             try:
                 await self._exchange(head, reader, writer)
             finally:

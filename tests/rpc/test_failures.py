@@ -148,7 +148,7 @@ async def test_the_request_id_is_taken(channel: aio.Channel, simulator: Simulato
     streamed = stub.StreamChatCompletion(chat(), metadata=metadata)
     assert all(["mine-1" in message.id async for message in streamed])
     assert dict(await streamed.initial_metadata())["x-request-id"] == "mine-1"
-    assert _sent_ids(simulator) == ["mine-1", "mine-1"]
+    assert _names_sent(simulator) == ["mine-1", "mine-1"]
     failed = await both(channel, chat(fault="status"), metadata=metadata)
     assert (failed.request_id, failed.trailers["x-request-id"]) == ("mine-1", "mine-1")
 
@@ -163,7 +163,7 @@ async def test_the_name_inside_vllm_goes_before_it(
     )
     await call
     assert dict(await call.trailing_metadata())["x-request-id"] == "outer"
-    assert _sent_ids(simulator) == ["inner"]
+    assert _names_sent(simulator) == ["inner"]
 
 
 @pytest.mark.parametrize("given", [(), (("x-request-id", "x" * 129),), (("x-request-id", ""),)])
@@ -172,7 +172,7 @@ async def test_the_request_id_is_made(
 ) -> None:
     results = [await create(channel, chat(fault="status"), metadata=given) for _ in range(2)]
     assert len({result.request_id for result in results}) == 2
-    assert _sent_ids(simulator) == [result.request_id for result in results]
+    assert _names_sent(simulator) == [result.request_id for result in results]
     assert all(len(result.request_id) == 32 for result in results)
 
 
@@ -199,9 +199,12 @@ def _peers(service: Service) -> int:
     return sum(row[1].endswith(port) and row[3] == "01" for row in rows)
 
 
-def _sent_ids(simulator: Simulator) -> list[str]:
+def _names_sent(simulator: Simulator) -> list[str]:
+    """The callers' ids in those of the requests, each of which is unique."""
     paths = {"/v1/chat/completions"}
-    return [r.headers["x-request-id"] for r in simulator.requests if r.path in paths]
+    sent = [r.headers["x-request-id"] for r in simulator.requests if r.path in paths]
+    assert len(set(sent)) == len(sent)
+    return [request_id.rpartition("-")[0] for request_id in sent]
 
 
 async def test_unknown_methods(channel: aio.Channel) -> None:

@@ -42,6 +42,7 @@ class Leaving:
 
     Attributes:
         asked: how many requests came.
+        ids: the id of each.
         connections: how many connections were made.
         first: what the first request on each is answered; nothing: that closes it, too.
         further: what is sent before it closes.
@@ -49,13 +50,15 @@ class Leaving:
 
     def __init__(self, first: bytes = OK, further: bytes = b"") -> None:
         self.asked = self.connections = 0
+        self.ids: list[bytes] = []
         self.first, self.further = first, further
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         with suppress(asyncio.IncompleteReadError):
             for answer in (self.first, self.further):
-                await read_request(reader)
+                request = await read_request(reader)
+                self.ids.append(request.partition(b"x-request-id: ")[2].partition(b"\r")[0])
                 self.asked += 1
                 writer.write(answer)
                 if not answer:
@@ -70,6 +73,7 @@ async def test_who_closes_a_kept_connection_is_asked_on_a_new_one() -> None:
             assert await upstream.call(CHAT_COMPLETION, {}, call) == {"id": "x"}
             assert await upstream.get("/health", CALL, 5) == {"id": "x"}
     assert server.connections == 10
+    assert len(set(server.ids)) == len(server.ids) == server.asked
     assert call.attempts.count == 5
 
 

@@ -4,23 +4,27 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.headers import Headers
 
 
+def built(call: Call, accept: str, api_key: str = "") -> dict[str, str]:
+    headers = Headers(api_key).build(call, accept)
+    assert headers.pop("x-request-id").startswith("id-1-")
+    return headers
+
+
 def test_what_is_not_known_is_left_out() -> None:
-    assert Headers().build(Call("id-1"), "application/json") == {
+    assert built(Call("id-1"), "application/json") == {
         "user-agent": "penstock",
         "accept": "application/json",
         "accept-encoding": "identity",
-        "x-request-id": "id-1",
     }
 
 
 def test_all() -> None:
     call = Call("id-1", "model", "00-trace", "vendor=1", "session", -3, 0)
-    assert Headers("secret").build(call, "text/event-stream") == {
+    assert built(call, "text/event-stream", "secret") == {
         "user-agent": "penstock",
         "accept": "text/event-stream",
         "accept-encoding": "identity",
         "authorization": "Bearer secret",
-        "x-request-id": "id-1",
         "traceparent": "00-trace",
         "tracestate": "vendor=1",
         "x-session-id": "session",
@@ -31,6 +35,12 @@ def test_all() -> None:
 
 def test_a_configured_name_takes_the_place_of_ours() -> None:
     configured = {"User-Agent": "of-the-house", "X-Team": "a"}
-    built = Headers("", configured).build(Call("id-1"), "application/json")
-    assert (built["user-agent"], built["x-team"]) == ("of-the-house", "a")
-    assert len(built) == 5
+    headers = Headers("", configured).build(Call("id-1"), "application/json")
+    assert (headers["user-agent"], headers["x-team"]) == ("of-the-house", "a")
+    assert len(headers) == 5
+
+
+def test_each_request_of_a_call_has_an_id_of_its_own() -> None:
+    call, headers = Call("id-1"), Headers()
+    ids = {headers.build(call, "application/json")["x-request-id"] for _ in range(100)}
+    assert len(ids) == 100

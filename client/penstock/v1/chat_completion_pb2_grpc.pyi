@@ -60,7 +60,8 @@ class ChatCompletionServiceStub:
     3. Each choice gets exactly one message with a `finish_reason` other than UNSPECIFIED. After
        it comes nothing for that `index`.
     4. The last message carries `usage`, always and without asking for it. It may also carry the
-       last finish, or come alone with no choices.
+       last finish, or come alone with no choices. What an upstream adds after its usage, such
+       as a cost, comes in `extra` of a further message, which repeats the usage.
     5. Status OK means that 3 and 4 happened: the answer is complete. Everything else is another
        status. There is no error field and no end marker. A stream that breaks off after its
        first message ends with UNAVAILABLE STREAM_INTERRUPTED, metadata `messagesSent` and a
@@ -112,7 +113,8 @@ class ChatCompletionServiceAsyncStub(ChatCompletionServiceStub):
     3. Each choice gets exactly one message with a `finish_reason` other than UNSPECIFIED. After
        it comes nothing for that `index`.
     4. The last message carries `usage`, always and without asking for it. It may also carry the
-       last finish, or come alone with no choices.
+       last finish, or come alone with no choices. What an upstream adds after its usage, such
+       as a cost, comes in `extra` of a further message, which repeats the usage.
     5. Status OK means that 3 and 4 happened: the answer is complete. Everything else is another
        status. There is no error field and no end marker. A stream that breaks off after its
        first message ends with UNAVAILABLE STREAM_INTERRUPTED, metadata `messagesSent` and a
@@ -173,7 +175,8 @@ class ChatCompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         3. Each choice gets exactly one message with a `finish_reason` other than UNSPECIFIED. After
            it comes nothing for that `index`.
         4. The last message carries `usage`, always and without asking for it. It may also carry the
-           last finish, or come alone with no choices.
+           last finish, or come alone with no choices. What an upstream adds after its usage, such
+           as a cost, comes in `extra` of a further message, which repeats the usage.
         5. Status OK means that 3 and 4 happened: the answer is complete. Everything else is another
            status. There is no error field and no end marker. A stream that breaks off after its
            first message ends with UNAVAILABLE STREAM_INTERRUPTED, metadata `messagesSent` and a

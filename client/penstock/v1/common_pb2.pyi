@@ -49,8 +49,9 @@ All keys are optional.
 - `authorization`: `Bearer <key>`. As the server is configured, it is checked by the server,
   handed on to the upstream, or not read at all. Given twice, it is refused where it is read.
 - `x-request-id`: names the call in logs and traces. Made by the server when absent, returned
-  in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Sent upstream unless
-  EngineOptions.request_id is set, which then takes its place there.
+  in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Each request that is
+  sent upstream has an id of its own, which begins with it, or with EngineOptions.request_id
+  where that is set: callers may share an id, and a search for it finds every request.
 - `traceparent`, `tracestate`: W3C trace context, sent upstream as it is; of several the last.
 - `x-session-id`: as EngineOptions.session_id.
 - `x-vllm-priority`: as EngineOptions.priority, a decimal integer. LOWER IS SERVED FIRST.
@@ -1095,8 +1096,8 @@ class EngineOptions(_message.Message):
     `x-data-parallel-rank`.
     """
     request_id: _builtins.str
-    """The request's name inside vLLM; it becomes part of the response `id`. It does not make
-    requests idempotent. Do not use one name twice at a time. Empty: `x-request-id`.
+    """How the request's name inside vLLM begins; the server adds what makes it unique. It becomes
+    part of the response `id`. It does not make requests idempotent. Empty: `x-request-id`.
     """
     @_builtins.property
     def vllm_xargs(self) -> _struct_pb2.Struct:

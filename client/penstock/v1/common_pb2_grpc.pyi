@@ -49,8 +49,9 @@ All keys are optional.
 - `authorization`: `Bearer <key>`. As the server is configured, it is checked by the server,
   handed on to the upstream, or not read at all. Given twice, it is refused where it is read.
 - `x-request-id`: names the call in logs and traces. Made by the server when absent, returned
-  in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Sent upstream unless
-  EngineOptions.request_id is set, which then takes its place there.
+  in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Each request that is
+  sent upstream has an id of its own, which begins with it, or with EngineOptions.request_id
+  where that is set: callers may share an id, and a search for it finds every request.
 - `traceparent`, `tracestate`: W3C trace context, sent upstream as it is; of several the last.
 - `x-session-id`: as EngineOptions.session_id.
 - `x-vllm-priority`: as EngineOptions.priority, a decimal integer. LOWER IS SERVED FIRST.

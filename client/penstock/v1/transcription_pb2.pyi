@@ -422,7 +422,7 @@ class TranscriptionDelta(_message.Message):
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used: in the last message always, in others the count so far if
+        """Tokens used: in the last message if the upstream sends it, in others the count so far if
         StreamOptions.continuous_usage_stats is set. For audio over 30 seconds vLLM's prompt tokens
         are no exact measure.
         """

@@ -94,7 +94,9 @@ class TranscriptionServiceServicer(object):
 
         The stream contract of StreamChatCompletion holds, with one choice and no role: `id` in every
         message, `model` and `create_time` in the first, deltas only, exactly one `finish_reason`
-        however long the audio is, `usage` in the last message, OK only if complete.
+        however long the audio is, `usage` in the last message, OK only if complete. Where the
+        upstream sends no usage after the last part, its end marker `[DONE]` completes the stream
+        instead, and the last message has the `finish_reason` and no `usage`.
         `detail` above text, `subtitles` and beam search cannot be streamed: INVALID_ARGUMENT
         INVALID_REQUEST.
 

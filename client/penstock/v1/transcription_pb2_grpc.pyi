@@ -54,7 +54,9 @@ class TranscriptionServiceStub:
 
     The stream contract of StreamChatCompletion holds, with one choice and no role: `id` in every
     message, `model` and `create_time` in the first, deltas only, exactly one `finish_reason`
-    however long the audio is, `usage` in the last message, OK only if complete.
+    however long the audio is, `usage` in the last message, OK only if complete. Where the
+    upstream sends no usage after the last part, its end marker `[DONE]` completes the stream
+    instead, and the last message has the `finish_reason` and no `usage`.
     `detail` above text, `subtitles` and beam search cannot be streamed: INVALID_ARGUMENT
     INVALID_REQUEST.
 
@@ -111,7 +113,9 @@ class TranscriptionServiceAsyncStub(TranscriptionServiceStub):
 
     The stream contract of StreamChatCompletion holds, with one choice and no role: `id` in every
     message, `model` and `create_time` in the first, deltas only, exactly one `finish_reason`
-    however long the audio is, `usage` in the last message, OK only if complete.
+    however long the audio is, `usage` in the last message, OK only if complete. Where the
+    upstream sends no usage after the last part, its end marker `[DONE]` completes the stream
+    instead, and the last message has the `finish_reason` and no `usage`.
     `detail` above text, `subtitles` and beam search cannot be streamed: INVALID_ARGUMENT
     INVALID_REQUEST.
 
@@ -177,7 +181,9 @@ class TranscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The stream contract of StreamChatCompletion holds, with one choice and no role: `id` in every
         message, `model` and `create_time` in the first, deltas only, exactly one `finish_reason`
-        however long the audio is, `usage` in the last message, OK only if complete.
+        however long the audio is, `usage` in the last message, OK only if complete. Where the
+        upstream sends no usage after the last part, its end marker `[DONE]` completes the stream
+        instead, and the last message has the `finish_reason` and no `usage`.
         `detail` above text, `subtitles` and beam search cannot be streamed: INVALID_ARGUMENT
         INVALID_REQUEST.
 

@@ -3,7 +3,6 @@
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Self, TypeVar
 
@@ -189,15 +188,12 @@ class _Requests:
                 await self._failed(failure)
 
     async def _next(self) -> _Request:
-        """Returns the request to send next, under an id of its own."""
+        """Returns the request to send next."""
         routes = await (self._open_routes() if self._tried else self._routes())
         replica, body = self._choose(routes)
         self._tried.append(replica)
         self._retries.sent += 1
-        call = self._call
-        if self._retries.sent > 1:
-            call = replace(call, request_id=f"{call.request_id}-{self._retries.sent}")
-        return _Request(replica, routes[replica], body, call)
+        return _Request(replica, routes[replica], body, self._call)
 
     def _choose(self, routes: Routes) -> tuple[Replica, Body]:
         """Returns the replica to ask, and the request as its version takes it.

@@ -23,6 +23,7 @@ from penstock_server.upstream.failure import (
     status_of,
 )
 from penstock_server.upstream.http.response import EVENT_STREAM, Response
+from penstock_server.upstream.request_id import is_of_another
 
 JsonObject = dict[str, Any]
 
@@ -88,6 +89,21 @@ def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
     if error is ABORTED:
         return UpstreamFailure(Kind.ABORTED, error.message, stage)
     return _stated(error, status_of(error), stage)
+
+
+def require_own(response: Response, answer: JsonObject | None = None) -> None:
+    """Checks that an answer is to the request it came after, as far as it names one.
+
+    Args:
+        response: the head, which may name the request in a header.
+        answer: the answer or the first event of a stream, which may name it in its id.
+
+    Raises:
+        UpstreamFailure: it is the answer to another request (MALFORMED).
+    """
+    named = response.echoed_id if answer is None else answer.get("id")
+    if named and isinstance(named, str) and is_of_another(response.request_id, named):
+        raise malformed("it is the answer to another request", Stage.BODY)
 
 
 def observe(

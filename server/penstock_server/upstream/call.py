@@ -47,8 +47,8 @@ class Call:
     """One call; nobody changes it but for its attempts.
 
     Attributes:
-        request_id: sent as X-Request-Id; vLLM makes it part of the answer's id. Where the call
-            takes another request, that has `-2` added, the next one `-3`.
+        request_id: the beginning of each request's X-Request-Id, which vLLM makes part of the
+            answer's id.
         model: the model asked for; empty means the only one there is.
         traceparent: W3C trace context, if the caller sent one.
         tracestate: likewise.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.request_id import unique
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -59,7 +60,7 @@ class Headers:
 
     def build(self, call: Call, accept: str) -> dict[str, str]:
         """Returns the headers of one request; those without a value are left out."""
-        headers = {**self._same, "accept": accept, "x-request-id": call.request_id}
+        headers = {**self._same, "accept": accept, "x-request-id": unique(call.request_id)}
         given = call.authorization
         if authorization := self._authorization if given is None else given:
             headers["authorization"] = authorization

@@ -7,7 +7,14 @@ from itertools import takewhile
 
 import orjson
 
-from penstock_server.upstream.answer import JsonObject, document, malformed, observe, stated
+from penstock_server.upstream.answer import (
+    JsonObject,
+    document,
+    malformed,
+    observe,
+    require_own,
+    stated,
+)
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.response import Response
@@ -37,6 +44,8 @@ async def events(
     """
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
+    if event is not None:
+        require_own(response, event)
     while event is not None:
         # Before another is looked at.
         follower, begins, failed = None, reader.offset, contract.failure

@@ -11,6 +11,7 @@ import orjson
 from penstock_server.upstream.answer import (
     JsonObject,
     refusal,
+    require_own,
     require_stream,
     require_whole,
     stored,
@@ -205,6 +206,7 @@ class Upstream:
         with self._exchange(request, call):
             async with self._transport.send(request, limits) as response:
                 self._answered(started)
+                require_own(response)
                 await require_stream(response)
                 async with contextlib.aclosing(events(response, contract, limits)) as stream:
                     yield stream
@@ -253,9 +255,11 @@ class Upstream:
             async with transport.send(request, limits) as response:
                 if transport is self._transport:
                     self._answered(started)
+                require_own(response)
                 if response.status != 200:
                     raise await refusal(response)
                 answer = await read(response)
+                require_own(response, answer)
                 if choices is not None:
                     require_whole(answer, choices)
                 return answer

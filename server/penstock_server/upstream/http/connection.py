@@ -152,7 +152,10 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parses what was received."""
+        """Parses what was received; what comes while no answer is due ends the connection."""
+        if self.answer.complete:
+            self.close()
+            return
         try:
             self.answer.feed(self._buffer[:nbytes])
         except UnparsableAnswer as error:

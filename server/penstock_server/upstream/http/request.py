@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.operations import Method
+from penstock_server.upstream.request_id import unique
 
 
 @dataclass(slots=True)
@@ -23,6 +24,15 @@ class Request:
     content: bytes | AsyncGenerator[bytes, None] = b""
     attempts: Attempts = field(default_factory=Attempts)
     only_once: bool = False
+
+    @property
+    def id(self) -> str:
+        """What names it; empty for nothing."""
+        return self.headers.get("x-request-id", "")
+
+    def rename(self) -> None:
+        """Gives it another id, because it may have reached the upstream under the first."""
+        self.headers = {**self.headers, "x-request-id": unique(self.id)}
 
     @property
     def is_upload(self) -> bool:

@@ -30,14 +30,22 @@ class Response:
     Attributes:
         status: the HTTP status.
         content_type: without parameters, in lower case.
+        request_id: the id of the request that it answers.
         attempts: where it is written down how far the exchange has come.
     """
 
     def __init__(
-        self, connection: Connection, attempts: Attempts, limits: Limits, most_bytes: int
+        self,
+        connection: Connection,
+        attempts: Attempts,
+        limits: Limits,
+        most_bytes: int,
+        *,
+        request_id: str = "",
     ) -> None:
         """Takes the connection, on which the head is here, and what bounds the body."""
         self.attempts = attempts
+        self.request_id = request_id
         self._connection = connection
         self._limits = limits
         self._limit: Limit | None = None
@@ -56,6 +64,11 @@ class Response:
         if _DECIMAL.fullmatch(milliseconds):
             return min(float(milliseconds) / 1000, _LONGEST_RETRY_AFTER_S)
         return _retry_after(self._header(b"retry-after"))
+
+    @property
+    def echoed_id(self) -> str:
+        """The header X-Request-Id, in which some upstreams repeat that of the request."""
+        return self._header(b"x-request-id")
 
     @property
     def metadata(self) -> str:

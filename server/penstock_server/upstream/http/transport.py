@@ -122,7 +122,9 @@ class Exchange:
             raise
         assert self._connection
         most = self._transport.max_answer_bytes
-        self._response = Response(self._connection, attempts, self._limits, most)
+        self._response = Response(
+            self._connection, attempts, self._limits, most, request_id=self._request.id
+        )
         return self._response
 
     async def __aexit__(
@@ -151,8 +153,9 @@ class Exchange:
             if not self._was_left or monotonic() - written > _LEFT_S:
                 raise
             self._release()
+            self._request.rename()
             connection = await self._connect(fresh=True)
-            connection.write(head, content)
+            connection.write(self._transport.head(self._request), content)
             await connection.head()
 
     @property
