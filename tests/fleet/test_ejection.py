@@ -8,8 +8,10 @@ from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFai
 NOW = 1000.0
 
 
-def ejection(failures: int = 3, first_s: float = 5, *, outdone: bool = False) -> Ejection:
-    return Ejection(failures, first_s, lambda: outdone)
+def ejection(
+    failures: int = 3, first_s: float = 5, *, outdone: bool = False, spared: bool = True
+) -> Ejection:
+    return Ejection(failures, first_s, lambda: outdone, lambda: spared)
 
 
 def fail(it: Ejection, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
@@ -165,6 +167,72 @@ def test_a_trial_that_fails_doubtfully_fails() -> None:
     assert fail(it, NOW + 5, found=DOUBTFUL) == [True]
 
 
+SILENT = Evidence.SILENT
+
+
+def test_who_was_silent_once_gets_a_trial_at_a_time() -> None:
+    it = ejection(5)
+    assert fail(it, NOW, found=SILENT) == [False]
+    assert it.suspect
+    assert it.over
+    assert it.admits
+    trial = it.begin()
+    assert trial.is_trial
+    assert not it.admits
+    assert not it.begin().is_trial
+    it.ended(trial, NOW)  # its caller left
+    assert it.admits
+    assert it.until is None
+    trial = it.begin()
+    assert it.failed(trial, NOW, SILENT)
+    assert it.until == NOW + 5
+    assert not it.suspect
+
+
+@pytest.mark.parametrize("spared", [False, True])
+def test_a_suspect_is_ejected_at_once_only_if_others_can_do_its_work(spared: bool) -> None:
+    it = ejection(4, spared=spared)
+    expected = [False, True, False, False] if spared else [False, False, False, True]
+    assert fail(it, NOW, 4, SILENT) == expected
+
+
+def test_any_answer_ends_a_suspicion() -> None:
+    it = ejection(5)
+    before = it.begin()
+    fail(it, NOW, found=SILENT)
+    trial = it.begin()
+    assert not it.answered(before, NOW)  # which began earlier
+    assert it.admits
+    assert not it.suspect
+    it.ended(trial, NOW)
+    assert it.until is None
+    for found in (DOUBTFUL, Evidence.ILL):
+        fail(it, NOW, found=SILENT)
+        fail(it, NOW, found=found)
+        assert not it.suspect
+
+
+def test_calls_that_were_under_way_count_against_a_suspect() -> None:
+    it = ejection(3, spared=False)
+    visits = [it.begin() for _ in range(3)]
+    assert [it.failed(visit, NOW, SILENT) for visit in visits] == [False, False, True]
+
+
+def test_who_fails_every_call_is_not_well_for_a_while() -> None:
+    it = ejection(3)
+    fail(it, NOW, 5, DOUBTFUL)
+    assert not it.failing(NOW)
+    fail(it, NOW, 1, DOUBTFUL)
+    assert it.failing(NOW + 4.9)
+    assert not it.failing(NOW + 5)
+    fail(it, NOW + 9, 1, DOUBTFUL)
+    assert it.failing(NOW + 9)
+    succeed(it, NOW + 9)
+    assert not it.failing(NOW + 9)
+    fail(it, NOW, 99, Evidence.LATE)  # which may be their callers' fault
+    assert not it.failing(NOW)
+
+
 def test_who_fares_worse() -> None:
     bad, good = ejection(99), ejection(99)
     for number in range(200):
@@ -199,7 +267,7 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
         (of(Kind.CONNECT), Evidence.ILL),
         (of(Kind.CLOSED), Evidence.ILL),
         (of(Kind.INTERRUPTED), Evidence.ILL),
-        (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.ILL),
+        (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.SILENT),
         (of(Kind.TIMEOUT, "total_timeout"), Evidence.NONE),
         (of(Kind.MALFORMED), Evidence.DOUBTFUL),
         (of(Kind.ABORTED), Evidence.DOUBTFUL),

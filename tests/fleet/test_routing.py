@@ -38,7 +38,7 @@ def replica(
         Policy(),
         Clock(),
         lambda: None,
-        lambda replica: False,
+        RoutingTable((), {}, "", open_to_all=False),
     )
     if entries:
         made.learn_models([dict(entry) for entry in entries])

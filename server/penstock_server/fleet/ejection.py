@@ -5,10 +5,15 @@ has found it well, one call is sent as a trial; if that fails too, the replica s
 long.
 
 A failure that the request may be to blame for, such as an HTTP 500, counts only where others fare
-better: else one caller's bad requests would take out everybody.
+better: else one caller's bad requests would take out everybody. A replica whose every call fails
+so is not left alone, but it is not well either.
+
+A replica that once let the time for the first byte pass is suspected: it gets one call at a time,
+as a trial, until one of its calls is answered.
 """
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,6 +42,10 @@ class Evidence(enum.Enum):
     NONE = enum.auto()
     DOUBTFUL = enum.auto()
     """It is ill, or its requests are bad."""
+    LATE = enum.auto()
+    """It is ill, or its caller allowed too little time."""
+    SILENT = enum.auto()
+    """It is ill: nothing came of it in time."""
     ILL = enum.auto()
     LEAVING = enum.auto()
     """It is shutting down and takes no more work."""
@@ -49,7 +58,7 @@ def evidence(failure: UpstreamFailure) -> Evidence:
     if failure.kind in (Kind.CONNECT, Kind.CLOSED, Kind.INTERRUPTED) or failure.engine_dead:
         return Evidence.ILL
     if failure.kind is Kind.TIMEOUT:
-        return Evidence.ILL if failure.limit == "first_byte_timeout" else Evidence.NONE
+        return Evidence.SILENT if failure.limit == "first_byte_timeout" else Evidence.NONE
     if failure.kind in (Kind.MALFORMED, Kind.ABORTED):
         return Evidence.DOUBTFUL
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
@@ -64,6 +73,9 @@ def evidence(failure: UpstreamFailure) -> Evidence:
         return Evidence.DOUBTFUL
     callers = 400 <= failure.status < 500 or failure.status == _NOT_SERVED
     return Evidence.WELL if callers else Evidence.DOUBTFUL
+
+
+_DOUBTS = frozenset((Evidence.DOUBTFUL, Evidence.LATE))
 
 
 @dataclass(slots=True)
@@ -87,15 +99,23 @@ class Ejection:
         doubt: the share of calls that failed in a way that is doubtful, recent ones counting most.
         until: when it may be tried again, if a probe finds it well; None while it is not ejected.
         leaving: whether it was ejected because it is shutting down.
+        suspect: whether it let the time for a first byte pass and has answered nothing since.
     """
 
-    def __init__(self, most_failures: int, first_s: float, outdone: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        most_failures: int,
+        first_s: float,
+        outdone: Callable[[], bool],
+        spared: Callable[[], bool],
+    ) -> None:
         """Takes the rules.
 
         Args:
             most_failures: how many failures in a row are too many.
             first_s: how long the first ejection is.
             outdone: tells whether others can do all that the replica does, and do much better.
+            spared: tells whether others can do all that the replica does.
         """
         self.failures = 0
         self.doubt = 0.0
@@ -104,6 +124,10 @@ class Ejection:
         self._most_failures = most_failures
         self._first_s = first_s
         self._outdone = outdone
+        self._spared = spared
+        self.suspect = False
+        self._faults = 0
+        self._faulted = -math.inf
         self._ill = 0
         self._length_s = 0.0
         self._returned: float | None = None
@@ -119,7 +143,23 @@ class Ejection:
     @property
     def admits(self) -> bool:
         """Whether a call may be sent: while a trial is made, no other."""
-        return self.until is None or (self._for_trial and not self._on_trial)
+        if self.until is None and not self.suspect:
+            return True
+        return (self.suspect or self._for_trial) and not self._on_trial
+
+    @property
+    def trying(self) -> bool:
+        """Whether the next call decides on its return."""
+        return self.suspect or self.until is not None
+
+    @property
+    def faulty(self) -> bool:
+        """Whether its latest calls all failed, more of them than may be chance."""
+        return self._faults >= _PATIENCE * self._most_failures
+
+    def failing(self, now: float) -> bool:
+        """Whether its calls all fail, as far as there were any of late."""
+        return self.faulty and now < self._faulted + self._first_s
 
     def probed(self, now: float) -> None:
         """Takes note that a probe found it well."""
@@ -128,7 +168,7 @@ class Ejection:
 
     def begin(self) -> Visit:
         """Takes note of a call that is sent."""
-        is_trial = self.until is not None and self.admits
+        is_trial = self.trying and self.admits
         self._on_trial = self._on_trial or is_trial
         return Visit(self._period, is_trial)
 
@@ -137,14 +177,14 @@ class Ejection:
 
         Calls that began before the ejection do not end it.
         """
-        if self.until is None or visit.period != self._period:
+        if not self.trying or visit.period != self._period:
             return False
         return self.readmit(now)
 
     def succeeded(self, visit: Visit, now: float) -> bool:
         """Takes note of a call that ended well; returns whether that ended an ejection."""
         if visit.period == self._period:
-            self.failures = self._ill = 0
+            self.failures = self._ill = self._faults = 0
             self.doubt -= _LATEST_SHARE * self.doubt
         return self.answered(visit, now)
 
@@ -153,13 +193,18 @@ class Ejection:
         if visit.period != self._period:
             return False
         self.failures += 1
-        if found is Evidence.DOUBTFUL:
+        if found is not Evidence.LATE:
+            self._faults, self._faulted = self._faults + 1, now
+        if found in _DOUBTS:
             self.doubt += _LATEST_SHARE * (1 - self.doubt)
         else:
             self._ill += 1
-        due = visit.is_trial if self.until is not None else self._due(found)
+        due = self._due(visit, found)
         if due:
             self._eject(now, found is Evidence.LEAVING)
+        elif self.until is None and found is not Evidence.LATE:
+            # Whatever else it answers, it is not silent.
+            self.suspect = found is Evidence.SILENT
         return due
 
     def fares_worse_than(self, other: "Ejection") -> bool:
@@ -168,21 +213,30 @@ class Ejection:
 
     def ended(self, visit: Visit, now: float) -> None:
         """Takes note that a call is over. A trial of which nothing came is made again later."""
-        if visit.is_trial and visit.period == self._period:
+        if not visit.is_trial or visit.period != self._period:
+            return
+        self._on_trial = False
+        if self.until is not None:
             self._wait(now)
 
     def readmit(self, now: float) -> bool:
-        """Ends the ejection; returns whether there was one."""
+        """Ends the ejection, and a suspicion; returns whether there was an ejection."""
         if self.until is None:
+            self.suspect = self._on_trial = False
             return False
         self.until, self._returned = None, now
         self.leaving = self._for_trial = self._on_trial = False
-        self.failures, self._ill, self.doubt = 0, 0, 0.0
+        self.failures = self._ill = self._faults = 0
+        self.doubt = 0.0
         self._period += 1
         return True
 
-    def _due(self, found: Evidence) -> bool:
-        if found is Evidence.DOUBTFUL:
+    def _due(self, visit: Visit, found: Evidence) -> bool:
+        if self.until is not None:
+            return visit.is_trial
+        if visit.is_trial and found is Evidence.SILENT and self._spared():
+            return True
+        if found in _DOUBTS:
             return self.failures >= _PATIENCE * self._most_failures and self._outdone()
         return found is Evidence.LEAVING or self._ill >= self._most_failures
 
@@ -190,7 +244,7 @@ class Ejection:
         well = self.until is None and now - (self._returned or 0.0) > self._length_s
         doubled = min(2 * self._length_s, _LONGEST * self._first_s)
         self._length_s = self._first_s if well or not self._length_s else doubled
-        self.leaving = leaving
+        self.leaving, self.suspect = leaving, False
         self._period += 1
         self._wait(now)
 

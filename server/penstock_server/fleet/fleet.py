@@ -69,7 +69,7 @@ class Fleet:
         chance = chance or Random()
         rules = RetryRules(policy.max_attempts, resendable, self._budget, clock, sleep, chance)
         self._dispatcher = Dispatcher(self._routes, rules, policy.affinity, clock, chance)
-        self._members = Membership(policy, resolve, clock, self._forget_table, self._outdone)
+        self._members = Membership(policy, resolve, clock, self._forget_table, self)
         self._kept_table: RoutingTable | None = None
         self.reload(configs, aliases, default_model)
 
@@ -230,8 +230,13 @@ class Fleet:
     def _forget_table(self) -> None:
         self._kept_table = None
 
-    def _outdone(self, replica: Replica) -> bool:
-        return self._table.outdone(replica)
+    def outdo(self, replica: Replica) -> bool:
+        """Whether others can take the calls of all models of a replica, and fare much better."""
+        return self._table.outdo(replica)
+
+    def spare(self, replica: Replica) -> bool:
+        """Whether others can take the calls of all models of a replica."""
+        return self._table.spare(replica)
 
     def _counted(self, operation: Operation, call: Call) -> "_Counted":
         return _Counted(self, operation, call)

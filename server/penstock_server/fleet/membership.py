@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.policy import Policy
-from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.replica import Others, Replica
 from penstock_server.fleet.replica_set import ReplicaSet
 from penstock_server.upstream.config import UpstreamConfig
 
@@ -19,7 +19,7 @@ class Membership:
         resolve: Resolve,
         clock: Callable[[], float],
         changed: Callable[[], None],
-        outdone: Callable[[Replica], bool],
+        others: Others,
     ) -> None:
         """Takes the rules; there are no replicas yet.
 
@@ -28,13 +28,13 @@ class Membership:
             resolve: returns the addresses of a host name.
             clock: tells the time, in seconds.
             changed: called whenever a replica comes or goes or what it serves changes.
-            outdone: see `Replica`.
+            others: see `Replica`.
         """
         self._policy = policy
         self._resolve = resolve
         self._clock = clock
         self._on_change = changed
-        self._outdone = outdone
+        self._others = others
         self._sets: list[ReplicaSet] = []
         self._watches: dict[ReplicaSet, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
@@ -99,7 +99,7 @@ class Membership:
             one.close()
 
     def _replica(self, config: UpstreamConfig, address: str) -> Replica:
-        return Replica(config, address, self._policy, self._clock, self._changed, self._outdone)
+        return Replica(config, address, self._policy, self._clock, self._changed, self._others)
 
     def _changed(self) -> None:
         self._on_change()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import time
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from penstock_server.fleet.balancing import ramp
@@ -56,6 +56,16 @@ class Knowledge:
     native: bool | None = None
 
 
+class Others(Protocol):
+    """What tells how a replica compares to the others."""
+
+    def outdo(self, replica: "Replica") -> bool:
+        """Whether others can take the calls of all its models, and fare much better."""
+
+    def spare(self, replica: "Replica") -> bool:
+        """Whether others can take the calls of all its models."""
+
+
 class Replica:
     """A replica.
 
@@ -77,7 +87,7 @@ class Replica:
         policy: Policy,
         clock: Callable[[], float],
         changed: Callable[[], None],
-        outdone: Callable[["Replica"], bool],
+        others: "Others",
     ) -> None:
         """Takes whose replica it is, and whom to tell when something about it changes.
 
@@ -87,7 +97,7 @@ class Replica:
             policy: how to deal with it.
             clock: tells the time, in seconds.
             changed: called whenever it comes or goes or what it serves changes.
-            outdone: tells whether others can do all that it does, and fare much better.
+            others: what tells how it compares.
         """
         self._address = _shown_address(config.url, address)
         self._configure(Upstream(config, address))
@@ -100,7 +110,10 @@ class Replica:
         self._clock = clock
         self._changed = changed
         self._ejection = Ejection(
-            policy.ejection_failures, policy.ejection_time, lambda: outdone(self)
+            policy.ejection_failures,
+            policy.ejection_time,
+            lambda: others.outdo(self),
+            lambda: others.spare(self),
         )
         self._came = self._routes_until = clock()
         self._requests = 0
@@ -133,12 +146,13 @@ class Replica:
     @property
     def on_trial(self) -> bool:
         """Whether the next call decides on its return."""
-        return self._ejection.until is not None
+        return self._ejection.trying
 
     @property
     def healthy(self) -> bool:
         """Whether it is known to be there with a model, and its calls do not keep failing."""
-        return bool(self.alive) and self.known.models != {} and self._ejection.over
+        answers = self._ejection.over and not self._ejection.failing(self._clock())
+        return bool(self.alive) and self.known.models != {} and answers
 
     def fares_worse_than(self, other: "Replica") -> bool:
         """Whether its calls fail much more often than those of another."""
@@ -301,11 +315,15 @@ class Replica:
         self._returned(self._ejection.answered(visit, self._clock()))
 
     def _succeeded(self, visit: Visit) -> None:
+        if self._ejection.faulty:
+            self._returned(self._ejection.succeeded(visit, self._clock()))
+            self._tell()
+            return
         self._returned(self._ejection.succeeded(visit, self._clock()))
 
     def _kept_waiting(self, visit: Visit) -> None:
         self._last_error = "a caller's deadline passed without an answer"
-        self._speaks_against(visit, Evidence.DOUBTFUL)
+        self._speaks_against(visit, Evidence.LATE)
 
     def _failed(self, visit: Visit, failure: UpstreamFailure, served: str) -> None:
         self._compare(failure, served)
@@ -333,9 +351,13 @@ class Replica:
             self.suspected.set()
 
     def _speaks_against(self, visit: Visit, found: Evidence) -> None:
-        if self._ejection.failed(visit, self._clock(), found):
+        now = self._clock()
+        was_failing = self._ejection.failing(now)
+        ejected = self._ejection.failed(visit, now, found)
+        if ejected:
             # How long it is left alone decides when the probe after this one comes.
             self.suspected.set()
+        if ejected or was_failing is not self._ejection.failing(now):
             self._tell()
 
     def _returned(self, returned: bool) -> None:

@@ -122,17 +122,16 @@ class RoutingTable:
             return f"the upstream does not have the model{named}"
         return unknown_model(call.model, self._usable(call.may_use)).message
 
-    def outdone(self, replica: Replica) -> bool:
+    def outdo(self, replica: Replica) -> bool:
         """Whether others can take the calls of all models of a replica, and fare much better."""
-        others = [
-            other
-            for other in self._replicas
-            if other is not replica and other.available and replica.fares_worse_than(other)
-        ]
-        models = _models(replica)
-        return bool(others) and all(
-            any(name in (other.known.models or models) for other in others) for name in models
-        )
+        return _replace(replica, filter(replica.fares_worse_than, self._available(replica)))
+
+    def spare(self, replica: Replica) -> bool:
+        """Whether others can take the calls of all models of a replica."""
+        return _replace(replica, self._available(replica))
+
+    def _available(self, replica: Replica) -> Iterable[Replica]:
+        return (other for other in self._replicas if other is not replica and other.available)
 
     def _named(self, operation: Operation, model: str, may_use: MayUse) -> Routes:
         routes = self._listed(operation, model) or self._possible(operation, model)
@@ -268,6 +267,14 @@ def _forbidden() -> UpstreamFailure:
 
 def _models(replica: Replica) -> Mapping[str, JsonObject]:
     return replica.known.models or {}
+
+
+def _replace(replica: Replica, available: Iterable[Replica]) -> bool:
+    """Whether others can take the calls of all models of a replica."""
+    others, models = list(available), _models(replica)
+    return bool(others) and all(
+        any(name in (other.known.models or models) for other in others) for name in models
+    )
 
 
 def _allowed(replica: Replica, public: str) -> bool:

@@ -1,0 +1,172 @@
+"""Replicas that fail every call, or never answer: what health says, and who is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.app import Service
+from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.fleet.replica_state import State
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+from .calls import BOUND_S, FREE_PORT, Serve, chat, create, plain_channel, stream, until
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+CHAT_SERVICE = "penstock.v1.ChatCompletionService"
+CHAT_PATH = "/v1/chat/completions"
+
+
+@asynccontextmanager
+async def simulators(*kinds: str) -> AsyncIterator[list[Simulator]]:
+    made = [Simulator(SimulatorSettings(listen=FREE_PORT, kind=kind)) for kind in kinds]
+    for one in made:
+        await one.start()
+    yield made
+    for one in made:
+        await one.stop()
+
+
+async def ready(service: Service) -> None:
+    await until(
+        lambda: {one.state for one in service._fleet.snapshot()} <= {State.READY, State.SLOW_START}
+    )
+
+
+async def says(channel: grpc.aio.Channel, service: str, expected: int) -> None:
+    """Returns once health says so of a service."""
+    asked = health_pb2.HealthCheckRequest(service=service)
+    watching = health_pb2_grpc.HealthStub(channel).Watch(asked)
+    async with asyncio.timeout(60):
+        while (await watching.read()).status != expected:
+            pass
+    watching.cancel()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("fault", ["status code=500", "status code=504", "html", "missing-choices"])
+async def test_a_service_whose_every_call_fails_is_not_serving(
+    fault: str, count: int, serve: Serve
+) -> None:
+    async with simulators(*["chat"] * count) as failing:
+        urls = tuple(one.url for one in failing)
+        service = await serve(upstream=urls, max_attempts=1, ejection_time=3600)
+        await ready(service)
+        async with plain_channel(service) as channel:
+            await says(channel, CHAT_SERVICE, SERVING)
+            for one in failing:
+                one.faults = fault.replace(" ", ";")
+            for _ in range(30):
+                await create(channel, chat())
+            for name in ("", CHAT_SERVICE):
+                await says(channel, name, NOT_SERVING)
+            # It is still asked: there is no other.
+            for one in failing:
+                one.faults = ""
+            await ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
+            for name in ("", CHAT_SERVICE):
+                await says(channel, name, SERVING)
+
+
+async def test_streams_that_all_fail_count_as_well(serve: Serve) -> None:
+    async with simulators("chat") as [failing]:
+        service = await serve(upstream=(failing.url,), max_attempts=1, ejection_time=3600)
+        await ready(service)
+        failing.faults = "malformed-event;after=2"
+        async with plain_channel(service) as channel:
+            for _ in range(10):
+                assert (await stream(channel, chat())).code is grpc.StatusCode.INTERNAL
+            await says(channel, CHAT_SERVICE, NOT_SERVING)
+
+
+async def test_it_is_serving_again_once_it_was_left_alone(serve: Serve) -> None:
+    """As by a mesh that follows its health, and so never learns that calls succeed again."""
+    async with simulators("chat") as [failing]:
+        service = await serve(upstream=(failing.url,), max_attempts=1, ejection_time=2)
+        await ready(service)
+        failing.faults = "status;code=500"
+        async with plain_channel(service) as channel:
+            calls = [asyncio.ensure_future(create(channel, chat())) for _ in range(10)]
+            await says(channel, CHAT_SERVICE, NOT_SERVING)
+            await asyncio.gather(*calls)
+            await says(channel, CHAT_SERVICE, SERVING)
+
+
+async def test_other_services_go_on_serving(serve: Serve) -> None:
+    async with simulators("chat", "embed") as (failing, well):
+        service = await serve(upstream=(failing.url, well.url), max_attempts=1, ejection_time=3600)
+        await ready(service)
+        failing.faults = "status;code=500"
+        async with plain_channel(service) as channel:
+            for _ in range(10):
+                await create(channel, chat())
+            await says(channel, CHAT_SERVICE, NOT_SERVING)
+            await says(channel, "penstock.v1.EmbeddingService", SERVING)
+
+
+@pytest.mark.parametrize("fault", ["status code=400", "status code=404", "status code=422"])
+async def test_mistakes_of_callers_change_nothing(fault: str, serve: Serve) -> None:
+    async with simulators("chat") as [well]:
+        service = await serve(upstream=(well.url,), ejection_failures=1)
+        await ready(service)
+        async with plain_channel(service) as channel:
+            for _ in range(10):
+                await create(channel, chat(fault=fault))
+            asked = health_pb2.HealthCheckRequest(service=CHAT_SERVICE)
+            answer = await health_pb2_grpc.HealthStub(channel).Check(asked)
+    assert answer.status == SERVING
+
+
+def chats(simulator: Simulator) -> int:
+    return sum(request.path == CHAT_PATH for request in simulator.requests)
+
+
+@asynccontextmanager
+async def beside_a_silent_one(serve: Serve) -> AsyncIterator[tuple[Service, Simulator, Simulator]]:
+    """A service before one that accepts and never answers, and one that does."""
+    async with simulators("chat", "chat") as (silent, well):
+        silent.faults = "silent"
+        tables = UpstreamTable(silent.url, first_byte_timeout=0.2), UpstreamTable(well.url)
+        service = await serve(upstream=tables, ejection_time=3600)
+        await ready(service)
+        assert silent.healthy
+        yield service, silent, well
+
+
+async def test_who_never_answers_loses_a_call_and_a_trial(serve: Serve) -> None:
+    async with beside_a_silent_one(serve) as (service, silent, well):
+        async with plain_channel(service) as channel:
+            lost = [await stream(channel, chat()) for _ in range(30)]
+        assert chats(silent) == 2
+        assert chats(well) == 28
+        ended = [one.reason for one in lost if one.code is not grpc.StatusCode.OK]
+        assert ended == ["UPSTREAM_TIMEOUT"] * 2
+
+
+async def test_who_never_answered_gets_one_call_at_a_time(serve: Serve) -> None:
+    async with beside_a_silent_one(serve) as (service, silent, _):
+        async with plain_channel(service) as channel:
+            stub = ChatCompletionServiceStub(channel)
+            while not chats(silent):
+                await stream(channel, chat())
+            calls = [stub.CreateChatCompletion(chat(), timeout=BOUND_S * 10) for _ in range(20)]
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert chats(silent) == 2
+        assert sum(isinstance(one, BaseException) for one in ended) == 1
+
+
+async def test_who_answers_its_trial_is_trusted_again(serve: Serve) -> None:
+    async with (
+        beside_a_silent_one(serve) as (service, silent, _),
+        plain_channel(service) as channel,
+    ):
+        while not chats(silent):
+            await stream(channel, chat())
+        silent.faults = ""
+        while chats(silent) < 5:
+            assert (await stream(channel, chat())).code is grpc.StatusCode.OK
