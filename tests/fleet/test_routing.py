@@ -224,6 +224,12 @@ def test_the_only_upstream_is_open_but_for_who_may_use_one_model() -> None:
     assert refusal(known, may_use=lambda name: False).kind is Kind.MODEL_FORBIDDEN
 
 
+def test_the_only_model_is_named_to_the_only_upstream() -> None:
+    known = table(replica(LLAMA, ALIAS), open_to_all=True)
+    assert targets(known) == [("meta/llama", "meta/llama")]
+    assert targets(table(replica(), open_to_all=True)) == [("", "")]
+
+
 def test_who_has_not_been_heard_may_have_it() -> None:
     unheard, other = replica(), replica(OTHER)
     known = table(unheard, other, replica(models={"llama": "meta/llama"}))

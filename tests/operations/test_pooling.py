@@ -255,9 +255,9 @@ async def test_older_vllm_that_does_not_know_bytes(param: str | None, message: s
     error = {"message": message, "type": "Bad Request", "param": param, "code": 400}
     refusal = in_json({"error": error}, status="400 Bad Request")
     async with canned(refusal) as (channel, upstream):
-        await refused(pool(channel, request()))
+        await refused(pool(channel, request(model="m")))
         sent = upstream.bodies("/pooling")
     assert sent == [
-        {"input": ["a", "b"]} | ENCODING,
-        {"input": ["a", "b"], "encoding_format": "float"},
+        {"model": "m", "input": ["a", "b"]} | ENCODING,
+        {"model": "m", "input": ["a", "b"], "encoding_format": "float"},
     ]

@@ -15,7 +15,7 @@ from penstock_server.simulator import Simulator
 
 from .conftest import Stand, Start
 
-PATHS = ("/v1/rerank", "/rerank")
+PATHS = ("/v1/rerank", "/rerank", "/v2/rerank")
 MISSING = [
     "status code=404 body=detail",
     "status code=404 body=empty",
@@ -267,7 +267,7 @@ async def test_a_remembered_path_that_is_gone(stand: Stand) -> None:
     assert asked(stand.simulator)[2:] == ["/rerank", "/v1/rerank", "/v1/rerank"]
 
 
-async def test_neither_path(stand: Stand) -> None:
+async def test_no_path(stand: Stand) -> None:
     stub = RerankServiceStub(stand.channel)
     stand.simulator.path_faults.update(dict.fromkeys(PATHS, MISSING[0]))
     for _ in range(2):
@@ -297,7 +297,9 @@ async def test_no_second_path_for_other_failures(
     stand: Stand, fault: str, code: grpc.StatusCode
 ) -> None:
     stand.simulator.path_faults["/v1/rerank"] = fault
-    refusal = await refused(RerankServiceStub(stand.channel).Rerank(asking()))
+    # A 404 for a model that the upstream lists would be a contradiction.
+    request = asking(model="unlisted" if "404" in fault else "")
+    refusal = await refused(RerankServiceStub(stand.channel).Rerank(request))
     assert refusal.code is code
     # Once, or as often as the client sends the call.
     assert set(asked(stand.simulator)) == {"/v1/rerank"}

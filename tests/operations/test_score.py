@@ -136,7 +136,10 @@ async def test_spoiled_results(stand: Stand, how: str) -> None:
 
 async def test_what_is_sent(stand: Stand) -> None:
     request = asking(1, 2)
+    request.model = "tiny-chat"
     request.engine.request_id = "mine"
     answer = await RerankServiceStub(stand.channel).Score(request)
-    assert answer.id == "score-mine"
-    assert stand.posts == [("/v1/score", {"text_1": "q", "text_2": ["d", "d"]})]
+    assert answer.id.startswith("score-mine-")
+    assert stand.posts == [
+        ("/v1/score", {"model": "tiny-chat", "text_1": "q", "text_2": ["d", "d"]})
+    ]

@@ -169,14 +169,14 @@ class RoutingTable:
     def _unnamed(self, operation: Operation, may_use: MayUse) -> Routes:
         if routes := self._default(operation, may_use):
             return routes
+        models = self._bases(operation, may_use)
+        if len(models) == 1:
+            return models[0]
         if self._open_to_all and may_use is any_model:
             return dict.fromkeys(self._replicas, _UNNAMED)
-        models = self._bases(operation, may_use)
-        if len(models) > 1:
+        if models:
             names = {target.public for routes in models for target in routes.values()}
             raise several_fit(sorted(names))
-        if models:
-            return models[0]
         return self._left_to_them(operation, may_use)
 
     def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:

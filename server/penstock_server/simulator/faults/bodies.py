@@ -17,7 +17,9 @@ def status(
     """Answers with an HTTP status and an error body of the given shape."""
     if body not in SHAPES:
         raise FaultError(f"no body {body!r}; there are {', '.join(SHAPES)}")
-    answer.replace(SHAPES[body](code, message or f"Simulated: {phrase(code)}"))
+    # The web server's own words, by which its missing routes are known.
+    simulated = phrase(code) if body == "detail" else f"Simulated: {phrase(code)}"
+    answer.replace(SHAPES[body](code, message or simulated))
     extra = {"retry-after": retry_after, "location": location}
     answer.headers += [(name, value) for name, value in extra.items() if value]
 
