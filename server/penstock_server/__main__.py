@@ -1,7 +1,31 @@
-"""`python -m penstock_server` is `penstock`."""
+"""Where every process of ours begins: `penstock`, and `python -m penstock_server`."""
 
+import os
+import signal
 import sys
 
-from penstock_server.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Runs the command line; returns the exit code."""
+    if sys.argv[1:2] == ["serve"]:
+        # First of all: what is imported next takes longer than it takes to send a signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+        _open_standard_streams()
+    from penstock_server.cli import main as run
+
+    return run()
+
+
+def _open_standard_streams() -> None:
+    """Opens those that are closed, for nothing: else a socket would take their numbers."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

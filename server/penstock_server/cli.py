@@ -21,7 +21,6 @@ from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
 from penstock_server.configuration.file import SettingsError, is_read_once
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.options import address, unless_off
-from penstock_server.signals import hold_reloads
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -42,8 +41,6 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["serve"]:
-        hold_reloads()
     parser = _parser()
     parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if parsed.more and not any(one.startswith("-") for one in unknown):

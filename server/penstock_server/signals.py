@@ -1,8 +1,9 @@
 """Signals: those that stop a process, and the one that has it read its configuration again."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 def stop_signals() -> asyncio.Queue[int]:
@@ -13,9 +14,14 @@ def stop_signals() -> asyncio.Queue[int]:
     return received
 
 
-def hold_reloads() -> None:
-    """Holds every SIGHUP back: it would end a process that is only starting."""
+@contextlib.contextmanager
+def reloads_held() -> Iterator[None]:
+    """Holds every SIGHUP back, as a process does that is started meanwhile: it would end that."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
 
 
 def when_to_reload(reload: Callable[[], object]) -> None:

@@ -22,7 +22,7 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.combined_admin import CombinedAdminServicer
 from penstock_server.rpc.listening import CannotListen, places
-from penstock_server.signals import stop_signals, when_to_reload
+from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.worker import READY, RELOADED, environment
 
 _FIRST_PAUSE_S = 1.0
@@ -118,6 +118,7 @@ class Workers:
         # Those that do not serve yet, each with the signals that it gets once it does.
         self._starting: dict[int, set[int]] = {}
         self._stopping = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self, started: Callable[[], Awaitable[None]]) -> None:
         """Keeps all workers running until they have been told to stop and have ended.
@@ -207,7 +208,9 @@ class Workers:
             OSError: there can be no other process.
         """
         self._generations[number] = self.generation
-        self._running[number] = process = await self._start(number)
+        async with self._one_at_a_time:
+            with reloads_held():
+                self._running[number] = process = await self._start(number)
         self._starting[number] = set()
         if self._stopping.is_set():
             _send(process, signal.SIGTERM)
@@ -260,7 +263,8 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             return start(arguments, environment(addresses, sockets[number], workers.generation))
 
         workers = Workers(settings.workers, begin)
-        handing_on = asyncio.create_task(_hand_on_signals(workers))
+        when_to_reload(partial(workers.signal, signal.SIGHUP))
+        handing_on = asyncio.create_task(_hand_on_stops(workers))
         try:
             await workers.run(admin.start)
         finally:
@@ -268,8 +272,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             await admin.stop()
 
 
-async def _hand_on_signals(workers: Workers) -> None:
+async def _hand_on_stops(workers: Workers) -> None:
     signals = stop_signals()
-    when_to_reload(partial(workers.signal, signal.SIGHUP))
     while True:
         workers.signal(await signals.get())

@@ -224,7 +224,7 @@ async def test_levels_and_formats(simulator: Simulator) -> None:
                 )
         process.signal(signal.SIGTERM)
         rest = (await process.end()).err
-        assert "model='\\x1b[31m\\nx'" in rest
+        assert r'model="\u001b[31m\nx"' in rest
     async with started(*command, "--log-level", "warning") as process:
         await asyncio.sleep(1.5)  # until it surely serves; earlier is no failure
         process.signal(signal.SIGTERM)

@@ -1,34 +1,46 @@
 """Logs: one JSON object a line, or one readable line on a terminal, on standard error."""
 
+import json
 import logging
-import sys
+import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from threading import Lock
 from time import time
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
+
+from penstock_server.telemetry.output import Output
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
 # The event loop's own is of what nobody else tells.
 _LOGGERS = ("penstock", "asyncio")
 
+# How long the end of the process waits for whoever reads its log.
+_LAST_LINES_S = 1.0
+_AMBIGUOUS = re.compile(r"""[\s="'\\]|^$""")
+
 Line = dict[str, Any]
 
 
 class Lines(logging.Handler):
-    """Writes each record, with those of its `fields` that have a value, as a line of a stream."""
+    """Writes each record, with those of its `fields` that have a value, as a line.
 
-    def __init__(self, stream: TextIO, written: Callable[[Line], str]) -> None:
-        """Takes the stream, and what makes the text of a line."""
+    Lines that nobody reads are dropped and counted; the next line that is not says how many.
+    """
+
+    def __init__(self, output: Output, written: Callable[[Line], bytes]) -> None:
+        """Takes what writes, and what makes the text of a line."""
         super().__init__()
-        self._stream = stream
+        self._output = output
         self._written = written
         self._exceptions = logging.Formatter()
         self._lock = Lock()
+        self._dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line of a record."""
@@ -36,30 +48,44 @@ class Lines(logging.Handler):
         fields = {key: value for key, value in given.items() if value is not None and value != ""}
         if record.exc_info:
             fields["exception"] = self._exceptions.formatException(record.exc_info)
-        try:
-            self.write(record.created, record.levelname.lower(), record.getMessage(), fields)
-        except Exception:
-            self.handleError(record)
+        self.write(record.created, record.levelname.lower(), record.getMessage(), fields)
 
     def write(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """Writes a line."""
+        line = self._line(created, level, event, fields)
+        with self._lock:
+            if self._dropped:
+                self._tell_dropped(created)
+            if self._dropped or not self._output.write(line):
+                self._dropped += 1
+
+    def close(self) -> None:
+        """Gives the reader of the last lines a moment."""
+        with self._lock:
+            self._output.flush(_LAST_LINES_S)
+            if self._dropped:
+                self._tell_dropped(time())
+        super().close()
+
+    def _tell_dropped(self, created: float) -> None:
+        told = self._line(created, "warning", "log lines dropped", {"lines": self._dropped})
+        if self._output.write(told):
+            self._dropped = 0
+
+    def _line(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
         second = int(created)
         moment = f"{_second(second)}.{int((created - second) * 1000):03}+00:00"
-        text = self._written({"time": moment, "level": level, "event": event, **fields})
-        with self._lock:
-            self._stream.write(f"{text}\n")
-            self._stream.flush()
+        return self._written({"time": moment, "level": level, "event": event, **fields})
 
 
 _lines: Lines | None = None
 
 
-def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Sends the logs of this process to a stream, standard error if none is given."""
+def configure(level: str, form: str, descriptor: int = 2) -> None:
+    """Sends the logs of this process to a file descriptor, that of standard error by default."""
     global _lines
-    out = sys.stderr if stream is None else stream
-    text = form == "text" or (form == "auto" and out.isatty())
-    _lines = Lines(out, _readable if text else _json)
+    text = form == "text" or (form == "auto" and os.isatty(descriptor))
+    _lines = Lines(Output(descriptor), _readable if text else _json)
     for logger in map(logging.getLogger, _LOGGERS):
         logger.handlers = [_lines]
         logger.propagate = False
@@ -82,31 +108,38 @@ def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:
     if not _lines:
         logger.info(event, extra={"fields": fields})
         return
-    try:
-        _lines.write(time(), "info", event, fields)
-    except (OSError, ValueError):
-        return  # nobody reads it any more: calls go on
+    _lines.write(time(), "info", event, fields)
 
 
-def _json(line: Line) -> str:
+def _json(line: Line) -> bytes:
     try:
-        return orjson.dumps(line).decode()
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # quicker than to name a default each time
-        return orjson.dumps(line, default=str).decode()
+        return json.dumps(line, default=str, separators=(",", ":")).encode() + b"\n"
 
 
-def _readable(line: Line) -> str:
-    """Returns a line for a person."""
-    head = f"{line.pop('time')[11:19]} {line.pop('level')} {line.pop('event')}"
-    traceback = f"\n{line.pop('exception')}" if "exception" in line else ""
-    rest = " ".join(f"{key}={_shown(value)}" for key, value in line.items())
-    return f"{head} {rest}".rstrip() + traceback
+def _readable(line: Line) -> bytes:
+    """Returns a line for a person; an exception follows it, indented."""
+    head = f"{line.pop('time')[11:19]} {line.pop('level')} {_escaped(line.pop('event'))}"
+    exception = line.pop("exception", "")
+    rest = "".join(f" {key}={_shown(value)}" for key, value in line.items())
+    told = "".join(f"\n  {_escaped(part)}" for part in exception.splitlines())
+    return f"{head}{rest}{told}\n".encode(errors="backslashreplace")
 
 
 def _shown(value: Any) -> str:
-    """Returns a value's text; what callers send must not steer the terminal."""
+    """Returns a value's text, in quotes where it could be taken for more than one value.
+
+    What callers send must neither forge fields nor steer the terminal.
+    """
     text = str(value)
-    return text if text.isprintable() else ascii(text)
+    if text.isprintable() and not _AMBIGUOUS.search(text):
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,243 @@
+"""Logs that nobody reads, that have nowhere to go, or that somebody would forge."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import pty
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import orjson
+import pytest
+from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock.cli import chat_request
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.simulator import Simulator
+from penstock_server.supervisor import WorkerFailed, Workers
+from penstock_server.telemetry.log import FORMATS, Lines, _json, _readable
+from penstock_server.telemetry.output import MOST_WAITING_BYTES, Output
+
+from .process import BOUND_S, PENSTOCK, clean_environment
+
+CALLS = 40
+LONG_ID = (("x-request-id", "i" * 128),)
+
+
+def _pipe(stack: ExitStack) -> tuple[int, int]:
+    """A pipe of one page."""
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+    for end in (out, into):
+        stack.callback(os.close, end)
+    return out, into
+
+
+def _socket(stack: ExitStack) -> tuple[int, int]:
+    out, into = socket.socketpair()
+    into.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    for end in (out, into):
+        stack.enter_context(end)
+    return out.fileno(), into.fileno()
+
+
+def _terminal(stack: ExitStack) -> tuple[int, int]:
+    out, into = pty.openpty()
+    for end in (out, into):
+        stack.callback(os.close, end)
+    return out, into
+
+
+UNREAD = {"pipe": _pipe, "socket": _socket, "terminal": _terminal}
+
+
+@pytest.fixture(params=list(UNREAD.values()), ids=list(UNREAD))
+def unread(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
+    """Two ends: nobody reads what is written to the second."""
+    with ExitStack() as stack:
+        yield request.param(stack)
+
+
+async def _calls(address: str) -> None:
+    async with aio.insecure_channel(address) as channel, asyncio.timeout(4 * BOUND_S):
+        for _ in range(CALLS):
+            stub = ChatCompletionServiceStub(channel)
+            await stub.CreateChatCompletion(
+                chat_request("Say hello."), metadata=LONG_ID, wait_for_ready=True
+            )
+        await HealthStub(channel).Check(HealthCheckRequest(service="liveness"))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_nobody_reads(
+    simulator: Simulator, unread: tuple[int, int], workers: str, tmp_path: Path
+) -> None:
+    port = _free_port()
+    process = await asyncio.create_subprocess_exec(
+        PENSTOCK,
+        *("serve", "--upstream", simulator.url, "--listen", port, "--workers", workers),
+        *("--drain-delay", "0"),
+        stderr=unread[1],
+        env=clean_environment(),
+    )
+    try:
+        await _calls(port)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(2 * BOUND_S):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_what_is_dropped_is_counted(unread: tuple[int, int]) -> None:
+    out, into = unread
+    os.set_blocking(out, False)
+    lines = Lines(Output(into), _json)
+    number = 4 * MOST_WAITING_BYTES // 1000
+    for _ in range(number):
+        lines.write(0, "info", "event", {"text": "x" * 1000})
+    assert os.get_blocking(into)
+    written = _drained(lines, out)
+    lines.write(0, "info", "event", {})
+    *events, told, last = map(orjson.loads, (written + _drained(lines, out)).splitlines())
+    assert (told["event"], told["level"]) == ("log lines dropped", "warning")
+    assert last["event"] == "event"
+    assert told["lines"] == number - len(events) > 0
+
+
+def _drained(lines: Lines, descriptor: int) -> bytes:
+    """All that was written, also what waited."""
+    read = b""
+    while lines._output._waiting:
+        read += _read(descriptor)
+    return read + _read(descriptor)
+
+
+def _read(descriptor: int) -> bytes:
+    read = b""
+    try:
+        while piece := os.read(descriptor, 65536):
+            read += piece
+    except BlockingIOError:
+        return read
+    return read
+
+
+CLOSED = (
+    *(("2>&-", "1", form) for form in FORMATS),
+    ("<&-", "1", "auto"),
+    (">&-", "1", "auto"),
+    ("<&- >&- 2>&-", "2", "auto"),
+)
+
+
+@pytest.mark.parametrize(("closed", "workers", "form"), CLOSED, ids=map(" ".join, CLOSED))
+async def test_closed_streams(simulator: Simulator, closed: str, workers: str, form: str) -> None:
+    port = _free_port()
+    arguments = f"--upstream {simulator.url} --workers {workers} --log-format {form}"
+    process = await asyncio.create_subprocess_exec(
+        *(
+            "sh",
+            "-c",
+            f"exec {PENSTOCK} serve --drain-delay 0 --listen {port} {arguments} {closed}",
+        ),
+        env=clean_environment(),
+    )
+    try:
+        await _calls(port)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(2 * BOUND_S):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+FORGED = {
+    "blanks": "r1 code=OK caller=admin",
+    "another field": "r1=2",
+    "quotes": 'r" code=OK',
+    "a line": "r1\n12:00:00 info rpc code=OK",
+    "control characters": "r\x1b[2J",
+    "marks of direction": "r\u202eko",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
+def test_a_value_is_one_value(text: str) -> None:
+    line = {"time": "2026-01-01T12:00:00", "level": "info", "event": "rpc", "id": text, "n": 1}
+    shown = _readable(line).decode()
+    assert shown.count("\n") == 1
+    assert shown.rstrip("\n").isprintable()
+    quoted = shown.removeprefix("12:00:00 info rpc id=").removesuffix(" n=1\n")
+    assert orjson.loads(quoted) == text
+
+
+def test_ordinary_values_stay_as_they_are() -> None:
+    line = {"time": "2026-01-01T12:00:00", "level": "info", "event": "rpc", "id": "a/b:é", "n": 1.5}
+    assert _readable(line).decode() == "12:00:00 info rpc id=a/b:é n=1.5\n"
+
+
+@pytest.mark.parametrize("form", [_json, _readable])
+def test_any_value_has_a_line(form: object) -> None:
+    """Also one that JSON has no form for."""
+    out, into = os.pipe()
+    lines = Lines(Output(into), form)  # type: ignore[arg-type]
+    record = logging.makeLogRecord({"msg": "e", "fields": {"a": "\ud800", "b": 2**70, "c": {1}}})
+    lines.handle(record)
+    os.close(into)
+    assert os.read(out, 1000).endswith(b"\n")
+    os.close(out)
+
+
+BEGIN = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "penstock_server.cli":
+            os.kill(os.getpid(), signal.SIGHUP)
+            sys.exit(0 if signal.SIGHUP in signal.sigpending() else 1)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["penstock", "serve"]
+from importlib.metadata import entry_points
+(command,) = entry_points(group="console_scripts", name="penstock")
+command.load()()
+"""
+
+
+async def test_a_hangup_comes_before_anything_is_imported() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", BEGIN)
+    assert await process.wait() == 0
+
+
+async def test_a_worker_starts_with_hangups_held() -> None:
+    held: list[bool] = []
+
+    async def start(number: int) -> asyncio.subprocess.Process:
+        held.append(signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return await asyncio.create_subprocess_exec("false", stdout=asyncio.subprocess.PIPE)
+
+    async def nothing() -> None:
+        pass
+
+    with pytest.raises(WorkerFailed):
+        await Workers(1, start).run(nothing)
+    assert held == [True]
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
