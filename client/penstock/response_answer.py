@@ -138,7 +138,7 @@ class ResponseAccumulator:
         which: str = message.WhichOneof("event") or ""
         first = True
         if which in _STATES:
-            self._response.CopyFrom(getattr(message, which))
+            self._take(getattr(message, which))
             self._complete = which in ("completed", "incomplete")
         elif which in _ITEM_EVENTS:
             event = getattr(message, which)
@@ -157,11 +157,26 @@ class ResponseAccumulator:
         """Says what a complete answer still needs."""
         return "" if self._complete else "no completed or incomplete event came"
 
+    def _take(self, told: ModelResponse) -> None:
+        """Takes over a response; items that came before stay where it says less of them."""
+        before = list(self._response.output)
+        self._response.CopyFrom(told)
+        for index, item in enumerate(before):
+            if index >= len(told.output) or (_is_empty(told.output[index]) and not _is_empty(item)):
+                self._item(index).CopyFrom(item)
+
     def _item(self, index: int) -> ResponseItem:
         output = self._response.output
         while len(output) <= index:
             output.add()
         return output[index]
+
+
+def _is_empty(item: ResponseItem) -> bool:
+    """Tells whether an item has neither content nor arguments."""
+    said = item.message.content or item.reasoning.content or item.reasoning.summary
+    called = item.function_call.arguments or item.function_call_output.output
+    return not (said or called or item.HasField("other"))
 
 
 _STATES = ("created", "queued", "in_progress", "completed", "incomplete", "failed")

@@ -69,7 +69,7 @@ def test_responses(terminal: str) -> None:
     getattr(event, terminal).id = "2"
     adding.add(event)
     assert adding.missing() == ""
-    assert (adding.result().id, adding.result().text) == ("2", "")
+    assert (adding.result().id, adding.result().text) == ("2", "a")
 
 
 async def test_the_name_of_an_upload(tmp_path: Path) -> None:

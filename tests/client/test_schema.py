@@ -20,6 +20,7 @@ from typing import (
 from uuid import UUID
 
 import pytest
+from operations.canned import canned, in_json
 from pydantic import BaseModel, Field, create_model
 
 from penstock import AnswerParseError, AsyncClient, Client
@@ -336,6 +337,22 @@ def test_parse_what_was_cut_off(client: Client) -> None:
         client.chat.parse(City, "A city?", max_tokens=2)
     assert caught.value.answer.finish_reason == "length"
     assert caught.value.__cause__
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"content": "", "reasoning": '{"name":"x"}'}, "text is empty, but not its reasoning"),
+        ({"content": None, "refusal": "no"}, "text is empty, but not its refusal"),
+        ({"content": None}, "text is empty$"),
+    ],
+)
+async def test_parse_an_answer_without_text(said: dict[str, Any], why: str) -> None:
+    choice = {"index": 0, "message": said, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    async with canned(in_json({"id": "1", "choices": [choice], "usage": usage})) as (channel, _):
+        with pytest.raises(AnswerParseError, match=why):
+            await AsyncClient(channel=channel).chat.parse(City, "x")
 
 
 def test_formats_as_openai_writes_them() -> None:

@@ -441,6 +441,29 @@ def image(**fields: Any) -> message.ContentPart:
     return message.ContentPart(image=message.Media(**fields))
 
 
+@pytest.mark.parametrize(
+    ("mime_type", "format_"),
+    [
+        *((one, "wav") for one in ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")),
+        *((one, "mp3") for one in ("audio/mp3", "audio/mpeg", "Audio/MPEG")),
+        ("audio/wav; codecs=1", "wav"),
+    ],
+)
+def test_sound_that_has_a_format_of_the_api(mime_type: str, format_: str) -> None:
+    part = part_body(audio(data=b"abc", mime_type=mime_type))
+    assert part == {"type": "input_audio", "input_audio": {"data": "YWJj", "format": format_}}
+
+
+@pytest.mark.parametrize("form", ["flac", "ogg", "webm", "mp4", "m4a", "x-m4a", "opus", "aac"])
+@pytest.mark.parametrize("parameter", ["", ";codecs=opus", " ; a=b"])
+def test_sound_of_any_other_form_is_a_data_uri(form: str, parameter: str) -> None:
+    part = part_body(audio(data=b"abc", mime_type=f"audio/{form}{parameter}"))
+    assert part == {
+        "type": "audio_url",
+        "audio_url": {"url": f"data:audio/{form};base64,YWJj"},
+    }
+
+
 def audio(**fields: Any) -> message.ContentPart:
     return message.ContentPart(audio=message.Media(**fields))
 

@@ -283,6 +283,47 @@ def test_request_in_full() -> None:
     }
 
 
+def _with_field(text: str) -> CreateResponseRequest:
+    request = text_format.Parse(text, CreateResponseRequest())
+    if not request.input:
+        request.input_text = "x"
+    return request
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("max_tokens", "max_completion_tokens", "n", "min_tokens", "logprobs"),
+        *("stream_options", "messages", "response_format"),
+    ],
+)
+def test_keys_of_a_chat_are_not_ignored(key: str) -> None:
+    request = _with_field("sampling {max_tokens: 5}")
+    request.extra_body.update({key: 5})
+    with pytest.raises(InvalidRequest) as caught:
+        _sent(request)
+    assert caught.value.conflicting
+    assert [violation.field for violation in caught.value.violations] == [f"extra_body.{key}"]
+
+
+@pytest.mark.parametrize(
+    ("param", "field"),
+    [
+        ("max_tokens", "sampling.max_tokens"),
+        ("max_output_tokens", "sampling.max_tokens"),
+        ("input_tokens", "input"),
+        ("input_text", "input"),
+        ("text.format", "text_format"),
+    ],
+)
+async def test_what_the_upstream_refuses_is_a_field_of_ours(param: str, field: str) -> None:
+    error = {"message": "no", "type": "invalid_request_error", "param": param, "code": 400}
+    refusal = in_json({"error": error}, status="400 Bad Request")
+    async with canned(refusal, native_responses="always") as (channel, _):
+        found = await refused(Responses(channel).stub.CreateResponse(asking("x")))
+    assert found.fields == (field,)
+
+
 @pytest.mark.parametrize(
     ("field", "text"),
     [
@@ -300,14 +341,15 @@ def test_request_in_full() -> None:
             "input[0].message.content[0].audio",
             'input {message {role: ROLE_USER content {audio {url: "http://x/v"}}}}',
         ),
+        (
+            "input[0].message.content[0].audio",
+            'input {message {role: ROLE_USER content {audio {data: "A" mime_type: "audio/ogg"}}}}',
+        ),
     ],
 )
 def test_what_only_a_chat_can_do_is_named(field: str, text: str) -> None:
-    request = text_format.Parse(text, CreateResponseRequest())
-    if not request.input:
-        request.input_text = "x"
     with pytest.raises(UnsupportedRequest) as caught:
-        _sent(request, stream=True)
+        _sent(_with_field(text), stream=True)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 

@@ -429,7 +429,7 @@ UPSTREAM_REFUSES = {
         SECOND,
         INVALID,
         "CONTEXT_LENGTH_EXCEEDED",
-        ["input_tokens"],
+        ["config.prompt"],
     ),
     "model": ('model: "nope"', SECOND, grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", []),
 }

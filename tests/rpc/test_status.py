@@ -168,7 +168,29 @@ SPECIAL: dict[str, tuple[UpstreamFailure, grpc.StatusCode, str, dict[str, str]]]
         ),
         Code.INVALID_ARGUMENT,
         "CONTEXT_LENGTH_EXCEEDED",
-        {"maxModelLen": "512", "promptTokens": "503"},
+        {"maxModelLen": "512", "promptTokensAtLeast": "503"},
+    ),
+    "context by characters": (
+        http_error(
+            400,
+            message="This model's maximum context length is 512 tokens. However, you requested 10 "
+            "output tokens and your prompt contains 100000 characters (more than 8192 characters, "
+            "which is the upper bound for 502 input tokens). Please reduce the length.",
+            param="input_text",
+        ),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {"maxModelLen": "512"},
+    ),
+    "context of older vLLMs": (
+        http_error(
+            400,
+            message="This model's maximum context length is 512 tokens. However, you requested 600 "
+            "tokens in the input for embedding generation. Please reduce the length of the input.",
+        ),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {"maxModelLen": "512", "promptTokens": "600"},
     ),
     "media": (
         http_error(422, param="image_url"),
@@ -215,6 +237,8 @@ def test_special_rows(
     result = of(failure)
     assert (result.code, result.reason) == (code, reason)
     assert metadata.items() <= result.metadata.items()
+    counts = {key for key in result.metadata if key.startswith("promptTokens")}
+    assert counts <= metadata.keys()
 
 
 def test_every_fault_that_the_upstream_lists() -> None:

@@ -107,7 +107,16 @@ def parsed_text(kind: type[T], answer: Any, what: str, state: str) -> T:
         return from_json(kind, answer.text)
     except ValueError as error:
         name = getattr(kind, "__name__", kind)
-        raise AnswerParseError(f"the {what} is no {name} ({state}): {error}", answer) from error
+        why = f"its text is empty{_said_elsewhere(answer)}" if not answer.text.strip() else error
+        message = f"the {what} is not a valid {name} ({state}): {why}"
+        raise AnswerParseError(message, answer) from error
+
+
+def _said_elsewhere(answer: Any) -> str:
+    """Returns where an answer says something besides its text."""
+    places = ("reasoning", "refusal", "tool_calls")
+    filled = [place for place in places if getattr(answer, place, None)]
+    return f", but not its {' and '.join(filled)}" if filled else ""
 
 
 def finish_reason(choice: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding
 from penstock_server import routes
 from penstock_server.convert import batch, extra, options, pooling_input, vector
-from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
+from penstock_server.convert.errors import invalid, reads_answer, unsupported
 
 _RESULT_KEYS = vector.KEYS | {"embedding"}
 
@@ -55,11 +55,13 @@ def _encoding(request: CreateEmbeddingsRequest) -> dict[str, Any]:
 
 
 def _check(embedding: Embedding, request: CreateEmbeddingsRequest) -> None:
-    """Sees that the upstream heeded what it ignores if it is too old to know it."""
+    """Sees that the upstream heeded what it ignores if it does not know it.
+
+    Raises:
+        UnsupportedRequest: it did not.
+    """
     values = vector.length(embedding)
     if request.HasField("dimensions") and values != request.dimensions:
-        raise MalformedAnswer(
-            f"vectors of {request.dimensions} values, not {values}, were asked for"
-        )
+        raise unsupported("dimensions", f"the upstream ignored it and sent {values} values")
     if request.HasField("late_chunking") and not embedding.HasField("multi_vector"):
-        raise MalformedAnswer("the upstream does not know late chunking and left it out")
+        raise unsupported("late_chunking", "the upstream ignored it: it or its model cannot do it")

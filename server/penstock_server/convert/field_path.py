@@ -16,11 +16,11 @@ from penstock.v1 import (
     transcription_pb2,
 )
 from penstock_server import routes
-from penstock_server.convert.fields import HOMES
+from penstock_server.convert.fields import CONVERTED, HOMES
 
 REQUESTS: Mapping[str, Descriptor] = {
     routes.CHAT_COMPLETIONS: chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
-    "response": response_pb2.CreateResponseRequest.DESCRIPTOR,
+    CONVERTED: response_pb2.CreateResponseRequest.DESCRIPTOR,
     routes.RESPONSES: response_pb2.CreateResponseRequest.DESCRIPTOR,
     routes.COMPLETIONS: completion_pb2.CreateCompletionRequest.DESCRIPTOR,
     routes.EMBEDDINGS: embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
@@ -36,8 +36,26 @@ REQUESTS: Mapping[str, Descriptor] = {
 }
 """The message that asks for what a route does."""
 
+# What vLLM names when the input is too long.
+_LENGTH = ("input_tokens", "input_text")
+_INPUTS = {
+    routes.CHAT_COMPLETIONS: "messages",
+    CONVERTED: "input",
+    routes.RESPONSES: "input",
+    routes.COMPLETIONS: "prompts",
+    routes.EMBEDDINGS: "inputs",
+    routes.CLASSIFY: "inputs",
+    routes.POOLING: "inputs",
+    routes.RERANK: "documents",
+    routes.RERANK_UNVERSIONED: "documents",
+    routes.SCORE: "documents",
+    routes.TRANSCRIPTIONS: "config.prompt",
+    routes.TRANSLATIONS: "config.prompt",
+}
+"""Where each request has its input."""
+
 # One item of the input is not one message: a position in these says nothing of ours.
-_AS_A_WHOLE = (("response", "messages"),)
+_AS_A_WHOLE = ((CONVERTED, "messages"),)
 
 
 def field_path(route: str, param: str) -> str:
@@ -50,7 +68,12 @@ def field_path(route: str, param: str) -> str:
         param: JSON keys and positions joined by dots, such as "messages.0.content".
     """
     head, *keys = param.removeprefix("body.").split(".")
+    if head in _LENGTH:
+        return _INPUTS.get(route, param)
     home = HOMES.get(route, {}).get(head)
+    if not home and route == routes.RESPONSES:
+        # vLLM checks the sampling under the names that it has in a chat.
+        home = HOMES[CONVERTED].get(head)
     if not home:
         return param
     if (route, head) in _AS_A_WHOLE:

@@ -6,7 +6,7 @@ keys of `extra_body` a typed field covers and where the parameter of an upstream
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from penstock_server import routes
 from penstock_server.convert.errors import InvalidRequest, Violation
@@ -287,9 +287,12 @@ _TRANSCRIPTION = _TRANSLATION | dict.fromkeys(
     ("timestamp_granularities", "timestamp_granularities[]"), "config.timestamp_granularities"
 )
 
+CONVERTED: Final = "response"
+"""Key of `HOMES` for responses that are asked for as chats."""
+
 HOMES: Mapping[str, Mapping[str, str]] = {
     routes.CHAT_COMPLETIONS: _CHAT,
-    "response": _RESPONSE_AS_CHAT,
+    CONVERTED: _RESPONSE_AS_CHAT,
     routes.RESPONSES: _RESPONSE,
     routes.COMPLETIONS: _COMPLETION,
     routes.EMBEDDINGS: _EMBEDDING,

@@ -54,6 +54,11 @@ _TYPED_PARTS = frozenset(
     }
 )
 _TOOL_CALL_KEYS = frozenset({"id", "type", "function", "index"})
+# The formats that the API has a name for, by the subtypes of their media types.
+_AUDIO_FORMATS = {
+    **dict.fromkeys(("mp3", "mpeg", "mpeg3", "x-mp3", "x-mpeg", "x-mpeg-3"), "mp3"),
+    **dict.fromkeys(("wav", "wave", "x-wav", "x-pn-wav", "vnd.wave"), "wav"),
+}
 _STRUCTURAL_TAG = "structural_tag"
 _URL_SCHEMES = ("http", "https", "data", "file")
 # Scheme and host are in it. `urlsplit` keeps what it is given: whole images in data URIs.
@@ -277,7 +282,9 @@ def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
     kind, _, form = _mime_type(media, path).partition("/")
     if kind != "audio" or not form:
         raise invalid(f"{path}.mime_type", "must be audio/…")
-    audio = {"data": b64encode(media.data).decode(), "format": form.removeprefix("x-")}
+    if form not in _AUDIO_FORMATS:
+        return _by_url("audio_url", media, path, uuid)
+    audio = {"data": b64encode(media.data).decode(), "format": _AUDIO_FORMATS[form]}
     return {"type": "input_audio", "input_audio": audio}
 
 
@@ -298,7 +305,8 @@ def _mime_type(media: message_pb2.Media, path: str) -> str:
         raise invalid(f"{path}.data", "is empty")
     if "/" not in media.mime_type:
         raise invalid(f"{path}.mime_type", 'name the media type, such as "image/png"')
-    return media.mime_type
+    # Upstreams do not understand parameters in a data URI.
+    return media.mime_type.partition(";")[0].strip().lower()
 
 
 def _checked_url(url: str, path: str) -> str:

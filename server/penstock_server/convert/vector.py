@@ -15,7 +15,8 @@ from penstock.v1 import common_pb2
 from penstock.v1.common_pb2 import FloatVector, VectorDtype
 from penstock.v1.embedding_pb2 import Embedding
 from penstock.v1.pooling_pb2 import PoolingResult
-from penstock_server.convert.errors import MalformedAnswer, invalid
+from penstock_server.convert.errors import MalformedAnswer, invalid, unsupported
+from penstock_server.convert.narrowing import NARROW
 from penstock_server.json_numbers import integer, number
 
 Target: TypeAlias = Embedding | PoolingResult
@@ -128,23 +129,46 @@ def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> N
         form: the format that was asked for.
 
     Raises:
-        MalformedAnswer: the result has no vector, or not of that format.
+        MalformedAnswer: the result has no vector, or one that is not of its own format.
+        UnsupportedRequest: the upstream ignored the format.
     """
     raw = result.get("bytes")
+    if raw is not None and form.packed and _tells_form(result, _FORMATS[FLOAT32]):
+        _fill_narrowed(target, result, key, form)
+        return
     if raw is not None:
         _check_form(result, form)
         _fill_bytes(target, raw, [integer(size) for size in result["shape"]], form)
         return
     values = result[key]
     if form.packed:
-        raise MalformedAnswer(f"it is not in the format {form.name} that was asked for")
-    if isinstance(values, str):
+        _fill_narrowed(target, result, key, form)
+    elif isinstance(values, str):
         raw = b64decode(values, validate=True)
         _fill_bytes(target, raw, (len(raw) // form.width,), form)
     elif isinstance(values, list):
         _fill_numbers(target, values)
     else:
         raise MalformedAnswer(f"{key} is neither text nor a list")
+
+
+def _fill_narrowed(target: Target, result: Mapping[str, Any], key: str, form: Format) -> None:
+    """Writes vectors of 32-bit floats in the format that was asked for and that was ignored.
+
+    Raises:
+        UnsupportedRequest: the format cannot be made of them here.
+    """
+    narrow = NARROW.get(form.dtype)
+    if narrow is None:
+        raise unsupported("dtype", "the upstream ignored it: it sent 32-bit floats")
+    plain = PoolingResult()
+    fill(plain, result, key, _FORMATS[FLOAT32])
+    if plain.HasField("float_vector"):
+        _fill_one(target, narrow(plain.float_vector.values), form)
+        return
+    vectors = [vector.values for vector in plain.multi_vector.vectors]
+    raw = b"".join(map(narrow, vectors))
+    _fill_several(target, raw, (len(vectors), length(plain)), form)
 
 
 def length(target: Target) -> int:
@@ -156,10 +180,19 @@ def length(target: Target) -> int:
     return target.packed_vector.dimensions or target.packed_multi_vector.dimensions
 
 
+def _tells_form(result: Mapping[str, Any], form: Format) -> bool:
+    told: bool = (result["embed_dtype"], result["endianness"]) == (form.name, "little")
+    return told
+
+
 def _check_form(result: Mapping[str, Any], form: Format) -> None:
-    if result["embed_dtype"] != form.name or result["endianness"] != "little":
-        came = f"{result['endianness']}-endian {result['embed_dtype']}"
-        raise MalformedAnswer(f"little-endian {form.name} was asked for and {came:.80} came")
+    if _tells_form(result, form):
+        return
+    came = f"{result['endianness']}-endian {result['embed_dtype']}"
+    fault = f"little-endian {form.name} was asked for and {came:.80} came"
+    if form.packed:
+        raise unsupported("dtype", f"the upstream ignored it: {fault}")
+    raise MalformedAnswer(fault)
 
 
 def _fill_bytes(target: Target, raw: bytes, shape: Sequence[int], form: Format) -> None:

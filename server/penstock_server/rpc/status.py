@@ -132,7 +132,9 @@ KIND_ROWS: Mapping[Kind, Row] = {
 _CONTEXT_LENGTH_PARAMS = ("input_tokens", "input_text")
 _CONTEXT_LENGTH = re.compile(
     # No digit is tried as the beginning of a number twice: texts may be long.
-    r"maximum context length is (\d{1,20}) tokens(?:.*?(?<!\d)(\d{1,20}) input tokens)?",
+    r"maximum context length is (\d{1,20}) tokens"
+    # It counts as many as it takes to see that they are too many, or only characters.
+    r"(?:.*?(at least )?(?<!\d)(?<!bound for )(\d{1,20}) (?:input tokens|tokens in the input))?",
     re.S,
 )
 _NAMED = re.compile(
@@ -423,7 +425,8 @@ def _context_lengths(error: ErrorBody) -> dict[str, str]:
     match = _CONTEXT_LENGTH.search(error.message)
     if not match:
         return {}
-    return {"maxModelLen": match[1], "promptTokens": match[2] or ""}
+    counted = "promptTokensAtLeast" if match[2] else "promptTokens"
+    return {"maxModelLen": match[1], counted: match[3] or ""}
 
 
 def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:

@@ -16,8 +16,6 @@ from penstock_server.convert.errors import (
 from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_input import NEEDS_NATIVE
 
-CONVERTED = "response"
-"""Key of `fields.HOMES` for responses that are asked for as chats."""
 LOGPROBS = "message.output_text.logprobs"
 """The name under which `include` asks for log probabilities."""
 
@@ -66,7 +64,7 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
         body |= options.streaming(request.stream_options)
     if request.HasField("extra_body"):
         added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(CONVERTED, body, added)
+        fields.merge_extra(fields.CONVERTED, body, added)
     return body
 
 

@@ -1,11 +1,13 @@
 """The settings of a response: those of a request as they are told back, and an upstream's own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from penstock.v1 import common_pb2, message_pb2, response_pb2
 from penstock_server.convert import document, extra
 from penstock_server.convert.response.chat_request import wants_logprobs
+from penstock_server.json_numbers import integer, number
 
 # Told back as they were given, or by their default.
 _SAME = (
@@ -31,19 +33,8 @@ _TEXTS = (
     "safety_identifier",
     "prompt_cache_key",
 )
-_OPTIONAL = (
-    *_NUMBERS,
-    "max_output_tokens",
-    "top_logprobs",
-    "parallel_tool_calls",
-    "max_tool_calls",
-    "store",
-    "background",
-)
-KEYS = frozenset(
-    {*_TEXTS, *_OPTIONAL, "instructions", "tools", "tool_choice", "text", "reasoning", "metadata"}
-)
-"""The keys of a response that tell its settings."""
+_COUNTS = ("max_output_tokens", "top_logprobs", "max_tool_calls")
+_SWITCHES = ("parallel_tool_calls", "store", "background")
 
 
 def of_request(request: response_pb2.CreateResponseRequest) -> response_pb2.ResponseSettings:
@@ -84,28 +75,65 @@ def _fill_choice(
         target.mode = message_pb2.ToolChoice.MODE_AUTO
 
 
-def of_answer(data: Mapping[str, Any]) -> response_pb2.ResponseSettings:
-    """Returns the settings that a response of the Responses API tells."""
-    told = response_pb2.ResponseSettings(metadata=data.get("metadata") or {})
-    if isinstance(instructions := data.get("instructions"), str):
-        told.instructions = instructions
-    for name in _TEXTS:
-        setattr(told, name, data.get(name) or "")
-    for name in _OPTIONAL:
-        if (value := data.get(name)) is not None:
-            setattr(told, name, value)
-    told.tools.extend(tool(one) for one in data.get("tools") or ())
-    if (choice := data.get("tool_choice")) is not None:
-        told.tool_choice.CopyFrom(_tool_choice(choice))
-    if text := data.get("text"):
-        told.text_verbosity = text.get("verbosity") or ""
-        if (form := text.get("format")) is not None:
-            told.text_format.CopyFrom(_text_format(form))
-    if (reasoning := data.get("reasoning")) is not None:
-        told.reasoning.effort = reasoning.get("effort") or ""
-        told.reasoning.summary = reasoning.get("summary") or ""
-        extra.keep(told.reasoning, reasoning, frozenset({"effort", "summary"}))
-    return told
+def fill(target: response_pb2.ModelResponse, data: Mapping[str, Any]) -> None:
+    """Writes the settings that a response of the Responses API tells."""
+    target.settings.SetInParent()
+    for key, write in _WRITERS.items():
+        extra.fill_with(target, key, data, partial(write, target.settings))
+
+
+def _set_metadata(target: response_pb2.ResponseSettings, value: Mapping[str, str]) -> None:
+    target.metadata.update(value)
+
+
+def _set_tools(target: response_pb2.ResponseSettings, value: Iterable[Any]) -> None:
+    target.tools.extend([tool(one) for one in value])
+
+
+def _set_tool_choice(target: response_pb2.ResponseSettings, value: Any) -> None:
+    target.tool_choice.CopyFrom(_tool_choice(value))
+
+
+def _set_text(target: response_pb2.ResponseSettings, value: Mapping[str, Any]) -> None:
+    form = value.get("format")
+    text_format = None if form is None else _text_format(form)
+    target.text_verbosity = value.get("verbosity") or ""
+    if text_format is not None:
+        target.text_format.CopyFrom(text_format)
+
+
+def _set_reasoning(target: response_pb2.ResponseSettings, value: Mapping[str, Any]) -> None:
+    target.reasoning.effort = value.get("effort") or ""
+    target.reasoning.summary = value.get("summary") or ""
+    extra.keep(target.reasoning, value, frozenset({"effort", "summary"}))
+
+
+def _setter(
+    name: str, read: Callable[[Any], Any]
+) -> Callable[[response_pb2.ResponseSettings, Any], None]:
+    return lambda target, value: setattr(target, name, read(value))
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("not a boolean")
+    return value
+
+
+_WRITERS: Mapping[str, Callable[[response_pb2.ResponseSettings, Any], None]] = {
+    **{name: _setter(name, extra.text) for name in ("instructions", *_TEXTS)},
+    **{name: _setter(name, number) for name in _NUMBERS},
+    **{name: _setter(name, integer) for name in _COUNTS},
+    **{name: _setter(name, _boolean) for name in _SWITCHES},
+    "metadata": _set_metadata,
+    "tools": _set_tools,
+    "tool_choice": _set_tool_choice,
+    "text": _set_text,
+    "reasoning": _set_reasoning,
+}
+"""By the key of a setting: what writes it."""
+KEYS = frozenset(_WRITERS)
+"""The keys of a response that tell its settings."""
 
 
 def tool(data: Mapping[str, Any]) -> message_pb2.Tool:

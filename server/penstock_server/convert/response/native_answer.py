@@ -1,13 +1,15 @@
 """Answers and events of the Responses API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import document, extra
+from penstock_server.convert import document, extra, timestamp, tool_calls
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings, native_items
 from penstock_server.convert.response.chat_items import logprob_records
+from penstock_server.convert.response.done_items import DoneItems
 from penstock_server.convert.response.native_items import fill_status
 from penstock_server.convert.usage import fill_details, fill_metrics
 from penstock_server.json_numbers import integer
@@ -31,6 +33,8 @@ _RESPONSE_KEYS = echoed_settings.KEYS | {
     "kv_transfer_params",
     "ec_transfer_params",
 }
+# In other states it may not have begun.
+_NEED_OUTPUT = (None, "completed", "incomplete")
 _USAGE_KEYS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
 
 
@@ -41,31 +45,39 @@ def response(data: Json) -> response_pb2.ModelResponse:
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
     """
-    made = response_pb2.ModelResponse(id=data["id"], model=data.get("model") or "")
-    made.create_time.FromSeconds(int(data.get("created_at") or 0))
-    if (completed := data.get("completed_at")) is not None:
-        made.complete_time.FromSeconds(int(completed))
+    output = data["output"] if data.get("status") in _NEED_OUTPUT else data.get("output") or ()
+    return _response(data, output)
+
+
+def _response(data: Json, output: Iterable[Json]) -> response_pb2.ModelResponse:
+    made = response_pb2.ModelResponse()
+    for name in ("id", "model"):
+        extra.fill(made, name, data, extra.text)
+    timestamp.fill(made.create_time, made, "created_at", data)
+    if data.get("completed_at") is not None:
+        timestamp.fill(made.complete_time, made, "completed_at", data)
     extra.keep(made, data, _RESPONSE_KEYS)
     fill_status(made, data)
-    for item in data["output"]:
+    for item in output:
         native_items.fill_item(made.output.add(), item)
     if (usage := data.get("usage")) is not None:
         _fill_usage(made.usage, usage)
-    if details := data.get("incomplete_details"):
-        made.incomplete_reason = details.get("reason") or ""
+    if data.get("incomplete_details"):
+        extra.fill_with(made, "incomplete_details", data, partial(_fill_reason, made))
     if error := data.get("error"):
         made.error.code = str(error.get("code") or "")
         made.error.message = error.get("message") or ""
-    made.settings.CopyFrom(echoed_settings.of_answer(data))
-    instructions = data.get("instructions")
-    if instructions is not None and not isinstance(instructions, str):
-        document.to_struct(made.extra, {"instructions": instructions})
-    if metrics := data.get("metrics"):
-        fill_metrics(made.metrics, metrics)
+    echoed_settings.fill(made, data)
+    if data.get("metrics"):
+        extra.fill_with(made, "metrics", data, partial(fill_metrics, made.metrics))
     for name in ("kv_transfer_params", "ec_transfer_params"):
         if (params := data.get(name)) is not None:
             getattr(made, name).CopyFrom(document.to_document(params))
     return made
+
+
+def _fill_reason(target: response_pb2.ModelResponse, details: Json) -> None:
+    target.incomplete_reason = details.get("reason") or ""
 
 
 @reads_answer
@@ -98,6 +110,7 @@ class NativeStream:
     def __init__(self) -> None:
         """Starts before the first event."""
         self._number = 0
+        self._items = DoneItems()
 
     @reads_answer
     def message(self, event: Json) -> Event:
@@ -113,7 +126,13 @@ class NativeStream:
             made.other.CopyFrom(document.to_document(event))
             return made
         name, fill, keys = reader
-        fill(getattr(made, name), event)
+        target = getattr(made, name)
+        if fill is None:
+            told = event.get("response") or {}
+            target.CopyFrom(_response(told, self._items.output(told.get("output"))))
+        else:
+            target.output_index = self._items.note(event)
+            fill(target, event)
         extra.keep(made, event, keys | _EVENT_KEYS)
         return made
 
@@ -128,28 +147,26 @@ def _fill_usage(target: response_pb2.ResponseUsage, usage: Json) -> None:
     extra.keep(target, rest, frozenset())
 
 
-def _fill_response(target: response_pb2.ModelResponse, event: Json) -> None:
-    target.CopyFrom(response(event["response"]))
-
-
 def _fill_item_event(target: response_pb2.OutputItemEvent, event: Json) -> None:
-    target.output_index = event["output_index"]
     native_items.fill_item(target.item, event["item"])
 
 
 def _fill_part_event(target: response_pb2.ContentPartEvent, event: Json) -> None:
-    target.output_index = event["output_index"]
-    target.content_index = event["content_index"]
-    target.item_id = event["item_id"]
+    _fill_part_place(target, event)
     native_items.fill_part(target.part, event["part"])
+
+
+def _fill_part_place(
+    target: response_pb2.ContentPartEvent | response_pb2.TextEvent, event: Json
+) -> None:
+    target.content_index = integer(event.get("content_index") or 0)
+    target.item_id = extra.text(event.get("item_id") or "")
 
 
 def _fill_text(key: str) -> Callable[[response_pb2.TextEvent, Json], None]:
     def fill(target: response_pb2.TextEvent, event: Json) -> None:
-        target.output_index = event["output_index"]
-        target.content_index = event["content_index"]
-        target.item_id = event["item_id"]
-        target.text = event[key]
+        _fill_part_place(target, event)
+        target.text = event[key] or ""
         target.logprobs.extend(logprob_records(event.get("logprobs") or ()))
 
     return fill
@@ -157,26 +174,27 @@ def _fill_text(key: str) -> Callable[[response_pb2.TextEvent, Json], None]:
 
 def _fill_arguments(key: str) -> Callable[[response_pb2.ArgumentsEvent, Json], None]:
     def fill(target: response_pb2.ArgumentsEvent, event: Json) -> None:
-        target.output_index = event["output_index"]
-        target.item_id = event["item_id"]
-        target.arguments = event[key]
-        target.name = event.get("name") or ""
+        target.item_id = extra.text(event.get("item_id") or "")
+        target.arguments = tool_calls.arguments_text(event[key])
+        target.name = extra.text(event.get("name") or "")
 
     return fill
 
 
 _PLACE = frozenset({"output_index", "item_id"})
 _PART_PLACE = _PLACE | {"content_index"}
-Reader = tuple[str, Callable[[Any, Json], None], frozenset[str]]
+Fill = Callable[[Any, Json], None] | None
+"""Writes an event of an item; None for those of the whole response."""
+Reader = tuple[str, Fill, frozenset[str]]
 
 
-def _reader(name: str, fill: Callable[[Any, Json], None], *keys: str) -> Reader:
+def _reader(name: str, fill: Fill, *keys: str) -> Reader:
     return name, fill, frozenset(keys)
 
 
 _READERS: Mapping[str, Reader] = {
     **{
-        f"response.{name}": _reader(name, _fill_response, "response")
+        f"response.{name}": _reader(name, None, "response")
         for name in ("created", "in_progress", "completed", "incomplete", "failed", "queued")
     },
     **{

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import document, extra
+from penstock_server.convert import document, extra, tool_calls
 from penstock_server.convert.response.chat_input import ROLES
 from penstock_server.convert.response.chat_items import logprob_records
 from penstock_server.convert.response.native_request import STATUSES_BY_NAME
@@ -37,12 +37,13 @@ def fill_item(target: response_pb2.ResponseItem, data: Json) -> None:
             _fill_message(target.message, data)
             known = _MESSAGE_KEYS
         case "function_call":
-            target.function_call.call_id = data["call_id"]
+            target.function_call.call_id = extra.text(data["call_id"])
             target.function_call.name = data["name"]
-            target.function_call.arguments = data["arguments"]
+            arguments = tool_calls.arguments_text(data.get("arguments"))
+            target.function_call.arguments = arguments
             known = _CALL_KEYS
         case "function_call_output":
-            target.function_call_output.call_id = data["call_id"]
+            target.function_call_output.call_id = extra.text(data["call_id"])
             _fill_content(target.function_call_output.output, data.get("output"))
             known = _OUTPUT_KEYS
         case "reasoning" if _is_plain(data):
@@ -51,7 +52,7 @@ def fill_item(target: response_pb2.ResponseItem, data: Json) -> None:
         case _:
             target.other.CopyFrom(document.to_document(data))
             return
-    target.id = data.get("id") or ""
+    target.id = extra.text(data.get("id") or "")
     extra.keep(target, data, known)
     fill_status(target, data)
 
@@ -60,16 +61,16 @@ def fill_part(target: response_pb2.ResponseContentPart, data: Json) -> None:
     """Writes a part; one of an unknown kind as it is."""
     match data.get("type"):
         case "output_text" | "input_text":
-            target.text = data["text"]
+            target.text = data.get("text") or ""
             for annotation in data.get("annotations") or ():
                 target.annotations.append(document.to_document(annotation))
             target.logprobs.extend(logprob_records(data.get("logprobs") or ()))
             extra.keep(target, data, _TEXT_KEYS)
         case "refusal":
-            target.refusal = data["refusal"]
+            target.refusal = data.get("refusal") or ""
             extra.keep(target, data, frozenset({"type", "refusal"}))
         case "reasoning_text":
-            target.reasoning = data["text"]
+            target.reasoning = data.get("text") or ""
             extra.keep(target, data, _PLAIN_KEYS)
         case _:
             target.other.CopyFrom(document.to_document(data))

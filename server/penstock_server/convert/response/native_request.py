@@ -16,7 +16,11 @@ from penstock_server.convert.errors import (
     unsupported,
 )
 from penstock_server.convert.response.chat_input import NEEDS_NATIVE, require, role
-from penstock_server.convert.response.chat_request import LOGPROBS, check, wants_logprobs
+from penstock_server.convert.response.chat_request import (
+    LOGPROBS,
+    check,
+    wants_logprobs,
+)
 
 JsonObject = dict[str, Any]
 
@@ -80,7 +84,8 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
         made["stream"] = True
     if request.HasField("extra_body"):
         added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(routes.RESPONSES, made, added)
+        # The Responses API would ignore the keys of chats without a word.
+        fields.merge_extra(fields.CONVERTED, made, added)
     return made
 
 
@@ -267,10 +272,11 @@ def _part_body(part: response_pb2.ResponseContentPart, text_type: str, path: str
             image = chat["image_url"]
             detail = image.get("detail", "auto")
             return {"type": "input_image", "image_url": image["url"], "detail": detail}
-        case "audio" if part.audio.HasField("data"):
-            return message.content_part(message_pb2.ContentPart(audio=part.audio), path)
         case "audio":
-            raise unsupported(f"{path}.audio", f"by URL, it {_NEEDS_CHAT}")
+            made = message.content_part(message_pb2.ContentPart(audio=part.audio), path)
+            if made["type"] != "input_audio":
+                raise unsupported(f"{path}.audio", f"other than MP3 and WAV data, it {_NEEDS_CHAT}")
+            return made
         case "video":
             raise unsupported(f"{path}.video", _NEEDS_CHAT)
         case "reasoning":
