@@ -173,7 +173,7 @@ class CreateChatCompletionResponse(_message.Message):
     """The prompt as the template rendered it, if EngineOptions.return_prompt_text is set."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; whole seconds."""
+        """When the upstream took the request."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatChoice]:
@@ -338,7 +338,7 @@ class StreamChatCompletionResponse(_message.Message):
     """The prompt as rendered, once, if EngineOptions.return_prompt_text is set."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; whole seconds; in the first message."""
+        """When the upstream took the request; in the first message."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatChoiceDelta]:

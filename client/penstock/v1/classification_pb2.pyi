@@ -100,7 +100,7 @@ class ClassifyResponse(_message.Message):
     """Model that answered."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream answered; whole seconds."""
+        """When the upstream answered."""
 
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:

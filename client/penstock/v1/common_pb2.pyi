@@ -28,7 +28,8 @@ such models are left out where one is chosen and where they are listed.
 
 Option messages (SamplingParams, EngineOptions, TemplateOptions, ...) are shared by several
 operations. A field that is set but has no meaning for the operation is refused with
-INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently.
+INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently. Fields that
+this version of the API does not have, as those of a newer client, are ignored, as protobuf does.
 
 # Escape hatches
 
@@ -39,8 +40,9 @@ is sent as an integer. A key that a field or the choice of RPC covers (`temperat
 and would now ignore (`guided_json`, `best_of`, ...) with INVALID_ARGUMENT INVALID_REQUEST and
 a hint at its successor.
 
-`extra` (responses): upstream keys that have no field here and are not null. Set only when
-there are any. A key may move from `extra` to a field in a later release.
+`extra` (responses): upstream keys that have no field here and are not null, and values that do
+not fit their field where the answer is whole without them (`created`, counts of tokens). Set
+only when there are any. A key may move from `extra` to a field in a later release.
 
 # Request metadata
 
@@ -113,7 +115,8 @@ INVALID_ARGUMENT, do not send again unchanged:
 - CONFLICTING_FIELDS: two places of the request say different things or the same thing twice.
 - UPSTREAM_REJECTED: the upstream refused the request as invalid (HTTP 400, 422).
 - CONTEXT_LENGTH_EXCEEDED: prompt and wanted output do not fit the model. Metadata
-  `maxModelLen` and `promptTokens` when the upstream tells them.
+  `maxModelLen` when the upstream reports it, and `promptTokens` when it counted them, or
+  `promptTokensAtLeast` when it stopped counting at the limit.
 - MEDIA_FETCH_FAILED: the upstream could not get an image, audio or video by its URL.
 - UNSUPPORTED_MEDIA: the upstream does not take this kind of media (HTTP 415).
 
@@ -714,8 +717,10 @@ class SamplingParams(_message.Message):
     """Seed for repeatable sampling. Unset: random. 0 is a seed."""
     max_tokens: _builtins.int
     """Most tokens to generate, reasoning included. Unset: the model's default, else what fits the
-    model; for text completions 16. Prompt and output together must fit the model:
-    INVALID_ARGUMENT CONTEXT_LENGTH_EXCEEDED or UPSTREAM_REJECTED.
+    model; for text completions 16. A prompt that leaves no room for output in the model's
+    context is INVALID_ARGUMENT CONTEXT_LENGTH_EXCEEDED. Where both together do not fit, some
+    upstreams refuse the request in the same way (or with UPSTREAM_REJECTED); others generate
+    what fits and end with FINISH_REASON_LENGTH.
     """
     min_tokens: _builtins.int
     """Least tokens to generate before a natural end or stop is allowed. Unset: 0. At most
@@ -726,13 +731,15 @@ class SamplingParams(_message.Message):
     choice costs its own tokens.
     """
     use_beam_search: _builtins.bool
-    """Beam search in place of sampling. Unset: false. Cannot be streamed."""
+    """Beam search in place of sampling. Unset: false. Of a streamed call, it depends on the
+    upstream: vLLM streams chats with it. Transcriptions cannot be streamed with it.
+    """
     include_stop_str_in_output: _builtins.bool
     """Keep the stop string in the output. Unset: false."""
     ignore_eos: _builtins.bool
     """Go on past the model's end-of-text token. Unset: false."""
     skip_special_tokens: _builtins.bool
-    """Leave special tokens out of the text. Unset: true."""
+    """Leave special tokens out of the text. Unset: what the model's own settings say, else true."""
     spaces_between_special_tokens: _builtins.bool
     """Put spaces between special tokens in the text. Unset: true."""
     truncate_prompt_tokens: _builtins.int
@@ -1287,12 +1294,16 @@ class TokenLogprob(_message.Message):
     TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Text of the token, or "token_id:<id>" if asked for. A token that is part of a character is
-    shown as the upstream shows it; `bytes` has the exact content.
+    shown as the upstream shows it.
     """
     logprob: _builtins.float
-    """Natural logarithm of the probability; -9999 stands for anything lower."""
+    """Natural logarithm of the probability; -9999 stands for anything lower, NaN for a value that
+    the upstream could not write.
+    """
     bytes: _builtins.bytes
-    """UTF-8 bytes of the token; empty if the upstream gave none."""
+    """UTF-8 bytes of the token's text; empty if the upstream gave none. Of several tokens that make
+    one character, vLLM gives none for all but the last, which has those of the whole character.
+    """
     @_builtins.property
     def top_logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopLogprob]:
         """Alternatives at this position, most likely first, the chosen token possibly among them."""
@@ -1325,9 +1336,13 @@ class TopLogprob(_message.Message):
     token: _builtins.str
     """Text of the token, or "token_id:<id>" if asked for."""
     logprob: _builtins.float
-    """Natural logarithm of the probability; -9999 stands for anything lower."""
+    """Natural logarithm of the probability; -9999 stands for anything lower, NaN for a value that
+    the upstream could not write.
+    """
     bytes: _builtins.bytes
-    """UTF-8 bytes of the token; empty if the upstream gave none."""
+    """UTF-8 bytes of the token's text; empty if the upstream gave none. Of several tokens that make
+    one character, vLLM gives none for all but the last, which has those of the whole character.
+    """
     def __init__(
         self,
         *,

@@ -28,7 +28,8 @@ such models are left out where one is chosen and where they are listed.
 
 Option messages (SamplingParams, EngineOptions, TemplateOptions, ...) are shared by several
 operations. A field that is set but has no meaning for the operation is refused with
-INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently.
+INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently. Fields that
+this version of the API does not have, as those of a newer client, are ignored, as protobuf does.
 
 # Escape hatches
 
@@ -39,8 +40,9 @@ is sent as an integer. A key that a field or the choice of RPC covers (`temperat
 and would now ignore (`guided_json`, `best_of`, ...) with INVALID_ARGUMENT INVALID_REQUEST and
 a hint at its successor.
 
-`extra` (responses): upstream keys that have no field here and are not null. Set only when
-there are any. A key may move from `extra` to a field in a later release.
+`extra` (responses): upstream keys that have no field here and are not null, and values that do
+not fit their field where the answer is whole without them (`created`, counts of tokens). Set
+only when there are any. A key may move from `extra` to a field in a later release.
 
 # Request metadata
 
@@ -113,7 +115,8 @@ INVALID_ARGUMENT, do not send again unchanged:
 - CONFLICTING_FIELDS: two places of the request say different things or the same thing twice.
 - UPSTREAM_REJECTED: the upstream refused the request as invalid (HTTP 400, 422).
 - CONTEXT_LENGTH_EXCEEDED: prompt and wanted output do not fit the model. Metadata
-  `maxModelLen` and `promptTokens` when the upstream tells them.
+  `maxModelLen` when the upstream reports it, and `promptTokens` when it counted them, or
+  `promptTokensAtLeast` when it stopped counting at the limit.
 - MEDIA_FETCH_FAILED: the upstream could not get an image, audio or video by its URL.
 - UNSUPPORTED_MEDIA: the upstream does not take this kind of media (HTTP 415).
 

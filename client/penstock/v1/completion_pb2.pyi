@@ -184,7 +184,7 @@ class CreateCompletionResponse(_message.Message):
     """Service tier, if the upstream has tiers. Empty: not given."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; whole seconds."""
+        """When the upstream took the request."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionChoice]:
@@ -392,7 +392,7 @@ class StreamCompletionResponse(_message.Message):
     """Service tier, if the upstream has tiers."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; whole seconds; in the first message."""
+        """When the upstream took the request; in the first message."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionChoiceDelta]:

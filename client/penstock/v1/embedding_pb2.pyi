@@ -142,7 +142,7 @@ class CreateEmbeddingsResponse(_message.Message):
     """Model that answered."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream answered; whole seconds."""
+        """When the upstream answered."""
 
     @_builtins.property
     def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Embedding]:

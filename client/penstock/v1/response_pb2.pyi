@@ -671,11 +671,11 @@ class ModelResponse(_message.Message):
     """Build and configuration of the upstream; converted upstreams. Empty: not given."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created; whole seconds."""
+        """When it was created."""
 
     @_builtins.property
     def complete_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was completed; whole seconds. Unset: not completed, or not given."""
+        """When it was completed. Unset: not completed, or not given."""
 
     @_builtins.property
     def output(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseItem]:

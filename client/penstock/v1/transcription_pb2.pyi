@@ -418,7 +418,7 @@ class TranscriptionDelta(_message.Message):
     """The stop token that appeared."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; whole seconds; in the first message."""
+        """When the upstream took the request; in the first message."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
@@ -480,7 +480,9 @@ class Transcription(_message.Message):
         SPEAKER_FIELD_NUMBER: _builtins.int
         EXTRA_FIELD_NUMBER: _builtins.int
         id: _builtins.str
-        """Name or number of the segment within the transcription."""
+        """Number of the segment, counted through the whole audio from 0; or the upstream's own name
+        for it, which may come again in another part of a long audio.
+        """
         text: _builtins.str
         """What is said."""
         temperature: _builtins.float
