@@ -160,6 +160,28 @@ async def test_who_never_answered_gets_one_call_at_a_time(serve: Serve) -> None:
         assert sum(isinstance(one, BaseException) for one in ended) == 1
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_no_call_is_lost_where_late_ones_are_hedged(streamed: bool, serve: Serve) -> None:
+    async with simulators("chat", "chat") as (silent, well):
+        silent.faults = "silent"
+        settings = {"hedge_after": 0.1, "ejection_time": 3600, "retry_budget": 1}
+        service = await serve(upstream=(silent.url, well.url), **settings)
+        await ready(service)
+        async with plain_channel(service) as channel:
+            stub = ChatCompletionServiceStub(channel)
+            ask = stub.StreamChatCompletion if streamed else stub.CreateChatCompletion
+            hedged = set()
+            while service._fleet.snapshot()[0].state is not State.EJECTED:
+                before = chats(silent)
+                call = ask(chat())
+                assert [one async for one in call] if streamed else await call
+                trailers = dict(await call.trailing_metadata() or ())
+                if chats(silent) > before:
+                    hedged.add((trailers["x-penstock-upstream"], trailers["x-penstock-attempts"]))
+        assert hedged == {(well.url.removeprefix("http://"), "2")}
+        await silent.wait_active(0)
+
+
 async def test_who_answers_its_trial_is_trusted_again(serve: Serve) -> None:
     async with (
         beside_a_silent_one(serve) as (service, silent, _),

@@ -260,6 +260,13 @@ class Settings:
     retry_budget: float = option(
         _POLICY.retry_budget, "Requests sent again, as a share of the calls.", share, "SHARE"
     )
+    hedge_after: float = option(
+        _POLICY.hedge_after,
+        "Time without a first byte after which a call that may be repeated is sent to a second "
+        "replica as well; 0 for never.",
+        seconds,
+        "SECONDS",
+    )
     ejection_failures: int = option(
         _POLICY.ejection_failures,
         "As many failures in a row take a replica out.",

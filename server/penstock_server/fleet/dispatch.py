@@ -3,17 +3,20 @@
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from random import Random
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from penstock_server.fleet import adaptation, affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
+from penstock_server.fleet.hedging import hedged
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
 from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call
+from penstock_server.upstream.call import Attempts, Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.multipart import Form
@@ -60,7 +63,9 @@ class Dispatcher:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
         requests = _Requests(self, operation, body, call)
-        return await requests.until_sent(lambda request: request.answer(operation, choices))
+        return await requests.until_sent(
+            lambda request: request.answer(operation, choices), _nothing_to_end
+        )
 
     async def begin(
         self,
@@ -75,8 +80,15 @@ class Dispatcher:
         Raises:
             UpstreamFailure: no replica fits, or the last one asked failed.
         """
+        # Two requests at a time are held to contracts of their own.
+        second = deepcopy(contract) if self.rules.hedge_after_s else contract
         requests = _Requests(self, operation, body, call)
-        return await requests.until_sent(lambda request: request.begin(stack, operation, contract))
+        begun = await requests.until_sent(
+            lambda request: request.begin(operation, second if request.hedges else contract),
+            _Begun.end,
+        )
+        stack.push_async_exit(begun.stack)
+        return begun.events
 
     async def stored(self, routes: Routes, method: Method, path: str, call: Call) -> JsonObject:
         """Asks one replica after the other for a stored response, until one has it.
@@ -122,37 +134,69 @@ class Dispatcher:
         return least_loaded(fit, now, self._chance)
 
 
-class _Request:
-    """One request of a call: whom it goes to, and what it is."""
+class _Begun(NamedTuple):
+    """A stream that has begun: what ends it, and its events."""
 
-    def __init__(self, replica: Replica, target: Target, body: Body, call: Call) -> None:
+    stack: contextlib.AsyncExitStack
+    events: AsyncIterator[JsonObject]
+
+    async def end(self) -> None:
+        """Ends it."""
+        await self.stack.aclose()
+
+
+async def _nothing_to_end(answer: JsonObject) -> None:
+    pass
+
+
+class _Request:
+    """One request of a call: whom it goes to, and what it is.
+
+    Attributes:
+        hedges: the attempts of the call, if it is sent beside another request of it.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        target: Target,
+        body: Body,
+        call: Call,
+        hedges: Attempts | None = None,
+    ) -> None:
         self.replica = replica
         self.target = target
         self.body = renaming.asked_for(target, body)
         self.call = call
+        self.hedges = hedges
+        self._asked = replica.asked(call, target.served)
+
+    def lose(self) -> None:
+        """Takes note that a request that was sent later was answered earlier."""
+        self._asked.lose()
 
     async def answer(self, operation: Operation, choices: int | None) -> JsonObject:
         """Returns the answer to a unary request."""
         upstream = self.replica.upstream
         has_model = bool(operation.fallbacks) and self.replica.lists(self.target.served)
-        with self.replica.asked(self.call, self.target.served):
+        with self._asked:
             answer = await upstream.call(
                 operation, self.body, self.call, choices, has_model=has_model
             )
             return renaming.with_public_name(self.target, answer)
 
-    async def begin(
-        self, stack: contextlib.AsyncExitStack, operation: Operation, contract: StreamContract
-    ) -> AsyncIterator[JsonObject]:
-        """Returns the events of a stream that has begun and ends with the stack."""
+    async def begin(self, operation: Operation, contract: StreamContract) -> _Begun:
+        """Returns a stream that has begun."""
         async with contextlib.AsyncExitStack() as opened:
-            asked = opened.enter_context(self.replica.asked(self.call, self.target.served))
+            asked = opened.enter_context(self._asked)
             stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
             events = await opened.enter_async_context(stream)
             first = await anext(events, None)
             asked.answered()
-            stack.push_async_exit(opened.pop_all())
-        return _Events(self.target, first, events)
+            told: AsyncIterator[JsonObject] = _Events(self.target, first, events)
+            if self.hedges:
+                told = _HedgedEvents(told, self.call.attempts, self.hedges)
+            return _Begun(opened.pop_all(), told)
 
 
 class _Requests:
@@ -171,9 +215,17 @@ class _Requests:
         document = None if isinstance(body, Form) else body
         self._only_once = isinstance(body, Form) and body.only_once
         self._key = affinity.key(dispatcher.affinity, call.session_id, document)
+        once = self._only_once or not operation.repeatable
+        self._hedge_after_s = 0.0 if once else dispatcher.rules.hedge_after_s
 
-    async def until_sent(self, send: Callable[[_Request], Awaitable[T]]) -> T:
+    async def until_sent(
+        self, send: Callable[[_Request], Awaitable[T]], discard: Callable[[T], Awaitable[None]]
+    ) -> T:
         """Sends one request after the other until one succeeds; returns what came of that.
+
+        Args:
+            send: returns what comes of a request.
+            discard: ends what came of a request that is not needed after all.
 
         Raises:
             UpstreamFailure: none did, and no other is to be sent.
@@ -183,6 +235,8 @@ class _Requests:
         while True:
             request = await self._next()
             try:
+                if self._hedge_after_s:
+                    return await self._hedged(request, send, discard)
                 return await send(request)
             except UpstreamFailure as failure:
                 await self._failed(failure)
@@ -194,6 +248,49 @@ class _Requests:
         self._tried.append(replica)
         self._retries.sent += 1
         return _Request(replica, routes[replica], body, self._call)
+
+    async def _hedged(
+        self,
+        request: _Request,
+        send: Callable[[_Request], Awaitable[T]],
+        discard: Callable[[T], Awaitable[None]],
+    ) -> T:
+        """Sends a request, and another one beside it if it is late; returns what came first."""
+        late = self._dispatcher.rules.sleep(self._hedge_after_s)
+        winner, result = await hedged(request, late, self._another, send, discard)
+        told = self._call.attempts
+        if winner.hedges:
+            told.take(winner.call.attempts)
+        else:
+            told.upstream = winner.replica.upstream.name
+        return result
+
+    async def _another(self) -> _Request | None:
+        """Returns the request to send beside one that is late; None if none can be."""
+        self._hedge_after_s = 0.0
+        try:
+            routes = await self._untried_routes()
+            if not routes or self._retries.sent >= max(map(self._limit, routes)):
+                return None
+            replica, body = self._choose(routes)
+        except UpstreamFailure:
+            return None
+        if not self._dispatcher.rules.budget.spend():
+            return None
+        self._tried.append(replica)
+        self._retries.sent += 1
+        told = self._call.attempts
+        told.add(replica.upstream.name)
+        call = replace(self._call, attempts=Attempts())
+        return _Request(replica, routes[replica], body, call, hedges=told)
+
+    async def _untried_routes(self) -> Routes:
+        """Returns the replicas that are well and have not been sent the call."""
+        return {
+            replica: target
+            for replica, target in (await self._open_routes()).items()
+            if replica not in self._tried and replica.available and not replica.on_trial
+        }
 
     def _choose(self, routes: Routes) -> tuple[Replica, Body]:
         """Returns the replica to ask, and the request as its version takes it.
@@ -281,3 +378,26 @@ class _Events:
         if event is None:
             event = await anext(self._rest)
         return renaming.with_public_name(self._target, event)
+
+
+class _HedgedEvents:
+    """The events of a stream that was asked for beside another request of its call.
+
+    The attempts of the call show how far its exchange has come.
+    """
+
+    def __init__(
+        self, events: AsyncIterator[JsonObject], attempts: Attempts, of_call: Attempts
+    ) -> None:
+        self._events = events
+        self._attempts = attempts
+        self._of_call = of_call
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> JsonObject:
+        try:
+            return await anext(self._events)
+        finally:
+            self._of_call.take(self._attempts)

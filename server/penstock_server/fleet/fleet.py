@@ -67,7 +67,15 @@ class Fleet:
         self._budget = RetryBudget(policy.retry_budget, clock)
         self._under_way = 0
         chance = chance or Random()
-        rules = RetryRules(policy.max_attempts, resendable, self._budget, clock, sleep, chance)
+        rules = RetryRules(
+            policy.max_attempts,
+            resendable,
+            self._budget,
+            clock,
+            sleep,
+            chance,
+            policy.hedge_after,
+        )
         self._dispatcher = Dispatcher(self._routes, rules, policy.affinity, clock, chance)
         self._members = Membership(policy, resolve, clock, self._forget_table, self)
         self._kept_table: RoutingTable | None = None

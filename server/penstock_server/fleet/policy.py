@@ -24,6 +24,8 @@ class Policy:
         affinity: what keeps calls on one replica.
         max_attempts: most requests for one call.
         retry_budget: requests sent again, as a share of the calls.
+        hedge_after: until a call without a first byte is sent to another replica as well; 0 for
+            never.
         ejection_failures: as many failures in a row take a replica out.
         ejection_time: for so long, at first; twice as long each time it fails again.
         slow_start: until a replica that is new or came back has its full share.
@@ -34,6 +36,7 @@ class Policy:
     affinity: Affinity = Affinity.NONE
     max_attempts: int = 3
     retry_budget: float = 0.2
+    hedge_after: float = 0.0
     ejection_failures: int = 5
     ejection_time: float = 5.0
     slow_start: float = 5.0

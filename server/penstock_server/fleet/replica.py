@@ -325,6 +325,10 @@ class Replica:
         self._last_error = "a caller's deadline passed without an answer"
         self._speaks_against(visit, Evidence.LATE)
 
+    def _outrun(self, visit: Visit) -> None:
+        self._last_error = "another replica, asked later, answered first"
+        self._speaks_against(visit, Evidence.SILENT)
+
     def _failed(self, visit: Visit, failure: UpstreamFailure, served: str) -> None:
         self._compare(failure, served)
         found = evidence(failure)
@@ -379,12 +383,13 @@ class Replica:
 class _Asked:
     """A call to a replica, under way; a context manager."""
 
-    __slots__ = ("_began", "_call", "_replica", "_served", "_visit")
+    __slots__ = ("_began", "_call", "_lost", "_replica", "_served", "_visit")
 
     def __init__(self, replica: Replica, call: Call, served: str) -> None:
         self._replica = replica
         self._call = call
         self._served = served
+        self._lost = False
 
     def __enter__(self) -> Self:
         self._began = self._replica._clock()
@@ -394,6 +399,10 @@ class _Asked:
     def answered(self) -> None:
         """Takes note that the answer has begun."""
         self._replica._answered(self._visit)
+
+    def lose(self) -> None:
+        """Takes note that another replica, which was asked later, has answered."""
+        self._lost = True
 
     def __exit__(
         self,
@@ -406,6 +415,8 @@ class _Asked:
             replica._succeeded(visit)
         elif isinstance(error, UpstreamFailure):
             replica._failed(visit, error, self._served)
+        elif self._lost:
+            replica._outrun(visit)
         elif isinstance(error, asyncio.CancelledError) and self._timed_out:
             replica._kept_waiting(visit)
         replica._end(visit)

@@ -65,6 +65,7 @@ class RetryRules:
         clock: tells the time that deadlines are given in.
         sleep: waits.
         chance: where jitter comes from.
+        hedge_after_s: when another replica is asked as well; 0 for never.
     """
 
     max_attempts: int
@@ -73,6 +74,7 @@ class RetryRules:
     clock: Clock
     sleep: Sleep
     chance: Random
+    hedge_after_s: float = 0.0
 
 
 @dataclass(slots=True)

@@ -36,6 +36,11 @@ class Attempts:
         self.count += 1
         self.upstream = upstream
 
+    def take(self, other: "Attempts") -> None:
+        """Writes down how far another request has come, which was sent at the same time."""
+        self.upstream, self.path, self.stage = other.upstream, other.path, other.stage
+        self.status, self.offset = other.status, other.offset
+
 
 def any_model(model: str) -> bool:
     """Whether a caller who is not restricted may use a model: yes."""
