@@ -40,7 +40,11 @@ def answer(text: str) -> bytes:
 def events(text: str) -> bytes:
     delta = {"index": 0, "delta": {"content": text}}
     end = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    sent = ({"choices": [delta]}, {"choices": [end]}, {"choices": [], "usage": {}})
+    sent: tuple[dict[str, Any], ...] = (
+        {"choices": [delta]},
+        {"choices": [end]},
+        {"choices": [], "usage": {}},
+    )
     return stream(*(orjson.dumps(one).decode() for one in sent), "[DONE]")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -169,7 +170,7 @@ async def test_no_call_is_lost_where_late_ones_are_hedged(streamed: bool, serve:
         await ready(service)
         async with plain_channel(service) as channel:
             stub = ChatCompletionServiceStub(channel)
-            ask = stub.StreamChatCompletion if streamed else stub.CreateChatCompletion
+            ask: Any = stub.StreamChatCompletion if streamed else stub.CreateChatCompletion
             hedged = set()
             while service._fleet.snapshot()[0].state is not State.EJECTED:
                 before = chats(silent)
