@@ -15,7 +15,7 @@ from penstock_server.simulator import Simulator
 
 from .conftest import Stand, Start
 
-PATHS = ("/v1/rerank", "/rerank", "/v2/rerank")
+PATHS = ("/v1/rerank", "/v2/rerank", "/rerank")
 MISSING = [
     "status code=404 body=detail",
     "status code=404 body=empty",
@@ -252,7 +252,7 @@ async def test_the_other_path_is_tried_and_remembered(stand: Stand, fault: str) 
     stand.simulator.path_faults["/v1/rerank"] = fault
     for _ in range(2):
         assert len((await stub.Rerank(asking())).results) == 3
-    assert asked(stand.simulator) == ["/v1/rerank", "/rerank", "/rerank"]
+    assert asked(stand.simulator) == ["/v1/rerank", "/v2/rerank", "/v2/rerank"]
     assert stand.posts[0][1] == stand.posts[1][1]
 
 
@@ -261,10 +261,10 @@ async def test_a_remembered_path_that_is_gone(stand: Stand) -> None:
     stand.simulator.path_faults["/v1/rerank"] = MISSING[0]
     await stub.Rerank(asking())
     stand.simulator.path_faults.clear()
-    stand.simulator.path_faults["/rerank"] = MISSING[0]
+    stand.simulator.path_faults["/v2/rerank"] = MISSING[0]
     for _ in range(2):
         assert len((await stub.Rerank(asking())).results) == 3
-    assert asked(stand.simulator)[2:] == ["/rerank", "/v1/rerank", "/v1/rerank"]
+    assert asked(stand.simulator)[2:] == ["/v2/rerank", "/v1/rerank", "/v1/rerank"]
 
 
 async def test_no_path(stand: Stand) -> None:
@@ -306,10 +306,10 @@ async def test_no_second_path_for_other_failures(
 
 
 async def test_a_failure_on_the_other_path_is_told(stand: Stand) -> None:
-    stand.simulator.path_faults.update({"/v1/rerank": MISSING[0], "/rerank": "status code=503"})
+    stand.simulator.path_faults.update({"/v1/rerank": MISSING[0], "/v2/rerank": "status code=503"})
     refusal = await refused(RerankServiceStub(stand.channel).Rerank(asking()))
     assert refusal.reason == "UPSTREAM_UNAVAILABLE"
-    assert refusal.metadata["path"] == "/rerank"
+    assert refusal.metadata["path"] == "/v2/rerank"
 
 
 async def test_other_operations_have_one_path(stand: Stand) -> None:

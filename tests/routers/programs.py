@@ -264,7 +264,7 @@ def _written(place: Place, name: str, content: str) -> str:
 
 ROUTERS: Mapping[str, Router] = {
     "vllm-router": Router(_vllm_router, settings={"max_attempts": 1}),
-    "smg": Router(_smg, settings={"max_attempts": 1}),
+    "smg": Router(_smg, settings={"max_attempts": 1, "health_path": "/readiness"}),
     "litellm": Router(
         _litellm,
         ready="/health/liveliness",
@@ -273,6 +273,8 @@ ROUTERS: Mapping[str, Router] = {
             "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
             "LITELLM_MODE": "PRODUCTION",
         },
+        # Its /health sends a request to each model.
+        settings={"health_path": "/health/liveliness"},
     ),
     "nginx": Router(_nginx),
     "envoy": Router(_envoy),

@@ -119,7 +119,7 @@ RERANKED = said(
     }
 )
 UNKNOWN = said({"error": {"message": "no model default", "code": 404}}, "404 Not Found")
-RERANK_ROUTES = ("/v1/rerank", "/rerank", "/v2/rerank")
+RERANK_ROUTES = ("/v1/rerank", "/v2/rerank", "/rerank")
 
 
 async def rerank(channel: aio.Channel, model: str) -> Ended | None:

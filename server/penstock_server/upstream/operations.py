@@ -34,7 +34,7 @@ class Operation:
 CHAT_COMPLETION = Operation("chat completion", routes.CHAT_COMPLETIONS)
 COMPLETION = Operation("text completion", routes.COMPLETIONS)
 RERANK = Operation(
-    "reranking", routes.RERANK, fallbacks=(routes.RERANK_UNVERSIONED, routes.RERANK_V2)
+    "reranking", routes.RERANK, fallbacks=(routes.RERANK_V2, routes.RERANK_UNVERSIONED)
 )
 SCORE = Operation("scoring", routes.SCORE)
 TOKENIZATION = Operation("tokenization", routes.TOKENIZE)
