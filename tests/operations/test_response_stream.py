@@ -177,7 +177,36 @@ def test_entries_of_tokens_that_show_nothing_go_to_their_text() -> None:
     part = end_of(events).output[1].message.content[0]
     assert [entry.token for entry in part.logprobs] == ["a", "\\xf0", "b", "<end>"]
     deltas = [event.output_text_delta for event in events if event.HasField("output_text_delta")]
-    assert [[entry.token for entry in one.logprobs] for one in deltas] == [["a"], ["\\xf0", "b"]]
+    assert [[entry.token for entry in one.logprobs] for one in deltas] == [
+        ["a"],
+        ["\\xf0", "b"],
+        ["<end>"],
+    ]
+
+
+@pytest.mark.parametrize("interval", range(1, 9))
+def test_entries_are_those_of_the_text_however_many_tokens_an_event_has(interval: int) -> None:
+    tokens = ["<think>", "h", "m", "</think>", "a", "\\xf0", "b", "<call>", "{", "}", "</call>"]
+    shown = ["", "h", "m", "", "a", "", "b", "", "", "", ""]
+    chunks: list[Json] = []
+    for start in range(0, len(tokens), interval):
+        places = range(start, min(start + interval, len(tokens)))
+        thought = "".join(shown[place] for place in places if place < 3)
+        text = "".join(shown[place] for place in places if place > 3)
+        called = {"tool_calls": [piece(0, "{}", "c", "f")]} if places[-1] == 10 else {}
+        delta = {"reasoning": thought, "content": text, **called}
+        spoken = entries(*(tokens[place] for place in places))
+        chunks.append(chunk(said(delta, logprobs=spoken)))
+    chunks.append(chunk(said(finish_reason="tool_calls"), usage=USAGE))
+    events = converted(chunks)
+    deltas = [event.output_text_delta for event in events if event.HasField("output_text_delta")]
+    [done] = [event.output_text_done for event in events if event.HasField("output_text_done")]
+    message = {"reasoning": "hm", "content": "ab", "tool_calls": [piece(0, "{}", "c", "f")]}
+    one = {"message": message, "logprobs": entries(*tokens), "finish_reason": "tool_calls"}
+    answer = chat_answer.response(chunk(one, usage=USAGE), REQUEST).response
+    for holder in (done, answer.output[1].message.content[0]):
+        assert [entry.token for entry in holder.logprobs] == ["a", "\\xf0", "b"]
+    assert [entry.token for one in deltas for entry in one.logprobs] == ["a", "\\xf0", "b"]
 
 
 def entries(*tokens: str) -> Json:

@@ -1,12 +1,10 @@
 """One choice of a chat as items of a response."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
-from penstock.v1 import common_pb2, message_pb2, response_pb2
+from penstock.v1 import message_pb2, response_pb2
 from penstock_server.convert import document, extra, message, tool_calls
 from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_items import (
@@ -16,6 +14,7 @@ from penstock_server.convert.response.chat_items import (
     Reasoning,
     logprob_records,
 )
+from penstock_server.convert.response.chat_tokens import tokens_of
 
 _COMPLETED = response_pb2.RESPONSE_STATUS_COMPLETED
 _INCOMPLETE = response_pb2.RESPONSE_STATUS_INCOMPLETE
@@ -69,7 +68,7 @@ class ResponseChoice:
         self._calls: list[Call] = []
         self._by_number: dict[int, Call] = {}
         self._pieces = tool_calls.Calls()
-        self._held: list[common_pb2.TokenLogprob] = []
+        self._held: list[Any] = []  # entries of tokens whose text has not come
         self._last_index = -1  # the position of the choice's last item
 
     def read(self, data: Mapping[str, Any], said: Mapping[str, Any], *, whole: bool) -> None:
@@ -92,7 +91,7 @@ class ResponseChoice:
     def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
         """Closes what is open; the status is that of the last item, which may be cut off."""
         if isinstance(self._said, Message):
-            self._said.end_text(self._held)
+            self._said.end_text(logprob_records(self._held))
         still = [*self._calls, *([self._said] if self._said else [])]
         for item in sorted(still, key=lambda one: one.index):
             item.close(status if item.index == self._last_index else _COMPLETED)
@@ -105,17 +104,20 @@ class ResponseChoice:
         if reasoning:
             self._thinking().write(reasoning)
         if text:
-            calls = bool(said.get("tool_calls"))
-            if entries and (reasoning or calls):
-                entries = _entries_of(text, reasoning or "", entries, followed=calls)
-            target, held = self._speaking(), self._held
-            target.write_text(text, [*held, *logprob_records(entries)])
-            held.clear()
+            self._read_text(text, reasoning or "", [*self._held, *entries])
         elif not (reasoning or said.get("tool_calls")) and self._expects_text:
             # A token that shows no text yet: a part of a character, or the end.
-            self._held += logprob_records(entries)
+            self._held += entries
         if refusal := said.get("refusal"):
             self._speaking().write_refusal(refusal)
+
+    def _read_text(self, text: str, reasoning: str, entries: list[Any]) -> None:
+        """Takes in a text; of the entries before it, those that neither it nor earlier text has."""
+        first, end = tokens_of(text, reasoning, entries)
+        if not (reasoning or isinstance(self._said, Reasoning) or self._calls):
+            first = 0  # nothing else was said that they could be of
+        self._speaking().write_text(text, logprob_records(entries[first:end]))
+        self._held = entries[end:]
 
     @property
     def _expects_text(self) -> bool:
@@ -194,23 +196,3 @@ def _merge(target: dict[str, Any], data: Mapping[str, Any], known: frozenset[str
         before = target.get(key)
         adds_up = type(before) is type(value) and isinstance(value, str | list)
         target[key] = before + value if adds_up else value
-
-
-def _entries_of(text: str, before: str, entries: Sequence[Any], *, followed: bool) -> Sequence[Any]:
-    """Returns the entries of the tokens of a text, of those of all that was said.
-
-    Args:
-        text: the text.
-        before: what was said before it.
-        entries: the entries of all tokens, in order.
-        followed: whether something was said after it; if not, the last tokens end it.
-    """
-    spoken = [bytes(entry.get("bytes") or entry["token"].encode()) for entry in entries]
-    whole, wanted, earlier = b"".join(spoken), text.encode(), before.encode()
-    start = whole.find(wanted, max(0, whole.find(earlier)) + len(earlier))
-    if start < 0:
-        return entries
-    ends = list(accumulate(map(len, spoken)))
-    first = bisect_right(ends, start)
-    last = bisect_left(ends, start + len(wanted)) + 1 if followed else len(entries)
-    return entries[first:last]

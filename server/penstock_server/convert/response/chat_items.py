@@ -94,8 +94,8 @@ class Message(Item):
 
     def end_text(self, logprobs: Logprobs) -> None:
         """Adds entries of tokens that end the text and do not show in it."""
-        if self._part and self._part.WhichOneof("part") == "text":
-            self._keep(logprobs)
+        if logprobs and self._part and self._part.WhichOneof("part") == "text":
+            self.write_text("", logprobs)
 
     def _complete(self) -> None:
         self._close_part()

@@ -1,0 +1,43 @@
+"""Which tokens a text is made of, of all that came with it."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+
+def tokens_of(text: str, before: str, entries: Sequence[Any]) -> tuple[int, int]:
+    """Returns the first entry of a text and the one after its last; all, if they are not found.
+
+    Args:
+        text: the text.
+        before: what was said before it by tokens among these.
+        entries: a chat's entries of log probabilities, in order.
+    """
+    spoken = [bytes(entry.get("bytes") or entry["token"].encode()) for entry in entries]
+    earlier, wanted = before.encode(), text.encode()
+    start = (_in_order(earlier, spoken, 0) or (0, 0))[1] if earlier else 0
+    found = _in_order(wanted, spoken, start) or _overlapping(wanted, earlier, spoken)
+    return found or (0, len(entries))
+
+
+def _in_order(text: bytes, spoken: Sequence[bytes], start: int) -> tuple[int, int] | None:
+    """Finds whole tokens that make the text, with or without hidden ones among them."""
+    first, position = -1, 0
+    for place in range(start, len(spoken)):
+        if spoken[place] and text.startswith(spoken[place], position):
+            first = place if first < 0 else first
+            position += len(spoken[place])
+            if position == len(text):
+                return first, place + 1
+    return None
+
+
+def _overlapping(text: bytes, before: bytes, spoken: Sequence[bytes]) -> tuple[int, int] | None:
+    """Finds tokens that have the text in them, which may begin and end inside of one."""
+    whole = b"".join(spoken)
+    start = whole.find(text, max(0, whole.find(before)) + len(before))
+    if start < 0:
+        return None
+    ends = list(accumulate(map(len, spoken)))
+    return bisect_right(ends, start), bisect_left(ends, start + len(text)) + 1
