@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[pb.TranscribeRequest, str, tuple[str, ...], str]] = {
     "prompt": (
         asking(prompt="hello world " * 400),
         "CONTEXT_LENGTH_EXCEEDED",
-        ("input_tokens",),
+        ("config.prompt",),
         "maximum context length is 448",
     ),
     "empty": (asking(b""), "INVALID_REQUEST", ("audio",), "empty"),
