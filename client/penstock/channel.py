@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +27,12 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 _RESENT_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 """Requests that are kept to be sent again, with their metadata; gRPC's own limit is 256 KiB."""
+
+_LOOPBACK = re.compile(
+    r"(dns:(///)?|ipv4:|ipv6:)?(localhost|127(\.\d{1,3}){3}|\[::1\]|\[?::ffff:127[\d.]*\]?)(:\w+)?"
+    r"|unix(-abstract)?:.*",
+    re.IGNORECASE,
+)
 
 Options: TypeAlias = Sequence[tuple[str, Any]]
 Pem: TypeAlias = bytes | str | os.PathLike[str]
@@ -128,7 +135,7 @@ def open_channel(
         tls: how to encrypt; None is clear text.
         retries: how often a call that found the service unavailable is sent again, 0 to 4.
     """
-    merged = _merged(options, tls, retries)
+    merged = _merged(target, options, tls, retries)
     if tls is None:
         return grpc.insecure_channel(target, options=merged)
     return grpc.secure_channel(target, tls.credentials(), options=merged)
@@ -158,15 +165,18 @@ def async_opener(
     target: str, options: Options, *, tls: TLS | None, retries: int
 ) -> Callable[[], aio.Channel]:
     """Returns what opens an asyncio channel in the running event loop; takes and raises as that."""
-    merged = _merged(options, tls, retries)
+    merged = _merged(target, options, tls, retries)
     if tls is None:
         return lambda: aio.insecure_channel(target, options=merged)
     credentials = tls.credentials()
     return lambda: aio.secure_channel(target, credentials, options=merged)
 
 
-def _merged(options: Options, tls: TLS | None, retries: int) -> list[tuple[str, Any]]:
+def _merged(target: str, options: Options, tls: TLS | None, retries: int) -> list[tuple[str, Any]]:
     settings = dict(OPTIONS)
+    if _LOOPBACK.fullmatch(target):
+        # gRPC would ask the proxy that `http_proxy` names for a service on this machine.
+        settings["grpc.enable_http_proxy"] = 0
     if retries != DEFAULT_RETRIES:
         settings["grpc.service_config"] = json.dumps(service_config(retries))
     if tls and tls.server_name:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from penstock_server import descriptors, worker
+from penstock_server.configuration.exposed import exposed
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.keys import Key, read_keys
 from penstock_server.configuration.options import shown
@@ -252,6 +253,10 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         worker.ready()
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
     _log.info("configuration", extra={"fields": shown(settings)})
+    for exposed_file in exposed(settings, path):
+        _log.warning(
+            "others can read a file with secrets", extra={"fields": {"file": exposed_file}}
+        )
     reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
     delayed = await signals.get() != signal.SIGINT
     reloading.cancel()

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
+from penstock_server.configuration.exposed import files
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.options import options
 from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.upstream.config import UpstreamConfig
 
@@ -180,9 +180,7 @@ class Reloader:
     def _paths(self) -> Iterable[str]:
         settings = self._service.settings
         yield from filter(None, (self._path, settings.keys_file))
-        for entry in settings.upstream:
-            if isinstance(entry, UpstreamTable):
-                yield from (file.path for file in entry.files)
+        yield from (file.path for file in files(settings))
 
 
 def _stamp(path: str) -> _Stamp:

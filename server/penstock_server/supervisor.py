@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from penstock_server.rpc.admin_server import AdminServer
 from penstock_server.rpc.combined_admin import CombinedAdminServicer
 from penstock_server.rpc.listening import CannotListen, places
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
+from penstock_server.socket_folder import socket_folder
 from penstock_server.worker import READY, RELOADED, environment
 
 _FIRST_PAUSE_S = 1.0
@@ -245,10 +245,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
     """
     if unix := [one for one in settings.addresses if one.startswith("unix:")]:
         raise SettingsError(f"workers cannot share {unix[0]}: a socket has one owner")
-    with (
-        reserved(settings.addresses) as addresses,
-        tempfile.TemporaryDirectory(prefix="penstock-") as folder,
-    ):
+    with reserved(settings.addresses) as addresses, _folder() as folder:
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
         admin = AdminServer(
             settings.admin_listen,
@@ -270,6 +267,24 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
         finally:
             handing_on.cancel()
             await admin.stop()
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[str]:
+    """Makes the folder of the workers' sockets.
+
+    Raises:
+        SettingsError: there is no place for it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(socket_folder())
+        except OSError as error:
+            raise SettingsError(
+                f"workers need a folder for their sockets, and none can be made ({error}); "
+                "name a place that can be written to by TMPDIR"
+            ) from error
+        yield folder
 
 
 async def _hand_on_stops(workers: Workers) -> None:

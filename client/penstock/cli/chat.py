@@ -17,6 +17,7 @@ from penstock.cli.command import (
     add_model,
     complain,
     connect,
+    on,
     read_input,
     show,
 )
@@ -127,7 +128,7 @@ class Conversation:
             show(answer.proto)
             return
         for call in answer.tool_calls:
-            print(f"{call.name}({call.arguments_json})")
+            print(on(sys.stdout, f"{call.name}({call.arguments_json})"))
         if answer.refusal:
             complain(f"refused: {answer.refusal}")
         if answer.finish_reason not in WHOLE:

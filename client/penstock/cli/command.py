@@ -4,9 +4,11 @@ import argparse
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
@@ -22,6 +24,11 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 Subparsers = Any
+
+_C1_CONTROLS = re.compile("[\x7f-\x9f]")
+# All but the line break and the tab.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BYTE_ORDER_MARK = "\ufeff"
 
 _TLS_FILES = {
     "ca": "certificates to trust",
@@ -62,14 +69,21 @@ def add_command(
 
 
 def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -> None:
-    add = parser.add_argument_group("the service").add_argument
+    group = parser.add_argument_group("the service")
+    add, key = group.add_argument, group.add_mutually_exclusive_group().add_argument
     add(
         "--target",
         metavar="HOST:PORT",
         default=os.environ.get(variable, "").strip() or default,
         help=f"its address [environment {variable}] (default {default})",
     )
-    add("--api-key", metavar="KEY", help="sent as bearer token [environment PENSTOCK_API_KEY]")
+    key(
+        "--api-key",
+        metavar="KEY",
+        help="sent as bearer token; ps shows it to others on this machine "
+        "[environment PENSTOCK_API_KEY]",
+    )
+    key("--api-key-file", metavar="FILE", help="file that holds the bearer token")
     add("--tls", action="store_true", default=None, help="use TLS [environment PENSTOCK_TLS=1]")
     for part, what in _TLS_FILES.items():
         told = f"{what}, in PEM [environment PENSTOCK_TLS_{part.upper()}]"
@@ -124,13 +138,20 @@ def connect(arguments: argparse.Namespace, timeout: float | None = None) -> Clie
     try:
         return Client(
             arguments.target,
-            api_key=arguments.api_key,
+            api_key=_api_key(arguments),
             tls=_tls(arguments),
             timeout=_timeout(arguments, timeout),
             metadata=arguments.metadata,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _api_key(arguments: argparse.Namespace) -> str | None:
+    if not arguments.api_key_file:
+        key: str | None = arguments.api_key
+        return key
+    return Path(arguments.api_key_file).read_text().strip()
 
 
 def _tls(arguments: argparse.Namespace) -> TLS | bool | None:
@@ -160,7 +181,7 @@ def read_input() -> str:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="strict")
     try:
-        return sys.stdin.read()
+        return sys.stdin.read().removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise UsageError(f"standard input is no {error.encoding} text") from error
 
@@ -175,21 +196,20 @@ def lines_or(given: Sequence[str], what: str) -> list[str]:
         return list(given)
     if not (text := read_input()):
         raise UsageError(f"no {what} given, and none on standard input")
-    return text.removesuffix("\n").split("\n")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def show(message: Message, *, zeros: bool = False) -> None:
     """Prints a message as JSON: one line, or several for people; fields that are 0 if asked."""
-    indent = 2 if sys.stdout.isatty() else None
-    print(
-        MessageToJson(
-            message,
-            preserving_proto_field_name=True,
-            always_print_fields_with_no_presence=zeros,
-            indent=indent,
-            ensure_ascii=sys.stdout.encoding.lower() != "utf-8",
-        )
+    shown = MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=zeros,
+        indent=2 if sys.stdout.isatty() else None,
+        ensure_ascii=sys.stdout.encoding.lower() != "utf-8",
     )
+    # JSON itself escapes the others.
+    print(_C1_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", shown))
 
 
 def complain(problem: object) -> None:
@@ -202,6 +222,11 @@ def complain(problem: object) -> None:
 def printable(text: str) -> str:
     """Returns a text with its control characters spelled out: what upstreams say steers nothing."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def on(stream: TextIO, text: str) -> str:
+    """Returns a model's text as a stream may get it: on a terminal, it steers nothing."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text) if stream.isatty() else text
 
 
 def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:

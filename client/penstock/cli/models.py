@@ -2,7 +2,15 @@
 
 import argparse
 
-from penstock.cli.command import EXIT_OK, Subparsers, add_command, complain, connect, show
+from penstock.cli.command import (
+    EXIT_OK,
+    Subparsers,
+    add_command,
+    complain,
+    connect,
+    printable,
+    show,
+)
 
 
 def add(commands: Subparsers) -> None:
@@ -17,7 +25,7 @@ def _run(arguments: argparse.Namespace) -> int:
         show(models.proto)
         return EXIT_OK
     for model in models:
-        print(model.id, ",".join(model.capabilities) or "-", sep="\t")
+        print(printable(model.id), ",".join(model.capabilities) or "-", sep="\t")
     for upstream in models.unreachable:
         complain(f"{upstream} could not be asked")
     return EXIT_OK

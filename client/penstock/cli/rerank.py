@@ -1,6 +1,7 @@
 """`penstock rerank`: documents, best first."""
 
 import argparse
+import sys
 
 from penstock.cli.command import (
     EXIT_OK,
@@ -9,6 +10,7 @@ from penstock.cli.command import (
     add_model,
     connect,
     lines_or,
+    on,
     show,
 )
 
@@ -34,5 +36,5 @@ def _run(arguments: argparse.Namespace) -> int:
         show(ranking.proto, zeros=True)
         return EXIT_OK
     for one in ranking:
-        print(f"{one.score:.6f}", one.index, documents[one.index], sep="\t")
+        print(f"{one.score:.6f}", one.index, on(sys.stdout, documents[one.index]), sep="\t")
     return EXIT_OK

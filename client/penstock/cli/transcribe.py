@@ -13,6 +13,7 @@ from penstock.cli.command import (
     add_command,
     add_model,
     connect,
+    on,
     show,
 )
 from penstock.client import Client
@@ -63,7 +64,7 @@ def _print_whole(client: Client, arguments: argparse.Namespace, bar: "Bar") -> N
     if arguments.json:
         show(transcription.proto)
     else:
-        print(getattr(transcription, arguments.subtitles[0]), end="")
+        print(on(sys.stdout, getattr(transcription, arguments.subtitles[0])), end="")
 
 
 def _print_pieces(client: Client, arguments: argparse.Namespace, bar: "Bar") -> None:
@@ -71,7 +72,7 @@ def _print_pieces(client: Client, arguments: argparse.Namespace, bar: "Bar") -> 
     with client.transcribe.stream(_audio(arguments), bar.show, **_options(arguments)) as stream:
         for text in stream.text_stream:
             bar.clear()
-            print(text if started else text.lstrip(), end="", flush=True)
+            print(on(sys.stdout, text if started else text.lstrip()), end="", flush=True)
             started = True
     print()
 

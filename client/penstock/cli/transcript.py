@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from penstock._base.stream import Stream
 from penstock.chat_answer import ChatEvent
+from penstock.cli.command import on
 from penstock.errors import CallCancelledError
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
@@ -45,12 +46,12 @@ class Transcript:
             return
         if event.reasoning and sys.stderr.isatty():
             print("" if self._thinks else DIM, end="", file=sys.stderr)
-            print(event.reasoning, end="", file=sys.stderr, flush=True)
+            print(on(sys.stderr, event.reasoning), end="", file=sys.stderr, flush=True)
             self._thinks = True
         # Models begin with blank lines after they have thought.
         if text := event.text if self._text else event.text.lstrip("\n"):
             self._think_no_more()
-            print(text, end="", flush=True)
+            print(on(sys.stdout, text), end="", flush=True)
             self._text = text
 
     def _think_no_more(self) -> None:

@@ -23,7 +23,13 @@ from penstock_server.configuration.options import (
     unless_off,
     worker_count,
 )
-from penstock_server.configuration.upstream_table import NATIVE_RESPONSES, Entry, upstreams
+from penstock_server.configuration.upstream_table import (
+    NATIVE_RESPONSES,
+    Entry,
+    File,
+    key_file,
+    upstreams,
+)
 from penstock_server.fleet.policy import Affinity, Policy
 from penstock_server.telemetry.log import FORMATS, LEVELS
 from penstock_server.upstream.config import NativeResponses, UpstreamConfig
@@ -50,7 +56,21 @@ class Settings:
         live=True,
     )
     upstream_api_key: str = option(
-        "", "Bearer key for the upstreams.", key, "KEY", flag="--api-key", secret=True, live=True
+        "",
+        "Bearer key for the upstreams; as a flag, ps shows it to everybody on the machine.",
+        key,
+        "KEY",
+        flag="--api-key",
+        secret=True,
+        live=True,
+    )
+    upstream_api_key_file: File | None = option(
+        None,
+        "File that holds the bearer key for the upstreams, instead.",
+        key_file,
+        "FILE",
+        flag="--api-key-file",
+        live=True,
     )
     aliases: Mapping[str, str] = option(
         {},
@@ -86,15 +106,16 @@ class Settings:
     )
     listen: tuple[str, ...] | str = option(
         ("127.0.0.1:50051",),
-        "Address to serve gRPC on, or unix:/PATH; port 0 takes a free one. May be given more than "
-        "once.",
+        "Address to serve gRPC on, or unix:/PATH; port 0 takes a free one, and 0.0.0.0 means every "
+        "address of the machine, of IPv6 too. May be given more than once.",
         address,
         "HOST:PORT",
         many=True,
     )
     admin_listen: str = option(
         "127.0.0.1:50052",
-        "Address to serve AdminService on, which asks for no credentials; off for none.",
+        "Address to serve AdminService on, which asks for no credentials; off for none. 0.0.0.0 as "
+        "above.",
         unless_off(address),
         "HOST:PORT",
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from hashlib import sha256
 
+from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import Entry, UpstreamTable, called
 from penstock_server.fleet.policy import Policy
@@ -19,7 +20,11 @@ _LEAST_ANSWER_BYTES = 1024 * 1024
 
 
 def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
-    """Returns all that is configured of each upstream."""
+    """Returns all that is configured of each upstream.
+
+    Raises:
+        SettingsError: there are two keys for all.
+    """
     return [_config(entry, settings) for entry in settings.upstream]
 
 
@@ -52,7 +57,13 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
 def _api_key(table: UpstreamTable, settings: Settings) -> str:
     if table.api_key_file:
         return table.api_key_file.content.decode()
-    return settings.upstream_api_key if table.api_key is None else table.api_key
+    if table.api_key is not None:
+        return table.api_key
+    if not settings.upstream_api_key_file:
+        return settings.upstream_api_key
+    if settings.upstream_api_key:
+        raise SettingsError("upstream_api_key_file excludes upstream_api_key")
+    return settings.upstream_api_key_file.content.decode()
 
 
 def _health_path(table: UpstreamTable, settings: Settings) -> str:

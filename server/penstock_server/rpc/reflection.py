@@ -1,6 +1,8 @@
 """Server reflection, v1 and v1alpha."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, text_format
@@ -11,6 +13,40 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as V1ALPHA
 
 V1 = "grpc.reflection.v1.ServerReflection"
+
+
+class Symbols(ReflectionServicer):  # type: ignore[misc]
+    """Finds all that has a name; grpcio's own finds no methods, fields and the like."""
+
+    def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
+        name = fully_qualified_name
+        if not _is_known(name) and _has(*name.rpartition(".")[::2]):
+            name = name.rpartition(".")[0]
+        return super()._file_containing_symbol(request, name)
+
+
+def _is_known(name: str) -> bool:
+    try:
+        descriptor_pool.Default().FindFileContainingSymbol(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _has(owner: str, name: str) -> bool:
+    """Whether a service has a method of a name, or a message or an enumeration such a part."""
+    pool = descriptor_pool.Default()
+    parts = (
+        (pool.FindServiceByName, "methods_by_name"),
+        (pool.FindMessageTypeByName, "fields_by_name"),
+        (pool.FindMessageTypeByName, "oneofs_by_name"),
+        (pool.FindEnumTypeByName, "values_by_name"),
+    )
+    for find, named in parts:
+        with suppress(KeyError):
+            if name in getattr(find(owner), named):
+                return True
+    return False
 
 
 def _declare_v1() -> None:
@@ -29,7 +65,7 @@ def _declare_v1() -> None:
 def add_reflection(server: aio.Server, services: Sequence[str]) -> None:
     """Makes the services discoverable. v1 differs from v1alpha in nothing but its name."""
     _declare_v1()
-    servicer = ReflectionServicer([*services, V1, V1ALPHA])
+    servicer = Symbols([*services, V1, V1ALPHA])
     for name in (V1, V1ALPHA):
         method = grpc.stream_stream_rpc_method_handler(
             servicer.ServerReflectionInfo,

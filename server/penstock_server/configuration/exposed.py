@@ -1,0 +1,54 @@
+"""Files that hold secrets and that others on the machine can read."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from penstock_server.configuration.settings import Settings
+from penstock_server.configuration.upstream_table import File, UpstreamTable
+
+
+def files(settings: Settings) -> Iterator[File]:
+    """Returns the files that the configuration names, but for that of the callers' keys."""
+    if settings.upstream_api_key_file:
+        yield settings.upstream_api_key_file
+    for entry in settings.upstream:
+        if isinstance(entry, UpstreamTable):
+            yield from entry.files
+
+
+def exposed(settings: Settings, path: str) -> Sequence[str]:
+    """Returns the paths of files with secrets that every user of the machine can read.
+
+    Args:
+        settings: the configuration.
+        path: its file; empty if there is none.
+    """
+    tables = [entry for entry in settings.upstream if isinstance(entry, UpstreamTable)]
+    found = [settings.keys_file]
+    if settings.upstream_api_key_file:
+        found.append(settings.upstream_api_key_file.path)
+    for table in tables:
+        named = (table.api_key_file, table.client_key_file)
+        found.extend(file.path for file in named if file)
+    secrets = [settings.upstream_api_key, *(table.api_key for table in tables)]
+    if path and _holds(path, [secret for secret in secrets if secret]):
+        found.append(path)
+    return [one for one in dict.fromkeys(found) if one and _is_read_by_all(one)]
+
+
+def _holds(path: str, secrets: Sequence[str]) -> bool:
+    try:
+        content = Path(path).read_text()
+    except (OSError, ValueError):
+        return False
+    return any(secret in content for secret in secrets)
+
+
+def _is_read_by_all(path: str) -> bool:
+    try:
+        found = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(found) and bool(found & stat.S_IROTH)
