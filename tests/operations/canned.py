@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from grpc import aio
@@ -70,13 +71,17 @@ async def canned(
 
 def in_json(data: Any, status: str = "200 OK") -> bytes:
     """An answer with a JSON body."""
-    body = json.dumps(data).encode()
+    body = json.dumps(data, ensure_ascii=False).encode()
     return http(body, "content-type: application/json", _CLOSE, status=status)
 
 
 def in_events(*events: Any) -> bytes:
     """An event stream that ends with `[DONE]`."""
-    return stream(*map(json.dumps, events), "[DONE]", head="content-type: text/event-stream")
+    return stream(
+        *map(partial(json.dumps, ensure_ascii=False), events),
+        "[DONE]",
+        head="content-type: text/event-stream",
+    )
 
 
 def in_bytes(metadata: Any, body: bytes) -> bytes:

@@ -143,7 +143,7 @@ def _essence(response: ModelResponse) -> list[str]:
     return [
         "".join(part.text for part in item.message.content)
         or "".join(item.reasoning.content)
-        or f"{item.function_call.name}({item.function_call.arguments})"
+        or f"{item.function_call.name}({item.function_call.arguments.replace(' ', '')})"
         for item in response.output
     ]
 

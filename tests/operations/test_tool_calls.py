@@ -47,7 +47,11 @@ def stream(deltas: Sequence[Sequence[Json] | None]) -> bytes:
     return in_events(*events, end, FRAME | {"choices": [], "usage": USAGE})
 
 
-BIG = '{"a":12345678901234567890,"b":[1.5,{"c":null}]}'
+# As Python writes it: `arguments` and numbers of any size inside of it, too.
+BIG = (
+    '{"a": 123456789012345678901234567890, "b": [1.5, {"c": null, "arguments": {"d": 1e+300}}], '
+    '"é": "\\"arguments\\": {"}'
+)
 
 STREAMS: dict[str, tuple[Sequence[Sequence[Json] | None], Calls]] = {
     "two calls with one index": (
@@ -224,7 +228,7 @@ WHOLE: dict[str, tuple[Sequence[Json | None], Calls]] = {
     "no id": ([piece(None, "f", "{}"), piece(None, "f", "{}")], [("", "f", "{}"), ("", "f", "{}")]),
     "an id that is a number": ([piece(7, "f", "{}")], [("7", "f", "{}")]),
     "arguments as an object": ([piece("c", "f", json.loads(BIG))], [("c", "f", BIG)]),
-    "arguments as a list": ([piece("c", "f", [1, 2.5])], [("c", "f", "[1,2.5]")]),
+    "arguments as a list": ([piece("c", "f", [1, 2.5])], [("c", "f", "[1, 2.5]")]),
     "no arguments": ([piece("c", "f")], [("c", "f", "")]),
     "null": ([None, piece("c", "f", "{}")], [("c", "f", "{}")]),
 }

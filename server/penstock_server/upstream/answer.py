@@ -24,6 +24,7 @@ from penstock_server.upstream.failure import (
 )
 from penstock_server.upstream.http.response import EVENT_STREAM, Response
 from penstock_server.upstream.request_id import is_of_another
+from penstock_server.upstream.written_arguments import keep_written
 
 JsonObject = dict[str, Any]
 
@@ -230,13 +231,16 @@ def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
 
 def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
     try:
-        return orjson.loads(body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         offset = _offset(body, error)
         what = f"no JSON at offset {offset}" if body else "it is empty"
         if content_type is not None:
             what = f"{what} ({_named(content_type)})"
         raise malformed(what, stage, offset) from None
+    if b'"arguments"' in body:
+        keep_written(parsed, body)
+    return parsed
 
 
 def _named(content_type: str) -> str:
