@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.v1 import message_pb2, response_pb2
+from penstock.v1 import common_pb2, message_pb2, response_pb2
 from penstock_server.convert import document, extra, message, tool_calls
 from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_items import (
@@ -68,7 +68,7 @@ class ResponseChoice:
         self._calls: list[Call] = []
         self._by_number: dict[int, Call] = {}
         self._pieces = tool_calls.Calls()
-        self._held: list[Any] = []  # entries of tokens whose text has not come
+        self._held: list[common_pb2.TokenLogprob] = []  # entries of tokens whose text has not come
         self._last_index = -1  # the position of the choice's last item
 
     def read(self, data: Mapping[str, Any], said: Mapping[str, Any], *, whole: bool) -> None:
@@ -91,7 +91,7 @@ class ResponseChoice:
     def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
         """Closes what is open; the status is that of the last item, which may be cut off."""
         if isinstance(self._said, Message):
-            self._said.end_text(logprob_records(self._held))
+            self._said.end_text(self._held)
         still = [*self._calls, *([self._said] if self._said else [])]
         for item in sorted(still, key=lambda one: one.index):
             item.close(status if item.index == self._last_index else _COMPLETED)
@@ -104,19 +104,19 @@ class ResponseChoice:
         if reasoning:
             self._thinking().write(reasoning)
         if text:
-            self._read_text(text, reasoning or "", [*self._held, *entries])
+            self._read_text(text, reasoning or "", [*self._held, *logprob_records(entries)])
         elif not (reasoning or said.get("tool_calls")) and self._expects_text:
             # A token that shows no text yet: a part of a character, or the end.
-            self._held += entries
+            self._held += logprob_records(entries)
         if refusal := said.get("refusal"):
             self._speaking().write_refusal(refusal)
 
-    def _read_text(self, text: str, reasoning: str, entries: list[Any]) -> None:
+    def _read_text(self, text: str, reasoning: str, entries: list[common_pb2.TokenLogprob]) -> None:
         """Takes in a text; of the entries before it, those that neither it nor earlier text has."""
         first, end = tokens_of(text, reasoning, entries)
         if not (reasoning or isinstance(self._said, Reasoning) or self._calls):
             first = 0  # nothing else was said that they could be of
-        self._speaking().write_text(text, logprob_records(entries[first:end]))
+        self._speaking().write_text(text, entries[first:end])
         self._held = entries[end:]
 
     @property

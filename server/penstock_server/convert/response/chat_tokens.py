@@ -3,18 +3,19 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+
+from penstock.v1.common_pb2 import TokenLogprob
 
 
-def tokens_of(text: str, before: str, entries: Sequence[Any]) -> tuple[int, int]:
+def tokens_of(text: str, before: str, entries: Sequence[TokenLogprob]) -> tuple[int, int]:
     """Returns the first entry of a text and the one after its last; all, if they are not found.
 
     Args:
         text: the text.
         before: what was said before it by tokens among these.
-        entries: a chat's entries of log probabilities, in order.
+        entries: the log probabilities of all tokens, in order.
     """
-    spoken = [bytes(entry.get("bytes") or entry["token"].encode()) for entry in entries]
+    spoken = [entry.bytes or entry.token.encode() for entry in entries]
     earlier, wanted = before.encode(), text.encode()
     start = (_in_order(earlier, spoken, 0) or (0, 0))[1] if earlier else 0
     found = _in_order(wanted, spoken, start) or _overlapping(wanted, earlier, spoken)
