@@ -33,9 +33,11 @@ def exposed(settings: Settings, path: str) -> Sequence[str]:
         named = (table.api_key_file, table.client_key_file)
         found.extend(file.path for file in named if file)
     secrets = [settings.upstream_api_key, *(table.api_key for table in tables)]
-    if path and _holds(path, [secret for secret in secrets if secret]):
-        found.append(path)
-    return [one for one in dict.fromkeys(found) if one and _is_read_by_all(one)]
+    readable = [one for one in dict.fromkeys(found) if one and _is_read_by_all(one)]
+    # A pipe is not a file that others can read, and reading it would empty it.
+    if path and _is_read_by_all(path) and _holds(path, [one for one in secrets if one]):
+        readable.append(path)
+    return readable
 
 
 def _holds(path: str, secrets: Sequence[str]) -> bool:
