@@ -133,7 +133,6 @@ def build_server(
     """
     server = aio.server(
         interceptors=(
-            watches,
             Interceptors(
                 concerns,
                 arrivals,
@@ -141,6 +140,7 @@ def build_server(
                 max_metadata_bytes=limits.max_metadata_bytes,
                 max_request_entries=max_request_entries,
             ),
+            watches,
         ),
         options=options(limits, share_ports=share_ports),
     )

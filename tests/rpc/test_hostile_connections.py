@@ -1,0 +1,150 @@
+"""Connections that cost more than they should: they have their share, and others theirs."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from cli.process import Process, penstock, serving
+from grpc import StatusCode as Code
+from grpc import aio
+
+from penstock_server.app import Service
+from penstock_server.simulator import Simulator
+
+from .calls import BOUND_S, Serve, chat, create, plain_channel, stream
+from .raw import Frame, begin, connected, message, request, reset
+
+LIST = "/penstock.v1.ModelService/ListModels"
+HEALTH = "/grpc.health.v1.Health/Check"
+MEBIBYTE = 2**20
+LIMIT = 16 * 1024
+# What gRPC adds to a caller's metadata, and what each entry counts more than its texts.
+ADDED, ENTRY = 400, 32
+
+
+def filler(size: int, entries: int = 4) -> list[tuple[str, str]]:
+    """Returns metadata of a size."""
+    names = [f"x-filler-{number:05}" for number in range(entries)]
+    each = size // entries - ENTRY - len(names[0])
+    return [(name, "v" * each) for name in names]
+
+
+@pytest.mark.timeout(600)  # as many streams take long where the machine is slow
+async def test_streams_that_are_reset_at_once(simulator: Simulator) -> None:
+    limit = ("--max-calls-per-connection", "500")
+    async with serving("--upstream", simulator.url, *limit) as (process, target):
+        log = asyncio.create_task(process.err.read())
+        port, block = int(target.rpartition(":")[2]), request(LIST)
+        async with aio.insecure_channel(target) as channel, connected(port) as hostile:
+            await channel.channel_ready()
+            await hostile.until(Frame.SETTINGS)
+            reading = asyncio.create_task(hostile.rest())
+            for first in range(1, 200_000, 400):
+                streams = range(first, first + 400, 2)
+                await hostile.send(*(begin(s, block) + message(s) + reset(s) for s in streams))
+                if first % 2000 == 1:
+                    assert (await stream(channel, chat())).code is Code.OK
+            reading.cancel()
+        assert hostile.received[Frame.RST_STREAM] > 1000  # refused without a call
+        assert resident(process) < 300 * MEBIBYTE
+        log.cancel()
+
+
+def resident(process: Process) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 64 * 1024])
+async def test_metadata_up_to_the_limit(limit: int, simulator: Simulator, serve: Serve) -> None:
+    options = {} if limit == LIMIT else {"max_metadata_bytes": limit}
+    service = await serve(upstream=(simulator.url,), **options)
+    async with plain_channel(service) as channel:
+        for share in (0.55, 0.75, 0.95):
+            for _ in range(10):
+                metadata = filler(int(limit * share) - ADDED)
+                assert (await stream(channel, chat(), metadata=metadata)).code is Code.OK
+        for share in (1.01, 1.5):
+            for _ in range(10):
+                result = await create(channel, chat(), metadata=filler(int(limit * share)))
+                assert result.code is Code.RESOURCE_EXHAUSTED
+
+
+BEYOND = {"large": filler(8 * MEBIBYTE), "many": filler(1_200_000, 20_000)}
+
+
+@pytest.mark.parametrize("path", [LIST, HEALTH, "/penstock.v1.ModelService/Nothing"])
+@pytest.mark.parametrize("metadata", BEYOND.values(), ids=BEYOND)
+async def test_metadata_of_a_peer_that_acknowledges_nothing(
+    path: str, metadata: list[tuple[str, str]], service: Service
+) -> None:
+    """It is bound by no setting."""
+    async with asyncio.timeout(BOUND_S), connected(service.port, acknowledge=False) as hostile:
+        await hostile.send(begin(1, request(path, metadata)) + message(1))
+        assert await hostile.until(Frame.HEADERS) == 1
+    # RESOURCE_EXHAUSTED; gRPC writes it without codes.
+    assert b"grpc-status\x018" in hostile.heard
+
+
+async def test_a_peer_that_acknowledges_nothing_is_left(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), handshake_timeout=0.2)
+    async with asyncio.timeout(BOUND_S), connected(service.port, acknowledge=False) as hostile:
+        await hostile.rest()
+
+
+async def test_a_connection_that_never_speaks_is_left(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), handshake_timeout=0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    async with asyncio.timeout(BOUND_S):
+        await reader.read()
+    writer.close()
+
+
+async def test_a_connection_without_calls_is_left(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), max_connection_idle=0.2)
+    async with asyncio.timeout(BOUND_S), connected(service.port) as idle:
+        await idle.until(Frame.GOAWAY)
+
+
+async def test_one_connection_too_many(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), max_incoming_connections=2)
+    async with asyncio.timeout(BOUND_S), plain_channel(service) as channel:
+        assert (await stream(channel, chat())).code is Code.OK
+        async with connected(service.port) as second, connected(service.port) as third:
+            await second.until(Frame.SETTINGS)
+            await third.rest()
+            assert (await stream(channel, chat())).code is Code.OK
+
+
+async def test_pings_without_a_pause_end_a_connection(service: Service) -> None:
+    async with asyncio.timeout(BOUND_S), connected(service.port) as hostile:
+        pings = [bytes((0, 0, 8, Frame.PING, 0, 0, 0, 0, 0)) + bytes(8)] * 10
+        await hostile.send(*pings)
+        await hostile.until(Frame.GOAWAY)
+        assert hostile.refusal == b"too_many_pings"
+
+
+async def test_an_old_connection_finishes_its_streams(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), max_connection_age=0.3)
+    async with asyncio.timeout(BOUND_S), plain_channel(service) as channel:
+        simulator.faults = "slow-first-event;seconds=1"
+        old = asyncio.create_task(stream(channel, chat()))
+        await simulator.wait_active(1)
+        left = await channel.wait_for_state_change(channel.get_state())
+        assert left is None
+        result = await old
+    assert result.code is Code.OK
+    assert len(result.received) > 1
+
+
+async def test_calls_go_on_over_ageing_connections(serve: Serve, simulator: Simulator) -> None:
+    """gRPC libraries send again by themselves what meets the end of a connection."""
+    service = await serve(upstream=(simulator.url,), max_connection_age=0.2)
+    async with aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+        for _ in range(200):
+            assert (await stream(channel, chat())).code is Code.OK
+
+async def test_options_that_grpc_cannot_count(simulator: Simulator) -> None:
+    for name in ("pending-calls", "calls-per-connection", "incoming-connections"):
+        result = await penstock("serve", f"--max-{name}", str(2**31 - 1))
+        assert (result.code, "must be below" in result.err) == (3, True)
