@@ -144,6 +144,7 @@ async def test_calls_go_on_over_ageing_connections(serve: Serve, simulator: Simu
         for _ in range(200):
             assert (await stream(channel, chat())).code is Code.OK
 
+
 async def test_options_that_grpc_cannot_count(simulator: Simulator) -> None:
     for name in ("pending-calls", "calls-per-connection", "incoming-connections"):
         result = await penstock("serve", f"--max-{name}", str(2**31 - 1))
