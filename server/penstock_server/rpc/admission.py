@@ -56,7 +56,7 @@ class Admission:
         task = asyncio.current_task()
         assert task
         self._running.add(task)
-        rpc.arrived = partial(self._count, rpc, task)
+        rpc.arrived = partial(self._count, task)
         try:
             return await proceed(rpc, context)
         except asyncio.CancelledError:
@@ -68,11 +68,10 @@ class Admission:
             self._running.discard(task)
             self._counted.discard(task)
 
-    def _count(self, rpc: Rpc, task: asyncio.Task[Any]) -> None:
+    def _count(self, task: asyncio.Task[Any]) -> None:
         if task not in self._counted:
             self._require_room()
             self._counted.add(task)
-            rpc.admitted = True
 
     def _require_room(self) -> None:
         if self._closed:

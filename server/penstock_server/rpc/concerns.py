@@ -6,7 +6,7 @@ from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.deadline import Deadlines
 from penstock_server.rpc.ending import debug_info, failure_to_status
 from penstock_server.rpc.interceptors import Around
-from penstock_server.rpc.request_log import request_id_and_log
+from penstock_server.rpc.request_log import RequestLog
 
 
 def in_order(
@@ -25,7 +25,7 @@ def in_order(
         deadlines: how long they may stay.
     """
     every = (
-        request_id_and_log,
+        RequestLog().kept,
         failure_to_status,
         debug_info if debug else None,
         credentials,

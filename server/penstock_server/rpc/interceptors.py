@@ -182,7 +182,7 @@ async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
     first, requests = True, aiter(rpc.request)
     while (data := await arrivals.awaited(anext(requests, None), first=first)) is not None:
         rpc.arrived()
-        first = False
+        rpc.admitted, first = True, False
         yield data
 
 
@@ -192,6 +192,7 @@ async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc, context: Context
         await require_end(context)
         raise status.Refusal(status.of_no_request())
     rpc.arrived()
+    rpc.admitted = True
     message = await parser.parsed(rpc, data)
     rpc.model = getattr(message, "model", "")
     return message

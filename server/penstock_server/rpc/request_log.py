@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from penstock_server.rpc import status
 from penstock_server.rpc.interceptors import Context, Proceed
+from penstock_server.rpc.quota import Quota
 from penstock_server.rpc.rpc import Rpc
 from penstock_server.telemetry import log
 
 _LONGEST_LOGGED_NAME = 256
+_REFUSALS_PER_MINUTE = 60
+_SUMMARY_S = 10.0
 # A caller whose deadline passes cancels the call, which comes here before the deadline does here:
 # on its way it was rounded up, by gRPC to three digits, and the call took a while itself.
 _ROUNDED = 0.01
@@ -19,21 +24,43 @@ _ON_THE_WAY_S = 0.02
 _log = logging.getLogger("penstock.rpc")
 
 
-async def request_id_and_log(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Returns the request id to the caller and writes one line when the RPC is over.
+class RequestLog:
+    """Returns the request id to the caller and writes one line when an RPC is over.
 
-    The line never holds contents or secrets.
+    The line never holds contents or secrets. Anybody can make calls that are refused before they
+    are let in, for want of a key or of room: beyond a rate, their lines are left out, and counted.
     """
-    try:
-        answer = await proceed(rpc, context)
-        context.set_trailing_metadata(rpc.trailing_metadata)
-        return answer
-    except asyncio.CancelledError:
-        row = status.DEADLINE if _expired(rpc, context) else status.CANCELLED
-        rpc.code, rpc.reason = row.code, row.reason
-        raise
-    finally:
-        log.info(_log, "rpc", _line(rpc))
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """Starts with the right to a minute's worth of lines, by a clock in seconds."""
+        self._clock = clock
+        self._lines = Quota(_REFUSALS_PER_MINUTE, clock())
+        self._left_out = Counter[str]()
+
+    async def kept(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
+        """Runs an RPC and logs its end."""
+        try:
+            answer = await proceed(rpc, context)
+            context.set_trailing_metadata(rpc.trailing_metadata)
+            return answer
+        except asyncio.CancelledError:
+            row = status.DEADLINE if _expired(rpc, context) else status.CANCELLED
+            rpc.code, rpc.reason = row.code, row.reason
+            raise
+        finally:
+            if rpc.admitted or not self._lines.take(self._clock()):
+                log.info(_log, "rpc", _line(rpc))
+            else:
+                self._leave_out(rpc)
+
+    def _leave_out(self, rpc: Rpc) -> None:
+        if not self._left_out:
+            asyncio.get_running_loop().call_later(_SUMMARY_S, self._sum_up)
+        self._left_out[rpc.reason or rpc.code.name] += 1
+
+    def _sum_up(self) -> None:
+        left_out, self._left_out = self._left_out, Counter()
+        _log.warning("refused calls without a line", extra={"fields": dict(left_out)})
 
 
 def _expired(rpc: Rpc, context: Context) -> bool:

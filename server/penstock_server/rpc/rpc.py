@@ -39,7 +39,7 @@ class Rpc:
         may_use: whether the caller may use a model, by its name.
         authorization: the caller's own credentials, where they go upstream: see `Call`.
         arrived: called when the request, or a message of it, is there; it may refuse the call.
-        admitted: whether the call was let in.
+        admitted: whether its request, or a message of it, came and it was let in.
         debug: whether the caller may learn of a bug what developers see.
         large: whether its messages are so large that others would wait for work on them.
     """
