@@ -46,7 +46,8 @@ only when there are any. A key may move from `extra` to a field in a later relea
 
 # Request metadata
 
-All keys are optional.
+All keys are optional. A call with more metadata than the server takes, 16 KiB by default and
+each entry counted 32 bytes more than its key and value, ends in RESOURCE_EXHAUSTED.
 
 - `authorization`: `Bearer <key>`. As the server is configured, it is checked by the server,
   handed on to the upstream, or not read at all. Given twice, it is refused where it is read.
