@@ -49,9 +49,9 @@ fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SE
 	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)
 	$(if $(filter-out 0,$(FACTOR)),FUZZ_FACTOR=$(FACTOR) $(BIN)/pytest tests/fuzz)
 
-test-vllm: $(VENV)/.dev  ## install a real vLLM, make tiny models, run the acceptance suite on them
-	tests/vllm/install.sh
-	$(BIN)/pytest tests/acceptance --upstream=vllm
+test-vllm: $(VENV)/.dev  ## install a real vLLM, or an OLD one, make tiny models, run the acceptance suite on them
+	PENSTOCK_VLLM=$(OLD) tests/vllm/install.sh
+	PENSTOCK_VLLM=$(OLD) $(BIN)/pytest tests/acceptance --upstream=vllm
 
 test-routers: $(VENV)/.dev  ## the acceptance suite through each of ROUTERS, to simulators and to two real vLLMs
 	tests/routers/install.sh

@@ -52,6 +52,17 @@ IMPOSSIBLE = (
         {"test_embedding": ("test_padding",)},
     ),
     Since(
+        (0, 21),
+        "any temperature is taken, and what is wrong with the shape of a request has no parameter",
+        {
+            "test_completion": ("test_rejected",),
+            "test_reasoning": ("test_unknown_effort",),
+            "test_refusals": ("test_value_out_of_range", "test_extra_body_arrives"),
+            "test_response": ("test_background_needs_a_store",),
+            "test_tokenization": ("test_negative_token",),
+        },
+    ),
+    Since(
         (0, 20),
         "max_tokens_per_doc and hotwords are refused, and the own Responses API is not used",
         {
@@ -94,17 +105,6 @@ IMPOSSIBLE = (
         },
     ),
     Since(
-        (0, 12),
-        "transcripts have no segments",
-        {
-            "test_transcription": (
-                "test_segments",
-                "test_word_times_are_accepted",
-                "test_subtitles",
-            )
-        },
-    ),
-    Since(
         (0, 11, 1),
         "vectors cannot be had as bytes, and tasks, conversations to classify, raw scores refused",
         {
@@ -129,6 +129,18 @@ IMPOSSIBLE = (
             "test_reasoning": ("test_effort",),
             "test_rerank": ("test_raw_scores",),
             "test_response": ("test_hidden_reasoning",),
+        },
+    ),
+    Since(
+        (0, 15),
+        "segments need a language, and usage does not say how much of the prompt had been kept",
+        {
+            "test_chat": ("test_usage",),
+            "test_transcription": (
+                "test_segments",
+                "test_word_times_are_accepted",
+                "test_subtitles",
+            ),
         },
     ),
     Since(

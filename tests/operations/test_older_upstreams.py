@@ -309,6 +309,16 @@ async def test_what_asks_for_nothing_is_not_refused(start: Start, case: Case) ->
     await _done(stand.channel, case)
 
 
+async def test_the_words_of_an_older_version_name_the_field(start: Start) -> None:
+    stand = await start(dialect="0.14.1")
+    case = _transcription(detail="TRANSCRIPT_DETAIL_SEGMENTS")
+    result = await _refused(stand.channel, case)
+    assert (result.code, result.fields) == (Code.INVALID_ARGUMENT, ["config.language_code"])
+    await _done(
+        stand.channel, _transcription(detail="TRANSCRIPT_DETAIL_SEGMENTS", languageCode="en")
+    )
+
+
 @pytest.mark.parametrize("dialect", ["0.10.2", "0.14.1", NEWEST])
 @pytest.mark.parametrize("make", [_chat, _chat_stream, _response, _response_stream])
 async def test_an_answer_without_tokens_is_refused(

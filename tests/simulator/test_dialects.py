@@ -14,7 +14,7 @@ from .calls import Stream, answer, chat, client, stream, user
 
 HELLO = user("Say hello.")
 THOUGHT = user("What is 2+2?", reasoning_effort="low")
-BAD = user("Say hello.", temperature=9)
+BAD = user("Say hello.", temperature=-1)
 KEY = "secret"
 
 
@@ -35,7 +35,9 @@ async def embedder(settings: SimulatorSettings) -> AsyncIterator[httpx.AsyncClie
 @pytest.mark.parametrize("dialect", ["0.10", "0.14.1", "0.32.0"])
 async def test_version(http: httpx.AsyncClient, dialect: str) -> None:
     assert (await http.get("/version")).json() == {"version": dialect}
-    assert (await chat(http, HELLO)).json()["system_fingerprint"].startswith(f"vllm-{dialect}-")
+    fingerprint = (await chat(http, HELLO)).json()["system_fingerprint"]
+    # Older ones send the key alone.
+    assert (fingerprint or "").startswith(f"vllm-{dialect}-") is (dialect == "0.32.0")
 
 
 @pytest.mark.parametrize("wrong", ["", "newest", "0", "0.9.2", "0.10.x", "v0.14", 0.14])

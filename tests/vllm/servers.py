@@ -100,6 +100,18 @@ ENVIRONMENT = {
     "GLOO_SOCKET_IFNAME": "lo",
 }
 
+OLDER_ENVIRONMENT: Mapping[str, dict[str, str]] = {
+    # These do not know "nobind".
+    "0.10.2": {"VLLM_CPU_OMP_THREADS_BIND": "all"},
+    "0.20.2": {"VLLM_CPU_OMP_THREADS_BIND": "0-1"},
+}
+"""What older versions need in place of the above."""
+OLDER_LACK: Mapping[str, frozenset[str]] = {
+    "0.10.2": frozenset({"--pooler-config.task", "--default-chat-template-kwargs"}),
+    "0.14.1": frozenset({"--pooler-config.task"}),
+}
+"""Options that older versions do not have; each has a value."""
+
 
 class VllmServerError(Exception):
     """A server cannot be started, died, or did not come up in time."""
@@ -149,9 +161,15 @@ FLEET: dict[str, Server] = {
 
 def cache_folder() -> Path:
     """Return the folder that holds the vLLM environment, the models and the servers' logs."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
     if chosen := os.environ.get("PENSTOCK_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
+        folder = Path(chosen)
+    return folder / older_version()
+
+
+def older_version() -> str:
+    """Return the version of the vLLM to run, if that is an older one; else nothing."""
+    return os.environ.get("PENSTOCK_VLLM", "")
 
 
 class VllmServers:
@@ -277,14 +295,26 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
     if not (command.is_file() and model.is_dir()):
         raise VllmServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
     log = cache / "run" / f"{server.name}-{port}.log"
-    line = [str(command), "serve", str(model), "--port", str(port), *server.arguments()]
-    process = ServerProcess(f"vLLM server {server.name}", line, log, _environment())
+    line = [str(command), "serve", str(model), "--port", str(port), *_known(server.arguments())]
+    process = ServerProcess(f"vLLM server {server.name}", line, log, _environment(cache))
     return _Running(server, port, process)
 
 
-def _environment() -> dict[str, str]:
+def _known(arguments: list[str]) -> list[str]:
+    """Return the arguments without those that an older version does not have."""
+    lacking = OLDER_LACK.get(older_version(), frozenset())
+    return [
+        argument
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+        if argument not in lacking and before not in lacking
+    ]
+
+
+def _environment(cache: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VLLM_")}
-    return inherited | ENVIRONMENT
+    preload = cache / "vllm" / "preload.so"
+    added = {"LD_PRELOAD": str(preload)} if preload.exists() else {}
+    return inherited | ENVIRONMENT | OLDER_ENVIRONMENT.get(older_version(), {}) | added
 
 
 def _bound_socket() -> socket.socket:

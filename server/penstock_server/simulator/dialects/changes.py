@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import orjson
 
+from penstock_server import routes
 from penstock_server.simulator.http import errors
 from penstock_server.simulator.http.answers import Answer, Document, Json, Pieces, Raw
 from penstock_server.vllm_fields import Version
@@ -15,6 +16,7 @@ AskedEdit: TypeAlias = Callable[[str, dict[str, Json]], object]
 ToldEdit: TypeAlias = Callable[[Answer], object]
 """Changes an answer before it is written."""
 
+_HOTTEST = 2.0
 _ERROR_EVENT = b'data: {"error"'
 
 
@@ -42,6 +44,22 @@ def _usage_unless_refused(path: str, body: dict[str, Json]) -> None:
     options = body.get("stream_options")
     if isinstance(options, dict):
         options.setdefault("include_usage", True)
+
+
+def _no_limit(path: str, body: dict[str, Json]) -> None:
+    if path == routes.CHAT_COMPLETIONS and body.get("max_completion_tokens") == 0:
+        del body["max_completion_tokens"]
+
+
+def _hot(path: str, body: dict[str, Json]) -> None:
+    temperature = body.get("temperature")
+    if isinstance(temperature, int | float) and temperature > _HOTTEST:
+        body["temperature"] = _HOTTEST
+
+
+def _no_tools(path: str, body: dict[str, Json]) -> None:
+    if body.get("tools") == []:
+        del body["tools"]
 
 
 # How answers looked
@@ -98,6 +116,52 @@ def _both_reasonings(data: dict[str, Json]) -> None:
 def _old_reasoning(data: dict[str, Json]) -> None:
     for said in _said(data):
         said.pop("reasoning", None)
+
+
+def _fewer_keys(data: dict[str, Json]) -> None:
+    data.pop("ec_transfer_params", None)
+    for choice in data.get("choices") or ():
+        choice.pop("routed_experts", None)
+        if "message" in choice:
+            choice["message"].setdefault("tool_calls", [])
+
+
+def _plain_response(data: dict[str, Json]) -> None:
+    response = data.get("response") or data
+    if response.get("object") != "response":
+        return
+    for key in ("frequency_penalty", "presence_penalty", "kv_transfer_params"):
+        response.pop(key, None)
+    for item in response.get("output") or ():
+        item.pop("phase", None)
+    for tool in response.get("tools") or ():
+        for key in ("allowed_callers", "async", "defer_loading", "output_schema"):
+            tool.pop(key, None)
+    usage = response.get("usage") or {}
+    (usage.get("input_tokens_details") or {}).pop("cache_write_tokens", None)
+
+
+def _rough_segments(data: dict[str, Json]) -> None:
+    if "segments" in data and "duration" in data:
+        data["duration"] = str(data["duration"])
+        for segment in data["segments"] or ():
+            segment["avg_logprob"] = segment["compression_ratio"] = None
+
+
+def _without_fingerprint(data: dict[str, Json]) -> None:
+    if "system_fingerprint" in data:
+        data["system_fingerprint"] = None
+
+
+def _without_details(data: dict[str, Json]) -> None:
+    usage = data.get("usage") or {}
+    if "prompt_tokens_details" in usage:
+        usage["prompt_tokens_details"] = None
+
+
+def _without_param(error: dict[str, Json]) -> None:
+    if error.get("type") == "Bad Request":
+        error["param"] = None
 
 
 def _total_only(data: dict[str, Json]) -> None:
@@ -167,6 +231,21 @@ CHANGES = (
         told=_documents(_without("system_fingerprint"), streams_only=True),
     ),
     Change(
+        (0, 22),
+        "Whole answers had a fingerprint without a value.",
+        told=_documents(_without_fingerprint),
+    ),
+    Change(
+        (0, 21),
+        "Any temperature was taken.",
+        asked=_hot,
+    ),
+    Change(
+        (0, 21),
+        "What was wrong with the shape of a request was told without the parameter.",
+        told=_errors(_without_param),
+    ),
+    Change(
         (0, 21),
         "The prompt as text could not be had.",
         told=_documents(_without("prompt_text")),
@@ -185,6 +264,36 @@ CHANGES = (
         (0, 16),
         "Thought had two names, with the same text.",
         told=_documents(_both_reasonings),
+    ),
+    Change(
+        (0, 15),
+        "Answers had fewer keys.",
+        told=_documents(_fewer_keys),
+    ),
+    Change(
+        (0, 15),
+        "Responses had fewer keys.",
+        told=_documents(_plain_response),
+    ),
+    Change(
+        (0, 15),
+        "Segments had no measures, and a duration was a text.",
+        told=_documents(_rough_segments),
+    ),
+    Change(
+        (0, 15),
+        "A chat's limit of 0 tokens was none.",
+        asked=_no_limit,
+    ),
+    Change(
+        (0, 15),
+        "An empty list of tools was none.",
+        asked=_no_tools,
+    ),
+    Change(
+        (0, 15),
+        "Usage did not say how much of the prompt had been kept.",
+        told=_documents(_without_details),
     ),
     Change(
         (0, 14),

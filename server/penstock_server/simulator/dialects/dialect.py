@@ -28,6 +28,7 @@ from penstock_server.vllm_fields import (
 
 _BYTES = (0, 11, 1)
 _VERBOSE_JSON = (0, 12)
+_GENTLER = (0, 15)
 _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
 
@@ -94,6 +95,10 @@ class Dialect:
             _refuse_verbose_json(request)
         if self._version < _BYTES:
             _refuse_bytes(request)
+        if self._version < _GENTLER and request.path == routes.CHAT_COMPLETIONS:
+            _refuse_no_effort(request)
+        if self._version < _GENTLER and request.path.startswith("/v1/audio/"):
+            _refuse_segments_without_language(request)
 
     def spoken(self, answer: Answer) -> Answer:
         """The answer as this version gives it."""
@@ -138,6 +143,25 @@ def _refuse_verbose_json(request: Request) -> None:
         return
     if ("response_format", "verbose_json") in fields:
         raise ApiError("Currently only support response_format `text` or `json`")
+
+
+def _refuse_no_effort(request: Request) -> None:
+    if (_object(request) or {}).get("reasoning_effort") == "none":
+        message = "1 validation error:\n  Input should be 'low', 'medium' or 'high'"
+        raise ApiError(message, kind="Bad Request")
+
+
+def _refuse_segments_without_language(request: Request) -> None:
+    try:
+        fields = dict(read_form(request).fields)
+    except FormError:
+        return
+    if fields.get("response_format") == "verbose_json" and not fields.get("language"):
+        raise ApiError(
+            "1 validation error for TranscriptionResponseVerbose\nlanguage\n"
+            "  Input should be a valid string [type=string_type, input_value=None, "
+            "input_type=NoneType]",
+        )
 
 
 def _refuse_bytes(request: Request) -> None:

@@ -1,0 +1,110 @@
+"""In its dialects the simulator answers as the vLLMs of these versions did."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from capture_older import CAPTURES, CASES, form
+
+from penstock_server.simulator import Simulator, SimulatorSettings
+
+from .calls import client
+
+CONTEXT = {"chat": 512, "whisper": 448}
+OTHERWISE = pytest.mark.xfail(reason="the dialect answers otherwise", strict=True)
+DIFFERENT = {
+    "0.14.1": {
+        "bad_audio",
+        "beams",
+        "choice_without_tools",
+        "completion_too_long",
+        "dimensions",
+        "embed_too_long",
+        "embed_unknown_model",
+        "empty_audio",
+        "empty_bad_word",
+        "list",
+        "pooling",
+        "pooling_classify",
+        "pooling_token_embed",
+        "prompt_logprobs_negative",
+        "rerank_too_long",
+        "subtitles",
+        "too_long",
+        "unknown_model",
+    }
+}
+"""Where a dialect still differs from what was captured."""
+
+
+def cases() -> Iterator[Any]:
+    for path in sorted(CAPTURES.glob("*.json")):
+        for told in json.loads(path.read_text("utf-8")):
+            name = told["name"]
+            marks = (OTHERWISE,) if name in DIFFERENT[path.stem] else ()
+            yield pytest.param(path.stem, told, id=f"{path.stem}-{name}", marks=marks)
+
+
+def asked(name: str) -> tuple[str, str, Any]:
+    return next(
+        (kind, path, body)
+        for kind, requests in CASES.items()
+        for known, path, body in requests
+        if known == name
+    )
+
+
+@pytest.fixture
+async def http(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    parameters = request.node.callspec.params
+    kind, *_ = asked(parameters["told"]["name"])
+    settings = SimulatorSettings(
+        listen="127.0.0.1:0",
+        kind=kind,
+        models=(f"tiny-{kind}",),
+        max_model_len=CONTEXT.get(kind, 256),
+        dialect=parameters["version"],
+    )
+    async with Simulator(settings) as running, client(running.url) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("version", "told"), list(cases()))
+async def test_as_the_real_one(http: httpx.AsyncClient, version: str, told: Any) -> None:
+    kind, path, body = asked(told["name"])
+    if kind == "whisper":
+        data, media = form(body)
+        response = await http.post(path, content=data, headers={"content-type": media})
+    else:
+        response = await http.post(path, json=body)
+    assert response.status_code == told["status"]
+    answer = response.text
+    if isinstance(told["answer"], str):
+        assert _events(answer) == _events(told["answer"])
+    else:
+        assert _shape(response.json()) == _shape(told["answer"])
+
+
+def _shape(value: Any) -> Any:
+    """What two answers to one request have in common: keys, kinds of values, and errors."""
+    if isinstance(value, dict) and isinstance(value.get("message"), str):
+        return {**value, "message": _words(value["message"])}
+    if isinstance(value, dict):
+        return {key: _shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shape(value[0])] if value else []
+    return "number" if isinstance(value, int | float) and value is not True else type(value)
+
+
+def _words(message: str) -> str:
+    """The first line, without numbers: those of tokens depend on the tokenizer."""
+    return re.sub(r"\d+", "0", message.partition("\n")[0])
+
+
+def _events(text: str) -> list[str]:
+    """The types of events, each once in a row."""
+    found = re.findall(r"^event: (\S+)", text, re.M)
+    return [name for before, name in zip(["", *found], found, strict=False) if before != name]
