@@ -126,7 +126,7 @@ def here(text: str, environment: dict[str, str]) -> str:
 
 def test_the_pages_have_commands() -> None:
     with_commands = {case.id and str(case.id).rpartition("-")[0] for case in (*CASES, *KEYED_CASES)}
-    without = {"docs/README", "docs/performance", "docs/python"}
+    without = {"docs/README", "docs/performance", "docs/python", "docs/support"}
     assert with_commands == {name(page) for page in PAGES} - without
     readme = [command for command, _ in transcripts(PAGES[0].read_text("utf-8"))]
     assert set(NOT_RUN) < set(readme)
