@@ -76,6 +76,8 @@ class Service:
         self.authentication = _authentication(settings, clock)
         self._fleet = _fleet(settings)
         self._health = HealthServicer(tuple(SERVICES))
+        self._limits = _limits(settings)
+        self._descriptors: asyncio.Task[None] | None = None
         arrivals = Arrivals(settings.request_timeout, settings.max_pending_calls)
         self._admission = Admission(settings.max_concurrent_calls, arrivals)
         self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
@@ -91,7 +93,7 @@ class Service:
             ),
             arrivals,
             self._watches,
-            limits=_limits(settings),
+            limits=self._limits,
             max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
             share_ports=share_ports,
@@ -143,6 +145,10 @@ class Service:
             raise
         await self._server.start()
         await self.admin.start()
+        ports = {int(a.rpartition(":")[2]) for a in self.addresses if not a.startswith("unix:")}
+        self._descriptors = asyncio.create_task(
+            descriptors.watch(ports, self._limits.max_incoming_connections)
+        )
         for address in self.addresses:
             _log.info("serving", extra={"fields": {"address": address}})
 
@@ -196,6 +202,8 @@ class Service:
         self._admission.close()
         self._health.close()
         self._watches.end_all()
+        if self._descriptors:
+            self._descriptors.cancel()
         await self._end_watch()
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
         await asyncio.wait((stopped,), timeout=grace_s)
@@ -243,6 +251,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         WatchEnded: it had to stop by itself.
     """
     shares = worker.is_worker()
+    descriptors.raise_limit()
     service = Service(settings, share_ports=shares)
     signals, asked = stop_signals(), asyncio.Event()
     when_to_reload(asked.set)

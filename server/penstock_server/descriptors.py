@@ -1,9 +1,84 @@
-"""File descriptors: how many this process may have."""
+"""File descriptors: how many this process may have, and a watch over how many it has."""
 
+import asyncio
+import contextlib
+import logging
+import os
 import resource
+import socket
+from collections.abc import Collection
+
+_OPEN = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+_PAUSE_S = 1.0
+_PAUSE_AFTER_WARNING_S = 60.0
+_SHORT = 0.9
+_UNLIMITED = 2**31 - 2
+
+_log = logging.getLogger("penstock.descriptors")
+
+
+def raise_limit() -> None:
+    """Raises the limit as far as the system allows; the usual one suits programs with few files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def limit() -> int:
     """Returns how many this process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 2**31 - 2 if soft == resource.RLIM_INFINITY else soft
+    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
+
+
+async def watch(ports: Collection[int], most_connections: int) -> None:
+    """Logs a warning while descriptors run short or callers have all their connections.
+
+    gRPC closes further connections silently. A warning is followed by a minute without one.
+
+    Args:
+        ports: the ports at which callers connect.
+        most_connections: how many connections callers may have at each.
+    """
+    while True:
+        warned = await asyncio.to_thread(_look, ports, most_connections)
+        await asyncio.sleep(_PAUSE_AFTER_WARNING_S if warned else _PAUSE_S)
+
+
+def _look(ports: Collection[int], most_connections: int) -> bool:
+    """Returns whether there was a reason to warn."""
+    names = _open_descriptors()
+    if names is None or len(names) >= _SHORT * limit():
+        _log.warning("file descriptors run short", extra={"fields": {"limit": limit()}})
+        return True
+    if len(names) < most_connections:
+        return False
+    connections = sum(_is_connection(int(name), ports) for name in names)
+    if connections < most_connections:
+        return False
+    fields = {"connections": connections, "limit": limit()}
+    _log.warning("callers have all their connections", extra={"fields": fields})
+    return True
+
+
+def _open_descriptors() -> list[str] | None:
+    """Returns the names of those that are open; None if none is left to look with."""
+    try:
+        return os.listdir(_OPEN)
+    except OSError:
+        return None
+
+
+def _is_connection(descriptor: int, ports: Collection[int]) -> bool:
+    """Returns whether a descriptor is a connection to one of our ports."""
+    try:
+        ours = socket.socket(fileno=descriptor)
+    except OSError:
+        return False
+    try:
+        ours.getpeername()
+        place = ours.getsockname()
+        return isinstance(place, tuple) and place[1] in ports
+    except OSError:
+        return False
+    finally:
+        ours.detach()

@@ -1,10 +1,11 @@
 """Connections that cost more than they should: they have their share, and others theirs."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from cli.process import Process, penstock, serving
+from cli.process import PENSTOCK, Process, penstock, serving, started
 from grpc import StatusCode as Code
 from grpc import aio
 
@@ -114,6 +115,26 @@ async def test_one_connection_too_many(serve: Serve, simulator: Simulator) -> No
             await second.until(Frame.SETTINGS)
             await third.rest()
             assert (await stream(channel, chat())).code is Code.OK
+
+
+@pytest.mark.timeout(300)
+async def test_idle_connections_leave_descriptors_for_upstreams(simulator: Simulator) -> None:
+    arguments = f"--listen 127.0.0.1:0 --upstream {simulator.url} --handshake-timeout 600"
+    command = f"ulimit -n 256 && exec {PENSTOCK} serve {arguments}"
+    async with started("bash", "-c", command) as process:
+        target = (await process.log("serving"))["address"]
+        port = int(target.rpartition(":")[2])
+        async with AsyncExitStack() as idle, aio.insecure_channel(target) as first:
+            await first.channel_ready()
+            for _ in range(260):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                idle.callback(writer.close)
+            warning = await process.log("callers have all their connections")
+            assert (warning["limit"], warning["connections"]) == (256, 128)
+            for _ in range(24):
+                assert (await stream(first, chat())).code is Code.OK
+            async with aio.insecure_channel(target) as later:
+                assert (await stream(later, chat(), wait_for_ready=True)).code is Code.OK
 
 
 async def test_pings_without_a_pause_end_a_connection(service: Service) -> None:
