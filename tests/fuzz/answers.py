@@ -43,6 +43,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 def _captures() -> Mapping[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for file in sorted(_FOLDER.glob("*/*.json")):
+        if file.parent.name == "older":
+            continue  # These have another form.
         capture = json.loads(file.read_text("utf-8"))
         found.setdefault(capture["request"]["path"], []).append(capture)
     return found

@@ -6,7 +6,7 @@ The first byte of an input often says which of several similar things it is for.
 import asyncio
 import json
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -52,6 +52,7 @@ from penstock_server.upstream.limits import Limit, Limits
 from penstock_server.upstream.sse import EventDecoder
 from penstock_server.upstream.stream import events
 
+from . import caller_targets, http_targets, operator_targets
 from .answers import captured, ordinary, paths_of
 from .conversation import message_type
 from .streams import complete, data_of, real_streams
@@ -99,7 +100,7 @@ class _Answer:
     def __init__(self, body: bytes, size: int) -> None:
         self._body, self._size = body, size
         self.attempts = Attempts()
-        self.delimited = False
+        self.delimited, self.request_id = False, ""
 
     def wait_until(self, limit: Limit) -> None:
         """Nothing of it has to be waited for."""
@@ -300,12 +301,20 @@ def _error_seeds() -> Iterator[bytes]:
                 yield json.dumps(one["body"]).encode()
 
 
-TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterator[bytes]]]] = {
+TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes]]]] = {
     "sse": (sse, lambda: (b"\0" + seed for seed in _stream_seeds())),
     "stream": (stream, _stream_seeds),
     "conversions": (conversions, _conversion_seeds),
     "requests": (requests, _request_seeds),
     "errors": (errors, _error_seeds),
+    "answers in turn": (http_targets.answers_in_turn, http_targets.answer_seeds),
+    "compressed": (http_targets.compressed, http_targets.compressed_seeds),
+    "form": (http_targets.form, http_targets.form_seeds),
+    "metadata": (caller_targets.metadata, caller_targets.metadata_seeds),
+    "cost": (caller_targets.cost, caller_targets.cost_seeds),
+    "configuration": (operator_targets.configuration, operator_targets.configuration_seeds),
+    "keys": (operator_targets.keys, operator_targets.key_seeds),
+    "redaction": (operator_targets.redaction, operator_targets.redaction_seeds),
 }
 """Each target, and the inputs that it begins with."""
 

@@ -45,6 +45,10 @@ class ConfigFile:
             named = re.search(r"at line (\d+)", str(error))
             line = int(named[1]) if named else self._text.rstrip().count("\n") + 1
             raise SettingsError(f"{path}:{line}: is no TOML: {error}") from error
+        except RecursionError as error:
+            lines = self._text.split("\n")
+            line = max(range(len(lines)), key=lambda at: len(re.findall(r"[\[{]", lines[at]))) + 1
+            raise SettingsError(f"{path}:{line}: values are nested too deeply") from error
 
     def at(self, *keys: Key) -> str:
         """Returns where a value begins, as `FILE:LINE`; a part of the keys will do."""
