@@ -107,6 +107,8 @@ STREAMS: dict[str, list[Json]] = {
         done(2, CALL | {"arguments": {"a": 1}}),
         end(output=[]),
     ],
+    "nothing for an item": [BEGUN, *ALL_DONE, end(output=[None, *ITEMS, None])],
+    "an event without a type": [BEGUN, {"x": 1}, *ALL_DONE, end(output=ITEMS)],
     "unusual values": [
         BEGUN,
         *ALL_DONE,

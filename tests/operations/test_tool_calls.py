@@ -54,6 +54,10 @@ BIG = (
 )
 
 STREAMS: dict[str, tuple[Sequence[Sequence[Json] | None], Calls]] = {
+    "two calls of one name in one delta, without arguments": (
+        [[piece("c", "f", "", 0), piece("d", "f", "", 0)]],
+        [("c", "f", ""), ("d", "f", "")],
+    ),
     "two calls with one index": (
         [[piece(*ADD, index=0)], [piece(*WEATHER, index=0)]],
         [ADD, WEATHER],

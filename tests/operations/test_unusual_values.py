@@ -1,12 +1,15 @@
 """Answers whose values are written in unusual ways: what can be read is, the rest is kept."""
 
+import codecs
+import json
 import math
 from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
+from upstream.wire import http
 
-from penstock import AsyncClient
+from penstock import AsyncClient, CallError
 from penstock.v1 import common_pb2 as common
 from penstock.v1 import model_pb2
 from penstock.v1.model_pb2_grpc import ModelServiceStub
@@ -131,7 +134,7 @@ async def test_counts_that_cannot_be_read_are_kept() -> None:
         assert MessageToDict(answer.usage.extra) == kept
 
 
-@pytest.mark.parametrize("form", [float, str])
+@pytest.mark.parametrize("form", [float, str, " {} ".format, "{}.0".format, "{}e0".format])
 async def test_the_index_of_a_choice_in_any_form(form: Any) -> None:
     for answer in (*await chats(index=form(0)), *await completions(index=form(0))):
         assert [choice.index for choice in answer.choices] == [0]
@@ -273,6 +276,11 @@ async def test_a_second_reasoning_is_kept() -> None:
     for answer in await chats({"reasoning": "a", "reasoning_content": "b"}):
         assert answer.choices[0].message.reasoning == "a"
         assert MessageToDict(answer.choices[0].message.extra) == {"reasoning_content": "b"}
+    for response in await responses({"reasoning": "a", "reasoning_content": "b"}):
+        assert list(response.output[0].reasoning.content) == ["a"]
+        assert MessageToDict(response.extra) == {
+            "choices": [{"index": 0, "reasoning_content": "b"}]
+        }
 
 
 # Log probabilities
@@ -315,9 +323,90 @@ async def test_log_probabilities_of_a_refusal_are_kept() -> None:
     refusal = [{"token": "No", "logprob": -0.5}]
     for answer in await chats(logprobs={"content": None, "refusal": refusal}):
         assert MessageToDict(answer.choices[0].extra) == {"logprobs": {"refusal": refusal}}
+    for response in await responses(logprobs={"content": None, "refusal": refusal}):
+        [kept] = MessageToDict(response.extra)["choices"]
+        assert kept == {"index": 0, "logprobs": {"refusal": refusal}}
 
 
-# Text that is not there
+async def test_an_alternative_that_is_null_is_left_out() -> None:
+    content = [
+        {"token": "Hi", "logprob": -0.5, "top_logprobs": [None, {"token": "c", "logprob": -1}]}
+    ]
+    made = await chats(logprobs={"content": content})
+    parts = [
+        response.output[0].message.content[0]
+        for response in await responses(logprobs={"content": content})
+    ]
+    for holder in (*(answer.choices[0] for answer in made), *parts):
+        assert [top.token for top in holder.logprobs[0].top_logprobs] == ["c"]
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {"content": [{"token": "Hi", "logprob": -0.5}]},
+        {"tokens": None, "token_logprobs": None, "x": 1.0},
+    ],
+    ids=["of a chat", "none"],
+)
+async def test_log_probabilities_of_a_completion_in_another_form_are_kept(logprobs: Json) -> None:
+    kept = {key: value for key, value in logprobs.items() if value}
+    for answer in await completions(logprobs=logprobs):
+        assert not answer.choices[0].logprobs
+        assert MessageToDict(answer.choices[0].extra) == {"logprobs": kept}
+
+
+@pytest.mark.parametrize("offsets", [{}, {"text_offset": None}, {"text_offset": [None]}], ids=str)
+async def test_log_probabilities_of_a_completion_without_places(offsets: Json) -> None:
+    logprobs = {"tokens": ["Hi"], "token_logprobs": [-0.5]} | offsets
+    for answer in await completions(logprobs=logprobs):
+        [entry] = answer.choices[0].logprobs
+        assert (entry.token, entry.logprob, entry.text_offset) == ("Hi", -0.5, 0)
+
+
+# How a choice ends
+
+
+async def test_null_as_a_text_is_not_a_finish_reason() -> None:
+    said: list[Json] = [{"delta": {"content": text}, "text": text} for text in ("H", "i")]
+    events = [FRAME | {"choices": [one | {"finish_reason": "null"}]} for one in said]
+    last = FRAME | {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE}
+    async with canned(in_events(*events, last)) as (channel, _):
+        client = AsyncClient(channel=channel)
+        finals = (
+            await client.chat.stream("x").final(),
+            await client.responses.stream("x").final(),
+            await client.completions.stream("x").final(),
+        )
+    assert [final.text for final in finals] == ["Hi"] * 3
+
+
+# Errors that are none
+
+
+@pytest.mark.parametrize("error", ["", {}, [], None, False], ids=str)
+async def test_an_empty_error_is_none(error: Any) -> None:
+    made = [*await chats(frame={"error": error}), *await completions({"error": error})]
+    for answer in made:
+        assert answer.choices[0].finish_reason == common.FINISH_REASON_STOP
+    for response in await responses(frame={"error": error}):
+        assert response.output[0].message.content[0].text == "Hi"
+
+
+# Text in another form, or not there
+
+
+async def test_text_in_parts() -> None:
+    parts = [{"type": "text", "text": "H"}, None, {"type": "text", "text": "i"}]
+    for answer in await chats({"content": parts}):
+        assert [part.text for part in answer.choices[0].message.content] == ["Hi"]
+    for response in await responses({"content": parts}):
+        assert [part.text for part in response.output[0].message.content] == ["Hi"]
+
+
+async def test_parts_that_are_not_text_are_not_read_past() -> None:
+    with pytest.raises(CallError):
+        await chats({"content": [{"type": "image", "text": "Hi"}]})
 
 
 @pytest.mark.parametrize(
@@ -356,6 +445,13 @@ async def test_results_without_an_index_are_in_the_order_of_the_inputs() -> None
         scored = await client.score("q", ["a", "b"])
     assert [list(one.float_vector.values) for one in embedded.proto.embeddings] == [[1.0], [2.5]]
     assert [result.score for result in scored.proto.results] == [1.0, 2.5]
+
+
+async def test_a_byte_order_mark_before_an_answer() -> None:
+    body = codecs.BOM_UTF8 + json.dumps({"data": [{"embedding": [1.0]}]}).encode()
+    async with canned(http(body, "connection: close")) as (channel, _):
+        embedded = await AsyncClient(channel=channel).embeddings.create(["a"])
+    assert list(embedded.proto.embeddings[0].float_vector.values) == [1.0]
 
 
 async def test_a_model_with_unusual_values() -> None:

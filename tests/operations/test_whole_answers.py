@@ -14,7 +14,9 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.common_pb2 import SamplingParams
 from penstock.v1.completion_pb2 import CreateCompletionRequest, Prompt
 from penstock.v1.completion_pb2_grpc import CompletionServiceStub
-from penstock.v1.message_pb2 import ROLE_USER, ChatMessage, ContentPart
+from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
+from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from penstock.v1.message_pb2 import ROLE_USER, ChatMessage, ContentPart, PoolingInput
 from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock.v1.response_pb2_grpc import ResponseServiceStub
 from penstock.v1.tokenization_pb2 import TokenizeRequest
@@ -133,6 +135,29 @@ async def test_tokens_that_are_not_as_many_as_they_count() -> None:
     sent = {"count": 2, "max_model_len": 9, "tokens": [1]}
     async with canned(in_json(sent)) as (channel, _):
         end = await refused(TokenizationServiceStub(channel).Tokenize(TokenizeRequest(text="x")))
+    assert end.reason == "UPSTREAM_MALFORMED_RESPONSE"
+
+
+async def test_tokens_whose_texts_are_not_as_many() -> None:
+    sent = {"count": 2, "max_model_len": 9, "tokens": [1, 2], "token_strs": ["a"]}
+    async with canned(in_json(sent)) as (channel, _):
+        end = await refused(TokenizationServiceStub(channel).Tokenize(TokenizeRequest(text="x")))
+    assert end.reason == "UPSTREAM_MALFORMED_RESPONSE"
+
+
+@pytest.mark.parametrize("vectors", [([1.0, 2.0], [3.0]), ("AACAPwAAAEA=", "AACAPw==")], ids=str)
+async def test_vectors_of_different_lengths(vectors: Sequence[Any]) -> None:
+    data = [{"index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+    request = CreateEmbeddingsRequest(inputs=[PoolingInput(text="a"), PoolingInput(text="b")])
+    async with canned(in_json({"data": data})) as (channel, _):
+        end = await refused(EmbeddingServiceStub(channel).CreateEmbeddings(request))
+    assert end.reason == "UPSTREAM_MALFORMED_RESPONSE"
+
+
+@pytest.mark.parametrize("said", [{"message": None}, {"delta": {"content": "x"}}], ids=str)
+async def test_a_response_without_a_message(said: dict[str, Any]) -> None:
+    """What a chat would call malformed is no empty response, either."""
+    end = await refusal(respond, answer({"index": 0, "finish_reason": "stop"} | said))
     assert end.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 

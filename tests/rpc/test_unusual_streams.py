@@ -122,6 +122,10 @@ TAILS: dict[str, Tail] = {
     "usage again": lambda _: [USAGE],
     "a second finish": lambda rpc: [finish(rpc)],
     "an empty choice": lambda _: [_FRAME | {"choices": [{"index": 0, "delta": {}}]}],
+    "a piece of a call with nothing in it": lambda _: [
+        _FRAME | {"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}
+        for piece in (None, {"index": 1, "type": "function", "function": {"arguments": ""}})
+    ],
     "no choices": lambda _: [_FRAME | {"choices": None}, {"choices": [None]}],
 }
 
@@ -151,6 +155,17 @@ async def test_a_second_finish_before_the_usage(rpc: Called, serve: Serve) -> No
     unusual = await called(rpc, serve, answer("".join([first, end, end, last, DONE])))
     assert unusual.code is Code.OK
     assert unusual.received == usual.received
+
+
+@choice_streams
+@pytest.mark.parametrize("follows", [[USAGE], []], ids=["usage", "nothing"])
+async def test_a_finish_reason_that_is_not_a_text(
+    rpc: Called, serve: Serve, follows: list[Any]
+) -> None:
+    end = finish(rpc)
+    end["choices"][0]["finish_reason"] = 3
+    result = await called(rpc, serve, answer("".join([*written(rpc.event, end, *follows), DONE])))
+    assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
 
 
 @choice_streams

@@ -75,7 +75,7 @@ def test_incomplete(choices: int, events: list[dict[str, Any]], missing: str) ->
 LATE = {
     "text": {"delta": {"content": "a"}},
     "reasoning": {"delta": {"reasoning": "a"}},
-    "tool call": {"delta": {"tool_calls": [{"index": 0}]}},
+    "tool call": {"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}},
     "text with a finish": {"delta": {"content": "a"}, "finish_reason": "stop"},
     "text of a completion": {"text": "a"},
     "log probabilities": {"delta": {}, "logprobs": {"content": [{"token": "a"}]}},

@@ -66,6 +66,12 @@ async def test_a_whole_answer(name: str, encode: type[bytes], size: int) -> None
     assert await unary(answer) == {"id": "x", "text": (bytes(range(65, 91)) * 40).decode()}
 
 
+@pytest.mark.parametrize("size", [1, 10_000])
+async def test_what_follows_the_last_member_is_passed_over(size: int) -> None:
+    answer = chunked(gzip.compress(JSON) + b"more", size, "content-encoding: gzip")
+    assert await unary(answer)
+
+
 @every_coding
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("apart", [True, False], ids=["members", "one"])
@@ -95,7 +101,7 @@ REFUSED = {
     "not encoded": ("gzip", b'{"id": "x"}', "not valid gzip"),
     "not deflated": ("deflate", b'{"id": "x"}', "not valid deflate"),
     "spoiled": ("gzip", gzip.compress(JSON)[:-8] + bytes(8), "not valid gzip"),
-    "garbage behind": ("gzip", gzip.compress(JSON) + b"{}", "not valid gzip"),
+    "a faulty member behind": ("gzip", gzip.compress(JSON) + b"\x1f{}", "not valid gzip"),
 }
 
 

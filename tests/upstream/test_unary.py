@@ -202,6 +202,7 @@ RETRY_AFTER = {
     "not a number": ("nan", None),
     "infinite": ("inf", None),
     "digits of another script": ("٣", None),
+    "a blank behind it": ("2 \t", 2.0),
     "milliseconds": ("9\r\nretry-after-ms: 700", 0.7),
     "milliseconds alone": ("\r\nRetry-After-Ms: 12.5", 0.0125),
     "too many milliseconds": ("\r\nretry-after-ms: " + "9" * 400, 86400.0),

@@ -185,10 +185,11 @@ class ChatStream:
             if role := delta.get("role"):
                 target.role, target.custom_role = message.role_of(role)
         if content := delta.get("content"):
-            target.content = content
+            target.content = content if type(content) is str else message.text_of(content)
         if reasoning := message.reasoning_of(delta):
             target.reasoning = reasoning
-            message.keep_other_reasoning(target, delta, reasoning)
+            if other := message.other_reasoning(delta, reasoning):
+                document.to_struct(target.extra, other)
         if refusal := delta.get("refusal"):
             target.refusal = refusal
         if calls := delta.get("tool_calls"):

@@ -47,6 +47,7 @@ _CHOICE_KEYS = frozenset(
         "routed_experts",
     }
 )
+_LOGPROB_KEYS = frozenset({"tokens", "token_logprobs", "text_offset", "top_logprobs"})
 # Events have no log probabilities of the prompt; an upstream that sends some has them in `extra`.
 _UNARY_CHOICE_KEYS = _CHOICE_KEYS | {"prompt_logprobs"}
 
@@ -178,16 +179,20 @@ def _fill_choice(
     generation.fill_choice(target, data, place)
     if logprobs := data.get("logprobs"):
         target.logprobs.extend(_completion_logprobs(logprobs, echo))
+        extra.keep_under("logprobs", target, logprobs, _LOGPROB_KEYS)
     if token_ids := data.get("prompt_token_ids"):
         generation.extend(target.prompt_token_ids, token_ids)
 
 
 def _completion_logprobs(data: Mapping[str, Any], echo: bool) -> Iterable[CompletionLogprob]:
-    tokens = data["tokens"]
-    alternatives = data.get("top_logprobs") or [None] * len(tokens)
-    columns = tokens, data["token_logprobs"], data["text_offset"], alternatives
+    tokens = data.get("tokens") or ()
+    if not tokens:
+        return
+    nothing = [None] * len(tokens)
+    offsets = nothing if data.get("text_offset") is None else data["text_offset"]
+    columns = tokens, data["token_logprobs"], offsets, data.get("top_logprobs") or nothing
     for token, logprob, offset, top in zip(*columns, strict=True):
-        record = CompletionLogprob(token=token, text_offset=integer(offset))
+        record = CompletionLogprob(token=token, text_offset=integer(offset or 0))
         # The first token of a prompt has no value. Any other null is a number that is not finite.
         if logprob is not None or top or offset or not echo:
             record.logprob = number(logprob)

@@ -6,7 +6,7 @@ from typing import Any
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding
 from penstock_server import routes
 from penstock_server.convert import batch, extra, options, pooling_input, vector
-from penstock_server.convert.errors import invalid, reads_answer, unsupported
+from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer, unsupported
 
 _RESULT_KEYS = vector.KEYS | {"embedding"}
 
@@ -41,6 +41,8 @@ def response(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> Creat
         embedding = answer.embeddings.add(index=index)
         vector.fill(embedding, result, "embedding", form)
         _check(embedding, request)
+        if vector.length(embedding) != vector.length(answer.embeddings[0]):
+            raise MalformedAnswer("its vectors are of different lengths")
         extra.keep(embedding, result, _RESULT_KEYS)
     return answer
 

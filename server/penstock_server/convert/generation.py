@@ -193,7 +193,8 @@ def fill_logprobs(
         record = common_pb2.TokenLogprob()
         _fill_logprob(record, token)
         for top in token.get("top_logprobs") or ():
-            _fill_logprob(record.top_logprobs.add(), top)
+            if top is not None:
+                _fill_logprob(record.top_logprobs.add(), top)
         target.append(record)
 
 

@@ -175,10 +175,11 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
     if custom_role:
         target.custom_role = custom_role
     if content := data.get("content"):
-        target.content.add(text=content)
+        target.content.add(text=text_of(content))
     if (reasoning := reasoning_of(data)) is not None:
         target.reasoning = reasoning
-        keep_other_reasoning(target, data, reasoning)
+        if other := other_reasoning(data, reasoning):
+            document.to_struct(target.extra, other)
     if (refusal := data.get("refusal")) is not None:
         target.refusal = refusal
     for call in data.get("tool_calls") or ():
@@ -202,11 +203,24 @@ def reasoning_of(data: Mapping[str, Any]) -> str | None:
     return reasoning if other is None else other
 
 
-def keep_other_reasoning(target: extra.HasExtra, data: Mapping[str, Any], told: str) -> None:
-    """Keeps a second text of reasoning that says something else than the first."""
+def other_reasoning(data: Mapping[str, Any], told: str) -> dict[str, Any]:
+    """Returns the key of a second text of reasoning that says something else than the first."""
     other = data.get("reasoning_content")
-    if other and other != told:
-        document.to_struct(target.extra, {"reasoning_content": other})
+    return {"reasoning_content": other} if other and other != told else {}
+
+
+def text_of(content: Any) -> Any:
+    """Returns the content of an answer as one text; some servers send it as parts of text.
+
+    Raises:
+        TypeError: a part is not a text.
+    """
+    if not isinstance(content, list):
+        return content
+    parts = [part for part in content if part is not None]
+    if any(part.get("type") != "text" for part in parts):
+        raise TypeError("a part that is not a text")
+    return "".join(part["text"] for part in parts)
 
 
 def _role(item: message_pb2.ChatMessage, path: str) -> str:

@@ -49,6 +49,8 @@ def tokenize_response(data: Mapping[str, Any]) -> TokenizeResponse:
     answer.count = integer(data["count"])
     if answer.count != len(answer.token_ids):
         raise MalformedAnswer("it counts other tokens than it lists")
+    if answer.token_strings and len(answer.token_strings) != answer.count:
+        raise MalformedAnswer("it has other tokens as text than as numbers")
     extra.keep(answer, data, _TOKENIZE_KEYS)
     return answer
 

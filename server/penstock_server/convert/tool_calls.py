@@ -57,14 +57,17 @@ class Calls:
     def pieces(self, calls: Any) -> Iterator[tuple[Piece, Mapping[str, Any]]]:
         """Yields the pieces of the calls in a delta, each with the upstream's object."""
         found = [call for call in calls or () if call is not None]
+        begun: set[int] = set()
         for place, data in enumerate(found):
-            yield self._piece(data, place if len(found) > 1 else None), data
+            piece = self._piece(data, place if len(found) > 1 else None, begun)
+            begun.add(piece.number)
+            yield piece, data
 
-    def _piece(self, data: Mapping[str, Any], place: int | None) -> Piece:
+    def _piece(self, data: Mapping[str, Any], place: int | None, begun: set[int]) -> Piece:
         call_id, name, arguments = _contents(data)
         index = _index(data)
         call = self._known(index, place, call_id, name)
-        if call is None or _is_another(call, call_id, name):
+        if call is None or _is_another(call, call_id, name, in_delta=call.number in begun):
             call = self._add(index)
         elif call.index is None:
             call.index = index
@@ -138,15 +141,24 @@ def _index(data: Mapping[str, Any]) -> int | None:
     return index if 0 <= index <= _LARGEST else None
 
 
-def _is_another(call: _Call, call_id: str, name: str) -> bool:
+def _is_another(call: _Call, call_id: str, name: str, *, in_delta: bool) -> bool:
     """Whether a piece that would continue a call begins another one.
 
     Another name is of another call. With the same name, some servers give each piece of one call
-    a new id, or none: then the call goes on until its arguments are whole.
+    a new id, or none: then the call goes on until its arguments are whole. Two ids in one delta
+    are of two calls, though.
+
+    Args:
+        call: the call.
+        call_id: the id in the piece.
+        name: the name in the piece.
+        in_delta: whether the delta has a piece of the call before this one.
     """
     if not name or not call.name or (call_id and call_id == call.id):
         return False
-    return name != call.name or call.nesting.is_whole(call.arguments)
+    if name != call.name or (in_delta and call_id and call.id):
+        return True
+    return call.nesting.is_whole(call.arguments)
 
 
 class _Nesting:

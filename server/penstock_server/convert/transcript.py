@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from penstock.v1 import transcription_pb2 as pb
-from penstock_server.convert import extra, generation, subtitles
+from penstock_server.convert import extra, generation, message, subtitles
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.transcription import wants_segments
 from penstock_server.convert.usage import fill_usage
@@ -42,7 +42,7 @@ def response(data: Mapping[str, Any], config: pb.TranscriptionConfig) -> pb.Tran
         extra.fill_with(answer, "language", data, partial(_set_language, answer))
     answer.text = data["text"]
     extra.fill_with(answer, "duration", data, partial(_fill_duration, answer.duration))
-    if wants_segments(config) and data.get("segments") is None:
+    if wants_segments(config) and not isinstance(data.get("segments"), list):
         raise MalformedAnswer("it has no segments")
     for place, segment in enumerate(data.get("segments") or ()):
         _fill_segment(answer.segments.add(), segment, place)
@@ -111,7 +111,7 @@ class TranscriptDeltas:
         reason = item.get("finish_reason")
         if not reason and not generation.tells(item):
             return False
-        delta.text += said.get("content") or ""
+        delta.text += message.text_of(said.get("content") or "")
         self._open = not reason
         if reason and self._finish in ("", "stop"):
             self._finish, self._last = reason, item

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any
 
 import orjson
@@ -233,6 +234,8 @@ def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if body.startswith(BOM_UTF8):
+            return _parsed(body.removeprefix(BOM_UTF8), stage, content_type)
         offset = _offset(body, error)
         what = f"no JSON at offset {offset}" if body else "it is empty"
         if content_type is not None:

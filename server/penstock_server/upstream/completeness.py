@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from penstock_server.json_numbers import integer
 from penstock_server.upstream.failure import ABORTED, ErrorBody, failed_response
 from penstock_server.upstream.merging import JsonObject, merged_text
 
@@ -11,8 +12,8 @@ _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=50
 
 _FRAME = frozenset({"id", "object", "created", "model", "choices", "usage"})
 """What events repeat."""
+_FRAME_OF_CALL = frozenset({"index", "type"})
 _FRAME_OF_CHOICE = frozenset({"index", "delta", "role"})
-_LONGEST_INDEX = 9
 _CONTENT = frozenset({"text", "message", "logprobs", "token_ids"})
 _TERMINAL = frozenset({"completed", "incomplete", "failed"})
 _STATES = frozenset({"created", "in_progress", "queued"})
@@ -24,7 +25,6 @@ _CONTENT_OF_DELTA = frozenset(
         "reasoning",
         "reasoning_content",
         "refusal",
-        "tool_calls",
     }
 )
 
@@ -120,7 +120,7 @@ class ChoiceStream:
     def _unusual(self, choice: JsonObject) -> bool:
         """Takes a choice into account that begins or ends; returns whether it adds anything."""
         index = choice["index"] = _index(choice.get("index"))
-        finish_reason = choice.get("finish_reason")
+        finish_reason = _finish_of(choice)
         if index in self._finished:
             return self._late(choice, index, finish_reason)
         self._note(choice)
@@ -171,23 +171,46 @@ def _failure_after(finish_reason: str | None, earlier: ErrorBody | None) -> Erro
     return earlier or (ABORTED if finish_reason == "abort" else None)
 
 
+def _finish_of(choice: JsonObject) -> Any:
+    """Returns the finish reason of a choice; some servers write null as a text.
+
+    Raises:
+        TypeError: it is not a text.
+    """
+    reason = choice.get("finish_reason")
+    if reason == "null":
+        reason = choice["finish_reason"] = None
+    if reason and not isinstance(reason, str):
+        raise TypeError("a finish reason that is not a text")
+    return reason
+
+
 def _index(value: Any) -> int:
     """Returns the index of a choice, however it is written; 0 if there is none."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_INDEX:
-        return int(value)
     if value is None:
         return 0
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and value >= 0 and value == value // 1:
-        return int(value)
-    raise ContractBroken("it has a choice whose index is not a number from 0")
+    try:
+        index = integer(value)
+    except (ArithmeticError, TypeError, ValueError):
+        index = -1
+    if index < 0:
+        raise ContractBroken("it has a choice whose index is not a number from 0")
+    return index
 
 
 def _has_content(choice: Mapping[str, Any]) -> bool:
     delta = choice.get("delta") or {}
-    return any(_says(delta.get(key)) for key in _CONTENT_OF_DELTA) or any(
-        _says(choice.get(key)) for key in _CONTENT
+    return (
+        any(_says(delta.get(key)) for key in _CONTENT_OF_DELTA)
+        or any(_says(choice.get(key)) for key in _CONTENT)
+        or any(map(_adds_to_call, delta.get("tool_calls") or ()))
     )
+
+
+def _adds_to_call(piece: Mapping[str, Any] | None) -> bool:
+    """Whether a piece of a call has an id, a name, arguments or anything unknown."""
+    rest = [value for key, value in (piece or {}).items() if key not in _FRAME_OF_CALL]
+    return any(map(_says, rest))
 
 
 def _says(value: Any) -> bool:
@@ -195,10 +218,12 @@ def _says(value: Any) -> bool:
 
 
 def _trimmed(choice: JsonObject) -> bool:
-    """Removes how a choice ended, which is known; returns whether anything is left."""
+    """Removes from a choice without content how it ended; returns whether anything is left."""
+    delta = choice.get("delta") or {}
+    delta.pop("tool_calls", None)
     choice.pop("finish_reason", None)
     choice.pop("stop_reason", None)
-    left = {**choice, **(choice.get("delta") or {})}
+    left = {**choice, **delta}
     return any(_says(value) for key, value in left.items() if key not in _FRAME_OF_CHOICE)
 
 
@@ -266,7 +291,7 @@ class TranscriptStream:
 
     def _adds(self, choice: JsonObject) -> bool:
         """Takes a choice into account; returns whether it adds anything."""
-        finish_reason = choice.get("finish_reason")
+        finish_reason = _finish_of(choice)
         content = _has_content(choice)
         between = self._finished and not self._open
         if between and not content and (self._usage is not None or not finish_reason):

@@ -324,9 +324,9 @@ def find_error(document: Any) -> ErrorBody | None:
     if document.get("object") == "response":
         return failed_response(document)
     error = document.get("error")
-    if isinstance(error, dict):
+    if error and isinstance(error, dict):
         return _error_object(error)
-    if error is not None and error is not False:
+    if error:
         return ErrorBody(message=_text(error))
     if document.get("object") == "error" or _is_error_event(document):
         return _error_object(document)

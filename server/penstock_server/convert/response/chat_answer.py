@@ -100,7 +100,9 @@ class ResponseStream:
             self._begin(data)
         for place, item in enumerate(data.get("choices") or ()):
             choice = self._choice(position(item, place))
-            choice.read(item, item.get(said) or {}, whole=said == "message")
+            whole = said == "message"
+            # Without a message, nothing was said; an event may tell of the end alone.
+            choice.read(item, item[said] if whole else item.get(said) or {}, whole=whole)
         self._note(data)
 
     def finished(self) -> response_pb2.ModelResponse:

@@ -24,6 +24,7 @@ _CHOICE_KEYS = frozenset({"index", "message", "delta", "finish_reason", "logprob
 _SAID_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
+_LOGPROB_KEYS = frozenset({"content"})
 _ROLES = {name: role for role, name in chat_input.ROLES.items()}
 
 
@@ -75,7 +76,10 @@ class ResponseChoice:
         """Takes in a choice of an event or of a whole answer, and what it says."""
         if role := said.get("role"):
             self._role = _ROLES.get(role, message_pb2.ROLE_ASSISTANT)
-        self._read_words(said, (data.get("logprobs") or {}).get("content") or [])
+        logprobs = data.get("logprobs") or {}
+        self._read_words(said, logprobs.get("content") or [])
+        if not _LOGPROB_KEYS.issuperset(logprobs):
+            _merge(self.rest.setdefault("logprobs", {}), logprobs, _LOGPROB_KEYS)
         calls = said.get("tool_calls") or ()
         # In a whole answer each is a call of its own, whatever it is named.
         found = tool_calls.whole_calls(calls) if whole else self._pieces.pieces(calls)
@@ -100,9 +104,10 @@ class ResponseChoice:
         self._by_number.clear()
 
     def _read_words(self, said: Mapping[str, Any], entries: Sequence[Any]) -> None:
-        reasoning, text = message.reasoning_of(said), said.get("content")
+        reasoning, text = message.reasoning_of(said), message.text_of(said.get("content"))
         if reasoning:
             self._thinking().write(reasoning)
+            _merge(self.rest, message.other_reasoning(said, reasoning), frozenset())
         if text:
             self._read_text(text, reasoning or "", [*self._held, *logprob_records(entries)])
         elif not (reasoning or said.get("tool_calls")) and self._expects_text:

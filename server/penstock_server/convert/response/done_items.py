@@ -50,7 +50,7 @@ class DoneItems:
         Args:
             told: the items that the response itself has, maybe fewer or with less in them.
         """
-        items = list(told or ())
+        items = list(filter(None, told or ()))
         free = set(range(len(items)))
         names = {done.get("id") for done in self._done.values()} - {None}
         missing: list[tuple[int, Json]] = []

@@ -58,7 +58,7 @@ def _response(data: Json, output: Iterable[Json]) -> response_pb2.ModelResponse:
         timestamp.fill(made.complete_time, made, "completed_at", data)
     extra.keep(made, data, _RESPONSE_KEYS)
     fill_status(made, data)
-    for item in output:
+    for item in filter(None, output):
         native_items.fill_item(made.output.add(), item)
     if (usage := data.get("usage")) is not None:
         _fill_usage(made.usage, usage)
@@ -119,7 +119,7 @@ class NativeStream:
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        made = Event(sequence_number=self._number, type=event["type"])
+        made = Event(sequence_number=self._number, type=event.get("type") or "")
         self._number += 1
         reader = _READERS.get(made.type)
         if reader is None:

@@ -11,6 +11,7 @@ _PIECE_BYTES = 64 * 1024
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW = -zlib.MAX_WBITS
 _GZIP = ("gzip", "x-gzip")
+_FIRST_OF_GZIP = b"\x1f"
 _LONGEST_NAME = 40
 
 
@@ -51,6 +52,7 @@ class Inflated:
         self._read = read
         self._encoded = b""
         self._member: zlib._Decompress | None = None
+        self._has_ended = False  # whether a member has
         self._is_full = False  # whether there may be more of it without more encoded bytes
         self._since_turn = 0
 
@@ -92,13 +94,15 @@ class Inflated:
         self._is_full = len(block) == _PIECE_BYTES
         if self._member.eof:
             self._encoded = self._member.unused_data
-            self._member, self._is_full = None, False
+            self._member, self._is_full, self._has_ended = None, False, True
         return block
 
     def _begin_member(self) -> bool:
-        """Begins with what a gzip body may have several of; zeros between them are filling."""
+        """Begins the next member; passes over what follows the last one of a gzip body."""
         if self._is_gzip:
             self._encoded = self._encoded.lstrip(b"\0")
+            if self._has_ended and not self._encoded.startswith(_FIRST_OF_GZIP):
+                self._encoded = b""
         if not self._encoded:
             return False
         raw = not self._is_gzip and not _is_zlib(self._encoded)

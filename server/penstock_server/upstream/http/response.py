@@ -190,7 +190,7 @@ class Response:
         return failure_of(error, stage, self._limit or self._limits.answer())
 
     def _header(self, name: bytes) -> str:
-        return self._headers.get(name, b"").decode("utf-8", "replace")
+        return self._headers.get(name, b"").decode("utf-8", "replace").strip()
 
 
 @lru_cache(_MOST_MEDIA_TYPES)
