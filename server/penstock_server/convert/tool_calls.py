@@ -14,7 +14,7 @@ from penstock_server.convert import extra
 from penstock_server.json_numbers import integer
 
 KEYS = frozenset({"index", "id", "type", "function"})
-"""Keys of a piece that `Piece` tells of."""
+"""Keys of a piece that `Piece` has fields for."""
 
 _LARGEST = 2**31 - 1
 

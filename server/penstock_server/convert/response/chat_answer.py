@@ -101,7 +101,7 @@ class ResponseStream:
         for place, item in enumerate(data.get("choices") or ()):
             choice = self._choice(position(item, place))
             whole = said == "message"
-            # Without a message, nothing was said; an event may tell of the end alone.
+            # An event may report only the end; a whole answer needs its message.
             choice.read(item, item[said] if whole else item.get(said) or {}, whole=whole)
         self._note(data)
 

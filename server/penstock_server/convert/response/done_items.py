@@ -1,4 +1,4 @@
-"""The items of a native stream: where each stands, and what was told of it when it was done."""
+"""The items of a native stream: the place of each, and its content when it was done."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -45,7 +45,7 @@ class DoneItems:
         return self._places.get(name, following)
 
     def output(self, told: Any) -> list[Any]:
-        """Returns the items of a response, with what was told when they were done.
+        """Returns the items of a response, completed by the events that reported them done.
 
         Args:
             told: the items that the response itself has, maybe fewer or with less in them.
@@ -78,7 +78,7 @@ def _find(items: list[Any], free: set[int], done: Json, names: set[Any]) -> int 
 
 
 def _filled(told: Any, done: Any) -> Any:
-    """Returns a value, and what was told before where it says nothing."""
+    """Returns a value; where it is empty, the one that was reported before."""
     if told in _NOTHING:
         return told if done in _NOTHING else done
     if isinstance(told, Mapping) and isinstance(done, Mapping):
