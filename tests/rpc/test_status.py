@@ -324,9 +324,8 @@ def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
 
 
 @pytest.mark.parametrize("end", ["", "/cancel"])
-@pytest.mark.parametrize("param", ["response_id", ""])
-def test_response_that_is_not_there(end: str, param: str) -> None:
-    failure = http_error(404, param=param)
+def test_response_that_is_not_there(end: str) -> None:
+    failure = http_error(404, param="response_id")
     failure.path = f"/v1/responses/resp_1{end}"
     result = of(failure)
     assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock_server import routes
-
 
 class Kind(enum.Enum):
     """What happened. The gRPC status of each is decided by the server's status table."""
@@ -144,7 +142,7 @@ class UpstreamFailure(Exception):
     @property
     def model_missing(self) -> bool:
         """Whether the upstream does not have the model, or adapter, that it was asked for."""
-        if self.kind is not Kind.HTTP_ERROR or self._is_of_a_response:
+        if self.kind is not Kind.HTTP_ERROR or self.error.param == "response_id":
             return False
         if self.status == 404:
             return self._is_of_what_is_asked
@@ -157,12 +155,6 @@ class UpstreamFailure(Exception):
         if error.code in _ROUTE_CODES or _NO_ROUTE.match(error.message):
             return False
         return not error.bare or _misses_model(error.message, named=not self.route_listed)
-
-    @property
-    def _is_of_a_response(self) -> bool:
-        """Whether it is about a stored response: vLLM names it, routers answer on its path."""
-        on_its_path = self.path.startswith(f"{routes.RESPONSES}/")
-        return on_its_path or self.error.param == "response_id"
 
     @property
     def draining(self) -> bool:
