@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_PREFIX = "penstock-"
+_PREFIX = "penstock-sockets-"
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def socket_folder() -> Iterator[str]:
 def _remove_left_behind(place: Path) -> None:
     for folder in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if folder.lstat().st_uid == os.getuid() and any(map(Path.is_socket, folder.iterdir())):
+            if folder.lstat().st_uid == os.getuid():
                 _remove_unless_locked(folder)
 
 
