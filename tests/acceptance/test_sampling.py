@@ -74,7 +74,9 @@ async def test_zero_is_not_unset(chats: Chats) -> None:
 @pytest.mark.parametrize("seed", [0, 7, 2**53 + 1])
 async def test_seed(chats: Chats, seed: int) -> None:
     sampling = SamplingParams(temperature=2, seed=seed, max_tokens=10)
-    await chats.both(asking(HELLO_PROMPT, sampling=sampling))
+    request = asking(HELLO_PROMPT, sampling=sampling)
+    first, second = [(await chats.both(request)).choice for _ in range(2)]
+    assert text_of(first) == text_of(second)
 
 
 async def test_everything_at_its_neutral_value(chats: Chats) -> None:

@@ -104,6 +104,7 @@ def members(stream: type) -> dict[str, Any]:
         for name, one in vars(stream).items()
         if (inspect.isfunction(one) or isinstance(one, property))
         and (name.startswith("__") or not name.startswith("_"))
+        and name != "__annotate_func__"  # Python 3.14 and later keep annotations in it.
     }
 
 

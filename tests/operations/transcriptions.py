@@ -214,9 +214,9 @@ class Upstream:
                 self._progress.clear()
                 await self._progress.wait()
 
-    async def wait_closed(self, seconds: float) -> None:
-        """Returns once the service has closed its connection; fails if it is late."""
-        async with asyncio.timeout(seconds):
+    async def wait_closed(self) -> None:
+        """Returns once the service has closed its connection."""
+        async with asyncio.timeout(60):
             await self._closed.wait()
 
     async def finish(self) -> None:

@@ -18,7 +18,7 @@ from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock.v1.response_pb2_grpc import ResponseServiceStub
 from penstock_server.simulator import Simulator, SimulatorSettings
 
-from .calls import BOUND_S, CHAT, FREE_PORT, Serve, chat, create, plain_channel
+from .calls import BOUND_S, CHAT, FREE_PORT, Serve, chat, create, plain_channel, until
 from .every_rpc import EVERY_RPC, Called, Upstream, event, failing, names, running
 from .every_rpc import STREAM_HEAD as HEAD
 
@@ -169,6 +169,8 @@ async def test_the_log(
     with caplog.at_level(logging.INFO, "penstock.rpc"):
         async with plain_channel(service) as channel:
             failed = await create(channel, chat(fault="status code=503"))
+            # The caller may hear of it before the log.
+            await until(lambda: any(record.msg == "rpc" for record in caplog.records))
     [fields] = [record.__dict__["fields"] for record in caplog.records if record.msg == "rpc"]
     assert (fields["method"], fields.get("attempts")) == (CHAT, logged)
     assert fields["upstream"] == simulator.url.removeprefix("http://")

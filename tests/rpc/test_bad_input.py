@@ -300,6 +300,7 @@ async def test_metadata_that_agrees_is_sent(channel: aio.Channel, simulator: Sim
         (ListModelsRequest(page_token="é"), "page_token"),
         (ListModelsRequest(page_token="/w=="), "page_token"),
         (ListModelsRequest(page_token="YWZ0ZQ=="), "page_token"),
+        (ListModelsRequest(page_token="YWZ0\nZXI6bQ=="), "page_token"),
     ],
 )
 async def test_pages(channel: aio.Channel, request_: ListModelsRequest, field: str) -> None:

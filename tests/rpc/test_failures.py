@@ -114,7 +114,7 @@ async def test_the_first_byte_has_a_limit(simulator: Simulator, serve: Serve) ->
 
 
 async def test_all_connections_in_use(simulator: Simulator, serve: Serve) -> None:
-    service = await serve(upstream=(simulator.url,), max_connections=1, connect_timeout=0.2)
+    service = await serve(upstream=(simulator.url,), max_connections=1, connect_timeout=0.5)
     async with plain_channel(service) as channel:
         waiting = ChatCompletionServiceStub(channel).CreateChatCompletion(chat(fault="silent"))
         await simulator.wait_active(1)

@@ -78,7 +78,12 @@ CALLER_DECIDES = ("UPSTREAM_INTERNAL", "UPSTREAM_MALFORMED_RESPONSE", "UPSTREAM_
 async def test_broken(
     simulator: Simulator, serve: Serve, fault: str, row: tuple[grpc.StatusCode, str, bool]
 ) -> None:
-    service = await serve(upstream=(simulator.url,), idle_timeout=0.3, first_byte_timeout=0.3)
+    stalls, before = fault.startswith("stall"), fault == "stall after=0"
+    service = await serve(
+        upstream=(simulator.url,),
+        idle_timeout=0.3 if stalls else 60,
+        first_byte_timeout=0.3 if before else 60,
+    )
     async with plain_channel(service) as channel:
         result = await stream(channel, chat(fault=fault))
     code, reason, after_messages = row

@@ -1,6 +1,6 @@
 """Models."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -77,9 +77,13 @@ class Page:
         return answer
 
 
+_STANDARD = str.maketrans("-_", "+/")
+
+
 def _read_token(token: str) -> str:
     try:
-        text = urlsafe_b64decode(token).decode()
+        # urlsafe_b64decode ignores foreign characters, or warns of them, by the version of Python.
+        text = b64decode(token.translate(_STANDARD), validate=True).decode()
     except ValueError:
         text = ""
     if not text.startswith("after:"):
