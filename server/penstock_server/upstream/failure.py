@@ -316,10 +316,9 @@ def find_error(document: Any) -> ErrorBody | None:
     if document.get("object") == "response":
         return failed_response(document)
     error = document.get("error")
-    if error and isinstance(error, dict):
-        return _error_object(error)
-    if error:
-        return ErrorBody(message=_text(error))
+    # An empty one beside an answer says nothing; alone, it is all that there is.
+    if error or (error is not None and len(document) == 1):
+        return _error_object(error) if isinstance(error, dict) else ErrorBody(message=_text(error))
     if document.get("object") == "error" or _is_error_event(document):
         return _error_object(document)
     if "detail" in document and not ({"choices", "data", "results"} & document.keys()):
