@@ -103,8 +103,10 @@ def routed(
 @pytest.fixture
 def serve(request: pytest.FixtureRequest, serve: Serve) -> Serve:
     """Starts services with the options that the router needs, if there is one."""
-    program = _router(request.config)
-    return partial(serve, **ROUTERS[program].settings) if program else serve
+    if not (program := _router(request.config)):
+        return serve
+    # Not every router lists which names are one model's.
+    return partial(serve, default_model=_kind(request.node).model, **ROUTERS[program].settings)
 
 
 @pytest.fixture
@@ -126,7 +128,9 @@ async def target(
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(_upstream(kind, vllm, routed, dialect))
         service = await serve(
-            upstream=(upstream.url,), upstream_api_key=kind.api_key, probe_interval=1.0
+            upstream=(upstream.url,),
+            upstream_api_key=kind.api_key,
+            probe_interval=1.0,
         )
         opened = open_async_channel(f"127.0.0.1:{service.port}")
         channel = await stack.enter_async_context(opened)

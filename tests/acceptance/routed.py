@@ -70,7 +70,8 @@ class RoutedUpstreams:
         return _Behind(router, urls, simulators)
 
     def _simulators(self, kind: Kind) -> Sequence[Simulator]:
-        settings = replace(kind.simulated, listen="127.0.0.1:0")
+        # A server that closes an idle connection as a request comes is none of the router's losses.
+        settings = replace(kind.simulated, listen="127.0.0.1:0", keep_alive_timeout=3600.0)
         simulators = [Simulator(settings) for _ in _NAMES]
         for one in simulators:
             # A real tokenizer is the same in both.

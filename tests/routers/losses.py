@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from penstock_server.simulator.dialects.versions import NEWEST
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -22,13 +24,488 @@ class Loss:
     cases: Mapping[str, tuple[str, ...]]
 
 
-LOSSES: Mapping[str, tuple[Loss, ...]] = {}
+LOSSES: Mapping[str, tuple[Loss, ...]] = {
+    "vllm-router": (
+        Loss(
+            "it drops `continuous_usage_stats`",
+            {
+                "test_chat": ("test_usage_on_every_message",),
+            },
+        ),
+        Loss(
+            "it does not pass on the id of the request on every route",
+            {
+                "test_classification": ("test_engine_options",),
+                "test_rerank": ("test_engine_options",),
+            },
+        ),
+        Loss(
+            "its own checks and words come before vLLM's",
+            {
+                "test_completion": ("test_rejected[embeddings]",),
+                "test_reasoning": ("test_unknown_effort",),
+            },
+        ),
+        Loss(
+            "it asks for `input`, which conversations do not have",
+            {
+                "test_embedding": ("test_conversations",),
+            },
+        ),
+        Loss(
+            "it drops the options of embeddings that it does not know",
+            {
+                "test_embedding": (
+                    "test_number_formats",
+                    "test_without_activation",
+                    "test_without_special_tokens",
+                    "test_truncation",
+                    "test_padding",
+                    "test_truncation_beyond_the_model",
+                    "test_dimensions",
+                    "test_engine_options",
+                ),
+            },
+        ),
+        Loss(
+            "it asks for the `parameters` of a function",
+            {
+                "test_tools": ("test_function_without_arguments",),
+            },
+        ),
+        Loss(
+            "it takes JSON only, no forms with audio",
+            {
+                "test_transcription": (
+                    "test_text",
+                    "test_stream_says_the_same",
+                    "test_audio_in_one_message_is_streamed_too",
+                    "test_long_audio",
+                    "test_continuous_usage",
+                    "test_segments",
+                    "test_word_times_are_accepted",
+                    "test_subtitles",
+                    "test_every_option_is_taken",
+                    "test_request_id",
+                    "test_length_is_told",
+                    "test_a_file_of_another_name_and_type",
+                    "test_refused[language]",
+                    "test_refused[garbage]",
+                    "test_refused[temperature]",
+                    "test_refused[temperature below zero]",
+                    "test_refused[speakers]",
+                    "test_refused[prompt]",
+                    "test_unknown_model",
+                    "test_a_cut_upload_does_not_harm_the_next",
+                    "test_a_chat_model_does_not_transcribe",
+                ),
+            },
+        ),
+    ),
+    "smg": (
+        Loss(
+            "it answers for a stored response as for a model that it does not have",
+            {"test_response": ("test_nothing_is_stored_by_default",)},
+        ),
+        Loss(
+            "it has no /classify of vLLM",
+            {
+                "test_classification": (
+                    "test_texts",
+                    "test_token_ids",
+                    "test_conversation",
+                    "test_raw_scores",
+                    "test_too_long",
+                    "test_engine_options",
+                    "test_unknown_model",
+                    "test_unknown_token",
+                ),
+            },
+        ),
+        Loss(
+            "its own checks and words come before vLLM's",
+            {
+                "test_completion": (
+                    "test_token_ids_go_in_and_out",
+                    "test_prompts_of_token_ids",
+                    "test_rejected[negative token]",
+                ),
+                "test_logprobs": ("test_too_many",),
+                "test_sampling": (
+                    "test_zero_is_not_unset",
+                    "test_everything_at_its_neutral_value",
+                ),
+                "test_tools": (
+                    "test_choice_without_tools",
+                    "test_unknown_function",
+                ),
+            },
+        ),
+        Loss(
+            "it drops the options of embeddings that it does not know",
+            {
+                "test_embedding": (
+                    "test_conversations",
+                    "test_number_formats",
+                    "test_without_activation",
+                    "test_without_special_tokens",
+                    "test_truncation",
+                    "test_padding",
+                    "test_truncation_beyond_the_model",
+                    "test_dimensions",
+                    "test_engine_options",
+                    "test_what_the_model_serves",
+                ),
+            },
+        ),
+        Loss(
+            "it answers the list of models itself, and so no key is checked",
+            {
+                "test_keys": ("test_without_the_right_key",),
+            },
+        ),
+        Loss(
+            "it lists the first name of a model only",
+            {
+                "test_models": (
+                    "test_list",
+                    "test_pages",
+                    "test_get",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /pooling",
+            {
+                "test_pooling": (
+                    "test_embeddings",
+                    "test_packed",
+                    "test_classes",
+                    "test_conversation",
+                    "test_vectors_per_token",
+                    "test_packed_vectors_per_token",
+                    "test_more_inputs_than_shapes_fit_a_header",
+                    "test_another_task",
+                    "test_plugin_that_is_not_there",
+                    "test_too_long",
+                    "test_unknown_model",
+                ),
+            },
+        ),
+        Loss(
+            "it cannot build the answer of a reranking",
+            {
+                "test_rerank": (
+                    "test_order",
+                    "test_the_same_text_fits_best",
+                    "test_documents_are_those_of_the_request",
+                    "test_top_n",
+                    "test_equal_scores_in_the_order_of_the_request",
+                    "test_raw_scores",
+                    "test_cutting",
+                    "test_engine_options",
+                    "test_an_unknown_parameter_passes",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /v1/score",
+            {
+                "test_rerank": (
+                    "test_one_query_scores_as_reranking",
+                    "test_pairs",
+                    "test_too_long",
+                    "test_unknown_model",
+                ),
+            },
+        ),
+        Loss(
+            "it refuses or drops fields of chats that converted responses need",
+            {
+                "test_response": (
+                    "test_unfinished_message_is_continued",
+                    "test_hidden_reasoning",
+                    "test_templates",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /tokenize and /detokenize of vLLM",
+            {
+                "test_tokenization": (
+                    "test_there_and_back",
+                    "test_token_strings",
+                    "test_special_tokens",
+                    "test_a_model_that_embeds",
+                    "test_a_conversation_counts_as_its_chat",
+                    "test_tools_are_part_of_the_prompt",
+                    "test_template_options",
+                    "test_unknown_tokens_are_left_out",
+                    "test_negative_token",
+                    "test_unknown_model",
+                    "test_template_of_the_request",
+                    "test_an_unknown_parameter_passes",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /v1/audio/translations",
+            {
+                "test_transcription": (
+                    "test_text[translate]",
+                    "test_stream_says_the_same",
+                    "test_long_audio",
+                    "test_segments[translate]",
+                ),
+            },
+        ),
+        Loss(
+            "it drops usage and some fields of transcriptions",
+            {
+                "test_transcription": (
+                    "test_continuous_usage",
+                    "test_request_id",
+                    "test_length_is_told",
+                    "test_refused[temperature]",
+                    "test_refused[temperature below zero]",
+                ),
+            },
+        ),
+    ),
+    "litellm": (
+        Loss(
+            "it does not stop the model when a unary call is left",
+            {"test_cancelling": ("test_unary_call_is_cancelled", "test_deadline_of_a_unary_call")},
+        ),
+        Loss(
+            "it drops fields of requests and answers that it does not know",
+            {
+                "test_chat": (
+                    "test_nothing_unknown_comes_back",
+                    "test_stream_comes_in_pieces",
+                    "test_prompt_text",
+                    "test_token_ids",
+                    "test_prompt_is_told_once_for_all_choices",
+                    "test_request_id_names_the_answer",
+                    "test_usage_on_every_message",
+                ),
+                "test_logprobs": (
+                    "test_bytes_of_wide_characters",
+                    "test_tokens_as_ids",
+                    "test_no_prompt_logprobs_in_a_stream",
+                ),
+                "test_reasoning": (
+                    "test_unknown_effort",
+                    "test_logprobs_of_the_thought",
+                ),
+                "test_response": (
+                    "test_bad_schema",
+                    "test_nothing_is_stored_by_default",
+                    "test_background_needs_a_store",
+                ),
+                "test_sampling": (
+                    "test_stop_string",
+                    "test_stop_string_kept",
+                    "test_stop_token",
+                    "test_several_choices",
+                    "test_token_lists",
+                ),
+                "test_tools": (
+                    "test_named",
+                    "test_choice_without_tools",
+                    "test_unknown_function",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /classify of vLLM",
+            {
+                "test_classification": (
+                    "test_texts",
+                    "test_token_ids",
+                    "test_conversation",
+                    "test_raw_scores",
+                    "test_too_long",
+                    "test_engine_options",
+                    "test_unknown_model",
+                    "test_unknown_token",
+                ),
+            },
+        ),
+        Loss(
+            "it rewrites prompts of tokens, several choices and the parts of an answer",
+            {
+                "test_completion": (
+                    "test_token_ids_go_in_and_out",
+                    "test_choices_go_prompt_by_prompt",
+                    "test_prompts_of_token_ids",
+                    "test_logprobs_with_offsets",
+                    "test_logprobs_of_an_echoed_prompt",
+                    "test_stop_string",
+                    "test_response_format",
+                    "test_request_id",
+                    "test_unknown_token",
+                    "test_grammar_that_cannot_be_compiled",
+                    "test_a_model_that_completes_nothing",
+                ),
+            },
+        ),
+        Loss(
+            "it drops the parameter that an error names",
+            {
+                "test_completion": (
+                    "test_rejected[suffix]",
+                    "test_rejected[too many logprobs]",
+                    "test_rejected[too many prompts]",
+                    "test_rejected[negative token]",
+                    "test_rejected[no text]",
+                ),
+                "test_refusals": (
+                    "test_value_out_of_range",
+                    "test_media_parameters_that_are_not_trusted",
+                    "test_negative_prompt_logprobs",
+                    "test_extra_body_arrives",
+                ),
+            },
+        ),
+        Loss(
+            "it drops the id and the options of embeddings",
+            {
+                "test_embedding": (
+                    "test_texts",
+                    "test_a_text_has_one_vector",
+                    "test_order_of_a_large_batch",
+                    "test_token_ids",
+                    "test_conversations",
+                    "test_number_formats",
+                    "test_without_activation",
+                    "test_without_special_tokens",
+                    "test_truncation",
+                    "test_padding",
+                    "test_dimensions",
+                    "test_engine_options",
+                    "test_extra_body",
+                    "test_reply_over_the_message_limit",
+                    "test_what_the_model_serves",
+                    "test_what_the_model_does_not_serve",
+                    "test_on_a_model_without_embeddings",
+                ),
+            },
+        ),
+        Loss(
+            "it checks keys itself",
+            {
+                "test_keys": ("test_without_the_right_key",),
+            },
+        ),
+        Loss(
+            "it describes models in words of its own",
+            {
+                "test_models": (
+                    "test_list",
+                    "test_get",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /pooling",
+            {
+                "test_pooling": (
+                    "test_embeddings",
+                    "test_packed",
+                    "test_classes",
+                    "test_conversation",
+                    "test_vectors_per_token",
+                    "test_packed_vectors_per_token",
+                    "test_more_inputs_than_shapes_fit_a_header",
+                    "test_another_task",
+                    "test_plugin_that_is_not_there",
+                    "test_too_long",
+                    "test_unknown_model",
+                ),
+            },
+        ),
+        Loss(
+            "it gives a reranking an id and no usage of its own making",
+            {
+                "test_rerank": (
+                    "test_order",
+                    "test_the_same_text_fits_best",
+                    "test_documents_are_those_of_the_request",
+                    "test_top_n",
+                    "test_equal_scores_in_the_order_of_the_request",
+                    "test_raw_scores",
+                    "test_cutting",
+                    "test_engine_options",
+                    "test_an_unknown_parameter_passes",
+                    "test_a_model_that_does_not_score",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /v1/score",
+            {
+                "test_rerank": (
+                    "test_one_query_scores_as_reranking",
+                    "test_pairs",
+                    "test_too_long",
+                    "test_unknown_model",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /tokenize and /detokenize of vLLM",
+            {
+                "test_tokenization": (
+                    "test_there_and_back",
+                    "test_token_strings",
+                    "test_special_tokens",
+                    "test_a_model_that_embeds",
+                    "test_a_conversation_counts_as_its_chat",
+                    "test_tools_are_part_of_the_prompt",
+                    "test_template_options",
+                    "test_unknown_tokens_are_left_out",
+                    "test_negative_token",
+                    "test_unknown_model",
+                    "test_template_of_the_request",
+                    "test_an_unknown_parameter_passes",
+                ),
+            },
+        ),
+        Loss(
+            "it has no /v1/audio/translations",
+            {
+                "test_transcription": (
+                    "test_text[translate]",
+                    "test_stream_says_the_same",
+                    "test_long_audio",
+                    "test_segments[translate]",
+                ),
+            },
+        ),
+        Loss(
+            "it answers streams of transcriptions in one piece, and drops fields",
+            {
+                "test_transcription": (
+                    "test_audio_in_one_message_is_streamed_too",
+                    "test_continuous_usage",
+                    "test_request_id",
+                    "test_length_is_told",
+                    "test_refused[prompt]",
+                    "test_the_model_does_not_chat",
+                    "test_a_chat_model_does_not_transcribe",
+                ),
+            },
+        ),
+    ),
+}
+"""What is lost, by router. What passes nothing on but bytes, as nginx and Envoy, loses nothing."""
 
 
 def mark_losses(item: pytest.Item, router: str) -> None:
     """Marks a case that the router is known to make fail."""
-    name = item.nodeid.rpartition("::")[2]
+    function, _, rest = item.nodeid.rpartition("::")[2].partition("[")
+    parameters = rest.removesuffix("]").removeprefix(NEWEST).removeprefix("-")
     for loss in LOSSES.get(router, ()):
-        cases = loss.cases.get(item.path.stem, ())
-        if name in cases or name.partition("[")[0] in cases:
+        if {function, f"{function}[{parameters}]"} & set(loss.cases.get(item.path.stem, ())):
             item.add_marker(pytest.mark.xfail(reason=loss.why, strict=True))

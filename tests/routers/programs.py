@@ -145,6 +145,8 @@ def _litellm(place: Place) -> Sequence[str]:
     config = {
         "model_list": models,
         "litellm_settings": {"num_retries": 0, "request_timeout": 600},
+        # A caller's mistake would take the server out for all.
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         "general_settings": {"master_key": place.api_key} if place.api_key else {},
     }
     return (
