@@ -134,7 +134,9 @@ async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
         assert (failed.code, failed.reason) in ENDS_OF_A_CALL
         await not_serving(channel)
         late = await Chats(channel).refused(asking("Say hello."))
-        assert (late.code, late.reason) == (UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
+        # Whether the engine was seen dead before its server went away is a matter of moments.
+        assert late.code is UNAVAILABLE
+        assert late.reason in ("ENGINE_DEAD", "UPSTREAM_CONNECT_FAILED")
 
 
 async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: Serve) -> None:
