@@ -318,6 +318,9 @@ TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes
 }
 """Each target, and the inputs that it begins with."""
 
+GUIDED = ("sse", "stream", "conversions", "requests", "errors", "form")
+"""Those that are run with coverage; the oracles of the others are not yet right for all inputs."""
+
 
 def run(name: str, data: bytes) -> None:
     """Runs a target on an input."""
