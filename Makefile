@@ -47,7 +47,7 @@ demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep servi
 test: $(VENV)/.dev  ## all tests that need no vLLM, in TEST_WORKERS processes
 	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal
 
-fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SECONDS
+fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each guided target for SECONDS
 	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)
 	$(if $(filter-out 0,$(FACTOR)),FUZZ_FACTOR=$(FACTOR) $(BIN)/pytest tests/fuzz)
 

@@ -319,7 +319,7 @@ TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes
 """Each target, and the inputs that it begins with."""
 
 GUIDED = ("sse", "stream", "conversions", "requests", "errors", "form")
-"""Those that are run with coverage; the oracles of the others are not yet right for all inputs."""
+"""Those that `make fuzz` runs; the others fail there, or have not been run there yet."""
 
 
 def run(name: str, data: bytes) -> None:
