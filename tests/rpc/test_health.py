@@ -46,6 +46,13 @@ class Watcher:
         while await self.next() != status:
             pass
 
+    async def end(self) -> grpc.StatusCode:
+        """The status, which comes behind all messages."""
+        with pytest.raises(aio.AioRpcError) as caught:
+            while True:
+                await self.call.read()
+        return caught.value.code()
+
 
 async def check(channel: aio.Channel, service: str = "") -> int:
     answer = await HealthStub(channel).Check(HealthCheckRequest(service=service))
@@ -189,7 +196,7 @@ async def test_a_stop_ends_watches_and_does_not_wait_for_them(
         await watchers[1].until(UNKNOWN)
         async with asyncio.timeout(BOUND_S):
             await service.stop(3600)
-            assert [await watcher.call.code() for watcher in watchers] == [
+            assert [await watcher.end() for watcher in watchers] == [
                 grpc.StatusCode.UNAVAILABLE
             ] * 2
 
