@@ -37,13 +37,16 @@ def response(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> Creat
     answer = CreateEmbeddingsResponse()
     pooling_input.fill_answer(answer, data)
     form = vector.form_of(request.dtype)
+    lengths = set()
     for index, result in enumerate(batch.in_order(data.get("data"), len(request.inputs))):
         embedding = answer.embeddings.add(index=index)
         vector.fill(embedding, result, "embedding", form)
-        _check(embedding, request)
-        if vector.length(embedding) != vector.length(answer.embeddings[0]):
-            raise MalformedAnswer("its vectors are of different lengths")
+        values = vector.length(embedding)
+        lengths.add(values)
+        _check(embedding, values, request)
         extra.keep(embedding, result, _RESULT_KEYS)
+    if len(lengths) > 1:
+        raise MalformedAnswer("its vectors are of different lengths")
     return answer
 
 
@@ -56,13 +59,12 @@ def _encoding(request: CreateEmbeddingsRequest) -> dict[str, Any]:
     return vector.as_bytes(form, len(request.inputs)) if form.packed else vector.as_base64()
 
 
-def _check(embedding: Embedding, request: CreateEmbeddingsRequest) -> None:
-    """Sees that the upstream heeded what it ignores if it does not know it.
+def _check(embedding: Embedding, values: int, request: CreateEmbeddingsRequest) -> None:
+    """Checks that the upstream heeded what it ignores if it does not know it.
 
     Raises:
         UnsupportedRequest: it did not.
     """
-    values = vector.length(embedding)
     if request.HasField("dimensions") and values != request.dimensions:
         raise unsupported("dimensions", f"the upstream ignored it and sent {values} values")
     if request.HasField("late_chunking") and not embedding.HasField("multi_vector"):
