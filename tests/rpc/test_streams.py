@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+from acceptance.conftest import serving
 from grpc import StatusCode as Code
 from grpc import aio
 
@@ -46,7 +47,8 @@ async def test_complete(channel: aio.Channel, fault: str) -> None:
 BROKEN = {
     "done-only": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", False),
     "stall after=0": (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", False),
-    "error-event code=404 after=0": (Code.NOT_FOUND, "MODEL_NOT_FOUND", False),
+    # It lists the model that it says it does not have.
+    "error-event code=404 after=0": (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", False),
     "wrong-content-type": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", False),
     "no-usage": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
     "no-finish": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
@@ -85,6 +87,7 @@ async def test_broken(
         first_byte_timeout=0.3 if before else 60,
     )
     async with plain_channel(service) as channel:
+        await serving(channel)
         result = await stream(channel, chat(fault=fault))
     code, reason, after_messages = row
     assert (result.code, result.reason) == (code, reason)
