@@ -34,7 +34,11 @@ class Canned:
         self._listing = in_json({"data": models})
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        except asyncio.IncompleteReadError:
+            writer.close()  # A probe that was given up as the service stopped.
+            return
         method, path, *_ = head.split(" ", 2)
         if method == "post":
             length = int(head.partition("content-length:")[2].split("\r\n")[0])
