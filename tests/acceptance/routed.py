@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from routers.programs import Place, free_port, running
+from routers.programs import Place, running
+from server_process import free_port
 from servers import FLEET, VllmServers
 
 from penstock_server.simulator import Simulator

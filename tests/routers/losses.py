@@ -24,6 +24,84 @@ class Loss:
     cases: Mapping[str, tuple[str, ...]]
 
 
+_OPENAI_ROUTES = (
+    Loss(
+        "it has no /classify of vLLM",
+        {
+            "test_classification": (
+                "test_texts",
+                "test_token_ids",
+                "test_conversation",
+                "test_raw_scores",
+                "test_too_long",
+                "test_engine_options",
+                "test_unknown_model",
+                "test_unknown_token",
+            ),
+        },
+    ),
+    Loss(
+        "it has no /pooling",
+        {
+            "test_pooling": (
+                "test_embeddings",
+                "test_packed",
+                "test_classes",
+                "test_conversation",
+                "test_vectors_per_token",
+                "test_packed_vectors_per_token",
+                "test_more_inputs_than_shapes_fit_a_header",
+                "test_another_task",
+                "test_plugin_that_is_not_there",
+                "test_too_long",
+                "test_unknown_model",
+            ),
+        },
+    ),
+    Loss(
+        "it has no /v1/score",
+        {
+            "test_rerank": (
+                "test_one_query_scores_as_reranking",
+                "test_pairs",
+                "test_too_long",
+                "test_unknown_model",
+            ),
+        },
+    ),
+    Loss(
+        "it has no /tokenize and /detokenize of vLLM",
+        {
+            "test_tokenization": (
+                "test_there_and_back",
+                "test_token_strings",
+                "test_special_tokens",
+                "test_a_model_that_embeds",
+                "test_a_conversation_counts_as_its_chat",
+                "test_tools_are_part_of_the_prompt",
+                "test_template_options",
+                "test_unknown_tokens_are_left_out",
+                "test_negative_token",
+                "test_unknown_model",
+                "test_template_of_the_request",
+                "test_an_unknown_parameter_passes",
+            ),
+        },
+    ),
+    Loss(
+        "it has no /v1/audio/translations",
+        {
+            "test_transcription": (
+                "test_text[translate]",
+                "test_stream_says_the_same",
+                "test_long_audio",
+                "test_segments[translate]",
+            ),
+        },
+    ),
+)
+"""What is lost by a router that has only the routes of OpenAI's own API."""
+
 LOSSES: Mapping[str, tuple[Loss, ...]] = {
     "vllm-router": (
         Loss(
@@ -103,24 +181,10 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
         ),
     ),
     "smg": (
+        *_OPENAI_ROUTES,
         Loss(
             "it answers for a stored response as for a model that it does not have",
             {"test_response": ("test_nothing_is_stored_by_default",)},
-        ),
-        Loss(
-            "it has no /classify of vLLM",
-            {
-                "test_classification": (
-                    "test_texts",
-                    "test_token_ids",
-                    "test_conversation",
-                    "test_raw_scores",
-                    "test_too_long",
-                    "test_engine_options",
-                    "test_unknown_model",
-                    "test_unknown_token",
-                ),
-            },
         ),
         Loss(
             "its own checks and words come before vLLM's",
@@ -175,24 +239,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             },
         ),
         Loss(
-            "it has no /pooling",
-            {
-                "test_pooling": (
-                    "test_embeddings",
-                    "test_packed",
-                    "test_classes",
-                    "test_conversation",
-                    "test_vectors_per_token",
-                    "test_packed_vectors_per_token",
-                    "test_more_inputs_than_shapes_fit_a_header",
-                    "test_another_task",
-                    "test_plugin_that_is_not_there",
-                    "test_too_long",
-                    "test_unknown_model",
-                ),
-            },
-        ),
-        Loss(
             "it cannot build the answer of a reranking",
             {
                 "test_rerank": (
@@ -209,53 +255,12 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             },
         ),
         Loss(
-            "it has no /v1/score",
-            {
-                "test_rerank": (
-                    "test_one_query_scores_as_reranking",
-                    "test_pairs",
-                    "test_too_long",
-                    "test_unknown_model",
-                ),
-            },
-        ),
-        Loss(
             "it refuses or drops fields of chats that converted responses need",
             {
                 "test_response": (
                     "test_unfinished_message_is_continued",
                     "test_hidden_reasoning",
                     "test_templates",
-                ),
-            },
-        ),
-        Loss(
-            "it has no /tokenize and /detokenize of vLLM",
-            {
-                "test_tokenization": (
-                    "test_there_and_back",
-                    "test_token_strings",
-                    "test_special_tokens",
-                    "test_a_model_that_embeds",
-                    "test_a_conversation_counts_as_its_chat",
-                    "test_tools_are_part_of_the_prompt",
-                    "test_template_options",
-                    "test_unknown_tokens_are_left_out",
-                    "test_negative_token",
-                    "test_unknown_model",
-                    "test_template_of_the_request",
-                    "test_an_unknown_parameter_passes",
-                ),
-            },
-        ),
-        Loss(
-            "it has no /v1/audio/translations",
-            {
-                "test_transcription": (
-                    "test_text[translate]",
-                    "test_stream_says_the_same",
-                    "test_long_audio",
-                    "test_segments[translate]",
                 ),
             },
         ),
@@ -273,6 +278,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
         ),
     ),
     "litellm": (
+        *_OPENAI_ROUTES,
         Loss(
             "it does not stop the model when a unary call is left",
             {"test_cancelling": ("test_unary_call_is_cancelled", "test_deadline_of_a_unary_call")},
@@ -314,21 +320,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                     "test_named",
                     "test_choice_without_tools",
                     "test_unknown_function",
-                ),
-            },
-        ),
-        Loss(
-            "it has no /classify of vLLM",
-            {
-                "test_classification": (
-                    "test_texts",
-                    "test_token_ids",
-                    "test_conversation",
-                    "test_raw_scores",
-                    "test_too_long",
-                    "test_engine_options",
-                    "test_unknown_model",
-                    "test_unknown_token",
                 ),
             },
         ),
@@ -408,24 +399,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             },
         ),
         Loss(
-            "it has no /pooling",
-            {
-                "test_pooling": (
-                    "test_embeddings",
-                    "test_packed",
-                    "test_classes",
-                    "test_conversation",
-                    "test_vectors_per_token",
-                    "test_packed_vectors_per_token",
-                    "test_more_inputs_than_shapes_fit_a_header",
-                    "test_another_task",
-                    "test_plugin_that_is_not_there",
-                    "test_too_long",
-                    "test_unknown_model",
-                ),
-            },
-        ),
-        Loss(
             "it gives a reranking an id and no usage of its own making",
             {
                 "test_rerank": (
@@ -439,47 +412,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                     "test_engine_options",
                     "test_an_unknown_parameter_passes",
                     "test_a_model_that_does_not_score",
-                ),
-            },
-        ),
-        Loss(
-            "it has no /v1/score",
-            {
-                "test_rerank": (
-                    "test_one_query_scores_as_reranking",
-                    "test_pairs",
-                    "test_too_long",
-                    "test_unknown_model",
-                ),
-            },
-        ),
-        Loss(
-            "it has no /tokenize and /detokenize of vLLM",
-            {
-                "test_tokenization": (
-                    "test_there_and_back",
-                    "test_token_strings",
-                    "test_special_tokens",
-                    "test_a_model_that_embeds",
-                    "test_a_conversation_counts_as_its_chat",
-                    "test_tools_are_part_of_the_prompt",
-                    "test_template_options",
-                    "test_unknown_tokens_are_left_out",
-                    "test_negative_token",
-                    "test_unknown_model",
-                    "test_template_of_the_request",
-                    "test_an_unknown_parameter_passes",
-                ),
-            },
-        ),
-        Loss(
-            "it has no /v1/audio/translations",
-            {
-                "test_transcription": (
-                    "test_text[translate]",
-                    "test_stream_says_the_same",
-                    "test_long_audio",
-                    "test_segments[translate]",
                 ),
             },
         ),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server_process import ServerProcess, answers
+from server_process import ServerProcess, answers, free_port
 from servers import HOST, cache_folder
 
 START_LIMIT_S = 300.0
@@ -83,13 +82,6 @@ def running(name: str, place: Place) -> Iterator[str]:
     finally:
         process.interrupt()
         process.finish(time.monotonic() + _STOP_LIMIT_S)
-
-
-def free_port() -> int:
-    """Returns a port that nothing listens on at present."""
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait(process: ServerProcess, url: str, api_key: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from grpc_health.v1.health_pb2 import (
     HealthListRequest,
 )
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from server_process import free_port
 
 from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
@@ -58,13 +58,6 @@ class Watcher:
 async def check(channel: aio.Channel, service: str = "") -> int:
     answer = await HealthStub(channel).Check(HealthCheckRequest(service=service))
     return int(answer.status)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

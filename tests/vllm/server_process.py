@@ -6,6 +6,7 @@ Needs nothing but the standard library.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -64,6 +65,13 @@ class ServerProcess:
         """Return the event with the end of the log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join([f"{self.name}: {event}; {self.log}:", *lines[-30:]])
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on at present."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def answers(url: str, api_key: str = "") -> bool:
