@@ -158,7 +158,7 @@ class ResponseAccumulator:
         return "" if self._complete else "no completed or incomplete event came"
 
     def _take(self, told: ModelResponse) -> None:
-        """Takes over a response; items that came before stay where it says less of them."""
+        """Copies a response; items that came before stay where it holds less of them."""
         before = list(self._response.output)
         self._response.CopyFrom(told)
         for index, item in enumerate(before):
@@ -173,7 +173,7 @@ class ResponseAccumulator:
 
 
 def _is_empty(item: ResponseItem) -> bool:
-    """Tells whether an item has neither content nor arguments."""
+    """Returns whether an item has neither content nor arguments."""
     said = item.message.content or item.reasoning.content or item.reasoning.summary
     called = item.function_call.arguments or item.function_call_output.output
     return not (said or called or item.HasField("other"))

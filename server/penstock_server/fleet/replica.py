@@ -87,7 +87,7 @@ class Replica:
         policy: Policy,
         clock: Callable[[], float],
         changed: Callable[[], None],
-        others: "Others",
+        others: Others,
     ) -> None:
         """Takes whose replica it is, and whom to tell when something about it changes.
 
@@ -315,11 +315,10 @@ class Replica:
         self._returned(self._ejection.answered(visit, self._clock()))
 
     def _succeeded(self, visit: Visit) -> None:
-        if self._ejection.faulty:
-            self._returned(self._ejection.succeeded(visit, self._clock()))
-            self._tell()
-            return
+        was_faulty = self._ejection.faulty
         self._returned(self._ejection.succeeded(visit, self._clock()))
+        if was_faulty:
+            self._tell()
 
     def _kept_waiting(self, visit: Visit) -> None:
         self._last_error = "a caller's deadline passed without an answer"
