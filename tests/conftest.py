@@ -1,7 +1,9 @@
 """What all tests share: a simulator, the service in front of it, a channel to that."""
 
 import asyncio
+import faulthandler
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -51,6 +53,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
         case _:
             del loops["asyncio"]
     return loops
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Limits the time of a teardown: at a failure, pytest takes back the limits of the test."""
+    limit = float(item.config.getini("faulthandler_timeout"))
+    faulthandler.dump_traceback_later(limit, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(autouse=True)
