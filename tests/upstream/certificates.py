@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "vllm.example"
+_USAGE = "keyUsage=critical,digitalSignature"
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ def make(directory: Path) -> Certificates:
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     for name in ("ca", "other"):
         out = ("-keyout", made.file(f"{name}.key"), "-out", made.file(f"{name}.pem"))
-        _openssl("req", "-x509", *key, *out, "-subj", f"/CN={name} of tests")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        _openssl("req", "-x509", *key, *out, "-subj", f"/CN={name} of tests", *usage)
     signed = ("-CA", made.ca, "-CAkey", made.file("ca.key"))
     for name, alternative in (("server", f"DNS:{HOST}"), ("client", "DNS:caller.example")):
         out = ("-keyout", made.file(f"{name}.key"), "-out", made.file(f"{name}.pem"))
         names = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={alternative}")
         # Without this it would be an authority as well.
-        end = ("-addext", "basicConstraints=CA:FALSE")
+        end = ("-addext", "basicConstraints=CA:FALSE", "-addext", _USAGE)
         _openssl("req", "-x509", *key, *out, *names, *end, *signed)
     return made
 
