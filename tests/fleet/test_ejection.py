@@ -250,11 +250,14 @@ def test_who_fares_worse() -> None:
 
 
 def http(status: int, message: str = "", *, callers: bool = False) -> UpstreamFailure:
-    failure = UpstreamFailure(
-        Kind.HTTP_ERROR, message, Stage.BODY, status=status, error=ErrorBody(message=message)
+    return UpstreamFailure(
+        Kind.HTTP_ERROR,
+        message,
+        Stage.BODY,
+        status=status,
+        error=ErrorBody(message=message),
+        callers_credentials=callers,
     )
-    failure.callers_credentials = callers
-    return failure
 
 
 def of(kind: Kind, limit: str = "") -> UpstreamFailure:

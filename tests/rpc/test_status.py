@@ -1,5 +1,6 @@
 """The status table, row by row."""
 
+from dataclasses import replace
 from time import process_time
 from typing import Any
 
@@ -36,7 +37,14 @@ def http_error(number: int, retry_after_s: float | None = None, **error: Any) ->
     said = ErrorBody(**({"message": "said"} | error))
     message = said.message or f"HTTP {number}"
     return UpstreamFailure(
-        Kind.HTTP_ERROR, message, Stage.BODY, "host:1", PATH, number, said, retry_after_s
+        Kind.HTTP_ERROR,
+        message,
+        Stage.BODY,
+        upstream="host:1",
+        path=PATH,
+        status=number,
+        error=said,
+        retry_after_s=retry_after_s,
     )
 
 
@@ -317,8 +325,7 @@ def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
     for number in (401, 403):
         for callers in (False, True):
             failure = http_error(number, message=words, type=words, param=words, code=words)
-            failure.callers_credentials = callers
-            result = of(failure)
+            result = of(replace(failure, callers_credentials=callers))
             assert "credentials" in result.message
             assert "sk-ab" not in str(result)
 
@@ -326,8 +333,7 @@ def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
 @pytest.mark.parametrize("end", ["", "/cancel"])
 def test_response_that_is_not_there(end: str) -> None:
     failure = http_error(404, param="response_id")
-    failure.path = f"/v1/responses/resp_1{end}"
-    result = of(failure)
+    result = of(replace(failure, path=f"/v1/responses/resp_1{end}"))
     assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
     assert result.resource == "resp_1"
 
@@ -341,16 +347,15 @@ def test_as_many_violations_as_there_is_room_for() -> None:
 
 def test_a_missing_route_is_named() -> None:
     failure = http_error(404, message="Not Found", bare=True)
-    failure.operation = "chat completion"
-    ended = of(failure)
+    ended = of(replace(failure, operation="chat completion"))
     assert ended.code is Code.UNIMPLEMENTED
     assert ended.message == f"the upstream does not serve chat completion: it has no {PATH}"
 
 
 def test_a_long_text_of_digits_is_looked_through_once() -> None:
     message = "maximum context length is 8 tokens " + "1" * 64 * 1024
-    failure = UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=400)
-    failure.error = ErrorBody(message=message)
+    error = ErrorBody(message=message)
+    failure = UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=400, error=error)
     began = process_time()
     assert status.of_failure(failure).metadata["maxModelLen"] == "8"
     assert process_time() - began < 1

@@ -1,5 +1,10 @@
 """Errors in every shape that upstreams put them in, and the statuses they stand for."""
 
+import pickle
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import copy, deepcopy
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import orjson
@@ -121,3 +126,44 @@ def test_words_and_types_that_stand_for_a_status() -> None:
     assert status_of(ErrorBody(code="unheard_of", type="NotImplementedError")) == 501
     assert status_of(ErrorBody(code=503, type="BadRequestError")) == 503
     assert status_of(ErrorBody()) == 500
+
+
+FAILURE = UpstreamFailure(
+    Kind.HTTP_ERROR, "said", Stage.BODY, path="/x", status=404, error=ErrorBody("said", bare=True)
+)
+
+
+def facts(failure: UpstreamFailure) -> dict[str, Any]:
+    return {fact.name: getattr(failure, fact.name) for fact in fields(failure)}
+
+
+@pytest.mark.parametrize("name", facts(FAILURE))
+def test_a_fact_is_set_once(name: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(FAILURE, name, getattr(FAILURE, name))
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy, deepcopy, replace, lambda failure: pickle.loads(pickle.dumps(failure))],
+    ids=["copy", "deepcopy", "replace", "pickle"],
+)
+@pytest.mark.parametrize("failure", [FAILURE, replace(FAILURE)], ids=["made", "replaced"])
+def test_a_failure_is_copied_whole(failure: UpstreamFailure, copied: Any) -> None:
+    other = copied(failure)
+    assert type(other) is UpstreamFailure
+    assert (facts(other), str(other)) == (facts(failure), str(failure))
+    assert {failure, other, failure} == {failure, other}
+    assert len({failure, other}) == 2
+
+
+async def test_a_failure_passes_context_managers_that_set_its_traceback() -> None:
+    @asynccontextmanager
+    async def open_one() -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(UpstreamFailure) as raised:
+        async with open_one():
+            raise replace(FAILURE, operation="chat completion") from FAILURE
+    assert raised.value.__cause__ is FAILURE
+    assert raised.value.operation == "chat completion"

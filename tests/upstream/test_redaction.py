@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.failure import ErrorBody
 from penstock_server.upstream.redaction import Redaction
 
 SECRET = "our-secret"
@@ -49,16 +49,10 @@ KEPT = (
 )
 
 
-def failure(text: str) -> UpstreamFailure:
-    error = ErrorBody(text, text, text, text, faults=(("body.n", text),))
-    return UpstreamFailure(Kind.HTTP_ERROR, text, Stage.BODY, error=error)
-
-
 def told(text: str) -> list[Any]:
-    failed = failure(text)
-    Redaction((SECRET, "x", ""), known=("", "/models/llama"), sent=SENT).failure(failed)
-    said = failed.error
-    return [failed.message, said.message, said.type, said.param, said.code, said.faults[0][1]]
+    redaction = Redaction((SECRET, "x", ""), known=("", "/models/llama"), sent=SENT)
+    said = redaction.error(ErrorBody(text, text, text, text, faults=(("body.n", text),)))
+    return [redaction.text(text), said.message, said.type, said.param, said.code, said.faults[0][1]]
 
 
 @pytest.mark.parametrize(("text", "clean"), WORDS.items())

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from email.utils import formatdate
 from time import time
+from traceback import format_exception
 
 import pytest
 from skipping import LIMIT_S, Skipping
@@ -259,6 +260,7 @@ async def test_a_key_that_is_echoed_is_hidden() -> None:
     assert b"authorization: bearer sk-123" in server.requests[0].lower()
     assert failure.message == "bad key (hidden)"
     assert "sk-123" not in repr(failure)
+    assert "sk-123" not in "".join(format_exception(failure))
 
 
 async def test_the_request_as_it_is_sent() -> None:

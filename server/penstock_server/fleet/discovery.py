@@ -98,7 +98,9 @@ async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> ModelLi
     listing = read((await upstream.get(MODELS_PATH, call, timeout_s)).get("data"))
     if listing is None:
         message = "malformed upstream answer: a model list without models"
-        raise UpstreamFailure(Kind.MALFORMED, message, Stage.BODY, upstream.name, MODELS_PATH)
+        raise UpstreamFailure(
+            Kind.MALFORMED, message, Stage.BODY, upstream=upstream.name, path=MODELS_PATH
+        )
     return listing
 
 

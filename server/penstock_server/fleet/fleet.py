@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from time import monotonic
 from types import TracebackType
@@ -256,10 +257,10 @@ class Fleet:
     def _end(self) -> None:
         self._under_way -= 1
 
-    def _failed(self, failure: UpstreamFailure, operation: Operation, call: Call) -> None:
-        failure.operation = operation.name
-        if failure.model_missing:
-            failure.message = self._table.missing(call)
+    def _named(self, failure: UpstreamFailure, operation: Operation, call: Call) -> UpstreamFailure:
+        """Returns a failure with the names that its caller knows."""
+        message = self._table.missing(call) if failure.model_missing else failure.message
+        return replace(failure, operation=operation.name, message=message)
 
 
 class _Counted:
@@ -281,6 +282,6 @@ class _Counted:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, UpstreamFailure):
-            self._fleet._failed(error, self._operation, self._call)
         self._fleet._end()
+        if isinstance(error, UpstreamFailure):
+            raise self._fleet._named(error, self._operation, self._call) from error

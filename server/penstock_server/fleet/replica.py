@@ -328,8 +328,7 @@ class Replica:
         self._last_error = "another replica, asked later, answered first"
         self._speaks_against(visit, Evidence.SILENT)
 
-    def _failed(self, visit: Visit, failure: UpstreamFailure, served: str) -> None:
-        self._compare(failure, served)
+    def _failed(self, visit: Visit, failure: UpstreamFailure) -> None:
         found = evidence(failure)
         if found is Evidence.WELL:
             self._succeeded(visit)
@@ -343,15 +342,16 @@ class Replica:
             self.suspected.set()
         self._speaks_against(visit, found)
 
-    def _compare(self, failure: UpstreamFailure, served: str) -> None:
-        """Writes into a failure what is known of the replica that sheds light on it."""
-        failure.route_listed = failure.path in (self.known.paths or ())
-        failure.engine_died = self._engine_died
+    def _compared(self, failure: UpstreamFailure, served: str) -> UpstreamFailure:
+        """Returns a failure with what is known of the replica that sheds light on it."""
+        route_listed = failure.path in (self.known.paths or ())
+        seen = replace(failure, route_listed=route_listed, engine_died=self._engine_died)
         self._engine_died = self._engine_died or failure.engine_dead
-        if failure.model_missing and self.lists(served):
+        if seen.model_missing and self.lists(served):
             # It is another server since, or has just started.
-            failure.model_listed = True
             self.suspected.set()
+            return replace(seen, model_listed=True)
+        return seen
 
     def _speaks_against(self, visit: Visit, found: Evidence) -> None:
         now = self._clock()
@@ -413,7 +413,10 @@ class _Asked:
         if error is None:
             replica._succeeded(visit)
         elif isinstance(error, UpstreamFailure):
-            replica._failed(visit, error, self._served)
+            seen = replica._compared(error, self._served)
+            replica._failed(visit, seen)
+            replica._end(visit)
+            raise seen from error
         elif self._lost:
             replica._outrun(visit)
         elif isinstance(error, asyncio.CancelledError) and self._timed_out:

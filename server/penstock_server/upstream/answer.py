@@ -165,9 +165,7 @@ async def refusal(response: Response) -> UpstreamFailure:
     """Returns the failure that an answer with another status than 200 stands for."""
     body = await response.read_error()
     error = _read_error(body, response.content_type)
-    failure = _stated(error, response.status, Stage.BODY)
-    failure.retry_after_s = response.retry_after_s
-    return failure
+    return _stated(error, response.status, Stage.BODY, response.retry_after_s)
 
 
 async def require_stream(response: Response) -> None:
@@ -214,12 +212,16 @@ def _words(text: str) -> str:
     return " ".join(text[:_LONGEST_TEXT].split())
 
 
-def _stated(error: ErrorBody, status: int, stage: Stage) -> UpstreamFailure:
+def _stated(
+    error: ErrorBody, status: int, stage: Stage, retry_after_s: float | None = None
+) -> UpstreamFailure:
     message = error.message or f"the upstream answered HTTP {status}"
     kind, streamed = Kind.HTTP_ERROR, stage is Stage.STREAM
     if status >= 500 and is_cut(error, in_stream=streamed):
         kind = Kind.INTERRUPTED if streamed else Kind.CLOSED
-    return UpstreamFailure(kind, message, stage, status=status, error=error)
+    return UpstreamFailure(
+        kind, message, stage, status=status, error=error, retry_after_s=retry_after_s
+    )
 
 
 def _ordinary(parsed: Any, stage: Stage) -> JsonObject:

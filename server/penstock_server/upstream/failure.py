@@ -3,7 +3,8 @@
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 
@@ -78,13 +79,13 @@ ABORTED = ErrorBody(message="the upstream aborted the generation")
 """What the finish reason "abort" stands for; a vLLM that is told to stop ends answers with it."""
 
 
-@dataclass(slots=True)
-class UpstreamFailure(Exception):
-    """One failed exchange with an upstream.
+@dataclass(frozen=True, eq=False)
+class FailureFacts:
+    """What is known about a failed exchange with an upstream.
 
     Attributes:
         kind: what happened.
-        message: what to tell a person; never the upstream's body verbatim.
+        message: the text for a person; never the upstream's body verbatim.
         stage: how far the exchange had come.
         upstream: the name of the upstream.
         operation: the name of the operation.
@@ -105,6 +106,7 @@ class UpstreamFailure(Exception):
     kind: Kind
     message: str
     stage: Stage
+    _: KW_ONLY
     upstream: str = ""
     path: str = ""
     status: int | None = None
@@ -119,8 +121,19 @@ class UpstreamFailure(Exception):
     model_listed: bool = False
     engine_died: bool = False
 
+
+class UpstreamFailure(FailureFacts, Exception):
+    """One failed exchange with an upstream.
+
+    The facts are set once. Whoever knows more raises a copy with `dataclasses.replace`.
+    """
+
     def __str__(self) -> str:
         return f"{self.kind.value} at {self.stage.value}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        facts = {fact.name: getattr(self, fact.name) for fact in fields(self)}
+        return partial(type(self), **facts), ()
 
     @property
     def route_missing(self) -> bool:

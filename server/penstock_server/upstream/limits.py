@@ -6,7 +6,6 @@ from time import monotonic
 from typing import NamedTuple
 
 from penstock_server.upstream.config import Timeouts
-from penstock_server.upstream.failure import UpstreamFailure
 
 TOTAL = "total_timeout"
 FIRST_BYTE = "first_byte_timeout"
@@ -18,7 +17,7 @@ _END_S = 1.0
 
 
 class Limit(NamedTuple):
-    """Until when something may take, by the monotonic clock, and how its end is told of.
+    """A deadline by the monotonic clock, and how a miss is reported.
 
     Attributes:
         until: the time.
@@ -32,10 +31,10 @@ class Limit(NamedTuple):
     option: str
     awaited: str
 
-    def tell(self, failure: UpstreamFailure) -> None:
-        """Writes into a TIMEOUT that it is of this limit."""
-        failure.limit = self.option
-        failure.message = f"no {self.awaited} from the upstream within {self.length:g} s"
+    @property
+    def missed(self) -> str:
+        """The message of a TIMEOUT at this limit."""
+        return f"no {self.awaited} from the upstream within {self.length:g} s"
 
 
 class Limits:

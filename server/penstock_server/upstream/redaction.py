@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-from penstock_server.upstream.failure import ErrorBody, UpstreamFailure
+from penstock_server.upstream.failure import ErrorBody
 
 JsonObject = dict[str, Any]
 
@@ -74,11 +74,9 @@ class Redaction:
         known = found[0] in self._known or found[0].encode("utf-8", "replace") in self._sent
         return found[0] if known else replacement
 
-    def failure(self, failure: UpstreamFailure) -> None:
-        """Takes them out of all that a failure tells."""
-        failure.message = self.text(failure.message)
-        said = failure.error
-        failure.error = ErrorBody(
+    def error(self, said: ErrorBody) -> ErrorBody:
+        """Returns an error without them."""
+        return ErrorBody(
             message=self.text(said.message),
             type=self.text(said.type),
             param=self.text(said.param),

@@ -3,6 +3,7 @@
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from itertools import takewhile
 
 import orjson
@@ -135,9 +136,10 @@ class _EventReader:
         except UpstreamFailure as failure:
             if self._passes(data, offset):
                 return None
-            failure.offset = offset if failure.kind is Kind.MALFORMED else None
+            if failure.kind is Kind.MALFORMED:
+                raise replace(failure, offset=offset) from failure
             if failure.kind is Kind.INTERRUPTED and not self._started:
-                failure.kind = Kind.CLOSED
+                raise replace(failure, kind=Kind.CLOSED) from failure
             raise
         observe(self._contract, event, Stage.STREAM, offset)
         return event
@@ -176,7 +178,7 @@ class _EventReader:
                 return
             broke = failure.kind in (Kind.TIMEOUT, Kind.CLOSED)
             if self._started and broke and failure.limit != TOTAL:
-                failure.kind = Kind.INTERRUPTED
+                raise replace(failure, kind=Kind.INTERRUPTED) from failure
             raise
 
     async def _receive(self) -> None:

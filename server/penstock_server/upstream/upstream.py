@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -230,11 +231,17 @@ class Upstream:
     def _exchange(self, request: Request, call: Call) -> "_Counted":
         return _Counted(self, request, call)
 
-    def _failed(self, failure: UpstreamFailure, request: Request, call: Call) -> None:
-        failure.upstream = self.name
-        failure.path = request.path
-        failure.callers_credentials = call.authorization is not None
-        self._redaction(call, request).failure(failure)
+    def _placed(self, failure: UpstreamFailure, request: Request, call: Call) -> UpstreamFailure:
+        """Returns a failure of a request, with its place and without secrets."""
+        redaction = self._redaction(call, request)
+        return replace(
+            failure,
+            message=redaction.text(failure.message),
+            error=redaction.error(failure.error),
+            upstream=self.name,
+            path=request.path,
+            callers_credentials=call.authorization is not None,
+        )
 
     def _redaction(self, call: Call, request: Request) -> Redaction:
         secrets = (*self._secrets, _token(call.authorization or ""))
@@ -289,9 +296,10 @@ class _Counted:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, UpstreamFailure):
-            self._upstream._failed(error, self._request, self._call)
         self._upstream.outstanding -= 1
+        if isinstance(error, UpstreamFailure):
+            # Not from the failure itself: it may hold secrets, and a traceback would show them.
+            raise self._upstream._placed(error, self._request, self._call) from None
 
 
 def _bounds(config: UpstreamConfig) -> tuple[int, int]:

@@ -35,12 +35,11 @@ def failure_of(error: Exception, stage: Stage, limit: Limit) -> UpstreamFailure:
     kind, known_stage, message = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
     if isinstance(error, _EXPLAINED):
         message = f"{message}: {error}"
-    failure = UpstreamFailure(kind, message, known_stage or stage)
+    option = ""
     if isinstance(error, httpx.WriteTimeout):
-        failure.limit = FIRST_BYTE
+        option = FIRST_BYTE
     elif isinstance(error, _CONNECTING) and monotonic() < limit.until:
-        failure.limit = "connect_timeout"
+        option = "connect_timeout"
     elif isinstance(error, httpx.TimeoutException):
-        failure.kind = Kind.TIMEOUT
-        limit.tell(failure)
-    return failure
+        kind, message, option = Kind.TIMEOUT, limit.missed, limit.option
+    return UpstreamFailure(kind, message, known_stage or stage, limit=option)
