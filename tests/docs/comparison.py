@@ -3,6 +3,7 @@
 A page may leave things out: a line `...` stands for any lines or messages, the text "..." at the
 end of a JSON list for the rest of it, and `...` inside a string for any text. Values that differ
 from run to run (ids, times) are compared by their type only, addresses of this machine not at all.
+The layout of JSON does not count, and in the details of an error the order of its fields does.
 """
 
 import json
@@ -10,6 +11,7 @@ import math
 import re
 from typing import Any
 
+_DETAIL = re.compile(r"^  \d+\)\t", re.MULTILINE)
 _VOLATILE = ("createTime", "completeTime", "configurationTime", "requestId")
 _ADDRESS = re.compile(r"(localhost|127\.0\.0\.1):\d+ *")
 _ID = re.compile(r"(chatcmpl|cmpl|resp|msg|embd|score|classify|pooling|transcribe)[-_].*")
@@ -19,7 +21,13 @@ def same_output(shown: str, printed: str) -> bool:
     """Whether the output on a page fits what was printed."""
     shown, _, shown_error = shown.partition("ERROR:\n")
     printed, _, error = printed.partition("ERROR:\n")
-    return shown_error == error and _same_messages(shown, printed)
+    return _error(shown_error) == _error(error) and _same_messages(shown, printed)
+
+
+def _error(text: str) -> list[str]:
+    """The status of an error, then its details, each in one line."""
+    status, *details = _DETAIL.split(text)
+    return [status, *(json.dumps(json.loads(detail)) for detail in details)]
 
 
 def _same_messages(shown: str, printed: str) -> bool:

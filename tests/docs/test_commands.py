@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import platform
+import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,23 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# What the commands call by name: the stand-in for grpcurl, then what is installed beside Python.
-FOLDERS = (Path(__file__).parent, Path(sys.executable).parent)
+# What the commands call by name.
+INSTALLED = Path(sys.executable).parent
+# The folder of what makes the calls of grpcurl's command lines: `buf curl`, and grpcurl itself
+# where pyproject.toml has it installed.
+CALLERS = {"by-buf": Path(__file__).parent / "buf_curl"}
+if sys.platform == "linux" and platform.machine() == "x86_64":
+    CALLERS["by-grpcurl"] = INSTALLED
 # vLLM's address on the pages, and a refusal that fails the command.
 CURL = (
     'curl() { command curl --fail-with-body --silent "${@//http:\\/\\/localhost:8000/$UPSTREAM}"; }'
 )
 
-SERVICE = "127.0.0.1:50051"
+# The addresses on the pages, and the variables that have those of a test.
+ADDRESSES = {
+    "127.0.0.1:50051": "PENSTOCK_TARGET",
+    "127.0.0.1:50052": "PENSTOCK_ADMIN_TARGET",
+}
 # What does not end, or needs what is not here: tests/cli runs the first two.
 NOT_RUN = ("make demo", ".venv/bin/penstock serve --upstream http://localhost:8000")
 
@@ -35,12 +46,20 @@ KEYED = ROOT / "docs" / "authentication.md"
 
 
 def cases(page: Path) -> list[ParameterSet]:
-    """The commands of a page, each with what it prints."""
+    """The commands of a page, each with what it prints; those of grpcurl for each that runs it."""
     return [
-        pytest.param(command, shown, id=f"{name(page)}-{number}")
+        pytest.param(command, shown, folder, id=f"{name(page)}-{number}{by}")
         for number, (command, shown) in enumerate(transcripts(page.read_text("utf-8")), 1)
         if command not in NOT_RUN
+        for by, folder in callers(command).items()
     ]
+
+
+def callers(command: str) -> Mapping[str, Path]:
+    """The folders to run a command with, by the ends of the names of the tests."""
+    if "grpcurl " not in command:
+        return {"": INSTALLED}
+    return {f"-{by}": folder for by, folder in CALLERS.items()}
 
 
 def name(page: Path) -> str:
@@ -82,50 +101,54 @@ async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]
             **options,
         )
         yield os.environ | {
-            "PATH": os.pathsep.join([*map(str, FOLDERS), os.environ["PATH"]]),
-            "BUF": str(Path(sys.executable).with_name("buf")),
+            "PATH": os.pathsep.join([str(INSTALLED), os.environ["PATH"]]),
+            "BUF": str(INSTALLED / "buf"),
             "PENSTOCK_TARGET": f"127.0.0.1:{service.port}",
             "PENSTOCK_ADMIN_TARGET": f"127.0.0.1:{service.admin.port}",
             "UPSTREAM": simulator.url,
         }
 
 
-@pytest.mark.parametrize(("command", "shown"), CASES)
-async def test_command(command: str, shown: str, environment: dict[str, str]) -> None:
-    await run(command, shown, environment)
+@pytest.mark.parametrize(("command", "shown", "folder"), CASES)
+async def test_command(command: str, shown: str, folder: Path, environment: dict[str, str]) -> None:
+    await run(command, shown, folder, environment)
 
 
-@pytest.mark.parametrize(("command", "shown"), KEYED_CASES)
+@pytest.mark.parametrize(("command", "shown", "folder"), KEYED_CASES)
 async def test_command_with_keys(
-    command: str, shown: str, keyed_environment: dict[str, str]
+    command: str, shown: str, folder: Path, keyed_environment: dict[str, str]
 ) -> None:
-    await run(command, shown, keyed_environment)
+    await run(command, shown, folder, keyed_environment)
 
 
-async def run(command: str, shown: str, environment: dict[str, str]) -> None:
-    """Runs a command, which must print what is shown."""
+async def run(command: str, shown: str, folder: Path, environment: dict[str, str]) -> None:
+    """Runs a command, which must print what is shown; programs are found in a folder first."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-uc",
         f"set -o pipefail; {CURL}\n{here(command, environment)}",
         cwd=ROOT,
-        env=environment,
+        env=environment | {"PATH": os.pathsep.join([str(folder), environment["PATH"]])},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = (text.decode() for text in await process.communicate())
     failed = "ERROR:" in shown
     assert (process.returncode != 0) == failed, f"{out}{err}"
-    assert not shown or same_output(shown, out), f"{out}{err}"
+    assert not shown or same_output(shown, out + err * failed), f"{out}{err}"
 
 
 def here(text: str, environment: dict[str, str]) -> str:
     """What a page says to do, for the service and the environment of this test."""
-    return text.replace(".venv/bin/", "").replace(SERVICE, environment["PENSTOCK_TARGET"])
+    text = text.replace(".venv/bin/", "")
+    for address, variable in ADDRESSES.items():
+        text = text.replace(address, environment[variable])
+    return text
 
 
 def test_the_pages_have_commands() -> None:
-    with_commands = {case.id and str(case.id).rpartition("-")[0] for case in (*CASES, *KEYED_CASES)}
+    every = [str(case.id) for case in (*CASES, *KEYED_CASES)]
+    with_commands = {re.sub(r"-\d+(-by-\w+)?$", "", case) for case in every}
     without = {"docs/README", "docs/performance", "docs/python", "docs/support"}
     assert with_commands == {name(page) for page in PAGES} - without
     readme = [command for command, _ in transcripts(PAGES[0].read_text("utf-8"))]

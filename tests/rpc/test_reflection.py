@@ -69,6 +69,32 @@ async def test_a_client_can_learn_every_message(channel: aio.Channel, version: s
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"file_by_filename": "penstock/v1/tokenization.proto"},
+        {"file_containing_symbol": "penstock.v1.TokenizationService"},
+        {"file_containing_symbol": "penstock.v1.TokenizeResponse.max_model_len"},
+    ],
+    ids=["by-file", "by-symbol", "by-field"],
+)
+async def test_every_field_has_its_name_in_json(
+    channel: aio.Channel, version: str, question: dict[str, str]
+) -> None:
+    answer = await ask(channel, version, **question)
+    names = {}
+    for data in answer.file_descriptor_response.file_descriptor_proto:
+        file = descriptor_pb2.FileDescriptorProto.FromString(data)
+        messages = list(file.message_type)
+        for message in messages:
+            messages += message.nested_type
+            names |= {field.name: field.json_name for field in message.field}
+    assert names["max_model_len"] == "maxModelLen"
+    assert names["count"] == "count"
+    assert all(names.values())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 async def test_buf_curl(service: Service, version: str) -> None:
     url = f"http://127.0.0.1:{service.port}"
     reflect = ("--reflect-protocol", f"grpc-{version}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import grpc
@@ -16,13 +17,44 @@ V1 = "grpc.reflection.v1.ServerReflection"
 
 
 class Symbols(ReflectionServicer):  # type: ignore[misc]
-    """Finds all that has a name; grpcio's own finds no methods, fields and the like."""
+    """Finds all that has a name, and gives every field its name in JSON.
+
+    grpcio's own finds no methods, fields and the like. The files of generated Python code leave
+    the names in JSON out, and some callers, such as grpcurl 1.8, print then those of the protos.
+    """
+
+    def _file_by_filename(self, request: Any, filename: str) -> Any:
+        return _with_json_names(super()._file_by_filename(request, filename))
 
     def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
         name = fully_qualified_name
         if not _is_known(name) and _has(*name.rpartition(".")[::2]):
             name = name.rpartition(".")[0]
-        return super()._file_containing_symbol(request, name)
+        return _with_json_names(super()._file_containing_symbol(request, name))
+
+
+def _with_json_names(answer: Any) -> Any:
+    """Adds the names in JSON to the files of an answer; one without files stays as it is."""
+    if answer.HasField("file_descriptor_response"):
+        files = answer.file_descriptor_response.file_descriptor_proto
+        files[:] = [_file_with_json_names(file) for file in files]
+    return answer
+
+
+@cache  # There are only so many files.
+def _file_with_json_names(serialized: bytes) -> bytes:
+    file = descriptor_pb2.FileDescriptorProto.FromString(serialized)
+    known = descriptor_pool.Default().FindFileByName(file.name)
+    for message in file.message_type:
+        _name_fields(message, known.message_types_by_name[message.name])
+    return file.SerializeToString()
+
+
+def _name_fields(message: Any, known: Any) -> None:
+    for field in message.field:
+        field.json_name = known.fields_by_name[field.name].json_name
+    for nested in message.nested_type:
+        _name_fields(nested, known.nested_types_by_name[nested.name])
 
 
 def _is_known(name: str) -> bool:
