@@ -183,10 +183,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
     "smg": (
         *_OPENAI_ROUTES,
         Loss(
-            "it answers for a stored response as for a model that it does not have",
-            {"test_response": ("test_nothing_is_stored_by_default",)},
-        ),
-        Loss(
             "its own checks and words come before vLLM's",
             {
                 "test_completion": (

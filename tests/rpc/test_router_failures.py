@@ -97,6 +97,36 @@ async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve:
     assert "127.0.0.1" not in str(result.message)
 
 
+NO_RESPONSE: Mapping[str, bytes] = {
+    "words of a router": failing("404 x", code="not_found", message="No response found with id x"),
+    "words of a web server": detail("404 x", "Response not found"),
+    "text": words("404 x", "could not find the response"),
+    "parameter of the request": failing("404 x", param="previous_response_id"),
+    "code of OpenAI's": failing("400 x", code="previous_response_not_found"),
+}
+RESPONSES = tuple(rpc for rpc in EVERY_RPC if rpc.settings.get("native_responses") == "always")
+STORED = tuple(rpc for rpc in RESPONSES if "response_id" in rpc.requests[0])
+
+
+@pytest.mark.parametrize("sent", NO_RESPONSE.values(), ids=NO_RESPONSE)
+@pytest.mark.parametrize("rpc", RESPONSES, ids=names(RESPONSES))
+async def test_a_response_that_is_not_there(rpc: Called, sent: bytes, serve: Serve) -> None:
+    result = await failed(rpc, serve, sent)
+    assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("rpc", STORED, ids=names(STORED))
+async def test_the_id_of_a_response_that_is_not_there(rpc: Called, serve: Serve) -> None:
+    result = await failed(rpc, serve, detail("404 x", "'resp_1' is gone"))
+    assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("rpc", RESPONSES, ids=names(RESPONSES))
+async def test_an_api_of_responses_that_is_not_there(rpc: Called, serve: Serve) -> None:
+    result = await failed(rpc, serve, detail("404 x", "The Response API is off"))
+    assert (result.code, result.reason) == NO_ROUTE
+
+
 async def test_urls_that_the_caller_sent_are_told(serve: Serve) -> None:
     said = "https://example.com/cat.png: 403, by http://10.0.0.7:8000/fetch"
     image = 'messages {role: ROLE_USER content {image {url: "https://example.com/cat.png"}}}'

@@ -350,12 +350,12 @@ def _row(failure: UpstreamFailure) -> Row:
     if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
         return KIND_ROWS[failure.kind]
     error, status = failure.error, failure.status
+    if failure.response_missing:
+        return RESPONSE_NOT_FOUND
     if failure.operation_missing:
         return OPERATION_NOT_SUPPORTED
     if failure.model_missing:
         return _UNAVAILABLE if failure.model_listed else MODEL_NOT_FOUND
-    if status == 404:
-        return RESPONSE_NOT_FOUND
     if status == 400 and _is_context_length(error):
         return CONTEXT_LENGTH
     if status == 422 and error.param.endswith("_url"):

@@ -7,6 +7,8 @@ from dataclasses import KW_ONLY, dataclass, field, fields
 from functools import partial
 from typing import Any
 
+from penstock_server import routes
+
 
 class Kind(enum.Enum):
     """What happened. The gRPC status of each is decided by the server's status table."""
@@ -138,7 +140,7 @@ class UpstreamFailure(FailureFacts, Exception):
     @property
     def route_missing(self) -> bool:
         """Whether the upstream does not have the route, whatever the model."""
-        if self.kind is not Kind.HTTP_ERROR:
+        if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
         return self.status in (405, 501) or (self.status == 404 and not self._is_of_what_is_asked)
 
@@ -155,15 +157,36 @@ class UpstreamFailure(FailureFacts, Exception):
     @property
     def model_missing(self) -> bool:
         """Whether the upstream does not have the model, or adapter, that it was asked for."""
-        if self.kind is not Kind.HTTP_ERROR or self.error.param == "response_id":
+        if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
         if self.status == 404:
             return self._is_of_what_is_asked
         return self.status == 400 and _rejects_model(self.error)
 
     @property
+    def response_missing(self) -> bool:
+        """Whether the upstream does not have the stored response that it was asked for."""
+        if self.kind is not Kind.HTTP_ERROR:
+            return False
+        error = self.error
+        if self.status == 400:
+            return error.code == _NO_PREVIOUS_RESPONSE
+        if self.status != 404 or error.code in _ROUTE_CODES:
+            return False
+        if error.param in _RESPONSE_PARAMS:
+            return True
+        return self.path.startswith(routes.RESPONSES) and self._names_response
+
+    @property
+    def _names_response(self) -> bool:
+        """Whether the words of a 404 are about a stored response, or have the id in the path."""
+        said = self.error.message[:_LONGEST_READ]
+        wanted = self.path.removeprefix(routes.RESPONSES).lstrip("/").partition("/")[0]
+        return _OF_RESPONSE.match(said) is not None or (wanted != "" and wanted in said)
+
+    @property
     def _is_of_what_is_asked(self) -> bool:
-        """Whether a 404 is about the model or the response of a request, not about its route."""
+        """Whether a 404 is about what a request asks for, not about its route."""
         error = self.error
         if error.code in _ROUTE_CODES or _NO_ROUTE.match(error.message):
             return False
@@ -208,6 +231,13 @@ _ROUTE_CODES = frozenset(("unknown_url", "route_not_found", "endpoint_not_found"
 _NO_ROUTE = re.compile(
     r"(?i)\W*(?:not found\W*$|404 page not found|(?:invalid|unknown) (?:request )?url\b"
     r"|no route\b|cannot (?:post|get) /|(?:the )?(?:route|endpoint|path|requested url)\b)"
+)
+# OpenAI's code, which comes with HTTP 400.
+_NO_PREVIOUS_RESPONSE = "previous_response_not_found"
+_RESPONSE_PARAMS = frozenset(("response_id", "previous_response_id"))
+_OF_RESPONSE = re.compile(
+    r"(?i)\W*(?:(?:no|such|the|stored|previous|unknown|(?:could not|cannot) find)\W+){0,3}"
+    r"response\b(?! api)"
 )
 _MISSES = re.compile(
     r"(?i)\b(?:could not find|cannot find|can't find|not found|not exist|doesn't exist|no such"
