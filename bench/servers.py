@@ -6,13 +6,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import payloads, scenarios
 from bench.load import LoadFailed, wait_until
 from bench.process import BUILD, Child
+from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -120,7 +121,7 @@ def envoy(place: Place) -> Iterator[Running]:
     """Starts Envoy as a plain hop from HTTP/1.1 to HTTP/1.1."""
     port = free_port()
     config = place.folder / f"envoy-{port}.json"
-    config.write_text(json.dumps(_envoy_config(port, place.upstream)))
+    config.write_text(json.dumps(envoy_config((HOST, port), _urls(place))))
     command = [_envoy_program(), "--config-path", str(config), "--disable-hot-restart"]
     with Child([*command, "--log-level", "warning"], place.log("envoy")) as child:
         _wait(child, "envoy", lambda: _listens(port))
@@ -132,14 +133,12 @@ def litellm(place: Place) -> Iterator[Running]:
     """Starts LiteLLM's proxy with one worker."""
     port = free_port()
     config = place.folder / f"litellm-{port}.json"
-    config.write_text(json.dumps(_litellm_config(place.upstream)))
+    config.write_text(json.dumps(litellm_config(_urls(place), scenarios.models())))
     program = VENV / "peers" / "bin" / "litellm"
     if not program.exists():
         raise LoadFailed("LiteLLM is not installed; run it by make bench-peers")
     command = [str(program), "--config", str(config), "--host", HOST, "--port", str(port)]
-    # Without a key it checks none, as Penstock does here.
-    keyless = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
-    env = _environment() | {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR"} | keyless
+    env = _environment() | LITELLM_ENVIRONMENT | {"LITELLM_LOG": "ERROR"}
     with Child(command, place.log("litellm"), env=env) as child:
         _wait(child, "litellm", lambda: _listens(port), _LITELLM_STARTED_WITHIN_S)
         yield Running(child, port)
@@ -215,6 +214,10 @@ def _logged_port(log: Path) -> int:
     return 0
 
 
+def _urls(place: Place) -> tuple[str, ...]:
+    return (f"http://{HOST}:{place.upstream}",)
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
@@ -229,57 +232,3 @@ def _envoy_program() -> str:
     if found.returncode:
         raise LoadFailed(f"Envoy is not installed: {found.stderr.strip()}")
     return found.stdout.strip()
-
-
-def _address(port: int) -> Mapping[str, object]:
-    return {"socket_address": {"address": HOST, "port_value": port}}
-
-
-def _envoy_config(port: int, to: int) -> Mapping[str, object]:
-    api = "type.googleapis.com/envoy.extensions.filters"
-    router = {
-        "name": "envoy.filters.http.router",
-        "typed_config": {"@type": f"{api}.http.router.v3.Router"},
-    }
-    route = {"match": {"prefix": "/"}, "route": {"cluster": "vllm", "timeout": "0s"}}
-    hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
-    manager = {
-        "@type": f"{api}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "http",
-        "http_filters": [router],
-        "route_config": {"virtual_hosts": hosts},
-    }
-    http = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-    listener = {"address": _address(port), "filter_chains": [{"filters": [http]}]}
-    endpoint = {"endpoint": {"address": _address(to)}}
-    limits = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096}
-    cluster = {
-        "name": "vllm",
-        "connect_timeout": "5s",
-        "type": "STATIC",
-        "circuit_breakers": {"thresholds": [limits]},
-        "load_assignment": {
-            "cluster_name": "vllm",
-            "endpoints": [{"lb_endpoints": [endpoint]}],
-        },
-    }
-    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
-
-
-def _litellm_config(to: int) -> Mapping[str, object]:
-    models = [
-        {
-            "model_name": name,
-            "litellm_params": {
-                "model": f"openai/{name}",
-                "api_base": f"http://{HOST}:{to}/v1",
-                "api_key": "sk-bench",
-            },
-        }
-        for name in scenarios.models()
-    ]
-    return {
-        "model_list": models,
-        "litellm_settings": {"set_verbose": False, "request_timeout": 600, "num_retries": 0},
-        "router_settings": {"num_retries": 0},
-    }

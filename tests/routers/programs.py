@@ -12,6 +12,8 @@ from typing import Any
 from server_process import ServerProcess, answers, free_port
 from servers import HOST, cache_folder
 
+from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config
+
 START_LIMIT_S = 300.0
 _STOP_LIMIT_S = 5.0
 _POLL_S = 0.1
@@ -122,29 +124,11 @@ def _smg(place: Place) -> Sequence[str]:
 
 
 def _litellm(place: Place) -> Sequence[str]:
-    models = [
-        {
-            "model_name": name,
-            "litellm_params": {
-                "model": f"hosted_vllm/{name}",
-                "api_base": f"{server}/v1",
-                "api_key": place.api_key or "none",
-            },
-        }
-        for name in place.models
-        for server in place.servers
-    ]
-    config = {
-        "model_list": models,
-        "litellm_settings": {"num_retries": 0, "request_timeout": 600},
-        # A caller's mistake would take the server out for all.
-        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-        "general_settings": {"master_key": place.api_key} if place.api_key else {},
-    }
+    content = json.dumps(litellm_config(place.servers, place.models, place.api_key))
     return (
         _program("litellm", "litellm"),
         *("--host", HOST, "--port", str(place.port)),
-        *("--config", _written(place, "litellm.json", json.dumps(config))),
+        *("--config", _written(place, "litellm.json", content)),
     )
 
 
@@ -175,79 +159,11 @@ http {{
 
 
 def _envoy(place: Place) -> Sequence[str]:
-    config = _written(place, "envoy.json", json.dumps(_envoy_config(place)))
+    config = _written(
+        place, "envoy.json", json.dumps(envoy_config((HOST, place.port), place.servers))
+    )
     options = ("--disable-hot-restart", "--log-level", "warning", "--concurrency", "1")
     return (_program("routers", "envoy"), "--config-path", config, *options)
-
-
-def _envoy_config(place: Place) -> Mapping[str, Any]:
-    filters = "type.googleapis.com/envoy.extensions.filters"
-    manager = {
-        "@type": f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "http",
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{filters}.http.router.v3.Router"},
-            }
-        ],
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "vllm",
-                    "domains": ["*"],
-                    # Envoy ends a request after 15 s unless it is told otherwise.
-                    "routes": [
-                        {"match": {"prefix": "/"}, "route": {"cluster": "vllm", "timeout": "0s"}}
-                    ],
-                }
-            ]
-        },
-    }
-    listener = {
-        "address": _address(HOST, place.port),
-        "filter_chains": [
-            {
-                "filters": [
-                    {
-                        "name": "envoy.filters.network.http_connection_manager",
-                        "typed_config": manager,
-                    }
-                ]
-            }
-        ],
-    }
-    ends = [url.removeprefix("http://").split(":") for url in place.servers]
-    cluster = {
-        "name": "vllm",
-        "connect_timeout": "5s",
-        "type": "STATIC",
-        "lb_policy": "LEAST_REQUEST",
-        "health_checks": [
-            {
-                "timeout": "5s",
-                "interval": "5s",
-                "unhealthy_threshold": 2,
-                "healthy_threshold": 1,
-                "http_health_check": {"path": "/health"},
-            }
-        ],
-        "load_assignment": {
-            "cluster_name": "vllm",
-            "endpoints": [
-                {
-                    "lb_endpoints": [
-                        {"endpoint": {"address": _address(host, int(port))}} for host, port in ends
-                    ]
-                }
-            ],
-        },
-    }
-    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
-
-
-def _address(host: str, port: int) -> Mapping[str, Any]:
-    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def _written(place: Place, name: str, content: str) -> str:
@@ -262,11 +178,7 @@ ROUTERS: Mapping[str, Router] = {
     "litellm": Router(
         _litellm,
         ready="/health/liveliness",
-        # Without a key it checks none, as the others.
-        environment={
-            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
-            "LITELLM_MODE": "PRODUCTION",
-        },
+        environment=LITELLM_ENVIRONMENT,
         # Its /health sends a request to each model.
         settings={"health_path": "/health/liveliness"},
     ),
