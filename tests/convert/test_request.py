@@ -1,7 +1,6 @@
 """Requests: every field's way into the JSON, and what is refused on it."""
 
 import math
-import time
 import tracemalloc
 from typing import Any
 
@@ -239,10 +238,9 @@ def test_struct_numbers() -> None:
 
 def test_long_list_under_a_long_name() -> None:
     request = asking()
-    request.extra_body.update({"k" * 4_000_000: [1] * 10_000})
-    began = time.process_time()
+    # A path for each value would take longer than a test may.
+    request.extra_body.update({"k" * 20_000_000: [1] * 200_000})
     body_of(request)
-    assert time.process_time() - began < 1  # a path for each value takes far longer
 
 
 def test_place_of_a_faulty_value() -> None:

@@ -1,7 +1,6 @@
 """TranscriptionService: what goes upstream and what comes back."""
 
 import logging
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -399,10 +398,8 @@ async def test_extra_body_of_a_typed_field(key: str, home: str, channel: aio.Cha
 
 async def test_a_long_list_of_faults(channel: aio.Channel) -> None:
     request = asking(subtitles=[pb.SUBTITLE_FORMAT_SRT] * 20_000)
-    began = time.process_time()
     end = await failed(stub(channel).Transcribe(request))
-    assert time.process_time() - began < 1
-    assert end.fields[:2] == ["config.subtitles[1]", "config.subtitles[2]"]
+    assert end.fields == [f"config.subtitles[{number}]" for number in range(1, 33)]
 
 
 async def test_metadata_that_contradicts_the_config(channel: aio.Channel) -> None:

@@ -1,7 +1,6 @@
 """The status table, row by row."""
 
 from dataclasses import replace
-from time import process_time
 from typing import Any
 
 import grpc
@@ -353,9 +352,8 @@ def test_a_missing_route_is_named() -> None:
 
 
 def test_a_long_text_of_digits_is_looked_through_once() -> None:
-    message = "maximum context length is 8 tokens " + "1" * 64 * 1024
+    # To look at the rest again from each digit on would take longer than a test may.
+    message = "maximum context length is 8 tokens " + "1" * 1024 * 1024
     error = ErrorBody(message=message)
     failure = UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=400, error=error)
-    began = process_time()
     assert status.of_failure(failure).metadata["maxModelLen"] == "8"
-    assert process_time() - began < 1
