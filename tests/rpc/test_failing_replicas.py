@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -25,12 +25,9 @@ CHAT_PATH = "/v1/chat/completions"
 
 @asynccontextmanager
 async def simulators(*kinds: str) -> AsyncIterator[list[Simulator]]:
-    made = [Simulator(SimulatorSettings(listen=FREE_PORT, kind=kind)) for kind in kinds]
-    for one in made:
-        await one.start()
-    yield made
-    for one in made:
-        await one.stop()
+    settings = [SimulatorSettings(listen=FREE_PORT, kind=kind) for kind in kinds]
+    async with AsyncExitStack() as running:
+        yield [await running.enter_async_context(Simulator(one)) for one in settings]
 
 
 async def ready(service: Service) -> None:
@@ -62,10 +59,14 @@ async def test_a_service_whose_every_call_fails_is_not_serving(
             await says(channel, CHAT_SERVICE, SERVING)
             for one in failing:
                 one.faults = fault.replace(" ", ";")
-            for _ in range(30):
-                await create(channel, chat())
-            for name in ("", CHAT_SERVICE):
-                await says(channel, name, NOT_SERVING)
+            async with asyncio.TaskGroup() as names:
+                watched = [
+                    names.create_task(says(channel, name, NOT_SERVING))
+                    for name in ("", CHAT_SERVICE)
+                ]
+                # How many it takes depends on which replica each of them is sent to.
+                while not all(one.done() for one in watched):
+                    await create(channel, chat())
             # It is still asked: there is no other.
             for one in failing:
                 one.faults = ""
