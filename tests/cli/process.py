@@ -1,10 +1,11 @@
 """`penstock` as a subprocess."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,25 +70,27 @@ class Process:
         return Result(code, out.decode(), err.decode())
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
-    """Runs a command; kills it if it is still there at the end."""
+    """Runs a command; kills it and what it started if they are still there at the end."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=clean_environment() | dict(env or {}),
+        start_new_session=True,
     )
     try:
         yield Process(process)
     finally:
-        if process.returncode is None:
-            process.kill()
+        # Each process of the session that is left has the pipes open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def serving(*arguments: str) -> AsyncIterator[tuple[Process, str]]:
     """A service on a free port, in a process of its own; and its address."""
     async with started(PENSTOCK, "serve", "--listen", "127.0.0.1:0", *arguments) as process:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from child import child
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Gives the command a terminal of its own; what is written to this program is typed there.
@@ -15,7 +17,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(["make", "demo", *ports])))
 
 
 def test_ctrl_c_ends_it_cleanly() -> None:
-    with subprocess.Popen(
+    with child(
         [sys.executable, "-c", AT_A_TERMINAL],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from child import child
 
 from penstock import AsyncClient, Client
 
@@ -18,13 +19,13 @@ LIVE = Path(__file__).with_name("live.py")
 def _live() -> Iterator[Sequence[str]]:
     """A service that serves everything, as calls and those who run it reach it; one that stores."""
     command = (sys.executable, str(LIVE))
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         targets = [f"127.0.0.1:{int(port)}" for port in process.stdout.readline().split()]
         for target in (targets[0], targets[2]):
             with Client(target) as client:
-                client.wait_ready(20)
+                client.wait_ready(60)
         yield targets
         process.stdin.close()
 

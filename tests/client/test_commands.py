@@ -6,11 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from child import child
 
 from penstock.channel import DEFAULT_TARGET
 
 from .conftest import silence
-from .terminal import PENSTOCK, penstock, terminal
+from .terminal import BOUND_S, PENSTOCK, penstock, terminal
 
 HELLO = "Hello! How can I help you today?"
 LICENSE = str(Path(__file__).parents[2] / "LICENSE")
@@ -115,10 +116,10 @@ def test_transcribe(target: str, tmp_path: Path) -> None:
 def test_audio_that_does_not_end(form: tuple[str, ...], target: str) -> None:
     """A thread still reads it when the command is over."""
     command = (PENSTOCK, "transcribe", "-", "--timeout", "0.3", "--target", target, *form)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with child(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr
         told = process.stderr.read().decode()
-        assert process.wait(30) == 1
+        assert process.wait(BOUND_S) == 1
     assert told.startswith("penstock: DEADLINE_EXCEEDED")
     assert told.count("\n") == 1
 
