@@ -82,7 +82,7 @@ async def test_every_field_has_its_name_in_json(
     channel: aio.Channel, version: str, question: dict[str, str]
 ) -> None:
     answer = await ask(channel, version, **question)
-    names = {}
+    names: dict[str, str] = {}
     for data in answer.file_descriptor_response.file_descriptor_proto:
         file = descriptor_pb2.FileDescriptorProto.FromString(data)
         messages = list(file.message_type)
