@@ -78,8 +78,8 @@ class Service:
         self._health = HealthServicer(tuple(SERVICES))
         self._limits = _limits(settings)
         self._descriptors: asyncio.Task[None] | None = None
-        arrivals = Arrivals(settings.request_timeout, settings.max_pending_calls)
-        self._admission = Admission(settings.max_concurrent_calls, arrivals)
+        self._arrivals = Arrivals(settings.request_timeout, settings.max_pending_calls)
+        self._admission = Admission(settings.max_concurrent_calls, self._arrivals)
         self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
         self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._server = build_server(
@@ -91,7 +91,7 @@ class Service:
                 admission=self._admission,
                 deadlines=self._deadlines,
             ),
-            arrivals,
+            self._arrivals,
             self._watches,
             limits=self._limits,
             max_request_entries=settings.max_request_entries,
@@ -199,14 +199,19 @@ class Service:
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new calls, gives running ones a time to finish, then ends them."""
-        self._admission.close()
         self._health.close()
-        self._watches.end_all()
         if self._descriptors:
             self._descriptors.cancel()
         await self._end_watch()
+        if grace_s:
+            await self._admission.settle()
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
-        await asyncio.wait((stopped,), timeout=grace_s)
+        await asyncio.sleep(0)  # until callers are being sent away
+        self._admission.close()
+        self._watches.end_all()
+        await asyncio.wait((stopped,), timeout=min(grace_s, _LAST_WORDS_S))
+        self._arrivals.close()  # for those that were let in last
+        await asyncio.wait((stopped,), timeout=max(0, grace_s - _LAST_WORDS_S))
         self._admission.end_all()
         await stopped
         await self.admin.stop()

@@ -64,27 +64,62 @@ async def stopping(simulator: Simulator) -> AsyncIterator[Service]:
         yield service
 
 
-async def test_a_call_that_meets_the_stop(
-    stopping: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    came, server = asyncio.Event(), stopping._server
-    stop = server.stop
+@pytest.fixture
+def delayed(stopping: Service, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, ...]:
+    """Whether gRPC's own stop was asked for, and what it waits for."""
+    asked, allowed = asyncio.Event(), asyncio.Event()
+    stop = stopping._server.stop
 
     async def stop_later(grace_s: float | None) -> None:
-        # gRPC itself ends what comes after this, with what code it likes.
-        await came.wait()
+        asked.set()
+        # gRPC itself ends what comes after this as CANCELLED.
+        await allowed.wait()
         await stop(grace_s)
 
-    monkeypatch.setattr(server, "stop", stop_later)
+    monkeypatch.setattr(stopping._server, "stop", stop_later)
+    return asked, allowed
+
+
+async def test_a_call_that_meets_the_stop(
+    stopping: Service, delayed: tuple[asyncio.Event, ...]
+) -> None:
+    asked, allowed = delayed
     async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
         await channel.channel_ready()
         stopped = asyncio.create_task(stopping.stop(0.5))
-        await asyncio.sleep(0)  # until it has begun
+        await asked.wait()
         result = await create(channel, chat())
-        came.set()
+        allowed.set()
         await stopped
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "DRAINING")
     assert (result.retry_s, result.pushback) == (0.0, "0")
+
+
+async def test_a_call_that_comes_just_before_the_stop_is_answered(
+    simulator: Simulator, stopping: Service, delayed: tuple[asyncio.Event, ...]
+) -> None:
+    asked, allowed = delayed
+    async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
+        await channel.channel_ready()
+        stopped = asyncio.create_task(stopping.stop(3600))
+        calls = [asyncio.create_task(stream(channel, chat())) for _ in range(20)]
+        await asked.wait()
+        assert not simulator.active
+        allowed.set()
+        assert [(await call).code for call in calls] == [Code.OK] * 20
+        await stopped
+
+
+async def test_callers_without_a_pause_do_not_put_off_the_stop(stopping: Service) -> None:
+    async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
+        await channel.channel_ready()
+        stopped = asyncio.create_task(stopping.stop(3600))
+        calls = []
+        while not stopping._admission._closed:
+            calls.append(asyncio.create_task(stream(channel, chat())))
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*calls)
+        await stopped
 
 
 async def test_the_grace_is_over(simulator: Simulator, stopping: Service) -> None:

@@ -1,6 +1,7 @@
 """Which calls are let in: how many at once, and none while the server stops; how the last end."""
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,11 @@ from penstock_server.rpc import status
 from penstock_server.rpc.arrival import Arrivals
 from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.rpc import Rpc
+
+# Without a new RPC for so long, nothing is on the way that would come within this; and how long
+# callers that send on and on may put that off.
+_SETTLED_AFTER_S, _LOOKS = 0.05, 5
+_LONGEST_WAIT_S = 2.0
 
 
 class Admission:
@@ -33,11 +39,34 @@ class Admission:
         self._running: set[asyncio.Task[Any]] = set()
         self._counted: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._open = asyncio.Event()
+        self._open.set()
+        self._held = 0
+
+    async def settle(self) -> None:
+        """Holds all RPCs that come from now on until `close`; returns once none comes any more.
+
+        gRPC ends what comes during its own stop as CANCELLED. Callers that wait for answers before
+        they send more get none meanwhile, so that nothing is on the way when gRPC stops.
+        """
+        self._open.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_WAIT_S):
+                before = -1
+                while before != self._held:
+                    before = self._held
+                    # A busy loop may be late for a single timer, and for RPCs.
+                    for _ in range(_LOOKS):
+                        await asyncio.sleep(_SETTLED_AFTER_S / _LOOKS)
 
     def close(self) -> None:
-        """Refuses all that comes from now on, and all whose request is not there."""
+        """Refuses all that comes from now on, and all whose request is not there.
+
+        What was held is let in.
+        """
         self._closed = True
         self._arrivals.close()
+        self._open.set()
 
     def end_all(self) -> None:
         """Ends all RPCs that still run."""
@@ -51,6 +80,11 @@ class Admission:
         Raises:
             status.Refusal: DRAINING or OVERLOADED; or it was ended.
         """
+        if self._closed:
+            raise status.Refusal(status.of_draining())
+        if not self._open.is_set():
+            self._held += 1
+            await self._open.wait()
         # At once, so that requests are not read in vain.
         self._require_room()
         task = asyncio.current_task()
@@ -74,7 +108,5 @@ class Admission:
             self._counted.add(task)
 
     def _require_room(self) -> None:
-        if self._closed:
-            raise status.Refusal(status.of_draining())
         if self.most and len(self._counted) >= self.most:
             raise status.Refusal(status.of_overload(self.most))
