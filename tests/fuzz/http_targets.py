@@ -48,7 +48,7 @@ def _parsed(parser: ResponseParser, *blocks: bytes) -> Answered:
     parser.expect()
     broken, body = False, b""
     try:
-        for block in blocks:
+        for block in filter(None, blocks):
             parser.feed(memoryview(block))
             body += parser.take()
     except UnparsableAnswer:

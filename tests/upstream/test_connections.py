@@ -128,11 +128,31 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> 
         assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "asked"}
 
 
-async def test_bytes_after_an_answer_end_its_connection() -> None:
-    async with wire(OK + OK, End.KEEP) as server, client(server.url) as upstream:
+WITH_CHUNKS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(b'{"id": "x"}')
+ANSWERED_WHOLE = {
+    "length": OK,
+    "length, newline at its end": http(b'{"id": "x"}\r\n\r\n'),
+    "chunks": WITH_CHUNKS + b"0\r\n\r\n",
+    "chunks and a trailer": WITH_CHUNKS + b"0\r\nserver-timing: x\r\n\r\n",
+}
+every_whole_answer = pytest.mark.parametrize("whole", ANSWERED_WHOLE.values(), ids=ANSWERED_WHOLE)
+
+
+@every_whole_answer
+@pytest.mark.parametrize("more", [OK, b"H", b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n\r\n"])
+async def test_bytes_after_an_answer_end_its_connection(whole: bytes, more: bytes) -> None:
+    async with wire(whole + more, End.KEEP) as server, client(server.url) as upstream:
         for _ in range(2):
             assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
         assert server.connections == 2
+
+
+@every_whole_answer
+async def test_an_answer_that_nothing_follows_leaves_its_connection(whole: bytes) -> None:
+    async with wire(whole, End.KEEP) as server, client(server.url) as upstream:
+        for _ in range(2):
+            assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
+        assert server.connections == 1
 
 
 async def test_a_connection_that_the_upstream_closes_is_not_used_again() -> None:

@@ -7,6 +7,7 @@ import httpx
 
 # Of what is no body: headers, trailers, the frames of chunks.
 _MOST_OVERHEAD_BYTES = 100 * 1024
+_LINE_END = b"\r\n"
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -72,7 +73,7 @@ class ResponseParser:
         """
         before = self.waiting_bytes
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
         except httptools.HttpParserCallbackError:
             raise  # a bug of ours
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -85,6 +86,18 @@ class ResponseParser:
             self._overhead_bytes += len(data)
             if self._overhead_bytes > _MOST_OVERHEAD_BYTES:
                 raise UnparsableAnswer("its headers are too long")
+
+    def _parse(self, data: memoryview) -> None:
+        """Parses what was received, and notes whether it goes on after a whole answer.
+
+        The parser reports bytes there, but skips line ends: they would stay unnoticed.
+        """
+        if data[-1] in _LINE_END:
+            self._parser.feed_data(data[:-1])
+            if self.complete:
+                self._keeps_alive = False
+            data = data[-1:]
+        self._parser.feed_data(data)
 
     def feed_end(self) -> None:
         """Takes note that nothing more will be received, which ends some answers.
