@@ -37,6 +37,7 @@ CODINGS = {
     "identity": ("identity", bytes),
     "gzip of identity": ("identity, gzip", gzip.compress),
     "identity in a line of its own": ("gzip\r\ncontent-encoding: identity", gzip.compress),
+    "gzip behind filling": ("gzip", lambda data: bytes(5) + gzip.compress(data)),
     "gzip with filling": ("gzip", lambda data: gzip.compress(data) + bytes(5)),
 }
 every_coding = pytest.mark.parametrize(("name", "encode"), CODINGS.values(), ids=CODINGS)
@@ -66,10 +67,21 @@ async def test_a_whole_answer(name: str, encode: type[bytes], size: int) -> None
     assert await unary(answer) == {"id": "x", "text": (bytes(range(65, 91)) * 40).decode()}
 
 
-@pytest.mark.parametrize("size", [1, 10_000])
-async def test_what_follows_the_last_member_is_passed_over(size: int) -> None:
-    answer = chunked(gzip.compress(JSON) + b"more", size, "content-encoding: gzip")
-    assert await unary(answer)
+BEHIND = {
+    "bytes": b"more",
+    "zeros": bytes(3),
+    "bytes after zeros": bytes(3) + b"more",
+    "a beginning after bytes": b"more\x1f\x8b",
+    "a member after bytes": b"more" + gzip.compress(b"{}"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 10_000])
+@pytest.mark.parametrize("more", BEHIND.values(), ids=BEHIND)
+async def test_what_follows_the_last_member_is_passed_over(size: int, more: bytes) -> None:
+    body = gzip.compress(JSON) + more
+    assert await unary(chunked(body, size, "content-encoding: gzip"))
+    assert b"".join([block async for block in pieces_of(body, size)]) == JSON
 
 
 @every_coding

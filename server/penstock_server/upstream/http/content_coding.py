@@ -53,6 +53,7 @@ class Inflated:
         self._encoded = b""
         self._member: zlib._Decompress | None = None
         self._has_ended = False  # whether a member has
+        self._is_over = False  # whether the rest is skipped
         self._is_full = False  # whether there may be more of it without more encoded bytes
         self._since_turn = 0
 
@@ -98,16 +99,22 @@ class Inflated:
         return block
 
     def _begin_member(self) -> bool:
-        """Begins the next member; passes over what follows the last one of a gzip body."""
+        """Begins the next member; skips what follows the last one of a gzip body."""
         if self._is_gzip:
-            self._encoded = self._encoded.lstrip(b"\0")
-            if self._has_ended and not self._encoded.startswith(_FIRST_OF_GZIP):
-                self._encoded = b""
+            self._skip_filling()
         if not self._encoded:
             return False
         raw = not self._is_gzip and not _is_zlib(self._encoded)
         self._member = zlib.decompressobj(_RAW if raw else _GZIP_OR_ZLIB)
         return True
+
+    def _skip_filling(self) -> None:
+        """Skips zeros, and everything from the first other byte after a member that begins none."""
+        self._encoded = self._encoded.lstrip(b"\0")
+        if self._has_ended and self._encoded[:1] not in (b"", _FIRST_OF_GZIP):
+            self._is_over = True
+        if self._is_over:
+            self._encoded = b""
 
     async def _give_turn(self, size: int) -> None:
         self._since_turn += size
