@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from penstock_server.fleet.retry import Retries, RetryBudget, RetryRules
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 
 from .clock import Clock
 
@@ -57,6 +57,15 @@ async def test_what_is_safe_elsewhere() -> None:
     retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: elsewhere))
     assert await again(retries, DOWN, elsewhere=True)
     assert not await again(retries, DOWN)
+
+
+async def test_a_search_for_a_stored_response_needs_no_budget() -> None:
+    error = ErrorBody(message="Response with id 'resp_1' not found.", param="response_id")
+    elsewhere = UpstreamFailure(Kind.HTTP_ERROR, "", Stage.BODY, status=404, error=error)
+    known = rules(Clock(), share=0)
+    for _ in range(100):
+        assert await again(Retries(known), elsewhere, elsewhere=True)
+    assert known.budget.spend()
 
 
 async def test_waits_grow_and_differ() -> None:

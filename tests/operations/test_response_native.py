@@ -1,6 +1,8 @@
 """Responses by the upstream's own Responses API: nothing is lost, and nothing ends in silence."""
 
+import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from conftest import Serve
 from google.protobuf import text_format
 from google.protobuf.json_format import MessageToDict
 from grpc import aio
+from rpc.calls import until
 from upstream.wire import http
 
 from penstock.channel import open_async_channel
@@ -643,15 +646,25 @@ async def test_stored_on_one_of_several(serve: Serve) -> None:
             assert refusal.reason == "RESPONSE_NOT_FOUND"
 
 
-async def test_continued_where_it_is_stored(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    ("replicas", "policy"),
+    [(5, {}), (2, {"max_attempts": 1})],
+    ids=["many replicas", "one attempt"],
+)
+async def test_continued_where_it_is_stored(
+    serve: Serve, replicas: int, policy: dict[str, Any]
+) -> None:
+    """A search on other replicas does not count as attempts."""
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
-    async with Simulator(settings) as one, Simulator(settings) as other:
-        service = await serve(upstream=(one.url, other.url), native_responses="always")
-        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
-            request = asking("Say hello.", model="tiny-chat", store=True)
-            request.previous_response_id = (await Responses(channel).whole(request)).id
-            for _ in range(20):
-                await Responses(channel).whole(request)
+    async with AsyncExitStack() as stack:
+        started = [await stack.enter_async_context(Simulator(settings)) for _ in range(replicas)]
+        urls = tuple(one.url for one in started)
+        service = await serve(upstream=urls, native_responses="always", **policy)
+        await until(lambda: all(one.alive for one in service._fleet.replicas))
+        channel = await stack.enter_async_context(open_async_channel(f"127.0.0.1:{service.port}"))
+        request = asking("Say hello.", model="tiny-chat", store=True)
+        request.previous_response_id = (await Responses(channel).whole(request)).id
+        await asyncio.gather(*(Responses(channel).whole(request) for _ in range(20)))
 
 
 async def test_stored_on_one_that_was_not_asked_yet_whether_it_stores(serve: Serve) -> None:

@@ -211,6 +211,7 @@ class _Requests:
         self._call = call
         self._retries = Retries(dispatcher.rules, call.deadline, operation.repeatable)
         self._tried: list[Replica] = []
+        self._sent = Counter[str]()  # by upstream
         self._failure: UpstreamFailure | None = None
         document = None if isinstance(body, Form) else body
         self._only_once = isinstance(body, Form) and body.only_once
@@ -245,9 +246,13 @@ class _Requests:
         """Returns the request to send next."""
         routes = await (self._open_routes() if self._tried else self._routes())
         replica, body = self._choose(routes)
-        self._tried.append(replica)
-        self._retries.sent += 1
+        self._count(replica)
         return _Request(replica, routes[replica], body, self._call)
+
+    def _count(self, replica: Replica) -> None:
+        self._tried.append(replica)
+        self._sent[replica.upstream.name] += 1
+        self._retries.sent += 1
 
     async def _hedged(
         self,
@@ -277,8 +282,7 @@ class _Requests:
             return None
         if not self._dispatcher.rules.budget.spend():
             return None
-        self._tried.append(replica)
-        self._retries.sent += 1
+        self._count(replica)
         told = self._call.attempts
         told.add(replica.upstream.name)
         call = replace(self._call, attempts=Attempts())
@@ -328,6 +332,10 @@ class _Requests:
             UpstreamFailure: the failure, if none is.
         """
         self._failure = failure
+        if failure.response_missing:
+            # A search is no attempt: the response may be on the last of many replicas.
+            self._sent[failure.upstream] -= 1
+            self._retries.sent -= 1
         gone = isinstance(self._body, Form) and not self._body.resendable
         if gone or not self._retries.possible(failure):
             raise failure
@@ -342,11 +350,10 @@ class _Requests:
     async def _open_routes(self) -> Routes:
         """Returns the replicas whose upstreams may be sent another request of the call."""
         routes = await self._routes()
-        sent = Counter(replica.upstream.name for replica in self._tried)
         return {
             replica: target
             for replica, target in routes.items()
-            if sent[replica.upstream.name] < self._limit(replica)
+            if self._sent[replica.upstream.name] < self._limit(replica)
         }
 
     def _limit(self, replica: Replica) -> int:

@@ -122,7 +122,8 @@ class Retries:
         in_time = rules.clock() + delay < self.deadline
         if retry_after > _LONGEST_RETRY_AFTER_S or not in_time:
             raise failure
-        if not rules.budget.spend():
+        # An upstream without the stored response has done no work, and is not asked again.
+        if not failure.response_missing and not rules.budget.spend():
             raise failure
         if delay:
             await rules.sleep(delay)
