@@ -226,7 +226,7 @@ class Service:
         """Waits for the first probes, lest this process says other than those beside it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.probe_timeout):
-                await self._fleet.heard()
+                await self._fleet.probed()
 
     def _update_health(self) -> None:
         well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -10,27 +9,23 @@ from typing import Any
 import pytest
 
 from penstock_server.fleet import affinity
-from penstock_server.fleet.balancing import least_loaded, ramp
+from penstock_server.fleet.balancing import least_loaded
+from penstock_server.fleet.load import Load
 from penstock_server.fleet.policy import Affinity
 
 NOW = 1000.0
 
 
-@dataclass(eq=False)
 class Stub:
     """Stands for a replica."""
 
-    name: str
-    outstanding: int = 0
-    full_weight: float = 1.0
-    came: float = 0.0
-
-    def weight(self, now: float) -> float:
-        return self.full_weight * ramp(self.came, now, 10)
-
-    @property
-    def place(self) -> bytes:
-        return blake2b(self.name.encode()).digest()
+    def __init__(
+        self, name: str, outstanding: int = 0, full_weight: float = 1, came: float = 0
+    ) -> None:
+        self.name = name
+        self.place = blake2b(name.encode()).digest()
+        self.load = Load(full_weight, came, 10)
+        self.load.outstanding = outstanding
 
 
 def stubs(count: int, **known: Any) -> list[Stub]:
@@ -48,13 +43,17 @@ def filled(replicas: Sequence[Stub], calls: int, now: float = NOW) -> list[int]:
     """How many calls of many that do not end each gets."""
     chance = Random(1)
     for _ in range(calls):
-        least_loaded(replicas, now, chance).outstanding += 1
-    return [replica.outstanding for replica in replicas]
+        least_loaded(replicas, now, chance).load.outstanding += 1
+    return [replica.load.outstanding for replica in replicas]
 
 
 def test_the_least_busy() -> None:
     replicas = stubs(3)
-    replicas[0].outstanding, replicas[1].outstanding, replicas[2].outstanding = 2, 1, 3
+    replicas[0].load.outstanding, replicas[1].load.outstanding, replicas[2].load.outstanding = (
+        2,
+        1,
+        3,
+    )
     assert shares(replicas, 10) == [0, 1, 0]
 
 
@@ -84,11 +83,11 @@ def test_slow_start() -> None:
 
 @pytest.mark.parametrize(("passed", "expected"), [(0, 0.1), (0.5, 0.1), (5, 0.5), (10, 1), (99, 1)])
 def test_ramp(passed: float, expected: float) -> None:
-    assert ramp(NOW, NOW + passed, 10) == expected
+    assert Load(1, NOW, 10).weight(NOW + passed) == expected
 
 
 def test_no_slow_start() -> None:
-    assert ramp(NOW, NOW, 0) == 1
+    assert Load(1, NOW, 0).weight(NOW) == 1
 
 
 # Affinity
@@ -125,8 +124,8 @@ def test_only_the_keys_of_a_replica_that_goes_move() -> None:
 def test_nobody_is_overloaded_for_the_sake_of_affinity() -> None:
     replicas = stubs(4)
     for _ in range(400):
-        affinity.preferred(replicas, b"the same for all", NOW).outstanding += 1
-    given = sorted(replica.outstanding for replica in replicas)
+        affinity.preferred(replicas, b"the same for all", NOW).load.outstanding += 1
+    given = sorted(replica.load.outstanding for replica in replicas)
     assert given[-1] <= 1.25 * 400 / 4 + 1
     assert given[-2] > 100  # the next in order takes what is over
 
@@ -137,7 +136,7 @@ def test_who_comes_back_gets_its_keys_by_and_by() -> None:
         k for k in KEYS if affinity.preferred([Stub("old"), Stub("new")], k, NOW).name == "new"
     )
     assert affinity.preferred([old, new], key, NOW + 0.5).name == "new"
-    new.outstanding = 8
+    new.load.outstanding = 8
     assert affinity.preferred([old, new], key, NOW + 0.5).name == "old"
     assert affinity.preferred([old, new], key, NOW + 5).name == "new"
 

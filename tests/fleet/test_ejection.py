@@ -2,31 +2,51 @@
 
 import pytest
 
-from penstock_server.fleet.ejection import Ejection, Evidence, evidence
+from penstock_server.fleet.ejection import Ejection, Verdict, Visit
+from penstock_server.fleet.evidence import Evidence, evidence
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 
 NOW = 1000.0
 
 
+class Judged(Ejection):
+    """Is ejected if that is due, among others that fare better or not."""
+
+    def __init__(self, failures: int, first_s: float, *, outdone: bool, spared: bool) -> None:
+        super().__init__(failures, first_s)
+        self._due = {
+            Verdict.KEEP: False,
+            Verdict.EJECT: True,
+            Verdict.EJECT_IF_REPLACEABLE: spared,
+            Verdict.EJECT_IF_OUTPERFORMED: outdone,
+        }
+
+    def failed(self, visit: Visit, now: float, found: Evidence = Evidence.ILL) -> bool:
+        due = self._due[self.record_failure(visit, now, found)]
+        if due:
+            self.eject(now, leaving=found is Evidence.LEAVING)
+        return due
+
+
 def ejection(
     failures: int = 3, first_s: float = 5, *, outdone: bool = False, spared: bool = True
-) -> Ejection:
-    return Ejection(failures, first_s, lambda: outdone, lambda: spared)
+) -> Judged:
+    return Judged(failures, first_s, outdone=outdone, spared=spared)
 
 
-def fail(it: Ejection, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
+def fail(it: Judged, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
     ejected = []
     for _ in range(times):
         visit = it.begin()
         ejected.append(it.failed(visit, now, found))
-        it.ended(visit, now)
+        it.end(visit, now)
     return ejected
 
 
-def succeed(it: Ejection, now: float) -> bool:
+def succeed(it: Judged, now: float) -> bool:
     visit = it.begin()
-    returned = it.succeeded(visit, now)
-    it.ended(visit, now)
+    returned = it.record_success(visit, now)
+    it.end(visit, now)
     return returned
 
 
@@ -42,18 +62,18 @@ def test_so_many_failures_in_a_row() -> None:
 def test_one_trial_at_a_time_once_a_probe_found_it_well() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    it.probed(NOW + 4.9)
+    it.record_probe(NOW + 4.9)
     assert not it.admits
     assert not it.over
-    it.probed(NOW + 5)
+    it.record_probe(NOW + 5)
     assert it.admits
     assert it.over
     trial = it.begin()
     assert trial.is_trial
     assert not it.admits
     assert not it.begin().is_trial
-    it.succeeded(trial, NOW + 5)
-    it.ended(trial, NOW + 5)
+    it.record_success(trial, NOW + 5)
+    it.end(trial, NOW + 5)
     assert it.admits
     assert it.until is None
 
@@ -62,20 +82,20 @@ def test_a_trial_of_which_nothing_came_is_made_again_later() -> None:
     """Its caller left."""
     it = ejection(failures=1)
     fail(it, NOW)
-    it.probed(NOW + 5)
-    it.ended(it.begin(), NOW + 6)
-    it.probed(NOW + 10.9)
+    it.record_probe(NOW + 5)
+    it.end(it.begin(), NOW + 6)
+    it.record_probe(NOW + 10.9)
     assert not it.admits
-    it.probed(NOW + 11)
+    it.record_probe(NOW + 11)
     assert it.admits
 
 
 def test_an_answer_that_begins_is_enough() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    it.probed(NOW + 5)
+    it.record_probe(NOW + 5)
     trial = it.begin()
-    assert it.answered(trial, NOW + 5)
+    assert it.record_answer(trial, NOW + 5)
     assert it.admits
 
 
@@ -87,7 +107,7 @@ def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
         assert it.until is not None
         lengths.append(it.until - now)
         now = it.until
-        it.probed(now)
+        it.record_probe(now)
     assert lengths == [5, 10, 20, 40, 80, 80, 80]
 
 
@@ -109,7 +129,7 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     until = it.until
     assert not it.failed(before[1], NOW + 5)
     assert it.until == until
-    assert not it.succeeded(before[2], NOW + 5)
+    assert not it.record_success(before[2], NOW + 5)
     assert it.until == until
     assert succeed(it, NOW + 5)
     later = ejection(failures=2)
@@ -117,7 +137,7 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     fail(later, NOW, 2)
     succeed(later, NOW + 5)
     fail(later, NOW + 6)
-    later.succeeded(old, NOW + 7)
+    later.record_success(old, NOW + 7)
     assert fail(later, NOW + 8) == [True]
 
 
@@ -163,7 +183,7 @@ def test_doubtful_failures_do_not_add_to_those_that_are_not() -> None:
 def test_a_trial_that_fails_doubtfully_fails() -> None:
     it = ejection(1, outdone=False)
     fail(it, NOW)
-    it.probed(NOW + 5)
+    it.record_probe(NOW + 5)
     assert fail(it, NOW + 5, found=DOUBTFUL) == [True]
 
 
@@ -180,7 +200,7 @@ def test_who_was_silent_once_gets_a_trial_at_a_time() -> None:
     assert trial.is_trial
     assert not it.admits
     assert not it.begin().is_trial
-    it.ended(trial, NOW)  # its caller left
+    it.end(trial, NOW)  # its caller left
     assert it.admits
     assert it.until is None
     trial = it.begin()
@@ -201,10 +221,10 @@ def test_any_answer_ends_a_suspicion() -> None:
     before = it.begin()
     fail(it, NOW, found=SILENT)
     trial = it.begin()
-    assert not it.answered(before, NOW)  # which began earlier
+    assert not it.record_answer(before, NOW)  # which began earlier
     assert it.admits
     assert not it.suspect
-    it.ended(trial, NOW)
+    it.end(trial, NOW)
     assert it.until is None
     for found in (DOUBTFUL, Evidence.ILL):
         fail(it, NOW, found=SILENT)
@@ -238,11 +258,11 @@ def test_who_fares_worse() -> None:
     for number in range(200):
         fail(bad, NOW, found=DOUBTFUL)
         succeed(good, NOW) if number % 10 else fail(good, NOW, found=DOUBTFUL)
-    assert bad.fares_worse_than(good)
-    assert not good.fares_worse_than(bad)
+    assert good.outperforms(bad)
+    assert not bad.outperforms(good)
     for _ in range(20):
         succeed(bad, NOW)
-    assert not bad.fares_worse_than(good)
+    assert not good.outperforms(bad)
     readmitted = ejection(1, outdone=True)
     fail(readmitted, NOW, 2, DOUBTFUL)
     assert readmitted.readmit(NOW)

@@ -269,7 +269,7 @@ async def test_who_is_not_hedged(why: str) -> None:
     policy = {"attempts": {"max_attempts": 1}, "off": {"hedge_after": 0}}.get(why, {})
     async with hedging(1 if why == "one replica" else 2, retry_budget=0, **policy) as it:
         if why == "budget":
-            while it.fleet._budget.spend():
+            while it.fleet.budget.spend():
                 pass
         operation = {"stored": STORED, "upload": TRANSCRIPTION}.get(why, CHAT_COMPLETION)
         calling = it.ask(operation, _upload() if why == "upload" else HELLO)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from upstream.wire import http
 
-from penstock_server.fleet.discovery import probe
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.probe import probe
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import State
 from penstock_server.upstream.call import Call
@@ -56,7 +56,7 @@ async def test_a_bug_does_not_end_probing(
         def learn(replica: Replica, listing: object, oddities: str) -> None:
             raise ZeroDivisionError("a bug")
 
-        patch.setattr(Replica, "learn_models", learn)
+        patch.setattr(Replica, "record_models", learn)
         async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
             with caplog.at_level(logging.ERROR, "penstock.fleet"):
                 await running.until(lambda: upstream.asked.count("/v1/models") > 3)
@@ -201,7 +201,7 @@ async def test_the_second_miss_follows_at_once() -> None:
     ):
         await running.until(lambda: running.states == [State.READY])
         upstream.answers["/health"] = said({}, "503 Busy")
-        running.fleet.replicas[0].suspected.set()
+        running.fleet.replicas[0].probe_requested.set()
         await running.until(lambda: running.states == [State.DOWN])
 
 

@@ -7,6 +7,7 @@ import pytest
 from steps import steps
 
 from penstock_server.fleet import renaming
+from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.listing import ModelListing
 from penstock_server.fleet.model_names import renamed
 from penstock_server.fleet.policy import Policy
@@ -37,12 +38,11 @@ def replica(
         "",
         Policy(),
         Clock(),
-        lambda: None,
-        RoutingTable((), {}, "", open_to_all=False),
+        ChangeSignal(),
     )
     if entries:
-        made.learn_models([dict(entry) for entry in entries])
-        made.learn_routes(routes, version="")
+        made.record_models([dict(entry) for entry in entries])
+        made.record_routes(routes, version="")
     return made
 
 
@@ -147,13 +147,13 @@ def test_the_default_where_none_is_named() -> None:
 def test_the_model_that_is_meant() -> None:
     given: dict[str, Any] = {"aliases": {"fast": "llama"}, "default_model": "fast"}
     known = table(replica(LLAMA, models={"llama": "meta/llama"}), replica(OTHER), **given)
-    assert known.meant(Call("id", "fast")) == "llama"
-    assert known.meant(Call("id", "nobody")) == "nobody"
-    assert known.meant(Call("id")) == "llama"
-    assert table(replica(OTHER), **given).meant(Call("id")) == ""
-    assert table(replica(OTHER)).meant(Call("id", may_use=lambda name: False)) == ""
+    assert known.public_model(Call("id", "fast")) == "llama"
+    assert known.public_model(Call("id", "nobody")) == "nobody"
+    assert known.public_model(Call("id")) == "llama"
+    assert table(replica(OTHER), **given).public_model(Call("id")) == ""
+    assert table(replica(OTHER)).public_model(Call("id", may_use=lambda name: False)) == ""
     with pytest.raises(UpstreamFailure) as raised:
-        known.meant(Call("id", may_use=lambda name: name == "qwen"))
+        known.public_model(Call("id", may_use=lambda name: name == "qwen"))
     assert raised.value.kind is Kind.MODEL_FORBIDDEN
 
 

@@ -136,7 +136,7 @@ async def test_health(start: Start, kind: str, serving: set[str]) -> None:
 async def test_one_path_of_an_operation_is_enough() -> None:
     fleet = Fleet([UpstreamConfig("http://127.0.0.1:1")])
     replica = fleet.replicas[0]
-    replica.learn_routes(frozenset({"/rerank"}), version="")
+    replica.record_routes(frozenset({"/rerank"}), version="")
     assert replica.serves(RERANK)
     assert not replica.serves(SCORE)
     fleet.close()

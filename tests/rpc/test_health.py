@@ -147,7 +147,7 @@ async def test_a_reload_is_not_noticed(serve: Serve) -> None:
             following = asyncio.create_task(follow())
             for upstream in ((one.url,), (table,), (table, other.url), (other.url,), (one.url,)):
                 await service.reload(Settings(upstream=upstream, idle_timeout=7.0))
-                await until(lambda: all(r.alive is not None for r in service._fleet.replicas))
+                await until(lambda: all(r.known.alive is not None for r in service._fleet.replicas))
             await service.reload(Settings(upstream=("http://127.0.0.1:1",)))
             await until(lambda: service._fleet.healthy() is False and told[-1] == NOT_SERVING)
             assert told == [SERVING, NOT_SERVING]

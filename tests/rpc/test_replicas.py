@@ -125,9 +125,9 @@ async def test_one_of_three_is_killed_and_comes_back(serve: Serve) -> None:
             assert states(service)[1] is State.DOWN
             started = await again(victim, port)
             await until(lambda: states(service)[1] is State.READY)
-            before = [replica._requests for replica in service._fleet.replicas]
+            before = [replica.load.requests for replica in service._fleet.replicas]
             await made.grow(300)
-            after = [replica._requests for replica in service._fleet.replicas]
+            after = [replica.load.requests for replica in service._fleet.replicas]
         await started.stop()
     assert made.failed_calls == []
     assert made.broken_streams
@@ -236,10 +236,10 @@ async def test_a_cancel_stops_the_wait_for_the_next_request(serve: Serve) -> Non
         async with plain_channel(service) as channel:
             call = ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
             await until(lambda: any(request.path == CHAT_PATH for request in only.requests))
-            await until(lambda: service._fleet.replicas[0].outstanding == 0)
-            assert service._fleet._under_way == 1
+            await until(lambda: service._fleet.replicas[0].load.outstanding == 0)
+            assert service._fleet.budget.under_way == 1
             call.cancel()
-            await until(lambda: service._fleet._under_way == 0, seconds=0.5)
+            await until(lambda: service._fleet.budget.under_way == 0, seconds=0.5)
         assert sum(request.path == CHAT_PATH for request in only.requests) == 1
 
 

@@ -121,7 +121,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> 
     async with served(serve) as url, client(url) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
         idle.set()
-        [kept] = upstream._transport.pool._idle
+        [kept] = upstream.transport.pool._idle
         async with asyncio.timeout(60):
             while kept.reusable:  # noqa: ASYNC110 - for what comes is taken without a word
                 await asyncio.sleep(0)
@@ -337,7 +337,7 @@ async def test_a_refusal_counts_though_its_reason_does_not_come(
 async def test_headers_that_cannot_be_sent(value: str) -> None:
     async with wire(OK) as server, client(server.url) as upstream:
         with pytest.raises(UpstreamFailure) as raised:
-            async with upstream._transport.send(Request("GET", "/", {"x-a": value}), Limits(QUICK)):
+            async with upstream.transport.send(Request("GET", "/", {"x-a": value}), Limits(QUICK)):
                 pass
         assert (raised.value.kind, raised.value.stage) == (Kind.MISCONFIGURED, Stage.REQUEST)
         assert server.requests == []

@@ -129,7 +129,7 @@ async def test_a_busy_upstream_is_healthy() -> None:
     async with (
         wire(http(b""), End.HOLD) as server,
         client(server.url, Timeouts(connect=60), max_connections=1) as upstream,
-        upstream._transport.send(Request("GET", "/", {}), Limits(QUICK)),
+        upstream.transport.send(Request("GET", "/", {}), Limits(QUICK)),
     ):
         await upstream.require_health(CALL, timeout_s=60)
 

@@ -1,1 +1,1 @@
-"""Which of several upstreams a call goes to, and what is known of each."""
+"""The replicas of all upstreams: what is known about each, and which one a call goes to."""

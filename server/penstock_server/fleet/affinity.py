@@ -1,7 +1,7 @@
-"""Calls that belong together go to one replica, whose prefix cache then serves them.
+"""Affinity: related calls go to the same replica, whose prefix cache then serves them.
 
 Rendezvous hashing: every replica has a rank for every key, by a hash of both. A key goes to the
-first that is not overloaded; when a replica comes or goes, only its own keys move.
+first replica that is not overloaded; when a replica comes or goes, only its own keys move.
 """
 
 import math
@@ -14,10 +14,10 @@ from penstock_server.fleet.balancing import Loaded
 from penstock_server.fleet.policy import Affinity
 
 _MOST_LOAD = 1.25
-"""Of its share of all calls under way, what a replica takes for the sake of affinity."""
+"""The most load that affinity puts on a replica, as a multiple of its fair share."""
 
 _PREFIX_CHARACTERS = 1024
-"""Prompts that agree in so many are taken to begin alike."""
+"""Prompts that agree in this many characters count as having the same prefix."""
 
 _HASHES = 2.0**64
 
@@ -27,21 +27,17 @@ class Placed(Loaded, Protocol):
 
     @property
     def place(self) -> bytes:
-        """What tells it from the others, also after a restart."""
-
-    @property
-    def full_weight(self) -> float:
-        """Its share once it has come up."""
+        """Identifies the replica, also after a restart."""
 
 
 P = TypeVar("P", bound=Placed)
 
 
 def key(affinity: Affinity, session_id: str, body: Mapping[str, Any] | None) -> bytes:
-    """Returns what calls have in common that should go to one replica; empty for nothing.
+    """Returns the key that related calls have in common; empty for none.
 
     Args:
-        affinity: what that may be.
+        affinity: what makes calls related.
         session_id: the call's session.
         body: the request, if it is a JSON object.
     """
@@ -55,20 +51,20 @@ def key(affinity: Affinity, session_id: str, body: Mapping[str, Any] | None) -> 
 def preferred(replicas: Sequence[P], key: bytes, now: float) -> P:
     """Returns the replica that a key belongs to, or the next one that is not overloaded."""
     ranked = sorted(replicas, key=lambda replica: _rank(replica, key), reverse=True)
-    weights = [replica.weight(now) for replica in ranked]
-    calls = sum(replica.outstanding for replica in ranked) + 1
+    weights = [replica.load.weight(now) for replica in ranked]
+    calls = sum(replica.load.outstanding for replica in ranked) + 1
     each = _MOST_LOAD * calls / sum(weights)
     for replica, weight in zip(ranked, weights, strict=True):
-        if replica.outstanding < math.ceil(each * weight):
+        if replica.load.outstanding < math.ceil(each * weight):
             return replica
     return ranked[0]
 
 
 def _rank(replica: Placed, key: bytes) -> float:
-    """Returns a number that is the largest of all as often as the replica's weight says."""
+    """Returns a number that is the largest of all in proportion to the replica's weight."""
     digest = blake2b(key, digest_size=8, key=replica.place).digest()
     drawn = (int.from_bytes(digest) + 0.5) / _HASHES
-    return -replica.full_weight / math.log(drawn)
+    return -replica.load.full_weight / math.log(drawn)
 
 
 def _prefix(body: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
-"""Sending a call to one of the replicas that can take it, and on to another where that is safe."""
+"""Dispatch: a call is sent to one of its replicas, and again to another where that is safe."""
 
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -10,7 +9,9 @@ from typing import NamedTuple, Self, TypeVar
 
 from penstock_server.fleet import adaptation, affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
+from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.hedging import hedged
+from penstock_server.fleet.lease import Lease, Peers
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
@@ -25,30 +26,34 @@ from penstock_server.upstream.upstream import Body
 
 T = TypeVar("T")
 
-FindRoutes = Callable[[Operation, Call], Awaitable[Routes]]
-
 
 class Dispatcher:
-    """Sends calls."""
+    """Sends the requests of calls.
+
+    Attributes:
+        directory: where calls can go.
+        rules: when a request is sent again.
+        affinity: what keeps calls on one replica.
+    """
 
     def __init__(
         self,
-        routes: FindRoutes,
+        directory: Directory,
         rules: RetryRules,
         affinity: Affinity,
         clock: Clock,
         chance: Random,
     ) -> None:
-        """Takes what finds the replicas for a call, and how to choose among them.
+        """Creates a dispatcher.
 
         Args:
-            routes: returns the replicas that can take a call, or raises UpstreamFailure.
+            directory: where calls can go.
             rules: when a request is sent again.
             affinity: what keeps calls on one replica.
-            clock: tells the time, in seconds.
-            chance: where ties are drawn from.
+            clock: returns the time in seconds.
+            chance: the source of random choices.
         """
-        self.routes = routes
+        self.directory = directory
         self.rules = rules
         self.affinity = affinity
         self._clock = clock
@@ -57,10 +62,10 @@ class Dispatcher:
     async def answer(
         self, operation: Operation, body: Body, call: Call, choices: int | None
     ) -> JsonObject:
-        """Returns the answer to a unary request, which must have so many choices, if any.
+        """Returns the answer to a unary request; see `Fleet.call`.
 
         Raises:
-            UpstreamFailure: no replica fits, or the last one asked failed.
+            UpstreamFailure: no replica fits, or the last one failed.
         """
         requests = _Requests(self, operation, body, call)
         return await requests.until_sent(
@@ -75,12 +80,19 @@ class Dispatcher:
         call: Call,
         contract: StreamContract,
     ) -> AsyncIterator[JsonObject]:
-        """Returns the events of a stream once the first is here; it ends with the stack.
+        """Returns the events of a stream once the first has arrived.
+
+        Args:
+            stack: ends the stream when it is closed.
+            operation: the operation.
+            body: the request.
+            call: the call.
+            contract: decides when the stream is complete.
 
         Raises:
-            UpstreamFailure: no replica fits, or the last one asked failed.
+            UpstreamFailure: no replica fits, or the last one failed.
         """
-        # Two requests at a time are held to contracts of their own.
+        # Each of two requests at the same time needs a contract of its own.
         second = deepcopy(contract) if self.rules.hedge_after_s else contract
         requests = _Requests(self, operation, body, call)
         begun = await requests.until_sent(
@@ -91,7 +103,7 @@ class Dispatcher:
         return begun.events
 
     async def stored(self, routes: Routes, method: Method, path: str, call: Call) -> JsonObject:
-        """Asks one replica after the other for a stored response, until one has it.
+        """Requests a stored response from one replica after the other, until one has it.
 
         Raises:
             UpstreamFailure: none has it, or one that might have it failed.
@@ -99,7 +111,7 @@ class Dispatcher:
         failures: list[UpstreamFailure] = []
         for replica in sorted(routes, key=lambda replica: not replica.available):
             try:
-                with replica.asked(call):
+                with Lease(replica, self.directory, call):
                     answer = await replica.upstream.stored(method, path, call)
                     return renaming.with_public_name(routes[replica], answer)
             except UpstreamFailure as failure:
@@ -114,19 +126,24 @@ class Dispatcher:
         *,
         only_once: bool = False,
     ) -> Replica:
-        """Returns the replica to ask: one that is well, and another than before.
+        """Returns the replica to ask.
 
-        What can be sent only once is not sent to one that is on trial, if there is another.
+        Args:
+            routes: the replicas to choose from.
+            tried: the replicas that were asked before; another one is preferred.
+            key: the key of the call's affinity; empty for none.
+            only_once: whether the request cannot be sent again; then a replica that is on trial
+                is avoided.
         """
         if len(routes) == 1:
             return next(iter(routes))
         now = self._clock()
         fit = [replica for replica in routes if replica.available]
         if only_once:
-            fit = [replica for replica in fit if not replica.on_trial] or fit
+            fit = [replica for replica in fit if not replica.ejection.trying] or fit
         if not fit:
-            # Better than not to try: what is thought of them may be wrong or over.
-            fit = [replica for replica in routes if replica.alive] or list(routes)
+            # An attempt is better than none: what is known may be wrong or outdated.
+            fit = [replica for replica in routes if replica.known.alive] or list(routes)
         if tried:
             fit = [replica for replica in fit if replica not in tried] or fit
         if key and not tried:
@@ -135,13 +152,13 @@ class Dispatcher:
 
 
 class _Begun(NamedTuple):
-    """A stream that has begun: what ends it, and its events."""
+    """A stream that has begun: the stack that ends it, and its events."""
 
     stack: contextlib.AsyncExitStack
     events: AsyncIterator[JsonObject]
 
     async def end(self) -> None:
-        """Ends it."""
+        """Ends the stream."""
         await self.stack.aclose()
 
 
@@ -150,15 +167,20 @@ async def _nothing_to_end(answer: JsonObject) -> None:
 
 
 class _Request:
-    """One request of a call: whom it goes to, and what it is.
+    """One request of a call.
 
     Attributes:
-        hedges: the attempts of the call, if it is sent beside another request of it.
+        replica: the replica that it goes to.
+        target: the model to request.
+        body: the request with the replica's name for the model.
+        call: the call.
+        hedges: the attempts of the call, if another of its requests is under way; else None.
     """
 
     def __init__(
         self,
         replica: Replica,
+        peers: Peers,
         target: Target,
         body: Body,
         call: Call,
@@ -169,17 +191,17 @@ class _Request:
         self.body = renaming.asked_for(target, body)
         self.call = call
         self.hedges = hedges
-        self._asked = replica.asked(call, target.served)
+        self._lease = Lease(replica, peers, call, target.served)
 
     def lose(self) -> None:
-        """Takes note that a request that was sent later was answered earlier."""
-        self._asked.lose()
+        """Records that a request that was sent later was answered earlier."""
+        self._lease.lose()
 
     async def answer(self, operation: Operation, choices: int | None) -> JsonObject:
         """Returns the answer to a unary request."""
         upstream = self.replica.upstream
-        has_model = bool(operation.fallbacks) and self.replica.lists(self.target.served)
-        with self._asked:
+        has_model = bool(operation.fallbacks) and self.replica.known.lists(self.target.served)
+        with self._lease:
             answer = await upstream.call(
                 operation, self.body, self.call, choices, has_model=has_model
             )
@@ -188,15 +210,15 @@ class _Request:
     async def begin(self, operation: Operation, contract: StreamContract) -> _Begun:
         """Returns a stream that has begun."""
         async with contextlib.AsyncExitStack() as opened:
-            asked = opened.enter_context(self._asked)
+            lease = opened.enter_context(self._lease)
             stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
             events = await opened.enter_async_context(stream)
             first = await anext(events, None)
-            asked.answered()
-            told: AsyncIterator[JsonObject] = _Events(self.target, first, events)
+            lease.record_answer()
+            named: AsyncIterator[JsonObject] = _Events(self.target, first, events)
             if self.hedges:
-                told = _HedgedEvents(told, self.call.attempts, self.hedges)
-            return _Begun(opened.pop_all(), told)
+                named = _HedgedEvents(named, self.call.attempts, self.hedges)
+            return _Begun(opened.pop_all(), named)
 
 
 class _Requests:
@@ -211,7 +233,7 @@ class _Requests:
         self._call = call
         self._retries = Retries(dispatcher.rules, call.deadline, operation.repeatable)
         self._tried: list[Replica] = []
-        self._sent = Counter[str]()  # by upstream
+        self._sent: dict[str, int] = {}  # by upstream
         self._failure: UpstreamFailure | None = None
         document = None if isinstance(body, Form) else body
         self._only_once = isinstance(body, Form) and body.only_once
@@ -222,14 +244,14 @@ class _Requests:
     async def until_sent(
         self, send: Callable[[_Request], Awaitable[T]], discard: Callable[[T], Awaitable[None]]
     ) -> T:
-        """Sends one request after the other until one succeeds; returns what came of that.
+        """Sends one request after the other until one succeeds; returns its result.
 
         Args:
-            send: returns what comes of a request.
-            discard: ends what came of a request that is not needed after all.
+            send: returns the result of a request.
+            discard: ends a result that is not needed after all.
 
         Raises:
-            UpstreamFailure: none did, and no other is to be sent.
+            UpstreamFailure: none succeeded, and no other is to be sent.
         """
         if isinstance(self._body, Form):
             await self._body.file.begin()
@@ -247,11 +269,12 @@ class _Requests:
         routes = await (self._open_routes() if self._tried else self._routes())
         replica, body = self._choose(routes)
         self._count(replica)
-        return _Request(replica, routes[replica], body, self._call)
+        return _Request(replica, self._dispatcher.directory, routes[replica], body, self._call)
 
     def _count(self, replica: Replica) -> None:
         self._tried.append(replica)
-        self._sent[replica.upstream.name] += 1
+        name = replica.upstream.name
+        self._sent[name] = self._sent.get(name, 0) + 1
         self._retries.sent += 1
 
     async def _hedged(
@@ -260,18 +283,18 @@ class _Requests:
         send: Callable[[_Request], Awaitable[T]],
         discard: Callable[[T], Awaitable[None]],
     ) -> T:
-        """Sends a request, and another one beside it if it is late; returns what came first."""
+        """Sends a request, and a second one if it is late; returns the first result."""
         late = self._dispatcher.rules.sleep(self._hedge_after_s)
         winner, result = await hedged(request, late, self._another, send, discard)
-        told = self._call.attempts
+        attempts = self._call.attempts
         if winner.hedges:
-            told.take(winner.call.attempts)
+            attempts.take(winner.call.attempts)
         else:
-            told.upstream = winner.replica.upstream.name
+            attempts.upstream = winner.replica.upstream.name
         return result
 
     async def _another(self) -> _Request | None:
-        """Returns the request to send beside one that is late; None if none can be."""
+        """Returns the request to send beside one that is late; None if there can be none."""
         self._hedge_after_s = 0.0
         try:
             routes = await self._untried_routes()
@@ -283,21 +306,22 @@ class _Requests:
         if not self._dispatcher.rules.budget.spend():
             return None
         self._count(replica)
-        told = self._call.attempts
-        told.add(replica.upstream.name)
+        attempts = self._call.attempts
+        attempts.add(replica.upstream.name)
         call = replace(self._call, attempts=Attempts())
-        return _Request(replica, routes[replica], body, call, hedges=told)
+        peers = self._dispatcher.directory
+        return _Request(replica, peers, routes[replica], body, call, hedges=attempts)
 
     async def _untried_routes(self) -> Routes:
-        """Returns the replicas that are well and have not been sent the call."""
+        """Returns the available replicas that the call has not been sent to."""
         return {
             replica: target
             for replica, target in (await self._open_routes()).items()
-            if replica not in self._tried and replica.available and not replica.on_trial
+            if replica not in self._tried and replica.available and not replica.ejection.trying
         }
 
     def _choose(self, routes: Routes) -> tuple[Replica, Body]:
-        """Returns the replica to ask, and the request as its version takes it.
+        """Returns the replica to ask, and the request adapted to its version.
 
         Raises:
             UpstreamFailure: all are too old for a field of the request.
@@ -326,10 +350,10 @@ class _Requests:
         return True
 
     async def _failed(self, failure: UpstreamFailure) -> None:
-        """Returns when another request is to be sent.
+        """Waits until another request is to be sent.
 
         Raises:
-            UpstreamFailure: the failure, if none is.
+            UpstreamFailure: the failure, if no other request is to be sent.
         """
         self._failure = failure
         if failure.response_missing:
@@ -348,12 +372,12 @@ class _Requests:
         await self._retries.wait(failure, elsewhere=elsewhere)
 
     async def _open_routes(self) -> Routes:
-        """Returns the replicas whose upstreams may be sent another request of the call."""
+        """Returns the replicas whose upstreams allow another request of the call."""
         routes = await self._routes()
         return {
             replica: target
             for replica, target in routes.items()
-            if self._sent[replica.upstream.name] < self._limit(replica)
+            if self._sent.get(replica.upstream.name, 0) < self._limit(replica)
         }
 
     def _limit(self, replica: Replica) -> int:
@@ -361,14 +385,14 @@ class _Requests:
 
     async def _routes(self) -> Routes:
         try:
-            return await self._dispatcher.routes(self._operation, self._call)
-        except UpstreamFailure as nobody:
-            # That a reload left nobody to ask again says less than what came of the request.
-            raise self._failure or nobody from None
+            return await self._dispatcher.directory.routes(self._operation, self._call)
+        except UpstreamFailure as no_route:
+            # The failure of a request says more than that a reload left no replica for another.
+            raise self._failure or no_route from None
 
 
 class _Events:
-    """The events of a stream, of which the first is here, under the model's public name."""
+    """The events of a stream, with the model's public name."""
 
     def __init__(
         self, target: Target, first: JsonObject | None, rest: AsyncIterator[JsonObject]
@@ -388,9 +412,9 @@ class _Events:
 
 
 class _HedgedEvents:
-    """The events of a stream that was asked for beside another request of its call.
+    """The events of a stream whose request was sent beside another one of its call.
 
-    The attempts of the call show how far its exchange has come.
+    The attempts of the call show how far this exchange has come.
     """
 
     def __init__(

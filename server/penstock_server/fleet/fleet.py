@@ -1,4 +1,4 @@
-"""All upstreams together: every call goes to a replica that can take it, and on to another."""
+"""All upstreams together: each call goes to a replica that can serve it."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from time import monotonic
-from types import TracebackType
 
-from penstock_server.fleet.discovery import Resolve, probe_call
+from penstock_server.fleet.directory import Directory
+from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.dispatch import Dispatcher
 from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
 from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.probe import probe_call
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
 from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
-from penstock_server.fleet.routing import Routes, RoutingTable
 from penstock_server.upstream.answer import JsonObject
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
@@ -35,7 +35,11 @@ def _never(failure: UpstreamFailure, elsewhere: bool) -> bool:
 
 
 class Fleet:
-    """The upstreams behind one service."""
+    """The upstreams behind one service.
+
+    Attributes:
+        budget: the calls under way, and how many requests may be sent again for them.
+    """
 
     def __init__(
         self,
@@ -50,39 +54,38 @@ class Fleet:
         sleep: Sleep = asyncio.sleep,
         chance: Random | None = None,
     ) -> None:
-        """Takes what is configured; opens nothing yet. Needs a running event loop.
+        """Creates the replicas; opens no connection yet. Requires a running event loop.
 
         Args:
             configs: the upstreams.
-            policy: how to deal with them.
+            policy: how replicas are treated.
             aliases: other names of models, each with the model's public name.
             default_model: the public name of the model for calls that name none; may be empty.
-            resendable: whether a request that failed so can safely be sent again, given whether
-                that would be to another replica.
+            resendable: whether a request with such a failure can safely be sent again, given
+                whether that would be to another replica.
             resolve: returns the addresses of a host name.
-            clock: tells the time that deadlines of calls are given in.
-            sleep: waits.
-            chance: where ties and jitter come from.
+            clock: returns the time that deadlines of calls are given in.
+            sleep: waits for so many seconds.
+            chance: the source of random choices and jitter.
         """
         self._policy = policy
-        self._budget = RetryBudget(policy.retry_budget, clock)
-        self._under_way = 0
+        self.budget = RetryBudget(policy.retry_budget, clock)
         chance = chance or Random()
         rules = RetryRules(
             policy.max_attempts,
             resendable,
-            self._budget,
+            self.budget,
             clock,
             sleep,
             chance,
             policy.hedge_after,
         )
-        self._dispatcher = Dispatcher(self._routes, rules, policy.affinity, clock, chance)
-        self._members = Membership(policy, resolve, clock, self._forget_table, self)
-        self._kept_table: RoutingTable | None = None
+        self._members = Membership(policy, resolve, clock)
+        self._directory = Directory(self._members)
+        self._dispatcher = Dispatcher(self._directory, rules, policy.affinity, clock, chance)
         self.reload(configs, aliases, default_model)
 
-    # What there is
+    # Replicas
 
     @property
     def replicas(self) -> Sequence[Replica]:
@@ -95,40 +98,42 @@ class Fleet:
         aliases: Mapping[str, str] = _NO_ALIASES,
         default_model: str = "",
     ) -> None:
-        """Takes another configuration, or fails and changes nothing.
+        """Applies another configuration, or fails and changes nothing.
 
-        Upstreams that are where they were keep their replicas and all that is known of them. The
-        others' replicas finish the calls that are under way and are asked no more.
+        Upstreams at the same place keep their replicas and all that is known about them. The
+        replicas of the others finish the calls that are under way and get no more.
         """
         self._members.reload(configs)
-        self._aliases, self._default_model = dict(aliases), default_model
-        self._forget_table()
+        self._directory.reload(aliases, default_model)
 
-    async def watch(self, told: Callable[[], None]) -> None:
-        """Probes all replicas for ever; tells after each probe, and of what else changes."""
-        await self._members.watch(told)
+    async def watch(self, listener: Callable[[], None]) -> None:
+        """Probes all replicas forever.
 
-    async def heard(self) -> None:
+        Args:
+            listener: called after every probe and every other change.
+        """
+        await self._members.watch(listener)
+
+    async def probed(self) -> None:
         """Returns once every replica has been probed; `watch` must be running."""
-        while self._table.unheard:
-            await self._members.news()
+        await self._directory.probed()
 
     def close(self) -> None:
-        """Closes the connections to all upstreams, those in use once they are no more."""
+        """Closes idle connections now, and those in use when they are released."""
         self._members.close()
 
     def healthy(self, operation: Operation | None = None) -> bool | None:
-        """Whether any replica is well and, if an operation is named, serves it.
+        """Whether any replica is healthy and serves the operation, if one is given.
 
-        None: none is known to, and some have not been heard yet.
+        None: none is known to, and some have not been probed yet.
         """
         serving = [r for r in self.replicas if operation is None or r.serves(operation)]
         if any(replica.healthy for replica in serving):
             return True
-        return None if any(replica.alive is None for replica in serving) else False
+        return None if any(replica.known.alive is None for replica in serving) else False
 
     def snapshot(self) -> list[ReplicaState]:
-        """Returns what is known of each replica now."""
+        """Returns the state of each replica now."""
         return [replica.snapshot() for replica in self.replicas]
 
     # Calls
@@ -138,48 +143,87 @@ class Fleet:
     ) -> JsonObject:
         """Sends a unary request to a replica that serves it; returns the answer.
 
-        It must have so many choices, if any.
+        Args:
+            operation: the operation.
+            body: the request.
+            call: the call.
+            choices: the number of choices that the answer must contain; None for any.
 
         Raises:
-            UpstreamFailure: no replica fits, or the last one asked failed.
+            UpstreamFailure: no replica fits, or the last one failed.
         """
-        with self._counted(operation, call):
+        self.budget.begin()
+        try:
             return await self._dispatcher.answer(operation, body, call, choices)
+        except UpstreamFailure as failure:
+            raise self._with_names(failure, operation, call) from failure
+        finally:
+            self.budget.end()
 
     @contextlib.asynccontextmanager
     async def stream(
         self, operation: Operation, body: Body, call: Call, contract: StreamContract
     ) -> AsyncIterator[AsyncIterator[JsonObject]]:
-        """Opens a stream on a replica that serves it; yields its events once the first is here.
+        """Opens a stream on a replica that serves it; yields its events after the first arrived.
 
         Raises:
-            UpstreamFailure: no replica fits, or the last one asked failed.
+            UpstreamFailure: no replica fits, or the last one failed.
         """
-        with self._counted(operation, call):
+        self.budget.begin()
+        try:
             async with contextlib.AsyncExitStack() as stack:
                 yield await self._dispatcher.begin(stack, operation, body, call, contract)
+        except UpstreamFailure as failure:
+            raise self._with_names(failure, operation, call) from failure
+        finally:
+            self.budget.end()
+
+    async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
+        """Requests a stored response, or an action on it, from the replica that has it.
+
+        Raises:
+            UpstreamFailure: no replica has it, or one that might have it failed.
+        """
+        self.budget.begin()
+        try:
+            routes = self._directory.table.everywhere(NATIVE_RESPONSE, call)
+            return await self._dispatcher.stored(routes, method, path, call)
+        except UpstreamFailure as failure:
+            raise self._with_names(failure, NATIVE_RESPONSE, call) from failure
+        finally:
+            self.budget.end()
+
+    def _with_names(
+        self, failure: UpstreamFailure, operation: Operation, call: Call
+    ) -> UpstreamFailure:
+        """Returns a failure with the names that the caller knows."""
+        missing = failure.model_missing
+        message = self._directory.table.missing(call) if missing else failure.message
+        return replace(failure, operation=operation.name, message=message)
+
+    # Questions of callers
 
     async def responds_natively(self, call: Call) -> bool:
-        """Whether a response is asked for by an upstream's own Responses API.
+        """Whether a response is requested from an upstream's own Responses API.
 
         Raises:
             UpstreamFailure: no upstream fits.
         """
         if self._all_native:
             return True
-        replica = self._dispatcher.pick(await self._routes(RESPONSE, call))
+        replica = self._dispatcher.pick(await self._directory.routes(RESPONSE, call))
         return await replica.responds_natively(self._policy.probe_timeout, probe_call())
 
     async def may_store(self, call: Call) -> bool:
-        """Whether any upstream may have stored a response; asks all that were not asked yet.
+        """Whether any upstream may have stored a response; asks each of them once.
 
         Raises:
             UpstreamFailure: no upstream fits.
         """
         if self._all_native:
             return True
-        await self._routes(RESPONSE, call)
-        replicas = self._table.everywhere(RESPONSE, call)
+        await self._directory.routes(RESPONSE, call)
+        replicas = self._directory.table.everywhere(RESPONSE, call)
         timeout_s = self._policy.probe_timeout
         asked = (replica.responds_natively(timeout_s, probe_call()) for replica in replicas)
         return any(await asyncio.gather(*asked))
@@ -189,99 +233,18 @@ class Fleet:
         wanted = {config.native_responses for config in self._members.configs}
         return wanted == {NativeResponses.ALWAYS}
 
-    async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
-        """Asks for a stored response, or for something to be done to it, wherever it is.
-
-        Raises:
-            UpstreamFailure: no upstream has it, or one that might have it failed.
-        """
-        with self._counted(NATIVE_RESPONSE, call):
-            routes = self._table.everywhere(NATIVE_RESPONSE, call)
-            return await self._dispatcher.stored(routes, method, path, call)
-
     async def list_models(self, call: Call) -> ModelListing:
         """Returns the models of all upstreams.
 
         Raises:
-            UpstreamFailure: none could be asked, and nothing is known of any.
+            UpstreamFailure: none answered, and nothing is known of any.
         """
         return await list_models(self.replicas, call, self._policy.probe_timeout)
 
-    def meant(self, call: Call) -> str:
+    def public_model(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
 
         Raises:
-            UpstreamFailure: the default is not for the caller.
+            UpstreamFailure: the caller may not use the default.
         """
-        return self._table.meant(call)
-
-    # Choosing
-
-    async def _routes(self, operation: Operation, call: Call) -> Routes:
-        members = self._members
-        while self._table.unheard and members.watched and not self._table.knows(operation, call):
-            # The model may be where nobody has asked yet.
-            await members.news()
-        return self._table.find(operation, call)
-
-    @property
-    def _table(self) -> RoutingTable:
-        if self._kept_table is None:
-            configs = self._members.configs
-            self._kept_table = RoutingTable(
-                self.replicas,
-                self._aliases,
-                self._default_model,
-                open_to_all=len(configs) == 1 and not configs[0].models,
-            )
-        return self._kept_table
-
-    def _forget_table(self) -> None:
-        self._kept_table = None
-
-    def outdo(self, replica: Replica) -> bool:
-        """Whether others can take the calls of all models of a replica, and fare much better."""
-        return self._table.outdo(replica)
-
-    def spare(self, replica: Replica) -> bool:
-        """Whether others can take the calls of all models of a replica."""
-        return self._table.spare(replica)
-
-    def _counted(self, operation: Operation, call: Call) -> "_Counted":
-        return _Counted(self, operation, call)
-
-    def _begin(self) -> None:
-        self._under_way += 1
-        self._budget.earn(self._under_way)
-
-    def _end(self) -> None:
-        self._under_way -= 1
-
-    def _named(self, failure: UpstreamFailure, operation: Operation, call: Call) -> UpstreamFailure:
-        """Returns a failure with the names that its caller knows."""
-        message = self._table.missing(call) if failure.model_missing else failure.message
-        return replace(failure, operation=operation.name, message=message)
-
-
-class _Counted:
-    """A call under way; a context manager, which tells failures what they are of."""
-
-    __slots__ = ("_call", "_fleet", "_operation")
-
-    def __init__(self, fleet: Fleet, operation: Operation, call: Call) -> None:
-        self._fleet = fleet
-        self._operation = operation
-        self._call = call
-
-    def __enter__(self) -> None:
-        self._fleet._begin()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._fleet._end()
-        if isinstance(error, UpstreamFailure):
-            raise self._fleet._named(error, self._operation, self._call) from error
+        return self._directory.table.public_model(call)

@@ -33,8 +33,8 @@ async def hedged(
         request: the first request.
         late: ends when the first request is late.
         another: returns the second request; None if there is to be none.
-        send: returns what comes of a request.
-        discard: ends what came of a request that was answered later.
+        send: returns the result of a request.
+        discard: ends the result of a request that was answered later.
 
     Raises:
         UpstreamFailure: none was answered; it is the later one of their failures.

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from penstock_server.fleet.discovery import models_of
 from penstock_server.fleet.model_names import bases, one_model_each, published, renamed
+from penstock_server.fleet.probe import models_of
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import several_fit, unknown_model
 from penstock_server.upstream.answer import JsonObject
@@ -15,12 +15,12 @@ from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 
 class _Answered(NamedTuple):
-    """What a replica has.
+    """The models of one replica.
 
     Attributes:
         replica: the replica.
-        entries: those of its models under their public names, of now or of before.
-        failure: why it was not asked, or did not answer; None if it did.
+        entries: the entries of its models under their public names, current or as known before.
+        failure: why the entries are not current; None if they are.
     """
 
     replica: Replica
@@ -35,9 +35,9 @@ class ModelListing:
     Attributes:
         entries: one entry of a model list for each name, sorted by name, with the routes of
             its upstream.
-        unreachable: names of upstreams that could not be asked, of which this has what they said
-            last.
-        failure: why the first of them could not.
+        unreachable: the names of upstreams that did not answer, with the entries of their last
+            answers.
+        failure: why the first of them did not.
     """
 
     entries: Sequence[tuple[JsonObject, frozenset[str] | None]]
@@ -48,8 +48,8 @@ class ModelListing:
         """Returns the entry of a model; without a name, of the only base model.
 
         Raises:
-            UpstreamFailure: there is none, or several; or it may be on an upstream that could
-                not be asked.
+            UpstreamFailure: there is none, or several; or it may be on an upstream that did not
+                answer.
         """
         by_name = {entry["id"]: (entry, paths) for entry, paths in self.entries}
         known = bases({name: entry for name, (entry, _) in by_name.items()})
@@ -66,19 +66,19 @@ class ModelListing:
 
 
 async def list_models(replicas: Sequence[Replica], call: Call, timeout_s: float) -> ModelListing:
-    """Asks the replicas that are not down for their models; of the others it has what is known.
+    """Requests the models of all replicas that are up; adds what is known about the others.
 
-    If all are down, all are asked.
+    If all are down, requests the models of all.
 
     Raises:
         UpstreamFailure: none answered, and nothing is known of any.
     """
-    all_down = all(replica.down for replica in replicas)
-    asked = [replica for replica in replicas if all_down or not replica.down]
+    all_down = all(replica.known.down for replica in replicas)
+    asked = [replica for replica in replicas if all_down or not replica.known.down]
     passed_over = [
-        _remembered(replica, call, replace(replica.down))
+        _remembered(replica, call, replace(replica.known.down))
         for replica in replicas
-        if replica.down and not all_down
+        if replica.known.down and not all_down
     ]
     answered = await asyncio.gather(*(_ask(replica, call, timeout_s) for replica in asked))
     return _listing([*answered, *passed_over])
@@ -93,7 +93,7 @@ async def _ask(replica: Replica, call: Call, timeout_s: float) -> _Answered:
 
 
 def _remembered(replica: Replica, call: Call, failure: UpstreamFailure) -> _Answered:
-    # Who comes with credentials of their own may see what the upstream shows to these only.
+    # A caller with credentials of their own may see only what the upstream shows for these.
     known = replica.known.models if call.authorization is None else None
     return _Answered(replica, renamed(known or {}), failure)
 
@@ -102,7 +102,7 @@ def _listing(answers: Sequence[_Answered]) -> ModelListing:
     entries: dict[str, tuple[JsonObject, frozenset[str] | None]] = {}
     failures: dict[str, UpstreamFailure] = {}
     reached: set[str] = set()
-    # What is told now counts more than what was told before.
+    # Current entries take precedence over earlier ones.
     for replica, found, failure in sorted(answers, key=lambda one: one.failure is not None):
         if failure:
             failures.setdefault(replica.upstream.name, failure)

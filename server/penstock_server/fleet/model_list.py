@@ -1,4 +1,4 @@
-"""What an upstream's model list says, and what is odd in it."""
+"""Reads the model list of an upstream, and finds oddities in it."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class ModelList(NamedTuple):
 
     Attributes:
         entries: the entries of the models; each has an `id`.
-        oddities: what is odd in the list, in a line; empty for nothing.
+        oddities: what is odd in the list, in one line; empty for nothing.
     """
 
     entries: list[JsonObject]
@@ -29,9 +29,9 @@ class ModelList(NamedTuple):
 
 
 def read(data: Any) -> ModelList | None:
-    """Returns the model list that a list of entries is; None if it holds no model but others.
+    """Reads a list of entries; returns None if it is not a list, or none of them is a model's.
 
-    An entry that is not a model's is left out: it says nothing of the others.
+    Entries that are not models' are left out; they say nothing about the others.
     """
     if not isinstance(data, list):
         return None

@@ -1,4 +1,4 @@
-"""Names of models: those that callers use, and those that an upstream knows."""
+"""Names of models: public names, which callers use, and those of an upstream."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -29,20 +29,20 @@ def published(listing: Sequence[JsonObject], names: Mapping[str, str]) -> Mappin
 
 
 def weights(entry: JsonObject) -> str:
-    """Returns what a base model's names have in common: one model may have several."""
+    """Returns the weights of a base model, which all of its names have in common."""
     return str(entry.get("root") or entry["id"])
 
 
 def bases(models: Mapping[str, JsonObject]) -> list[tuple[str, str]]:
-    """Returns weights and public name of the models that are no adapters."""
+    """Returns weights and public name of every model that is not an adapter."""
     return [(weights(entry), name) for name, entry in models.items() if not entry.get("parent")]
 
 
 def one_model_each(named: Iterable[tuple[str, str]]) -> Sequence[set[str]]:
-    """Returns the names of one model after the other, from weights and name of each.
+    """Groups names by model, given the weights and the name of each.
 
-    Names of the same weights are one model's, and so are weights of the same name: replicas may
-    keep them in different places.
+    Names with the same weights belong to one model, and so do weights with the same name: replicas
+    may keep these in different places.
     """
     by_weights: dict[str, set[str]] = {}
     for weights, name in named:
@@ -67,6 +67,6 @@ def _parent(entry: JsonObject) -> str:
 
 
 def _base(entry: JsonObject, entries: Mapping[str, JsonObject]) -> str:
-    """Returns the weights of an adapter's base model; nothing for what is no adapter."""
+    """Returns the weights of an adapter's base model; empty if the entry is not an adapter."""
     base = entries.get(_parent(entry))
     return weights(base) if base else ""

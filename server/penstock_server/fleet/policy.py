@@ -1,4 +1,4 @@
-"""How a fleet deals with its replicas, as configured."""
+"""The configured policy for replicas."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,9 +9,9 @@ class Affinity(StrEnum):
 
     NONE = "none"
     SESSION = "session"
-    """That they are of one session id."""
+    """They have the same session id."""
     PREFIX = "prefix"
-    """That their prompts begin alike."""
+    """Their prompts have the same beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +19,17 @@ class Policy:
     """The policy; times in seconds.
 
     Attributes:
-        probe_interval: between two probes of a replica, and between two resolutions of a name.
-        probe_timeout: for each request of a probe.
+        probe_interval: the time between two probes of a replica, and between two resolutions of
+            a name.
+        probe_timeout: the limit of each request of a probe.
         affinity: what keeps calls on one replica.
-        max_attempts: most requests for one call.
-        retry_budget: requests sent again, as a share of the calls.
-        hedge_after: until a call without a first byte is sent to another replica as well; 0 for
-            never.
-        ejection_failures: as many failures in a row take a replica out.
-        ejection_time: for so long, at first; twice as long each time it fails again.
-        slow_start: until a replica that is new or came back has its full share.
+        max_attempts: the most requests for one call.
+        retry_budget: the share of requests that may be sent again.
+        hedge_after: the time after which a call without a first byte is sent to another replica
+            as well; 0 for never.
+        ejection_failures: the number of failures in a row that ejects a replica.
+        ejection_time: the length of the first ejection; it doubles each time the trial fails.
+        slow_start: the time until a replica that is new or came back has its full share.
     """
 
     probe_interval: float = 2.0

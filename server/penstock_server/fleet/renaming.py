@@ -1,4 +1,4 @@
-"""Model names in requests and answers, where an upstream knows a model by another name."""
+"""The name of the model in requests and answers, where an upstream has another name for it."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from penstock_server.upstream.upstream import Body
 
 
 def asked_for(target: Target, body: Body) -> Body:
-    """Returns the request for a model by the name that its server knows."""
+    """Returns the request with the server's own name for the model."""
     if not target.served:
         return body
     if isinstance(body, Form):
@@ -21,7 +21,7 @@ def asked_for(target: Target, body: Body) -> Body:
 
 
 def with_public_name(target: Target, answer: JsonObject) -> JsonObject:
-    """Gives an answer, or an event, the model's public name; returns it."""
+    """Writes the model's public name into an answer or an event; returns it."""
     if target.served != target.public:
         _rename(target, answer)
         _rename(target, answer.get("response"))

@@ -1,45 +1,45 @@
-"""What is known of a replica at a moment, for those who look on."""
+"""The state of a replica at a moment, for reports."""
 
 import enum
 from dataclasses import dataclass
 
 
 class State(enum.Enum):
-    """What a replica is doing."""
+    """The state of a replica."""
 
     PROBING = "probing"
-    """Nothing is known of it yet."""
+    """It has not been probed yet."""
     READY = "ready"
     SLOW_START = "slow_start"
-    """It is new or came back, and gets less than its share for a while."""
+    """It is new or came back, and gets less than its full share for a while."""
     DOWN = "down"
     """It cannot be reached, or its last probes failed."""
     EJECTED = "ejected"
-    """Its calls kept failing."""
+    """Its requests kept failing."""
     DRAINING = "draining"
     """It is shutting down."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaState:
-    """What is known of a replica at a moment.
+    """The state of a replica at a moment.
 
     Attributes:
         upstream: the name of the configured upstream.
         address: host and port, or the path of the socket.
-        state: what it is doing.
+        state: its state.
         models: the public names of its models, sorted.
-        operations: the names of the operations it serves; empty if that is not known.
-        outstanding: calls under way.
-        requests: calls that were sent to it.
-        errors: of these, the ones that failed by no fault of their caller.
-        consecutive_failures: as many of the latest calls speak against it.
+        operations: the names of the operations it serves; empty if they are not known.
+        outstanding: the number of requests under way.
+        requests: the number of requests so far.
+        errors: the number of requests that failed through no fault of their callers.
+        consecutive_failures: the number of failures in a row up to now.
         latency_ms: the time until an answer's headers, a moving average; None before the first.
-        version: the version it tells; empty if it tells none.
-        weight: its share at this moment, against that of others.
-        last_error: what was wrong with the last of the errors.
+        version: its version; empty if it reports none.
+        weight: its share at this moment, relative to other replicas.
+        last_error: the last error.
         model_list_oddities: what is odd in its model list; empty for nothing.
-        ejected_until: when it is given another chance, in Unix time; None if it is not ejected.
+        ejected_until: the time of its next trial, in Unix time; None if it is not ejected.
     """
 
     upstream: str

@@ -23,24 +23,38 @@ Resendable = Callable[[UpstreamFailure, bool], bool]
 class RetryBudget:
     """How many requests may be sent again by all calls together.
 
-    Each call earns a share of a request. What is not needed is saved, up to as many requests as
-    there are calls under way, which may all fail at once. A few each second are free.
+    Each call earns a share of a request. Unused shares are saved, up to one request for each call
+    under way, as all of these may fail at once. A few requests each second are free.
+
+    Attributes:
+        under_way: the number of calls under way.
     """
 
     def __init__(self, share: float, clock: Clock = monotonic) -> None:
-        """Takes what each call earns; 0 leaves what is free."""
+        """Creates a budget.
+
+        Args:
+            share: what each call earns; with 0, only the free requests remain.
+            clock: returns the time in seconds.
+        """
+        self.under_way = 0
         self._share = share
         self._clock = clock
         self._saved = 0.0
         self._free = _FREE_AT_ONCE
         self._refilled = clock()
 
-    def earn(self, under_way: int) -> None:
-        """Takes note of a call; there are so many under way."""
-        self._saved = min(self._saved + self._share, max(_LEAST_SAVED, under_way))
+    def begin(self) -> None:
+        """Records that a call begins."""
+        self.under_way += 1
+        self._saved = min(self._saved + self._share, max(_LEAST_SAVED, self.under_way))
+
+    def end(self) -> None:
+        """Records that a call has ended."""
+        self.under_way -= 1
 
     def spend(self) -> bool:
-        """Takes one request out of the budget; returns whether there was one."""
+        """Spends one request of the budget; returns whether there was one."""
         now = self._clock()
         refill = (now - self._refilled) * _FREE_PER_SECOND
         self._free, self._refilled = min(self._free + refill, _FREE_AT_ONCE), now
@@ -55,17 +69,17 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """What holds for all calls.
+    """The rules for all calls.
 
     Attributes:
         max_attempts: most requests for one call, unless its upstreams have limits of their own.
-        resendable: whether a request that failed so can safely be sent again, given whether
+        resendable: whether a request with such a failure can safely be sent again, given whether
             that would be to another replica.
-        budget: what all calls share.
-        clock: tells the time that deadlines are given in.
-        sleep: waits.
-        chance: where jitter comes from.
-        hedge_after_s: when another replica is asked as well; 0 for never.
+        budget: the budget that all calls share.
+        clock: returns the time that deadlines are given in.
+        sleep: waits for so many seconds.
+        chance: the source of jitter.
+        hedge_after_s: after how long another replica is asked as well; 0 for never.
     """
 
     max_attempts: int
@@ -82,7 +96,7 @@ class Retries:
     """The requests of one call.
 
     Attributes:
-        rules: what holds for all calls.
+        rules: the rules for all calls.
         deadline: when the call must be over.
         repeatable: whether a request may be sent again that the last replica may have worked on.
         sent: how many requests were sent.

@@ -1,4 +1,4 @@
-"""Which replicas can take a call: by the model it names and by the operation."""
+"""Routing: which replicas can serve a call, by its model and its operation."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -18,11 +18,11 @@ MayUse = Callable[[str], bool]
 
 
 class Target(NamedTuple):
-    """What to ask a replica for.
+    """The model to request from a replica.
 
     Attributes:
-        public: the model's public name; empty if none is to be named.
-        served: the name that the replica knows it by.
+        public: the model's public name; empty to name none.
+        served: the replica's own name for it.
     """
 
     public: str
@@ -35,9 +35,12 @@ _UNNAMED = Target("", "")
 
 
 class RoutingTable:
-    """Where calls go, as long as nothing about the replicas changes.
+    """The routes of calls, valid as long as nothing about the replicas changes.
 
-    What was looked up once is kept, so that a call costs no more than the replicas of its model.
+    Results are kept, so a call costs no more than the replicas of its model.
+
+    Attributes:
+        unprobed: the replicas that have not been probed; any model may be on one of these.
     """
 
     def __init__(
@@ -48,13 +51,13 @@ class RoutingTable:
         *,
         open_to_all: bool,
     ) -> None:
-        """Takes the replicas and the rules.
+        """Creates the table.
 
         Args:
-            replicas: all there are.
+            replicas: all replicas.
             aliases: other names of models, each with the public name.
             default_model: the public name of the model for calls that name none; may be empty.
-            open_to_all: whether the replicas are asked for whatever comes, known or not.
+            open_to_all: whether unknown models are requested from the replicas, too.
         """
         self._replicas = replicas
         self._aliases = aliases
@@ -62,21 +65,20 @@ class RoutingTable:
         self._open_to_all = open_to_all
         self._names = {name for replica in replicas for name in _models(replica)}
         self._kept: dict[tuple[Operation, str], Routes] = {}
-        # As long as a replica has not been heard, a model that is unknown may be there.
-        self.unheard = [replica for replica in replicas if replica.alive is None]
+        self.unprobed = [replica for replica in replicas if replica.known.alive is None]
 
     def knows(self, operation: Operation, call: Call) -> bool:
         """Whether a replica is known to have the model, or the default where none is named."""
-        # One that is not named cannot be told to be allowed before it is known.
+        # Without a name, permission cannot be checked until the models are known.
         chosen_here = not call.model and call.may_use is not any_model
         open_to_it = self._open_to_all and not chosen_here
         return open_to_it or bool(self._listed(operation, call.model or self._default_model))
 
-    def meant(self, call: Call) -> str:
+    def public_model(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
 
         Raises:
-            UpstreamFailure: the default is not for the caller (MODEL_FORBIDDEN).
+            UpstreamFailure: the caller may not use the default (MODEL_FORBIDDEN).
         """
         if call.model:
             return self._public(call.model)
@@ -88,15 +90,16 @@ class RoutingTable:
         return default
 
     def find(self, operation: Operation, call: Call) -> Routes:
-        """Returns the replicas that can take a call, and what to ask each for.
+        """Returns the replicas that can serve a call, and the model to request from each.
 
         Raises:
-            UpstreamFailure: there are none (MODEL_UNKNOWN, ROUTE_MISSING); the call names no
-                model and several would do (MODEL_AMBIGUOUS), or the only one is not for its
-                caller (MODEL_FORBIDDEN), or which there are is not known (CONNECT).
+            UpstreamFailure: there are none (MODEL_UNKNOWN, ROUTE_MISSING); or the call names no
+                model, and several fit (MODEL_AMBIGUOUS), the caller may not use the only one
+                (MODEL_FORBIDDEN), or no models are known yet (CONNECT).
         """
         if call.model:
-            return self._named(operation, call.model, call.may_use)
+            kept = self._kept.get((operation, call.model))
+            return kept or self._named(operation, call.model, call.may_use)
         if call.may_use is not any_model:
             return self._unnamed(operation, call.may_use)
         key = (operation, "")
@@ -113,22 +116,24 @@ class RoutingTable:
         return {**self._possible(operation, call.model), **self.find(operation, call)}
 
     def missing(self, call: Call) -> str:
-        """Returns what to tell of a call's model that an upstream says it does not have.
+        """Returns the message for a call's model that an upstream reports as missing.
 
-        The upstream's own words name models as it knows them, whoever may know of these.
+        The upstream's own message may name models that the caller must not know of.
         """
         if not call.model or self._public(call.model) in self._names:
             named = f" {call.model}" if call.model else ""
             return f"the upstream does not have the model{named}"
         return unknown_model(call.model, self._usable(call.may_use)).message
 
-    def outdo(self, replica: Replica) -> bool:
-        """Whether others can take the calls of all models of a replica, and fare much better."""
-        return _replace(replica, filter(replica.fares_worse_than, self._available(replica)))
+    def can_replace(self, replica: Replica) -> bool:
+        """Whether other replicas can serve all models of a replica."""
+        return _serve_all(self._available(replica), replica)
 
-    def spare(self, replica: Replica) -> bool:
-        """Whether others can take the calls of all models of a replica."""
-        return _replace(replica, self._available(replica))
+    def can_outperform(self, replica: Replica) -> bool:
+        """Whether others can serve all models of a replica, and fail much less often."""
+        others = self._available(replica)
+        better = (one for one in others if one.ejection.outperforms(replica.ejection))
+        return _serve_all(better, replica)
 
     def _available(self, replica: Replica) -> Iterable[Replica]:
         return (other for other in self._replicas if other is not replica and other.available)
@@ -180,12 +185,12 @@ class RoutingTable:
         return self._left_to_them(operation, may_use)
 
     def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:
-        """Returns the replicas that may choose a model themselves."""
+        """Returns the replicas that may choose a model themselves, as the call names none."""
         serving = self._serving(operation)
         known = all(replica.known.models is not None for replica in serving)
         if may_use is not any_model:
             raise _forbidden() if known else _not_known_yet()
-        # One that is used for certain models only would not keep to them.
+        # A replica configured for certain models might choose another one.
         free = [replica for replica in serving if not replica.upstream.config.models]
         if not free:
             raise self._nothing_fits(operation, "", may_use) if known else _not_known_yet()
@@ -200,7 +205,7 @@ class RoutingTable:
         return self._named(operation, model, may_use)
 
     def _bases(self, operation: Operation, may_use: MayUse) -> Sequence[Routes]:
-        """Returns where each base model is."""
+        """Returns the routes to each base model."""
         named = {
             replica: [(weights, name) for weights, name in bases(_models(replica)) if may_use(name)]
             for replica in self._serving(operation)
@@ -211,7 +216,7 @@ class RoutingTable:
     def _where(
         self, names: Collection[str], named: Mapping[Replica, Sequence[tuple[str, str]]]
     ) -> Routes:
-        """Returns which replicas have a model that has such names."""
+        """Returns the replicas of a model with any of such names."""
         routes: dict[Replica, Target] = {}
         for replica, pairs in named.items():
             if public := next((name for _, name in pairs if name in names), ""):
@@ -235,7 +240,7 @@ class RoutingTable:
 
 
 def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:
-    """Returns the failure for a model that nobody has; it names all there are, or the closest."""
+    """Returns the failure for an unknown model; it names all known models, or similar ones."""
     names = sorted(set(known))
     message = f"no upstream serves the model {model}"
     if len(names) <= _MOST_NAMED:
@@ -248,7 +253,7 @@ def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:
 
 
 def several_fit(names: Sequence[str]) -> UpstreamFailure:
-    """Returns the failure for a call that names no model where several would do."""
+    """Returns the failure for a call that names no model where several fit."""
     named = ", ".join(names[:_MOST_NAMED])
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     message = f"name one of the models: {named}{more}"
@@ -269,8 +274,8 @@ def _models(replica: Replica) -> Mapping[str, JsonObject]:
     return replica.known.models or {}
 
 
-def _replace(replica: Replica, available: Iterable[Replica]) -> bool:
-    """Whether others can take the calls of all models of a replica."""
+def _serve_all(available: Iterable[Replica], replica: Replica) -> bool:
+    """Whether others, of which there is at least one, can serve all models of a replica."""
     others, models = list(available), _models(replica)
     return bool(others) and all(
         any(name in (other.known.models or models) for other in others) for name in models

@@ -44,7 +44,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:
         """Describes one model."""
         call = upstream_call(request.model, EngineOptions())
-        meant = self._fleet.meant(call)
+        meant = self._fleet.public_model(call)
         entry, paths = (await self._listing(call, meant)).find(meant)
         return GetModelResponse(model=_shown(entry, paths, call))
 

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from time import monotonic
-from types import TracebackType
 from typing import Any, TypeAlias
 
 import orjson
@@ -38,83 +37,98 @@ _PROBE_CONNECTIONS = 10
 _LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
 _SHORTEST_SECRET = 8
 _LATEST_SHARE = 0.2
-"""What the latest answer counts in the moving average."""
+"""The weight of the latest answer in the moving average."""
 
 Body: TypeAlias = Mapping[str, Any] | Form
-"""What is sent: a JSON object, or a form."""
+"""The body of a request: a JSON object, or a form."""
 
 
 class Upstream:
-    """Calls one upstream and tells what came of it.
+    """Sends requests to one upstream.
 
     Attributes:
-        name: what people call it.
+        name: its name for people.
         config: its configuration.
-        outstanding: requests under way, probes among them.
-        latency_s: the time until the headers of an answer, a moving average over calls, in
+        latency_s: the time until the headers of an answer, as a moving average over calls, in
             seconds; None before the first.
+        working_routes: the routes of operations whose usual route turned out not to work.
+        transport: the connections for calls.
+        probes: the connections for probes: if all others are in use, the upstream is busy, not
+            ill.
     """
 
-    def __init__(self, config: UpstreamConfig, pinned_address: str = "") -> None:
-        """Takes where the upstream is and the limits; opens nothing yet.
+    latency_s: float | None
+    working_routes: dict[Operation, tuple[str, ...]]
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        pinned_address: str = "",
+        *,
+        earlier: "Upstream | None" = None,
+    ) -> None:
+        """Creates the client of an upstream; opens no connection yet.
 
         Args:
             config: the upstream.
             pinned_address: the IP address to connect to, in place of the URL's host.
+            earlier: the client of the same server to take the connections over from, if any.
         """
         self.name = config.name or place(config.url)
         self.config = config
-        self.outstanding = 0
-        self.latency_s: float | None = None
         # Shorter values of headers are no secrets, and parts of ordinary words.
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
         self._secrets = (config.api_key, *long)
         self._headers = Headers(config.api_key, config.headers)
-        self._routes: dict[Operation, tuple[str, ...]] = {}
         self._pinned_address = pinned_address
-        self._transport = Transport(
-            config,
-            pinned_address,
-            max_connections=config.max_connections,
-            max_answer_bytes=config.max_answer_bytes,
-        )
-        # An upstream whose connections are all in use is busy, not ill: probes have their own.
-        self._probes = Transport(
-            config,
-            pinned_address,
-            max_connections=_PROBE_CONNECTIONS,
-            max_answer_bytes=_LARGEST_PROBE_ANSWER,
-        )
+        self.latency_s = earlier.latency_s if earlier else None
+        self.working_routes = earlier.working_routes if earlier else {}
+        self.transport = self._new_transport(config.max_connections, config.max_answer_bytes)
+        self.probes = self._new_transport(_PROBE_CONNECTIONS, _LARGEST_PROBE_ANSWER)
+        if earlier:
+            self.probes = earlier.probes
+            if _bounds(config) == _bounds(earlier.config):
+                self.transport = earlier.transport
 
     def reconfigured(self, config: UpstreamConfig) -> "Upstream":
-        """Returns what speaks with the same server, over the same connections, in another way.
+        """Returns a client of the same server with another configuration and the same connections.
 
-        Only what is at the same place is the same server. Calls that are under way go on.
+        The configuration must be for the same place. Requests that are under way go on.
         """
-        other = Upstream(config, self._pinned_address)
-        other.latency_s, other._routes, other._probes = self.latency_s, self._routes, self._probes
-        if _bounds(config) == _bounds(self.config):
-            other._transport = self._transport
-        else:
-            self._transport.close()
+        other = Upstream(config, self._pinned_address, earlier=self)
+        if other.transport is not self.transport:
+            self.transport.close()
         return other
 
+    def _new_transport(self, max_connections: int, max_answer_bytes: int) -> Transport:
+        return Transport(
+            self.config,
+            self._pinned_address,
+            max_connections=max_connections,
+            max_answer_bytes=max_answer_bytes,
+        )
+
+    @property
+    def outstanding(self) -> int:
+        """The number of requests under way, including probes."""
+        return self.transport.pool.in_use + self.probes.pool.in_use
+
     def close(self) -> None:
-        """Closes all connections, those in use once they are no more."""
-        self._transport.close()
-        self._probes.close()
+        """Closes idle connections now, and those in use when they are released."""
+        self.transport.close()
+        self.probes.close()
 
     async def get(self, path: str, call: Call, timeout_s: float) -> JsonObject:
-        """Returns the JSON object that a GET answers.
+        """Returns the JSON object at a path.
 
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
         request = self._bare("GET", path, call)
-        return await self._unary(self._probes, request, call, ProbeLimits(timeout_s))
+        return await self._unary(self.probes, request, call, ProbeLimits(timeout_s))
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
-        """Returns a stored response, after something was done to it if the method is POST.
+        """Returns a stored response; with POST, performs an action on it first.
 
         Raises:
             UpstreamFailure: anything but a 200 with a response, in time.
@@ -122,14 +136,14 @@ class Upstream:
         call.attempts.add(self.name)
         request = self._bare(method, path, call)
         limits = Limits(self.config.timeouts)
-        answer = await self._unary(self._transport, request, call, limits, read=stored)
+        answer = await self._unary(self.transport, request, call, limits, read=stored)
         self._redaction(call, request).response(answer)
         return answer
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
-        """Whether it has a Responses API; None if that cannot be told now.
+        """Whether it has a Responses API; None if that is unknown.
 
-        One that has it says of a response that nobody made that there is none.
+        A server that has one reports a response that was never created as not found.
         """
         try:
             await self.get(f"{NATIVE_RESPONSE.path}/{call.request_id}", call, timeout_s)
@@ -140,7 +154,7 @@ class Upstream:
         return False
 
     async def require_health(self, call: Call, timeout_s: float) -> None:
-        """Returns if its health route answers 200 in time, or if it has none to ask.
+        """Checks that its health route, if it has one, answers 200 in time.
 
         Raises:
             UpstreamFailure: the route answers something else, or nothing in time.
@@ -148,10 +162,12 @@ class Upstream:
         if not self.config.health_path:
             return
         request = self._bare("GET", self.config.health_path, call)
-        with self._exchange(request, call):
-            async with self._probes.send(request, ProbeLimits(timeout_s)) as response:
+        try:
+            async with self.probes.send(request, ProbeLimits(timeout_s)) as response:
                 if response.status != 200:
                     raise await refusal(response)
+        except UpstreamFailure as failure:
+            raise self._placed(failure, request, call) from None
 
     async def call(
         self,
@@ -162,23 +178,30 @@ class Upstream:
         *,
         has_model: bool = False,
     ) -> JsonObject:
-        """Returns the answer to a unary request, which must have so many choices, if any.
+        """Returns the answer to a unary request.
 
-        A route that turns out to be missing is followed by the operation's other ones, and so is
-        one that does not know a model that the upstream has: some routers rewrite what comes on
-        one route and pass on what comes on another. The one that works is remembered.
+        If a route is missing, the operation's other routes are tried; likewise if it reports a
+        model as missing that the upstream has, because some routers rewrite the requests of one
+        route and pass those of another on. The route that works is remembered.
+
+        Args:
+            operation: the operation.
+            body: the request.
+            call: the call.
+            choices: the number of choices that the answer must contain; None for any.
+            has_model: whether the upstream has the requested model.
 
         Raises:
             UpstreamFailure: anything but a 200 with an ordinary JSON object.
         """
         call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []
-        routes = self._routes.get(operation, operation.routes)
+        routes = self.working_routes.get(operation, operation.routes)
         for path in routes:
             try:
                 request = self._post(operation, path, body, call, _JSON)
                 limits = Limits(self.config.timeouts, is_upload=request.is_upload)
-                answer = await self._unary(self._transport, request, call, limits, choices=choices)
+                answer = await self._unary(self.transport, request, call, limits, choices=choices)
             except UpstreamFailure as failure:
                 if not (failure.route_missing or (has_model and failure.model_missing)):
                     raise
@@ -186,7 +209,7 @@ class Upstream:
             else:
                 if missing:
                     others = (route for route in routes if route != path)
-                    self._routes[operation] = (path, *others)
+                    self.working_routes[operation] = (path, *others)
                 return answer
         raise missing[0]
 
@@ -198,19 +221,27 @@ class Upstream:
 
         The events end normally only when the stream is complete.
 
+        Args:
+            operation: the operation.
+            body: the request.
+            call: the call.
+            contract: decides when the stream is complete.
+
         Raises:
             UpstreamFailure: there was no stream; the events raise it when the stream fails.
         """
         call.attempts.add(self.name)
         request = self._post(operation, operation.path, body, call, EVENT_STREAM)
         limits, started = Limits(self.config.timeouts, is_upload=request.is_upload), monotonic()
-        with self._exchange(request, call):
-            async with self._transport.send(request, limits) as response:
-                self._answered(started)
+        try:
+            async with self.transport.send(request, limits) as response:
+                self._record_latency(started)
                 require_own(response)
                 await require_stream(response)
                 async with contextlib.aclosing(events(response, contract, limits)) as stream:
                     yield stream
+        except UpstreamFailure as failure:
+            raise self._placed(failure, request, call) from None
 
     def _bare(self, method: Method, path: str, call: Call) -> Request:
         headers = self._headers.build(call, _JSON)
@@ -228,11 +259,11 @@ class Upstream:
         only_once = not operation.repeatable
         return Request("POST", path, head, orjson.dumps(body), call.attempts, only_once)
 
-    def _exchange(self, request: Request, call: Call) -> "_Counted":
-        return _Counted(self, request, call)
-
     def _placed(self, failure: UpstreamFailure, request: Request, call: Call) -> UpstreamFailure:
-        """Returns a failure of a request, with its place and without secrets."""
+        """Returns a failure of a request, with its place and without secrets.
+
+        It is not raised from the failure itself, which a traceback would show.
+        """
         redaction = self._redaction(call, request)
         return replace(
             failure,
@@ -258,10 +289,10 @@ class Upstream:
         choices: int | None = None,
     ) -> JsonObject:
         started = monotonic()
-        with self._exchange(request, call):
+        try:
             async with transport.send(request, limits) as response:
-                if transport is self._transport:
-                    self._answered(started)
+                if transport is self.transport:
+                    self._record_latency(started)
                 require_own(response)
                 if response.status != 200:
                     raise await refusal(response)
@@ -270,40 +301,17 @@ class Upstream:
                 if choices is not None:
                     require_whole(answer, choices)
                 return answer
+        except UpstreamFailure as failure:
+            raise self._placed(failure, request, call) from None
 
-    def _answered(self, started: float) -> None:
+    def _record_latency(self, started: float) -> None:
         latest = monotonic() - started
         earlier = latest if self.latency_s is None else self.latency_s
         self.latency_s = earlier + _LATEST_SHARE * (latest - earlier)
 
 
-class _Counted:
-    """An exchange under way; a context manager, which tells failures what they are of."""
-
-    __slots__ = ("_call", "_request", "_upstream")
-
-    def __init__(self, upstream: Upstream, request: Request, call: Call) -> None:
-        self._upstream = upstream
-        self._request = request
-        self._call = call
-
-    def __enter__(self) -> None:
-        self._upstream.outstanding += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._upstream.outstanding -= 1
-        if isinstance(error, UpstreamFailure):
-            # Not from the failure itself: it may hold secrets, and a traceback would show them.
-            raise self._upstream._placed(error, self._request, self._call) from None
-
-
 def _bounds(config: UpstreamConfig) -> tuple[int, int]:
-    """Returns what a pool of connections is made with."""
+    """Returns the settings that a pool of connections is created with."""
     return config.max_connections, config.max_answer_bytes
 
 

@@ -21,10 +21,15 @@ _KEEPALIVE_EXPIRY_S = 4.0
 
 
 class Pool:
-    """Connections to one address."""
+    """Connections to one address.
+
+    Attributes:
+        in_use: the number of connections that are acquired or being opened.
+    """
 
     def __init__(self, address: Address, most: int) -> None:
         """Takes the address and the most connections at once."""
+        self.in_use = 0
         self._address = address
         self._slots = asyncio.Semaphore(most)
         self._idle: deque[Connection] = deque()
@@ -53,6 +58,7 @@ class Pool:
             await self._wait_for_slot(timeout_s)
         else:
             await self._slots.acquire()
+        self.in_use += 1
         try:
             idle = self._take_idle()
             if idle and not fresh:
@@ -61,11 +67,13 @@ class Pool:
                 idle.close()
             return await self._connect(timeout_s)
         except BaseException:
+            self.in_use -= 1
             self._slots.release()
             raise
 
     def release(self, connection: Connection) -> None:
         """Takes back a connection, to be kept if it can be used again."""
+        self.in_use -= 1
         self._slots.release()
         if connection.reusable and not self._closed:
             connection.used = True

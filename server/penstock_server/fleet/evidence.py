@@ -1,0 +1,54 @@
+"""What the end of a request says about the replica that it was sent to."""
+
+import enum
+
+from penstock_server.upstream.failure import Kind, UpstreamFailure
+
+_UNAVAILABLE = frozenset((502, 503, 529))
+_KEY_REFUSED = frozenset((401, 403))
+_NOT_SERVED = 501
+
+
+class Evidence(enum.Enum):
+    """What the end of a request says about its replica."""
+
+    WELL = enum.auto()
+    NONE = enum.auto()
+    DOUBTFUL = enum.auto()
+    """The replica is ill, or its requests are bad."""
+    LATE = enum.auto()
+    """The replica is ill, or its caller allowed too little time."""
+    SILENT = enum.auto()
+    """The replica is ill: it did not begin an answer in time."""
+    ILL = enum.auto()
+    LEAVING = enum.auto()
+    """The replica is shutting down and accepts no more work."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something other than the replica may be to blame."""
+        return self in (Evidence.DOUBTFUL, Evidence.LATE)
+
+
+def evidence(failure: UpstreamFailure) -> Evidence:
+    """Returns what a failure says about the replica: an error of the caller's shows it alive."""
+    if failure.draining:
+        return Evidence.LEAVING
+    if failure.kind in (Kind.CONNECT, Kind.CLOSED, Kind.INTERRUPTED) or failure.engine_dead:
+        return Evidence.ILL
+    if failure.kind is Kind.TIMEOUT:
+        return Evidence.SILENT if failure.limit == "first_byte_timeout" else Evidence.NONE
+    if failure.kind in (Kind.MALFORMED, Kind.ABORTED):
+        return Evidence.DOUBTFUL
+    if failure.kind is not Kind.HTTP_ERROR or failure.status is None:
+        return Evidence.NONE
+    if failure.model_listed:
+        return Evidence.NONE
+    if failure.status in _UNAVAILABLE or failure.unreached:
+        return Evidence.ILL
+    if failure.bad_media:
+        return Evidence.WELL
+    if failure.status in _KEY_REFUSED and not failure.callers_credentials:
+        return Evidence.DOUBTFUL
+    callers = 400 <= failure.status < 500 or failure.status == _NOT_SERVED
+    return Evidence.WELL if callers else Evidence.DOUBTFUL

@@ -1,0 +1,157 @@
+"""Probes: whether a replica is up, and which models, routes and version it has."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from uuid import uuid4
+
+from penstock_server.fleet.changes import ChangeSignal
+from penstock_server.fleet.model_list import ModelList, read
+from penstock_server.fleet.policy import Policy
+from penstock_server.fleet.replica import Replica
+from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream.call import Call
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream.upstream import Upstream
+
+MODELS_PATH = "/v1/models"
+
+_log = logging.getLogger("penstock.fleet")
+
+_LEAST_GAP_S = 0.1
+"""The least time between two probes of a replica, however often its requests fail."""
+
+
+def probe_call() -> Call:
+    """Returns the call for a request that no caller asked for."""
+    return Call(request_id=f"probe-{uuid4().hex}")
+
+
+async def keep_probing(replica: Replica, policy: Policy, changes: ChangeSignal) -> None:
+    """Probes a replica forever, also between the intervals when a probe is requested."""
+    gap_s = min(_LEAST_GAP_S, policy.probe_interval)
+    logged = ""
+    while True:
+        replica.probe_requested.clear()
+        try:
+            await probe(replica, policy.probe_timeout)
+            logged = ""
+        except Exception as error:
+            # A bug that an unusual answer reveals. It must not end all probing.
+            logged = _record_bug(replica, error, logged)
+        changes.send_probed()
+        await asyncio.sleep(gap_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(replica.next_probe_in(policy.probe_interval - gap_s)):
+                await replica.probe_requested.wait()
+
+
+def _record_bug(replica: Replica, error: Exception, logged: str) -> str:
+    """Records that a probe broke off, and logs why, once; returns what has been logged."""
+    reason = f"the probe broke off: {error!r}"
+    if reason != logged:
+        fields = {"upstream": replica.upstream.name}
+        _log.error("probe broke off", exc_info=error, extra={"fields": fields})
+    replica.record_failed_probe(UpstreamFailure(Kind.MISCONFIGURED, reason, Stage.CONNECT))
+    return reason
+
+
+async def probe(replica: Replica, timeout_s: float) -> None:
+    """Requests a replica's health and models, and its routes now and again.
+
+    Args:
+        replica: the replica, which records the results.
+        timeout_s: the limit of each request.
+    """
+    call, upstream = probe_call(), replica.upstream
+    try:
+        await _require_health(upstream, call, timeout_s)
+        if (listing := await _listing(upstream, call, timeout_s)) is not None:
+            replica.record_models(*listing)
+        _require_model(replica)
+    except UpstreamFailure as failure:
+        replica.record_failed_probe(failure)
+        return
+    if not replica.known.alive or replica.known.routes_are_old(replica.clock()):
+        await _request_routes(replica, call, timeout_s)
+    replica.record_successful_probe()
+
+
+async def _request_routes(replica: Replica, call: Call, timeout_s: float) -> None:
+    document, about = await asyncio.gather(
+        _get(replica.upstream, "/openapi.json", call, timeout_s),
+        _get(replica.upstream, "/version", call, timeout_s),
+    )
+    # What comes back may be another server, about which nothing is known yet.
+    known = replica.known
+    paths, version = (known.paths, known.version) if known.alive else (None, "")
+    replica.record_routes(
+        paths if document is None else _paths(document),
+        version if about is None else _version(about),
+        complete=document is not None and about is not None,
+    )
+
+
+async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> None:
+    try:
+        await upstream.require_health(call, timeout_s)
+    except UpstreamFailure as failure:
+        # A router in front of several servers need not have a health check of its own.
+        if not _is_missing(failure):
+            raise
+
+
+def _is_missing(failure: UpstreamFailure) -> bool:
+    """Whether there is no such route; its message is not read, as it may not be vLLM's."""
+    return failure.kind is Kind.HTTP_ERROR and failure.status in (404, 405, 501)
+
+
+async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> ModelList | None:
+    """Returns the model list; None if only callers may read it, with credentials of their own."""
+    try:
+        return await models_of(upstream, call, timeout_s)
+    except UpstreamFailure as failure:
+        if upstream.config.callers_credentials and failure.status in (401, 403):
+            return None
+        raise
+
+
+def _require_model(replica: Replica) -> None:
+    if replica.known.models == {}:
+        wanted = ", ".join(replica.upstream.config.models.values())
+        message = f"it lists none of the models: {wanted}" if wanted else "it lists no model"
+        raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.BODY)
+
+
+async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> ModelList:
+    """Returns an upstream's model list.
+
+    Raises:
+        UpstreamFailure: there was no list in time, or it is malformed.
+    """
+    listing = read((await upstream.get(MODELS_PATH, call, timeout_s)).get("data"))
+    if listing is None:
+        message = "malformed upstream answer: a model list without models"
+        raise UpstreamFailure(
+            Kind.MALFORMED, message, Stage.BODY, upstream=upstream.name, path=MODELS_PATH
+        )
+    return listing
+
+
+async def _get(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject | None:
+    """Returns a document, empty if the upstream does not have it; None if it is not available."""
+    try:
+        return await upstream.get(path, call, timeout_s)
+    except UpstreamFailure as failure:
+        return {} if _is_missing(failure) else None
+
+
+def _paths(document: JsonObject) -> frozenset[str] | None:
+    paths = document.get("paths")
+    return frozenset(paths) if isinstance(paths, Mapping) else None
+
+
+def _version(about: JsonObject) -> str:
+    version = about.get("version")
+    return version if isinstance(version, str) else ""
