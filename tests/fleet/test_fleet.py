@@ -9,6 +9,7 @@ import orjson
 import pytest
 from upstream.wire import End, http, served, wire
 
+from penstock_server.fleet import adaptation
 from penstock_server.fleet.fleet import Fleet
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.probe import probe
@@ -20,6 +21,8 @@ from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
 
+from .engine import engine, said
+
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
 NOBODY_SERVES = Operation("mind reading", "/v1/minds")
 DEFAULTS = Policy()
@@ -29,10 +32,12 @@ DEFAULTS = Policy()
 async def fleet_of(*urls: str, policy: Policy = DEFAULTS) -> AsyncIterator[Fleet]:
     """A fleet that has probed its upstreams once."""
     fleet = Fleet([UpstreamConfig(url) for url in urls], policy)
-    for replica in fleet.replicas:
-        await probe(replica, 5)
-    yield fleet
-    fleet.close()
+    try:
+        for replica in fleet.replicas:
+            await probe(replica, 5)
+        yield fleet
+    finally:
+        fleet.close()
 
 
 @asynccontextmanager
@@ -284,3 +289,36 @@ async def test_what_makes_an_upstream_well(
         assert known.state is state
         assert reason in known.last_error
         assert bool(known.last_error) == bool(reason)
+
+
+@pytest.mark.parametrize("newest", ["0.17.0", "0.19.0"])
+async def test_a_request_is_adapted_once_for_each_version(
+    newest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though several replicas have a version, and some of them refuse a field."""
+    adapted, asked = adaptation.adapted, list[str]()
+
+    def counting(operation: Operation, body: Any, version: str) -> Any:
+        asked.append(version)
+        return adapted(operation, body, version)
+
+    monkeypatch.setattr(adaptation, "adapted", counting)
+    async with AsyncExitStack() as stack:
+        engines = [await stack.enter_async_context(engine()) for _ in range(6)]
+        for number, one in enumerate(engines):
+            version = newest if number == 5 else ["0.17.0", "0.18.0"][number % 2]
+            one.answers |= {
+                "/version": said({"version": version}),
+                CHAT_COMPLETION.path: said({"model": "a", "choices": []}),
+            }
+        async with fleet_of(*(one.url for one in engines)) as fleet:
+            body = HELLO | {"model": "a", "thinking_token_budget": 9}
+            calls = (fleet.call(CHAT_COMPLETION, body, Call("id-1", "a")) for _ in range(20))
+            for call in calls:
+                asked.clear()
+                if newest == "0.19.0":
+                    await call
+                else:
+                    with pytest.raises(UpstreamFailure, match="thinking_token_budget"):
+                        await call
+                assert len(asked) == len(set(asked))

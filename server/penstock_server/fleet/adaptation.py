@@ -1,4 +1,4 @@
-"""Requests as an older vLLM understands them: by older names, or not at all."""
+"""Adapts requests to older versions of vLLM: renames fields, or refuses the request."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,10 +21,10 @@ from penstock_server.vllm_fields import (
 
 
 def adapted(operation: Operation, body: Body, version: str) -> Body:
-    """Returns a request as a version of vLLM takes it; any other than a known one takes all.
+    """Returns a request adapted to a version of vLLM; unchanged for an unknown version.
 
     Raises:
-        UpstreamFailure: the version would ignore some of it (FIELD_UNKNOWN).
+        UpstreamFailure: the version would ignore some fields (FIELD_UNKNOWN).
     """
     younger = younger_than(version).get(operation.path)
     if not younger:
@@ -62,7 +62,7 @@ def _adapted(
 def _constrain(
     sent: dict[str, Any], constraints: Mapping[str, Any], older: Mapping[str, str]
 ) -> Iterator[str]:
-    """Writes the parts of `structured_outputs` by their older names; yields those without one."""
+    """Writes the parts of `structured_outputs` with their older names; yields those without."""
     for name, value in constraints.items():
         if name in older:
             sent[older[name]] = value

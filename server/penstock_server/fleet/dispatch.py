@@ -1,7 +1,7 @@
 """Dispatch: a call is sent to one of its replicas, and again to another where that is safe."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
 from random import Random
@@ -328,26 +328,29 @@ class _Requests:
         """
         replica = self._pick(routes)
         try:
-            return replica, self._adapted(replica)
+            return replica, self._adapted(replica.known.version)
         except UpstreamFailure as refusal:
-            fit = {other: target for other, target in routes.items() if self._takes(other)}
+            others = {one.known.version for one in routes} - {replica.known.version}
+            bodies = self._adapted_to(others)
+            fit = {one: target for one, target in routes.items() if one.known.version in bodies}
             if not fit:
                 raise self._failure or refusal from None
         replica = self._pick(fit)
-        return replica, self._adapted(replica)
+        return replica, bodies[replica.known.version]
 
     def _pick(self, routes: Routes) -> Replica:
         return self._dispatcher.pick(routes, self._tried, self._key, only_once=self._only_once)
 
-    def _adapted(self, replica: Replica) -> Body:
-        return adaptation.adapted(self._operation, self._body, replica.known.version)
+    def _adapted(self, version: str) -> Body:
+        return adaptation.adapted(self._operation, self._body, version)
 
-    def _takes(self, replica: Replica) -> bool:
-        try:
-            self._adapted(replica)
-        except UpstreamFailure:
-            return False
-        return True
+    def _adapted_to(self, versions: Set[str]) -> dict[str, Body]:
+        """Returns the request adapted to each version that has all of its fields."""
+        bodies: dict[str, Body] = {}
+        for version in versions:
+            with contextlib.suppress(UpstreamFailure):
+                bodies[version] = self._adapted(version)
+        return bodies
 
     async def _failed(self, failure: UpstreamFailure) -> None:
         """Waits until another request is to be sent.
