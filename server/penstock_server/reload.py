@@ -127,8 +127,9 @@ class Reloader:
         self._load = load
         self._path = path
         self._asked = asked
-        # Why the configuration is refused, as it was told last; empty while it is not.
+        # The reason that was logged last for refusing the configuration; empty while it is not.
         self._refused = ""
+        self._retry = False
 
     async def run(self) -> None:
         """Waits for reasons to reload, for ever."""
@@ -137,9 +138,9 @@ class Reloader:
         while True:
             asked = await self._wait(self._service.settings.reload_interval)
             before, seen = seen, await asyncio.to_thread(self._look)
-            # A file that is still being written is left alone until it has come to rest. What
-            # was refused is tried again, for what it names may yet come.
-            if asked or (seen == before and (seen != loaded or self._refused)):
+            # A file that is still being written is left alone until it stays the same. A refused
+            # configuration is read again only if other files than these may be the reason.
+            if asked or (seen == before and (seen != loaded or self._retry)):
                 loaded = seen
                 await self._reload(asked=asked)
 
@@ -153,15 +154,17 @@ class Reloader:
         return asked
 
     async def _reload(self, *, asked: bool) -> None:
+        self._retry = False
         try:
             done = await self._service.reload(await asyncio.to_thread(self._load))
         except SettingsError as error:
+            self._retry = error.retry
             self._refuse(str(error), again=asked)
             return
         except Exception as error:
             # A bug; the next file may not meet it.
             _log.exception("reload failed")
-            self._refused = str(error)
+            self._refused, self._retry = str(error), True
             return
         self._refused = ""
         if done.restart:

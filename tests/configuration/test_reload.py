@@ -23,6 +23,7 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
+from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import UpstreamTable
@@ -444,3 +445,46 @@ async def test_no_call_fails_while_the_configuration_is_reloaded(
             told.cancel()
             assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}
     assert stays.made < RELOADS
+
+
+class Looking:
+    """A service whose configuration is looked at again and again.
+
+    Attributes:
+        looks: released before each look.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.looks = asyncio.Semaphore(0)
+        self._settings = Settings(keys_file=str(path), reload_interval=0.001)
+
+    @property
+    def settings(self) -> Settings:
+        self.looks.release()
+        return self._settings
+
+    async def reload(self, settings: Settings) -> Any:
+        raise AssertionError("nothing can be loaded")
+
+
+@pytest.mark.parametrize("retry", [False, True])
+async def test_what_is_refused_is_read_again_only_if_that_may_help(
+    tmp_path: Path, retry: bool
+) -> None:
+    config, loads = tmp_path / "penstock.toml", 0
+    config.write_text("")
+
+    def load() -> Settings:
+        nonlocal loads
+        loads += 1
+        raise SettingsError("faulty", retry=retry)
+
+    service = Looking(config)
+    running = asyncio.create_task(Reloader(service, load, str(config), asyncio.Event()).run())
+    async with asyncio.timeout(60):
+        for expected in (1, 2):
+            for _ in range(40):
+                await service.looks.acquire()
+            assert loads > 5 if retry else loads == expected
+            config.write_text("changed")
+    running.cancel()

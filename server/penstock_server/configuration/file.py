@@ -1,20 +1,30 @@
-"""A configuration file: what it says, and in which line."""
+"""A configuration file: its values, and their lines."""
 
-import contextlib
 import os
 import re
 import tomllib
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-Key: TypeAlias = str | int
-"""A name in a table, or a position in a list."""
+from penstock_server.configuration.toml_lines import Key, line_of
 
 
 class SettingsError(Exception):
-    """An option has an unusable value, or a file an unusable content."""
+    """An option has an unusable value, or a file an unusable content.
+
+    Attributes:
+        retry: whether another attempt may succeed although the same files are unchanged.
+    """
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        """Creates the error.
+
+        Args:
+            message: what is wrong, and where.
+            retry: see the attribute.
+        """
+        super().__init__(message)
+        self.retry = retry
 
 
 class ConfigFile:
@@ -34,7 +44,7 @@ class ConfigFile:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+            raise SettingsError(f"cannot read {path}: {error.strerror}", retry=True) from error
         try:
             self._text = data.decode()
             self.content: dict[str, Any] = tomllib.loads(self._text)
@@ -51,39 +61,14 @@ class ConfigFile:
             raise SettingsError(f"{path}:{line}: values are nested too deeply") from error
 
     def at(self, *keys: Key) -> str:
-        """Returns where a value begins, as `FILE:LINE`; a part of the keys will do."""
-        return f"{self._path}:{self._line(keys)}"
+        """Returns where a value begins, as `FILE:LINE`.
 
-    def _line(self, keys: Sequence[Key]) -> int:
-        """Finds the line: the file up to it is the first that, read on, has the value.
-
-        A beginning of a file that ends within a value is no TOML; it is read on to its end.
+        Args:
+            keys: the keys from the root to the value; the last ones may not exist.
         """
-        lines = [f"{line}\n" for line in self._text.split("\n")]
-        wanted = _depth(self.content, keys)
-
-        def has_value(count: int) -> bool:
-            for end in range(count, len(lines)):
-                with contextlib.suppress(tomllib.TOMLDecodeError):
-                    return _depth(tomllib.loads("".join(lines[:end])), keys) >= wanted
-            return True
-
-        return bisect_left(range(len(lines) + 1), True, lo=1, key=has_value)
+        return f"{self._path}:{line_of(self._text, keys)}"
 
 
 def is_read_once(path: str) -> bool:
     """Whether a path leads to what has no name, such as a pipe of a shell: it is then empty."""
     return not os.path.exists(os.path.realpath(path))
-
-
-def _depth(content: Any, keys: Sequence[Key]) -> int:
-    """Returns how many of the keys, one below the other, a content has."""
-    for depth, key in enumerate(keys):
-        if isinstance(key, str):
-            there = isinstance(content, Mapping) and key in content
-        else:
-            there = isinstance(content, list) and key < len(content)
-        if not there:
-            return depth
-        content = content[key]
-    return len(keys)

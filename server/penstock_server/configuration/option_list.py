@@ -89,7 +89,7 @@ class OptionList(Generic[S]):
         except Unusable as error:
             name, *rest = error.keys
             told = Unusable(str(error), tuple(rest)).told(str(name))
-            raise SettingsError(f"{file.at(*error.keys)}: {told}") from error
+            raise SettingsError(f"{file.at(*error.keys)}: {told}", retry=error.retry) from error
 
     def _file(self, path: str) -> ConfigFile:
         """Reads the file; one that can be read only once stays as it was."""
@@ -104,4 +104,4 @@ class OptionList(Generic[S]):
         try:
             return self._options[name].read(raw)
         except Unusable as error:
-            raise SettingsError(error.told(source)) from error
+            raise SettingsError(error.told(source), retry=error.retry) from error

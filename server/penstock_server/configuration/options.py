@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
 
-from penstock_server.configuration.file import Key
+from penstock_server.configuration.toml_lines import Key
 
 S = TypeVar("S")
 E = TypeVar("E", bound=StrEnum)
@@ -21,24 +21,36 @@ _LARGEST_MESSAGE = 2**31 - 1
 
 
 class Unusable(ValueError):
-    """A value cannot be used; the text says why, and what it is unless that is a secret.
+    """A value cannot be used; the text says why, and names the value unless it is a secret.
 
     Attributes:
-        keys: where in the value the trouble is: names in tables, positions in lists.
+        keys: where in the value the fault is: names in tables, positions in lists.
+        retry: whether the value may become usable without a change, as it names a file.
     """
 
-    def __init__(self, reason: str, keys: tuple[Key, ...] = ()) -> None:
-        """Takes the reason and the place."""
+    def __init__(self, reason: str, keys: tuple[Key, ...] = (), *, retry: bool = False) -> None:
+        """Creates the error.
+
+        Args:
+            reason: why the value cannot be used.
+            keys: see the attribute.
+            retry: see the attribute.
+        """
         super().__init__(reason)
         self.keys = keys
+        self.retry = retry
 
     def below(self, key: Key) -> Self:
-        """Returns the same for what has the value at a key."""
-        return type(self)(str(self), (key, *self.keys))
+        """Returns the error for the table or list that has the value at a key."""
+        return type(self)(str(self), (key, *self.keys), retry=self.retry)
 
     def told(self, name: str) -> str:
         """Returns a line about the option of that name."""
         return f"{'.'.join([name, *(key for key in self.keys if isinstance(key, str))])}: {self}"
+
+
+class UnusableFile(ValueError):
+    """A file that a value names cannot be read, or has an unusable content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,8 @@ class Option:
             raise
         except (TypeError, ValueError) as error:
             told = isinstance(raw, str | int | float) and not self.secret
-            raise Unusable(f"{raw!r} {error}" if told else str(error)) from error
+            text = f"{raw!r} {error}" if told else str(error)
+            raise Unusable(text, retry=isinstance(error, UnusableFile)) from error
 
 
 def option(

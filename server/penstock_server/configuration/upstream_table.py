@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from penstock_server.configuration.options import (
     Unusable,
+    UnusableFile,
     http_path,
     interval,
     key,
@@ -52,7 +53,7 @@ def file(value: Any) -> File:
     try:
         return File(path, Path(path).read_bytes())
     except (OSError, ValueError) as error:
-        raise ValueError(f"cannot be read: {getattr(error, 'strerror', error)}") from error
+        raise UnusableFile(f"cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 def key_file(value: Any) -> File:
@@ -61,9 +62,9 @@ def key_file(value: Any) -> File:
     try:
         secret = key(found.content.decode().strip())
     except ValueError as error:
-        raise ValueError("must hold a key: printable ASCII in one line") from error
+        raise UnusableFile("must hold a key: printable ASCII in one line") from error
     if not secret:
-        raise ValueError("holds no key")
+        raise UnusableFile("holds no key")
     return File(found.path, secret.encode())
 
 
