@@ -61,7 +61,7 @@ test-routers: $(VENV)/.dev  ## the acceptance suite through each of ROUTERS, to 
 	@# All are run, even if one fails.
 	failed=; for router in $(ROUTERS); do \
 	  echo "== $$router"; \
-	  $(BIN)/pytest tests/acceptance --router=$$router --upstream=$(UPSTREAM) || failed=1; \
+	  $(BIN)/pytest tests/acceptance tests/routers --router=$$router --upstream=$(UPSTREAM) || failed=1; \
 	done; test -z "$$failed"
 
 test-examples: $(VENV)/.dev  ## build the example clients of every language, run them on a service
