@@ -23,11 +23,12 @@ COMPILE = (
 )
 RUNTIME = "requirements/runtime.lock"
 LOCKS = {
-    RUNTIME: ("pyproject.toml", "--extra=server"),
+    RUNTIME: ("pyproject.toml", "--extra=server", "--extra=cli"),
     "requirements/demo.lock": ("--group=demo",),
     "requirements/dev.lock": (
         "pyproject.toml",
         "--extra=server",
+        "--extra=cli",
         "--group=dev",
         f"--constraints={RUNTIME}",
     ),

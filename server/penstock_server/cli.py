@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_simulate(commands)
     _add_demo(commands)
-    client.add_commands(commands)
+    client.add_commands(parser, commands)
     return parser
 
 
@@ -245,8 +245,9 @@ def _loop_factory() -> LoopFactory | None:
 
 
 def _not_installed(error: ModuleNotFoundError) -> int:
+    extra = "cli" if error.name == "shtab" else "server"
     what = f"{error.name} is not installed"
-    return _complain(f'{what}; run: pip install "penstock[server]"', EXIT_NOT_INSTALLED)
+    return _complain(f'{what}; run: pip install "penstock[{extra}]"', EXIT_NOT_INSTALLED)
 
 
 def _complain(message: str, code: int) -> int:

@@ -14,8 +14,8 @@ import sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        hidden = "grpc_health grpc_reflection h11 httpcore httptools httpx orjson pybase64".split()
-        if name.partition(".")[0] in hidden:
+        hidden = "grpc_health grpc_reflection h11 httpcore httptools httpx orjson pybase64 shtab"
+        if name.partition(".")[0] in hidden.split():
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
@@ -36,6 +36,12 @@ async def test_the_server_is_not_installed(command: tuple[str, ...]) -> None:
     assert (result.code, result.out) == (5, "")
     assert result.err.count("\n") == 1, result.err
     assert 'pip install "penstock[server]"' in result.err
+
+
+async def test_what_writes_completions_is_not_installed() -> None:
+    result = await client_only("completion", "bash")
+    assert (result.code, result.out) == (5, "")
+    assert result.err == 'penstock: shtab is not installed; run: pip install "penstock[cli]"\n'
 
 
 async def test_the_client_works(service: Service) -> None:

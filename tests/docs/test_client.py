@@ -22,8 +22,9 @@ def test_every_resource() -> None:
 
 
 def test_every_command() -> None:
-    commands = argparse.ArgumentParser().add_subparsers()
-    add_commands(commands)
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    add_commands(parser, commands)
     assert set(re.findall(r"^\| `penstock (\w+)", CLI, re.MULTILINE)) == set(commands.choices)
     parsers = commands.choices.values()
     told = {option for parser in parsers for option in parser._option_string_actions}

@@ -5,6 +5,8 @@ whole answer as one JSON document in place of its text. Exit codes: 0 done; 1 th
 the service is not serving, or an upstream is not ready; 2 wrong usage; 130 interrupted.
 """
 
+import argparse
+
 from penstock.chat import chat_request
 from penstock.cli import (
     chat,
@@ -22,8 +24,8 @@ from penstock.cli.command import EXIT_FAILED, EXIT_OK, Subparsers
 __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
 
 
-def add_commands(commands: Subparsers) -> None:
+def add_commands(parser: argparse.ArgumentParser, commands: Subparsers) -> None:
     """Adds the client's commands to a command line."""
     for module in (chat, embed, rerank, transcribe, tokenize, models, upstreams, health):
         module.add(commands)
-    completion.add(commands)
+    completion.add(commands, parser)

@@ -17,6 +17,8 @@ from penstock.cli.command import (
     add_model,
     complain,
     connect,
+    file_name,
+    free_text,
     on,
     read_input,
     show,
@@ -40,20 +42,25 @@ def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = "send a message and stream the answer; without a message, talk"
     parser = add_command(commands, "chat", _run, summary)
-    parser.add_argument(
+    message = parser.add_argument(
         "message",
         nargs="?",
         help="what to say; - or none: standard input, or a conversation on a terminal",
     )
     add_model(parser)
     parser.add_argument("--system", default="", help="instructions that come first")
-    parser.add_argument("--image", action="append", default=[], help="file or URL; repeatable")
+    pictures = parser.add_argument(
+        "--image", action="append", default=[], help="file or URL; repeatable"
+    )
     parser.add_argument("--max-tokens", type=int, help="longest answer; default: the model's")
     parser.add_argument("--temperature", type=float, help="default: the model's")
     parser.add_argument("--seed", type=int, help="makes sampling repeatable")
-    parser.add_argument(
+    tools = parser.add_argument(
         "--tools", metavar="FILE", help="tools that the model may call: a JSON list, as OpenAI's"
     )
+    free_text(message)
+    file_name(pictures)
+    file_name(tools)
 
 
 def _run(arguments: argparse.Namespace) -> int:

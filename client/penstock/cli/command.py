@@ -23,6 +23,11 @@ EXIT_FAILED = 1
 """The call failed, or the service is not serving."""
 EXIT_USAGE = 2
 
+try:
+    from shtab import FILE
+except ModuleNotFoundError:  # It comes with the extra `cli`.
+    FILE = {}
+
 Subparsers = Any
 
 _C1_CONTROLS = re.compile("[\x7f-\x9f]")
@@ -83,11 +88,11 @@ def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -
         help="sent as bearer token; ps shows it to others on this machine "
         "[environment PENSTOCK_API_KEY]",
     )
-    key("--api-key-file", metavar="FILE", help="file that holds the bearer token")
+    file_name(key("--api-key-file", metavar="FILE", help="file that holds the bearer token"))
     add("--tls", action="store_true", default=None, help="use TLS [environment PENSTOCK_TLS=1]")
     for part, what in _TLS_FILES.items():
         told = f"{what}, in PEM [environment PENSTOCK_TLS_{part.upper()}]"
-        add(f"--tls-{part}", metavar="FILE", help=told)
+        file_name(add(f"--tls-{part}", metavar="FILE", help=told))
     add("--tls-server-name", metavar="NAME", help="name that its certificate must have")
     add(
         "--metadata",
@@ -122,6 +127,16 @@ def seconds(given: str) -> float:
     if not 0 <= read <= LONGEST_S:
         raise argparse.ArgumentTypeError(f"{given!r} is no number of seconds")
     return read
+
+
+def file_name(action: argparse.Action) -> None:
+    """Marks an argument as the name of a file, which shells complete."""
+    action.complete = FILE  # type: ignore[attr-defined]  # shtab's own attribute
+
+
+def free_text(action: argparse.Action) -> None:
+    """Marks an argument that shells do not complete; zsh would complete no option beside it."""
+    action.complete = {"zsh": "( )"}  # type: ignore[attr-defined]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

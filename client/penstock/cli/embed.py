@@ -8,6 +8,7 @@ from penstock.cli.command import (
     add_command,
     add_model,
     connect,
+    free_text,
     lines_or,
     show,
 )
@@ -16,7 +17,9 @@ from penstock.cli.command import (
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     parser = add_command(commands, "embed", _run, "print one vector per text, one per line")
-    parser.add_argument("text", nargs="*", help="the texts; none: the lines of standard input")
+    free_text(
+        parser.add_argument("text", nargs="*", help="the texts; none: the lines of standard input")
+    )
     parser.set_defaults(more="text")
     add_model(parser)
     parser.add_argument("--dimensions", type=int, help="values per vector, if the model can choose")

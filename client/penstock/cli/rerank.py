@@ -9,6 +9,7 @@ from penstock.cli.command import (
     add_command,
     add_model,
     connect,
+    free_text,
     lines_or,
     on,
     show,
@@ -19,8 +20,8 @@ def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = "print documents with score and position, best first"
     parser = add_command(commands, "rerank", _run, summary)
-    parser.add_argument("query", help="what the documents should fit")
-    parser.add_argument("document", nargs="*", help="none: the lines of standard input")
+    free_text(parser.add_argument("query", help="what the documents should fit"))
+    free_text(parser.add_argument("document", nargs="*", help="none: the lines of standard input"))
     parser.set_defaults(more="document")
     add_model(parser)
     parser.add_argument("--top-n", type=int, metavar="N", help="print only the best")

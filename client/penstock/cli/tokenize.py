@@ -9,6 +9,7 @@ from penstock.cli.command import (
     add_command,
     add_model,
     connect,
+    free_text,
     read_input,
     show,
 )
@@ -17,7 +18,7 @@ from penstock.cli.command import (
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     parser = add_command(commands, "tokenize", _run, "print the tokens of a text, one per line")
-    parser.add_argument("text", nargs="?", help="the text; none: standard input")
+    free_text(parser.add_argument("text", nargs="?", help="the text; none: standard input"))
     add_model(parser)
 
 

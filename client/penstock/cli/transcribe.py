@@ -13,6 +13,7 @@ from penstock.cli.command import (
     add_command,
     add_model,
     connect,
+    file_name,
     on,
     show,
 )
@@ -26,7 +27,10 @@ MEGABYTE = 1e6
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     parser = add_command(commands, "transcribe", _run, "print the text of speech in a file")
-    parser.add_argument("file", help="audio: wav, flac, ogg, mp3, m4a, webm ...; - standard input")
+    audio = parser.add_argument(
+        "file", help="audio: wav, flac, ogg, mp3, m4a, webm ...; - standard input"
+    )
+    file_name(audio)
     add_model(parser)
     parser.add_argument("--language", help="language spoken, as en; default: the model detects it")
     parser.add_argument("--prompt", help="text that tells style or context")

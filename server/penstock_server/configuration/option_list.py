@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
+from penstock.cli.command import file_name
 from penstock_server.configuration.file import ConfigFile, SettingsError, is_read_once
 from penstock_server.configuration.options import Unusable, options, read_keys
 
@@ -30,11 +31,12 @@ class OptionList(Generic[S]):
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Adds the flags, each with its three names, its default and its sentence."""
         config = f"{self._prefix}CONFIG"
-        parser.add_argument(
+        file = parser.add_argument(
             "--config", metavar="FILE", help=f"configuration file in TOML [environment {config}]"
         )
+        file_name(file)
         for name, known in self._options.items():
-            parser.add_argument(
+            flag = parser.add_argument(
                 self._flag(name),
                 dest=name,
                 metavar=known.metavar,
@@ -42,6 +44,8 @@ class OptionList(Generic[S]):
                 default=argparse.SUPPRESS,
                 help=self._help(name),
             )
+            if known.metavar == "FILE":
+                file_name(flag)
 
     def config_file(
         self, parsed: argparse.Namespace, environment: Mapping[str, str] = os.environ
