@@ -17,7 +17,7 @@ from penstock_server.configuration.keys import Key, read_keys
 from penstock_server.configuration.options import shown
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import policy, upstream_configs
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc import concerns
 from penstock_server.rpc.admin import AdminServicer

@@ -18,7 +18,7 @@ from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.options import options
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import upstream_configs
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream import UpstreamConfig
 
 _log = logging.getLogger("penstock.reload")
 

@@ -16,7 +16,7 @@ from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.configuration.upstreams import upstream_configs
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
-from penstock_server.upstream.headers import OWN, Headers
+from penstock_server.upstream.headers import OWN_HEADERS, Headers
 
 PEM = Path(__file__).parents[1] / "client" / "tls"
 """Where there are cert.pem, which vouches for itself, and key.pem."""
@@ -199,7 +199,9 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 
 def test_the_service_has_more_headers_of_its_own_than_it_builds() -> None:
     call = Call("id", "", "t", "s", "session", 1, 2)
-    assert set(Headers("key").build(call, "x")) - {"user-agent"} < OWN  # which may be configured
+    assert (
+        set(Headers("key").build(call, "x")) - {"user-agent"} < OWN_HEADERS
+    )  # which may be configured
 
 
 TABLE = '# an upstream\n\n[[upstream]]\nurl = "http://a"\n\n[[upstream]]\nurl = "http://b"\n'

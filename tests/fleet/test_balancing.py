@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from penstock_server.fleet import affinity
+from penstock_server.fleet import Affinity, affinity
 from penstock_server.fleet.balancing import least_loaded
 from penstock_server.fleet.load import Load
-from penstock_server.fleet.policy import Affinity
 
 NOW = 1000.0
 

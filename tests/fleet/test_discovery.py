@@ -6,10 +6,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from penstock_server.fleet import Fleet, Policy, State
 from penstock_server.fleet.discovery import Addresses, servers
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
-from penstock_server.fleet.replica_state import State
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig

@@ -9,11 +9,8 @@ import orjson
 import pytest
 from upstream.wire import End, http, served, wire
 
-from penstock_server.fleet import adaptation
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
+from penstock_server.fleet import Fleet, Policy, State, adaptation
 from penstock_server.fleet.probe import probe
-from penstock_server.fleet.replica_state import State
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from upstream.wire import http, read_request, served, stream
 
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
+from penstock_server.fleet import Fleet, Policy
 from penstock_server.rpc.status import resendable
+from penstock_server.upstream import Body
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import UpstreamConfig
@@ -23,7 +23,6 @@ from penstock_server.upstream.operations import (
     TRANSCRIPTION,
     Operation,
 )
-from penstock_server.upstream.upstream import Body
 
 from .clock import Clock
 

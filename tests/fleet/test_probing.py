@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from upstream.wire import http
 
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
+from penstock_server.fleet import Fleet, Policy, State
 from penstock_server.fleet.probe import probe
 from penstock_server.fleet.replica import Replica
-from penstock_server.fleet.replica_state import State
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure

@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from upstream.wire import End, http, read_request, served, stream, wire
 
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
+from penstock_server.fleet import Fleet, Policy, State
 from penstock_server.fleet.probe import probe
-from penstock_server.fleet.replica_state import State
 from penstock_server.rpc.status import resendable
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call

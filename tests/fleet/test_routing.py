@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from steps import steps
 
-from penstock_server.fleet import renaming
+from penstock_server.fleet import Policy, renaming
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.listing import ModelListing
 from penstock_server.fleet.model_names import renamed
-from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import RoutingTable, Target
 from penstock_server.upstream.call import Call, any_model

@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from penstock_server.fleet import Fleet, Policy, State
 from penstock_server.fleet.discovery import Resolve
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.policy import Policy
-from penstock_server.fleet.replica_state import State
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.http.address import resolve
 

@@ -13,9 +13,8 @@ from upstream.wire import http
 from penstock.v1.admin_pb2 import ListUpstreamsRequest
 from penstock_server.convert import model
 from penstock_server.convert.errors import MalformedAnswer
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet, State
 from penstock_server.fleet.probe import probe
-from penstock_server.fleet.replica_state import State
 from penstock_server.rpc.admin import AdminServicer
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig

@@ -8,10 +8,10 @@ from upstream.wire import client, stream, wire
 
 from penstock.v1.response_pb2 import CancelResponseRequest
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.completeness import ResponseEvents
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.operations import NATIVE_RESPONSE
-from penstock_server.upstream.upstream import Upstream
 
 from .canned import canned, in_json
 from .response_calls import Responses, asking

@@ -41,7 +41,7 @@ from penstock_server.convert.fields import HOMES
 from penstock_server.fleet import adaptation
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.dialects.versions import NEWEST
-from penstock_server.upstream.operations import ALL, CHAT_COMPLETION
+from penstock_server.upstream.operations import ALL_OPERATIONS, CHAT_COMPLETION
 
 from .canned import probed
 from .conftest import Start
@@ -361,7 +361,7 @@ def test_every_field_of_the_table_has_a_home() -> None:
     for route, fields in vllm_fields.FIELDS.items():
         assert fields.keys() <= HOMES[route].keys()
         assert all(field.since > vllm_fields.OLDEST for field in fields.values())
-    assert vllm_fields.FIELDS.keys() <= {operation.path for operation in ALL}
+    assert vllm_fields.FIELDS.keys() <= {operation.path for operation in ALL_OPERATIONS}
 
 
 async def test_in_a_mixed_fleet_who_has_the_field_is_asked(serve: Serve) -> None:

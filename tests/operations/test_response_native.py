@@ -27,8 +27,8 @@ from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Unsu
 from penstock_server.convert.response import native_answer, native_request
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import NativeResponses, UpstreamConfig
-from penstock_server.upstream.upstream import Upstream
 
 from . import response_reader
 from .canned import canned, in_json
@@ -660,7 +660,7 @@ async def test_continued_where_it_is_stored(
         started = [await stack.enter_async_context(Simulator(settings)) for _ in range(replicas)]
         urls = tuple(one.url for one in started)
         service = await serve(upstream=urls, native_responses="always", **policy)
-        await until(lambda: all(one.alive for one in service._fleet.replicas))
+        await until(lambda: all(one.known.alive for one in service._fleet.replicas))
         channel = await stack.enter_async_context(open_async_channel(f"127.0.0.1:{service.port}"))
         request = asking("Say hello.", model="tiny-chat", store=True)
         request.previous_response_id = (await Responses(channel).whole(request)).id

@@ -22,7 +22,7 @@ from penstock.v1.pooling_pb2 import PoolRequest
 from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest, ScoringInput
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.operations import RERANK, SCORE
 

@@ -9,7 +9,7 @@ from upstream.wire import http
 from penstock.v1.rerank_pb2 import RerankRequest
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 from penstock_server.app import Service
-from penstock_server.fleet.replica_state import State
+from penstock_server.fleet import State
 
 from .calls import BOUND_S, Ended, Serve, ended, plain_channel, until
 from .every_rpc import EVERY_RPC, Called, Upstream, failing, names, running

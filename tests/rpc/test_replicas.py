@@ -14,8 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.common_pb2 import FINISH_REASON_STOP
 from penstock_server.app import Service
-from penstock_server.fleet.policy import Affinity
-from penstock_server.fleet.replica_state import State
+from penstock_server.fleet import Affinity, State
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import FREE_PORT, Ended, Serve, chat, create, ended, plain_channel, stream, until

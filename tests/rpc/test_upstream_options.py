@@ -7,7 +7,7 @@ from upstream.wire import http
 
 from penstock_server.app import Service
 from penstock_server.configuration.upstream_table import UpstreamTable
-from penstock_server.fleet.replica_state import State
+from penstock_server.fleet import State
 
 from .calls import BOUND_S, Serve, plain_channel, until
 from .every_rpc import EVERY_RPC, Called, Upstream, failing, names, running

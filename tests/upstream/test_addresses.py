@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Tls, UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import address
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
-from penstock_server.upstream.upstream import Upstream
 
 from .certificates import HOST, Certificates
 from .test_stream import DONE, WHOLE

@@ -10,6 +10,7 @@ from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream import limits
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
@@ -20,7 +21,6 @@ from penstock_server.upstream.http.response_parser import ResponseParser
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, NATIVE_RESPONSE, TRANSCRIPTION
-from penstock_server.upstream.upstream import Upstream
 
 from .test_stream import WHOLE
 from .wire import QUICK, End, chunk, client, http, read_request, served, stream, wire

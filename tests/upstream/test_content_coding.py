@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.http.content_coding import Inflated
 from penstock_server.upstream.operations import CHAT_COMPLETION
-from penstock_server.upstream.upstream import Upstream
 
 from .test_stream import DONE, WHOLE, opened, read
 from .wire import End, chunk, client, http, wire

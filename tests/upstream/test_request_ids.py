@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.operations import CHAT_COMPLETION, TOKENIZATION
 from penstock_server.upstream.request_id import is_of_another, unique
-from penstock_server.upstream.upstream import Upstream
 
 from .test_stream import WHOLE, opened
 from .wire import client, http, read_request, served, stream

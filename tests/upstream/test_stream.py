@@ -12,11 +12,11 @@ from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream import limits
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.operations import CHAT_COMPLETION
-from penstock_server.upstream.upstream import Upstream
 
 from .wire import QUICK, End, chunk, client, http, served, stream, wire
 

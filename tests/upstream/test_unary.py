@@ -10,13 +10,13 @@ import pytest
 from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import Timeouts, UpstreamConfig, place
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import pool
 from penstock_server.upstream.http.request import Request
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.operations import CHAT_COMPLETION
-from penstock_server.upstream.upstream import Upstream
 
 from .wire import QUICK, End, chunk, client, http, wire
 

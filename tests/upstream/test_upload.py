@@ -9,12 +9,12 @@ from contextlib import suppress
 import pytest
 
 from penstock_server.upstream.call import Call
+from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http.response_parser import ResponseParser
 from penstock_server.upstream.multipart import File, Form
 from penstock_server.upstream.operations import CHAT_COMPLETION, TRANSCRIPTION
-from penstock_server.upstream.upstream import Upstream
 
 from .wire import chunk, client, http, served
 

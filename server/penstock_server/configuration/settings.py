@@ -30,9 +30,9 @@ from penstock_server.configuration.upstream_table import (
     key_file,
     upstreams,
 )
-from penstock_server.fleet.policy import Affinity, Policy
+from penstock_server.fleet import Affinity, Policy
 from penstock_server.telemetry.log import FORMATS, LEVELS
-from penstock_server.upstream.config import NativeResponses, UpstreamConfig
+from penstock_server.upstream import NativeResponses, UpstreamConfig
 
 # What these have by default is the default of the options.
 _POLICY = Policy()

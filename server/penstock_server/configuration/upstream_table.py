@@ -22,8 +22,7 @@ from penstock_server.configuration.options import (
     text,
     unless_off,
 )
-from penstock_server.upstream.config import NativeResponses, place
-from penstock_server.upstream.headers import OWN, is_token
+from penstock_server.upstream import OWN_HEADERS, NativeResponses, is_token, place
 
 _LONGEST_NAME = 512
 _NO_URL = "is no http, https or unix URL, such as http://localhost:8000"
@@ -71,7 +70,7 @@ def key_file(value: Any) -> File:
 def url(value: Any) -> str:
     """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
     # Not for every command that has nothing to do with upstreams: this imports httpx.
-    from penstock_server.upstream.http.address import require_host
+    from penstock_server.upstream.http import require_host
 
     given = text(value).rstrip("/")
     # What may hold a secret is not told; so it comes first.
@@ -129,7 +128,7 @@ def headers(value: Any) -> Mapping[str, str]:
         lower = given.lower()
         if not is_token(given):
             raise Unusable("is no name of a header", (given,))
-        if lower in OWN:
+        if lower in OWN_HEADERS:
             raise Unusable("is set by the service itself", (given,))
         if lower in read:
             raise Unusable("is there twice", (given,))

@@ -11,8 +11,8 @@ from hashlib import sha256
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import Entry, UpstreamTable, called
-from penstock_server.fleet.policy import Policy
-from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
+from penstock_server.fleet import Policy
+from penstock_server.upstream import Timeouts, Tls, UpstreamConfig
 
 # What an answer may have of bytes in JSON for each byte of the message that it becomes.
 _JSON_PER_MESSAGE = 4

@@ -1,1 +1,24 @@
-"""The replicas of all upstreams: what is known about each, and which one a call goes to."""
+"""The replicas of all upstreams: what is known about each, and which one a call goes to.
+
+Other packages import from here.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from penstock_server.fleet.policy import Affinity, Policy
+from penstock_server.fleet.replica_state import ReplicaState, State
+
+if TYPE_CHECKING:
+    from penstock_server.fleet.fleet import Fleet
+    from penstock_server.fleet.listing import ModelListing
+
+__all__ = ["Affinity", "Fleet", "ModelListing", "Policy", "ReplicaState", "State"]
+
+
+def __getattr__(name: str) -> Any:
+    # The configuration imports the policy, and should not have to load the HTTP side for it.
+    if name not in ("Fleet", "ModelListing"):
+        raise AttributeError(name)
+    from penstock_server.fleet import fleet, listing
+
+    return fleet.Fleet if name == "Fleet" else listing.ModelListing

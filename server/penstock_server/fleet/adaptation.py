@@ -5,10 +5,7 @@ from typing import Any
 
 import orjson
 
-from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
-from penstock_server.upstream.multipart import Form
-from penstock_server.upstream.operations import Operation
-from penstock_server.upstream.upstream import Body
+from penstock_server.upstream import Body, ErrorBody, Form, Kind, Operation, Stage, UpstreamFailure
 from penstock_server.vllm_fields import (
     OLDER_CONSTRAINTS,
     STRUCTURED_OUTPUTS,

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from penstock_server.fleet.membership import Membership
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import Routes, RoutingTable
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.operations import Operation
+from penstock_server.upstream import Call, Operation
 
 
 class Directory:

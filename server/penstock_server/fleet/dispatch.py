@@ -16,13 +16,17 @@ from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Attempts, Call
-from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.multipart import Form
-from penstock_server.upstream.operations import Method, Operation
-from penstock_server.upstream.upstream import Body
+from penstock_server.upstream import (
+    Attempts,
+    Body,
+    Call,
+    Form,
+    JsonObject,
+    Method,
+    Operation,
+    StreamContract,
+    UpstreamFailure,
+)
 
 T = TypeVar("T")
 

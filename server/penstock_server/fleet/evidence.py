@@ -2,7 +2,7 @@
 
 import enum
 
-from penstock_server.upstream.failure import Kind, UpstreamFailure
+from penstock_server.upstream import Kind, UpstreamFailure
 
 _UNAVAILABLE = frozenset((502, 503, 529))
 _KEY_REFUSED = frozenset((401, 403))

@@ -17,14 +17,20 @@ from penstock_server.fleet.probe import probe_call
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
 from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.config import NativeResponses, UpstreamConfig
-from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.http.address import resolve
-from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method, Operation
-from penstock_server.upstream.upstream import Body
+from penstock_server.upstream import (
+    NATIVE_RESPONSE,
+    RESPONSE,
+    Body,
+    Call,
+    JsonObject,
+    Method,
+    NativeResponses,
+    Operation,
+    StreamContract,
+    UpstreamConfig,
+    UpstreamFailure,
+)
+from penstock_server.upstream.http import resolve
 
 _DEFAULTS = Policy()
 _NO_ALIASES: Mapping[str, str] = {}

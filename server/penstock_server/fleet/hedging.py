@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream import UpstreamFailure
 
 
 class Racer(Protocol):

@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from penstock_server.fleet.model_names import published
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.config import NativeResponses
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.operations import NATIVE_RESPONSE, Operation
+from penstock_server.upstream import (
+    NATIVE_RESPONSE,
+    JsonObject,
+    Kind,
+    NativeResponses,
+    Operation,
+    Stage,
+    UpstreamFailure,
+)
 from penstock_server.vllm_fields import WHOLE_RESPONSES, numbers
 
 _LONGEST_ERROR = 200

@@ -8,8 +8,7 @@ from typing import Protocol, Self
 from penstock_server.fleet.ejection import Verdict
 from penstock_server.fleet.evidence import Evidence, evidence
 from penstock_server.fleet.replica import Replica
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream import Call, Kind, Stage, UpstreamFailure
 
 # gRPC rounds deadlines up in transit, so a client cancels slightly before ours.
 _EARLY_S = 0.05

@@ -9,9 +9,7 @@ from penstock_server.fleet.model_names import bases, one_model_each, published, 
 from penstock_server.fleet.probe import models_of
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import several_fit, unknown_model
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream import Call, JsonObject, Kind, Stage, UpstreamFailure
 
 
 class _Answered(NamedTuple):

@@ -8,7 +8,7 @@ from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_set import ReplicaSet
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream import UpstreamConfig
 
 
 class Membership:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream import JsonObject
 
 _KINDS: dict[str, type] = {
     "created": int,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from penstock_server.upstream.answer import JsonObject
+from penstock_server.upstream import JsonObject
 
 
 def published(listing: Sequence[JsonObject], names: Mapping[str, str]) -> Mapping[str, JsonObject]:

@@ -10,10 +10,8 @@ from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.model_list import ModelList, read
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.upstream import Upstream
+from penstock_server.upstream import Call, JsonObject, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.client import Upstream
 
 MODELS_PATH = "/v1/models"
 

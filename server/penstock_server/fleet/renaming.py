@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 from penstock_server.fleet.routing import Target
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.multipart import Form
-from penstock_server.upstream.upstream import Body
+from penstock_server.upstream import Body, Form, JsonObject
 
 
 def asked_for(target: Target, body: Body) -> Body:

@@ -13,12 +13,17 @@ from penstock_server.fleet.knowledge import Knowledge
 from penstock_server.fleet.load import Load
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.config import NativeResponses, UpstreamConfig, place
-from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.operations import ALL, Operation
-from penstock_server.upstream.upstream import Upstream
+from penstock_server.upstream import (
+    ALL_OPERATIONS,
+    Call,
+    JsonObject,
+    NativeResponses,
+    Operation,
+    UpstreamConfig,
+    UpstreamFailure,
+    place,
+)
+from penstock_server.upstream.client import Upstream
 
 _log = logging.getLogger("penstock.fleet")
 
@@ -189,7 +194,7 @@ class Replica:
     def _operations(self) -> tuple[str, ...]:
         if self.known.paths is None:
             return ()
-        return tuple(operation.name for operation in ALL if self.serves(operation))
+        return tuple(operation.name for operation in ALL_OPERATIONS if self.serves(operation))
 
 
 def _shown_address(url: str, address: str) -> str:

@@ -9,7 +9,7 @@ from penstock_server.fleet.discovery import Addresses, Resolve, servers
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.probe import keep_probing
 from penstock_server.fleet.replica import Replica
-from penstock_server.upstream.config import UpstreamConfig
+from penstock_server.upstream import UpstreamConfig
 
 
 class ReplicaSet:

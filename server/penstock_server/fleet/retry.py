@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
 
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
+from penstock_server.upstream import Kind, Stage, UpstreamFailure
 
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 2.0

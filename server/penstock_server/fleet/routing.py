@@ -6,10 +6,15 @@ from typing import NamedTuple, TypeAlias
 
 from penstock_server.fleet.model_names import bases, one_model_each
 from penstock_server.fleet.replica import Replica
-from penstock_server.upstream.answer import JsonObject
-from penstock_server.upstream.call import Call, any_model
-from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.operations import Operation
+from penstock_server.upstream import (
+    Call,
+    JsonObject,
+    Kind,
+    Operation,
+    Stage,
+    UpstreamFailure,
+    any_model,
+)
 
 _MOST_NAMED = 5
 _LONGEST_COMPARED = 256

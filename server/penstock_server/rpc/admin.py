@@ -8,11 +8,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
 from penstock_server.convert.model import capabilities
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.replica_state import ReplicaState, State
-from penstock_server.upstream.operations import ALL
+from penstock_server.fleet import Fleet, ReplicaState, State
+from penstock_server.upstream import ALL_OPERATIONS
 
-_ROUTES = {operation.name: operation.routes for operation in ALL}
+_ROUTES = {operation.name: operation.routes for operation in ALL_OPERATIONS}
 _STATES = {
     State.PROBING: admin_pb2.REPLICA_STATE_PROBING,
     State.READY: admin_pb2.REPLICA_STATE_READY,

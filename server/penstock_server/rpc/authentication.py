@@ -13,7 +13,7 @@ from penstock_server.rpc import status
 from penstock_server.rpc.interceptors import Context, Proceed
 from penstock_server.rpc.quota import Quota
 from penstock_server.rpc.rpc import Rpc, fits_header
-from penstock_server.upstream.call import any_model
+from penstock_server.upstream import any_model
 
 _FORM = "send the metadata authorization: Bearer <key>"
 

@@ -10,11 +10,10 @@ from penstock.v1.chat_completion_pb2 import (
     StreamChatCompletionResponse,
 )
 from penstock_server.convert import chat
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
-from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.operations import CHAT_COMPLETION
+from penstock_server.upstream import CHAT_COMPLETION, ChoiceStream
 
 
 class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServicer):

@@ -10,11 +10,10 @@ from penstock.v1.completion_pb2 import (
     StreamCompletionResponse,
 )
 from penstock_server.convert import completion
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
-from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.operations import COMPLETION
+from penstock_server.upstream import COMPLETION, ChoiceStream
 
 
 class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):

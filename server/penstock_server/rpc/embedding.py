@@ -5,11 +5,11 @@ from typing import Any
 from penstock.v1 import embedding_pb2_grpc
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock_server.convert import embedding
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
 from penstock_server.rpc.vectors import call_for_vectors
-from penstock_server.upstream.operations import EMBEDDING
+from penstock_server.upstream import EMBEDDING
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):

@@ -11,7 +11,7 @@ from penstock_server.rpc import status
 from penstock_server.rpc.interceptors import Context, Proceed, ReplyTooLarge
 from penstock_server.rpc.rpc import Rpc
 from penstock_server.rpc.trailers import trailers
-from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream import UpstreamFailure
 
 _log = logging.getLogger("penstock.rpc")
 

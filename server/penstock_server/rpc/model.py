@@ -16,10 +16,9 @@ from penstock.v1.model_pb2 import (
 )
 from penstock_server.convert import model
 from penstock_server.convert.errors import MalformedAnswer
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.fleet.listing import ModelListing
+from penstock_server.fleet import Fleet, ModelListing
 from penstock_server.rpc.metadata import upstream_call
-from penstock_server.upstream.call import Call
+from penstock_server.upstream import Call
 
 _log = logging.getLogger("penstock.rpc")
 

@@ -5,11 +5,11 @@ from typing import Any
 from penstock.v1 import pooling_pb2_grpc
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock_server.convert import pooling
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
 from penstock_server.rpc.vectors import call_for_vectors
-from penstock_server.upstream.operations import POOLING
+from penstock_server.upstream import POOLING
 
 
 class PoolingServicer(pooling_pb2_grpc.PoolingServiceServicer):

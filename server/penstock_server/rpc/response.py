@@ -21,14 +21,20 @@ from penstock_server.convert.response import (
     native_answer,
     native_request,
 )
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc import status
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents
-from penstock_server.upstream.failure import Kind, UpstreamFailure
-from penstock_server.upstream.operations import NATIVE_RESPONSE, RESPONSE, Method
+from penstock_server.upstream import (
+    NATIVE_RESPONSE,
+    RESPONSE,
+    Call,
+    ChoiceStream,
+    Kind,
+    Method,
+    ResponseEvents,
+    UpstreamFailure,
+)
 
 
 class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from penstock_server.upstream.call import Attempts, any_model
+from penstock_server.upstream import Attempts, any_model
 
 _REQUEST_ID_LIMIT = 128
 

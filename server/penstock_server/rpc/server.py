@@ -19,7 +19,7 @@ from penstock.v1 import (
     tokenization_pb2_grpc,
     transcription_pb2_grpc,
 )
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.arrival import Arrivals
 from penstock_server.rpc.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.classification import ClassificationServicer
@@ -37,8 +37,18 @@ from penstock_server.rpc.tokenization import TokenizationServicer
 from penstock_server.rpc.transcription import TranscriptionServicer
 from penstock_server.rpc.unsupported import UnsupportedMethods
 from penstock_server.rpc.watches import Watches
-from penstock_server.upstream import operations
-from penstock_server.upstream.operations import Operation
+from penstock_server.upstream import (
+    CHAT_COMPLETION,
+    CLASSIFICATION,
+    COMPLETION,
+    EMBEDDING,
+    POOLING,
+    RERANK,
+    RESPONSE,
+    TOKENIZATION,
+    TRANSCRIPTION,
+    Operation,
+)
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -61,43 +71,43 @@ class Entry:
 
 SERVICES: Mapping[str, Entry] = {
     "penstock.v1.ChatCompletionService": Entry(
-        operations.CHAT_COMPLETION,
+        CHAT_COMPLETION,
         ChatCompletionServicer,
         chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server,
     ),
     "penstock.v1.ResponseService": Entry(
-        operations.RESPONSE,
+        RESPONSE,
         ResponseServicer,
         response_pb2_grpc.add_ResponseServiceServicer_to_server,
     ),
     "penstock.v1.CompletionService": Entry(
-        operations.COMPLETION,
+        COMPLETION,
         CompletionServicer,
         completion_pb2_grpc.add_CompletionServiceServicer_to_server,
     ),
     "penstock.v1.RerankService": Entry(
-        operations.RERANK, RerankServicer, rerank_pb2_grpc.add_RerankServiceServicer_to_server
+        RERANK, RerankServicer, rerank_pb2_grpc.add_RerankServiceServicer_to_server
     ),
     "penstock.v1.TokenizationService": Entry(
-        operations.TOKENIZATION,
+        TOKENIZATION,
         TokenizationServicer,
         tokenization_pb2_grpc.add_TokenizationServiceServicer_to_server,
     ),
     "penstock.v1.EmbeddingService": Entry(
-        operations.EMBEDDING,
+        EMBEDDING,
         EmbeddingServicer,
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
     ),
     "penstock.v1.ClassificationService": Entry(
-        operations.CLASSIFICATION,
+        CLASSIFICATION,
         ClassificationServicer,
         classification_pb2_grpc.add_ClassificationServiceServicer_to_server,
     ),
     "penstock.v1.PoolingService": Entry(
-        operations.POOLING, PoolingServicer, pooling_pb2_grpc.add_PoolingServiceServicer_to_server
+        POOLING, PoolingServicer, pooling_pb2_grpc.add_PoolingServiceServicer_to_server
     ),
     "penstock.v1.TranscriptionService": Entry(
-        operations.TRANSCRIPTION,
+        TRANSCRIPTION,
         TranscriptionServicer,
         transcription_pb2_grpc.add_TranscriptionServiceServicer_to_server,
     ),

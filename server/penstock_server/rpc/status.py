@@ -20,8 +20,7 @@ from penstock_server.convert.errors import (
 )
 from penstock_server.convert.field_path import field_path
 from penstock_server.convert.fields import HOMES
-from penstock_server.upstream.call import Attempts
-from penstock_server.upstream.failure import ErrorBody, Kind, UpstreamFailure
+from penstock_server.upstream import Attempts, ErrorBody, Kind, UpstreamFailure
 
 _Code = grpc.StatusCode
 

@@ -11,10 +11,10 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeResponse,
 )
 from penstock_server.convert import tokenization
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
-from penstock_server.upstream.operations import DETOKENIZATION, TOKENIZATION
+from penstock_server.upstream import DETOKENIZATION, TOKENIZATION
 
 
 class TokenizationServicer(tokenization_pb2_grpc.TokenizationServiceServicer):

@@ -17,13 +17,18 @@ from penstock.v1.transcription_pb2 import (
     UploadTranscribeResponse,
 )
 from penstock_server.convert import transcript, transcription
-from penstock_server.fleet.fleet import Fleet
+from penstock_server.fleet import Fleet
 from penstock_server.rpc.interceptors import require_end
 from penstock_server.rpc.metadata import upstream_call
 from penstock_server.rpc.parsing import converted
-from penstock_server.upstream.completeness import TranscriptStream
-from penstock_server.upstream.multipart import File, Form
-from penstock_server.upstream.operations import TRANSCRIPTION, TRANSLATION, Operation
+from penstock_server.upstream import (
+    TRANSCRIPTION,
+    TRANSLATION,
+    File,
+    Form,
+    Operation,
+    TranscriptStream,
+)
 
 Uploading = AsyncIterator[UploadTranscribeRequest]
 Audio = bytes | AsyncGenerator[bytes, None]

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock_server.convert import vector
-from penstock_server.fleet.fleet import Fleet
-from penstock_server.upstream.call import Call
-from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.operations import Operation
+from penstock_server.fleet import Fleet
+from penstock_server.upstream import Call, Operation, UpstreamFailure
 
 
 async def call_for_vectors(

@@ -1,1 +1,76 @@
-"""The HTTP side: requests to vLLM, its streams, its failures. Knows nothing of protobuf or gRPC."""
+"""The HTTP side: requests to vLLM, its streams, its failures. Knows neither protobuf nor gRPC.
+
+Other packages import from here. `client`, which sends the requests, is for the fleet only.
+"""
+
+from penstock_server.upstream.call import Attempts, Call, any_model
+from penstock_server.upstream.completeness import (
+    ChoiceStream,
+    ResponseEvents,
+    StreamContract,
+    TranscriptStream,
+)
+from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig, place
+from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.headers import OWN_HEADERS, is_token
+from penstock_server.upstream.merging import JsonObject
+from penstock_server.upstream.multipart import Body, File, Form
+from penstock_server.upstream.operations import (
+    ALL_OPERATIONS,
+    CHAT_COMPLETION,
+    CLASSIFICATION,
+    COMPLETION,
+    DETOKENIZATION,
+    EMBEDDING,
+    NATIVE_RESPONSE,
+    POOLING,
+    RERANK,
+    RESPONSE,
+    SCORE,
+    TOKENIZATION,
+    TRANSCRIPTION,
+    TRANSLATION,
+    Method,
+    Operation,
+)
+
+__all__ = [
+    "ALL_OPERATIONS",
+    "CHAT_COMPLETION",
+    "CLASSIFICATION",
+    "COMPLETION",
+    "DETOKENIZATION",
+    "EMBEDDING",
+    "NATIVE_RESPONSE",
+    "OWN_HEADERS",
+    "POOLING",
+    "RERANK",
+    "RESPONSE",
+    "SCORE",
+    "TOKENIZATION",
+    "TRANSCRIPTION",
+    "TRANSLATION",
+    "Attempts",
+    "Body",
+    "Call",
+    "ChoiceStream",
+    "ErrorBody",
+    "File",
+    "Form",
+    "JsonObject",
+    "Kind",
+    "Method",
+    "NativeResponses",
+    "Operation",
+    "ResponseEvents",
+    "Stage",
+    "StreamContract",
+    "Timeouts",
+    "Tls",
+    "TranscriptStream",
+    "UpstreamConfig",
+    "UpstreamFailure",
+    "any_model",
+    "is_token",
+    "place",
+]

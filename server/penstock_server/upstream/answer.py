@@ -24,10 +24,9 @@ from penstock_server.upstream.failure import (
     status_of,
 )
 from penstock_server.upstream.http.response import EVENT_STREAM, Response
+from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.request_id import is_of_another
 from penstock_server.upstream.written_arguments import keep_written
-
-JsonObject = dict[str, Any]
 
 OCTET_STREAM = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")

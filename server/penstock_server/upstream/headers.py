@@ -9,7 +9,7 @@ from penstock_server.upstream.request_id import unique
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
-OWN = frozenset(
+OWN_HEADERS = frozenset(
     (
         "accept",
         "accept-encoding",

@@ -1,8 +1,9 @@
 """Forms with a file, encoded piece by piece: the file is sent on as it arrives."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
@@ -107,6 +108,10 @@ class Form:
     def _disposition(self, name: str) -> str:
         escaped = name.translate(_ESCAPES)
         return f'--{self._boundary}\r\nContent-Disposition: form-data; name="{escaped}"'
+
+
+Body: TypeAlias = Mapping[str, Any] | Form
+"""The body of a request: a JSON object, or a form."""
 
 
 def _too_large(limit: int) -> UpstreamFailure:

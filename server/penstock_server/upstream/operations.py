@@ -49,7 +49,7 @@ RESPONSE = Operation("response", routes.CHAT_COMPLETIONS)
 NATIVE_RESPONSE = Operation("native response", routes.RESPONSES, repeatable=False)
 """A response, asked for by the upstream's own Responses API, which may store it."""
 
-ALL = (
+ALL_OPERATIONS = (
     CHAT_COMPLETION,
     COMPLETION,
     NATIVE_RESPONSE,

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Collection
 from functools import partial
-from typing import Any
 
 from penstock_server.upstream.failure import ErrorBody
-
-JsonObject = dict[str, Any]
+from penstock_server.upstream.merging import JsonObject
 
 _HIDDEN = "(hidden)"
 _SHORTEST_KEY = 4

@@ -1,15 +1,13 @@
 """One upstream: a vLLM server, or anything that speaks its HTTP API."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from time import monotonic
-from typing import Any, TypeAlias
 
 import orjson
 
 from penstock_server.upstream.answer import (
-    JsonObject,
     refusal,
     require_own,
     require_stream,
@@ -26,7 +24,8 @@ from penstock_server.upstream.http.request import Request
 from penstock_server.upstream.http.response import EVENT_STREAM, Response
 from penstock_server.upstream.http.transport import Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
-from penstock_server.upstream.multipart import Form
+from penstock_server.upstream.merging import JsonObject
+from penstock_server.upstream.multipart import Body, Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
 from penstock_server.upstream.redaction import Redaction
 from penstock_server.upstream.stream import events
@@ -38,9 +37,6 @@ _LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
 _SHORTEST_SECRET = 8
 _LATEST_SHARE = 0.2
 """The weight of the latest answer in the moving average."""
-
-Body: TypeAlias = Mapping[str, Any] | Form
-"""The body of a request: a JSON object, or a form."""
 
 
 class Upstream:
