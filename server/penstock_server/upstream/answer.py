@@ -1,4 +1,4 @@
-"""What an upstream's answer means: a document, or the failure it states."""
+"""Reads the answer of an upstream: a document, or the failure it reports."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def document(body: bytes, stage: Stage, content_type: str | None = None) -> Json
         content_type: what the answer calls its body, for the message of a failure.
 
     Raises:
-        UpstreamFailure: it is no JSON object (MALFORMED), or it states an error (HTTP_ERROR,
+        UpstreamFailure: it is not a JSON object (MALFORMED), or it reports an error (HTTP_ERROR,
             with the status that the error's code stands for).
     """
     return _ordinary(_parsed(body, stage, content_type), stage)
@@ -86,7 +86,7 @@ async def stored(response: Response) -> JsonObject:
 
 
 def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
-    """Returns the failure that an upstream states in an answer of status 200."""
+    """Returns the failure that an upstream reports in an answer of status 200."""
     if error is ABORTED:
         return UpstreamFailure(Kind.ABORTED, error.message, stage)
     return _stated(error, status_of(error), stage)
@@ -110,7 +110,7 @@ def require_own(response: Response, answer: JsonObject | None = None) -> None:
 def observe(
     contract: StreamContract, event: JsonObject, stage: Stage, offset: int | None = None
 ) -> None:
-    """Has a contract take an event into account, which begins at that byte of a stream.
+    """Records an event, which begins at that byte of a stream, in a contract.
 
     The contract removes from the event what adds nothing; unreadable values after a complete
     answer add nothing, either.
@@ -195,7 +195,7 @@ def _error_in(body: bytes) -> ErrorBody | None:
 
 
 def _read_error(body: bytes, content_type: str) -> ErrorBody:
-    """Returns the error that a body states; what is no strict JSON is read as far as it can be."""
+    """Returns the error that a body reports; other text than JSON is read as far as possible."""
     text = body.decode("utf-8-sig", "replace")
     try:
         return find_refusal(json.loads(text))
@@ -255,7 +255,7 @@ def _named(content_type: str) -> str:
 
 
 def _offset(body: bytes, error: orjson.JSONDecodeError) -> int:
-    """Returns at which byte a text is no JSON; the error counts characters, or says nothing."""
+    """Returns the byte at which a text is not valid JSON; the error counts characters, if any."""
     try:
         return len(body.decode()[: error.pos].encode())
     except UnicodeDecodeError as no_text:

@@ -1,4 +1,4 @@
-"""What an RPC hands on to its upstream beside the body, and what it learns of the way."""
+"""What an RPC hands on to its upstream beside the body, and a record of its requests."""
 
 import math
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from penstock_server.upstream.failure import Stage
 
 @dataclass(slots=True)
 class Attempts:
-    """The requests that were sent for one call, written down as they are made.
+    """A record of the requests that were sent for one call.
 
     Attributes:
-        count: how many there were.
-        upstream: the name of the upstream that the last went to.
-        path: the path of the last.
+        count: the number of requests.
+        upstream: the name of the upstream of the last one.
+        path: the path of the last one.
         stage: how far its exchange has come.
         status: the HTTP status of its answer; 0 before there is one.
         offset: at which byte of its stream the data of the last event begins; None before one.
@@ -28,22 +28,22 @@ class Attempts:
     offset: int | None = None
 
     def begin(self, path: str) -> None:
-        """Writes down that a request is about to be sent to a path."""
+        """Records that a request is about to be sent to a path."""
         self.path, self.stage, self.status, self.offset = path, Stage.HEADERS, 0, None
 
     def add(self, upstream: str) -> None:
-        """Writes down that a request is sent to an upstream."""
+        """Records that a request is sent to an upstream."""
         self.count += 1
         self.upstream = upstream
 
     def take(self, other: "Attempts") -> None:
-        """Writes down how far another request has come, which was sent at the same time."""
+        """Copies the record of another request, which was sent at the same time."""
         self.upstream, self.path, self.stage = other.upstream, other.path, other.stage
         self.status, self.offset = other.status, other.offset
 
 
 def any_model(model: str) -> bool:
-    """Whether a caller who is not restricted may use a model: yes."""
+    """Allows every model: the default policy."""
     return True
 
 
@@ -64,7 +64,7 @@ class Call:
             caller sent none; None for the upstream's key.
         deadline: when it must be over, by the monotonic clock.
         may_use: whether the caller may use a model, by its public name.
-        attempts: what is written down on the way.
+        attempts: the record of the call's requests.
     """
 
     request_id: str

@@ -1,4 +1,4 @@
-"""One upstream: a vLLM server, or anything that speaks its HTTP API."""
+"""The client of one upstream: a vLLM server, or any other server with its HTTP API."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable

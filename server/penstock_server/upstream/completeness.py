@@ -33,7 +33,7 @@ class StreamContract(Protocol):
     """What a kind of stream promises, followed event by event."""
 
     def observe(self, event: JsonObject) -> None:
-        """Takes the next event into account, and removes from it what adds nothing.
+        """Records the next event, and removes from it what adds nothing.
 
         An event that adds nothing at all is empty afterwards.
 
@@ -42,7 +42,7 @@ class StreamContract(Protocol):
         """
 
     def ended(self) -> None:
-        """Takes into account that the upstream sent `[DONE]`."""
+        """Records that the upstream sent `[DONE]`."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
         """Returns one event in place of two that follow each other; None if both are needed."""
@@ -57,7 +57,7 @@ class StreamContract(Protocol):
 
     @property
     def failure(self) -> ErrorBody | None:
-        """The error that the last event told of, for streams that tell it in their events."""
+        """The error that the last event reported, for streams that report errors in events."""
 
 
 class ContractBroken(Exception):
@@ -79,7 +79,7 @@ class ChoiceStream:
     """
 
     def __init__(self, choices: int) -> None:
-        """Takes the number of choices that the request asks for."""
+        """Creates the contract of a stream with so many choices."""
         self.failure: ErrorBody | None = None
         self._expected = choices
         self._open: set[int] = set()
@@ -89,7 +89,7 @@ class ChoiceStream:
         self._counted: Any = None  # usage that came with the last content, or later
 
     def observe(self, event: JsonObject) -> None:
-        """Takes the next event into account, and removes from it what adds nothing.
+        """Records the next event, and removes from it what adds nothing.
 
         Raises:
             ContractBroken: content of a choice came after its finish, or its index is unreadable.
@@ -110,7 +110,7 @@ class ChoiceStream:
             _repeat_usage(event, self._counted)
 
     def ended(self) -> None:
-        """Takes into account that the upstream sent `[DONE]`."""
+        """Records that the upstream sent `[DONE]`."""
         self._usage = self._counted
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
@@ -118,7 +118,7 @@ class ChoiceStream:
         return merged_text(first, second)
 
     def _unusual(self, choice: JsonObject) -> bool:
-        """Takes a choice into account that begins or ends; returns whether it adds anything."""
+        """Records a choice that begins or ends; returns whether it adds anything."""
         index = choice["index"] = _index(choice.get("index"))
         finish_reason = _finish_of(choice)
         if index in self._finished:
@@ -253,8 +253,8 @@ def _has_news(event: JsonObject) -> bool:
 class TranscriptStream:
     """Follows the events of a transcription stream.
 
-    Each part of the audio ends with a finish reason of its own, and nothing tells how many
-    parts there are. So a stream is complete when no part is open and usage came after the last
+    Each part of the audio ends with a finish reason of its own, and the number of parts is not
+    known. So a stream is complete when no part is open and usage came after the last
     finish, in an event of its own: the upstream sends it once all parts have ended. From an
     upstream that sends no usage, `[DONE]` says so.
 
@@ -271,7 +271,7 @@ class TranscriptStream:
         self._ended = False
 
     def observe(self, event: JsonObject) -> None:
-        """Takes the next event into account, and removes from it what adds nothing."""
+        """Records the next event, and removes from it what adds nothing."""
         choices = event.get("choices") or ()
         idle = [choice for choice in choices if not (choice and self._adds(choice))]
         if idle:
@@ -283,14 +283,14 @@ class TranscriptStream:
             _repeat_usage(event, self._usage)
 
     def ended(self) -> None:
-        """Takes into account that the upstream sent `[DONE]`."""
+        """Records that the upstream sent `[DONE]`."""
         self._ended = True
 
     def merged(self, first: JsonObject, second: JsonObject) -> None:
         """Returns None: each event is needed."""
 
     def _adds(self, choice: JsonObject) -> bool:
-        """Takes a choice into account; returns whether it adds anything."""
+        """Records a choice; returns whether it adds anything."""
         finish_reason = _finish_of(choice)
         content = _has_content(choice)
         between = self._finished and not self._open
@@ -333,11 +333,11 @@ class ResponseEvents:
         self._ended = False
 
     def observe(self, event: JsonObject) -> None:
-        """Takes the next event into account; empties one that follows the terminal event.
+        """Records the next event; empties one that follows the terminal event.
 
         Raises:
             ContractBroken: the response goes on after the terminal event, or that has no usage
-                or tells of a response that has not ended.
+                or reports a response that has not ended.
         """
         kind, _, end = str(event.get("type")).partition(".")
         terminal = kind == "response" and end in _TERMINAL
@@ -349,7 +349,7 @@ class ResponseEvents:
             self._end(end, event["response"])
 
     def ended(self) -> None:
-        """Takes into account that the upstream sent `[DONE]`, which says nothing here."""
+        """Records that the upstream sent `[DONE]`, which means nothing here."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> None:
         """Returns None: each event is needed."""
@@ -360,16 +360,16 @@ class ResponseEvents:
             self.failure = self.failure or ErrorBody(code="server_error")
         if self.failure:
             return
-        # vLLM tells by "completed" of incomplete responses as well.
+        # vLLM sends "completed" for incomplete responses as well.
         if response.get("status") in ("in_progress", "queued"):
-            raise ContractBroken("the terminal event tells of a response that has not ended")
+            raise ContractBroken("the terminal event reports a response that has not ended")
         if response.get("usage") is None:
             raise ContractBroken("the terminal event carries no usage")
         self._ended = True
 
     @property
     def complete(self) -> bool:
-        """Whether everything that is to be expected has arrived."""
+        """Whether everything expected has arrived."""
         return self._ended
 
     @property

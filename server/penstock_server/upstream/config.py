@@ -1,4 +1,4 @@
-"""What is known of an upstream before it is asked: its configuration."""
+"""The configuration of an upstream."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class NativeResponses(StrEnum):
-    """Whether responses are asked for by an upstream's own Responses API."""
+    """Whether responses are requested from an upstream's own Responses API."""
 
     NEVER = "never"
     ALWAYS = "always"
@@ -43,7 +43,7 @@ class Tls:
         ca_file: certificates to trust, in PEM; empty for the system's.
         certificate_file: our certificate, in PEM; empty for none.
         key_file: its private key, in PEM; empty if that is in the same file.
-        digest: of what the files held, so that one is no longer the same when they change.
+        digest: of the contents of the files, so that a change of these makes a difference.
     """
 
     ca_file: str = ""
@@ -53,7 +53,7 @@ class Tls:
 
 
 def place(url: str) -> str:
-    """Returns where a base URL leads, as people read it: host and port, or a socket's path."""
+    """Returns the place of a base URL for people: host and port, or the path of a socket."""
     parts = urlsplit(url)
     return parts.netloc or parts.path
 
@@ -64,16 +64,16 @@ class UpstreamConfig:
 
     Attributes:
         url: the base URL, without `/v1`: http, https, or `unix:///path` for a socket.
-        name: what people call it; host and port of the URL, or the socket's path, if empty.
+        name: its name for people; host and port of the URL, or the socket's path, if empty.
         api_key: sent as bearer; empty for none.
         callers_credentials: whether calls are sent with their callers' own in its place.
         headers: sent with every request; they never replace the service's own.
         models: the only models to use, each public name with the name that the upstream knows
             it by; empty for all of its models under their own names.
-        weight: its share of the calls, against that of the other upstreams of a model.
-        health_path: the route that says whether it is well; empty for none.
-        max_attempts: most requests of one call to it; 0 for as many as of all upstreams together.
-        native_responses: whether responses are asked for by its own Responses API.
+        weight: its share of the calls, relative to the other upstreams of a model.
+        health_path: the route of its health check; empty for none.
+        max_attempts: the most requests of one call to it; 0 for the limit of all upstreams.
+        native_responses: whether responses are requested from its own Responses API.
         timeouts: limits of an exchange.
         tls: for https.
         max_connections: most connections at once, to each replica.

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to an upstream, as one value."""
+"""Failures of exchanges with an upstream, and the errors that upstreams report."""
 
 import enum
 import re
@@ -22,7 +22,7 @@ class Kind(enum.Enum):
     INTERRUPTED = "interrupted"
     """A stream ended before it was complete."""
     ABORTED = "aborted"
-    """The upstream gave the generation up, as one does that is told to stop."""
+    """The upstream gave the generation up, as it does when it is stopped."""
     TIMEOUT = "timeout"
     """One of our own limits fired: first byte, also of a stream's first event; or total."""
     MALFORMED = "malformed"
@@ -57,7 +57,7 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an upstream said about an error, whatever shape it used.
+    """The error that an upstream reports, in whatever shape.
 
     Attributes:
         message: the text, possibly empty.
@@ -78,7 +78,7 @@ class ErrorBody:
 
 
 ABORTED = ErrorBody(message="the upstream aborted the generation")
-"""What the finish reason "abort" stands for; a vLLM that is told to stop ends answers with it."""
+"""The meaning of the finish reason "abort", with which a vLLM that stops ends its answers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +194,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def draining(self) -> bool:
-        """Whether the upstream is shutting down and takes no more work, by vLLM's own words."""
+        """Whether the upstream is shutting down and accepts no more work, by vLLM's own words."""
         return self.status == 500 and _DRAINING in self.error.message
 
     @property

@@ -35,11 +35,11 @@ OWN_HEADERS = frozenset(
         "x-vllm-priority",
     )
 )
-"""Names of headers, in lower case, that the service or HTTP itself sets."""
+"""The names of headers that the service or HTTP itself sets, in lower case."""
 
 
 def is_token(name: str) -> bool:
-    """Whether a header may have this name."""
+    """Whether a name is valid for a header."""
     return re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) is not None
 
 
@@ -47,9 +47,11 @@ class Headers:
     """Builds the headers of the requests to one upstream."""
 
     def __init__(self, api_key: str = "", configured: Mapping[str, str] = _NONE) -> None:
-        """Takes the key of the upstream, empty for none, and what is configured for it.
+        """Creates the builder.
 
-        The configured headers have names other than the service's own.
+        Args:
+            api_key: the key of the upstream; empty for none.
+            configured: other headers; none of them is in `OWN_HEADERS`.
         """
         self._same = {
             "user-agent": "penstock",

@@ -1,4 +1,4 @@
-"""How long an exchange may take: its limits, and what is left of each."""
+"""The time limits of an exchange."""
 
 import math
 from operator import attrgetter
@@ -10,9 +10,9 @@ from penstock_server.upstream.config import Timeouts
 TOTAL = "total_timeout"
 FIRST_BYTE = "first_byte_timeout"
 IDLE = "idle_timeout"
-# How long an upstream that has refused a request may take to say why.
+# The limit of the body of a refusal.
 _REASON_S = 5.0
-# How long a stream that is complete may take to say so.
+# The limit of the end of a stream that is complete.
 _END_S = 1.0
 
 
@@ -20,10 +20,10 @@ class Limit(NamedTuple):
     """A deadline by the monotonic clock, and how a miss is reported.
 
     Attributes:
-        until: the time.
+        until: the deadline.
         length: the limit in seconds.
         option: the option that sets it; empty for none.
-        awaited: what did not come.
+        awaited: what is awaited, for the message.
     """
 
     until: float
@@ -41,31 +41,34 @@ class Limits:
     """The limits of one exchange, which begins now."""
 
     def __init__(self, timeouts: Timeouts, *, is_upload: bool = False) -> None:
-        """Takes the lengths.
+        """Starts the limits.
 
-        An upload takes as long as its caller does: its answer is waited for once it is sent.
+        Args:
+            timeouts: the lengths.
+            is_upload: whether the request is an upload; the limit of its answer starts when it has
+                been sent, as sending takes as long as the caller does.
         """
         self._timeouts = timeouts
         self._started = monotonic()
         self._sent = math.inf if is_upload else self._started
 
     def sent(self) -> None:
-        """Takes note that an upload was sent."""
+        """Records that an upload was sent."""
         self._sent = monotonic()
 
     @property
     def connect_s(self) -> float:
-        """How many seconds connecting may take."""
+        """The limit of connecting, in seconds."""
         return self._timeouts.connect
 
     @property
     def stall_s(self) -> float:
-        """How many seconds the upstream may take before it reads on in an upload."""
+        """The limit of a pause of the upstream in reading an upload, in seconds."""
         return self._timeouts.first_byte
 
     @property
     def answered_by(self) -> float:
-        """Until when the answer may take, by the monotonic clock: see `answer`."""
+        """The deadline of `answer`, by the monotonic clock."""
         timeouts = self._timeouts
         return min(self._sent + timeouts.first_byte, self._started + timeouts.total)
 
@@ -95,10 +98,14 @@ class Limits:
 
 
 class ProbeLimits(Limits):
-    """The limit of a request that no configured one is for."""
+    """The limit of a request of a probe."""
 
     def __init__(self, seconds: float) -> None:
-        """Takes its length."""
+        """Starts the limit.
+
+        Args:
+            seconds: its length.
+        """
         super().__init__(Timeouts(connect=seconds, first_byte=seconds))
         self._seconds = seconds
 
@@ -108,5 +115,5 @@ class ProbeLimits(Limits):
 
 
 def end() -> Limit:
-    """Returns until when the end of a stream that is complete may take, from now."""
+    """Returns the limit of the end of a stream that is complete, from now."""
     return Limit(monotonic() + _END_S, _END_S, "", "end of the stream")

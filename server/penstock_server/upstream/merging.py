@@ -1,4 +1,4 @@
-"""Text that waits to be read, in fewer events."""
+"""Merges events with text that wait for a slow reader."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ _TEXTS = frozenset({"content", "reasoning", "reasoning_content"})
 
 
 def merged_text(first: JsonObject, second: JsonObject) -> JsonObject | None:
-    """Returns an event with the texts of two; None unless each adds text to one choice, no more.
+    """Returns one event with the texts of two; None if either adds more than text to one choice.
 
     Log probabilities, token ids, parts of tool calls, finish reasons, roles and usage each keep
     an event of their own.
@@ -29,7 +29,7 @@ def merged_text(first: JsonObject, second: JsonObject) -> JsonObject | None:
 
 
 def _choice(event: JsonObject) -> JsonObject | None:
-    """Returns the only choice of an event that has nothing else to tell."""
+    """Returns the only choice of an event; None if the event has other content."""
     choices = event.get("choices")
     if not _only(event, _EVENT_KEYS) or not isinstance(choices, list) or len(choices) != 1:
         return None
@@ -38,7 +38,7 @@ def _choice(event: JsonObject) -> JsonObject | None:
 
 
 def _text_key(delta: Any) -> str:
-    """Returns the key of the only thing that a delta adds; empty if that is no text."""
+    """Returns the key of the only value of a delta if that is a text; else an empty string."""
     if not isinstance(delta, dict):
         return ""
     [key, *more] = [key for key, value in delta.items() if value is not None] or [""]

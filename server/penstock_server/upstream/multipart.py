@@ -17,7 +17,7 @@ class File:
     """The file of a form.
 
     Attributes:
-        blocks: the content; what comes in blocks can be read only once, and whose it is closes it.
+        blocks: the content; blocks can be read only once, and their owner closes them.
         filename: the name it is sent under.
         media_type: its content type.
         touched: whether any block but the first was asked for; that one is kept.
@@ -30,7 +30,7 @@ class File:
     _first: bytes | None = field(default=None, init=False, repr=False)
 
     async def begin(self) -> None:
-        """Waits until the content has begun, so that nobody is asked to wait for it.
+        """Waits until the content has begun, so that no upstream has to wait for it.
 
         Raises:
             Exception: whatever the content raises.

@@ -14,10 +14,10 @@ class Operation:
     """One operation.
 
     Attributes:
-        name: what a person calls it.
+        name: its name for people.
         path: its route, which exists on a vLLM only if the loaded model serves the operation.
         fallbacks: its other routes, for upstreams that lack `path`.
-        repeatable: whether asking for it twice leaves no more behind than asking once.
+        repeatable: whether requesting it twice has the same effect as requesting it once.
     """
 
     name: str
@@ -45,9 +45,9 @@ POOLING = Operation("pooling", routes.POOLING)
 TRANSCRIPTION = Operation("transcription", routes.TRANSCRIPTIONS)
 TRANSLATION = Operation("translation of speech", routes.TRANSLATIONS)
 RESPONSE = Operation("response", routes.CHAT_COMPLETIONS)
-"""A response, asked for as a chat."""
+"""A response, requested as a chat."""
 NATIVE_RESPONSE = Operation("native response", routes.RESPONSES, repeatable=False)
-"""A response, asked for by the upstream's own Responses API, which may store it."""
+"""A response, requested from the upstream's own Responses API, which may store it."""
 
 ALL_OPERATIONS = (
     CHAT_COMPLETION,

@@ -1,4 +1,4 @@
-"""What an upstream said, without its keys, its addresses and the paths of its files."""
+"""Removes keys, addresses and paths of files from the words of an upstream."""
 
 import re
 from collections.abc import Collection
@@ -45,22 +45,22 @@ _ADDRESSES = re.compile(
 
 
 class Redaction:
-    """Takes keys, addresses and paths out of what an upstream said."""
+    """Removes keys, addresses and paths from the words of an upstream."""
 
     def __init__(self, secrets: Collection[str], known: Collection[str], sent: bytes = b"") -> None:
-        """Takes what to look for beside what looks like it.
+        """Creates the redaction for one request.
 
         Args:
-            secrets: what must not be told: some upstreams echo the key that they refuse.
-            known: what the caller knows, though it may look like a path: a model's name.
-            sent: the body of the request, of whose URLs the caller knows as well.
+            secrets: secrets to remove; some upstreams echo the key that they refuse.
+            known: texts that the caller knows although they look like paths: names of models.
+            sent: the body of the request; the caller knows the URLs in it.
         """
         self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
         self._known = known
         self._sent = sent
 
     def text(self, text: str) -> str:
-        """Returns a text without them."""
+        """Returns a text without keys, addresses and paths."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         text = _KEYS.sub(_HIDDEN, text)
@@ -73,7 +73,7 @@ class Redaction:
         return found[0] if known else replacement
 
     def error(self, said: ErrorBody) -> ErrorBody:
-        """Returns an error without them."""
+        """Returns an error without keys, addresses and paths."""
         return ErrorBody(
             message=self.text(said.message),
             type=self.text(said.type),
@@ -84,7 +84,7 @@ class Redaction:
         )
 
     def response(self, response: JsonObject) -> None:
-        """Takes them out of why a stored response failed."""
+        """Removes keys, addresses and paths from the error of a stored response."""
         error = response.get("error")
         if isinstance(error, dict):
             error.update({k: self.text(said) for k, said in error.items() if isinstance(said, str)})

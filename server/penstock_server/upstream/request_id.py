@@ -1,4 +1,4 @@
-"""The ids of requests: each has its own, and an answer that names another one is not its answer."""
+"""The ids of requests: each request has its own, and its answer must not name another one."""
 
 import re
 from itertools import count
@@ -16,9 +16,9 @@ def unique(name: str) -> str:
 
 
 def is_of_another(sent: str, named: str) -> bool:
-    """Whether an id in an answer is that of another request than the one it answers.
+    """Whether an id in an answer belongs to another request than the one sent.
 
-    Upstreams put the id of a request into other text, and routers put their own in its place.
-    Only what has another id of this process in it is certain.
+    Upstreams embed the id of a request in other text, and routers replace it by their own. Only an
+    id of another request of this process is certain.
     """
     return sent not in named and any(ours not in sent for ours in _OURS.findall(named))

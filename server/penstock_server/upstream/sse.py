@@ -14,19 +14,23 @@ class EventDecoder:
     """Splits a byte stream into events, however the bytes are cut.
 
     Lines end with LF, CRLF or CR; several data lines of one event are joined by LF; comments
-    and the fields `event`, `id` and `retry` are passed over (every event of vLLM names its type
-    in its data as well). An event that the stream ends without completing is not delivered, but
-    for `pending`. A line that is not a field but a JSON object, as some proxies write their
+    and the fields `event`, `id` and `retry` are ignored (every event of vLLM names its type
+    in its data as well). An event that is incomplete at the end of the stream is delivered by
+    `pending` only. A line that is not a field but a JSON object, as some proxies write their
     errors, is an event.
 
     Attributes:
-        offsets: at which byte of the stream the data of each event returned begins; who reads
-            the events takes them out.
-        position: at which byte the line begins that has not ended.
+        offsets: the position in the stream of the data of each returned event; the reader of the
+            events removes them.
+        position: the position of the first line that has not ended.
     """
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
-        """Takes the largest size of one event in bytes."""
+        """Creates a decoder.
+
+        Args:
+            limit: the largest size of one event, in bytes.
+        """
         self._limit = limit
         self._rest: list[bytes] = []  # of a line that has not ended
         self._data: list[bytes] = []
@@ -100,7 +104,7 @@ class EventDecoder:
 
 
 def _is_one_event(block: bytes) -> bool:
-    """Whether a block is one event of one line, as vLLM sends them: the quick way."""
+    """Whether a block is one event of one line, the usual form of vLLM's."""
     return (
         block.startswith(b"data: ")
         and block.endswith(b"\n\n")

@@ -24,9 +24,9 @@ from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 
 _DONE = b"[DONE]"
 _NOTHING = frozenset({b"", b"null", b'""', b"[]"})
-# A model that is much faster than its reader is this far ahead at once; any other never is.
+# With this many events waiting, the reader counts as slow.
 _MANY = 32
-# How many more events one message then tells.
+# The number of events that are then merged into one.
 _MORE = 4
 
 
@@ -35,8 +35,7 @@ async def events(
 ) -> AsyncGenerator[JsonObject, None]:
     """Yields the events of a stream; ends normally only when the stream is complete.
 
-    When many events wait because their reader is slow, they are told in one, where nothing is lost
-    by it.
+    If many events wait because their reader is slow, several are merged into one, without loss.
 
     Raises:
         UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
@@ -92,7 +91,7 @@ class _EventReader:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so many events wait that their reader does not keep up."""
+        """Whether the reader does not keep up with the events."""
         return len(self._ready) >= _MANY
 
     async def next(self) -> JsonObject | None:
@@ -123,9 +122,9 @@ class _EventReader:
         return None
 
     def progress(self, event: JsonObject) -> None:
-        """Takes note that an event was told, after which the next one is waited for."""
+        """Records that an event was delivered; the limit of the next one starts."""
         self._started = True
-        # Events that tell nothing are signs of life, like comments.
+        # Events without content do not restart the limit, like comments.
         if event.get("choices") or event.get("usage") or "type" in event:
             self._limit = self._limits.event(first=False)
 
@@ -145,7 +144,7 @@ class _EventReader:
         return event
 
     def _passes(self, data: bytes, offset: int) -> bool:
-        """Whether data that is not an ordinary event can be read in another way, or passed over."""
+        """Whether data that is not an ordinary event can be read in another way, or ignored."""
         bare = data.strip()
         if bare == _DONE:
             self._finish()
@@ -159,7 +158,7 @@ class _EventReader:
         return True
 
     def _finish(self) -> None:
-        """Ends the stream at its `[DONE]`; what follows is passed over."""
+        """Ends the stream at its `[DONE]`; what follows is ignored."""
         self._done = self._over = True
         self._ready.clear()
         self._contract.ended()
@@ -194,7 +193,7 @@ class _EventReader:
                 raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
 
     def _take_pending(self) -> None:
-        """Takes an event without the line ends behind it, unless it may have been cut."""
+        """Adds an event that lacks only its line ends, unless it may have been cut."""
         if not self._response.delimited or (data := self._decoder.pending()) is None:
             return
         offset = self._decoder.offsets.pop()

@@ -1,4 +1,4 @@
-"""Arguments of calls that came as objects, in the upstream's own words: no number is rounded."""
+"""Keeps arguments of calls that came as objects in the upstream's own words, without rounding."""
 
 import json
 import re
@@ -15,7 +15,7 @@ def keep_written(parsed: Any, body: bytes) -> None:
     places = [match.end() for match in _OBJECT.finditer(body)]
     if not places:
         return
-    # In the order of the document, so that each is beside its place.
+    # Both are in the order of the document.
     characters = body.decode("latin-1")  # one for each byte
     for (holder, is_call), start in zip(_holders(parsed, ""), places, strict=False):
         if is_call and (text := _written(characters, start, holder["arguments"])):
@@ -35,7 +35,7 @@ def _holders(value: Any, key: str) -> Iterator[tuple[dict[str, Any], bool]]:
 
 
 def _written(characters: str, start: int, value: Any) -> str:
-    """Returns the text of a value that begins there; empty if it cannot be told."""
+    """Returns the text of a value that begins there; empty if it cannot be determined."""
     try:
         _, end = json.JSONDecoder().raw_decode(characters, start)
     except (ValueError, RecursionError):

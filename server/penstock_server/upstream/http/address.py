@@ -1,4 +1,4 @@
-"""Where an upstream is, and how connections to it are opened."""
+"""The address of an upstream, and opening connections to it."""
 
 import asyncio
 import ssl
@@ -71,10 +71,10 @@ async def resolve(host: str) -> Sequence[str]:
 
 
 def require_host(url: str) -> None:
-    """Checks that a URL names a host that there can be.
+    """Checks that the host of a URL is valid.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it is not.
     """
     try:
         # As a name is resolved: its labels have their lengths.
@@ -85,10 +85,10 @@ def require_host(url: str) -> None:
 
 @lru_cache(maxsize=64)
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Returns what TLS connections are made with.
+    """Returns the context of TLS connections.
 
     Raises:
-        OSError: a file cannot be read or does not hold what it should.
+        OSError: a file cannot be read or has an unusable content.
     """
     context = ssl.create_default_context(cafile=tls.ca_file or None)
     context.set_alpn_protocols(["http/1.1"])

@@ -30,7 +30,11 @@ class Connection(asyncio.BufferedProtocol):
     transport: asyncio.Transport
 
     def __init__(self, buffer: bytearray) -> None:
-        """Takes where to receive into; connections that take turns may share it."""
+        """Creates a connection that is not open yet.
+
+        Args:
+            buffer: receives the bytes; connections that take turns may share it.
+        """
         self.answer = ResponseParser()
         self.used = False
         self.idle_since = 0.0
@@ -48,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
     # For one exchange: begin, write, head, then blocks until there are no more.
 
     def begin(self, deadline: float) -> None:
-        """Makes ready for a request; for the deadline, see `wait_until`."""
+        """Prepares for a request; for the deadline, see `wait_until`."""
         self.answer.expect()
         self._deadline = deadline
 
@@ -90,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
 
         Raises:
             httpx.TransportError: they will not come, or not in time.
-            Exception: what `fail` was told.
+            Exception: the argument of `fail`.
         """
         while not self.answer.headed:
             if self._failure:
@@ -144,7 +148,7 @@ class Connection(asyncio.BufferedProtocol):
     # For the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the open transport."""
+        """Keeps the open transport."""
         self.transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -78,7 +78,7 @@ class Inflated:
     async def _receive(self) -> bool:
         """Waits for more of the encoded body; returns whether there is any."""
         more = await self._read()
-        # The two bytes that tell zlib's format from raw deflate may come apart.
+        # The two bytes that distinguish zlib's format from raw deflate may arrive separately.
         while len(more) == 1 and not self._member and (further := await self._read()):
             more += further
         self._encoded = more

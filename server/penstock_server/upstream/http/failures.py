@@ -1,7 +1,4 @@
-"""What each exception of an exchange stands for.
-
-So nothing above knows which HTTP library is in use.
-"""
+"""Maps the exceptions of an exchange to failures."""
 
 from time import monotonic
 
@@ -31,7 +28,13 @@ ERRORS = (httpx.HTTPError, httpx.InvalidURL)
 
 
 def failure_of(error: Exception, stage: Stage, limit: Limit) -> UpstreamFailure:
-    """Returns what an exception stands for; `limit` is what waiting was bounded by."""
+    """Returns the failure for an exception.
+
+    Args:
+        error: the exception.
+        stage: how far the exchange had come.
+        limit: the limit of the wait that was interrupted, if it was a timeout.
+    """
     kind, known_stage, message = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
     if isinstance(error, _EXPLAINED):
         message = f"{message}: {error}"

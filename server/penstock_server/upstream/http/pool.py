@@ -2,7 +2,7 @@
 
 httpx's own pool and parser cost several times the CPU of all else that a call needs, it reads an
 answer only once the whole request is sent, and its pool cannot tell a connection that is used
-again from a new one. What goes wrong is told by httpx's exceptions.
+again from a new one. Failures are raised as httpx's exceptions.
 """
 
 import asyncio
@@ -28,7 +28,12 @@ class Pool:
     """
 
     def __init__(self, address: Address, most: int) -> None:
-        """Takes the address and the most connections at once."""
+        """Creates a pool; opens no connection yet.
+
+        Args:
+            address: the address.
+            most: the most connections at once.
+        """
         self.in_use = 0
         self._address = address
         self._slots = asyncio.Semaphore(most)
@@ -38,7 +43,7 @@ class Pool:
         self._closed = False
 
     def close(self) -> None:
-        """Closes the idle connections, and those in use once they are no more."""
+        """Closes idle connections now, and those in use when they are released."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

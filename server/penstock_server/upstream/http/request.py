@@ -14,7 +14,7 @@ class Request:
 
     Attributes:
         content: the body; what yields it is an upload.
-        attempts: where it is written down how far the exchange has come.
+        attempts: the record of the call's requests.
         only_once: whether it must not reach the upstream twice.
     """
 
@@ -27,7 +27,7 @@ class Request:
 
     @property
     def id(self) -> str:
-        """What names it; empty for nothing."""
+        """Its id; empty for none."""
         return self.headers.get("x-request-id", "")
 
     def rename(self) -> None:

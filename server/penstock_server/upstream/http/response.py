@@ -31,7 +31,7 @@ class Response:
         status: the HTTP status.
         content_type: without parameters, in lower case.
         request_id: the id of the request that it answers.
-        attempts: where it is written down how far the exchange has come.
+        attempts: the record of the call's requests.
     """
 
     def __init__(
@@ -43,7 +43,15 @@ class Response:
         *,
         request_id: str = "",
     ) -> None:
-        """Takes the connection, on which the head is here, and what bounds the body."""
+        """Creates the response whose head has arrived on a connection.
+
+        Args:
+            connection: the connection.
+            attempts: the record of the call's requests.
+            limits: the time limits of the exchange.
+            most_bytes: the largest body.
+            request_id: the id of the request.
+        """
         self.attempts = attempts
         self.request_id = request_id
         self._connection = connection
@@ -159,7 +167,7 @@ class Response:
 
     @property
     def delimited(self) -> bool:
-        """Whether the answer says where it ends, so that its end is not a cut."""
+        """Whether the answer announces where it ends, so its end is not a cut."""
         return self._connection.answer.delimited
 
     async def _first(self, body: bytes, rest: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -200,7 +208,7 @@ def _media_type(value: bytes) -> str:
 
 
 def _retry_after(value: str) -> float | None:
-    """Reads Retry-After: seconds or an HTTP date; no more than a day is believed."""
+    """Reads Retry-After: seconds or an HTTP date; at most a day."""
     if _DECIMAL.fullmatch(value):
         seconds = float(value)
     else:

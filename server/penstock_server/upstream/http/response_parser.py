@@ -5,7 +5,7 @@ from collections import deque
 import httptools
 import httpx
 
-# Of what is no body: headers, trailers, the frames of chunks.
+# The limit of everything but the body: headers, trailers, the frames of chunks.
 _MOST_OVERHEAD_BYTES = 100 * 1024
 _LINE_END = b"\r\n"
 
@@ -13,7 +13,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class UnparsableAnswer(httpx.DecodingError):
-    """What came is no HTTP/1.1, or has no end."""
+    """The answer is not valid HTTP/1.1, or its head does not end."""
 
 
 class ResponseParser:
@@ -41,7 +41,7 @@ class ResponseParser:
         self._keeps_alive = True
 
     def expect(self) -> None:
-        """Makes ready for the next answer."""
+        """Prepares for the next answer."""
         self.status = 0
         self.headers = []
         self.headed = self.complete = False
@@ -58,7 +58,7 @@ class ResponseParser:
         return self.complete and not self._blocks and self._keeps_alive
 
     def take(self) -> bytes:
-        """Returns what is here of the body; nothing if nothing is."""
+        """Returns the part of the body that has arrived; empty if there is none."""
         blocks = self._blocks
         block = blocks.popleft() if len(blocks) == 1 else b"".join(blocks)
         blocks.clear()
@@ -66,10 +66,10 @@ class ResponseParser:
         return block
 
     def feed(self, data: memoryview) -> None:
-        """Takes what was received.
+        """Parses received bytes.
 
         Raises:
-            UnparsableAnswer: it is no HTTP/1.1, or the head or a trailer does not end.
+            UnparsableAnswer: they are not HTTP/1.1, or the head or a trailer does not end.
         """
         before = self.waiting_bytes
         try:
@@ -100,7 +100,7 @@ class ResponseParser:
         self._parser.feed_data(data)
 
     def feed_end(self) -> None:
-        """Takes note that nothing more will be received, which ends some answers.
+        """Records that nothing more will be received, which ends some answers.
 
         Raises:
             httpx.RemoteProtocolError: the answer is not complete.
@@ -117,12 +117,12 @@ class ResponseParser:
             self._keeps_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a header; trailers are passed over."""
+        """Keeps a header; ignores a trailer."""
         if not self.headed:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Takes the status."""
+        """Records the status."""
         status = self._parser.get_status_code()
         self._interim = 100 <= status < 200
         if self._interim:
@@ -132,7 +132,7 @@ class ResponseParser:
             self.headed = True
 
     def on_body(self, data: bytes) -> None:
-        """Takes a part of the body."""
+        """Keeps a part of the body."""
         if not self.complete:
             self._blocks.append(data)
             self.waiting_bytes += len(data)
@@ -145,7 +145,7 @@ class ResponseParser:
 
     @property
     def delimited(self) -> bool:
-        """Whether the answer says where it ends, so that the connection's end does not."""
+        """Whether the answer announces its end, so the end of the connection does not count."""
         return any(
             name == b"content-length"
             or (name == b"transfer-encoding" and b"chunked" in value.lower())

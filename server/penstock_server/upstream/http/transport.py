@@ -20,7 +20,7 @@ from penstock_server.upstream.http.upload import Upload
 from penstock_server.upstream.limits import Limits
 
 _MOST_TARGETS = 64
-# What the buffers on the way take at once: over TLS, nothing tells how much is still to be sent.
+# The size of buffers on the way; over TLS, the amount that is still to be sent is not known.
 _SURELY_SENT_BYTES = 64 * 1024
 
 # A connection that was left is found so within a round trip.
@@ -40,7 +40,7 @@ class Transport:
         max_connections: int,
         max_answer_bytes: int,
     ) -> None:
-        """Takes where the upstream is and the limits; opens nothing yet.
+        """Creates the transport; opens no connection yet.
 
         Args:
             config: the upstream.
@@ -55,7 +55,7 @@ class Transport:
         self.pool = Pool(_address(self._url, config, pinned_address, socket), max_connections)
 
     def close(self) -> None:
-        """Closes all connections, those in use once they are no more."""
+        """Closes idle connections now, and those in use when they are released."""
         self.pool.close()
 
     def send(self, request: Request, limits: Limits) -> "Exchange":
@@ -100,7 +100,13 @@ class Exchange:
     """One request and its answer; an asynchronous context manager: see `Transport.send`."""
 
     def __init__(self, transport: Transport, request: Request, limits: Limits) -> None:
-        """Takes what to send, by what, and how long that may take."""
+        """Creates an exchange; sends nothing yet.
+
+        Args:
+            transport: the connections.
+            request: the request.
+            limits: its time limits.
+        """
         self._transport = transport
         self._request = request
         self._limits = limits

@@ -25,12 +25,12 @@ class Upload:
         stall_s: float,
         sent: Callable[[], None],
     ) -> None:
-        """Takes what to send.
+        """Creates an upload; sends nothing yet.
 
         Args:
             connection: what it is sent over.
             content: the content.
-            stall_s: how long the peer may take to read on.
+            stall_s: the longest pause of the peer in reading, in seconds.
             sent: called when all is sent.
         """
         self._connection = connection
@@ -71,7 +71,7 @@ class Upload:
             raise httpx.ReadError("the connection broke") from broken
 
     async def end(self) -> None:
-        """Ends the sending, if it still goes on; the connection is then of no more use."""
+        """Ends the sending if it still goes on, and then closes the connection."""
         if self._sending:
             # At once: a caller who has left must not be taken for one who has ended.
             self._sending.cancel()
