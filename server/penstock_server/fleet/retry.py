@@ -21,7 +21,7 @@ Resendable = Callable[[UpstreamFailure, bool], bool]
 
 
 class RetryBudget:
-    """How many requests may be sent again by all calls together.
+    """The budget of all calls together for sending requests again.
 
     Each call earns a share of a request. Unused shares are saved, up to one request for each call
     under way, as all of these may fail at once. A few requests each second are free.
@@ -98,9 +98,9 @@ class Retries:
     Attributes:
         rules: the rules for all calls.
         deadline: when the call must be over.
-        repeatable: whether a request may be sent again that the last replica may have worked on.
-        sent: how many requests were sent.
-        most: how many may be.
+        repeatable: whether a request may be sent again although a replica may have worked on it.
+        sent: the number of requests that were sent.
+        most: the most requests that may be sent.
     """
 
     rules: RetryRules
@@ -118,7 +118,7 @@ class Retries:
         return failure.kind is Kind.CLOSED or self.rules.resendable(failure, True)
 
     async def wait(self, failure: UpstreamFailure, *, elsewhere: bool) -> None:
-        """Returns when the request is to be sent again.
+        """Waits until the request is to be sent again.
 
         Args:
             failure: how the last request ended.

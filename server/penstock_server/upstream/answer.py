@@ -146,7 +146,7 @@ def require_whole(answer: JsonObject, choices: int) -> None:
 
 
 def _number(answer: JsonObject) -> None:
-    """Gives choices without an index that of their place."""
+    """Numbers choices that have no index by their places."""
     found = answer.get("choices")
     for place, choice in enumerate(found if isinstance(found, list) else ()):
         if isinstance(choice, dict) and choice.get("index") is None:

@@ -235,7 +235,7 @@ def _remove(idle: list[Any], event: JsonObject) -> None:
 
 
 def _repeat_usage(event: JsonObject, usage: Any) -> None:
-    """Has an event after the usage carry it as well, or empties one that adds nothing.
+    """Adds the usage to an event that follows it, or empties one that adds nothing.
 
     So the last event has usage, whatever comes with it.
     """
@@ -263,7 +263,7 @@ class TranscriptStream:
     """
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates the contract of a stream before its first event."""
         self.failure: ErrorBody | None = None
         self._finished = False
         self._open = False
@@ -328,7 +328,7 @@ class ResponseEvents:
     """
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates the contract of a stream before its first event."""
         self.failure: ErrorBody | None = None
         self._ended = False
 

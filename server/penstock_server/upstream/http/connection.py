@@ -174,11 +174,11 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.abort()
 
     def pause_writing(self) -> None:
-        """Notes that the peer does not keep up."""
+        """Records that the peer does not keep up."""
         self._writable = False
 
     def resume_writing(self) -> None:
-        """Notes that the peer has kept up."""
+        """Records that the peer keeps up again."""
         self._writable = True
         self._wake_writer()
 

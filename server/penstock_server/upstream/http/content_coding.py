@@ -41,7 +41,7 @@ class Inflated:
     """
 
     def __init__(self, coding: str, read: Callable[[], Awaitable[bytes]]) -> None:
-        """Begins before the first byte.
+        """Creates the state before the first byte.
 
         Args:
             coding: gzip, x-gzip or deflate.

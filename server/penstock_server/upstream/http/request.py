@@ -31,7 +31,7 @@ class Request:
         return self.headers.get("x-request-id", "")
 
     def rename(self) -> None:
-        """Gives it another id, because it may have reached the upstream under the first."""
+        """Replaces its id, because it may have reached the upstream under the first."""
         self.headers = {**self.headers, "x-request-id": unique(self.id)}
 
     @property

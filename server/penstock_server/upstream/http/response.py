@@ -151,7 +151,7 @@ class Response:
         self._connection.wait_until(limit.until)
 
     def doubt(self, failure: UpstreamFailure) -> None:
-        """Has the connection take no other request if the exchange failed in certain ways.
+        """Closes the connection if the exchange failed in a way that makes it unsafe to use again.
 
         A body that is longer than its Content-Length leaves its rest in the connection, where it
         would be read as the beginning of the next answer. So none follows an answer that may be

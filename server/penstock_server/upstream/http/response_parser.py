@@ -28,7 +28,7 @@ class ResponseParser:
     """
 
     def __init__(self) -> None:
-        """Expects no answer yet."""
+        """Creates a parser that expects no answer yet."""
         self.status = 0
         self.headers: Headers = []
         self.headed = False
