@@ -162,21 +162,21 @@ class Settings:
     )
     max_pending_calls: int = option(
         32768,
-        "Most calls that have come and are not let in yet; each holds up to 25 KB and what it has "
+        "Most calls that have come and are not let in yet; each holds about 20 KB, and what it has "
         "sent. 0 for no limit.",
         countable,
         "NUMBER",
     )
     max_calls_per_connection: int = option(
-        16384,
-        "Most calls at once on one connection of a caller, at 25 KB each; 0 for no limit.",
+        4096,
+        "Most calls at once on one connection of a caller, at 20 to 30 KB each; 0 for no limit.",
         countable,
         "NUMBER",
     )
     max_incoming_connections: int = option(
         4096,
-        "Most connections of callers to each address, at 50 KB each, and no more than half of "
-        "the file descriptors; further ones are closed. 0 for no limit but that.",
+        "Most connections of callers to each address, at 15 to 45 KB each, and no more than half "
+        "of the file descriptors; further ones are closed. 0 for no limit but that.",
         countable,
         "NUMBER",
     )
@@ -188,7 +188,7 @@ class Settings:
     )
     max_watches: int = option(
         8192,
-        "Most calls of health and reflection at once, at 25 KB each; 0 for no limit.",
+        "Most calls of health and reflection at once, at about 20 KB each; 0 for no limit.",
         natural,
         "NUMBER",
     )
