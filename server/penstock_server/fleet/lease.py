@@ -77,18 +77,16 @@ class Lease:
         trace: TracebackType | None,
     ) -> None:
         replica, now = self._replica, self._replica.clock()
-        failure: UpstreamFailure | None = None
-        if error is None:
-            self._record_success(now)
-        elif isinstance(error, UpstreamFailure):
-            failure = self._with_knowledge(error)
-            self._record_failure(failure, now)
-        else:
-            self._record_end(error, now)
-        replica.ejection.end(self._visit, now)
-        replica.load.end()
-        if failure:
-            raise failure from error
+        try:
+            if error is None:
+                self._record_success(now)
+            elif isinstance(error, UpstreamFailure):
+                raise self._record_failure(error, now) from error
+            else:
+                self._record_end(error, now)
+        finally:
+            replica.ejection.end(self._visit, now)
+            replica.load.end()
 
     def _record_success(self, now: float) -> None:
         ejection = self._replica.ejection
@@ -103,19 +101,20 @@ class Lease:
         self._replica.load.started = now
         self._replica.report_change()
 
-    def _record_failure(self, failure: UpstreamFailure, now: float) -> None:
-        replica, found = self._replica, evidence(failure)
+    def _record_failure(self, failure: UpstreamFailure, now: float) -> UpstreamFailure:
+        """Records a failure; returns it with what is known about the replica."""
+        replica, failure = self._replica, self._with_knowledge(failure)
+        found = evidence(failure)
         if found is Evidence.WELL:
             self._record_success(now)
-            return
-        if failure.kind not in _CALLERS:
+        elif failure.kind not in _CALLERS:
             replica.load.errors += 1
             replica.known.record_error(failure)
-        if found is Evidence.NONE:
-            return
-        if replica.known.alive and _may_show_in_a_probe(failure):
-            replica.probe_requested.set()
-        self._record_evidence(found, now)
+        if found not in (Evidence.WELL, Evidence.NONE):
+            if replica.known.alive and _may_show_in_a_probe(failure):
+                replica.probe_requested.set()
+            self._record_evidence(found, now)
+        return failure
 
     def _record_end(self, error: BaseException, now: float) -> None:
         """Records that the request ended otherwise than with an answer or a failure."""
