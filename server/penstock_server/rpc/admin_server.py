@@ -14,6 +14,7 @@ from penstock_server.rpc.interceptors import Interceptors
 from penstock_server.rpc.listening import bind_all
 from penstock_server.rpc.reflection import add_reflection
 from penstock_server.rpc.server import HEALTH, options
+from penstock_server.rpc.services import unregistered
 from penstock_server.rpc.unsupported import UnsupportedMethods
 
 SERVICE = "penstock.v1.AdminService"
@@ -58,8 +59,9 @@ class AdminServer:
             ),
             options=options(limits),
         )
-        admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = unregistered(self._server)
+        admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, services)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, services)
         if reflection:
             add_reflection(self._server, (SERVICE, HEALTH))
         self._server.add_generic_rpc_handlers((UnsupportedMethods((SERVICE,)),))

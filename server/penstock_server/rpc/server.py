@@ -33,6 +33,7 @@ from penstock_server.rpc.pooling import PoolingServicer
 from penstock_server.rpc.reflection import add_reflection
 from penstock_server.rpc.rerank import RerankServicer
 from penstock_server.rpc.response import ResponseServicer
+from penstock_server.rpc.services import unregistered
 from penstock_server.rpc.tokenization import TokenizationServicer
 from penstock_server.rpc.transcription import TranscriptionServicer
 from penstock_server.rpc.unsupported import UnsupportedMethods
@@ -154,9 +155,10 @@ def build_server(
         ),
         options=options(limits, share_ports=share_ports),
     )
+    services = unregistered(server)
     for entry in SERVICES.values():
-        entry.add(entry.servicer(fleet), server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        entry.add(entry.servicer(fleet), services)
+    health_pb2_grpc.add_HealthServicer_to_server(health, services)
     if reflection:
         add_reflection(server, (*SERVICES, HEALTH))
     server.add_generic_rpc_handlers((UnsupportedMethods(tuple(SERVICES)),))
