@@ -46,17 +46,23 @@ def by_index(results: Any, inputs: int) -> dict[int, Mapping[str, Any]]:
 
 def _has_no_index(results: Any) -> bool:
     return isinstance(results, list) and all(
-        isinstance(result, Mapping) and result.get("index") is None for result in results
+        isinstance(result, dict) and result.get("index") is None for result in results
     )
 
 
-def _index(result: Any, number: int, inputs: int) -> int:
-    if not isinstance(result, Mapping):
-        raise MalformedAnswer(f"result {number} is no object")
+def _integer(index: Any, number: int) -> int:
     try:
-        index = integer(result.get("index"))
+        return integer(index)
     except UNREADABLE:
         raise MalformedAnswer(f"result {number} has no integer index") from None
+
+
+def _index(result: Any, number: int, inputs: int) -> int:
+    if not isinstance(result, dict):
+        raise MalformedAnswer(f"result {number} is no object")
+    index = result.get("index")
+    if type(index) is not int:
+        index = _integer(index, number)
     if not 0 <= index < inputs:
         raise MalformedAnswer(f"result {number} has index {index}, outside of {inputs} inputs")
     return index

@@ -1,6 +1,6 @@
 """Chat completions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Literal
 
 from penstock.v1 import common_pb2
@@ -123,11 +123,12 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
     """
     answer = CreateChatCompletionResponse()
     generation.fill_origin(answer, data)
-    for place, item in enumerate(data["choices"]):
-        target = answer.choices.add()
-        _fill_choice(target, item, place)
+    choices = answer.choices
+    for item in data["choices"]:
+        target = choices.add()
+        _fill_choice(target, item, choices)
         message.fill_message(target.message, item["message"])
-    if not answer.choices:
+    if not choices:
         raise MalformedAnswer("it has no choices")
     if positions := data.get("prompt_logprobs"):
         answer.prompt_logprobs.extend(generation.prompt_logprobs(positions))
@@ -158,9 +159,10 @@ class ChatStream:
         answer = StreamChatCompletionResponse(id=beginning.id)
         if not beginning.id:
             beginning.fill(answer, event, _EVENT_KEYS)
-        for place, item in enumerate(event.get("choices") or ()):
-            target = answer.choices.add()
-            _fill_choice(target, item, place)
+        choices = answer.choices
+        for item in event.get("choices") or ():
+            target = choices.add()
+            _fill_choice(target, item, choices)
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
             _fill_rest(answer, event, _EVENT_KEYS)
@@ -212,8 +214,10 @@ def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
     return body
 
 
-def _fill_choice(target: ChatChoice | ChatChoiceDelta, data: Mapping[str, Any], place: int) -> None:
-    generation.fill_choice(target, data, place)
+def _fill_choice(
+    target: ChatChoice | ChatChoiceDelta, data: Mapping[str, Any], siblings: Sized
+) -> None:
+    generation.fill_choice(target, data, siblings)
     if logprobs := data.get("logprobs"):
         generation.fill_logprobs(target.logprobs, logprobs.get("content") or ())
         extra.keep_under("logprobs", target, logprobs, _LOGPROB_KEYS)

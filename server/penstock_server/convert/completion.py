@@ -1,7 +1,7 @@
 """Text completions."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 from penstock.v1.common_pb2 import LogprobOptions
@@ -96,9 +96,10 @@ def response(data: Mapping[str, Any], *, echo: bool = False) -> CreateCompletion
     """
     answer = CreateCompletionResponse()
     generation.fill_origin(answer, data)
-    for place, item in enumerate(data["choices"]):
-        target = answer.choices.add()
-        _fill_choice(target, item, place, echo)
+    choices = answer.choices
+    for item in data["choices"]:
+        target = choices.add()
+        _fill_choice(target, item, choices, echo)
         target.text = item["text"] or ""
         if positions := item.get("prompt_logprobs"):
             target.prompt_logprobs.extend(generation.prompt_logprobs(positions))
@@ -131,9 +132,10 @@ class CompletionStream:
         answer = StreamCompletionResponse(id=beginning.id)
         if not beginning.id:
             beginning.fill(answer, event, _ANSWER_KEYS)
-        for place, item in enumerate(event.get("choices") or ()):
-            target = answer.choices.add()
-            _fill_choice(target, item, place, self._echo)
+        choices = answer.choices
+        for item in event.get("choices") or ():
+            target = choices.add()
+            _fill_choice(target, item, choices, self._echo)
             # Some upstreams leave it out where a choice only ends.
             target.text = item.get("text") or ""
             extra.keep(target, item, _CHOICE_KEYS)
@@ -173,10 +175,10 @@ def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
 def _fill_choice(
     target: CompletionChoice | CompletionChoiceDelta,
     data: Mapping[str, Any],
-    place: int,
+    siblings: Sized,
     echo: bool,
 ) -> None:
-    generation.fill_choice(target, data, place)
+    generation.fill_choice(target, data, siblings)
     if logprobs := data.get("logprobs"):
         target.logprobs.extend(_completion_logprobs(logprobs, echo))
         extra.keep_under("logprobs", target, logprobs, _LOGPROB_KEYS)

@@ -22,6 +22,8 @@ class HasExtra(Protocol):
 
 def keep(target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
     """Keeps the keys that are not known and not null; touches nothing when there are none."""
+    if known.issuperset(data):  # nearly always: quicker than to look at each
+        return
     if kept := _unknown(data, known):
         document.to_struct(target.extra, kept)
 
@@ -43,11 +45,13 @@ def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[A
         data: the upstream's object.
         read: returns the value of the field for that of the key.
     """
-
-    def write(value: Any) -> None:
+    value = data.get(name)
+    if value is None:
+        return
+    try:
         setattr(target, name, read(value))
-
-    fill_with(target, name, data, write)
+    except UNREADABLE:
+        document.to_struct(target.extra, {name: value})
 
 
 def fill_with(
@@ -77,8 +81,6 @@ def text(value: Any) -> str:
 
 
 def _unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    if known.issuperset(data):  # nearly always: quicker than to look at each
-        return {}
     return {key: value for key, value in data.items() if key not in known and value is not None}
 
 

@@ -1,7 +1,7 @@
 """What generated answers and their events have in common: origin, choices, finish, logprobs."""
 
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping, MutableSequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sized
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -56,10 +56,15 @@ def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
     """Writes what an answer or event has beside its choices and its origin."""
     if (usage := data.get("usage")) is not None:
         fill_usage(target.usage, usage)
-    if data.get("system_fingerprint"):
-        extra.fill(target, "system_fingerprint", data, extra.text)
-    if data.get("service_tier"):
-        extra.fill(target, "service_tier", data, extra.text)
+    try:
+        if fingerprint := data.get("system_fingerprint"):
+            target.system_fingerprint = fingerprint
+        if tier := data.get("service_tier"):
+            target.service_tier = tier
+    except TypeError:
+        for name in ("system_fingerprint", "service_tier"):
+            if data.get(name):
+                extra.fill(target, name, data, extra.text)
     if data.get("metrics"):
         extra.fill_with(target, "metrics", data, partial(fill_metrics, target.metrics))
     if (params := data.get("kv_transfer_params")) is not None:
@@ -68,15 +73,17 @@ def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
         target.ec_transfer_params.CopyFrom(document.to_document(params))
 
 
-def fill_choice(target: Choice, data: Mapping[str, Any], place: int) -> None:
+def fill_choice(target: Choice, data: Mapping[str, Any], siblings: Sized) -> None:
     """Writes everything of a choice but what was said and its log probabilities.
 
     Args:
         target: the choice.
         data: the upstream's object.
-        place: the choice's place among those that came with it.
+        siblings: the choices that came with it, up to this one.
     """
-    target.index = position(data, place)
+    if type(index := data.get("index")) is not int:
+        index = position(data, len(siblings) - 1)
+    target.index = index
     if finish_reason := data.get("finish_reason"):
         fill_finish(target, finish_reason, data)
     if token_ids := data.get("token_ids"):

@@ -175,7 +175,7 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
     if custom_role:
         target.custom_role = custom_role
     if content := data.get("content"):
-        target.content.add(text=text_of(content))
+        target.content.add(text=content if type(content) is str else text_of(content))
     if (reasoning := reasoning_of(data)) is not None:
         target.reasoning = reasoning
         if other := other_reasoning(data, reasoning):

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock_server.convert import extra
 from penstock_server.json_numbers import number
 
-_LAST = 253_402_300_799  # the end of the year 9999, which is that of timestamps
+_SECONDS = range(253_402_300_800)  # until the end of the year 9999, which is that of timestamps
 
 
 def fill(target: Timestamp, holder: extra.HasExtra, key: str, data: Mapping[str, Any]) -> None:
@@ -22,7 +22,7 @@ def fill(target: Timestamp, holder: extra.HasExtra, key: str, data: Mapping[str,
         data: the upstream's object.
     """
     seconds = data.get(key)
-    if type(seconds) is int and 0 <= seconds <= _LAST:
+    if type(seconds) is int and seconds in _SECONDS:
         target.seconds = seconds
     else:
         extra.fill_with(holder, key, data, lambda value: target.CopyFrom(_timestamp(value)))
