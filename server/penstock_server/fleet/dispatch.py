@@ -412,9 +412,11 @@ class _Events:
         return self
 
     async def __anext__(self) -> JsonObject:
-        event, self._first = self._first, None
+        event = self._first
         if event is None:
             event = await anext(self._rest)
+        else:
+            self._first = None
         return renaming.with_public_name(self._target, event)
 
 

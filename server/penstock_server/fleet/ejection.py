@@ -127,7 +127,9 @@ class Ejection:
 
     def begin(self) -> Visit:
         """Records that a request is sent."""
-        is_trial = (self.suspect or self.until is not None) and self.admits
+        if self.until is None and not self.suspect:
+            return Visit(self._period, False)
+        is_trial = self.admits
         self._on_trial = self._on_trial or is_trial
         return Visit(self._period, is_trial)
 

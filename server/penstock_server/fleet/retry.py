@@ -100,18 +100,15 @@ class Retries:
         deadline: when the call must be over.
         repeatable: whether a request may be sent again although a replica may have worked on it.
         sent: the number of requests that were sent.
-        most: the most requests that may be sent.
+        most: the most requests that may be sent; None for the number of the rules.
     """
 
     rules: RetryRules
     deadline: float = math.inf
     repeatable: bool = True
     sent: int = 0
-    most: int = field(init=False)
+    most: int | None = None
     _harmed: bool = field(default=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.most = self.rules.max_attempts
 
     def possible(self, failure: UpstreamFailure) -> bool:
         """Whether the request might be sent again, if there is another replica."""
@@ -128,7 +125,8 @@ class Retries:
             UpstreamFailure: the failure, if no other request is to be sent.
         """
         rules = self.rules
-        possible = self.sent < self.most and self.possible(failure)
+        most = rules.max_attempts if self.most is None else self.most
+        possible = self.sent < most and self.possible(failure)
         if not possible or not self._safe(failure, elsewhere):
             raise failure
         retry_after = 0.0 if elsewhere else failure.retry_after_s or 0.0

@@ -54,8 +54,8 @@ class Arrivals:
                 raise
             raise status.Refusal(refusal) from None
         finally:
-            self._waiting.pop(task, None)
-            self._refused.pop(task, None)
+            if self._waiting.pop(task, None) is None:
+                self._refused.pop(task, None)
 
     def close(self) -> None:
         """Refuses the calls that have not sent anything."""

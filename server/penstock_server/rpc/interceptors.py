@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
+from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -113,23 +114,23 @@ class Interceptors(aio.ServerInterceptor):
 
     def _unary(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_unary or handler.unary_unary
-        read = self._reader(handler)
+        read, serialize = self._reader(handler), handler.response_serializer
 
         async def answer(rpc: Rpc, context: Context) -> bytes:
-            return self._serialized(await behavior(await read(rpc, context), context), handler)
+            return self._serialized(await behavior(await read(rpc, context), context), serialize)
 
         serve = self._inside(method, answer)
         return grpc.stream_unary_rpc_method_handler(serve)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
-        read = self._reader(handler)
+        read, serialize = self._reader(handler), handler.response_serializer
 
         async def answer(rpc: Rpc, context: Context) -> None:
             request = await read(rpc, context)
             async with aclosing(behavior(request, context)) as messages:
                 async for message in messages:
-                    reply = self._serialized(message, handler)
+                    reply = self._serialized(message, serialize)
                     if not rpc.messages_sent:
                         await context.send_initial_metadata(_initial_metadata(rpc))
                     # It arrives even if the call ends before this returns.
@@ -148,8 +149,7 @@ class Interceptors(aio.ServerInterceptor):
         parser = Parser(deserialize.__self__, self._max_request_entries)
         return partial(_each if handler.request_streaming else _single, parser, self._arrivals)
 
-    def _serialized(self, message: Any, handler: Handler) -> bytes:
-        serialize = handler.response_serializer
+    def _serialized(self, message: Any, serialize: Any) -> bytes:
         answer: bytes = serialize(message) if serialize else message
         if len(answer) > self._max_message_bytes:
             raise ReplyTooLarge(len(answer), self._max_message_bytes)
@@ -200,7 +200,8 @@ async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc, context: Context
 
 def metadata_size(metadata: Any) -> int:
     """Returns the size of metadata as HTTP/2 counts it."""
-    return sum(len(key) + len(value) + _METADATUM_BYTES for key, value in metadata or ())
+    every = tuple(metadata or ())
+    return sum(map(len, chain.from_iterable(every))) + len(every) * _METADATUM_BYTES
 
 
 async def require_end(context: Any) -> None:

@@ -5,8 +5,9 @@ import socket
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from select import POLLOUT, poll
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 
 MOST_WAITING_BYTES = 1024 * 1024
 """Lines that are kept for a reader who is slow; what comes beyond them is dropped."""
@@ -24,12 +25,13 @@ class Output:
         """Takes a descriptor, which stays as blocking as it is for others who have it."""
         self._write, self._descriptor = _writer(descriptor)
         self._waiting = bytearray()
-        self._changed = Condition()
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
         self._thread: Thread | None = None
 
     def write(self, line: bytes) -> bool:
         """Writes a line, now or later; returns whether it does not have to be dropped."""
-        with self._changed:
+        with self._lock:
             try:
                 written = 0 if self._waiting else self._written(line)
             except OSError:
@@ -88,9 +90,9 @@ def _writer(descriptor: int) -> tuple[Callable[[bytes | bytearray], int], int]:
         with suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             descriptor = os.open(f"/proc/self/fd/{descriptor}", flags)
-            return lambda data: os.write(descriptor, data), descriptor
-        return lambda data: _while_ready(descriptor, data), descriptor
-    return lambda data: os.write(descriptor, data), descriptor
+            return partial(os.write, descriptor), descriptor
+        return partial(_while_ready, descriptor), descriptor
+    return partial(os.write, descriptor), descriptor
 
 
 def _while_ready(descriptor: int, data: bytes | bytearray) -> int:

@@ -49,7 +49,11 @@ def document(body: bytes, stage: Stage, content_type: str | None = None) -> Json
         UpstreamFailure: it is not a JSON object (MALFORMED), or it reports an error (HTTP_ERROR,
             with the status that the error's code stands for).
     """
-    return _ordinary(_parsed(body, stage, content_type), stage)
+    answer = _ordinary(_parsed(body, stage, content_type), stage)
+    # Lists of vectors have none, and are long.
+    if ("data" not in answer or answer.get("object") != "list") and b'"arguments"' in body:
+        keep_written(answer, body)
+    return answer
 
 
 async def whole(response: Response) -> JsonObject:
@@ -79,10 +83,12 @@ async def stored(response: Response) -> JsonObject:
     Raises:
         UpstreamFailure: see `document`.
     """
-    parsed = _parsed(await response.read(), Stage.BODY, response.content_type)
-    if isinstance(parsed, dict) and parsed.get("object") == "response":
-        return parsed
-    return _ordinary(parsed, Stage.BODY)
+    body = await response.read()
+    answer: JsonObject = _parsed(body, Stage.BODY, response.content_type)
+    if not isinstance(answer, dict) or answer.get("object") != "response":
+        answer = _ordinary(answer, Stage.BODY)
+    keep_written(answer, body)
+    return answer
 
 
 def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
@@ -92,17 +98,16 @@ def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
     return _stated(error, status_of(error), stage)
 
 
-def require_own(response: Response, answer: JsonObject | None = None) -> None:
+def require_own(response: Response, named: Any) -> None:
     """Checks that an answer is to the request it came after, as far as it names one.
 
     Args:
-        response: the head, which may name the request in a header.
-        answer: the answer or the first event of a stream, which may name it in its id.
+        response: the answer.
+        named: what it names in a header or as its id, or as that of its first event.
 
     Raises:
         UpstreamFailure: it is the answer to another request (MALFORMED).
     """
-    named = response.echoed_id if answer is None else answer.get("id")
     if named and isinstance(named, str) and is_of_another(response.request_id, named):
         raise malformed("it is the answer to another request", Stage.BODY)
 
@@ -137,7 +142,9 @@ def require_whole(answer: JsonObject, choices: int) -> None:
         UpstreamFailure: it does not (MALFORMED), or a choice failed (HTTP_ERROR, ABORTED).
     """
     contract = ChoiceStream(choices)
-    _number(answer)
+    found = answer.get("choices")
+    if isinstance(found, list) and len(found) > 1:
+        _number(found)
     observe(contract, answer, Stage.BODY)
     if contract.failure:
         raise stated(contract.failure, Stage.BODY)
@@ -145,10 +152,9 @@ def require_whole(answer: JsonObject, choices: int) -> None:
         raise malformed(contract.missing, Stage.BODY)
 
 
-def _number(answer: JsonObject) -> None:
+def _number(choices: list[Any]) -> None:
     """Numbers choices that have no index by their places."""
-    found = answer.get("choices")
-    for place, choice in enumerate(found if isinstance(found, list) else ()):
+    for place, choice in enumerate(choices):
         if isinstance(choice, dict) and choice.get("index") is None:
             choice["index"] = place
 
@@ -233,7 +239,7 @@ def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
 
 def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
     try:
-        parsed = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if body.startswith(BOM_UTF8):
             return _parsed(body.removeprefix(BOM_UTF8), stage, content_type)
@@ -242,9 +248,6 @@ def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
         if content_type is not None:
             what = f"{what} ({_named(content_type)})"
         raise malformed(what, stage, offset) from None
-    if b'"arguments"' in body:
-        keep_written(parsed, body)
-    return parsed
 
 
 def _named(content_type: str) -> str:

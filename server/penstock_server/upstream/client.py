@@ -232,7 +232,7 @@ class Upstream:
         try:
             async with self.transport.send(request, limits) as response:
                 self._record_latency(started)
-                require_own(response)
+                require_own(response, response.echoed_id)
                 await require_stream(response)
                 async with contextlib.aclosing(events(response, contract, limits)) as stream:
                     yield stream
@@ -289,11 +289,11 @@ class Upstream:
             async with transport.send(request, limits) as response:
                 if transport is self.transport:
                     self._record_latency(started)
-                require_own(response)
+                require_own(response, response.echoed_id)
                 if response.status != 200:
                     raise await refusal(response)
                 answer = await read(response)
-                require_own(response, answer)
+                require_own(response, answer.get("id"))
                 if choices is not None:
                     require_whole(answer, choices)
                 return answer

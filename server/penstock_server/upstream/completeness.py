@@ -94,24 +94,29 @@ class ChoiceStream:
         Raises:
             ContractBroken: content of a choice came after its finish, or its index is unreadable.
         """
-        idle: list[Any] = []
+        idle: list[Any] | None = None
         for choice in event.get("choices") or ():
             index = choice.get("index") if choice else None
             if type(index) is not int or index not in self._open or choice.get("finish_reason"):
                 if not (choice and self._unusual(choice)):
-                    idle.append(choice)
+                    idle = [*(idle or ()), choice]
             elif self._counted is not None:
                 self._note(choice)
         if idle:
             _remove(idle, event)
-        if (usage := event.get("usage")) is not None:
-            self._usage = self._counted = usage
-        elif self._counted is not None:
-            _repeat_usage(event, self._counted)
+        if "usage" in event or self._counted is not None:
+            self._count(event)
 
     def ended(self) -> None:
         """Records that the upstream sent `[DONE]`."""
         self._usage = self._counted
+
+    def _count(self, event: JsonObject) -> None:
+        """Takes the usage of an event into account, or has it repeat that of an earlier one."""
+        if (usage := event.get("usage")) is not None:
+            self._usage = self._counted = usage
+        elif self._counted is not None:
+            _repeat_usage(event, self._counted)
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
         """Returns an event with the text of two."""
@@ -123,7 +128,8 @@ class ChoiceStream:
         finish_reason = _finish_of(choice)
         if index in self._finished:
             return self._late(choice, index, finish_reason)
-        self._note(choice)
+        if self._counted is not None:
+            self._note(choice)
         if finish_reason:
             self._usage = None
             self.failure = _failure_after(finish_reason, self.failure)
@@ -149,7 +155,7 @@ class ChoiceStream:
     @property
     def complete(self) -> bool:
         """Whether everything promised has arrived."""
-        return self.whole and self._usage is not None
+        return self._usage is not None and self.whole
 
     @property
     def missing(self) -> str:
@@ -187,6 +193,8 @@ def _finish_of(choice: JsonObject) -> Any:
 
 def _index(value: Any) -> int:
     """Returns the index of a choice, however it is written; 0 if there is none."""
+    if type(value) is int and value >= 0:
+        return value
     if value is None:
         return 0
     try:

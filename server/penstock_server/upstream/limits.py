@@ -51,6 +51,7 @@ class Limits:
         self._timeouts = timeouts
         self._started = monotonic()
         self._sent = math.inf if is_upload else self._started
+        self._until = self._started + timeouts.total
 
     def sent(self) -> None:
         """Records that an upload was sent."""
@@ -69,8 +70,7 @@ class Limits:
     @property
     def answered_by(self) -> float:
         """The deadline of `answer`, by the monotonic clock."""
-        timeouts = self._timeouts
-        return min(self._sent + timeouts.first_byte, self._started + timeouts.total)
+        return min(self._sent + self._timeouts.first_byte, self._until)
 
     def answer(self) -> Limit:
         """Returns the limit of the head of an answer, or of all of a unary one."""
@@ -90,11 +90,9 @@ class Limits:
         return self._within_total(Limit(monotonic() + idle, idle, IDLE, "event"))
 
     def _within_total(self, limit: Limit) -> Limit:
-        length = self._timeouts.total
-        until = self._started + length
-        if limit.until <= until:
+        if limit.until <= self._until:
             return limit
-        return Limit(until, length, TOTAL, "complete answer")
+        return Limit(self._until, self._timeouts.total, TOTAL, "complete answer")
 
 
 class ProbeLimits(Limits):

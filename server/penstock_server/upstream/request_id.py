@@ -21,4 +21,6 @@ def is_of_another(sent: str, named: str) -> bool:
     Upstreams embed the id of a request in other text, and routers replace it by their own. Only an
     id of another request of this process is certain.
     """
-    return sent not in named and any(ours not in sent for ours in _OURS.findall(named))
+    if sent in named or _PROCESS not in named:
+        return False
+    return any(ours not in sent for ours in _OURS.findall(named))

@@ -45,7 +45,7 @@ async def events(
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
     if event is not None:
-        require_own(response, event)
+        require_own(response, event.get("id"))
     while event is not None:
         # Before another is looked at.
         follower, begins, failed = None, reader.offset, contract.failure

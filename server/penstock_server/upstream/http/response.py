@@ -76,7 +76,7 @@ class Response:
     @property
     def echoed_id(self) -> str:
         """The header X-Request-Id, in which some upstreams repeat that of the request."""
-        return self._header(b"x-request-id")
+        return self._header(b"x-request-id") if b"x-request-id" in self._headers else ""
 
     @property
     def metadata(self) -> str:
