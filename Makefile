@@ -11,6 +11,8 @@ SECONDS ?= 60
 FACTOR ?= 10
 # How many processes `make test` runs tests in: most of them wait, so more than there are cores.
 TEST_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# What `make quick` runs.
+QUICK := tests/convert tests/test_lossless.py tests/configuration tests/rpc/test_status.py
 # The programs that `make test-routers` puts between Penstock and vLLM.
 ROUTERS ?= vllm-router smg litellm nginx envoy
 # What stands behind them: simulator or vllm.
@@ -34,7 +36,7 @@ CFLAGS := -O2 -std=gnu11 -Wall -Wextra -Werror
 # How many workers to measure beside the rest, such as 1,2,4.
 WORKERS ?=
 
-.PHONY: help demo test fuzz test-vllm test-routers test-examples bench bench-peers bench-guard bench-baseline \
+.PHONY: help demo test quick fuzz test-vllm test-routers test-examples bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
 
 help:  ## list the commands
@@ -46,6 +48,9 @@ demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep servi
 
 test: $(VENV)/.dev  ## all tests that need no vLLM, in TEST_WORKERS processes
 	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal
+
+quick: $(VENV)/.dev  ## the tests of conversions, lossless fields, configuration and the status table
+	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal $(QUICK)
 
 fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each guided target for SECONDS
 	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)

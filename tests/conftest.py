@@ -88,6 +88,7 @@ async def serve() -> AsyncIterator[Serve]:
                 "listen": FREE_PORT,
                 "admin_listen": "",
                 "probe_interval": 0.05,
+                "probe_timeout": 60,  # on a busy machine, what is well may answer late
             }
             service = Service(Settings(**(defaults | settings)))
             return await running.enter_async_context(service)

@@ -25,8 +25,14 @@ async def test_alternatives(chats: Chats, alternatives: int | None) -> None:
     assert b"".join(entry.bytes for entry in entries).startswith(HELLO.encode())
     for entry in entries:
         assert -1 < entry.logprob <= 0
-        assert len(entry.top_logprobs) == (alternatives or 0)
-        assert all(top.logprob <= 0 for top in entry.top_logprobs)
+        found = [top.logprob for top in entry.top_logprobs]
+        assert len(found) == (alternatives or 0)
+        assert found == sorted(found, reverse=True)
+        assert sum(map(math.exp, found)) < 1.1  # those of the simulator are made up
+        if found:
+            # What is likeliest is chosen at a temperature of 0.
+            assert entry.top_logprobs[0].token == entry.token
+            assert found[0] == pytest.approx(entry.logprob)
 
 
 async def test_bytes_of_wide_characters(chats: Chats) -> None:
@@ -64,6 +70,11 @@ async def test_prompt(chats: Chats) -> None:
         assert own.rank >= 1
         assert own.HasField("decoded_token")
         assert len(position.candidates) in (2, 3)
+        ranked = sorted(position.candidates.values(), key=lambda one: one.rank)
+        assert [one.logprob for one in ranked] == sorted(
+            (one.logprob for one in ranked), reverse=True
+        )
+        assert sum(math.exp(one.logprob) for one in ranked) < 1.1
 
 
 async def test_no_prompt_logprobs_in_a_stream(chats: Chats) -> None:

@@ -43,6 +43,8 @@ def _pooling(model: str, kind: str, **settings: Any) -> SimulatorSettings:
 
 KINDS: Mapping[str, Kind] = {
     "chat": Kind("chat", "tiny-chat", SimulatorSettings()),
+    # As a real model at a high temperature.
+    "random": Kind("chat", "tiny-chat", SimulatorSettings(fallback="random")),
     # Slow enough to be left in the middle of a long answer; a real model always is.
     "slow": Kind(
         "keyed",

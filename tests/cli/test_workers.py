@@ -16,6 +16,7 @@ from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from rpc.calls import until
+from skipping import LIMIT_S, Skipping
 from upstream.wire import served as upstream_served
 
 from penstock.cli import chat_request
@@ -103,14 +104,17 @@ async def end_of(call: Any) -> grpc.StatusCode:
         return error.code()
 
 
-async def test_one_that_dies_takes_only_its_own_calls_along(simulator: Simulator) -> None:
-    simulator.faults = "slow-first-event;seconds=3"
+async def test_one_that_dies_takes_only_its_own_calls_along(
+    simulator: Simulator, skip: Skipping
+) -> None:
+    simulator.faults = f"slow-first-event;seconds={LIMIT_S}"
     async with workers(simulator.url) as served, served.channels() as channels:
         calls = [streamed(channel) for channel in channels]
         await simulator.wait_active(CONNECTIONS)
         os.kill(served.pids[1], signal.SIGKILL)
         died = await served.process.log("worker died")
         assert (died["worker"], died["code"]) == (1, -signal.SIGKILL)
+        await skip()
         codes = await asyncio.gather(*map(end_of, calls))
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
         new = await served.process.log("worker serves")
@@ -118,12 +122,15 @@ async def test_one_that_dies_takes_only_its_own_calls_along(simulator: Simulator
         assert new["pid"] != died["pid"]
 
 
-async def test_all_drain(simulator: Simulator) -> None:
-    simulator.faults = "slow-first-event;seconds=1"
+async def test_all_drain(simulator: Simulator, skip: Skipping) -> None:
+    simulator.faults = f"slow-first-event;seconds={LIMIT_S}"
     async with workers(simulator.url) as served, served.channels() as channels:
         calls = [streamed(channel) for channel in channels]
         await simulator.wait_active(CONNECTIONS)
         served.process.signal(signal.SIGTERM)
+        for _ in served.pids:
+            await served.process.log("draining")
+        await skip()
         assert set(await asyncio.gather(*map(end_of, calls))) == {grpc.StatusCode.OK}
         assert (await served.process.end()).code == 0
 

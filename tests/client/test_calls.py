@@ -51,7 +51,7 @@ def test_metadata(fake: FakeService) -> None:
     }
     assert request.messages[0].content[0].text == "Hi"
     rpc.terminate(DONE, (("x-request-id", "mine"),), grpc.StatusCode.OK, "")
-    assert call.result(5).request_id == "mine"
+    assert call.result(60).request_id == "mine"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_every_call_has_a_name(
     metadata, _, rpc = fake.take(CREATE)
     rpc.terminate(None, (), grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     with pytest.raises(CallError) as caught:
-        call.result(5)
+        call.result(60)
     sent = metadata["x-request-id"]
     assert caught.value.request_id == sent
     given = of_client or of_call
@@ -91,7 +91,7 @@ def test_the_name_of_a_call_that_succeeds_without_telling_it(fake: FakeService) 
     call = fake.begin(lambda: fake.client().chat.create("Hi", request_id="mine"))
     _, _, rpc = fake.take(CREATE)
     rpc.terminate(DONE, (), grpc.StatusCode.OK, "")
-    assert call.result(5).request_id == "mine"
+    assert call.result(60).request_id == "mine"
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code.value[0]])
@@ -100,7 +100,7 @@ def test_every_status_has_its_error(fake: FakeService, code: grpc.StatusCode) ->
     _, _, rpc = fake.take(CREATE)
     rpc.terminate(None, (("x-request-id", "abc"),), code, "what happened")
     with pytest.raises(CallError) as caught:
-        call.result(5)
+        call.result(60)
     error = caught.value
     assert type(error) is errors.BY_CODE.get(code, CallError)
     assert isinstance(error.__cause__, grpc.RpcError)
@@ -142,7 +142,7 @@ def test_details(fake: FakeService) -> None:
     code = grpc.StatusCode.INVALID_ARGUMENT
     rpc.terminate(None, details(code, *found), code, "no")
     with pytest.raises(InvalidRequestError) as caught:
-        call.result(5)
+        call.result(60)
     error = pickle.loads(pickle.dumps(caught.value))
     assert str(error) == "INVALID_ARGUMENT UPSTREAM_REJECTED: no (at sampling.n, model)"
     assert error.violations[0] == errors.Violation("sampling.n", "too many")
@@ -156,12 +156,12 @@ def test_the_way_of_a_call(fake: FakeService) -> None:
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
     rpc.terminate(DONE, way, grpc.StatusCode.OK, "")
-    assert (call.result(5).upstream, call.result(5).attempts) == ("gpu-1", 2)
+    assert (call.result(60).upstream, call.result(5).attempts) == ("gpu-1", 2)
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
     rpc.terminate(None, way, grpc.StatusCode.UNAVAILABLE, "")
     with pytest.raises(CallError) as caught:
-        call.result(5)
+        call.result(60)
     error = pickle.loads(pickle.dumps(caught.value))
     assert (error.upstream, error.attempts) == (errors.Upstream(name="gpu-1"), 2)
 
@@ -190,7 +190,7 @@ def test_a_quota_that_is_used_up(fake: FakeService) -> None:
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     rpc.terminate(None, details(code, quota, retry), code, "no")
     with pytest.raises(ResourceExhaustedError) as caught:
-        call.result(5)
+        call.result(60)
     error = pickle.loads(pickle.dumps(caught.value))
     assert error.quota_violations == (errors.QuotaViolation("key:batch", "60 calls per minute"),)
     assert (error.retry_delay, error.violations) == (3, ())
@@ -201,7 +201,7 @@ def test_no_details(fake: FakeService) -> None:
     _, _, rpc = fake.take(CREATE)
     rpc.terminate(None, (), grpc.StatusCode.RESOURCE_EXHAUSTED, "too large")
     with pytest.raises(ResourceExhaustedError) as caught:
-        call.result(5)
+        call.result(60)
     error = caught.value
     assert (error.retry_delay, error.violations, error.metadata) == (None, (), {})
     assert error.quota_violations == ()
@@ -279,7 +279,7 @@ def test_pages_of_models(fake: FakeService) -> None:
             models=[Model(id=model)], next_page_token=following, unreachable=["x:1"]
         )
         rpc.terminate(page, (), grpc.StatusCode.OK, "")
-    models = call.result(5)
+    models = call.result(60)
     assert [model.id for model in models] == ["a", "b"]
     assert models.unreachable == ["x:1"]
     assert (models[0].max_model_len, models[0].capabilities, len(models[:1])) == (None, [], 1)

@@ -257,7 +257,7 @@ async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,))
     async with AsyncClient(f"127.0.0.1:{service.port}") as client:
         assert not await client.health()
-        waiting = asyncio.ensure_future(client.wait_ready(10))
+        waiting = asyncio.ensure_future(client.wait_ready(60))
         blocking = asyncio.ensure_future(asyncio.to_thread(wait_blocking, service.port))
         with pytest.raises(DeadlineExceededError) as caught:
             await client.wait_ready(2)
@@ -273,7 +273,7 @@ async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
 
 def wait_blocking(port: int) -> None:
     with Client(f"127.0.0.1:{port}") as client:
-        client.wait_ready(10)
+        client.wait_ready(60)
 
 
 async def test_ready_when_the_service_starts_later(simulator: Simulator, serve: Serve) -> None:
@@ -281,7 +281,7 @@ async def test_ready_when_the_service_starts_later(simulator: Simulator, serve: 
     listen = f"127.0.0.1:{service.port}"
     await service.stop(0)
     async with AsyncClient(listen) as client:
-        waiting = asyncio.ensure_future(client.wait_ready(20))
+        waiting = asyncio.ensure_future(client.wait_ready(60))
         with pytest.raises(UnavailableError):
             await client.chat.create("Hi")
         await serve(upstream=(simulator.url,), listen=listen)
@@ -293,15 +293,16 @@ async def test_never_ready() -> None:
     def wait() -> str:
         with Client("127.0.0.1:1") as client:
             with pytest.raises(DeadlineExceededError) as caught:
-                client.wait_ready(0.5)
+                client.wait_ready(5)
             return caught.value.status.message
 
+    blocking = asyncio.create_task(asyncio.to_thread(wait))
     async with AsyncClient("127.0.0.1:1") as client:
         with pytest.raises(DeadlineExceededError) as caught:
-            await client.wait_ready(0.5)
+            await client.wait_ready(5)
     assert caught.value.request_id
-    for told in (caught.value.status.message, await asyncio.to_thread(wait)):
-        assert told.startswith("127.0.0.1:1 is not ready after 0.5 s: UNAVAILABLE: ")
+    for told in (caught.value.status.message, await blocking):
+        assert told.startswith("127.0.0.1:1 is not ready after 5 s: UNAVAILABLE: ")
         assert "refused" in told
 
 
@@ -312,7 +313,7 @@ def test_a_wait_that_is_over_while_connections_fail() -> None:
         for seconds in (0.5, *[0] * 20):
             with pytest.raises(DeadlineExceededError):
                 client.wait_ready(seconds)
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < 60
 
 
 async def test_nobody_answers_before_the_wait_is_over() -> None:

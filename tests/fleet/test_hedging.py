@@ -28,7 +28,7 @@ from .clock import Clock
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
 STORED = Operation("something that is kept", "/v1/keep", repeatable=False)
-BOUND_S = 20
+BOUND_S = 60
 
 
 def answer(text: str) -> bytes:

@@ -10,7 +10,7 @@ from penstock_server.rpc.connections import ConnectionLimits
 from penstock_server.rpc.listening import CannotListen
 from penstock_server.simulator import Simulator
 
-from .calls import Serve, chat, plain_channel, stream
+from .calls import BOUND_S, Serve, chat, plain_channel, stream
 
 PING_FLOOR = "grpc.http2.min_ping_interval_without_data_ms"
 REAL_OPTIONS = server.options
@@ -43,13 +43,13 @@ def test_pings_of_the_usual_clients_are_allowed() -> None:
 
 @pytest.fixture(params=["as it is", "without the option"])
 def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """The server's options with a floor of 0.7 s in place of 5 s; or with none at all."""
+    """The server's options with a floor of 0.1 s in place of 5 s; or with none at all."""
     lives: bool = request.param == "as it is"
 
     def options(limits: ConnectionLimits, **more: bool) -> list[tuple[str, int]]:
         known = dict(REAL_OPTIONS(limits, **more))
         assert known.pop(PING_FLOOR)
-        return [*known.items(), *([(PING_FLOOR, 700)] if lives else [])]
+        return [*known.items(), *([(PING_FLOOR, 100)] if lives else [])]
 
     monkeypatch.setattr(server, "options", options)
     return lives
@@ -61,7 +61,9 @@ async def test_a_client_that_pings_during_a_long_call(
     service = await serve(upstream=(simulator.url,))
     async with plain_channel(service, *PINGS) as channel:
         # Without the option the third ping is one too many.
-        result = await stream(channel, chat(fault="stall after=1"), timeout=4)
+        result = await stream(
+            channel, chat(fault="stall after=1"), timeout=4 if scaled else BOUND_S
+        )
         assert len(result.received) == 1
         if scaled:
             assert result.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -77,6 +79,6 @@ async def test_a_client_that_pings_without_a_call(
     async with plain_channel(service, *PINGS) as channel:
         assert (await stream(channel, chat())).code is grpc.StatusCode.OK
         change = asyncio.create_task(channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
-        finished, _ = await asyncio.wait((change,), timeout=4)
+        finished, _ = await asyncio.wait((change,), timeout=4 if scaled else BOUND_S)
         assert bool(finished) == (not scaled)
         change.cancel()

@@ -1,5 +1,6 @@
 """Failures of a real upstream as the caller sees them."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import grpc
 import pytest
 from grpc import StatusCode as Code
 from grpc import aio
+from skipping import LIMIT_S, Skipping
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
@@ -113,12 +115,15 @@ async def test_the_first_byte_has_a_limit(simulator: Simulator, serve: Serve) ->
         assert (result.code, result.reason) == (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT")
 
 
-async def test_all_connections_in_use(simulator: Simulator, serve: Serve) -> None:
-    service = await serve(upstream=(simulator.url,), max_connections=1, connect_timeout=0.5)
+async def test_all_connections_in_use(simulator: Simulator, serve: Serve, skip: Skipping) -> None:
+    service = await serve(upstream=(simulator.url,), max_connections=1, connect_timeout=LIMIT_S)
     async with plain_channel(service) as channel:
         waiting = ChatCompletionServiceStub(channel).CreateChatCompletion(chat(fault="silent"))
         await simulator.wait_active(1)
-        result = await both(channel, chat())
+        refused = asyncio.create_task(both(channel, chat()))
+        for _ in range(2):
+            await skip()
+        result = await refused
         assert (result.code, result.reason) == (Code.UNAVAILABLE, "OVERLOADED")
         assert result.retry_s == 1.0
         waiting.cancel()

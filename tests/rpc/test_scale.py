@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from cli.process import serving
 from grpc import aio
 
@@ -25,6 +26,7 @@ STREAM = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("StreamChatCompletio
 UNARY = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("CreateChatCompletion"))
 
 
+@pytest.mark.timeout(600)  # as many calls take long where the machine is slow
 async def test_nothing_is_left_of_ten_thousand_cancelled_calls(serve: Serve) -> None:
     async with running(Upstream(STREAM_HEAD, event(STREAM.event), hold=True)) as upstream:
         service = await serve(upstream=(upstream.url,), probe_interval=3600)
@@ -61,6 +63,7 @@ class _Story(Upstream):
         await writer.wait_closed()
 
 
+@pytest.mark.timeout(600)
 async def test_memory_while_two_hundred_callers_do_not_read() -> None:
     async with (
         running(_Story()) as upstream,

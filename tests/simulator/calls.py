@@ -46,7 +46,7 @@ class Stream:
 
 def client(url: str) -> httpx.AsyncClient:
     """A client; without TLS, whose setup would take most of a test's time."""
-    return httpx.AsyncClient(base_url=url, timeout=10, verify=False)
+    return httpx.AsyncClient(base_url=url, timeout=60, verify=False)
 
 
 async def chat(
