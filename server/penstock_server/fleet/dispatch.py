@@ -374,8 +374,12 @@ class _Requests:
         if not routes:
             raise failure
         self._retries.most = max(map(self._limit, routes))
-        others = (replica for replica in routes if replica not in self._tried)
+        others = [replica for replica in routes if replica not in self._tried]
         elsewhere = any(replica.available for replica in others)
+        down = next((other.down for other in others if other.down), None)
+        if failure.response_missing and down and not elsewhere:
+            # It may have the response.
+            raise replace(down)
         await self._retries.wait(failure, elsewhere=elsewhere)
 
     async def _open_routes(self) -> Routes:
