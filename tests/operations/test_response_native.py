@@ -671,9 +671,9 @@ async def test_continued_while_one_that_may_have_it_is_down(serve: Serve) -> Non
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as one, Simulator(settings) as other:
         service = await serve(upstream=(one.url, other.url), native_responses="always")
-        await until(lambda: all(replica.alive for replica in service._fleet.replicas))
+        await until(lambda: all(replica.known.alive for replica in service._fleet.replicas))
         await other.stop()
-        await until(lambda: service._fleet.replicas[1].alive is False)
+        await until(lambda: service._fleet.replicas[1].known.alive is False)
         async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
             request = asking("Say hello.", model="tiny-chat", previous_response_id="resp_1")
             refusal = await refused(Responses(channel).stub.CreateResponse(request))

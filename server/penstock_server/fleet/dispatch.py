@@ -376,7 +376,7 @@ class _Requests:
         self._retries.most = max(map(self._limit, routes))
         others = [replica for replica in routes if replica not in self._tried]
         elsewhere = any(replica.available for replica in others)
-        down = next((other.down for other in others if other.down), None)
+        down = next((other.known.down for other in others if other.known.down), None)
         if failure.response_missing and down and not elsewhere:
             # It may have the response.
             raise replace(down)
