@@ -23,10 +23,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
 PROTOS := $(wildcard protos/penstock/v1/*.proto)
-# The contract of the last landed state: a local main, or the remote's in a CI checkout.
+# What the contract must stay compatible with: the last release, which is the last tag of this history.
+# Before the first release, it is the last landed state: a local main, or the remote's in a CI checkout.
 HASH := \#
-AGAINST ?= .git$(HASH)$(shell git rev-parse --verify --quiet refs/heads/main >/dev/null \
-  && echo branch=main || echo ref=refs/remotes/origin/main)
+RELEASED := $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
+AGAINST ?= .git$(HASH)$(if $(RELEASED),tag=$(RELEASED),$(shell git rev-parse --verify --quiet refs/heads/main >/dev/null \
+  && echo branch=main || echo ref=refs/remotes/origin/main))
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from penstock._base.json_documents import WithExtra
 from penstock._base.merge import ChoicesAccumulator, Pieces, merge
 from penstock._base.result import ModelResult, finish_reason, parsed_text, stop_reason
 from penstock.messages import text_of
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(WithExtra):
     """One answer of several.
 
     Attributes:
@@ -170,7 +171,7 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class ChatEvent:
+class ChatEvent(WithExtra):
     """One message of a stream. What is said of one choice is said of the first.
 
     Attributes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.json_documents import WithExtra
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
 from penstock._base.result import Items, ModelResult
@@ -14,7 +15,7 @@ from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(WithExtra):
     """The class of one input.
 
     Attributes:

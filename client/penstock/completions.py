@@ -6,6 +6,7 @@ from typing import TypeAlias, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
+from penstock._base.json_documents import WithExtra
 from penstock._base.merge import ChoicesAccumulator, Pieces, merge
 from penstock._base.options import (
     SamplingOptions,
@@ -53,7 +54,7 @@ class CompletionOptions(
 
 
 @dataclass(frozen=True, slots=True)
-class CompletedText:
+class CompletedText(WithExtra):
     """One completion of several.
 
     Attributes:
@@ -128,7 +129,7 @@ class Completion(ModelResult[CreateCompletionResponse]):
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionEvent:
+class CompletionEvent(WithExtra):
     """One message of a stream.
 
     Attributes:

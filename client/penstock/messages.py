@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from penstock._base.openai import message_from, parts_from
+from penstock._base.options import message as fields_of
 from penstock.tools import ToolCall
 from penstock.v1.message_pb2 import (
     ROLE_ASSISTANT,
@@ -128,14 +129,15 @@ def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> Cont
         source: the content, a URL (http, https, data, file) that the upstream reads, or the path
             of a file that is sent.
         mime_type: media type, as "image/png"; found out from content or name if not given.
-        detail: "auto", "low" or "high".
+        detail: "auto", "low", "high" or "original".
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the media type cannot be found out.
+        ValueError: the media type cannot be found out, or there is no such detail.
     """
     made = _media(source, mime_type)
-    made.detail = detail
+    if detail:
+        made.MergeFrom(fields_of(Media, {"detail": detail}))
     return ContentPart(image=made)
 
 

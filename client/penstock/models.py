@@ -6,6 +6,7 @@ from typing import Unpack
 
 from penstock._base.call_info import CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.json_documents import WithExtra
 from penstock._base.options import CallOptions, enum_name
 from penstock._base.result import Items, Result
 from penstock.v1.model_pb2 import (
@@ -20,7 +21,7 @@ from penstock.v1.model_pb2_grpc import ModelServiceStub
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(WithExtra):
     """A model that calls can name.
 
     Attributes:

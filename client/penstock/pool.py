@@ -42,7 +42,7 @@ class Pooled(ModelResult[PoolResponse], Items[Vector]):
 
     @cached_property
     def _vectors(self) -> list[Vector]:
-        return [Vector.of(one, "data") for one in self.proto.results]
+        return [Vector.of(one, "vector") for one in self.proto.results]
 
 
 class Pooler(Resource):

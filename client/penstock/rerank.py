@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.json_documents import WithExtra
 from penstock._base.options import build
 from penstock._base.result import Items, ModelResult
 from penstock._base.scoring import Document, Documents, ScoringOptions, as_document, as_documents
@@ -25,7 +26,7 @@ class RerankOptions(ScoringOptions, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class RankedDocument:
+class RankedDocument(WithExtra):
     """A document and how well it fits.
 
     Attributes:

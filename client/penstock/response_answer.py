@@ -1,10 +1,12 @@
 """Answers in the Responses form, and how their events add up."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from penstock._base.call_info import NO_CALL, CallInfo
+from penstock._base.json_documents import WithExtra, value_of
 from penstock._base.options import enum_name
 from penstock._base.result import Result, parsed_text
 from penstock.tools import ToolCall
@@ -23,6 +25,8 @@ from penstock.v1.response_pb2 import (
 )
 
 T = TypeVar("T")
+
+_LAST_PART = re.compile("_(?=(?:added|done|delta)$)")
 
 
 class Response(Result[ModelResponse]):
@@ -99,7 +103,7 @@ class Response(Result[ModelResponse]):
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseEvent:
+class ResponseEvent(WithExtra):
     """One event of a stream.
 
     Attributes:
@@ -113,7 +117,10 @@ class ResponseEvent:
     @property
     def type(self) -> str:
         """Name of the event, as "response.output_text.delta"."""
-        return self.proto.type
+        member: str = self.proto.WhichOneof("event") or ""
+        if member == "other":
+            return str(value_of(self.proto.other).get("type", ""))
+        return f"response.{_LAST_PART.sub('.', member)}"
 
     @property
     def text(self) -> str:

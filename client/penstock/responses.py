@@ -7,6 +7,7 @@ from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
 from penstock._base.options import (
     CallOptions,
+    JsonObject,
     SamplingOptions,
     StreamedOptions,
     StructuredOptions,
@@ -52,7 +53,7 @@ class ResponseOptions(
     parallel_tool_calls: bool | None
     text_format: FormatLike | None
     logprobs: LogprobsLike | None
-    reasoning: ReasoningOptions | Mapping[str, str] | None
+    reasoning: ReasoningOptions | JsonObject | None
     include_reasoning: bool | None
     previous_response_id: str | None
     store: bool | None
@@ -65,6 +66,8 @@ class ResponseOptions(
     labels: Mapping[str, str] | None
     safety_identifier: str | None
     prompt_cache_key: str | None
+    prompt_cache_retention: str | None
+    prompt_cache_options: JsonObject | None
 
 
 class StoredResponseOptions(CallOptions, total=False):

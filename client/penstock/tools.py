@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from penstock._base.json_documents import WithExtra, document
 from penstock._base.kinds import behind
-from penstock._base.options import document, message
+from penstock._base.options import message
 from penstock.schema import parameters_schema
 from penstock.v1.message_pb2 import FunctionDefinition, Tool, ToolChoice
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
@@ -40,7 +41,7 @@ _MODES = ("auto", "none", "required")
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(WithExtra):
     """A call of a tool by the model.
 
     Attributes:

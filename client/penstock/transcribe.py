@@ -7,6 +7,7 @@ from typing import Unpack
 
 from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.json_documents import WithExtra
 from penstock._base.merge import Pieces, merge, unfinished
 from penstock._base.options import ModelOptions, SamplingOptions, StreamedOptions, build
 from penstock._base.result import ModelResult, Result, finish_reason
@@ -52,7 +53,7 @@ class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=Fa
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(WithExtra):
     """A stretch of speech.
 
     Attributes:

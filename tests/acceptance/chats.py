@@ -1,11 +1,10 @@
 """Asking for chats through the generated stubs, and the stream contract."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.struct_pb2 import Struct
+from documents import document
 from grpc import aio
 
 from penstock.v1.chat_completion_pb2 import (
@@ -71,16 +70,9 @@ def function(name: str, parameters: Any = None, **fields: Any) -> Tool:
     return Tool(function=definition)
 
 
-def document(value: Any) -> JsonDocument:
-    """A document with the JSON text of a value."""
-    return JsonDocument(json=json.dumps(value))
-
-
-def struct(**values: Any) -> Struct:
-    """A struct of these values."""
-    made = Struct()
-    made.update(values)
-    return made
+def members(**values: Any) -> JsonDocument:
+    """A document with a JSON object of these members."""
+    return document(values)
 
 
 def text_of(choice: ChatChoice) -> str:

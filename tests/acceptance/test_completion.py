@@ -28,7 +28,7 @@ from penstock.v1.completion_pb2 import (
 from penstock.v1.completion_pb2_grpc import CompletionServiceStub
 from penstock.v1.message_pb2 import JsonSchemaFormat, ResponseFormat
 
-from .chats import struct
+from .chats import members
 from .conftest import Target
 from .refusals import Refusal, refused
 
@@ -270,7 +270,7 @@ async def test_request_id(completions: Completions) -> None:
 
 
 async def test_an_unknown_parameter_passes(completions: Completions) -> None:
-    assert (await completions.both(asking(ONCE, extra_body=struct(new_flag=1)))).choices
+    assert (await completions.both(asking(ONCE, extra_body=members(new_flag=1)))).choices
 
 
 REJECTED = {

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from conftest import Serve
-from google.protobuf.struct_pb2 import Struct
+from documents import document
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.channel import open_async_channel
@@ -208,10 +208,9 @@ async def test_engine_options(stub: Any) -> None:
 
 
 async def test_extra_body(stub: Any) -> None:
-    extra = Struct()
-    extra.update({"something_new": 1})
+    extra = document({"something_new": 1})
     await embed(stub, texts("x"), extra_body=extra)
-    extra.update({"encoding_format": "float"})
+    extra = document({"something_new": 1, "encoding_format": "float"})
     found = await refusal(stub, texts("x"), extra_body=extra)
     assert (found.reason, found.fields) == ("CONFLICTING_FIELDS", ("extra_body.encoding_format",))
 

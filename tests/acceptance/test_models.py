@@ -3,6 +3,7 @@
 from typing import Any
 
 import grpc
+from documents import value_of
 
 from penstock.v1.model_pb2 import (
     CAPABILITY_CHAT,
@@ -26,7 +27,7 @@ def check(model: Model) -> None:
     assert model.root
     assert not model.parent
     assert {CAPABILITY_CHAT, CAPABILITY_RESPONSES} <= set(model.capabilities)
-    permission: Any = model.extra["permission"]
+    permission: Any = value_of(model.extra)["permission"]
     assert permission[0]["object"] == "model_permission"
 
 

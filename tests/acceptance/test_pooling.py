@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
+from documents import document
 
 from penstock.v1 import pooling_pb2
 from penstock.v1.classification_pb2 import ClassifyRequest
@@ -14,7 +15,6 @@ from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 
-from .chats import document
 from .conftest import Target
 from .refusals import Refusal, refused
 from .vectors import LONG, PRECISION, alike, length, read, talks, texts, token_ids, unpacked

@@ -12,7 +12,7 @@ from penstock.v1.common_pb2 import (
 )
 from penstock.v1.message_pb2 import TemplateOptions
 
-from .chats import Chats, answer, asking, function, join, struct
+from .chats import Chats, answer, asking, function, join, members
 from .conftest import Target
 from .test_tools import CITY
 
@@ -32,7 +32,7 @@ async def test_thinks_by_default(chats: Chats, target: Target) -> None:
 
 
 async def test_not_if_the_template_says_so(chats: Chats) -> None:
-    template = TemplateOptions(chat_template_kwargs=struct(enable_thinking=False))
+    template = TemplateOptions(chat_template_kwargs=members(enable_thinking=False))
     response = await chats.both(asking(QUESTION, template=template))
     assert not response.choice.message.HasField("reasoning")
     assert response.text == REPLY

@@ -16,7 +16,7 @@ from penstock.v1.message_pb2 import (
     TemplateOptions,
 )
 
-from .chats import HELLO, Chats, asking, said, struct
+from .chats import HELLO, Chats, asking, members, said
 from .conftest import Target
 from .refusals import refused
 
@@ -84,7 +84,7 @@ async def test_template_that_is_not_trusted(chats: Chats) -> None:
 
 @pytest.mark.parametrize("name", ["mm_processor_kwargs", "media_io_kwargs"])
 async def test_media_parameters_that_are_not_trusted(chats: Chats, name: str) -> None:
-    template = TemplateOptions(**{name: struct(image={})})  # type: ignore[arg-type]
+    template = TemplateOptions(**{name: members(image={})})  # type: ignore[arg-type]
     refusal = await chats.refused(asking("Hi", template=template))
     assert refusal.code is INVALID
     assert refusal.fields == (f"template.{name}",)
@@ -117,26 +117,26 @@ async def test_not_a_number(chats: Chats) -> None:
 
 async def test_extra_body_arrives(chats: Chats) -> None:
     # Nothing of an answer shows it; that the upstream refuses a wrong type does.
-    extra = struct(return_token_offsets="perhaps")
+    extra = members(return_token_offsets="perhaps")
     refusal = await chats.refused(asking("Hi", extra_body=extra))
     assert refusal.reason == "UPSTREAM_REJECTED"
     assert refusal.metadata["upstreamParam"].endswith("return_token_offsets")
 
 
 async def test_unknown_extra_is_no_error(chats: Chats) -> None:
-    extra = struct(custom_parameter={"nested": [1, "two", None]})
+    extra = members(custom_parameter={"nested": [1, "two", None]})
     assert (await chats.both(asking("Say hello.", extra_body=extra))).text == HELLO
 
 
 async def test_extra_body_repeats_a_field(chats: Chats) -> None:
-    refusal = await chats.refused(asking("Hi", extra_body=struct(temperature=1, stream=True)))
+    refusal = await chats.refused(asking("Hi", extra_body=members(temperature=1, stream=True)))
     assert refusal.code is INVALID
     assert refusal.reason == "CONFLICTING_FIELDS"
     assert set(refusal.fields) == {"extra_body.temperature", "extra_body.stream"}
 
 
 async def test_extra_body_that_the_upstream_would_ignore(chats: Chats) -> None:
-    refusal = await chats.refused(asking("Hi", extra_body=struct(guided_json={})))
+    refusal = await chats.refused(asking("Hi", extra_body=members(guided_json={})))
     assert refusal.code is INVALID
     assert refusal.reason == "INVALID_REQUEST"
     assert "structured_outputs" in refusal.message

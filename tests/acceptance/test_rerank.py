@@ -20,7 +20,7 @@ from penstock.v1.rerank_pb2 import (
 )
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
-from .chats import struct
+from .chats import members
 from .conftest import Target
 from .refusals import Refusal, refused
 from .vectors import LONG
@@ -213,7 +213,7 @@ async def test_engine_options(stub: Any) -> None:
 
 @pytest.mark.upstream("rerank")
 async def test_an_unknown_parameter_passes(stub: Any) -> None:
-    assert (await rerank(stub, reranking(extra_body=struct(new_flag=1)))).results
+    assert (await rerank(stub, reranking(extra_body=members(new_flag=1)))).results
 
 
 @either_kind

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from conftest import Serve
-from google.protobuf.struct_pb2 import Struct
+from documents import document
 from operations.response_calls import Event, Responses, asking, call, end_of, result, said, tool
 from operations.response_reader import known_to_both
 
@@ -239,7 +239,7 @@ async def test_bad_schema(both: Both) -> None:
     first, second = await stream.read(), await stream.read()
     assert isinstance(first, Event)
     assert isinstance(second, Event)
-    assert [first.type, second.type] == ["response.created", "response.in_progress"]
+    assert [first.WhichOneof("event"), second.WhichOneof("event")] == ["created", "in_progress"]
     refusal = await refused(stream.read())
     assert refusal.code == grpc.StatusCode.UNAVAILABLE
     assert refusal.reason == "STREAM_INTERRUPTED"
@@ -281,8 +281,7 @@ async def test_background_needs_a_store(both: Both) -> None:
 
 
 async def test_templates(both: Both) -> None:
-    kwargs = Struct()
-    kwargs.update({"enable_thinking": False})
+    kwargs = document({"enable_thinking": False})
     request = asking(
         "Say hello.", template=message_pb2.TemplateOptions(chat_template_kwargs=kwargs)
     )

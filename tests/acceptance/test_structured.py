@@ -6,21 +6,21 @@ from typing import Any
 
 import grpc
 import pytest
+from documents import document
 
 from penstock.v1.common_pb2 import (
     FINISH_REASON_STOP,
-    JsonObjectConstraint,
+    JsonObjectFormat,
     SamplingParams,
     StructuredOutputs,
 )
 from penstock.v1.message_pb2 import (
-    JsonObjectFormat,
     JsonSchemaFormat,
     ResponseFormat,
     TextFormat,
 )
 
-from .chats import HELLO, Chats, asking, document
+from .chats import HELLO, Chats, asking
 
 PROMPT = "Say hello."
 SHORT: Any = {"type": "string", "maxLength": 8}
@@ -88,7 +88,7 @@ async def test_json_schema_as_struct(chats: Chats) -> None:
 
 
 async def test_json_object(chats: Chats) -> None:
-    form = StructuredOutputs(json_object=JsonObjectConstraint())
+    form = StructuredOutputs(json_object=JsonObjectFormat())
     response = await chats.both(asking(PROMPT, structured_outputs=form, sampling=LIMIT))
     assert response.text.startswith("{")
 

@@ -16,7 +16,7 @@ from penstock.v1.tokenization_pb2 import (
 )
 from penstock.v1.tokenization_pb2_grpc import TokenizationServiceStub
 
-from .chats import asking, function, said, struct
+from .chats import asking, function, members, said
 from .conftest import Target
 from .refusals import refused
 
@@ -128,4 +128,4 @@ async def test_template_of_the_request(stub: Any) -> None:
 
 
 async def test_an_unknown_parameter_passes(stub: Any) -> None:
-    assert (await tokenize(stub, text="x", extra_body=struct(new_flag=1))).count == 1
+    assert (await tokenize(stub, text="x", extra_body=members(new_flag=1))).count == 1

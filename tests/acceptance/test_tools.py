@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import grpc
+from documents import document
 
 from penstock.v1.chat_completion_pb2 import ChatChoice
 from penstock.v1.common_pb2 import (
@@ -20,7 +21,7 @@ from penstock.v1.message_pb2 import (
     ToolChoice,
 )
 
-from .chats import HELLO, Chats, asking, document, function, text_of
+from .chats import HELLO, Chats, asking, function, text_of
 
 CITY: Any = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER, TIME = function("get_weather", CITY), function("get_time", CITY)

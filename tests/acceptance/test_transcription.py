@@ -175,7 +175,7 @@ async def test_every_option_is_taken(stub: Any) -> None:
         ),
         engine=EngineOptions(session_id="s"),
     )
-    request.config.engine.vllm_xargs.update({"note": "x", "numbers": [1, 2]})
+    request.config.engine.vllm_xargs.json = '{"note": "x", "numbers": [1, 2]}'
     assert (await whole(stub, request)).text
 
 

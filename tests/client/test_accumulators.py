@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+from documents import document
 
 from penstock._base.upload import AsyncUpload, Upload
 from penstock.completions import CompletionAccumulator
@@ -60,12 +61,12 @@ def test_responses(terminal: str) -> None:
     for event in (
         StreamResponseResponse(created=ModelResponse(id="1")),
         StreamResponseResponse(output_text_delta=TextEvent(output_index=1, text="a")),
-        StreamResponseResponse(type="response.new"),
+        StreamResponseResponse(other=document({"type": "response.new"})),
     ):
         adding.add(event)
         assert adding.missing() == "no completed or incomplete event came"
     assert (adding.result().id, adding.result().text) == ("1", "a")
-    event = StreamResponseResponse(type=f"response.{terminal}")
+    event = StreamResponseResponse()
     getattr(event, terminal).id = "2"
     adding.add(event)
     assert adding.missing() == ""

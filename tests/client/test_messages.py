@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
+from documents import value_of
 
 from penstock import (
     assistant,
@@ -25,6 +25,7 @@ from penstock.response_input import as_items
 from penstock.tools import ToolCall
 from penstock.v1.common_pb2 import JsonDocument, LogprobOptions
 from penstock.v1.message_pb2 import (
+    IMAGE_DETAIL_LOW,
     ROLE_ASSISTANT,
     ROLE_DEVELOPER,
     ROLE_SYSTEM,
@@ -66,7 +67,7 @@ def test_tool_calls() -> None:
 @pytest.mark.parametrize("url", ["https://x/a.png", "data:image/png;base64,AA", "file:///a"])
 def test_urls(url: str) -> None:
     assert image(url, detail="low").image.url == url
-    assert image(url, detail="low").image.detail == "low"
+    assert image(url, detail="low").image.detail == IMAGE_DETAIL_LOW
     assert video(url).video.url == url
     assert audio(url).audio.url == url
 
@@ -188,7 +189,7 @@ def test_messages_as_openai_writes_them(given: dict[str, Any], made: ChatMessage
         ({"type": "text", "text": "a"}, ContentPart(text="a")),
         (
             {"type": "image_url", "image_url": {"url": "https://x", "detail": "low"}, "uuid": "u"},
-            ContentPart(image=Media(url="https://x", detail="low"), uuid="u"),
+            ContentPart(image=Media(url="https://x", detail=IMAGE_DETAIL_LOW), uuid="u"),
         ),
         ({"type": "image_url", "image_url": "data:,"}, ContentPart(image=Media(url="data:,"))),
         (
@@ -265,7 +266,7 @@ def test_inputs_as_openai_writes_them() -> None:
     ]
     assert as_items(given) == as_items([given]) == as_items(user("a"))
     [item] = as_items({"role": "user", "content": "a", "new": 1})
-    assert item.extra["new"] == 1
+    assert value_of(item.extra)["new"] == 1
     with pytest.raises(TypeError, match="None is no message"):
         as_inputs([None])
 
@@ -320,7 +321,7 @@ def test_options() -> None:
     assert request.structured_outputs.json_schema.json == '{"type": "object"}'
     assert request.template.documents[0].fields == {"a": "b"}
     assert request.stream_options.stream_interval == 3
-    assert MessageToDict(request.extra_body) == {"a": {"b": [1, None]}}
+    assert value_of(request.extra_body) == {"a": {"b": [1, None]}}
     assert not chat_request("a", logprobs=False).HasField("logprobs")
     assert chat_request("a", logprobs=True).logprobs == LogprobOptions()
 

@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Annotated, Any
 
 import pytest
+from documents import value_of
 from pydantic import BaseModel
 
 from penstock import tool
@@ -243,7 +244,7 @@ def test_tools_as_openai_writes_them() -> None:
         [made] = as_tools([given])
         assert (made.function.name, made.function.strict) == ("f", True)
         assert json.loads(made.function.parameters.json) == {"type": "object"}
-        assert made.function.extra["new"] == 1
+        assert value_of(made.function.extra)["new"] == 1
     [other] = as_tools([{"type": "web_search", "a": 1}])
     assert json.loads(other.other.json) == {"type": "web_search", "a": 1}
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import orjson
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 
 from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert.generation import FINISH_REASONS
@@ -61,14 +59,12 @@ def _losses_at(key: str, value: Any, message: Message, path: str) -> Iterator[st
 
 
 def _extra(message: Message) -> Mapping[str, Any]:
-    extra = getattr(message, "extra", Struct())
-    unknown: dict[str, Any] = MessageToDict(extra)
+    extra = getattr(message, "extra", None)
+    unknown: dict[str, Any] = orjson.loads(extra.json) if extra and extra.json else {}
     return unknown
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Struct):
-        return MessageToDict(value)
     if isinstance(value, common_pb2.JsonDocument):
         return orjson.loads(value.json)
     if isinstance(value, bytes):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from documents import document
 from google.protobuf.json_format import ParseDict
 
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
@@ -44,13 +45,15 @@ def from_json(body: Mapping[str, Any]) -> CreateChatCompletionRequest:
 def _place(request: CreateChatCompletionRequest, key: str, value: Any) -> None:
     home = HOMES["/v1/chat/completions"].get(key)
     if home is None:
-        request.extra_body.update({key: value})
+        request.extra_body.CopyFrom(document({key: value}))
     elif key == "stream_options":
         value = {name: on for name, on in value.items() if name != "include_usage"}
         ParseDict(value, request.stream_options)
     else:
         value = [value] if key == "stop" and isinstance(value, str) else value
         nested: Any = value
+        if home.endswith(("_kwargs", "_xargs", "_params")):
+            nested = {"json": json.dumps(value)}
         for part in reversed(home.split(".")):
             nested = {part: nested}
         ParseDict(nested, request)

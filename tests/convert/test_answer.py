@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
+from documents import value_of
 
 from penstock.v1 import common_pb2 as common
 from penstock.v1 import message_pb2
@@ -105,7 +105,7 @@ def test_everything_at_once() -> None:
     }
     answer = chat.response(body)
     assert list(losses(body, answer)) == []
-    assert MessageToDict(answer.extra) == {"provider": "x"}
+    assert value_of(answer.extra) == {"provider": "x"}
     assert answer.kv_transfer_params.json == '{"b":1,"a":[2]}'
     assert answer.metrics.time_to_first_token.ToNanoseconds() == 1_500_000
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from documents import document
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
@@ -18,6 +19,7 @@ from penstock_server.convert import chat
 from penstock_server.convert.errors import InvalidRequest
 from penstock_server.convert.fields import HOMES, REMOVED
 
+LOW = message.IMAGE_DETAIL_LOW
 ROUTE = routes.CHAT_COMPLETIONS
 HEADERS = {"request_id"}
 """Fields that travel as headers, not in the body."""
@@ -108,8 +110,6 @@ def give(target: Message, path: list[str]) -> None:
 def fill(target: Any) -> None:
     """Fills a message enough for it to be sent."""
     match target:
-        case Struct():
-            target.update({"a": 1})
         case common.JsonDocument():
             target.json = '{"a": 1}'
         case common.StructuredOutputs():
@@ -170,8 +170,8 @@ def test_numbers_that_json_cannot_say(name: str, value: float) -> None:
 def test_numbers_that_json_cannot_say_elsewhere() -> None:
     sampling = common.SamplingParams(logit_bias={7: math.nan})
     assert fields_of(refused(asking(sampling=sampling))) == {"sampling.logit_bias[7]"}
-    extra = Struct(fields={"a": Value(number_value=math.inf)})
-    assert fields_of(refused(asking(extra_body=extra))) == {"extra_body.a"}
+    extra = common.JsonDocument(object=Struct(fields={"a": Value(number_value=math.inf)}))
+    assert fields_of(refused(asking(extra_body=extra))) == {"extra_body.object.a"}
 
 
 def test_logprobs_are_asked_for_by_presence() -> None:
@@ -229,7 +229,7 @@ def test_struct_numbers() -> None:
         "large": 2.0**53,
         "deep": [{"x": -0.0}],
     }
-    engine.vllm_xargs.update(values)
+    engine.vllm_xargs.object.update(values)
     sent = body_of(asking(engine=engine))["vllm_xargs"]
     assert sent == values
     types = {key: type(value) for key, value in sent.items()}
@@ -239,16 +239,16 @@ def test_struct_numbers() -> None:
 def test_long_list_under_a_long_name() -> None:
     request = asking()
     # A path for each value would take longer than a test may.
-    request.extra_body.update({"k" * 20_000_000: [1] * 200_000})
+    request.extra_body.object.update({"k" * 20_000_000: [1] * 200_000})
     body_of(request)
 
 
 def test_place_of_a_faulty_value() -> None:
     request = asking()
-    request.extra_body.update({"a": {"b": [1, {"c": math.nan}]}})
-    assert fields_of(refused(request)) == {"extra_body.a.b[1].c"}
-    request.extra_body.fields["a"].list_value.values.add().list_value.values.add()
-    assert fields_of(refused(request)) == {"extra_body.a[0][0]"}
+    request.extra_body.object.update({"a": {"b": [1, {"c": math.nan}]}})
+    assert fields_of(refused(request)) == {"extra_body.object.a.b[1].c"}
+    request.extra_body.object.fields["a"].list_value.values.add().list_value.values.add()
+    assert fields_of(refused(request)) == {"extra_body.object.a[0][0]"}
 
 
 def test_struct_of_every_kind() -> None:
@@ -287,8 +287,7 @@ def test_last_form_of_a_document_counts() -> None:
 
 
 def test_extra_body_is_merged() -> None:
-    extra = Struct()
-    extra.update({"new_flag": 1, "nested": {"list": [1, None, "x"]}})
+    extra = document({"new_flag": 1, "nested": {"list": [1, None, "x"]}})
     body = body_of(asking(extra_body=extra))
     assert body["new_flag"] == 1
     assert body["nested"] == {"list": [1, None, "x"]}
@@ -296,8 +295,7 @@ def test_extra_body_is_merged() -> None:
 
 @pytest.mark.parametrize("key", sorted(HOMES[ROUTE]))
 def test_extra_body_must_not_repeat_a_field(key: str) -> None:
-    extra = Struct()
-    extra.update({key: 1})
+    extra = document({key: 1})
     error = refused(asking(extra_body=extra))
     assert error.conflicting
     assert fields_of(error) == {f"extra_body.{key}"}
@@ -305,8 +303,7 @@ def test_extra_body_must_not_repeat_a_field(key: str) -> None:
 
 @pytest.mark.parametrize("key", sorted(REMOVED))
 def test_extra_body_must_not_hold_what_is_ignored(key: str) -> None:
-    extra = Struct()
-    extra.update({key: 1})
+    extra = document({key: 1})
     error = refused(asking(extra_body=extra))
     assert not error.conflicting
     assert fields_of(error) == {f"extra_body.{key}"}
@@ -368,7 +365,7 @@ def test_everything_of_a_message() -> None:
         ],
         tools=[message.Tool(function=message.FunctionDefinition(name="g"))],
     )
-    made.extra.update({"audio": {"id": "a"}})
+    made.extra.CopyFrom(document({"audio": {"id": "a"}}))
     assert message_body(made) == {
         "role": "assistant",
         "content": None,
@@ -388,7 +385,7 @@ def test_everything_of_a_message() -> None:
 
 def test_extra_of_a_message_must_not_repeat_a_field() -> None:
     made = message.ChatMessage(role=message.ROLE_USER)
-    made.extra.update({"content": "x"})
+    made.extra.CopyFrom(document({"content": "x"}))
     error = refused(CreateChatCompletionRequest(messages=[made]))
     assert error.conflicting
     assert fields_of(error) == {"messages[0].extra.content"}
@@ -396,10 +393,10 @@ def test_extra_of_a_message_must_not_repeat_a_field() -> None:
 
 def test_extra_of_a_call() -> None:
     call = message.ToolCall(id="c1", function=message.FunctionCall(name="f", arguments="{}"))
-    call.extra.update({"signature": "s"})
+    call.extra.CopyFrom(document({"signature": "s"}))
     made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
     assert message_body(made)["tool_calls"][0]["signature"] == "s"
-    call.extra.update({"id": "other"})
+    call.extra.CopyFrom(document({"id": "other"}))
     made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
     error = refused(CreateChatCompletionRequest(messages=[made]))
     assert error.conflicting
@@ -474,7 +471,7 @@ def video(**fields: Any) -> message.ContentPart:
     ("part", "expected"),
     [
         (
-            image(url="https://x/y.png", detail="low"),
+            image(url="https://x/y.png", detail=message.IMAGE_DETAIL_LOW),
             {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}},
         ),
         (
@@ -533,7 +530,7 @@ def test_medium_sent_before() -> None:
 
 def test_other_part() -> None:
     part = message.ContentPart()
-    part.other.update({"type": "image_embeds", "image_embeds": "QUJD"})
+    part.other.CopyFrom(document({"type": "image_embeds", "image_embeds": "QUJD"}))
     assert part_body(part) == {"type": "image_embeds", "image_embeds": "QUJD"}
 
 
@@ -542,8 +539,7 @@ def test_other_part() -> None:
 )
 def test_bad_other_part(values: Any) -> None:
     part = message.ContentPart()
-    part.other.SetInParent()
-    part.other.update(values)
+    part.other.json = orjson.dumps(values).decode()
     assert part_refused(part) == {"messages[0].content[0].other.type"}
 
 
@@ -561,11 +557,14 @@ def test_bad_other_part(values: Any) -> None:
         (image(data=b"abc"), ".image.mime_type"),
         (image(data=b"abc", mime_type="png"), ".image.mime_type"),
         (video(), ".video"),
-        (video(url="https://x/y", detail="low"), ".video.detail"),
+        (video(url="https://x/y", detail=message.IMAGE_DETAIL_LOW), ".video.detail"),
         (audio(), ".audio"),
         (audio(data=b"abc", mime_type="image/png"), ".audio.mime_type"),
         (audio(data=b"abc", mime_type="audio/"), ".audio.mime_type"),
-        (audio(data=b"abc", mime_type="audio/wav", detail="low"), ".audio.detail"),
+        (
+            audio(data=b"abc", mime_type="audio/wav", detail=message.IMAGE_DETAIL_LOW),
+            ".audio.detail",
+        ),
     ],
 )
 def test_bad_part(part: message.ContentPart, field: str) -> None:
@@ -580,7 +579,7 @@ def test_everything_of_a_function() -> None:
         name="f", description="d", strict=False, defer_loading=True
     )
     definition.parameters.json = '{"type":"object"}'
-    definition.extra.update({"cache": 1})
+    definition.extra.CopyFrom(document({"cache": 1}))
     body = body_of(asking(tools=[message.Tool(function=definition)]))
     assert body["tools"] == [
         {
@@ -602,7 +601,7 @@ def test_bad_tools() -> None:
     nameless = message.Tool(function=message.FunctionDefinition())
     assert fields_of(refused(asking(tools=[nameless]))) == {"tools[0].function.name"}
     definition = message.FunctionDefinition(name="f")
-    definition.extra.update({"strict": True})
+    definition.extra.CopyFrom(document({"strict": True}))
     error = refused(asking(tools=[message.Tool(function=definition)]))
     assert error.conflicting
     assert fields_of(error) == {"tools[0].function.extra.strict"}
@@ -646,7 +645,7 @@ def test_response_formats() -> None:
     schema.schema.json = '{"b":1,"a":2}'
     forms = {
         "text": message.ResponseFormat(text=message.TextFormat()),
-        "json_object": message.ResponseFormat(json_object=message.JsonObjectFormat()),
+        "json_object": message.ResponseFormat(json_object=common.JsonObjectFormat()),
         "json_schema": message.ResponseFormat(json_schema=schema),
     }
     sent = {name: body_of(asking(response_format=form)) for name, form in forms.items()}
@@ -719,7 +718,7 @@ def test_bad_response_format() -> None:
     [
         (common.StructuredOutputs(json_schema=common.JsonDocument(json="{}")), {"json": {}}),
         (
-            common.StructuredOutputs(json_object=common.JsonObjectConstraint()),
+            common.StructuredOutputs(json_object=common.JsonObjectFormat()),
             {"json_object": True},
         ),
         (common.StructuredOutputs(regex=""), {"regex": ""}),
@@ -728,7 +727,10 @@ def test_bad_response_format() -> None:
             {"choice": ["a"]},
         ),
         (common.StructuredOutputs(grammar="g"), {"grammar": "g"}),
-        (common.StructuredOutputs(structural_tag="{}"), {"structural_tag": "{}"}),
+        (
+            common.StructuredOutputs(structural_tag=document({"b": 1, "a": 2**60})),
+            {"structural_tag": '{"b": 1, "a": 1152921504606846976}'},
+        ),
         (
             common.StructuredOutputs(
                 regex="a",

@@ -47,8 +47,9 @@ def parsed(whole: Whole, received: list[bytes]) -> list[Any]:
 def arrived(message: Message, at: str = "") -> Iterator[str]:
     """The places of messages that have one of the added keys in `extra`."""
     for field, value in message.ListFields():
-        if field.name == "extra" and ADDED & set(value):
-            yield at
+        if field.name == "extra":
+            if ADDED & set(json.loads(value.json)):
+                yield at
         elif field.message_type and field.message_type.file.package == "penstock.v1":
             # Entries of maps hold none.
             inner = [] if field.message_type.GetOptions().map_entry else value
@@ -63,6 +64,8 @@ def _plain(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     plain = {key: _plain(one) for key, one in value.items() if key not in ADDED}
+    if "extra" in plain:
+        plain["extra"] = _plain(json.loads(plain["extra"]["json"]))
     if "createTime" in plain:
         # Some servers count parts of a second, too.
         plain["createTime"] = plain["createTime"][:_SECONDS]

@@ -219,7 +219,7 @@ def form_seeds() -> Iterator[bytes]:
         'model: "m"',
         'model: "m" language_code: "de" prompt: "so\\r\\n--" filename: "a\\"b.wav"',
         'filename: "\\303\\274.mp3" mime_type: "audio/mpeg" timestamp_granularities: 1',
-        'extra_body {fields {key: "a\\"\\r\\nb" value {string_value: "\\r\\n--x"}}}',
+        'extra_body {object {fields {key: "a\\"\\r\\nb" value {string_value: "\\r\\n--x"}}}}',
     ):
         yield (
             b"\x09RIFF\r\n--x" + text_format.Parse(text, TranscriptionConfig()).SerializeToString()

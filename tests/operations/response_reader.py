@@ -15,6 +15,7 @@ from penstock.v1 import message_pb2, response_pb2
 Json = dict[str, Any]
 
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+_TRUNCATIONS = {1: "disabled", 2: "auto"}
 _STATUS = response_pb2.ResponseStatus
 _WHOLE = ("created", "in_progress", "completed", "incomplete", "failed", "queued")
 
@@ -27,12 +28,22 @@ def check(response: response_pb2.ModelResponse) -> Response:
 def check_stream(events: Sequence[response_pb2.StreamResponseResponse]) -> Response:
     """Has the SDK read and add up a stream; what it makes of it must be what the end tells."""
     read = [_EVENTS.validate_python(event_json(event)) for event in events]
-    assert [event.type for event in read] == [event.type for event in events]
+    assert [event.type for event in read] == [event_type(event) for event in events]
     state: ResponseStreamState[Any] = ResponseStreamState(input_tools=omit, text_format=omit)
     for event in read:
         state.handle_event(event)
     end: Response = read[-1].response
     return end
+
+
+def event_type(event: response_pb2.StreamResponseResponse) -> str:
+    """The name of an event in the API."""
+    arm = event.WhichOneof("event")
+    assert arm
+    if arm == "other":
+        return str(json.loads(event.other.json)["type"])
+    what, _, when = arm.rpartition("_")
+    return f"response.{what}.{when}" if when in ("added", "done", "delta") else f"response.{arm}"
 
 
 def event_json(event: response_pb2.StreamResponseResponse) -> Json:
@@ -42,7 +53,7 @@ def event_json(event: response_pb2.StreamResponseResponse) -> Json:
     if arm == "other":
         found: Json = json.loads(event.other.json)
         return found
-    made = {"type": event.type, "sequence_number": event.sequence_number}
+    made = {"type": event_type(event), "sequence_number": event.sequence_number}
     value = getattr(event, arm)
     if arm in _WHOLE:
         return made | {"response": response_json(value)}
@@ -73,7 +84,7 @@ def response_json(response: response_pb2.ModelResponse) -> Json:
         "tool_choice": _tool_choice(told.tool_choice),
         "tools": [_tool(tool) for tool in told.tools],
         "metadata": dict(told.metadata),
-        "truncation": told.truncation,
+        "truncation": _TRUNCATIONS[told.truncation],
         "service_tier": told.service_tier,
     }
     for name in ("temperature", "top_p", "max_output_tokens", "top_logprobs", "background"):

@@ -7,12 +7,12 @@ import grpc
 import pytest
 from acceptance.refusals import refused
 from acceptance.vectors import talks, texts, token_ids
-from google.protobuf.struct_pb2 import Struct
+from documents import document, value_of
 from grpc import aio
 
 from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
-from penstock.v1.common_pb2 import EngineOptions, PoolingOptions
+from penstock.v1.common_pb2 import EngineOptions, JsonDocument, PoolingOptions
 from penstock.v1.message_pb2 import TemplateOptions
 from penstock_server.convert import classification
 
@@ -60,10 +60,8 @@ def test_request_body() -> None:
     assert classification.request_body(request(token_ids([1]))) == {"input": [[1]]}
 
 
-def _extra(key: str) -> Struct:
-    extra = Struct()
-    extra.update({key: 1})
-    return extra
+def _extra(key: str) -> JsonDocument:
+    return document({key: 1})
 
 
 REFUSED = {
@@ -96,8 +94,8 @@ async def test_answer() -> None:
     assert (unnamed.index, unnamed.probs[0], unnamed.num_classes) == (1, 0.25, 2)
     assert math.isnan(unnamed.probs[1])
     assert not unnamed.HasField("label")
-    assert dict(unnamed.extra) == {"note": "x"}
-    assert dict(found.extra) == {"region": "x"}
+    assert value_of(unnamed.extra) == {"note": "x"}
+    assert value_of(found.extra) == {"region": "x"}
     assert (found.id, found.model, found.usage.prompt_tokens) == ("classify-1", "m", 5)
 
 

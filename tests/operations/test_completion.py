@@ -6,7 +6,8 @@ from typing import Any
 import grpc
 import pytest
 from acceptance.refusals import refused
-from google.protobuf.json_format import MessageToDict, ParseDict
+from documents import value_of
+from google.protobuf.json_format import ParseDict
 
 from penstock.v1.common_pb2 import EngineOptions, LogprobOptions, SamplingParams, TokenIds
 from penstock.v1.completion_pb2 import CreateCompletionRequest, Prompt
@@ -168,8 +169,8 @@ def test_logprobs_without_values() -> None:
 
 def test_unknown_keys_are_kept() -> None:
     message = completion.response({**answering(note="n", prompt_logprobs=None), "more": [1]})
-    assert MessageToDict(message.extra) == {"more": [1]}
-    assert message.choices[0].extra["note"] == "n"
+    assert value_of(message.extra) == {"more": [1]}
+    assert value_of(message.choices[0].extra)["note"] == "n"
 
 
 MALFORMED: dict[str, dict[str, Any]] = {

@@ -11,13 +11,12 @@ import pytest
 from acceptance.refusals import refused
 from acceptance.vectors import talks, texts, token_ids
 from conftest import Serve
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
+from documents import document, value_of
 from grpc import aio
 
 from penstock.channel import open_async_channel
 from penstock.v1 import common_pb2
-from penstock.v1.common_pb2 import EngineOptions, PoolingOptions
+from penstock.v1.common_pb2 import EngineOptions, JsonDocument, PoolingOptions
 from penstock.v1.embedding_pb2 import (
     CreateEmbeddingsRequest,
     CreateEmbeddingsResponse,
@@ -124,10 +123,8 @@ def test_late_chunks_are_asked_for_as_numbers() -> None:
     assert "endianness" not in body
 
 
-def _extra(key: str) -> Struct:
-    extra = Struct()
-    extra.update({key: 1})
-    return extra
+def _extra(key: str) -> JsonDocument:
+    return document({key: 1})
 
 
 def _odd(enum: str) -> PoolingOptions:
@@ -248,8 +245,8 @@ async def test_what_has_no_field_is_kept() -> None:
     known = answer(result(0, [1.0], note={"a": 1}, empty=None))
     async with canned(in_json({**known, "region": "x", "nothing": None})) as (channel, _):
         found = await embed(channel, request(texts("a")))
-    assert dict(found.extra) == {"region": "x"}
-    assert MessageToDict(found.embeddings[0].extra) == {"note": {"a": 1}}
+    assert value_of(found.extra) == {"region": "x"}
+    assert value_of(found.embeddings[0].extra) == {"note": {"a": 1}}
 
 
 async def test_late_chunks() -> None:
@@ -263,7 +260,7 @@ async def test_late_chunks() -> None:
     assert rows[0] == [1, 2]
     assert rows[1][0] == 3
     assert math.isnan(rows[1][1])
-    assert MessageToDict(found.extra) == {"late_chunking": {"chunks": chunks}}
+    assert value_of(found.extra) == {"late_chunking": {"chunks": chunks}}
 
 
 def metadata(*results: Any) -> Any:

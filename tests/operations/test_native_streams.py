@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from documents import value_of
 from grpc import aio
 from upstream.wire import stream
 
@@ -170,4 +171,4 @@ async def test_settings_that_cannot_be_read_are_kept() -> None:
         told = (await _last(channel)).completed
     assert (told.create_time.seconds, told.complete_time.seconds) == (5, 6)
     assert told.settings.temperature == 0.5
-    assert set(told.extra.fields) == {"tools", "max_output_tokens", "incomplete_details"}
+    assert set(value_of(told.extra)) == {"tools", "max_output_tokens", "incomplete_details"}

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from acceptance.refusals import refused
 from acceptance.vectors import talks, texts, token_ids
-from google.protobuf.struct_pb2 import Struct
+from documents import document, value_of
 from grpc import aio
 
 from penstock.v1 import common_pb2, pooling_pb2
@@ -102,10 +102,8 @@ def test_request_of_a_plugin() -> None:
     }
 
 
-def _extra(key: str) -> Struct:
-    extra = Struct()
-    extra.update({key: 1})
-    return extra
+def _extra(key: str) -> JsonDocument:
+    return document({key: 1})
 
 
 REFUSED = {
@@ -158,7 +156,7 @@ async def test_vectors() -> None:
     rows = [list(row.values) for row in found.results[1].multi_vector.vectors]
     assert math.isnan(rows[0][0])
     assert (rows[0][1], rows[1]) == (4, [5, 6])
-    assert dict(found.results[1].extra) == {"note": "x"}
+    assert value_of(found.results[1].extra) == {"note": "x"}
     assert (found.id, found.model, found.usage.prompt_tokens) == ("pooling-1", "m", 5)
 
 
@@ -166,7 +164,7 @@ async def test_no_rows() -> None:
     place = {"index": 0, "start": 0, "end": 0, "shape": [0, 64], **LITTLE}
     async with canned(in_bytes(answer(place), b"")) as (channel, _):
         (found,) = (await pool(channel, request(texts("a")))).results
-    assert found.WhichOneof("data") == "multi_vector"
+    assert found.WhichOneof("vector") == "multi_vector"
     assert len(found.multi_vector.vectors) == 0
 
 
@@ -212,7 +210,7 @@ async def test_plugin() -> None:
     assert (found.id, found.create_time.seconds) == ("pooling-9", 7)
     assert not found.results
     assert not found.HasField("usage")
-    assert dict(found.extra) == {"note": 1}
+    assert value_of(found.extra) == {"note": 1}
 
 
 MALFORMED = {

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from acceptance.refusals import refused
+from documents import value_of
 from google.protobuf.json_format import ParseDict
 
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest, ScoringInput
@@ -173,9 +174,9 @@ def test_unknown_keys_are_kept() -> None:
         {"index": 1, "relevance_score": None, "score": 1},
     ]
     message = read(answer(*results, note="n"), documents=2)
-    assert message.extra["note"] == "n"
+    assert value_of(message.extra)["note"] == "n"
     renamed, named = message.results
-    assert dict(named.extra) == {"logit": 2.5, "score": 7}
+    assert value_of(named.extra) == {"logit": 2.5, "score": 7}
     assert renamed.relevance_score == 1
     assert not renamed.HasField("extra")
 

@@ -81,9 +81,9 @@ def test_choice_without_tools_is_not_dropped() -> None:
         ("background", True),
         ("store", True),
         ("max_tool_calls", 1),
-        ("truncation", "auto"),
+        ("truncation", response_pb2.TRUNCATION_AUTO),
         ("include", ["file_search_call.results"]),
-        ("text_verbosity", "low"),
+        ("text_verbosity", response_pb2.TEXT_VERBOSITY_LOW),
     ],
 )
 async def test_fields_are_not_dropped(responses: Responses, field: str, value: Any) -> None:
@@ -269,7 +269,7 @@ async def test_failing_stream_is_told_and_ends_in_a_status(
 ) -> None:
     request = faulty("Hi", f"error-event after={after} code=503")
     events, error = await responses.broken(request)
-    assert events[-1].type == "response.failed"
+    assert events[-1].WhichOneof("event") == "failed"
     assert events[-1].failed.error.message == "Simulated"
     assert [event.sequence_number for event in events] == list(range(len(events)))
     refusal = read(error)

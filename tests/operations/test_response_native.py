@@ -11,8 +11,8 @@ import orjson
 import pytest
 from acceptance.refusals import read, refused
 from conftest import Serve
+from documents import document, value_of
 from google.protobuf import text_format
-from google.protobuf.json_format import MessageToDict
 from grpc import aio
 from rpc.calls import until
 from upstream.wire import http
@@ -87,7 +87,9 @@ def test_captured_stream(name: str) -> None:
     capture = load(name)["events"]
     events = [stream.message(event) for event in capture]
     assert not any(event.HasField("extra") or event.HasField("other") for event in events)
-    assert [event.type for event in events] == [event["type"] for event in capture]
+    assert [response_reader.event_type(event) for event in events] == [
+        event["type"] for event in capture
+    ]
     check_order(events)
     response_reader.check_stream(events)
 
@@ -128,7 +130,7 @@ def test_further_keys_are_kept_and_can_be_sent_back() -> None:
     data: dict[str, Any] = {"type": "function_call", "id": "fc_1", "status": "completed"}
     data |= {"call_id": "c", "name": "f", "arguments": "{}", "namespace": "n", "caller": None}
     item = item_of(data)
-    assert MessageToDict(item.extra) == {"namespace": "n"}
+    assert value_of(item.extra) == {"namespace": "n"}
     assert _sent(CreateResponseRequest(input=[item]))["input"] == [
         {key: value for key, value in data.items() if value is not None}
     ]
@@ -139,14 +141,14 @@ def test_unknown_part_and_status() -> None:
     data = {"type": "message", "id": "m", "role": "assistant", "content": [part]}
     item = item_of(data | {"status": "paused"})
     assert json.loads(item.message.content[0].other.json) == part
-    assert MessageToDict(item.extra) == {"status": "paused"}
+    assert value_of(item.extra) == {"status": "paused"}
 
 
 def test_unknown_event_is_passed_on_whole() -> None:
     stream = native_answer.NativeStream()
     event = {"type": "response.web_search_call.searching", "item_id": "ws", "sequence_number": 9}
     message = stream.message(event)
-    assert (message.type, message.sequence_number) == (event["type"], 0)
+    assert (response_reader.event_type(message), message.sequence_number) == (event["type"], 0)
     assert json.loads(message.other.json) == event
 
 
@@ -155,14 +157,14 @@ def test_further_keys_of_an_event_are_kept() -> None:
     event = {"type": "response.output_text.delta", "delta": "a", "obfuscation": "xyz"}
     message = native_answer.NativeStream().message(event | place)
     assert message.output_text_delta.text == "a"
-    assert MessageToDict(message.extra) == {"obfuscation": "xyz"}
+    assert value_of(message.extra) == {"obfuscation": "xyz"}
 
 
 def test_counts_without_a_field_are_kept() -> None:
     usage = WHOLE["usage"] | {"input_tokens_details": {"cached_tokens": 1, "audio_tokens": 2}}
     response = native_answer.response(WHOLE | {"usage": usage})
     assert response.usage.input_tokens_details.cached_tokens == 1
-    assert MessageToDict(response.usage.extra) == {"input_tokens_details": {"audio_tokens": 2}}
+    assert value_of(response.usage.extra) == {"input_tokens_details": {"audio_tokens": 2}}
 
 
 @pytest.mark.parametrize("broken", [{}, {"id": 1}, WHOLE | {"output": [1]}, WHOLE | {"usage": 5}])
@@ -204,13 +206,14 @@ def test_request_in_full() -> None:
         tools {function {name: "f" parameters {json: '{"type": "object"}'} strict: true}}
         tools {other {json: '{"type": "web_search"}'}}
         tool_choice {function_name: "f"}
-        text_format {json_schema {name: "n" schema {json: '{}'}}} text_verbosity: "low"
-        reasoning {effort: "high" summary: "auto"}
+        text_format {json_schema {name: "n" schema {json: '{}'}}} text_verbosity: TEXT_VERBOSITY_LOW
+        reasoning {effort: "high" summary: REASONING_SUMMARY_AUTO}
         logprobs {top_logprobs: 2} include: "reasoning.encrypted_content"
-        previous_response_id: "resp_0" max_tool_calls: 0 truncation: "auto"
+        previous_response_id: "resp_0" max_tool_calls: 0 truncation: TRUNCATION_AUTO
         service_tier: "flex" metadata {key: "k" value: "v"} user: "u"
         engine {priority: 1 request_id: "resp_mine"}
-        extra_body {fields {key: "prompt_cache_retention" value {string_value: "24h"}}}
+        prompt_cache_retention: "24h" prompt_cache_options {json: '{"mode": "auto"}'}
+        extra_body {json: '{"conversation": "c"}'}
         """,
         CreateResponseRequest(),
     )
@@ -282,6 +285,8 @@ def test_request_in_full() -> None:
         "priority": 1,
         "request_id": "resp_mine",
         "prompt_cache_retention": "24h",
+        "prompt_cache_options": {"mode": "auto"},
+        "conversation": "c",
         "stream": True,
     }
 
@@ -302,7 +307,7 @@ def _with_field(text: str) -> CreateResponseRequest:
 )
 def test_keys_of_a_chat_are_not_ignored(key: str) -> None:
     request = _with_field("sampling {max_tokens: 5}")
-    request.extra_body.update({key: 5})
+    request.extra_body.CopyFrom(document({key: 5}))
     with pytest.raises(InvalidRequest) as caught:
         _sent(request)
     assert caught.value.conflicting
@@ -415,7 +420,7 @@ DELTA = {
 
 async def test_cut_body() -> None:
     found, error = await streamed(events(CREATED))
-    assert [event.type for event in found] == ["response.created"]
+    assert [event.WhichOneof("event") for event in found] == ["created"]
     refusal = read(error)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED")
     assert refusal.metadata["messagesSent"] == "1"
@@ -486,7 +491,7 @@ async def test_stream_ends_with_its_terminal_event_alone() -> None:
     answer = events(CREATED, {"type": "response.incomplete", "response": WHOLE})
     async with canned(answer, native_responses="always") as (channel, _):
         stream = Responses(channel).stub.StreamResponse(asking("x"))
-        assert [event.type async for event in stream][-1] == "response.incomplete"
+        assert [event.WhichOneof("event") async for event in stream][-1] == "incomplete"
 
 
 # Which way is taken

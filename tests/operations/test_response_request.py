@@ -121,7 +121,7 @@ CONVERSATIONS = {
     ),
     "image": (
         'input {message {role: ROLE_USER content {text: "a"} content {image '
-        '{url: "https://x.org/i.png" detail: "low"}}}}',
+        '{url: "https://x.org/i.png" detail: IMAGE_DETAIL_LOW}}}}',
         [
             {
                 "role": "user",
@@ -152,7 +152,7 @@ CONVERSATIONS = {
     ),
     "further keys": (
         'input {message {role: ROLE_USER content {text: "x"}} '
-        'extra {fields {key: "name" value {string_value: "Ada"}}}}',
+        'extra {object {fields {key: "name" value {string_value: "Ada"}}}}}',
         [ASKED | {"name": "Ada"}],
     ),
 }
@@ -183,13 +183,13 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         'user: "u" service_tier: "flex" safety_identifier: "s" prompt_cache_key: "k"',
         {"user": "u", "service_tier": "flex", "safety_identifier": "s", "prompt_cache_key": "k"},
     ),
-    "what changes nothing": ('store: false background: false truncation: "disabled"', {}),
+    "what changes nothing": ("store: false background: false truncation: TRUNCATION_DISABLED", {}),
     "automatic choice of no tools": ("tool_choice {mode: MODE_AUTO}", {}),
     "no choice of no tools": ("tool_choice {mode: MODE_NONE}", {"tool_choice": "none"}),
     "engine": ('engine {priority: 0 cache_salt: "s"}', {"priority": 0, "cache_salt": "s"}),
     "template": ("template {add_special_tokens: true}", {"add_special_tokens": True}),
     "extra": (
-        'extra_body {fields {key: "new" value {number_value: 1}}}',
+        'extra_body {object {fields {key: "new" value {number_value: 1}}}}',
         {"new": 1},
     ),
 }
@@ -238,10 +238,12 @@ UNSUPPORTED = {
     "store": "store: true",
     "background": "background: true",
     "max_tool_calls": "max_tool_calls: 3",
-    "truncation": 'truncation: "auto"',
-    "text_verbosity": 'text_verbosity: "low"',
-    "reasoning.summary": 'reasoning {summary: "auto"}',
-    "reasoning.extra": 'reasoning {extra {fields {key: "a" value {bool_value: true}}}}',
+    "prompt_cache_retention": 'prompt_cache_retention: "24h"',
+    "prompt_cache_options": "prompt_cache_options {json: '{}'}",
+    "truncation": "truncation: TRUNCATION_AUTO",
+    "text_verbosity": "text_verbosity: TEXT_VERBOSITY_LOW",
+    "reasoning.summary": "reasoning {summary: REASONING_SUMMARY_AUTO}",
+    "reasoning.extra": 'reasoning {extra {object {fields {key: "a" value {bool_value: true}}}}}',
     "include[1]": 'include: "message.output_text.logprobs" include: "file_search_call.results"',
     "tools[0].other": """tools {other {json: '{"type": "web_search"}'}}""",
     "tool_choice.other": """tool_choice {other {json: '{"type": "allowed_tools"}'}}""",
@@ -255,8 +257,10 @@ UNSUPPORTED = {
     ),
     "input[0].reasoning.encrypted_content": 'input {reasoning {encrypted_content: "e"}}',
     "input[0].reasoning.summary": 'input {reasoning {content: "c" summary: "s"}}',
-    "extra_body.conversation": 'extra_body {fields {key: "conversation" value {bool_value: true}}}',
-    "extra_body.prompt": 'extra_body {fields {key: "prompt" value {bool_value: true}}}',
+    "extra_body.conversation": (
+        'extra_body {object {fields {key: "conversation" value {bool_value: true}}}}'
+    ),
+    "extra_body.prompt": ('extra_body {object {fields {key: "prompt" value {bool_value: true}}}}'),
 }
 
 
@@ -289,7 +293,9 @@ INVALID = {
     "input[0].function_call.name": 'input {function_call {call_id: "1"}}',
     "input[0].function_call.call_id": 'input {function_call {name: "f"}}',
     "input[0].function_call_output.call_id": "input {function_call_output {}}",
-    "truncation": 'truncation: "some"',
+    "truncation": "truncation: 9",
+    "text_verbosity": "text_verbosity: 9",
+    "reasoning.summary": "reasoning {summary: 9}",
     "engine.return_token_ids": "engine {return_token_ids: false}",
     "engine.prompt_logprobs": "engine {prompt_logprobs: 0}",
     "sampling.temperature": "sampling {temperature: nan}",
@@ -297,7 +303,9 @@ INVALID = {
     "text_format.json_schema.name": "text_format {json_schema {schema {json: '{}'}}}",
     "tools[0].function.name": "tools {function {}}",
     "tool_choice": "tool_choice {}",
-    "extra_body.guided_json": 'extra_body {fields {key: "guided_json" value {bool_value: true}}}',
+    "extra_body.guided_json": (
+        'extra_body {object {fields {key: "guided_json" value {bool_value: true}}}}'
+    ),
 }
 
 
@@ -319,18 +327,22 @@ def test_usage_of_each_event_has_no_meaning() -> None:
 CONFLICTS = {
     "input_text": f'input_text: "a" {user("x")}',
     "structured_outputs": 'text_format {json_object {}} structured_outputs {regex: "a"}',
-    "extra_body.temperature": 'extra_body {fields {key: "temperature" value {number_value: 1}}}',
-    "extra_body.max_output_tokens": (
-        'extra_body {fields {key: "max_output_tokens" value {number_value: 1}}}'
+    "extra_body.temperature": (
+        'extra_body {object {fields {key: "temperature" value {number_value: 1}}}}'
     ),
-    "extra_body.messages": 'extra_body {fields {key: "messages" value {null_value: NULL_VALUE}}}',
+    "extra_body.max_output_tokens": (
+        'extra_body {object {fields {key: "max_output_tokens" value {number_value: 1}}}}'
+    ),
+    "extra_body.messages": (
+        'extra_body {object {fields {key: "messages" value {null_value: NULL_VALUE}}}}'
+    ),
     "input[0].extra.role": (
         'input {message {role: ROLE_USER content {text: "a"}} '
-        'extra {fields {key: "role" value {string_value: "b"}}}}'
+        'extra {object {fields {key: "role" value {string_value: "b"}}}}}'
     ),
     "input[0].extra.arguments": (
         'input {function_call {call_id: "1" name: "f"} '
-        'extra {fields {key: "arguments" value {string_value: "b"}}}}'
+        'extra {object {fields {key: "arguments" value {string_value: "b"}}}}}'
     ),
 }
 
@@ -366,6 +378,7 @@ def test_every_field_of_the_request_is_told_back_or_sent_or_refused() -> None:
         *("parallel_tool_calls", "text_format", "structured_outputs", "reasoning", "logprobs"),
         *("template", "engine", "include_reasoning", "previous_response_id", "store"),
         *("background", "include", "max_tool_calls", "truncation", "text_verbosity"),
+        *("prompt_cache_retention", "prompt_cache_options"),
         *("service_tier", "metadata", "user", "safety_identifier", "prompt_cache_key"),
         *("stream_options", "extra_body"),
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
+from documents import value_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from penstock_server.convert.errors import MalformedAnswer
 from penstock_server.convert.response import chat_answer
 
 from .response_calls import Event, check_order, end_of
-from .response_reader import check, check_stream
+from .response_reader import check, check_stream, event_type
 
 Json = dict[str, Any]
 
@@ -55,7 +55,7 @@ def converted(chunks: Iterable[Json]) -> list[Event]:
 
 
 def names(events: Sequence[Event]) -> list[str]:
-    return [event.type.removeprefix("response.") for event in events]
+    return [event_type(event).removeprefix("response.") for event in events]
 
 
 def kinds(events: Sequence[Event]) -> list[str | None]:
@@ -241,7 +241,7 @@ def test_what_has_no_place_is_kept() -> None:
     finish = said(finish_reason="stop", stop_reason="###")
     events = converted([chunk(said({"content": "a", "mood": "fine"})), chunk(finish, usage=USAGE)])
     kept = {"index": 0, "mood": "fine", "stop_reason": "###"}
-    assert MessageToDict(end_of(events).extra) == {"choices": [kept]}
+    assert value_of(end_of(events).extra) == {"choices": [kept]}
 
 
 @pytest.mark.parametrize("broken", [{"choices": 1}, {"id": "a", "choices": [1]}])

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from acceptance.refusals import refused
+from documents import value_of
 from google.protobuf.json_format import ParseDict
 
 from penstock.v1.rerank_pb2 import ScoreRequest, ScoringInput
@@ -104,8 +105,8 @@ def test_answer() -> None:
     message = score.response(data, asking(1, 2))
     assert [(one.index, one.score) for one in message.results] == [(0, -1.5), (1, 2)]
     assert message.create_time.seconds == 5
-    assert message.extra["more"] == 1
-    assert message.results[0].extra["note"] == "n"
+    assert value_of(message.extra)["more"] == 1
+    assert value_of(message.results[0].extra)["note"] == "n"
     assert not message.results[1].HasField("extra")
 
 

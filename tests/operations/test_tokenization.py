@@ -5,7 +5,8 @@ from typing import Any
 import grpc
 import pytest
 from acceptance.refusals import refused
-from google.protobuf.json_format import MessageToDict, ParseDict
+from documents import document, value_of
+from google.protobuf.json_format import ParseDict
 
 from penstock.v1.tokenization_pb2 import DetokenizeRequest, TokenizeRequest
 from penstock.v1.tokenization_pb2_grpc import TokenizationServiceStub
@@ -95,17 +96,17 @@ def test_detokenize_bodies() -> None:
     request = DetokenizeRequest(token_ids=[1, 2], model="m")
     assert tokenization.detokenize_body(request) == {"tokens": [1, 2], "model": "m"}
     assert tokenization.detokenize_body(DetokenizeRequest()) == {"tokens": []}
-    request.extra_body.update({"tokens": [3]})
+    request.extra_body.CopyFrom(document({"tokens": [3]}))
     with pytest.raises(InvalidRequest):
         tokenization.detokenize_body(request)
 
 
 def test_unknown_keys_are_kept() -> None:
     tokens = tokenization.tokenize_response({"count": 1, "tokens": [7], "offsets": [0]})
-    assert MessageToDict(tokens.extra) == {"offsets": [0]}
+    assert value_of(tokens.extra) == {"offsets": [0]}
     assert tokens.max_model_len == 0
     text = tokenization.detokenize_response({"prompt": "x", "n": 1})
-    assert text.extra["n"] == 1
+    assert value_of(text.extra)["n"] == 1
 
 
 @pytest.mark.parametrize(

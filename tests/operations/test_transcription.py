@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from conftest import Serve
+from documents import document
 from google.protobuf import text_format
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
@@ -390,7 +391,7 @@ async def test_not_streamed(
 )
 async def test_extra_body_of_a_typed_field(key: str, home: str, channel: aio.Channel) -> None:
     request = asking()
-    request.config.extra_body.update({key: "x"})
+    request.config.extra_body.CopyFrom(document({key: "x"}))
     end = await failed(stub(channel).Transcribe(request))
     assert (end.reason, end.fields) == ("CONFLICTING_FIELDS", [f"config.extra_body.{key}"])
     assert home in end.message

@@ -7,8 +7,8 @@ from typing import Any
 
 import grpc
 import pytest
+from documents import value_of
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.json_format import MessageToDict
 
 from penstock.v1 import common_pb2
 from penstock.v1 import transcription_pb2 as pb
@@ -82,7 +82,7 @@ async def test_words() -> None:
     assert word.word == "Heard"
     assert word.start_offset.ToMilliseconds() == 100
     assert word.end_offset.ToMilliseconds() == 450
-    assert word.extra["probability"] == 0.5
+    assert value_of(word.extra)["probability"] == 0.5
 
 
 async def test_usage_in_tokens() -> None:
@@ -97,7 +97,7 @@ async def test_usage_in_tokens() -> None:
     assert not answer.HasField("billed_duration")
     counts = answer.usage
     assert (counts.prompt_tokens, counts.completion_tokens, counts.total_tokens) == (14, 45, 59)
-    assert counts.extra["input_token_details"]["audio_tokens"] == 14
+    assert value_of(counts.extra)["input_token_details"]["audio_tokens"] == 14
 
 
 async def test_unknown_keys_are_kept() -> None:
@@ -109,9 +109,9 @@ async def test_unknown_keys_are_kept() -> None:
         "usage": {"type": "duration", "seconds": 2, "channels": 2},
     }
     answer = await transcribed(data, **SEGMENTS)
-    assert MessageToDict(answer.extra) == {"new": {"a": [1]}}
-    assert MessageToDict(answer.segments[0].extra) == {"mood": "calm"}
-    assert MessageToDict(answer.usage.extra) == {"channels": 2}
+    assert value_of(answer.extra) == {"new": {"a": [1]}}
+    assert value_of(answer.segments[0].extra) == {"mood": "calm"}
+    assert value_of(answer.usage.extra) == {"channels": 2}
     assert answer.billed_duration == Duration(seconds=2)
 
 
@@ -127,8 +127,8 @@ async def test_values_in_unusual_forms() -> None:
     [made] = answer.segments
     assert math.isnan(made.avg_logprob)
     assert (made.seek, list(made.token_ids)) == (3, [1, 2])
-    assert MessageToDict(made.extra) == {"temperature": "hot"}
-    assert MessageToDict(answer.extra) == {"duration": "long", "language": ["en"]}
+    assert value_of(made.extra) == {"temperature": "hot"}
+    assert value_of(answer.extra) == {"duration": "long", "language": ["en"]}
 
 
 async def test_subtitles_of_odd_segments() -> None:
@@ -318,7 +318,7 @@ async def test_unknown_keys_of_a_stream_are_kept() -> None:
     odd["choices"][0] |= {"index": 0, "mood": "calm"}
     odd["choices"][0]["delta"] |= {"role": "assistant", "accent": None, "pace": 2}
     answer = await received(streamed(odd, piece(None, "stop"), LAST))
-    assert MessageToDict(answer[0].extra) == {"new": 1, "mood": "calm", "pace": 2}
+    assert value_of(answer[0].extra) == {"new": 1, "mood": "calm", "pace": 2}
     assert not answer[-1].HasField("extra")
 
 

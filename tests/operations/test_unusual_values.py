@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
+from documents import value_of
 from upstream.wire import http
 
 from penstock import AsyncClient, CallError
@@ -95,7 +95,7 @@ async def test_a_time_that_cannot_be_read_is_kept(created: Any) -> None:
     ):
         assert answer.choices[0].finish_reason == common.FINISH_REASON_STOP
         assert not answer.create_time.seconds
-        assert "created" in MessageToDict(answer.extra)
+        assert "created" in value_of(answer.extra)
 
 
 # Numbers
@@ -131,7 +131,7 @@ async def test_counts_that_cannot_be_read_are_kept() -> None:
         *await responses(frame=frame),
     ):
         assert answer.usage.total_tokens == 3
-        assert MessageToDict(answer.usage.extra) == kept
+        assert value_of(answer.usage.extra) == kept
 
 
 @pytest.mark.parametrize("form", [float, str, " {} ".format, "{}.0".format, "{}e0".format])
@@ -163,9 +163,9 @@ async def test_names_that_cannot_be_read_are_kept(name: str) -> None:
     frame = {name: {"a": 1}}
     for answer in (*await chats(frame=frame), *await completions(frame)):
         assert getattr(answer, name) == ""
-        assert MessageToDict(answer.extra) == frame
+        assert value_of(answer.extra) == frame
     for response in await responses(frame=frame):
-        assert MessageToDict(response.extra) == frame
+        assert value_of(response.extra) == frame
 
 
 async def test_names_that_are_numbers_are_their_digits() -> None:
@@ -188,7 +188,7 @@ async def test_names_that_are_numbers_are_their_digits() -> None:
 )
 async def test_keys_of_a_choice_that_cannot_be_read_are_kept(kept: Json) -> None:
     for answer in (*await chats(**kept), *await completions(**kept)):
-        assert MessageToDict(answer.choices[0].extra) == kept
+        assert value_of(answer.choices[0].extra) == kept
 
 
 async def test_measurements_that_cannot_be_read_are_kept() -> None:
@@ -196,7 +196,7 @@ async def test_measurements_that_cannot_be_read_are_kept() -> None:
     frame = {"metrics": metrics}
     for answer in (*await chats(frame=frame), *await responses(frame=frame)):
         assert answer.metrics.generation_time.ToMicroseconds() == 1500
-        assert MessageToDict(answer.metrics.extra) == {"queue_time_ms": "long"}
+        assert value_of(answer.metrics.extra) == {"queue_time_ms": "long"}
 
 
 # Names that come late, or not at all
@@ -235,7 +235,7 @@ async def test_signs_of_life_before_the_answer_name_nothing(delta: Json) -> None
     for answer in answers:
         assert (answer.id, answer.proto.model, answer.text) == ("chatcmpl-1", "m", "Hi")
         assert answer.proto.create_time.seconds == 1_700_000_000
-        assert MessageToDict(answer.proto.extra) == {"note": "n"}
+        assert value_of(answer.proto.extra) == {"note": "n"}
     assert (created.proto.created.id, created.proto.created.model) == ("resp_1", "m")
 
 
@@ -275,12 +275,10 @@ async def test_reasoning_under_either_name(said: Json) -> None:
 async def test_a_second_reasoning_is_kept() -> None:
     for answer in await chats({"reasoning": "a", "reasoning_content": "b"}):
         assert answer.choices[0].message.reasoning == "a"
-        assert MessageToDict(answer.choices[0].message.extra) == {"reasoning_content": "b"}
+        assert value_of(answer.choices[0].message.extra) == {"reasoning_content": "b"}
     for response in await responses({"reasoning": "a", "reasoning_content": "b"}):
         assert list(response.output[0].reasoning.content) == ["a"]
-        assert MessageToDict(response.extra) == {
-            "choices": [{"index": 0, "reasoning_content": "b"}]
-        }
+        assert value_of(response.extra) == {"choices": [{"index": 0, "reasoning_content": "b"}]}
 
 
 # Log probabilities
@@ -322,9 +320,9 @@ async def test_log_probabilities_of_the_prompt_that_are_not_finite() -> None:
 async def test_log_probabilities_of_a_refusal_are_kept() -> None:
     refusal = [{"token": "No", "logprob": -0.5}]
     for answer in await chats(logprobs={"content": None, "refusal": refusal}):
-        assert MessageToDict(answer.choices[0].extra) == {"logprobs": {"refusal": refusal}}
+        assert value_of(answer.choices[0].extra) == {"logprobs": {"refusal": refusal}}
     for response in await responses(logprobs={"content": None, "refusal": refusal}):
-        [kept] = MessageToDict(response.extra)["choices"]
+        [kept] = value_of(response.extra)["choices"]
         assert kept == {"index": 0, "logprobs": {"refusal": refusal}}
 
 
@@ -353,7 +351,7 @@ async def test_log_probabilities_of_a_completion_in_another_form_are_kept(logpro
     kept = {key: value for key, value in logprobs.items() if value}
     for answer in await completions(logprobs=logprobs):
         assert not answer.choices[0].logprobs
-        assert MessageToDict(answer.choices[0].extra) == {"logprobs": kept}
+        assert value_of(answer.choices[0].extra) == {"logprobs": kept}
 
 
 @pytest.mark.parametrize("offsets", [{}, {"text_offset": None}, {"text_offset": [None]}], ids=str)
@@ -460,4 +458,40 @@ async def test_a_model_with_unusual_values() -> None:
         listed = await ModelServiceStub(channel).ListModels(model_pb2.ListModelsRequest())
     [model] = listed.models
     assert (model.create_time.seconds, model.max_model_len) == (1_700_000_000, 512)
-    assert MessageToDict(model.extra) == {"owned_by": [1]}
+    assert value_of(model.extra) == {"owned_by": [1]}
+
+
+# Free JSON
+
+
+async def test_what_has_no_field_keeps_its_value() -> None:
+    """Integers of 64 bits, the order of keys, texts and nesting are those of the upstream."""
+    odd = {"z": 2**53 + 1, "a": [2**64 - 1, -(2**63), 1.5, None, {"deep": [[]]}], "text": "\u0000ä"}
+    for answer in await chats({"odd": odd}, {"cost": odd}, odd=odd):
+        choice = answer.choices[0]
+        assert value_of(answer.extra) == {"cost": odd}
+        assert list(value_of(answer.extra)["cost"]) == ["z", "a", "text"]
+        assert value_of(choice.extra) == {"odd": odd}
+        assert value_of(choice.message.extra) == {"odd": odd}
+
+
+async def test_the_client_reads_it_as_a_dictionary() -> None:
+    whole, events = _both({"a": 1}, {"cost": 2**60}, {"b": [1]})
+    async with canned(whole) as (channel, _):
+        answer = await AsyncClient(channel=channel).chat.create("x")
+    assert answer.extra == {"cost": 2**60}
+    assert answer.choices[0].extra == {"b": [1]}
+    async with canned(events) as (channel, _):
+        stream = AsyncClient(channel=channel).chat.stream("x")
+        extras = [event.extra async for event in stream]
+    assert extras[0] == {"cost": 2**60}
+
+
+async def test_pieces_of_it_add_up() -> None:
+    """Of a key that comes again, the last value counts."""
+    end = FRAME | {"usage": USAGE, "choices": [], "late": 1, "twice": 2}
+    said = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
+    begin = FRAME | {"choices": [said], "early": {"n": 2**60}, "twice": 1}
+    async with canned(in_events(begin, end)) as (channel, _):
+        answer = await AsyncClient(channel=channel).chat.stream("x").final()
+    assert answer.extra == {"early": {"n": 2**60}, "twice": 2, "late": 1}

@@ -18,7 +18,7 @@ CONFLICT = "CONFLICTING_FIELDS"
 TOOL = 'tools { function { name: "f" %s } }'
 PART = "messages { role: ROLE_USER content { %s } }"
 MESSAGE = "messages { %s }"
-EXTRA = 'extra_body { fields { key: "%s" value { %s } } }'
+EXTRA = 'extra_body { object { fields { key: "%s" value { %s } } } }'
 
 # A request in text format after a good first message; the fields at fault; the reason.
 FAULTY = {
@@ -31,15 +31,19 @@ FAULTY = {
         INVALID,
     ),
     "message extra covered": (
-        MESSAGE % 'role: ROLE_USER extra { fields { key: "content" value { null_value: 0 } } }',
+        MESSAGE % 'role: ROLE_USER extra { json: "{\\"content\\": null}" }',
         ["messages[1].extra.content"],
         CONFLICT,
     ),
     "part empty": (PART % "", ["messages[1].content[0]"], INVALID),
     "part with uuid only": (PART % 'uuid: "u"', ["messages[1].content[0]"], INVALID),
-    "other part untyped": (PART % "other {}", ["messages[1].content[0].other.type"], INVALID),
+    "other part untyped": (
+        PART % "other { json: '{}' }",
+        ["messages[1].content[0].other.type"],
+        INVALID,
+    ),
     "other part typed": (
-        PART % 'other { fields { key: "type" value { string_value: "text" } } }',
+        PART % 'other { object { fields { key: "type" value { string_value: "text" } } } }',
         ["messages[1].content[0].other.type"],
         INVALID,
     ),
@@ -190,8 +194,16 @@ FAULTY = {
         ["engine.request_id"],
         INVALID,
     ),
-    "extra_body NaN": (EXTRA % ("new", "number_value: nan"), ["extra_body.new"], INVALID),
-    "extra_body without value": (EXTRA % ("new", ""), ["extra_body.new"], INVALID),
+    "extra_body NaN": (EXTRA % ("new", "number_value: nan"), ["extra_body.object.new"], INVALID),
+    "extra_body without value": (EXTRA % ("new", ""), ["extra_body.object.new"], INVALID),
+    "extra_body that is not an object": ('extra_body { json: "[1]" }', ["extra_body"], INVALID),
+    "extra_body that is not JSON": ('extra_body { json: "{" }', ["extra_body.json"], INVALID),
+    "extra_body without a document": ("extra_body {}", ["extra_body"], INVALID),
+    "kwargs that are not an object": (
+        'template { chat_template_kwargs { json: "1" } }',
+        ["template.chat_template_kwargs"],
+        INVALID,
+    ),
     "extra_body covered": (
         EXTRA % ("temperature", "number_value: 1"),
         ["extra_body.temperature"],

@@ -59,9 +59,9 @@ KINDS = {
     "empty messages": (_MESSAGE + b"\x00") * (MOST + 1),
     "messages of one field": _sized(_MESSAGE, b"\x08\x01") * MOST,
     "parts of a message": _sized(_MESSAGE, b"\x12\x00" * 2 * MOST),
-    "values of a struct": _chat(extra_body={"a": [None] * MOST}),
-    "keys of a struct": _chat(extra_body={f"k{i}": None for i in range(MOST)}),
-    "structs in structs": _sized(b"\xa2\x06", _DEEP),
+    "values of a struct": _chat(extra_body={"object": {"a": [None] * MOST}}),
+    "keys of a struct": _chat(extra_body={"object": {f"k{i}": None for i in range(MOST)}}),
+    "structs in structs": _sized(b"\xa2\x06", _sized(b"\x12", _DEEP)),
     "a map": _chat(sampling={"logit_bias": dict.fromkeys(range(MOST), 1)}),
     "packed numbers": _chat(sampling={"stop_token_ids": [1] * 16 * (MOST + 1)}),
     "numbers one by one": _sized(

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from penstock._base.options import document, message
+from penstock._base.json_documents import document
+from penstock._base.options import message
 from penstock.schema import json_schema
 from penstock.v1.common_pb2 import LogprobOptions
 from penstock.v1.message_pb2 import JsonSchemaFormat, ResponseFormat

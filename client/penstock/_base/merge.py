@@ -5,6 +5,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from penstock._base import json_documents
 from penstock._base.call_info import NO_CALL, CallInfo
 
 E = TypeVar("E")
@@ -25,8 +26,10 @@ def merge(target: Message, source: Message, apart: Collection[str] = ()) -> None
     for field, value in source.ListFields():
         if field.name in apart:
             continue
-        if field.is_repeated or field.name == "extra":
+        if field.is_repeated:
             getattr(target, field.name).MergeFrom(value)
+        elif field.name == "extra":
+            json_documents.merge(getattr(target, field.name), value)
         elif field.message_type is not None:
             getattr(target, field.name).CopyFrom(value)
         else:

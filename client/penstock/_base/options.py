@@ -6,7 +6,6 @@ has them: enums by their names in lower case, messages as mappings, JSON documen
 that `json` takes. None is the same as leaving the option out.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
@@ -14,6 +13,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from penstock._base.json_documents import document
 from penstock._base.settings import MetadataLike
 from penstock.v1.common_pb2 import (
     EngineOptions,
@@ -26,8 +26,6 @@ from penstock.v1.message_pb2 import TemplateOptions
 
 M = TypeVar("M", bound=Message)
 JsonObject = Mapping[str, Any]
-
-_PLAIN_MESSAGES = ("google.protobuf.Struct",)
 
 
 class CallOptions(TypedDict, total=False):
@@ -188,7 +186,7 @@ def coerce(field: Any, value: Any) -> Any:
     if field.enum_type is not None:
         return enum_value(field.enum_type, value)
     kind = field.message_type
-    if kind is None or isinstance(value, Message) or kind.full_name in _PLAIN_MESSAGES:
+    if kind is None or isinstance(value, Message):
         return value
     if kind.full_name == JsonDocument.DESCRIPTOR.full_name:
         return document(value)
@@ -214,11 +212,6 @@ def enum_name(kind: EnumDescriptor, number: int) -> str:
     """Returns the name of an enum's value in lower case; empty for none, or one not known."""
     found = kind.values_by_number.get(number) if number else None
     return found.name.removeprefix(_prefix(kind)).lower() if found else ""
-
-
-def document(value: Any) -> JsonDocument:
-    """Returns a value as a JSON document, the order of keys kept."""
-    return JsonDocument(json=json.dumps(value, ensure_ascii=False))
 
 
 def _holder(kind: type[Message], name: str, flat: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from penstock._base.call_info import NO_CALL, CallInfo
+from penstock._base.json_documents import WithExtra
 from penstock._base.options import enum_name
 from penstock.errors import AnswerParseError
 from penstock.v1.common_pb2 import FinishReason, Usage
@@ -18,7 +19,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Result(Generic[P]):
+class Result(WithExtra, Generic[P]):
     """A result.
 
     Attributes:

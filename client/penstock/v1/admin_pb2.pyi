@@ -33,14 +33,14 @@ class _ReplicaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplicaS
     REPLICA_STATE_PROBING: _ReplicaState.ValueType  # 1
     """It has not been probed yet."""
     REPLICA_STATE_READY: _ReplicaState.ValueType  # 2
-    """It is well and lists a model that may be used. It gets its share of the calls."""
+    """It is healthy and lists a model that may be used. It gets its share of the calls."""
     REPLICA_STATE_SLOW_START: _ReplicaState.ValueType  # 3
     """It is new or has come back, and gets a growing part of its share."""
     REPLICA_STATE_DOWN: _ReplicaState.ValueType  # 4
     """It cannot be reached, or its last probes failed."""
     REPLICA_STATE_EJECTED: _ReplicaState.ValueType  # 5
-    """Its calls kept failing, whatever its probes say. It gets none until `ejected_until`, and then,
-    once a probe finds it well, one as a trial.
+    """Its calls kept failing, whatever its probes say. It gets none until `ejected_until`. After that,
+    once a probe succeeds, it gets one call as a trial.
     """
     REPLICA_STATE_DRAINING: _ReplicaState.ValueType  # 6
     """It is shutting down: it may answer probes, but takes no new requests."""
@@ -53,14 +53,14 @@ REPLICA_STATE_UNSPECIFIED: ReplicaState.ValueType  # 0
 REPLICA_STATE_PROBING: ReplicaState.ValueType  # 1
 """It has not been probed yet."""
 REPLICA_STATE_READY: ReplicaState.ValueType  # 2
-"""It is well and lists a model that may be used. It gets its share of the calls."""
+"""It is healthy and lists a model that may be used. It gets its share of the calls."""
 REPLICA_STATE_SLOW_START: ReplicaState.ValueType  # 3
 """It is new or has come back, and gets a growing part of its share."""
 REPLICA_STATE_DOWN: ReplicaState.ValueType  # 4
 """It cannot be reached, or its last probes failed."""
 REPLICA_STATE_EJECTED: ReplicaState.ValueType  # 5
-"""Its calls kept failing, whatever its probes say. It gets none until `ejected_until`, and then,
-once a probe finds it well, one as a trial.
+"""Its calls kept failing, whatever its probes say. It gets none until `ejected_until`. After that,
+once a probe succeeds, it gets one call as a trial.
 """
 REPLICA_STATE_DRAINING: ReplicaState.ValueType  # 6
 """It is shutting down: it may answer probes, but takes no new requests."""
@@ -96,8 +96,8 @@ class ListUpstreamsResponse(_message.Message):
     server_version: _builtins.str
     """Version of the server."""
     configuration_generation: _builtins.int
-    """How often the server took a configuration: 1 after its start, one more after each reload that
-    changed something. A reload that was refused does not count.
+    """How often the server applied a configuration: 1 after its start, one more after each reload that
+    changed something. A rejected reload does not count.
     """
     @_builtins.property
     def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Replica]:
@@ -105,7 +105,7 @@ class ListUpstreamsResponse(_message.Message):
 
     @_builtins.property
     def configuration_time(self) -> _timestamp_pb2.Timestamp:
-        """When the server took the configuration that it has."""
+        """When the server applied its present configuration."""
 
     def __init__(
         self,
@@ -159,20 +159,18 @@ class Replica(_message.Message):
     requests: _builtins.int
     """Calls that were sent to it, each attempt counted; probes are not."""
     errors: _builtins.int
-    """Of these, those that failed by no fault of their caller."""
+    """Of these, those that failed through no fault of their caller."""
     consecutive_failures: _builtins.int
     """How many of the latest calls in a row speak against it."""
     version: _builtins.str
-    """Version of vLLM, as it says itself. Empty: it does not tell."""
+    """Version of vLLM, as it reports itself. Empty: it does not report one."""
     weight: _builtins.float
     """Its share of the calls at this moment, against that of other replicas of the same model."""
     last_error: _builtins.str
-    """What was wrong with the last of `errors`, or with the last probe that failed, in a line.
-    Empty: there was neither.
-    """
+    """The last of `errors`, or the last failed probe, described in a line. Empty: there was neither."""
     model_list_oddities: _builtins.str
     """What is odd in its last model list, in a line: entries that were left out because they have no
-    id, and values that are not what the API has there. Its other models are not affected. Empty:
+    id, and values that are not what the API has there. The other models are not affected. Empty:
     nothing is odd.
     """
     @_builtins.property
@@ -183,8 +181,8 @@ class Replica(_message.Message):
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_model_pb2.Capability.ValueType]:
-        """What it serves, as far as it tells by its routes. Empty: it does not tell, and any operation
-        may be tried.
+        """The operations that it serves, as far as its routes show. Empty: unknown; any operation may be
+        tried.
         """
 
     @_builtins.property
@@ -195,7 +193,7 @@ class Replica(_message.Message):
 
     @_builtins.property
     def ejected_until(self) -> _timestamp_pb2.Timestamp:
-        """When it is given another chance. Set only in the states EJECTED and DRAINING."""
+        """When it gets another chance. Set only in the states EJECTED and DRAINING."""
 
     def __init__(
         self,

@@ -27,11 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """What the people who run a server ask it. It is served on an address of its own (the server's
+    """For the people who run a server. It is served on an address of its own (the server's
     option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
     other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
 
-    The answers hold no keys, no metadata and nothing of what callers send or receive.
+    The answers contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     @_typing.overload
@@ -39,31 +39,31 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     ListUpstreams: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListUpstreamsRequest, _admin_pb2.ListUpstreamsResponse]
-    """Tells what the server knows of its upstreams. It asks none of them, and answers while all of
-    them are down and while the server drains.
+    """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
+    while all of them are down and while the server drains.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """What the people who run a server ask it. It is served on an address of its own (the server's
+    """For the people who run a server. It is served on an address of its own (the server's
     option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
     other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
 
-    The answers hold no keys, no metadata and nothing of what callers send or receive.
+    The answers contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUpstreams: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListUpstreamsRequest, _admin_pb2.ListUpstreamsResponse]  # type: ignore[assignment]
-    """Tells what the server knows of its upstreams. It asks none of them, and answers while all of
-    them are down and while the server drains.
+    """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
+    while all of them are down and while the server drains.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the people who run a server ask it. It is served on an address of its own (the server's
+    """For the people who run a server. It is served on an address of its own (the server's
     option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
     other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
 
-    The answers hold no keys, no metadata and nothing of what callers send or receive.
+    The answers contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     @_abc_1.abstractmethod
@@ -72,8 +72,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListUpstreamsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListUpstreamsResponse, _abc.Awaitable[_admin_pb2.ListUpstreamsResponse]]:
-        """Tells what the server knows of its upstreams. It asks none of them, and answers while all of
-        them are down and while the server drains.
+        """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
+        while all of them are down and while the server drains.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import common_pb2 as _common_pb2
@@ -96,14 +95,14 @@ class CreateChatCompletionRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine."""
+        """Options of the engine."""
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
-        """Settings of the stream; ignored by CreateChatCompletion."""
+        """How the stream is delivered; CreateChatCompletion accepts it and does not use it."""
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -124,7 +123,7 @@ class CreateChatCompletionRequest(_message.Message):
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
         stream_options: _common_pb2.StreamOptions | None = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_include_reasoning", b"_include_reasoning", "_parallel_tool_calls", b"_parallel_tool_calls", "engine", b"engine", "extra_body", b"extra_body", "include_reasoning", b"include_reasoning", "logprobs", b"logprobs", "parallel_tool_calls", b"parallel_tool_calls", "response_format", b"response_format", "sampling", b"sampling", "stream_options", b"stream_options", "structured_outputs", b"structured_outputs", "template", b"template", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -204,7 +203,7 @@ class CreateChatCompletionResponse(_message.Message):
         """One entry for each prompt token, if EngineOptions.prompt_logprobs is set."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -223,7 +222,7 @@ class CreateChatCompletionResponse(_message.Message):
         metrics: _common_pb2.RequestMetrics | None = ...,
         ec_transfer_params: _common_pb2.JsonDocument | None = ...,
         prompt_logprobs: _abc.Iterable[_common_pb2.PromptTokenLogprobs] | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ec_transfer_params", b"ec_transfer_params", "extra", b"extra", "kv_transfer_params", b"kv_transfer_params", "metrics", b"metrics", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -279,7 +278,7 @@ class ChatChoice(_message.Message):
         """Weight versions, if EngineOptions.return_weight_versions is set."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -295,7 +294,7 @@ class ChatChoice(_message.Message):
         token_ids: _abc.Iterable[_builtins.int] | None = ...,
         weight_versions: _abc.Iterable[_common_pb2.WeightVersionSpan] | None = ...,
         routed_experts: _builtins.bytes = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "message", b"message", "stop_reason", b"stop_reason", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -367,7 +366,7 @@ class StreamChatCompletionResponse(_message.Message):
         """Opaque answer of the encoder cache connector; near the end of the stream."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -385,7 +384,7 @@ class StreamChatCompletionResponse(_message.Message):
         kv_transfer_params: _common_pb2.JsonDocument | None = ...,
         metrics: _common_pb2.RequestMetrics | None = ...,
         ec_transfer_params: _common_pb2.JsonDocument | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ec_transfer_params", b"ec_transfer_params", "extra", b"extra", "kv_transfer_params", b"kv_transfer_params", "metrics", b"metrics", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -443,7 +442,7 @@ class ChatChoiceDelta(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -459,7 +458,7 @@ class ChatChoiceDelta(_message.Message):
         token_ids: _abc.Iterable[_builtins.int] | None = ...,
         weight_versions: _abc.Iterable[_common_pb2.WeightVersionSpan] | None = ...,
         routed_experts: _builtins.bytes = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "extra", b"extra", "stop_reason", b"stop_reason", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -499,7 +498,7 @@ class ChatDelta(_message.Message):
         """Pieces of tool calls, possibly of several calls."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -511,7 +510,7 @@ class ChatDelta(_message.Message):
         refusal: _builtins.str = ...,
         tool_calls: _abc.Iterable[_message_pb2.ToolCallDelta] | None = ...,
         custom_role: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import common_pb2 as _common_pb2
@@ -55,12 +54,12 @@ class ClassifyRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine: `priority`, `cache_salt` and `request_id`; other fields have no
+        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
         meaning here.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -72,7 +71,7 @@ class ClassifyRequest(_message.Message):
         template: _message_pb2.TemplateOptions | None = ...,
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "extra_body", b"extra_body", "options", b"options", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -111,7 +110,7 @@ class ClassifyResponse(_message.Message):
         """Tokens used."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -122,7 +121,7 @@ class ClassifyResponse(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         results: _abc.Iterable[Global___Classification] | None = ...,
         usage: _common_pb2.Usage | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -156,7 +155,7 @@ class Classification(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -166,7 +165,7 @@ class Classification(_message.Message):
         label: _builtins.str | None = ...,
         probs: _abc.Iterable[_builtins.float] | None = ...,
         num_classes: _builtins.int = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_label", b"_label", "extra", b"extra", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

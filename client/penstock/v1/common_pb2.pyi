@@ -14,52 +14,77 @@ comments name are vLLM's; a model's own generation settings come before them.
 
 In responses, an unset `optional` or message field means that the upstream gave no value.
 Enums in responses may grow: treat an unknown number like the `_OTHER` value, or, where there
-is none, like UNSPECIFIED. Ignore oneof members that you do not know.
+is none, like UNSPECIFIED. A word of the upstream that an enum has no value for is returned as
+text: in the field that the comment of `_OTHER` names, otherwise in `extra`. Ignore oneof members
+that you do not know.
+
+Token ids and counts of tokens are int32, and ids are never negative. Times are Timestamp and
+Duration. Sizes are bytes.
 
 # Models
 
 Every request that needs a model has `model`, a name listed by ModelService. Empty means the
 model of the server if it serves exactly one; with several it is INVALID_ARGUMENT
 INVALID_REQUEST. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND. A name that the
-caller's key is not good for is PERMISSION_DENIED MODEL_FORBIDDEN, whether it is served or not;
+caller's key does not allow is PERMISSION_DENIED MODEL_FORBIDDEN, whether it is served or not;
 such models are left out where one is chosen and where they are listed.
 
 # Fields that an operation cannot honor
 
 Option messages (SamplingParams, EngineOptions, TemplateOptions, ...) are shared by several
 operations. A field that is set but has no meaning for the operation is refused with
-INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently. Fields that
-this version of the API does not have, as those of a newer client, are ignored, as protobuf does.
+INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently.
+
+There is one exception: `stream_options` describe how messages are delivered, not what the answer
+is. A unary RPC accepts them and does not use them, so that callers can send the same request to
+both RPCs.
+
+Fields that this version of the API does not have, such as those of a newer client, are ignored;
+protobuf leaves no other choice.
 
 # Escape hatches
 
-`extra_body` (requests): keys merged into the top level of the upstream JSON, for upstream
-parameters that have no field here yet. A number that is integral and below 2^53 in magnitude
-is sent as an integer. A key that a field or the choice of RPC covers (`temperature`,
+Free JSON is a JsonDocument wherever it occurs.
+
+`extra_body` (requests): a JSON object whose keys are merged into the top level of the upstream
+JSON, for upstream parameters that have no field here yet. A key that a field or the choice of
+RPC covers (`temperature`,
 `stream`, ...) is refused with INVALID_ARGUMENT CONFLICTING_FIELDS; a key that vLLM once had
 and would now ignore (`guided_json`, `best_of`, ...) with INVALID_ARGUMENT INVALID_REQUEST and
 a hint at its successor.
 
-`extra` (responses): upstream keys that have no field here and are not null, and values that do
-not fit their field where the answer is whole without them (`created`, counts of tokens). Set
-only when there are any. A key may move from `extra` to a field in a later release.
+`extra` (responses): a JSON object with the upstream keys that have no field here and are not
+null, and with values that do not fit their field where the answer is complete without them
+(`created`, counts of tokens). Unset when there are none. In a stream it has what came with this
+message; a reader that adds messages up keeps the last value of a key.
+
+A later minor release may give a key a field. In that release the key is in both: in the field and
+in `extra`, and requests may still give it in `extra_body`, though not in both places. In the
+minor release after that, only the field is left.
+
+# Field numbers
+
+Fields of the same meaning have the same number in sister messages (the requests of all operations,
+a whole answer and a message of its stream, a choice and its delta). A number that one message
+skips belongs to a field of a sister, or is free; none was ever used for something else.
 
 # Request metadata
 
 All keys are optional. A call with more metadata than the server takes, 16 KiB by default and
 each entry counted 32 bytes more than its key and value, ends in RESOURCE_EXHAUSTED.
 
-- `authorization`: `Bearer <key>`. As the server is configured, it is checked by the server,
-  handed on to the upstream, or not read at all. Given twice, it is refused where it is read.
+- `authorization`: `Bearer <key>`. Depending on its configuration, the server checks it, forwards
+  it to the upstream, or does not read it. Where it is read, giving it twice is an error.
 - `x-request-id`: names the call in logs and traces. Made by the server when absent, returned
   in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Each request that is
-  sent upstream has an id of its own, which begins with it, or with EngineOptions.request_id
-  where that is set: callers may share an id, and a search for it finds every request.
-- `traceparent`, `tracestate`: W3C trace context, sent upstream as it is; of several the last.
+  sent upstream has an id of its own that begins with this one, or with
+  EngineOptions.request_id if that is set. Callers may therefore share an id, and a search for
+  it finds every request.
+- `traceparent`, `tracestate`: W3C trace context, sent upstream unchanged; of several, the last.
 - `x-session-id`: as EngineOptions.session_id.
 - `x-vllm-priority`: as EngineOptions.priority, a decimal integer. LOWER IS SERVED FIRST.
 - `x-data-parallel-rank`: as EngineOptions.data_parallel_rank, a decimal integer.
-- `x-llm-model`: the request's `model`, for proxies that route on headers. It chooses nothing.
+- `x-llm-model`: the request's `model`, for proxies that route on headers. It does not choose the model.
 
 A key that is given together with its request field must agree with it, otherwise the call is
 INVALID_ARGUMENT CONFLICTING_FIELDS; `x-llm-model` must agree with a `model` that is not empty.
@@ -70,11 +95,11 @@ Every call that the server ends has trailing metadata, whatever its status:
 
 - `x-request-id`: as above. Streams that send a message have it in the initial metadata, too.
 - `x-penstock-upstream`: name of the upstream that the last request of the call was sent to.
-- `x-penstock-attempts`: how many requests were sent upstream for the call; nothing of what
-  came of the earlier ones is in the answer.
+- `x-penstock-attempts`: how many requests were sent upstream for the call. The answer contains
+  nothing from the earlier ones.
 
 The last two are absent where no request was sent, and for ModelService, which asks all
-upstreams. What the server knows of its upstreams is told by AdminService, on another address.
+upstreams. AdminService, on another address, reports what the server knows about its upstreams.
 
 # Message size
 
@@ -100,15 +125,15 @@ Every error made by the server has a status code, a message of at most 1 KiB and
 - `ResourceInfo`, for NOT_FOUND: what was not found.
 - `RetryInfo`, where sending again is safe and useful, or helps once the time is over: the
   delay to wait.
-- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `key:` and the name that
-  the server knows the caller's key by, `description` the quota.
-- `DebugInfo`, for GATEWAY_ERROR by a bug of the server, only if the server is told to send it
-  (--debug-info): the exception, and as much of its stack as fits, innermost frame first.
+- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `key:` and the name of
+  the caller's key in the server's configuration, `description` the quota.
+- `DebugInfo`, for GATEWAY_ERROR caused by a bug of the server, only if the server is configured to
+  send it (--debug-info): the exception, and as much of its stack as fits, innermost frame first.
 
 Decide by code and reason, never by the message. With `RetryInfo` come the trailers
 `grpc-retry-pushback-ms` (obeyed by gRPC retry policies) and `retry-after` (seconds). A
-pushback of -1 tells gRPC not to retry by itself; `x-envoy-ratelimited` says the same to Envoy.
-Failures that may have cost a generation have it: callers decide whether to send again. The
+pushback of -1 stops gRPC's own retries, and `x-envoy-ratelimited` those of Envoy. Failures that
+may have cost a generation have both: callers decide whether to send again. The
 server does not use DATA_LOSS or ALREADY_EXISTS.
 
 INVALID_ARGUMENT, do not send again unchanged:
@@ -119,16 +144,16 @@ INVALID_ARGUMENT, do not send again unchanged:
   `maxModelLen` when the upstream reports it, and `promptTokens` when it counted them, or
   `promptTokensAtLeast` when it stopped counting at the limit.
 - MEDIA_FETCH_FAILED: the upstream could not get an image, audio or video by its URL.
-- UNSUPPORTED_MEDIA: the upstream does not take this kind of media (HTTP 415).
+- UNSUPPORTED_MEDIA: the upstream does not support this kind of media (HTTP 415).
 
 UNAUTHENTICATED:
-- INVALID_CREDENTIALS: the server asks for credentials and got none, bad ones or several. The
-  first that is checked of any call, of a method that does not exist too.
-- UPSTREAM_AUTH_FAILED: the server hands the caller's credentials on, and the upstream refused
-  them or asks for some (401).
+- INVALID_CREDENTIALS: the server requires credentials, and the call has none, invalid ones or
+  several. This is checked first for every call, even of a method that does not exist.
+- UPSTREAM_AUTH_FAILED: the server forwards the caller's credentials, and the upstream refused
+  them or requires some (401).
 
 PERMISSION_DENIED:
-- MODEL_FORBIDDEN: the caller's key is not good for the model, which may or may not exist.
+- MODEL_FORBIDDEN: the caller's key does not allow the model, which may or may not exist.
   Metadata `model`.
 - UPSTREAM_AUTH_FAILED: as above, the upstream said 403.
 - UPSTREAM_REJECTED: HTTP 451.
@@ -152,7 +177,7 @@ RESOURCE_EXHAUSTED:
   would be over the message limit. Metadata `limitBytes`; for too many fields and elements in
   the request, `limit` names the server's option. Pushback -1.
 - RATE_LIMITED: a quota of the caller is used up: one of the server, with `QuotaFailure` and
-  `RetryInfo`, or one upstream (429), with `RetryInfo` if the upstream told the time.
+  `RetryInfo`, or one of the upstream (429), with `RetryInfo` if the upstream named a time.
 - UPSTREAM_REJECTED: HTTP 507.
 
 UNIMPLEMENTED:
@@ -169,7 +194,7 @@ UNAVAILABLE (retryable with the delay of `RetryInfo` if there is one):
 - UPSTREAM_REQUEST_TIMEOUT: the upstream did not receive the request in time (408).
 - UPSTREAM_UNAVAILABLE: HTTP 502, 503, 529.
 - ENGINE_DEAD: the model engine has died; another replica may take it.
-- GENERATION_ABORTED: the upstream gave the generation up, as one does that is told to stop.
+- GENERATION_ABORTED: the upstream aborted the generation, for example because it shuts down.
 - STREAM_INTERRUPTED: a stream broke off after at least one message. Metadata `messagesSent`.
   Pushback -1: what was received is all there will be; sending again starts anew.
 
@@ -377,21 +402,28 @@ Global___TokenIds: _TypeAlias = TokenIds  # noqa: Y015
 
 @_typing.final
 class JsonDocument(_message.Message):
-    """A JSON document. The server always answers with `json`."""
+    """Free JSON: a document whose form is not part of this API. Where a comment says JSON object,
+    another kind of document is INVALID_ARGUMENT INVALID_REQUEST.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JSON_FIELD_NUMBER: _builtins.int
     OBJECT_FIELD_NUMBER: _builtins.int
     json: _builtins.str
-    """JSON text, sent upstream as it is: key order, integers and number spelling are kept.
-    Malformed text is INVALID_ARGUMENT INVALID_REQUEST.
+    """JSON text. Malformed text is INVALID_ARGUMENT INVALID_REQUEST.
+
+    In a request it is sent upstream unchanged, byte for byte. Only `extra`, `extra_body` and
+    ContentPart.other are merged into other JSON: there the order of keys, texts, and numbers of
+    up to 64 bits keep their value, but larger integers become floating-point numbers. In an
+    answer the same holds. Up to 254 levels of nesting are possible.
     """
     @_builtins.property
     def object(self) -> _struct_pb2.Struct:
-        """A JSON object, convenient for small documents written by hand. Key order is not kept; a
-        number that is integral and below 2^53 in magnitude is sent as an integer. Use `json` for
-        schemas whose property order matters to the model.
+        """A JSON object, convenient for small documents written by hand, as for grpcurl. The order of
+        keys is not kept, and numbers are 64-bit floating-point; an integral one below 2^53 in
+        magnitude is sent as an integer. Use `json` for schemas whose property order matters to the
+        model, and for large integers.
         """
 
     def __init__(
@@ -437,7 +469,7 @@ class Usage(_message.Message):
         """Parts of `completion_tokens`. Set only if the upstream reports them."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> Global___JsonDocument:
         """Upstream keys without a field; unknown keys of the details under the details' name."""
 
     def __init__(
@@ -448,7 +480,7 @@ class Usage(_message.Message):
         total_tokens: _builtins.int = ...,
         prompt_tokens_details: Global___PromptTokensDetails | None = ...,
         completion_tokens_details: Global___CompletionTokensDetails | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: Global___JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["completion_tokens_details", b"completion_tokens_details", "extra", b"extra", "prompt_tokens_details", b"prompt_tokens_details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -529,13 +561,15 @@ class CompletionTokensDetails(_message.Message):
     def __init__(
         self,
         *,
-        reasoning_tokens: _builtins.int = ...,
+        reasoning_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reasoning_tokens", b"_reasoning_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reasoning_tokens", b"_reasoning_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reasoning_tokens: _TypeAlias = _typing.Literal["reasoning_tokens"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_tokens: _TypeAlias = _typing.Literal["_reasoning_tokens", b"_reasoning_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_tokens) -> _WhichOneofReturnType__reasoning_tokens | None: ...
 
 Global___CompletionTokensDetails: _TypeAlias = CompletionTokensDetails  # noqa: Y015
 
@@ -571,11 +605,11 @@ class RequestMetrics(_message.Message):
         """Mean time between generated tokens."""
 
     @_builtins.property
-    def speculative_decoding(self) -> _struct_pb2.Struct:
-        """Figures of speculative decoding, as the upstream names them."""
+    def speculative_decoding(self) -> Global___JsonDocument:
+        """Figures of speculative decoding, as the upstream's JSON has them."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> Global___JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -586,8 +620,8 @@ class RequestMetrics(_message.Message):
         queue_time: _duration_pb2.Duration | None = ...,
         mean_inter_token_latency: _duration_pb2.Duration | None = ...,
         tokens_per_second: _builtins.float | None = ...,
-        speculative_decoding: _struct_pb2.Struct | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        speculative_decoding: Global___JsonDocument | None = ...,
+        extra: Global___JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tokens_per_second", b"_tokens_per_second", "extra", b"extra", "generation_time", b"generation_time", "mean_inter_token_latency", b"mean_inter_token_latency", "queue_time", b"queue_time", "speculative_decoding", b"speculative_decoding", "time_to_first_token", b"time_to_first_token", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -756,7 +790,7 @@ class SamplingParams(_message.Message):
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Strings that end the generation where they appear. They are not part of the output unless
-        `include_stop_str_in_output` is set. vLLM takes 4 by default.
+        `include_stop_str_in_output` is set. vLLM accepts 4 by default.
         """
 
     @_builtins.property
@@ -944,8 +978,8 @@ Global___LogprobOptions: _TypeAlias = LogprobOptions  # noqa: Y015
 
 @_typing.final
 class StructuredOutputs(_message.Message):
-    """Forces the output into a form. It differs from ResponseFormat in that it has more kinds of
-    constraint; give one of the two.
+    """Forces the output into a form. It has more kinds of constraint than ResponseFormat; give
+    only one of the two.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -985,8 +1019,6 @@ class StructuredOutputs(_message.Message):
     """Text that matches this regular expression as a whole."""
     grammar: _builtins.str
     """Text of this context-free grammar (EBNF or Lark, as the upstream's backend takes)."""
-    structural_tag: _builtins.str
-    """Constraints between tags in otherwise free text: JSON text of vLLM's structural tag."""
     disable_any_whitespace: _builtins.bool
     """No whitespace between JSON tokens. Unset: false."""
     disable_additional_properties: _builtins.bool
@@ -998,22 +1030,26 @@ class StructuredOutputs(_message.Message):
         """A JSON document that matches this JSON Schema."""
 
     @_builtins.property
-    def json_object(self) -> Global___JsonObjectConstraint:
+    def json_object(self) -> Global___JsonObjectFormat:
         """Any JSON object."""
 
     @_builtins.property
     def choice(self) -> Global___StructuredOutputs.Choices:
         """One of several texts."""
 
+    @_builtins.property
+    def structural_tag(self) -> Global___JsonDocument:
+        """Constraints between tags in otherwise free text: the JSON object of vLLM's structural tag."""
+
     def __init__(
         self,
         *,
         json_schema: Global___JsonDocument | None = ...,
-        json_object: Global___JsonObjectConstraint | None = ...,
+        json_object: Global___JsonObjectFormat | None = ...,
         regex: _builtins.str = ...,
         choice: Global___StructuredOutputs.Choices | None = ...,
         grammar: _builtins.str = ...,
-        structural_tag: _builtins.str = ...,
+        structural_tag: Global___JsonDocument | None = ...,
         disable_any_whitespace: _builtins.bool | None = ...,
         disable_additional_properties: _builtins.bool | None = ...,
         whitespace_pattern: _builtins.str = ...,
@@ -1038,8 +1074,10 @@ class StructuredOutputs(_message.Message):
 Global___StructuredOutputs: _TypeAlias = StructuredOutputs  # noqa: Y015
 
 @_typing.final
-class JsonObjectConstraint(_message.Message):
-    """Asks for any JSON object. It has no settings."""
+class JsonObjectFormat(_message.Message):
+    """Any JSON object, as ResponseFormat or StructuredOutputs asks for it. It has no settings. Say in
+    the prompt what the object should contain.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1052,11 +1090,11 @@ class JsonObjectConstraint(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JsonObjectConstraint: _TypeAlias = JsonObjectConstraint  # noqa: Y015
+Global___JsonObjectFormat: _TypeAlias = JsonObjectFormat  # noqa: Y015
 
 @_typing.final
 class EngineOptions(_message.Message):
-    """What concerns the engine rather than the model's output."""
+    """Options of the engine that runs the model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1078,8 +1116,8 @@ class EngineOptions(_message.Message):
     that runs with priority scheduling. Also as metadata `x-vllm-priority`.
     """
     cache_salt: _builtins.str
-    """Separates this request's prefix cache from requests with another salt, so that timing tells
-    nothing of other callers' prompts. 1 to 128 characters, without `@`, `/`, `\\` and NUL.
+    """Separates this request's prefix cache from that of requests with another salt, so that timing
+    reveals nothing about other callers' prompts. 1 to 128 characters, without `@`, `/`, `\\` and NUL.
     Empty: the shared cache.
     """
     session_id: _builtins.str
@@ -1108,16 +1146,18 @@ class EngineOptions(_message.Message):
     part of the response `id`. It does not make requests idempotent. Empty: `x-request-id`.
     """
     @_builtins.property
-    def vllm_xargs(self) -> _struct_pb2.Struct:
-        """Parameters of custom logits processors and connectors: strings, numbers, lists of them."""
+    def vllm_xargs(self) -> Global___JsonDocument:
+        """Parameters of custom logits processors and connectors, a JSON object: strings, numbers, lists of
+        them.
+        """
 
     @_builtins.property
     def kv_transfer_params(self) -> Global___JsonDocument:
-        """Opaque parameters of the KV cache connector, for disaggregated serving."""
+        """Opaque parameters of the KV cache connector, a JSON object, for disaggregated serving."""
 
     @_builtins.property
     def ec_transfer_params(self) -> Global___JsonDocument:
-        """Opaque parameters of the encoder cache connector, for disaggregated serving."""
+        """Opaque parameters of the encoder cache connector, a JSON object, for disaggregated serving."""
 
     def __init__(
         self,
@@ -1125,7 +1165,7 @@ class EngineOptions(_message.Message):
         priority: _builtins.int | None = ...,
         cache_salt: _builtins.str = ...,
         session_id: _builtins.str = ...,
-        vllm_xargs: _struct_pb2.Struct | None = ...,
+        vllm_xargs: Global___JsonDocument | None = ...,
         kv_transfer_params: Global___JsonDocument | None = ...,
         ec_transfer_params: Global___JsonDocument | None = ...,
         return_token_ids: _builtins.bool | None = ...,
@@ -1361,7 +1401,9 @@ Global___TopLogprob: _TypeAlias = TopLogprob  # noqa: Y015
 
 @_typing.final
 class StreamOptions(_message.Message):
-    """Settings of streams. A unary RPC ignores them, so that one request serves both."""
+    """How the messages of a stream are delivered. Unary RPCs accept these options and do not use them;
+    see the file comment.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -14,52 +14,77 @@ comments name are vLLM's; a model's own generation settings come before them.
 
 In responses, an unset `optional` or message field means that the upstream gave no value.
 Enums in responses may grow: treat an unknown number like the `_OTHER` value, or, where there
-is none, like UNSPECIFIED. Ignore oneof members that you do not know.
+is none, like UNSPECIFIED. A word of the upstream that an enum has no value for is returned as
+text: in the field that the comment of `_OTHER` names, otherwise in `extra`. Ignore oneof members
+that you do not know.
+
+Token ids and counts of tokens are int32, and ids are never negative. Times are Timestamp and
+Duration. Sizes are bytes.
 
 # Models
 
 Every request that needs a model has `model`, a name listed by ModelService. Empty means the
 model of the server if it serves exactly one; with several it is INVALID_ARGUMENT
 INVALID_REQUEST. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND. A name that the
-caller's key is not good for is PERMISSION_DENIED MODEL_FORBIDDEN, whether it is served or not;
+caller's key does not allow is PERMISSION_DENIED MODEL_FORBIDDEN, whether it is served or not;
 such models are left out where one is chosen and where they are listed.
 
 # Fields that an operation cannot honor
 
 Option messages (SamplingParams, EngineOptions, TemplateOptions, ...) are shared by several
 operations. A field that is set but has no meaning for the operation is refused with
-INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently. Fields that
-this version of the API does not have, as those of a newer client, are ignored, as protobuf does.
+INVALID_ARGUMENT INVALID_REQUEST that names the field; it is never dropped silently.
+
+There is one exception: `stream_options` describe how messages are delivered, not what the answer
+is. A unary RPC accepts them and does not use them, so that callers can send the same request to
+both RPCs.
+
+Fields that this version of the API does not have, such as those of a newer client, are ignored;
+protobuf leaves no other choice.
 
 # Escape hatches
 
-`extra_body` (requests): keys merged into the top level of the upstream JSON, for upstream
-parameters that have no field here yet. A number that is integral and below 2^53 in magnitude
-is sent as an integer. A key that a field or the choice of RPC covers (`temperature`,
+Free JSON is a JsonDocument wherever it occurs.
+
+`extra_body` (requests): a JSON object whose keys are merged into the top level of the upstream
+JSON, for upstream parameters that have no field here yet. A key that a field or the choice of
+RPC covers (`temperature`,
 `stream`, ...) is refused with INVALID_ARGUMENT CONFLICTING_FIELDS; a key that vLLM once had
 and would now ignore (`guided_json`, `best_of`, ...) with INVALID_ARGUMENT INVALID_REQUEST and
 a hint at its successor.
 
-`extra` (responses): upstream keys that have no field here and are not null, and values that do
-not fit their field where the answer is whole without them (`created`, counts of tokens). Set
-only when there are any. A key may move from `extra` to a field in a later release.
+`extra` (responses): a JSON object with the upstream keys that have no field here and are not
+null, and with values that do not fit their field where the answer is complete without them
+(`created`, counts of tokens). Unset when there are none. In a stream it has what came with this
+message; a reader that adds messages up keeps the last value of a key.
+
+A later minor release may give a key a field. In that release the key is in both: in the field and
+in `extra`, and requests may still give it in `extra_body`, though not in both places. In the
+minor release after that, only the field is left.
+
+# Field numbers
+
+Fields of the same meaning have the same number in sister messages (the requests of all operations,
+a whole answer and a message of its stream, a choice and its delta). A number that one message
+skips belongs to a field of a sister, or is free; none was ever used for something else.
 
 # Request metadata
 
 All keys are optional. A call with more metadata than the server takes, 16 KiB by default and
 each entry counted 32 bytes more than its key and value, ends in RESOURCE_EXHAUSTED.
 
-- `authorization`: `Bearer <key>`. As the server is configured, it is checked by the server,
-  handed on to the upstream, or not read at all. Given twice, it is refused where it is read.
+- `authorization`: `Bearer <key>`. Depending on its configuration, the server checks it, forwards
+  it to the upstream, or does not read it. Where it is read, giving it twice is an error.
 - `x-request-id`: names the call in logs and traces. Made by the server when absent, returned
   in the trailing metadata and, on an error, in `google.rpc.RequestInfo`. Each request that is
-  sent upstream has an id of its own, which begins with it, or with EngineOptions.request_id
-  where that is set: callers may share an id, and a search for it finds every request.
-- `traceparent`, `tracestate`: W3C trace context, sent upstream as it is; of several the last.
+  sent upstream has an id of its own that begins with this one, or with
+  EngineOptions.request_id if that is set. Callers may therefore share an id, and a search for
+  it finds every request.
+- `traceparent`, `tracestate`: W3C trace context, sent upstream unchanged; of several, the last.
 - `x-session-id`: as EngineOptions.session_id.
 - `x-vllm-priority`: as EngineOptions.priority, a decimal integer. LOWER IS SERVED FIRST.
 - `x-data-parallel-rank`: as EngineOptions.data_parallel_rank, a decimal integer.
-- `x-llm-model`: the request's `model`, for proxies that route on headers. It chooses nothing.
+- `x-llm-model`: the request's `model`, for proxies that route on headers. It does not choose the model.
 
 A key that is given together with its request field must agree with it, otherwise the call is
 INVALID_ARGUMENT CONFLICTING_FIELDS; `x-llm-model` must agree with a `model` that is not empty.
@@ -70,11 +95,11 @@ Every call that the server ends has trailing metadata, whatever its status:
 
 - `x-request-id`: as above. Streams that send a message have it in the initial metadata, too.
 - `x-penstock-upstream`: name of the upstream that the last request of the call was sent to.
-- `x-penstock-attempts`: how many requests were sent upstream for the call; nothing of what
-  came of the earlier ones is in the answer.
+- `x-penstock-attempts`: how many requests were sent upstream for the call. The answer contains
+  nothing from the earlier ones.
 
 The last two are absent where no request was sent, and for ModelService, which asks all
-upstreams. What the server knows of its upstreams is told by AdminService, on another address.
+upstreams. AdminService, on another address, reports what the server knows about its upstreams.
 
 # Message size
 
@@ -100,15 +125,15 @@ Every error made by the server has a status code, a message of at most 1 KiB and
 - `ResourceInfo`, for NOT_FOUND: what was not found.
 - `RetryInfo`, where sending again is safe and useful, or helps once the time is over: the
   delay to wait.
-- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `key:` and the name that
-  the server knows the caller's key by, `description` the quota.
-- `DebugInfo`, for GATEWAY_ERROR by a bug of the server, only if the server is told to send it
-  (--debug-info): the exception, and as much of its stack as fits, innermost frame first.
+- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `key:` and the name of
+  the caller's key in the server's configuration, `description` the quota.
+- `DebugInfo`, for GATEWAY_ERROR caused by a bug of the server, only if the server is configured to
+  send it (--debug-info): the exception, and as much of its stack as fits, innermost frame first.
 
 Decide by code and reason, never by the message. With `RetryInfo` come the trailers
 `grpc-retry-pushback-ms` (obeyed by gRPC retry policies) and `retry-after` (seconds). A
-pushback of -1 tells gRPC not to retry by itself; `x-envoy-ratelimited` says the same to Envoy.
-Failures that may have cost a generation have it: callers decide whether to send again. The
+pushback of -1 stops gRPC's own retries, and `x-envoy-ratelimited` those of Envoy. Failures that
+may have cost a generation have both: callers decide whether to send again. The
 server does not use DATA_LOSS or ALREADY_EXISTS.
 
 INVALID_ARGUMENT, do not send again unchanged:
@@ -119,16 +144,16 @@ INVALID_ARGUMENT, do not send again unchanged:
   `maxModelLen` when the upstream reports it, and `promptTokens` when it counted them, or
   `promptTokensAtLeast` when it stopped counting at the limit.
 - MEDIA_FETCH_FAILED: the upstream could not get an image, audio or video by its URL.
-- UNSUPPORTED_MEDIA: the upstream does not take this kind of media (HTTP 415).
+- UNSUPPORTED_MEDIA: the upstream does not support this kind of media (HTTP 415).
 
 UNAUTHENTICATED:
-- INVALID_CREDENTIALS: the server asks for credentials and got none, bad ones or several. The
-  first that is checked of any call, of a method that does not exist too.
-- UPSTREAM_AUTH_FAILED: the server hands the caller's credentials on, and the upstream refused
-  them or asks for some (401).
+- INVALID_CREDENTIALS: the server requires credentials, and the call has none, invalid ones or
+  several. This is checked first for every call, even of a method that does not exist.
+- UPSTREAM_AUTH_FAILED: the server forwards the caller's credentials, and the upstream refused
+  them or requires some (401).
 
 PERMISSION_DENIED:
-- MODEL_FORBIDDEN: the caller's key is not good for the model, which may or may not exist.
+- MODEL_FORBIDDEN: the caller's key does not allow the model, which may or may not exist.
   Metadata `model`.
 - UPSTREAM_AUTH_FAILED: as above, the upstream said 403.
 - UPSTREAM_REJECTED: HTTP 451.
@@ -152,7 +177,7 @@ RESOURCE_EXHAUSTED:
   would be over the message limit. Metadata `limitBytes`; for too many fields and elements in
   the request, `limit` names the server's option. Pushback -1.
 - RATE_LIMITED: a quota of the caller is used up: one of the server, with `QuotaFailure` and
-  `RetryInfo`, or one upstream (429), with `RetryInfo` if the upstream told the time.
+  `RetryInfo`, or one of the upstream (429), with `RetryInfo` if the upstream named a time.
 - UPSTREAM_REJECTED: HTTP 507.
 
 UNIMPLEMENTED:
@@ -169,7 +194,7 @@ UNAVAILABLE (retryable with the delay of `RetryInfo` if there is one):
 - UPSTREAM_REQUEST_TIMEOUT: the upstream did not receive the request in time (408).
 - UPSTREAM_UNAVAILABLE: HTTP 502, 503, 529.
 - ENGINE_DEAD: the model engine has died; another replica may take it.
-- GENERATION_ABORTED: the upstream gave the generation up, as one does that is told to stop.
+- GENERATION_ABORTED: the upstream aborted the generation, for example because it shuts down.
 - STREAM_INTERRUPTED: a stream broke off after at least one message. Metadata `messagesSent`.
   Pushback -1: what was received is all there will be; sending again starts anew.
 

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import common_pb2 as _common_pb2
@@ -55,7 +54,7 @@ class CreateCompletionRequest(_message.Message):
     """Name of the end user. vLLM ignores it. Empty: none."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
-        """Texts to continue; at least one, all of one kind. vLLM takes 1024 by default."""
+        """Texts to continue; at least one, all of one kind. vLLM accepts 1024 by default."""
 
     @_builtins.property
     def sampling(self) -> _common_pb2.SamplingParams:
@@ -79,14 +78,14 @@ class CreateCompletionRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine. `return_prompt_text` has no meaning here."""
+        """Options of the engine. `return_prompt_text` has no meaning here."""
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
-        """Settings of the stream; ignored by CreateCompletion."""
+        """How the stream is delivered; CreateCompletion accepts it and does not use it."""
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -104,7 +103,7 @@ class CreateCompletionRequest(_message.Message):
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
         stream_options: _common_pb2.StreamOptions | None = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens", "_echo", b"_echo", "add_special_tokens", b"add_special_tokens", "echo", b"echo", "engine", b"engine", "extra_body", b"extra_body", "logprobs", b"logprobs", "response_format", b"response_format", "sampling", b"sampling", "stream_options", b"stream_options", "structured_outputs", b"structured_outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -207,7 +206,7 @@ class CreateCompletionResponse(_message.Message):
         """Opaque answer of the encoder cache connector."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -223,7 +222,7 @@ class CreateCompletionResponse(_message.Message):
         kv_transfer_params: _common_pb2.JsonDocument | None = ...,
         metrics: _common_pb2.RequestMetrics | None = ...,
         ec_transfer_params: _common_pb2.JsonDocument | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ec_transfer_params", b"ec_transfer_params", "extra", b"extra", "kv_transfer_params", b"kv_transfer_params", "metrics", b"metrics", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -289,7 +288,7 @@ class CompletionChoice(_message.Message):
         """Weight versions, if EngineOptions.return_weight_versions is set."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -307,7 +306,7 @@ class CompletionChoice(_message.Message):
         prompt_logprobs: _abc.Iterable[_common_pb2.PromptTokenLogprobs] | None = ...,
         weight_versions: _abc.Iterable[_common_pb2.WeightVersionSpan] | None = ...,
         routed_experts: _builtins.bytes = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "stop_reason", b"stop_reason", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -417,7 +416,7 @@ class StreamCompletionResponse(_message.Message):
         """Opaque answer of the encoder cache connector; near the end of the stream."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -433,7 +432,7 @@ class StreamCompletionResponse(_message.Message):
         kv_transfer_params: _common_pb2.JsonDocument | None = ...,
         metrics: _common_pb2.RequestMetrics | None = ...,
         ec_transfer_params: _common_pb2.JsonDocument | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ec_transfer_params", b"ec_transfer_params", "extra", b"extra", "kv_transfer_params", b"kv_transfer_params", "metrics", b"metrics", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -494,7 +493,7 @@ class CompletionChoiceDelta(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -511,7 +510,7 @@ class CompletionChoiceDelta(_message.Message):
         prompt_token_ids: _abc.Iterable[_builtins.int] | None = ...,
         weight_versions: _abc.Iterable[_common_pb2.WeightVersionSpan] | None = ...,
         routed_experts: _builtins.bytes = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "stop_reason", b"stop_reason", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import common_pb2 as _common_pb2
@@ -70,12 +69,12 @@ class CreateEmbeddingsRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine: `priority`, `cache_salt` and `request_id`; other fields have no
+        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
         meaning here.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -90,7 +89,7 @@ class CreateEmbeddingsRequest(_message.Message):
         template: _message_pb2.TemplateOptions | None = ...,
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "engine", b"engine", "extra_body", b"extra_body", "late_chunking", b"late_chunking", "options", b"options", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -153,7 +152,7 @@ class CreateEmbeddingsResponse(_message.Message):
         """Tokens used."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -164,7 +163,7 @@ class CreateEmbeddingsResponse(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         embeddings: _abc.Iterable[Global___Embedding] | None = ...,
         usage: _common_pb2.Usage | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -205,7 +204,7 @@ class Embedding(_message.Message):
         """The same, for the other formats of CreateEmbeddingsRequest.dtype."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field, for example `late_chunking`."""
 
     def __init__(
@@ -216,7 +215,7 @@ class Embedding(_message.Message):
         packed_vector: _common_pb2.PackedVector | None = ...,
         multi_vector: _common_pb2.MultiVector | None = ...,
         packed_multi_vector: _common_pb2.PackedMultiVector | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "float_vector", b"float_vector", "multi_vector", b"multi_vector", "packed_multi_vector", b"packed_multi_vector", "packed_vector", b"packed_vector", "vector", b"vector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

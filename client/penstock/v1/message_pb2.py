@@ -22,60 +22,59 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19penstock/v1/message.proto\x12\x0bpenstock.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x18penstock/v1/common.proto\"\xdd\x02\n\x0b\x43hatMessage\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.penstock.v1.Role\x12)\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x18.penstock.v1.ContentPart\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\ntool_calls\x18\x04 \x03(\x0b\x32\x15.penstock.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x05 \x01(\t\x12\x16\n\treasoning\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07refusal\x18\x07 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0b\x63ustom_role\x18\x08 \x01(\t\x12 \n\x05tools\x18\t \x03(\x0b\x32\x11.penstock.v1.Tool\x12\x0c\n\x04task\x18\n \x01(\t\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\x0c\n\n_reasoningB\n\n\x08_refusal\"\x8a\x02\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12#\n\x05image\x18\x02 \x01(\x0b\x32\x12.penstock.v1.MediaH\x00\x12#\n\x05\x61udio\x18\x03 \x01(\x0b\x32\x12.penstock.v1.MediaH\x00\x12#\n\x05video\x18\x04 \x01(\x0b\x32\x12.penstock.v1.MediaH\x00\x12\x11\n\x07refusal\x18\x05 \x01(\tH\x00\x12)\n\x08thinking\x18\x06 \x01(\x0b\x32\x15.penstock.v1.ThinkingH\x00\x12(\n\x05other\x18\x0f \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\x0c\n\x04uuid\x18\x10 \x01(\tB\x06\n\x04part\"S\n\x05Media\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x11\n\tmime_type\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\n\x06source\"8\n\x08Thinking\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x06\x63losed\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_closed\"o\n\x04Tool\x12\x33\n\x08\x66unction\x18\x01 \x01(\x0b\x32\x1f.penstock.v1.FunctionDefinitionH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x42\x06\n\x04tool\"\xdc\x01\n\x12\x46unctionDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\nparameters\x18\x03 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\rdefer_loading\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\t\n\x07_strictB\x10\n\x0e_defer_loading\"\xd8\x01\n\nToolChoice\x12,\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.penstock.v1.ToolChoice.ModeH\x00\x12\x17\n\rfunction_name\x18\x02 \x01(\tH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\"M\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x42\x08\n\x06\x63hoice\"\xa1\x01\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x08\x66unction\x18\x02 \x01(\x0b\x32\x19.penstock.v1.FunctionCallH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\n\x04\x63\x61ll\"/\n\x0c\x46unctionCall\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\t\"s\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\x05\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xe4\x01\n\x0eResponseFormat\x12\'\n\x04text\x18\x01 \x01(\x0b\x32\x17.penstock.v1.TextFormatH\x00\x12\x34\n\x0bjson_object\x18\x02 \x01(\x0b\x32\x1d.penstock.v1.JsonObjectFormatH\x00\x12\x34\n\x0bjson_schema\x18\x03 \x01(\x0b\x32\x1d.penstock.v1.JsonSchemaFormatH\x00\x12\x33\n\x0estructural_tag\x18\x04 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x42\x08\n\x06\x66ormat\"\x0c\n\nTextFormat\"\x12\n\x10JsonObjectFormat\"\x80\x01\n\x10JsonSchemaFormat\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12)\n\x06schema\x18\x03 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\xc3\x03\n\x0fTemplateOptions\x12\"\n\x15\x61\x64\x64_generation_prompt\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12#\n\x16\x63ontinue_final_message\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x11\n\x04\x65\x63ho\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x15\n\rchat_template\x18\x05 \x01(\t\x12\x35\n\x14\x63hat_template_kwargs\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\tdocuments\x18\x07 \x03(\x0b\x32\x15.penstock.v1.Document\x12\x34\n\x13mm_processor_kwargs\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x30\n\x0fmedia_io_kwargs\x18\t \x01(\x0b\x32\x17.google.protobuf.StructB\x18\n\x16_add_generation_promptB\x19\n\x17_continue_final_messageB\x15\n\x13_add_special_tokensB\x07\n\x05_echo\"l\n\x08\x44ocument\x12\x31\n\x06\x66ields\x18\x01 \x03(\x0b\x32!.penstock.v1.Document.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"7\n\tChatInput\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ChatMessage\"{\n\x0cPoolingInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12*\n\ttoken_ids\x18\x02 \x01(\x0b\x32\x15.penstock.v1.TokenIdsH\x00\x12&\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ChatInputH\x00\x42\x07\n\x05input*\x84\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x12\x0f\n\x0bROLE_CUSTOM\x10\x06\x42\x35\n\x0bpenstock.v1P\x01Z\x16penstock/v1;penstockv1\xaa\x02\x0bPenstock.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19penstock/v1/message.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/common.proto\"\xdf\x02\n\x0b\x43hatMessage\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.penstock.v1.Role\x12)\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x18.penstock.v1.ContentPart\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\ntool_calls\x18\x04 \x03(\x0b\x32\x15.penstock.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x05 \x01(\t\x12\x16\n\treasoning\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07refusal\x18\x07 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0b\x63ustom_role\x18\x08 \x01(\t\x12 \n\x05tools\x18\t \x03(\x0b\x32\x11.penstock.v1.Tool\x12\x0c\n\x04task\x18\n \x01(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x0c\n\n_reasoningB\n\n\x08_refusal\"\x8c\x02\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12#\n\x05image\x18\x02 \x01(\x0b\x32\x12.penstock.v1.MediaH\x00\x12#\n\x05\x61udio\x18\x03 \x01(\x0b\x32\x12.penstock.v1.MediaH\x00\x12#\n\x05video\x18\x04 \x01(\x0b\x32\x12.penstock.v1.MediaH\x00\x12\x11\n\x07refusal\x18\x05 \x01(\tH\x00\x12)\n\x08thinking\x18\x06 \x01(\x0b\x32\x15.penstock.v1.ThinkingH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x12\x0c\n\x04uuid\x18\x10 \x01(\tB\x06\n\x04part\"m\n\x05Media\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x11\n\tmime_type\x18\x03 \x01(\t\x12(\n\x06\x64\x65tail\x18\x04 \x01(\x0e\x32\x18.penstock.v1.ImageDetailB\x08\n\x06source\"8\n\x08Thinking\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x06\x63losed\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_closed\"o\n\x04Tool\x12\x33\n\x08\x66unction\x18\x01 \x01(\x0b\x32\x1f.penstock.v1.FunctionDefinitionH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x42\x06\n\x04tool\"\xde\x01\n\x12\x46unctionDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\nparameters\x18\x03 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\rdefer_loading\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\t\n\x07_strictB\x10\n\x0e_defer_loading\"\xd8\x01\n\nToolChoice\x12,\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.penstock.v1.ToolChoice.ModeH\x00\x12\x17\n\rfunction_name\x18\x02 \x01(\tH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\"M\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x42\x08\n\x06\x63hoice\"\xa3\x01\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x08\x66unction\x18\x02 \x01(\x0b\x32\x19.penstock.v1.FunctionCallH\x00\x12*\n\x05other\x18\x0f \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x06\n\x04\x63\x61ll\"/\n\x0c\x46unctionCall\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\t\"u\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\x05\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xe4\x01\n\x0eResponseFormat\x12\'\n\x04text\x18\x01 \x01(\x0b\x32\x17.penstock.v1.TextFormatH\x00\x12\x34\n\x0bjson_object\x18\x02 \x01(\x0b\x32\x1d.penstock.v1.JsonObjectFormatH\x00\x12\x34\n\x0bjson_schema\x18\x03 \x01(\x0b\x32\x1d.penstock.v1.JsonSchemaFormatH\x00\x12\x33\n\x0estructural_tag\x18\x04 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentH\x00\x42\x08\n\x06\x66ormat\"\x0c\n\nTextFormat\"\x80\x01\n\x10JsonSchemaFormat\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12)\n\x06schema\x18\x03 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\xc9\x03\n\x0fTemplateOptions\x12\"\n\x15\x61\x64\x64_generation_prompt\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12#\n\x16\x63ontinue_final_message\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x11\n\x04\x65\x63ho\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x15\n\rchat_template\x18\x05 \x01(\t\x12\x37\n\x14\x63hat_template_kwargs\x18\x06 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12(\n\tdocuments\x18\x07 \x03(\x0b\x32\x15.penstock.v1.Document\x12\x36\n\x13mm_processor_kwargs\x18\x08 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x32\n\x0fmedia_io_kwargs\x18\t \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x18\n\x16_add_generation_promptB\x19\n\x17_continue_final_messageB\x15\n\x13_add_special_tokensB\x07\n\x05_echo\"l\n\x08\x44ocument\x12\x31\n\x06\x66ields\x18\x01 \x03(\x0b\x32!.penstock.v1.Document.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"7\n\tChatInput\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ChatMessage\"{\n\x0cPoolingInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12*\n\ttoken_ids\x18\x02 \x01(\x0b\x32\x15.penstock.v1.TokenIdsH\x00\x12&\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ChatInputH\x00\x42\x07\n\x05input*\x84\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x12\x0f\n\x0bROLE_CUSTOM\x10\x06*\x8a\x01\n\x0bImageDetail\x12\x1c\n\x18IMAGE_DETAIL_UNSPECIFIED\x10\x00\x12\x15\n\x11IMAGE_DETAIL_AUTO\x10\x01\x12\x14\n\x10IMAGE_DETAIL_LOW\x10\x02\x12\x15\n\x11IMAGE_DETAIL_HIGH\x10\x03\x12\x19\n\x15IMAGE_DETAIL_ORIGINAL\x10\x04\x42u\n\x0bpenstock.v1B\x0cMessageProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1P\001Z\026penstock/v1;penstockv1\252\002\013Penstock.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\014MessageProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_DOCUMENT_FIELDSENTRY']._loaded_options = None
   _globals['_DOCUMENT_FIELDSENTRY']._serialized_options = b'8\001'
-  _globals['_ROLE']._serialized_start=2890
-  _globals['_ROLE']._serialized_end=3022
-  _globals['_CHATMESSAGE']._serialized_start=99
-  _globals['_CHATMESSAGE']._serialized_end=448
-  _globals['_CONTENTPART']._serialized_start=451
-  _globals['_CONTENTPART']._serialized_end=717
-  _globals['_MEDIA']._serialized_start=719
+  _globals['_ROLE']._serialized_start=2882
+  _globals['_ROLE']._serialized_end=3014
+  _globals['_IMAGEDETAIL']._serialized_start=3017
+  _globals['_IMAGEDETAIL']._serialized_end=3155
+  _globals['_CHATMESSAGE']._serialized_start=69
+  _globals['_CHATMESSAGE']._serialized_end=420
+  _globals['_CONTENTPART']._serialized_start=423
+  _globals['_CONTENTPART']._serialized_end=691
+  _globals['_MEDIA']._serialized_start=693
   _globals['_MEDIA']._serialized_end=802
   _globals['_THINKING']._serialized_start=804
   _globals['_THINKING']._serialized_end=860
   _globals['_TOOL']._serialized_start=862
   _globals['_TOOL']._serialized_end=973
   _globals['_FUNCTIONDEFINITION']._serialized_start=976
-  _globals['_FUNCTIONDEFINITION']._serialized_end=1196
-  _globals['_TOOLCHOICE']._serialized_start=1199
-  _globals['_TOOLCHOICE']._serialized_end=1415
-  _globals['_TOOLCHOICE_MODE']._serialized_start=1328
-  _globals['_TOOLCHOICE_MODE']._serialized_end=1405
-  _globals['_TOOLCALL']._serialized_start=1418
-  _globals['_TOOLCALL']._serialized_end=1579
-  _globals['_FUNCTIONCALL']._serialized_start=1581
-  _globals['_FUNCTIONCALL']._serialized_end=1628
-  _globals['_TOOLCALLDELTA']._serialized_start=1630
-  _globals['_TOOLCALLDELTA']._serialized_end=1745
-  _globals['_RESPONSEFORMAT']._serialized_start=1748
-  _globals['_RESPONSEFORMAT']._serialized_end=1976
-  _globals['_TEXTFORMAT']._serialized_start=1978
-  _globals['_TEXTFORMAT']._serialized_end=1990
-  _globals['_JSONOBJECTFORMAT']._serialized_start=1992
-  _globals['_JSONOBJECTFORMAT']._serialized_end=2010
-  _globals['_JSONSCHEMAFORMAT']._serialized_start=2013
-  _globals['_JSONSCHEMAFORMAT']._serialized_end=2141
-  _globals['_TEMPLATEOPTIONS']._serialized_start=2144
-  _globals['_TEMPLATEOPTIONS']._serialized_end=2595
-  _globals['_DOCUMENT']._serialized_start=2597
-  _globals['_DOCUMENT']._serialized_end=2705
-  _globals['_DOCUMENT_FIELDSENTRY']._serialized_start=2660
-  _globals['_DOCUMENT_FIELDSENTRY']._serialized_end=2705
-  _globals['_CHATINPUT']._serialized_start=2707
-  _globals['_CHATINPUT']._serialized_end=2762
-  _globals['_POOLINGINPUT']._serialized_start=2764
-  _globals['_POOLINGINPUT']._serialized_end=2887
+  _globals['_FUNCTIONDEFINITION']._serialized_end=1198
+  _globals['_TOOLCHOICE']._serialized_start=1201
+  _globals['_TOOLCHOICE']._serialized_end=1417
+  _globals['_TOOLCHOICE_MODE']._serialized_start=1330
+  _globals['_TOOLCHOICE_MODE']._serialized_end=1407
+  _globals['_TOOLCALL']._serialized_start=1420
+  _globals['_TOOLCALL']._serialized_end=1583
+  _globals['_FUNCTIONCALL']._serialized_start=1585
+  _globals['_FUNCTIONCALL']._serialized_end=1632
+  _globals['_TOOLCALLDELTA']._serialized_start=1634
+  _globals['_TOOLCALLDELTA']._serialized_end=1751
+  _globals['_RESPONSEFORMAT']._serialized_start=1754
+  _globals['_RESPONSEFORMAT']._serialized_end=1982
+  _globals['_TEXTFORMAT']._serialized_start=1984
+  _globals['_TEXTFORMAT']._serialized_end=1996
+  _globals['_JSONSCHEMAFORMAT']._serialized_start=1999
+  _globals['_JSONSCHEMAFORMAT']._serialized_end=2127
+  _globals['_TEMPLATEOPTIONS']._serialized_start=2130
+  _globals['_TEMPLATEOPTIONS']._serialized_end=2587
+  _globals['_DOCUMENT']._serialized_start=2589
+  _globals['_DOCUMENT']._serialized_end=2697
+  _globals['_DOCUMENT_FIELDSENTRY']._serialized_start=2652
+  _globals['_DOCUMENT_FIELDSENTRY']._serialized_end=2697
+  _globals['_CHATINPUT']._serialized_start=2699
+  _globals['_CHATINPUT']._serialized_end=2754
+  _globals['_POOLINGINPUT']._serialized_start=2756
+  _globals['_POOLINGINPUT']._serialized_end=2879
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from penstock.v1 import common_pb2 as _common_pb2
@@ -65,6 +64,38 @@ ROLE_CUSTOM: Role.ValueType  # 6
 """A role of the model's own template, named in `custom_role` (for example "function")."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _ImageDetail:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImageDetailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageDetail.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMAGE_DETAIL_UNSPECIFIED: _ImageDetail.ValueType  # 0
+    """The upstream's default."""
+    IMAGE_DETAIL_AUTO: _ImageDetail.ValueType  # 1
+    """The upstream chooses (`auto`)."""
+    IMAGE_DETAIL_LOW: _ImageDetail.ValueType  # 2
+    """A small version of the image (`low`)."""
+    IMAGE_DETAIL_HIGH: _ImageDetail.ValueType  # 3
+    """The image in more tiles or pixels (`high`)."""
+    IMAGE_DETAIL_ORIGINAL: _ImageDetail.ValueType  # 4
+    """The image at its own size (`original`), for upstreams that know it."""
+
+class ImageDetail(_ImageDetail, metaclass=_ImageDetailEnumTypeWrapper):
+    """How closely the model looks at an image."""
+
+IMAGE_DETAIL_UNSPECIFIED: ImageDetail.ValueType  # 0
+"""The upstream's default."""
+IMAGE_DETAIL_AUTO: ImageDetail.ValueType  # 1
+"""The upstream chooses (`auto`)."""
+IMAGE_DETAIL_LOW: ImageDetail.ValueType  # 2
+"""A small version of the image (`low`)."""
+IMAGE_DETAIL_HIGH: ImageDetail.ValueType  # 3
+"""The image in more tiles or pixels (`high`)."""
+IMAGE_DETAIL_ORIGINAL: ImageDetail.ValueType  # 4
+"""The image at its own size (`original`), for upstreams that know it."""
+Global___ImageDetail: _TypeAlias = ImageDetail  # noqa: Y015
+
 @_typing.final
 class ChatMessage(_message.Message):
     """One message of a conversation, in requests and in answers. An answer can be sent back in the
@@ -116,7 +147,7 @@ class ChatMessage(_message.Message):
         """Tools defined inside the conversation; ROLE_DEVELOPER only, for templates that read them."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """In an answer, upstream keys without a field. In a request, keys added to the message's JSON;
         a key that a field covers is INVALID_ARGUMENT CONFLICTING_FIELDS.
         """
@@ -134,7 +165,7 @@ class ChatMessage(_message.Message):
         custom_role: _builtins.str = ...,
         tools: _abc.Iterable[Global___Tool] | None = ...,
         task: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reasoning", b"_reasoning", "_refusal", b"_refusal", "extra", b"extra", "reasoning", b"reasoning", "refusal", b"refusal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -192,8 +223,8 @@ class ContentPart(_message.Message):
         """Reasoning inside the content, for templates that read it there."""
 
     @_builtins.property
-    def other(self) -> _struct_pb2.Struct:
-        """Any other kind, as its JSON with `type` (required): `image_embeds`, `audio_embeds`,
+    def other(self) -> _common_pb2.JsonDocument:
+        """Any other kind, as a JSON object with `type` (required): `image_embeds`, `audio_embeds`,
         `video_embeds`, `prompt_embeds`, `tool_reference`, ... Binary data is base64 text there.
         A `type` that has its own member here is INVALID_ARGUMENT INVALID_REQUEST.
         """
@@ -207,7 +238,7 @@ class ContentPart(_message.Message):
         video: Global___Media | None = ...,
         refusal: _builtins.str = ...,
         thinking: Global___Thinking | None = ...,
-        other: _struct_pb2.Struct | None = ...,
+        other: _common_pb2.JsonDocument | None = ...,
         uuid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "image", b"image", "other", b"other", "part", b"part", "refusal", b"refusal", "text", b"text", "thinking", b"thinking", "video", b"video"]  # noqa: Y015
@@ -240,15 +271,15 @@ class Media(_message.Message):
     """IANA media type such as "image/png" or "audio/wav". Required with `data`, not used with
     `url`.
     """
-    detail: _builtins.str
-    """Images only: wanted detail, "auto", "low" or "high". Empty: the upstream's default."""
+    detail: Global___ImageDetail.ValueType
+    """Images only: how closely the model looks at it."""
     def __init__(
         self,
         *,
         url: _builtins.str = ...,
         data: _builtins.bytes = ...,
         mime_type: _builtins.str = ...,
-        detail: _builtins.str = ...,
+        detail: Global___ImageDetail.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "source", b"source", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -351,7 +382,7 @@ class FunctionDefinition(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Other keys of the function's JSON."""
 
     def __init__(
@@ -362,7 +393,7 @@ class FunctionDefinition(_message.Message):
         parameters: _common_pb2.JsonDocument | None = ...,
         strict: _builtins.bool | None = ...,
         defer_loading: _builtins.bool | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_defer_loading", b"_defer_loading", "_strict", b"_strict", "defer_loading", b"defer_loading", "extra", b"extra", "parameters", b"parameters", "strict", b"strict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -463,7 +494,7 @@ class ToolCall(_message.Message):
         """A call of another kind of tool, as its JSON with `type`."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field; in a request, keys added to the call's JSON."""
 
     def __init__(
@@ -472,7 +503,7 @@ class ToolCall(_message.Message):
         id: _builtins.str = ...,
         function: Global___FunctionCall | None = ...,
         other: _common_pb2.JsonDocument | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "extra", b"extra", "function", b"function", "other", b"other"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -532,7 +563,7 @@ class ToolCallDelta(_message.Message):
     arguments: _builtins.str
     """The next piece of the arguments; concatenate the pieces in the order they arrive."""
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -542,7 +573,7 @@ class ToolCallDelta(_message.Message):
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         arguments: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -567,7 +598,7 @@ class ResponseFormat(_message.Message):
         """Free text, the default."""
 
     @_builtins.property
-    def json_object(self) -> Global___JsonObjectFormat:
+    def json_object(self) -> _common_pb2.JsonObjectFormat:
         """Any JSON object."""
 
     @_builtins.property
@@ -584,7 +615,7 @@ class ResponseFormat(_message.Message):
         self,
         *,
         text: Global___TextFormat | None = ...,
-        json_object: Global___JsonObjectFormat | None = ...,
+        json_object: _common_pb2.JsonObjectFormat | None = ...,
         json_schema: Global___JsonSchemaFormat | None = ...,
         structural_tag: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
@@ -614,23 +645,6 @@ class TextFormat(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TextFormat: _TypeAlias = TextFormat  # noqa: Y015
-
-@_typing.final
-class JsonObjectFormat(_message.Message):
-    """Any JSON object. It has no settings. Tell the model in the prompt what to write."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___JsonObjectFormat: _TypeAlias = JsonObjectFormat  # noqa: Y015
 
 @_typing.final
 class JsonSchemaFormat(_message.Message):
@@ -702,22 +716,22 @@ class TemplateOptions(_message.Message):
     to trust templates in requests. Empty: the model's own.
     """
     @_builtins.property
-    def chat_template_kwargs(self) -> _struct_pb2.Struct:
-        """Variables for the template, for example {"enable_thinking": false}."""
+    def chat_template_kwargs(self) -> _common_pb2.JsonDocument:
+        """Variables for the template, a JSON object, for example {"enable_thinking": false}."""
 
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Document]:
         """Documents for templates that take them (retrieval-augmented generation)."""
 
     @_builtins.property
-    def mm_processor_kwargs(self) -> _struct_pb2.Struct:
-        """Parameters of the model's multimodal processor. The upstream refuses them unless it is
+    def mm_processor_kwargs(self) -> _common_pb2.JsonDocument:
+        """Parameters of the model's multimodal processor, a JSON object. The upstream refuses them unless it is
         started to trust them.
         """
 
     @_builtins.property
-    def media_io_kwargs(self) -> _struct_pb2.Struct:
-        """Parameters of media loading, an object for each modality. The upstream refuses them unless
+    def media_io_kwargs(self) -> _common_pb2.JsonDocument:
+        """Parameters of media loading: a JSON object with an object for each modality. The upstream refuses them unless
         it is started to trust them.
         """
 
@@ -729,10 +743,10 @@ class TemplateOptions(_message.Message):
         add_special_tokens: _builtins.bool | None = ...,
         echo: _builtins.bool | None = ...,
         chat_template: _builtins.str = ...,
-        chat_template_kwargs: _struct_pb2.Struct | None = ...,
+        chat_template_kwargs: _common_pb2.JsonDocument | None = ...,
         documents: _abc.Iterable[Global___Document] | None = ...,
-        mm_processor_kwargs: _struct_pb2.Struct | None = ...,
-        media_io_kwargs: _struct_pb2.Struct | None = ...,
+        mm_processor_kwargs: _common_pb2.JsonDocument | None = ...,
+        media_io_kwargs: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_add_special_tokens", b"_add_special_tokens", "_continue_final_message", b"_continue_final_message", "_echo", b"_echo", "add_generation_prompt", b"add_generation_prompt", "add_special_tokens", b"add_special_tokens", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "echo", b"echo", "media_io_kwargs", b"media_io_kwargs", "mm_processor_kwargs", b"mm_processor_kwargs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -6,10 +6,10 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from penstock.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -221,12 +221,12 @@ class Model(_message.Message):
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Capability.ValueType]:
-        """What the model serves, as far as the upstream tells by its routes. Empty: it does not tell,
-        and any operation may be tried.
+        """The operations that the model serves, as far as the upstream's routes show. Empty: unknown; any
+        operation may be tried.
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field, for example `permission`."""
 
     def __init__(
@@ -239,7 +239,7 @@ class Model(_message.Message):
         parent: _builtins.str = ...,
         max_model_len: _builtins.int | None = ...,
         capabilities: _abc.Iterable[Global___Capability.ValueType] | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len", "create_time", b"create_time", "extra", b"extra", "max_model_len", b"max_model_len"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

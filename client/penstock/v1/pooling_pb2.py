@@ -22,30 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
 from penstock.v1 import message_pb2 as penstock_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19penstock/v1/pooling.proto\x12\x0bpenstock.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"\x8d\x03\n\x0bPoolRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.penstock.v1.PoolingInput\x12&\n\x04task\x18\x03 \x01(\x0e\x32\x18.penstock.v1.PoolingTask\x12\'\n\x05\x64type\x18\x04 \x01(\x0e\x32\x18.penstock.v1.VectorDtype\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12.\n\x0bplugin_data\x18\x06 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12.\n\x08template\x18\x0c \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12+\n\nextra_body\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x82\x02\n\x0cPoolResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07results\x18\x04 \x03(\x0b\x32\x1a.penstock.v1.PoolingResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12.\n\x0bplugin_data\x18\x06 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa5\x02\n\rPoolingResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x30\n\x0c\x66loat_vector\x18\x02 \x01(\x0b\x32\x18.penstock.v1.FloatVectorH\x00\x12\x32\n\rpacked_vector\x18\x03 \x01(\x0b\x32\x19.penstock.v1.PackedVectorH\x00\x12\x30\n\x0cmulti_vector\x18\x04 \x01(\x0b\x32\x18.penstock.v1.MultiVectorH\x00\x12=\n\x13packed_multi_vector\x18\x05 \x01(\x0b\x32\x1e.penstock.v1.PackedMultiVectorH\x00\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\n\x04\x64\x61ta*\xe1\x01\n\x0bPoolingTask\x12\x1c\n\x18POOLING_TASK_UNSPECIFIED\x10\x00\x12\x16\n\x12POOLING_TASK_EMBED\x10\x01\x12\x19\n\x15POOLING_TASK_CLASSIFY\x10\x02\x12\x1c\n\x18POOLING_TASK_TOKEN_EMBED\x10\x03\x12\x1f\n\x1bPOOLING_TASK_TOKEN_CLASSIFY\x10\x04\x12\x17\n\x13POOLING_TASK_PLUGIN\x10\x05\x12)\n%POOLING_TASK_EMBED_AND_TOKEN_CLASSIFY\x10\x06\x32R\n\x0ePoolingService\x12@\n\x04Pool\x12\x18.penstock.v1.PoolRequest\x1a\x19.penstock.v1.PoolResponse\"\x03\x90\x02\x01\x42\x35\n\x0bpenstock.v1P\x01Z\x16penstock/v1;penstockv1\xaa\x02\x0bPenstock.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19penstock/v1/pooling.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"\x8f\x03\n\x0bPoolRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.penstock.v1.PoolingInput\x12&\n\x04task\x18\x03 \x01(\x0e\x32\x18.penstock.v1.PoolingTask\x12\'\n\x05\x64type\x18\x04 \x01(\x0e\x32\x18.penstock.v1.VectorDtype\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12.\n\x0bplugin_data\x18\x06 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12.\n\x08template\x18\x0c \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\x84\x02\n\x0cPoolResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07results\x18\x04 \x03(\x0b\x32\x1a.penstock.v1.PoolingResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12.\n\x0bplugin_data\x18\x06 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xa9\x02\n\rPoolingResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x30\n\x0c\x66loat_vector\x18\x02 \x01(\x0b\x32\x18.penstock.v1.FloatVectorH\x00\x12\x32\n\rpacked_vector\x18\x03 \x01(\x0b\x32\x19.penstock.v1.PackedVectorH\x00\x12\x30\n\x0cmulti_vector\x18\x04 \x01(\x0b\x32\x18.penstock.v1.MultiVectorH\x00\x12=\n\x13packed_multi_vector\x18\x05 \x01(\x0b\x32\x1e.penstock.v1.PackedMultiVectorH\x00\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06vector*\xe1\x01\n\x0bPoolingTask\x12\x1c\n\x18POOLING_TASK_UNSPECIFIED\x10\x00\x12\x16\n\x12POOLING_TASK_EMBED\x10\x01\x12\x19\n\x15POOLING_TASK_CLASSIFY\x10\x02\x12\x1c\n\x18POOLING_TASK_TOKEN_EMBED\x10\x03\x12\x1f\n\x1bPOOLING_TASK_TOKEN_CLASSIFY\x10\x04\x12\x17\n\x13POOLING_TASK_PLUGIN\x10\x05\x12)\n%POOLING_TASK_EMBED_AND_TOKEN_CLASSIFY\x10\x06\x32R\n\x0ePoolingService\x12@\n\x04Pool\x12\x18.penstock.v1.PoolRequest\x1a\x19.penstock.v1.PoolResponse\"\x03\x90\x02\x01\x42u\n\x0bpenstock.v1B\x0cPoolingProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.pooling_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1P\001Z\026penstock/v1;penstockv1\252\002\013Penstock.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\014PoolingProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_POOLINGSERVICE'].methods_by_name['Pool']._loaded_options = None
   _globals['_POOLINGSERVICE'].methods_by_name['Pool']._serialized_options = b'\220\002\001'
-  _globals['_POOLINGTASK']._serialized_start=1116
-  _globals['_POOLINGTASK']._serialized_end=1341
-  _globals['_POOLREQUEST']._serialized_start=159
-  _globals['_POOLREQUEST']._serialized_end=556
-  _globals['_POOLRESPONSE']._serialized_start=559
-  _globals['_POOLRESPONSE']._serialized_end=817
-  _globals['_POOLINGRESULT']._serialized_start=820
-  _globals['_POOLINGRESULT']._serialized_end=1113
-  _globals['_POOLINGSERVICE']._serialized_start=1343
-  _globals['_POOLINGSERVICE']._serialized_end=1425
+  _globals['_POOLINGTASK']._serialized_start=1094
+  _globals['_POOLINGTASK']._serialized_end=1319
+  _globals['_POOLREQUEST']._serialized_start=129
+  _globals['_POOLREQUEST']._serialized_end=528
+  _globals['_POOLRESPONSE']._serialized_start=531
+  _globals['_POOLRESPONSE']._serialized_end=791
+  _globals['_POOLINGRESULT']._serialized_start=794
+  _globals['_POOLINGRESULT']._serialized_end=1091
+  _globals['_POOLINGSERVICE']._serialized_start=1321
+  _globals['_POOLINGSERVICE']._serialized_end=1403
 # @@protoc_insertion_point(module_scope)

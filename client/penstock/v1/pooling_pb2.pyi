@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -111,12 +110,12 @@ class PoolRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine: `priority`, `cache_salt` and `request_id`; other fields have no
+        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
         meaning here.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -131,7 +130,7 @@ class PoolRequest(_message.Message):
         template: _message_pb2.TemplateOptions | None = ...,
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "extra_body", b"extra_body", "options", b"options", "plugin_data", b"plugin_data", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -175,7 +174,7 @@ class PoolResponse(_message.Message):
         """Output of the model's own form, if the request has `plugin_data`."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -187,7 +186,7 @@ class PoolResponse(_message.Message):
         results: _abc.Iterable[Global___PoolingResult] | None = ...,
         usage: _common_pb2.Usage | None = ...,
         plugin_data: _common_pb2.JsonDocument | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra", "plugin_data", b"plugin_data", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -228,7 +227,7 @@ class PoolingResult(_message.Message):
         """Per token, in another format."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -239,14 +238,14 @@ class PoolingResult(_message.Message):
         packed_vector: _common_pb2.PackedVector | None = ...,
         multi_vector: _common_pb2.MultiVector | None = ...,
         packed_multi_vector: _common_pb2.PackedMultiVector | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "extra", b"extra", "float_vector", b"float_vector", "multi_vector", b"multi_vector", "packed_multi_vector", b"packed_multi_vector", "packed_vector", b"packed_vector"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "float_vector", b"float_vector", "multi_vector", b"multi_vector", "packed_multi_vector", b"packed_multi_vector", "packed_vector", b"packed_vector", "vector", b"vector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "extra", b"extra", "float_vector", b"float_vector", "index", b"index", "multi_vector", b"multi_vector", "packed_multi_vector", b"packed_multi_vector", "packed_vector", b"packed_vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "float_vector", b"float_vector", "index", b"index", "multi_vector", b"multi_vector", "packed_multi_vector", b"packed_multi_vector", "packed_vector", b"packed_vector", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["float_vector", "packed_vector", "multi_vector", "packed_multi_vector"]  # noqa: Y015
-    _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
+    _WhichOneofReturnType_vector: _TypeAlias = _typing.Literal["float_vector", "packed_vector", "multi_vector", "packed_multi_vector"]  # noqa: Y015
+    _WhichOneofArgType_vector: _TypeAlias = _typing.Literal["vector", b"vector"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_vector) -> _WhichOneofReturnType_vector | None: ...
 
 Global___PoolingResult: _TypeAlias = PoolingResult  # noqa: Y015

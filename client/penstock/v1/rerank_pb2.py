@@ -22,42 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
 from penstock.v1 import message_pb2 as penstock_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/rerank.proto\x12\x0bpenstock.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"[\n\x0cScoringInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x32\n\nmultimodal\x18\x02 \x01(\x0b\x32\x1c.penstock.v1.MultimodalInputH\x00\x42\x07\n\x05input\":\n\x0fMultimodalInput\x12\'\n\x05parts\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ContentPart\"\x86\x02\n\x0eScoringOptions\x12!\n\x14max_tokens_per_query\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12max_tokens_per_doc\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x35\n\x14\x63hat_template_kwargs\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x34\n\x13mm_processor_kwargs\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x17\n\x15_max_tokens_per_queryB\x15\n\x13_max_tokens_per_doc\"\x8b\x03\n\rRerankRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x05query\x18\x02 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12\x12\n\x05top_n\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10return_documents\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12,\n\x07options\x18\x06 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12+\n\nextra_body\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\x08\n\x06_top_nB\x13\n\x11_return_documents\"\xa2\x01\n\x0eRerankResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x07results\x18\x04 \x03(\x0b\x32\x19.penstock.v1.RerankResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x8b\x01\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x01\x12+\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xba\x02\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x07queries\x18\x02 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\x07options\x18\x06 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12+\n\nextra_body\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xd1\x01\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07results\x18\x04 \x03(\x0b\x32\x18.penstock.v1.ScoreResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"S\n\x0bScoreResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct2\x9c\x01\n\rRerankService\x12\x46\n\x06Rerank\x12\x1a.penstock.v1.RerankRequest\x1a\x1b.penstock.v1.RerankResponse\"\x03\x90\x02\x01\x12\x43\n\x05Score\x12\x19.penstock.v1.ScoreRequest\x1a\x1a.penstock.v1.ScoreResponse\"\x03\x90\x02\x01\x42\x35\n\x0bpenstock.v1P\x01Z\x16penstock/v1;penstockv1\xaa\x02\x0bPenstock.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/rerank.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"[\n\x0cScoringInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x32\n\nmultimodal\x18\x02 \x01(\x0b\x32\x1c.penstock.v1.MultimodalInputH\x00\x42\x07\n\x05input\":\n\x0fMultimodalInput\x12\'\n\x05parts\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ContentPart\"\x8a\x02\n\x0eScoringOptions\x12!\n\x14max_tokens_per_query\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12max_tokens_per_doc\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x37\n\x14\x63hat_template_kwargs\x18\x04 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x36\n\x13mm_processor_kwargs\x18\x05 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x17\n\x15_max_tokens_per_queryB\x15\n\x13_max_tokens_per_doc\"\x8d\x03\n\rRerankRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x05query\x18\x02 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12\x12\n\x05top_n\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10return_documents\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06_top_nB\x13\n\x11_return_documents\"\xa4\x01\n\x0eRerankResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x07results\x18\x04 \x03(\x0b\x32\x19.penstock.v1.RerankResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\x8d\x01\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x01\x12+\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xbc\x02\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x07queries\x18\x02 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xd3\x01\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07results\x18\x04 \x03(\x0b\x32\x18.penstock.v1.ScoreResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"U\n\x0bScoreResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument2\x9c\x01\n\rRerankService\x12\x46\n\x06Rerank\x12\x1a.penstock.v1.RerankRequest\x1a\x1b.penstock.v1.RerankResponse\"\x03\x90\x02\x01\x12\x43\n\x05Score\x12\x19.penstock.v1.ScoreRequest\x1a\x1a.penstock.v1.ScoreResponse\"\x03\x90\x02\x01\x42t\n\x0bpenstock.v1B\x0bRerankProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.rerank_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1P\001Z\026penstock/v1;penstockv1\252\002\013Penstock.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\013RerankProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_RERANKSERVICE'].methods_by_name['Rerank']._loaded_options = None
   _globals['_RERANKSERVICE'].methods_by_name['Rerank']._serialized_options = b'\220\002\001'
   _globals['_RERANKSERVICE'].methods_by_name['Score']._loaded_options = None
   _globals['_RERANKSERVICE'].methods_by_name['Score']._serialized_options = b'\220\002\001'
-  _globals['_SCORINGINPUT']._serialized_start=157
-  _globals['_SCORINGINPUT']._serialized_end=248
-  _globals['_MULTIMODALINPUT']._serialized_start=250
-  _globals['_MULTIMODALINPUT']._serialized_end=308
-  _globals['_SCORINGOPTIONS']._serialized_start=311
-  _globals['_SCORINGOPTIONS']._serialized_end=573
-  _globals['_RERANKREQUEST']._serialized_start=576
-  _globals['_RERANKREQUEST']._serialized_end=971
-  _globals['_RERANKRESPONSE']._serialized_start=974
-  _globals['_RERANKRESPONSE']._serialized_end=1136
-  _globals['_RERANKRESULT']._serialized_start=1139
-  _globals['_RERANKRESULT']._serialized_end=1278
-  _globals['_SCOREREQUEST']._serialized_start=1281
-  _globals['_SCOREREQUEST']._serialized_end=1595
-  _globals['_SCORERESPONSE']._serialized_start=1598
-  _globals['_SCORERESPONSE']._serialized_end=1807
-  _globals['_SCORERESULT']._serialized_start=1809
-  _globals['_SCORERESULT']._serialized_end=1892
-  _globals['_RERANKSERVICE']._serialized_start=1895
-  _globals['_RERANKSERVICE']._serialized_end=2051
+  _globals['_SCORINGINPUT']._serialized_start=127
+  _globals['_SCORINGINPUT']._serialized_end=218
+  _globals['_MULTIMODALINPUT']._serialized_start=220
+  _globals['_MULTIMODALINPUT']._serialized_end=278
+  _globals['_SCORINGOPTIONS']._serialized_start=281
+  _globals['_SCORINGOPTIONS']._serialized_end=547
+  _globals['_RERANKREQUEST']._serialized_start=550
+  _globals['_RERANKREQUEST']._serialized_end=947
+  _globals['_RERANKRESPONSE']._serialized_start=950
+  _globals['_RERANKRESPONSE']._serialized_end=1114
+  _globals['_RERANKRESULT']._serialized_start=1117
+  _globals['_RERANKRESULT']._serialized_end=1258
+  _globals['_SCOREREQUEST']._serialized_start=1261
+  _globals['_SCOREREQUEST']._serialized_end=1577
+  _globals['_SCORERESPONSE']._serialized_start=1580
+  _globals['_SCORERESPONSE']._serialized_end=1791
+  _globals['_SCORERESULT']._serialized_start=1793
+  _globals['_SCORERESULT']._serialized_end=1878
+  _globals['_RERANKSERVICE']._serialized_start=1881
+  _globals['_RERANKSERVICE']._serialized_end=2037
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import common_pb2 as _common_pb2
@@ -94,12 +93,12 @@ class ScoringOptions(_message.Message):
     instruction: _builtins.str
     """What "fit" means, for models that take an instruction. Empty: the model's default."""
     @_builtins.property
-    def chat_template_kwargs(self) -> _struct_pb2.Struct:
-        """Variables for the model's template."""
+    def chat_template_kwargs(self) -> _common_pb2.JsonDocument:
+        """Variables for the model's template, a JSON object."""
 
     @_builtins.property
-    def mm_processor_kwargs(self) -> _struct_pb2.Struct:
-        """Parameters of the model's multimodal processor. The upstream refuses them unless it is
+    def mm_processor_kwargs(self) -> _common_pb2.JsonDocument:
+        """Parameters of the model's multimodal processor, a JSON object. The upstream refuses them unless it is
         started to trust them.
         """
 
@@ -109,8 +108,8 @@ class ScoringOptions(_message.Message):
         max_tokens_per_query: _builtins.int | None = ...,
         max_tokens_per_doc: _builtins.int | None = ...,
         instruction: _builtins.str = ...,
-        chat_template_kwargs: _struct_pb2.Struct | None = ...,
-        mm_processor_kwargs: _struct_pb2.Struct | None = ...,
+        chat_template_kwargs: _common_pb2.JsonDocument | None = ...,
+        mm_processor_kwargs: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tokens_per_doc", b"_max_tokens_per_doc", "_max_tokens_per_query", b"_max_tokens_per_query", "chat_template_kwargs", b"chat_template_kwargs", "max_tokens_per_doc", b"max_tokens_per_doc", "max_tokens_per_query", b"max_tokens_per_query", "mm_processor_kwargs", b"mm_processor_kwargs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -173,12 +172,12 @@ class RerankRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine: `priority`, `cache_salt` and `request_id`; other fields have no
+        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
         meaning here.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -193,7 +192,7 @@ class RerankRequest(_message.Message):
         scoring: Global___ScoringOptions | None = ...,
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_return_documents", b"_return_documents", "_top_n", b"_top_n", "engine", b"engine", "extra_body", b"extra_body", "options", b"options", "query", b"query", "return_documents", b"return_documents", "scoring", b"scoring", "top_n", b"top_n"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -234,7 +233,7 @@ class RerankResponse(_message.Message):
         """Tokens used. All are of the prompt, also where an upstream gives only a total."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -244,7 +243,7 @@ class RerankResponse(_message.Message):
         model: _builtins.str = ...,
         results: _abc.Iterable[Global___RerankResult] | None = ...,
         usage: _common_pb2.Usage | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -275,7 +274,7 @@ class RerankResult(_message.Message):
         """The document, if RerankRequest.return_documents is set."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -284,7 +283,7 @@ class RerankResult(_message.Message):
         index: _builtins.int = ...,
         relevance_score: _builtins.float = ...,
         document: Global___ScoringInput | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "extra", b"extra"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -334,12 +333,12 @@ class ScoreRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine: `priority`, `cache_salt` and `request_id`; other fields have no
+        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
         meaning here.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -352,7 +351,7 @@ class ScoreRequest(_message.Message):
         scoring: Global___ScoringOptions | None = ...,
         engine: _common_pb2.EngineOptions | None = ...,
         user: _builtins.str = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "extra_body", b"extra_body", "options", b"options", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -391,7 +390,7 @@ class ScoreResponse(_message.Message):
         """Tokens used."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -402,7 +401,7 @@ class ScoreResponse(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         results: _abc.Iterable[Global___ScoreResult] | None = ...,
         usage: _common_pb2.Usage | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -426,7 +425,7 @@ class ScoreResult(_message.Message):
     score: _builtins.float
     """How well the document fits the query, as RerankResult.relevance_score."""
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -434,7 +433,7 @@ class ScoreResult(_message.Message):
         *,
         index: _builtins.int = ...,
         score: _builtins.float = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

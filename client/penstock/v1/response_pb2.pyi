@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -63,6 +62,98 @@ RESPONSE_STATUS_CANCELLED: ResponseStatus.ValueType  # 6
 """Stopped by CancelResponse."""
 Global___ResponseStatus: _TypeAlias = ResponseStatus  # noqa: Y015
 
+class _Truncation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TruncationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Truncation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUNCATION_UNSPECIFIED: _Truncation.ValueType  # 0
+    """In a request, the same as DISABLED. In an answer: not given, or a way that has no value here,
+    which is then in `extra` under `truncation`.
+    """
+    TRUNCATION_DISABLED: _Truncation.ValueType  # 1
+    """Refuse it (`disabled`)."""
+    TRUNCATION_AUTO: _Truncation.ValueType  # 2
+    """Cut it (`auto`)."""
+
+class Truncation(_Truncation, metaclass=_TruncationEnumTypeWrapper):
+    """What to do with input that does not fit the model."""
+
+TRUNCATION_UNSPECIFIED: Truncation.ValueType  # 0
+"""In a request, the same as DISABLED. In an answer: not given, or a way that has no value here,
+which is then in `extra` under `truncation`.
+"""
+TRUNCATION_DISABLED: Truncation.ValueType  # 1
+"""Refuse it (`disabled`)."""
+TRUNCATION_AUTO: Truncation.ValueType  # 2
+"""Cut it (`auto`)."""
+Global___Truncation: _TypeAlias = Truncation  # noqa: Y015
+
+class _TextVerbosity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TextVerbosityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextVerbosity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEXT_VERBOSITY_UNSPECIFIED: _TextVerbosity.ValueType  # 0
+    """In a request, the model's default. In an answer: not given, or a degree that has no value here;
+    then `text` is in `extra`.
+    """
+    TEXT_VERBOSITY_LOW: _TextVerbosity.ValueType  # 1
+    """Short (`low`)."""
+    TEXT_VERBOSITY_MEDIUM: _TextVerbosity.ValueType  # 2
+    """In between (`medium`)."""
+    TEXT_VERBOSITY_HIGH: _TextVerbosity.ValueType  # 3
+    """Long (`high`)."""
+
+class TextVerbosity(_TextVerbosity, metaclass=_TextVerbosityEnumTypeWrapper):
+    """How wordy an answer is."""
+
+TEXT_VERBOSITY_UNSPECIFIED: TextVerbosity.ValueType  # 0
+"""In a request, the model's default. In an answer: not given, or a degree that has no value here;
+then `text` is in `extra`.
+"""
+TEXT_VERBOSITY_LOW: TextVerbosity.ValueType  # 1
+"""Short (`low`)."""
+TEXT_VERBOSITY_MEDIUM: TextVerbosity.ValueType  # 2
+"""In between (`medium`)."""
+TEXT_VERBOSITY_HIGH: TextVerbosity.ValueType  # 3
+"""Long (`high`)."""
+Global___TextVerbosity: _TypeAlias = TextVerbosity  # noqa: Y015
+
+class _ReasoningSummary:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReasoningSummaryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasoningSummary.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REASONING_SUMMARY_UNSPECIFIED: _ReasoningSummary.ValueType  # 0
+    """In a request: none. In an answer: not given, or a kind that has no value here, which is then in
+    ReasoningOptions.extra under `summary`.
+    """
+    REASONING_SUMMARY_AUTO: _ReasoningSummary.ValueType  # 1
+    """The upstream chooses (`auto`)."""
+    REASONING_SUMMARY_CONCISE: _ReasoningSummary.ValueType  # 2
+    """Short (`concise`)."""
+    REASONING_SUMMARY_DETAILED: _ReasoningSummary.ValueType  # 3
+    """Full (`detailed`)."""
+
+class ReasoningSummary(_ReasoningSummary, metaclass=_ReasoningSummaryEnumTypeWrapper):
+    """What kind of summary of its reasoning the model gives."""
+
+REASONING_SUMMARY_UNSPECIFIED: ReasoningSummary.ValueType  # 0
+"""In a request: none. In an answer: not given, or a kind that has no value here, which is then in
+ReasoningOptions.extra under `summary`.
+"""
+REASONING_SUMMARY_AUTO: ReasoningSummary.ValueType  # 1
+"""The upstream chooses (`auto`)."""
+REASONING_SUMMARY_CONCISE: ReasoningSummary.ValueType  # 2
+"""Short (`concise`)."""
+REASONING_SUMMARY_DETAILED: ReasoningSummary.ValueType  # 3
+"""Full (`detailed`)."""
+Global___ReasoningSummary: _TypeAlias = ReasoningSummary  # noqa: Y015
+
 @_typing.final
 class CreateResponseRequest(_message.Message):
     """Request of CreateResponse and StreamResponse."""
@@ -116,6 +207,8 @@ class CreateResponseRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     SAFETY_IDENTIFIER_FIELD_NUMBER: _builtins.int
     PROMPT_CACHE_KEY_FIELD_NUMBER: _builtins.int
+    PROMPT_CACHE_RETENTION_FIELD_NUMBER: _builtins.int
+    PROMPT_CACHE_OPTIONS_FIELD_NUMBER: _builtins.int
     STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
@@ -142,15 +235,12 @@ class CreateResponseRequest(_message.Message):
     """
     max_tool_calls: _builtins.int
     """Most calls of tools that the upstream runs itself. Needs a native upstream. Unset: no limit."""
-    truncation: _builtins.str
-    """What to do with input that does not fit: "disabled" (refuse it) or "auto" (cut it). "auto"
-    needs a native upstream; see SamplingParams.truncate_prompt_tokens for another way. Empty:
-    "disabled".
+    truncation: Global___Truncation.ValueType
+    """What to do with input that does not fit the model. TRUNCATION_AUTO needs a native upstream; see
+    SamplingParams.truncate_prompt_tokens for another way.
     """
-    text_verbosity: _builtins.str
-    """How wordy the answer is (`text.verbosity`): "low", "medium" or "high". Needs a native
-    upstream. Empty: the model's default.
-    """
+    text_verbosity: Global___TextVerbosity.ValueType
+    """How wordy the answer is (`text.verbosity`). Needs a native upstream."""
     service_tier: _builtins.str
     """Service tier. vLLM has none and echoes it. Empty: "auto"."""
     user: _builtins.str
@@ -159,6 +249,11 @@ class CreateResponseRequest(_message.Message):
     """Stable name of the end user for abuse detection. It has no effect. Empty: none."""
     prompt_cache_key: _builtins.str
     """Hint which requests share a prefix. It has no effect on vLLM. Empty: none."""
+    prompt_cache_retention: _builtins.str
+    """How long a prefix is kept in the cache, for example "in_memory" or "24h": words of the
+    upstream, which grow. Needs a native upstream; vLLM accepts it without an effect. Empty: the
+    upstream's default.
+    """
     @_builtins.property
     def input(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseItem]:
         """The conversation so far, oldest first. Exactly one of `input` and `input_text` is given. On
@@ -216,7 +311,7 @@ class CreateResponseRequest(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine. `return_token_ids`, `return_prompt_text`,
+        """Options of the engine. `return_token_ids`, `return_prompt_text`,
         `return_weight_versions`, `prompt_logprobs` and `routed_experts_prompt_start` have no meaning
         here.
         """
@@ -232,17 +327,23 @@ class CreateResponseRequest(_message.Message):
         """Labels of the caller's own, echoed in the answer. They have no effect."""
 
     @_builtins.property
-    def stream_options(self) -> _common_pb2.StreamOptions:
-        """Settings of the stream; ignored by CreateResponse. `continuous_usage_stats` has no meaning
-        here, `stream_interval` needs a converted upstream.
+    def prompt_cache_options(self) -> _common_pb2.JsonDocument:
+        """Further settings of the prompt cache, as the JSON object that the upstream takes. Needs a
+        native upstream; vLLM accepts it without an effect.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def stream_options(self) -> _common_pb2.StreamOptions:
+        """How the stream is delivered; CreateResponse accepts it and does not use it.
+        `continuous_usage_stats` has no meaning here, `stream_interval` needs a converted upstream.
+        """
+
+    @_builtins.property
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto. They go to the
         API that is used: a converted upstream takes chat parameters here, and a parameter of the
-        Responses API (`prompt`, `conversation`, `prompt_cache_retention`, `previous_input_messages`,
-        `enable_response_messages`, ...) needs a native one.
+        Responses API (`prompt`, `conversation`, `previous_input_messages`, `enable_response_messages`,
+        ...) needs a native one.
         """
 
     def __init__(
@@ -268,19 +369,21 @@ class CreateResponseRequest(_message.Message):
         background: _builtins.bool | None = ...,
         include: _abc.Iterable[_builtins.str] | None = ...,
         max_tool_calls: _builtins.int | None = ...,
-        truncation: _builtins.str = ...,
-        text_verbosity: _builtins.str = ...,
+        truncation: Global___Truncation.ValueType = ...,
+        text_verbosity: Global___TextVerbosity.ValueType = ...,
         service_tier: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         user: _builtins.str = ...,
         safety_identifier: _builtins.str = ...,
         prompt_cache_key: _builtins.str = ...,
+        prompt_cache_retention: _builtins.str = ...,
+        prompt_cache_options: _common_pb2.JsonDocument | None = ...,
         stream_options: _common_pb2.StreamOptions | None = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_include_reasoning", b"_include_reasoning", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_store", b"_store", "background", b"background", "engine", b"engine", "extra_body", b"extra_body", "include_reasoning", b"include_reasoning", "logprobs", b"logprobs", "max_tool_calls", b"max_tool_calls", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "sampling", b"sampling", "store", b"store", "stream_options", b"stream_options", "structured_outputs", b"structured_outputs", "template", b"template", "text_format", b"text_format", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_include_reasoning", b"_include_reasoning", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_store", b"_store", "background", b"background", "engine", b"engine", "extra_body", b"extra_body", "include_reasoning", b"include_reasoning", "logprobs", b"logprobs", "max_tool_calls", b"max_tool_calls", "parallel_tool_calls", b"parallel_tool_calls", "prompt_cache_options", b"prompt_cache_options", "reasoning", b"reasoning", "sampling", b"sampling", "store", b"store", "stream_options", b"stream_options", "structured_outputs", b"structured_outputs", "template", b"template", "text_format", b"text_format", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_include_reasoning", b"_include_reasoning", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_store", b"_store", "background", b"background", "engine", b"engine", "extra_body", b"extra_body", "include", b"include", "include_reasoning", b"include_reasoning", "input", b"input", "input_text", b"input_text", "instructions", b"instructions", "logprobs", b"logprobs", "max_tool_calls", b"max_tool_calls", "metadata", b"metadata", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "reasoning", b"reasoning", "safety_identifier", b"safety_identifier", "sampling", b"sampling", "service_tier", b"service_tier", "store", b"store", "stream_options", b"stream_options", "structured_outputs", b"structured_outputs", "template", b"template", "text_format", b"text_format", "text_verbosity", b"text_verbosity", "tool_choice", b"tool_choice", "tools", b"tools", "truncation", b"truncation", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_include_reasoning", b"_include_reasoning", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_store", b"_store", "background", b"background", "engine", b"engine", "extra_body", b"extra_body", "include", b"include", "include_reasoning", b"include_reasoning", "input", b"input", "input_text", b"input_text", "instructions", b"instructions", "logprobs", b"logprobs", "max_tool_calls", b"max_tool_calls", "metadata", b"metadata", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "prompt_cache_options", b"prompt_cache_options", "prompt_cache_retention", b"prompt_cache_retention", "reasoning", b"reasoning", "safety_identifier", b"safety_identifier", "sampling", b"sampling", "service_tier", b"service_tier", "store", b"store", "stream_options", b"stream_options", "structured_outputs", b"structured_outputs", "template", b"template", "text_format", b"text_format", "text_verbosity", b"text_verbosity", "tool_choice", b"tool_choice", "tools", b"tools", "truncation", b"truncation", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__background: _TypeAlias = _typing.Literal["background"]  # noqa: Y015
     _WhichOneofArgType__background: _TypeAlias = _typing.Literal["_background", b"_background"]  # noqa: Y015
@@ -316,12 +419,10 @@ class ReasoningOptions(_message.Message):
     EXTRA_FIELD_NUMBER: _builtins.int
     effort: _builtins.str
     """How much: as CreateChatCompletionRequest.reasoning_effort. Empty: the model's default."""
-    summary: _builtins.str
-    """Summary of the reasoning: "auto", "concise" or "detailed". Needs a native upstream. Empty:
-    none.
-    """
+    summary: Global___ReasoningSummary.ValueType
+    """What kind of summary of the reasoning to give. Needs a native upstream."""
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Other keys of `reasoning`. In a request they need a native upstream; in an answer, upstream
         keys without a field.
         """
@@ -330,8 +431,8 @@ class ReasoningOptions(_message.Message):
         self,
         *,
         effort: _builtins.str = ...,
-        summary: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        summary: Global___ReasoningSummary.ValueType = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -391,7 +492,7 @@ class ResponseItem(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """In an answer, upstream keys without a field. In a request, keys added to the upstream JSON of
         the item, or of the chat message or tool call that it becomes; a key that a field covers is
         INVALID_ARGUMENT CONFLICTING_FIELDS.
@@ -408,7 +509,7 @@ class ResponseItem(_message.Message):
         reasoning: Global___ReasoningItem | None = ...,
         other: _common_pb2.JsonDocument | None = ...,
         choice_index: _builtins.int = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "function_call", b"function_call", "function_call_output", b"function_call_output", "item", b"item", "message", b"message", "other", b"other", "reasoning", b"reasoning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -607,7 +708,7 @@ class ResponseContentPart(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """In an answer, upstream keys without a field. In a request, keys added to the part's JSON; a
         key that a field covers is INVALID_ARGUMENT CONFLICTING_FIELDS.
         """
@@ -624,7 +725,7 @@ class ResponseContentPart(_message.Message):
         other: _common_pb2.JsonDocument | None = ...,
         annotations: _abc.Iterable[_common_pb2.JsonDocument] | None = ...,
         logprobs: _abc.Iterable[_common_pb2.TokenLogprob] | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "extra", b"extra", "image", b"image", "other", b"other", "part", b"part", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -708,7 +809,7 @@ class ModelResponse(_message.Message):
         """Opaque answer of the encoder cache connector."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field, for example `input_messages` and `output_messages`. If
         converted, `choices` has an object for each choice that the chat told more of than fits in
         its items, such as `stop_reason`, with its `index`.
@@ -731,7 +832,7 @@ class ModelResponse(_message.Message):
         kv_transfer_params: _common_pb2.JsonDocument | None = ...,
         ec_transfer_params: _common_pb2.JsonDocument | None = ...,
         system_fingerprint: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "ec_transfer_params", b"ec_transfer_params", "error", b"error", "extra", b"extra", "kv_transfer_params", b"kv_transfer_params", "metrics", b"metrics", "settings", b"settings", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -816,6 +917,8 @@ class ResponseSettings(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     SAFETY_IDENTIFIER_FIELD_NUMBER: _builtins.int
     PROMPT_CACHE_KEY_FIELD_NUMBER: _builtins.int
+    PROMPT_CACHE_RETENTION_FIELD_NUMBER: _builtins.int
+    PROMPT_CACHE_OPTIONS_FIELD_NUMBER: _builtins.int
     instructions: _builtins.str
     """The instructions. Empty: none."""
     temperature: _builtins.float
@@ -834,9 +937,9 @@ class ResponseSettings(_message.Message):
     """Several tool calls in one answer."""
     max_tool_calls: _builtins.int
     """Most calls of tools that the upstream runs itself."""
-    text_verbosity: _builtins.str
+    text_verbosity: Global___TextVerbosity.ValueType
     """How wordy the answer is."""
-    truncation: _builtins.str
+    truncation: Global___Truncation.ValueType
     """What is done with input that does not fit."""
     service_tier: _builtins.str
     """Service tier."""
@@ -852,6 +955,8 @@ class ResponseSettings(_message.Message):
     """Stable name of the end user for abuse detection."""
     prompt_cache_key: _builtins.str
     """Hint which requests share a prefix."""
+    prompt_cache_retention: _builtins.str
+    """How long a prefix is kept in the cache."""
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Tool]:
         """Tools that the model may call."""
@@ -872,6 +977,10 @@ class ResponseSettings(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels of the caller's own."""
 
+    @_builtins.property
+    def prompt_cache_options(self) -> _common_pb2.JsonDocument:
+        """Further settings of the prompt cache."""
+
     def __init__(
         self,
         *,
@@ -887,9 +996,9 @@ class ResponseSettings(_message.Message):
         parallel_tool_calls: _builtins.bool | None = ...,
         max_tool_calls: _builtins.int | None = ...,
         text_format: _message_pb2.ResponseFormat | None = ...,
-        text_verbosity: _builtins.str = ...,
+        text_verbosity: Global___TextVerbosity.ValueType = ...,
         reasoning: Global___ReasoningOptions | None = ...,
-        truncation: _builtins.str = ...,
+        truncation: Global___Truncation.ValueType = ...,
         service_tier: _builtins.str = ...,
         previous_response_id: _builtins.str = ...,
         store: _builtins.bool | None = ...,
@@ -898,10 +1007,12 @@ class ResponseSettings(_message.Message):
         user: _builtins.str = ...,
         safety_identifier: _builtins.str = ...,
         prompt_cache_key: _builtins.str = ...,
+        prompt_cache_retention: _builtins.str = ...,
+        prompt_cache_options: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_presence_penalty", b"_presence_penalty", "_store", b"_store", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "background", b"background", "frequency_penalty", b"frequency_penalty", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "parallel_tool_calls", b"parallel_tool_calls", "presence_penalty", b"presence_penalty", "reasoning", b"reasoning", "store", b"store", "temperature", b"temperature", "text_format", b"text_format", "tool_choice", b"tool_choice", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_presence_penalty", b"_presence_penalty", "_store", b"_store", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "background", b"background", "frequency_penalty", b"frequency_penalty", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "parallel_tool_calls", b"parallel_tool_calls", "presence_penalty", b"presence_penalty", "prompt_cache_options", b"prompt_cache_options", "reasoning", b"reasoning", "store", b"store", "temperature", b"temperature", "text_format", b"text_format", "tool_choice", b"tool_choice", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_presence_penalty", b"_presence_penalty", "_store", b"_store", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "background", b"background", "frequency_penalty", b"frequency_penalty", "instructions", b"instructions", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "metadata", b"metadata", "parallel_tool_calls", b"parallel_tool_calls", "presence_penalty", b"presence_penalty", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "reasoning", b"reasoning", "safety_identifier", b"safety_identifier", "service_tier", b"service_tier", "store", b"store", "temperature", b"temperature", "text_format", b"text_format", "text_verbosity", b"text_verbosity", "tool_choice", b"tool_choice", "tools", b"tools", "top_logprobs", b"top_logprobs", "top_p", b"top_p", "truncation", b"truncation", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background", b"_background", "_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_max_tool_calls", b"_max_tool_calls", "_parallel_tool_calls", b"_parallel_tool_calls", "_presence_penalty", b"_presence_penalty", "_store", b"_store", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "background", b"background", "frequency_penalty", b"frequency_penalty", "instructions", b"instructions", "max_output_tokens", b"max_output_tokens", "max_tool_calls", b"max_tool_calls", "metadata", b"metadata", "parallel_tool_calls", b"parallel_tool_calls", "presence_penalty", b"presence_penalty", "previous_response_id", b"previous_response_id", "prompt_cache_key", b"prompt_cache_key", "prompt_cache_options", b"prompt_cache_options", "prompt_cache_retention", b"prompt_cache_retention", "reasoning", b"reasoning", "safety_identifier", b"safety_identifier", "service_tier", b"service_tier", "store", b"store", "temperature", b"temperature", "text_format", b"text_format", "text_verbosity", b"text_verbosity", "tool_choice", b"tool_choice", "tools", b"tools", "top_logprobs", b"top_logprobs", "top_p", b"top_p", "truncation", b"truncation", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__background: _TypeAlias = _typing.Literal["background"]  # noqa: Y015
     _WhichOneofArgType__background: _TypeAlias = _typing.Literal["_background", b"_background"]  # noqa: Y015
@@ -973,7 +1084,7 @@ class ResponseUsage(_message.Message):
         """Parts of `output_tokens`."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field; unknown keys of the details under the details' name."""
 
     def __init__(
@@ -984,7 +1095,7 @@ class ResponseUsage(_message.Message):
         total_tokens: _builtins.int = ...,
         input_tokens_details: Global___ResponseInputTokensDetails | None = ...,
         output_tokens_details: Global___ResponseOutputTokensDetails | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "input_tokens_details", b"input_tokens_details", "output_tokens_details", b"output_tokens_details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1141,7 +1252,6 @@ class StreamResponseResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
-    TYPE_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     IN_PROGRESS_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
@@ -1164,8 +1274,6 @@ class StreamResponseResponse(_message.Message):
     EXTRA_FIELD_NUMBER: _builtins.int
     sequence_number: _builtins.int
     """Number of the event, from 0 without gaps."""
-    type: _builtins.str
-    """Name of the event in the Responses API, for example "response.output_text.delta". Always set."""
     @_builtins.property
     def created(self) -> Global___ModelResponse:
         """`response.created`: the response exists; no output yet."""
@@ -1240,17 +1348,16 @@ class StreamResponseResponse(_message.Message):
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other event, whole, as its JSON; see `type`."""
+        """Any other event, whole, as its JSON, whose `type` is the name of the event."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys of the event without a field."""
 
     def __init__(
         self,
         *,
         sequence_number: _builtins.int = ...,
-        type: _builtins.str = ...,
         created: Global___ModelResponse | None = ...,
         in_progress: Global___ModelResponse | None = ...,
         completed: Global___ModelResponse | None = ...,
@@ -1270,11 +1377,11 @@ class StreamResponseResponse(_message.Message):
         failed: Global___ModelResponse | None = ...,
         queued: Global___ModelResponse | None = ...,
         other: _common_pb2.JsonDocument | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "content_part_added", b"content_part_added", "content_part_done", b"content_part_done", "created", b"created", "event", b"event", "extra", b"extra", "failed", b"failed", "function_call_arguments_delta", b"function_call_arguments_delta", "function_call_arguments_done", b"function_call_arguments_done", "in_progress", b"in_progress", "incomplete", b"incomplete", "other", b"other", "output_item_added", b"output_item_added", "output_item_done", b"output_item_done", "output_text_delta", b"output_text_delta", "output_text_done", b"output_text_done", "queued", b"queued", "reasoning_text_delta", b"reasoning_text_delta", "reasoning_text_done", b"reasoning_text_done", "refusal_delta", b"refusal_delta", "refusal_done", b"refusal_done"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "content_part_added", b"content_part_added", "content_part_done", b"content_part_done", "created", b"created", "event", b"event", "extra", b"extra", "failed", b"failed", "function_call_arguments_delta", b"function_call_arguments_delta", "function_call_arguments_done", b"function_call_arguments_done", "in_progress", b"in_progress", "incomplete", b"incomplete", "other", b"other", "output_item_added", b"output_item_added", "output_item_done", b"output_item_done", "output_text_delta", b"output_text_delta", "output_text_done", b"output_text_done", "queued", b"queued", "reasoning_text_delta", b"reasoning_text_delta", "reasoning_text_done", b"reasoning_text_done", "refusal_delta", b"refusal_delta", "refusal_done", b"refusal_done", "sequence_number", b"sequence_number", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "content_part_added", b"content_part_added", "content_part_done", b"content_part_done", "created", b"created", "event", b"event", "extra", b"extra", "failed", b"failed", "function_call_arguments_delta", b"function_call_arguments_delta", "function_call_arguments_done", b"function_call_arguments_done", "in_progress", b"in_progress", "incomplete", b"incomplete", "other", b"other", "output_item_added", b"output_item_added", "output_item_done", b"output_item_done", "output_text_delta", b"output_text_delta", "output_text_done", b"output_text_done", "queued", b"queued", "reasoning_text_delta", b"reasoning_text_delta", "reasoning_text_done", b"reasoning_text_done", "refusal_delta", b"refusal_delta", "refusal_done", b"refusal_done", "sequence_number", b"sequence_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["created", "in_progress", "completed", "incomplete", "output_item_added", "output_item_done", "content_part_added", "content_part_done", "output_text_delta", "output_text_done", "reasoning_text_delta", "reasoning_text_done", "function_call_arguments_delta", "function_call_arguments_done", "refusal_delta", "refusal_done", "failed", "queued", "other"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015

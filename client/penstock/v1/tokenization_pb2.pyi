@@ -6,8 +6,8 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
+from penstock.v1 import common_pb2 as _common_pb2
 from penstock.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
@@ -47,7 +47,7 @@ class TokenizeRequest(_message.Message):
         """A conversation, rendered as CreateChatCompletion would."""
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -58,7 +58,7 @@ class TokenizeRequest(_message.Message):
         chat: Global___ChatTokenizeInput | None = ...,
         add_special_tokens: _builtins.bool | None = ...,
         return_token_strings: _builtins.bool | None = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens", "_return_token_strings", b"_return_token_strings", "add_special_tokens", b"add_special_tokens", "chat", b"chat", "extra_body", b"extra_body", "input", b"input", "return_token_strings", b"return_token_strings", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -129,7 +129,7 @@ class TokenizeResponse(_message.Message):
     count: _builtins.int
     """Number of tokens."""
     max_model_len: _builtins.int
-    """Most tokens of prompt and output together that the model takes. 0: not given."""
+    """Most tokens of prompt and output together that the model takes. Unset: not given."""
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The token ids."""
@@ -141,23 +141,25 @@ class TokenizeResponse(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
-        max_model_len: _builtins.int = ...,
+        max_model_len: _builtins.int | None = ...,
         token_ids: _abc.Iterable[_builtins.int] | None = ...,
         token_strings: _abc.Iterable[_builtins.str] | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len", "extra", b"extra", "max_model_len", b"max_model_len"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "extra", b"extra", "max_model_len", b"max_model_len", "token_ids", b"token_ids", "token_strings", b"token_strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len", "count", b"count", "extra", b"extra", "max_model_len", b"max_model_len", "token_ids", b"token_ids", "token_strings", b"token_strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_model_len: _TypeAlias = _typing.Literal["max_model_len"]  # noqa: Y015
+    _WhichOneofArgType__max_model_len: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_model_len) -> _WhichOneofReturnType__max_model_len | None: ...
 
 Global___TokenizeResponse: _TypeAlias = TokenizeResponse  # noqa: Y015
 
@@ -177,7 +179,7 @@ class DetokenizeRequest(_message.Message):
         """Token ids, not negative."""
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Upstream parameters without a field; see the file comment of common.proto."""
 
     def __init__(
@@ -185,7 +187,7 @@ class DetokenizeRequest(_message.Message):
         *,
         model: _builtins.str = ...,
         token_ids: _abc.Iterable[_builtins.int] | None = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra_body", b"extra_body"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -206,14 +208,14 @@ class DetokenizeResponse(_message.Message):
     text: _builtins.str
     """The text, special tokens included."""
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

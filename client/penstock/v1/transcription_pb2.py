@@ -23,49 +23,48 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpenstock/v1/transcription.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xad\x04\n\x13TranscriptionConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x04task\x18\x02 \x01(\x0e\x32\x1e.penstock.v1.TranscriptionTask\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\x1c\n\x14target_language_code\x18\x04 \x01(\t\x12\x0e\n\x06prompt\x18\x05 \x01(\t\x12\x10\n\x08hotwords\x18\x06 \x01(\t\x12\x10\n\x08\x66ilename\x18\x07 \x01(\t\x12\x11\n\tmime_type\x18\x08 \x01(\t\x12-\n\x06\x64\x65tail\x18\t \x01(\x0e\x32\x1d.penstock.v1.TranscriptDetail\x12\x42\n\x17timestamp_granularities\x18\n \x03(\x0e\x32!.penstock.v1.TimestampGranularity\x12-\n\x08sampling\x18\x0b \x01(\x0b\x32\x1b.penstock.v1.SamplingParams\x12.\n\tsubtitles\x18\x0c \x03(\x0e\x32\x1b.penstock.v1.SubtitleFormat\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x32\n\x0estream_options\x18\x0f \x01(\x0b\x32\x1a.penstock.v1.StreamOptions\x12+\n\nextra_body\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\"T\n\x11TranscribeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .penstock.v1.TranscriptionConfig\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\"G\n\x12TranscribeResponse\x12\x31\n\rtranscription\x18\x01 \x01(\x0b\x32\x1a.penstock.v1.Transcription\"o\n\x17UploadTranscribeRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .penstock.v1.TranscriptionConfigH\x00\x12\x15\n\x0b\x61udio_chunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"M\n\x18UploadTranscribeResponse\x12\x31\n\rtranscription\x18\x01 \x01(\x0b\x32\x1a.penstock.v1.Transcription\"J\n\x18StreamTranscribeResponse\x12.\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1f.penstock.v1.TranscriptionDelta\"P\n\x1eUploadStreamTranscribeResponse\x12.\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1f.penstock.v1.TranscriptionDelta\"\xc8\x02\n\x12TranscriptionDelta\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x30\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x19.penstock.v1.FinishReason\x12\x1c\n\x14native_finish_reason\x18\x06 \x01(\t\x12\x15\n\x0bstop_string\x18\x07 \x01(\tH\x00\x12\x17\n\rstop_token_id\x18\x08 \x01(\x03H\x00\x12!\n\x05usage\x18\t \x01(\x0b\x32\x12.penstock.v1.Usage\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\r\n\x0bstop_reason\"\xa7\x07\n\rTranscription\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x08segments\x18\x04 \x03(\x0b\x32\".penstock.v1.Transcription.Segment\x12.\n\x05words\x18\x05 \x03(\x0b\x32\x1f.penstock.v1.Transcription.Word\x12\x32\n\x0f\x62illed_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x05usage\x18\x07 \x01(\x0b\x32\x12.penstock.v1.Usage\x12\x0b\n\x03srt\x18\x08 \x01(\t\x12\x0b\n\x03vtt\x18\t \x01(\t\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\xa5\x03\n\x07Segment\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x11\n\ttoken_ids\x18\x05 \x03(\x05\x12\x18\n\x0btemperature\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x61vg_logprob\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63ompression_ratio\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x0eno_speech_prob\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x11\n\x04seek\x18\n \x01(\x05H\x04\x88\x01\x01\x12\x0f\n\x07speaker\x18\x0b \x01(\t\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.StructB\x0e\n\x0c_temperatureB\x0e\n\x0c_avg_logprobB\x14\n\x12_compression_ratioB\x11\n\x0f_no_speech_probB\x07\n\x05_seek\x1a\x9c\x01\n\x04Word\x12\x0c\n\x04word\x18\x01 \x01(\t\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x17.google.protobuf.Struct*|\n\x11TranscriptionTask\x12\"\n\x1eTRANSCRIPTION_TASK_UNSPECIFIED\x10\x00\x12!\n\x1dTRANSCRIPTION_TASK_TRANSCRIBE\x10\x01\x12 \n\x1cTRANSCRIPTION_TASK_TRANSLATE\x10\x02*\x91\x01\n\x10TranscriptDetail\x12!\n\x1dTRANSCRIPT_DETAIL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRANSCRIPT_DETAIL_TEXT\x10\x01\x12\x1e\n\x1aTRANSCRIPT_DETAIL_SEGMENTS\x10\x02\x12\x1e\n\x1aTRANSCRIPT_DETAIL_DIARIZED\x10\x03*\x80\x01\n\x14TimestampGranularity\x12%\n!TIMESTAMP_GRANULARITY_UNSPECIFIED\x10\x00\x12!\n\x1dTIMESTAMP_GRANULARITY_SEGMENT\x10\x01\x12\x1e\n\x1aTIMESTAMP_GRANULARITY_WORD\x10\x02*c\n\x0eSubtitleFormat\x12\x1f\n\x1bSUBTITLE_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13SUBTITLE_FORMAT_SRT\x10\x01\x12\x17\n\x13SUBTITLE_FORMAT_VTT\x10\x02\x32\x9e\x03\n\x14TranscriptionService\x12O\n\nTranscribe\x12\x1e.penstock.v1.TranscribeRequest\x1a\x1f.penstock.v1.TranscribeResponse\"\x00\x12]\n\x10StreamTranscribe\x12\x1e.penstock.v1.TranscribeRequest\x1a%.penstock.v1.StreamTranscribeResponse\"\x00\x30\x01\x12\x63\n\x10UploadTranscribe\x12$.penstock.v1.UploadTranscribeRequest\x1a%.penstock.v1.UploadTranscribeResponse\"\x00(\x01\x12q\n\x16UploadStreamTranscribe\x12$.penstock.v1.UploadTranscribeRequest\x1a+.penstock.v1.UploadStreamTranscribeResponse\"\x00(\x01\x30\x01\x42\x35\n\x0bpenstock.v1P\x01Z\x16penstock/v1;penstockv1\xaa\x02\x0bPenstock.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpenstock/v1/transcription.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xaf\x04\n\x13TranscriptionConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x04task\x18\x02 \x01(\x0e\x32\x1e.penstock.v1.TranscriptionTask\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12\x1c\n\x14target_language_code\x18\x05 \x01(\t\x12\x0e\n\x06prompt\x18\x06 \x01(\t\x12\x10\n\x08hotwords\x18\x07 \x01(\t\x12\x10\n\x08\x66ilename\x18\x08 \x01(\t\x12\x11\n\tmime_type\x18\t \x01(\t\x12-\n\x06\x64\x65tail\x18\n \x01(\x0e\x32\x1d.penstock.v1.TranscriptDetail\x12\x42\n\x17timestamp_granularities\x18\x0b \x03(\x0e\x32!.penstock.v1.TimestampGranularity\x12-\n\x08sampling\x18\x03 \x01(\x0b\x32\x1b.penstock.v1.SamplingParams\x12.\n\tsubtitles\x18\x0c \x03(\x0e\x32\x1b.penstock.v1.SubtitleFormat\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x32\n\x0estream_options\x18\x0f \x01(\x0b\x32\x1a.penstock.v1.StreamOptions\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"T\n\x11TranscribeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .penstock.v1.TranscriptionConfig\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\"G\n\x12TranscribeResponse\x12\x31\n\rtranscription\x18\x01 \x01(\x0b\x32\x1a.penstock.v1.Transcription\"o\n\x17UploadTranscribeRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .penstock.v1.TranscriptionConfigH\x00\x12\x15\n\x0b\x61udio_chunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"M\n\x18UploadTranscribeResponse\x12\x31\n\rtranscription\x18\x01 \x01(\x0b\x32\x1a.penstock.v1.Transcription\"J\n\x18StreamTranscribeResponse\x12.\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1f.penstock.v1.TranscriptionDelta\"P\n\x1eUploadStreamTranscribeResponse\x12.\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1f.penstock.v1.TranscriptionDelta\"\xca\x02\n\x12TranscriptionDelta\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x30\n\rfinish_reason\x18\x06 \x01(\x0e\x32\x19.penstock.v1.FinishReason\x12\x1c\n\x14native_finish_reason\x18\x07 \x01(\t\x12\x15\n\x0bstop_string\x18\x08 \x01(\tH\x00\x12\x17\n\rstop_token_id\x18\t \x01(\x05H\x00\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\r\n\x0bstop_reason\"\xad\x07\n\rTranscription\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x08segments\x18\x04 \x03(\x0b\x32\".penstock.v1.Transcription.Segment\x12.\n\x05words\x18\x05 \x03(\x0b\x32\x1f.penstock.v1.Transcription.Word\x12\x32\n\x0f\x62illed_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x05usage\x18\x07 \x01(\x0b\x32\x12.penstock.v1.Usage\x12\x0b\n\x03srt\x18\x08 \x01(\t\x12\x0b\n\x03vtt\x18\t \x01(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x1a\xa7\x03\n\x07Segment\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x11\n\ttoken_ids\x18\x05 \x03(\x05\x12\x18\n\x0btemperature\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x61vg_logprob\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63ompression_ratio\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x0eno_speech_prob\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x11\n\x04seek\x18\n \x01(\x05H\x04\x88\x01\x01\x12\x0f\n\x07speaker\x18\x0b \x01(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x0e\n\x0c_temperatureB\x0e\n\x0c_avg_logprobB\x14\n\x12_compression_ratioB\x11\n\x0f_no_speech_probB\x07\n\x05_seek\x1a\x9e\x01\n\x04Word\x12\x0c\n\x04word\x18\x01 \x01(\t\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument*|\n\x11TranscriptionTask\x12\"\n\x1eTRANSCRIPTION_TASK_UNSPECIFIED\x10\x00\x12!\n\x1dTRANSCRIPTION_TASK_TRANSCRIBE\x10\x01\x12 \n\x1cTRANSCRIPTION_TASK_TRANSLATE\x10\x02*\x91\x01\n\x10TranscriptDetail\x12!\n\x1dTRANSCRIPT_DETAIL_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRANSCRIPT_DETAIL_TEXT\x10\x01\x12\x1e\n\x1aTRANSCRIPT_DETAIL_SEGMENTS\x10\x02\x12\x1e\n\x1aTRANSCRIPT_DETAIL_DIARIZED\x10\x03*\x80\x01\n\x14TimestampGranularity\x12%\n!TIMESTAMP_GRANULARITY_UNSPECIFIED\x10\x00\x12!\n\x1dTIMESTAMP_GRANULARITY_SEGMENT\x10\x01\x12\x1e\n\x1aTIMESTAMP_GRANULARITY_WORD\x10\x02*c\n\x0eSubtitleFormat\x12\x1f\n\x1bSUBTITLE_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13SUBTITLE_FORMAT_SRT\x10\x01\x12\x17\n\x13SUBTITLE_FORMAT_VTT\x10\x02\x32\x9e\x03\n\x14TranscriptionService\x12O\n\nTranscribe\x12\x1e.penstock.v1.TranscribeRequest\x1a\x1f.penstock.v1.TranscribeResponse\"\x00\x12]\n\x10StreamTranscribe\x12\x1e.penstock.v1.TranscribeRequest\x1a%.penstock.v1.StreamTranscribeResponse\"\x00\x30\x01\x12\x63\n\x10UploadTranscribe\x12$.penstock.v1.UploadTranscribeRequest\x1a%.penstock.v1.UploadTranscribeResponse\"\x00(\x01\x12q\n\x16UploadStreamTranscribe\x12$.penstock.v1.UploadTranscribeRequest\x1a+.penstock.v1.UploadStreamTranscribeResponse\"\x00(\x01\x30\x01\x42{\n\x0bpenstock.v1B\x12TranscriptionProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.transcription_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1P\001Z\026penstock/v1;penstockv1\252\002\013Penstock.V1'
-  _globals['_TRANSCRIPTIONTASK']._serialized_start=2507
-  _globals['_TRANSCRIPTIONTASK']._serialized_end=2631
-  _globals['_TRANSCRIPTDETAIL']._serialized_start=2634
-  _globals['_TRANSCRIPTDETAIL']._serialized_end=2779
-  _globals['_TIMESTAMPGRANULARITY']._serialized_start=2782
-  _globals['_TIMESTAMPGRANULARITY']._serialized_end=2910
-  _globals['_SUBTITLEFORMAT']._serialized_start=2912
-  _globals['_SUBTITLEFORMAT']._serialized_end=3011
-  _globals['_TRANSCRIPTIONCONFIG']._serialized_start=170
-  _globals['_TRANSCRIPTIONCONFIG']._serialized_end=727
-  _globals['_TRANSCRIBEREQUEST']._serialized_start=729
-  _globals['_TRANSCRIBEREQUEST']._serialized_end=813
-  _globals['_TRANSCRIBERESPONSE']._serialized_start=815
-  _globals['_TRANSCRIBERESPONSE']._serialized_end=886
-  _globals['_UPLOADTRANSCRIBEREQUEST']._serialized_start=888
-  _globals['_UPLOADTRANSCRIBEREQUEST']._serialized_end=999
-  _globals['_UPLOADTRANSCRIBERESPONSE']._serialized_start=1001
-  _globals['_UPLOADTRANSCRIBERESPONSE']._serialized_end=1078
-  _globals['_STREAMTRANSCRIBERESPONSE']._serialized_start=1080
-  _globals['_STREAMTRANSCRIBERESPONSE']._serialized_end=1154
-  _globals['_UPLOADSTREAMTRANSCRIBERESPONSE']._serialized_start=1156
-  _globals['_UPLOADSTREAMTRANSCRIBERESPONSE']._serialized_end=1236
-  _globals['_TRANSCRIPTIONDELTA']._serialized_start=1239
-  _globals['_TRANSCRIPTIONDELTA']._serialized_end=1567
-  _globals['_TRANSCRIPTION']._serialized_start=1570
-  _globals['_TRANSCRIPTION']._serialized_end=2505
-  _globals['_TRANSCRIPTION_SEGMENT']._serialized_start=1925
-  _globals['_TRANSCRIPTION_SEGMENT']._serialized_end=2346
-  _globals['_TRANSCRIPTION_WORD']._serialized_start=2349
-  _globals['_TRANSCRIPTION_WORD']._serialized_end=2505
-  _globals['_TRANSCRIPTIONSERVICE']._serialized_start=3014
-  _globals['_TRANSCRIPTIONSERVICE']._serialized_end=3428
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\022TranscriptionProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
+  _globals['_TRANSCRIPTIONTASK']._serialized_start=2487
+  _globals['_TRANSCRIPTIONTASK']._serialized_end=2611
+  _globals['_TRANSCRIPTDETAIL']._serialized_start=2614
+  _globals['_TRANSCRIPTDETAIL']._serialized_end=2759
+  _globals['_TIMESTAMPGRANULARITY']._serialized_start=2762
+  _globals['_TIMESTAMPGRANULARITY']._serialized_end=2890
+  _globals['_SUBTITLEFORMAT']._serialized_start=2892
+  _globals['_SUBTITLEFORMAT']._serialized_end=2991
+  _globals['_TRANSCRIPTIONCONFIG']._serialized_start=140
+  _globals['_TRANSCRIPTIONCONFIG']._serialized_end=699
+  _globals['_TRANSCRIBEREQUEST']._serialized_start=701
+  _globals['_TRANSCRIBEREQUEST']._serialized_end=785
+  _globals['_TRANSCRIBERESPONSE']._serialized_start=787
+  _globals['_TRANSCRIBERESPONSE']._serialized_end=858
+  _globals['_UPLOADTRANSCRIBEREQUEST']._serialized_start=860
+  _globals['_UPLOADTRANSCRIBEREQUEST']._serialized_end=971
+  _globals['_UPLOADTRANSCRIBERESPONSE']._serialized_start=973
+  _globals['_UPLOADTRANSCRIBERESPONSE']._serialized_end=1050
+  _globals['_STREAMTRANSCRIBERESPONSE']._serialized_start=1052
+  _globals['_STREAMTRANSCRIBERESPONSE']._serialized_end=1126
+  _globals['_UPLOADSTREAMTRANSCRIBERESPONSE']._serialized_start=1128
+  _globals['_UPLOADSTREAMTRANSCRIBERESPONSE']._serialized_end=1208
+  _globals['_TRANSCRIPTIONDELTA']._serialized_start=1211
+  _globals['_TRANSCRIPTIONDELTA']._serialized_end=1541
+  _globals['_TRANSCRIPTION']._serialized_start=1544
+  _globals['_TRANSCRIPTION']._serialized_end=2485
+  _globals['_TRANSCRIPTION_SEGMENT']._serialized_start=1901
+  _globals['_TRANSCRIPTION_SEGMENT']._serialized_end=2324
+  _globals['_TRANSCRIPTION_WORD']._serialized_start=2327
+  _globals['_TRANSCRIPTION_WORD']._serialized_end=2485
+  _globals['_TRANSCRIPTIONSERVICE']._serialized_start=2994
+  _globals['_TRANSCRIPTIONSERVICE']._serialized_end=3408
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,6 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -185,18 +184,18 @@ class TranscriptionConfig(_message.Message):
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """What concerns the engine: `vllm_xargs`, `request_id`, `session_id` and
+        """Options of the engine: `vllm_xargs`, `request_id`, `session_id` and
         `data_parallel_rank`; other fields have no meaning here.
         """
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
         """Settings of the stream: `continuous_usage_stats`; `stream_interval` has no meaning here.
-        Ignored by the RPCs that do not stream the text.
+        The RPCs that do not stream the text accept it and do not use it.
         """
 
     @_builtins.property
-    def extra_body(self) -> _struct_pb2.Struct:
+    def extra_body(self) -> _common_pb2.JsonDocument:
         """Form fields without a field here; values that are not strings are sent as JSON text. See the
         file comment of common.proto.
         """
@@ -218,7 +217,7 @@ class TranscriptionConfig(_message.Message):
         subtitles: _abc.Iterable[Global___SubtitleFormat.ValueType] | None = ...,
         engine: _common_pb2.EngineOptions | None = ...,
         stream_options: _common_pb2.StreamOptions | None = ...,
-        extra_body: _struct_pb2.Struct | None = ...,
+        extra_body: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "extra_body", b"extra_body", "sampling", b"sampling", "stream_options", b"stream_options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -428,7 +427,7 @@ class TranscriptionDelta(_message.Message):
         """
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -443,7 +442,7 @@ class TranscriptionDelta(_message.Message):
         stop_string: _builtins.str = ...,
         stop_token_id: _builtins.int = ...,
         usage: _common_pb2.Usage | None = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra", "stop_reason", b"stop_reason", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -510,7 +509,7 @@ class Transcription(_message.Message):
             """Ids of the tokens."""
 
         @_builtins.property
-        def extra(self) -> _struct_pb2.Struct:
+        def extra(self) -> _common_pb2.JsonDocument:
             """Upstream keys without a field."""
 
         def __init__(
@@ -527,7 +526,7 @@ class Transcription(_message.Message):
             no_speech_prob: _builtins.float | None = ...,
             seek: _builtins.int | None = ...,
             speaker: _builtins.str = ...,
-            extra: _struct_pb2.Struct | None = ...,
+            extra: _common_pb2.JsonDocument | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_avg_logprob", b"_avg_logprob", "_compression_ratio", b"_compression_ratio", "_no_speech_prob", b"_no_speech_prob", "_seek", b"_seek", "_temperature", b"_temperature", "avg_logprob", b"avg_logprob", "compression_ratio", b"compression_ratio", "end_offset", b"end_offset", "extra", b"extra", "no_speech_prob", b"no_speech_prob", "seek", b"seek", "start_offset", b"start_offset", "temperature", b"temperature"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -575,7 +574,7 @@ class Transcription(_message.Message):
             """Where it ends, from the start of the audio."""
 
         @_builtins.property
-        def extra(self) -> _struct_pb2.Struct:
+        def extra(self) -> _common_pb2.JsonDocument:
             """Upstream keys without a field."""
 
         def __init__(
@@ -584,7 +583,7 @@ class Transcription(_message.Message):
             word: _builtins.str = ...,
             start_offset: _duration_pb2.Duration | None = ...,
             end_offset: _duration_pb2.Duration | None = ...,
-            extra: _struct_pb2.Struct | None = ...,
+            extra: _common_pb2.JsonDocument | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "extra", b"extra", "start_offset", b"start_offset"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -635,7 +634,7 @@ class Transcription(_message.Message):
         """Tokens used, for upstreams that count tokens instead of time."""
 
     @_builtins.property
-    def extra(self) -> _struct_pb2.Struct:
+    def extra(self) -> _common_pb2.JsonDocument:
         """Upstream keys without a field."""
 
     def __init__(
@@ -650,7 +649,7 @@ class Transcription(_message.Message):
         usage: _common_pb2.Usage | None = ...,
         srt: _builtins.str = ...,
         vtt: _builtins.str = ...,
-        extra: _struct_pb2.Struct | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billed_duration", b"billed_duration", "duration", b"duration", "extra", b"extra", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

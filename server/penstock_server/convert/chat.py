@@ -95,9 +95,7 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
     if stream:
         body |= options.streaming(request.stream_options)
     if "extra_body" in given:
-        fields.merge_extra(
-            routes.CHAT_COMPLETIONS, body, document.from_struct(request.extra_body, "extra_body")
-        )
+        fields.merge_extra(routes.CHAT_COMPLETIONS, body, request.extra_body)
     return body
 
 
@@ -191,7 +189,7 @@ class ChatStream:
         if reasoning := message.reasoning_of(delta):
             target.reasoning = reasoning
             if other := message.other_reasoning(delta, reasoning):
-                document.to_struct(target.extra, other)
+                document.add(target.extra, other)
         if refusal := delta.get("refusal"):
             target.refusal = refusal
         if calls := delta.get("tool_calls"):

@@ -15,7 +15,7 @@ from penstock.v1.completion_pb2 import (
     StreamCompletionResponse,
 )
 from penstock_server import routes
-from penstock_server.convert import document, extra, fields, generation, message, options
+from penstock_server.convert import extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer, number
 
@@ -72,9 +72,7 @@ def request_body(request: CreateCompletionRequest, *, stream: bool) -> dict[str,
     if stream:
         body |= options.streaming(request.stream_options)
     if request.HasField("extra_body"):
-        fields.merge_extra(
-            routes.COMPLETIONS, body, document.from_struct(request.extra_body, "extra_body")
-        )
+        fields.merge_extra(routes.COMPLETIONS, body, request.extra_body)
     return body
 
 

@@ -1,4 +1,4 @@
-"""JSON values: `JsonDocument` and `google.protobuf.Struct`, both ways."""
+"""Free JSON: `JsonDocument`, both ways."""
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
@@ -11,8 +11,6 @@ from penstock.v1 import common_pb2
 from penstock_server.convert.errors import MalformedAnswer, invalid
 
 _EXACT = 2.0**53
-# Readers of protobuf follow a hundred levels; one of JSON is three, and messages are around it.
-_DEEPEST = 28
 _NOT_FINITE = "must be a finite number"
 
 
@@ -22,54 +20,66 @@ def from_document(document: common_pb2.JsonDocument, path: str) -> Any:
     The `json` form is written as it was given, byte for byte.
 
     Raises:
-        InvalidRequest: the document is empty or no JSON.
+        InvalidRequest: the document is empty or not valid JSON.
+    """
+    return _as_given(document, read(document, path))
+
+
+def from_object(document: common_pb2.JsonDocument, path: str) -> Any:
+    """Returns the JSON object of a document, ready to be written; see `from_document`.
+
+    Raises:
+        InvalidRequest: the document is empty, not valid JSON, or not an object.
+    """
+    return _as_given(document, members(document, path))
+
+
+def members(document: common_pb2.JsonDocument, path: str) -> dict[str, Any]:
+    """Returns the JSON object that a document holds, to be looked into.
+
+    Raises:
+        InvalidRequest: the document is empty, not valid JSON, or not an object.
     """
     value = read(document, path)
-    return orjson.Fragment(document.json) if document.WhichOneof("document") == "json" else value
+    if not isinstance(value, dict):
+        raise invalid(path, "must be a JSON object")
+    return value
 
 
 def read(document: common_pb2.JsonDocument, path: str) -> Any:
     """Returns the value that a document holds, to be looked into.
 
     Raises:
-        InvalidRequest: the document is empty or no JSON.
+        InvalidRequest: the document is empty or not valid JSON.
     """
     form = document.WhichOneof("document")
     if form == "object":
-        return from_struct(document.object, f"{path}.object")
+        return _from_object(document.object, f"{path}.object")
     if form is None:
         raise invalid(path, "give json or object")
     try:
         return orjson.loads(document.json)
     except orjson.JSONDecodeError as error:
-        raise invalid(f"{path}.json", f"is no JSON: {error}") from None
+        raise invalid(f"{path}.json", f"is not valid JSON: {error}") from None
 
 
 def to_document(value: Any) -> common_pb2.JsonDocument:
-    """Returns a document with the `json` form of a value."""
-    return common_pb2.JsonDocument(json=orjson.dumps(value).decode())
-
-
-def from_struct(struct: Struct, path: str) -> dict[str, Any]:
-    """Returns a struct as a JSON object; integral numbers below 2^53 become integers.
+    """Returns a document with the `json` form of a value.
 
     Raises:
-        InvalidRequest: a number is NaN or infinite, or a value is empty.
+        MalformedAnswer: the value is nested too deep to be written.
     """
-    try:
-        return _from_fields(struct)
-    except _Faulty as fault:
-        raise invalid(path + "".join(reversed(fault.place)), fault.description) from None
+    return common_pb2.JsonDocument(json=_written(value))
 
 
-def to_struct(target: Struct, values: Mapping[str, Any]) -> None:
-    """Writes a JSON object into a struct.
+def add(target: common_pb2.JsonDocument, values: Mapping[str, Any]) -> None:
+    """Adds members to the object that a document holds; an unset document holds none.
 
     Raises:
-        MalformedAnswer: it is nested deeper than a reader of protobuf follows.
+        MalformedAnswer: a value is nested too deep to be written.
     """
-    _check_depth(values, _DEEPEST)
-    target.update(dict(values))
+    held = orjson.loads(target.json) if target.json else {}
+    target.json = _written({**held, **values})
 
 
 def finite(number: float, path: str) -> float:
@@ -83,12 +93,24 @@ def finite(number: float, path: str) -> float:
     return number
 
 
-def _check_depth(value: Any, levels: int) -> None:
-    if not levels:
-        raise MalformedAnswer(f"a value is nested more than {_DEEPEST} levels deep")
-    for inner in value.values() if isinstance(value, Mapping) else value:
-        if isinstance(inner, Mapping | list):
-            _check_depth(inner, levels - 1)
+def _as_given(document: common_pb2.JsonDocument, value: Any) -> Any:
+    """Returns the value, as the text that it was read from if there is one."""
+    return orjson.Fragment(document.json) if document.WhichOneof("document") == "json" else value
+
+
+def _written(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise MalformedAnswer(f"a value cannot be written: {error}") from None
+
+
+def _from_object(struct: Struct, path: str) -> dict[str, Any]:
+    """Returns a struct as a JSON object; integral numbers below 2^53 become integers."""
+    try:
+        return _from_fields(struct)
+    except _Faulty as fault:
+        raise invalid(path + "".join(reversed(fault.place)), fault.description) from None
 
 
 class _Faulty(Exception):

@@ -1,10 +1,9 @@
 """Upstream keys that our messages have no field for."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from google.protobuf.struct_pb2 import Struct
-
+from penstock.v1.common_pb2 import JsonDocument
 from penstock_server.convert import document
 from penstock_server.convert.errors import InvalidRequest, Violation
 
@@ -15,8 +14,11 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 class HasExtra(Protocol):
     """A message with a field for unknown keys."""
 
+    def HasField(self, field_name: Literal["extra"], /) -> bool:
+        """Whether a field is set."""
+
     @property
-    def extra(self) -> Struct:
+    def extra(self) -> JsonDocument:
         """The unknown keys."""
 
 
@@ -25,13 +27,13 @@ def keep(target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> No
     if known.issuperset(data):  # nearly always: quicker than to look at each
         return
     if kept := _unknown(data, known):
-        document.to_struct(target.extra, kept)
+        document.add(target.extra, kept)
 
 
 def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
     """Keeps such keys of an inner object under its name."""
     if kept := _unknown(data, known):
-        document.to_struct(target.extra, {name: kept})
+        document.add(target.extra, {name: kept})
 
 
 def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
@@ -64,7 +66,7 @@ def fill_with(
     try:
         write(value)
     except UNREADABLE:
-        document.to_struct(target.extra, {key: value})
+        document.add(target.extra, {key: value})
 
 
 def text(value: Any) -> str:
@@ -84,13 +86,21 @@ def _unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in known and value is not None}
 
 
-def add(body: dict[str, Any], given: Struct, path: str, known: frozenset[str]) -> None:
-    """Adds the keys that a request gives in `extra`; `path` is that of the message.
+def add(item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str]) -> None:
+    """Adds the keys that a request gives in `extra` to the JSON of a message.
+
+    Args:
+        item: the message.
+        body: its JSON.
+        path: the path of the message.
+        known: the keys that fields stand for.
 
     Raises:
         InvalidRequest: a key is known, and so has a field.
     """
-    added = document.from_struct(given, f"{path}.extra")
+    if not item.HasField("extra"):
+        return
+    added = document.members(item.extra, f"{path}.extra")
     covered = [Violation(f"{path}.extra.{key}", "has a field") for key in added if key in known]
     if covered:
         raise InvalidRequest(*covered, conflicting=True)

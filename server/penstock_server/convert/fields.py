@@ -8,8 +8,11 @@ keys of `extra_body` a typed field covers and where the parameter of an upstream
 from collections.abc import Mapping
 from typing import Any, Final
 
+from penstock.v1.common_pb2 import JsonDocument
 from penstock_server import routes
+from penstock_server.convert import document
 from penstock_server.convert.errors import InvalidRequest, Violation
+from penstock_server.convert.moved import IN_REQUESTS, moving
 
 
 def _under(parent: str, *names: str, **renamed: str) -> dict[str, str]:
@@ -235,6 +238,8 @@ _RESPONSE = (
             "user",
             "safety_identifier",
             "prompt_cache_key",
+            "prompt_cache_retention",
+            "prompt_cache_options",
         )
     }
     | {"text": "text_format", "top_logprobs": "logprobs.top_logprobs", "stream": ""}
@@ -315,6 +320,8 @@ EXTRA_ONLY: Mapping[str, str] = {
 }
 """Keys of vLLM that have no home, and why; `extra_body` takes them."""
 
+_MOVING = moving(IN_REQUESTS)
+
 REMOVED: Mapping[str, str] = {
     "guided_json": "use structured_outputs.json_schema",
     "guided_regex": "use structured_outputs.regex",
@@ -345,18 +352,19 @@ def names_under(route: str, parent: str) -> frozenset[str]:
 
 
 def merge_extra(
-    route: str, body: dict[str, Any], extra: Mapping[str, Any], path: str = "extra_body"
+    route: str, body: dict[str, Any], given: JsonDocument, path: str = "extra_body"
 ) -> None:
     """Adds the keys of `extra_body`, which is found at the path, to a request body.
 
     Raises:
-        InvalidRequest: a typed field covers a key, or vLLM would ignore it.
+        InvalidRequest: it is not a JSON object, or a key has a field or would be ignored by vLLM.
     """
+    extra = document.members(given, path)
     homes = HOMES[route]
     covered = [
         Violation(f"{path}.{key}", f"use {homes[key]}" if homes[key] else "choose the RPC")
         for key in extra
-        if key in homes
+        if key in homes and (key in body or key not in _MOVING)
     ]
     if covered:
         raise InvalidRequest(*covered, conflicting=True)

@@ -10,7 +10,7 @@ import orjson
 from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert import document, extra, tool_calls
 from penstock_server.convert.errors import invalid
-from penstock_server.convert.options import scalars
+from penstock_server.convert.options import known, scalars
 
 JsonObject = dict[str, Any]
 
@@ -54,6 +54,12 @@ _TYPED_PARTS = frozenset(
     }
 )
 _TOOL_CALL_KEYS = frozenset({"id", "type", "function", "index"})
+_DETAILS = {
+    message_pb2.IMAGE_DETAIL_AUTO: "auto",
+    message_pb2.IMAGE_DETAIL_LOW: "low",
+    message_pb2.IMAGE_DETAIL_HIGH: "high",
+    message_pb2.IMAGE_DETAIL_ORIGINAL: "original",
+}
 # The formats that the API has a name for, by the subtypes of their media types.
 _AUDIO_FORMATS = {
     **dict.fromkeys(("mp3", "mpeg", "mpeg3", "x-mp3", "x-mpeg", "x-mpeg-3"), "mp3"),
@@ -105,8 +111,7 @@ def _add_rest(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> Non
         body["tool_calls"] = [_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in calls]
     if item.tools:
         body["tools"] = tools(item.tools, f"{path}.tools")
-    if item.HasField("extra"):
-        extra.add(body, item.extra, path, _MESSAGE_KEYS)
+    extra.add(item, body, path, _MESSAGE_KEYS)
 
 
 def content_part(part: message_pb2.ContentPart, path: str) -> JsonObject:
@@ -179,7 +184,7 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
     if (reasoning := reasoning_of(data)) is not None:
         target.reasoning = reasoning
         if other := other_reasoning(data, reasoning):
-            document.to_struct(target.extra, other)
+            document.add(target.extra, other)
     if (refusal := data.get("refusal")) is not None:
         target.refusal = refusal
     for call in data.get("tool_calls") or ():
@@ -264,7 +269,7 @@ def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:
             _require_no_detail(part.audio, f"{path}.audio")
             return _audio(part.audio, f"{path}.audio", part.uuid)
         case "other":
-            return _other_part(document.from_struct(part.other, f"{path}.other"), path)
+            return _other_part(document.members(part.other, f"{path}.other"), path)
     raise invalid(path, "the part is empty")
 
 
@@ -281,8 +286,10 @@ def _by_url(kind: str, media: message_pb2.Media, path: str, uuid: str) -> JsonOb
     url = _media_url(media, path, uuid)
     if url is None:
         return {"type": kind, kind: None}
-    detail = {"detail": media.detail} if media.detail else {}
-    return {"type": kind, kind: {"url": url, **detail}}
+    if not media.detail:
+        return {"type": kind, kind: {"url": url}}
+    detail = known(_DETAILS.get(media.detail), f"{path}.detail")
+    return {"type": kind, kind: {"url": url, "detail": detail}}
 
 
 def _require_no_detail(media: message_pb2.Media, path: str) -> None:
@@ -347,10 +354,10 @@ def _tool(tool: message_pb2.Tool, path: str) -> Any:
 def _function(function: message_pb2.FunctionDefinition, path: str) -> JsonObject:
     if not function.name:
         raise invalid(f"{path}.name", "name the function")
-    body = scalars(function, path, skip=("extra",))
+    body = scalars(function, path, skip=("extra", "parameters"))
     if function.HasField("parameters"):
         body["parameters"] = document.from_document(function.parameters, f"{path}.parameters")
-    extra.add(body, function.extra, path, _FUNCTION_KEYS)
+    extra.add(function, body, path, _FUNCTION_KEYS)
     return body
 
 
@@ -358,13 +365,11 @@ def _json_schema(form: message_pb2.JsonSchemaFormat, path: str) -> JsonObject:
     if not form.name:
         raise invalid(f"{path}.name", "name the schema")
     schema = document.from_document(form.schema, f"{path}.schema")
-    return scalars(form, path) | {"schema": schema}
+    return scalars(form, path, skip=("schema",)) | {"schema": schema}
 
 
 def _structural_tag(tag: common_pb2.JsonDocument, path: str) -> Any:
-    body = document.read(tag, path)
-    if not isinstance(body, dict):
-        raise invalid(path, "must be an object")
+    body = document.members(tag, path)
     if body.get("type", _STRUCTURAL_TAG) != _STRUCTURAL_TAG:
         raise invalid(f"{path}.type", f"must be {_STRUCTURAL_TAG}")
     if tag.WhichOneof("document") == "object":
@@ -382,7 +387,7 @@ def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:
         case "function":
             function = {"name": call.function.name, "arguments": call.function.arguments}
             body = {"id": call.id, "type": "function", "function": function}
-            extra.add(body, call.extra, path, _TOOL_CALL_KEYS)
+            extra.add(call, body, path, _TOOL_CALL_KEYS)
             return body
         case "other":
             return document.from_document(call.other, f"{path}.other")

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Container
 from typing import Any
 
+import orjson
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 
 from penstock.v1 import common_pb2, message_pb2
+from penstock.v1.common_pb2 import JsonDocument
 from penstock_server.convert import document
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 
@@ -83,7 +84,7 @@ def structured_outputs(options: common_pb2.StructuredOutputs) -> JsonObject:
     """
     path = "structured_outputs"
     constraint = options.WhichOneof("constraint")
-    body = scalars(options, path)
+    body = scalars(options, path, skip=("json_schema", "structural_tag"))
     match constraint:
         case None:
             raise invalid(path, "name a constraint")
@@ -91,6 +92,10 @@ def structured_outputs(options: common_pb2.StructuredOutputs) -> JsonObject:
             body["json"] = document.from_document(options.json_schema, f"{path}.json_schema")
         case "json_object":
             body["json_object"] = True
+        case "structural_tag":
+            tag = document.from_object(options.structural_tag, f"{path}.structural_tag")
+            # vLLM takes it as a text.
+            body["structural_tag"] = orjson.dumps(tag).decode()
         case "choice":
             if not options.choice.choices:
                 raise invalid(f"{path}.choice.choices", "give at least one choice")
@@ -104,18 +109,14 @@ def engine(options: common_pb2.EngineOptions) -> JsonObject:
     Raises:
         InvalidRequest: a document or a number is faulty.
     """
-    body = scalars(options, "engine", skip=_ENGINE_HEADERS)
-    for name in ("kv_transfer_params", "ec_transfer_params"):
-        if options.HasField(name):
-            body[name] = document.from_document(getattr(options, name), f"engine.{name}")
-    return body
+    return scalars(options, "engine", skip=_ENGINE_HEADERS)
 
 
 def template(options: message_pb2.TemplateOptions, path: str = "template") -> JsonObject:
     """Returns the keys of TemplateOptions.
 
     Raises:
-        InvalidRequest: a number is not finite.
+        InvalidRequest: a number is not finite, or a document is not a JSON object.
     """
     body = scalars(options, path)
     if options.documents:
@@ -167,10 +168,10 @@ def refuse_all_but(options: Message, path: str, *names: str) -> None:
 
 
 def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObject:
-    """Returns the fields of a message that are scalars, lists of them, or Structs, by name.
+    """Returns the fields of a message that are scalars, lists of them, or JSON objects, by name.
 
     Raises:
-        InvalidRequest: a number is not finite.
+        InvalidRequest: a number is not finite, or a document is not a JSON object.
     """
     body: JsonObject = {}
     for descriptor, value in message.ListFields():
@@ -181,8 +182,8 @@ def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObjec
             body[name] = document.finite(value, f"{path}.{name}")
         elif isinstance(value, _AS_THEY_ARE):
             body[name] = value
-        elif isinstance(value, Struct):
-            body[name] = document.from_struct(value, f"{path}.{name}")
+        elif isinstance(value, JsonDocument):
+            body[name] = document.from_object(value, f"{path}.{name}")
         elif not isinstance(value, Message) and descriptor.message_type is None:
             body[name] = list(value)
     return body

@@ -38,7 +38,7 @@ def request_body(request: PoolRequest) -> dict[str, Any]:
         InvalidRequest: a field is missing, faulty or contradicts another.
     """
     body = _plugin(request) if request.HasField("plugin_data") else _inputs(request)
-    body |= options.scalars(request, "", skip=("task", "dtype", "extra_body"))
+    body |= options.scalars(request, "", skip=("task", "dtype", "plugin_data", "extra_body"))
     return pooling_input.with_extra(routes.POOLING, body, request)
 
 

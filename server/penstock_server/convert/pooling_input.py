@@ -7,7 +7,7 @@ from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock.v1.message_pb2 import PoolingInput
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
-from penstock_server.convert import document, extra, fields, generation, message, options
+from penstock_server.convert import extra, fields, generation, message, options
 from penstock_server.convert.errors import invalid
 from penstock_server.convert.usage import fill_usage
 
@@ -59,7 +59,7 @@ def with_extra(route: str, body: JsonObject, request: Request) -> JsonObject:
         InvalidRequest: a typed field covers a key, or vLLM would ignore it.
     """
     if request.HasField("extra_body"):
-        fields.merge_extra(route, body, document.from_struct(request.extra_body, "extra_body"))
+        fields.merge_extra(route, body, request.extra_body)
     return body
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from penstock.v1.rerank_pb2 import MultimodalInput, RerankRequest, ScoreRequest, ScoringInput
-from penstock_server.convert import document, fields, message, options
+from penstock_server.convert import fields, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid
 from penstock_server.json_numbers import number
 
@@ -52,7 +52,7 @@ def settings(route: str, request: RerankRequest | ScoreRequest) -> dict[str, Any
         if value := getattr(request, name):
             body[name] = value
     if request.HasField("extra_body"):
-        fields.merge_extra(route, body, document.from_struct(request.extra_body, "extra_body"))
+        fields.merge_extra(route, body, request.extra_body)
     return body
 
 

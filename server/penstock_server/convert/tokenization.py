@@ -11,7 +11,7 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeResponse,
 )
 from penstock_server import routes
-from penstock_server.convert import document, extra, fields, generation, message, options
+from penstock_server.convert import extra, fields, generation, message, options
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer
 
@@ -31,8 +31,7 @@ def tokenize_body(request: TokenizeRequest) -> dict[str, Any]:
     if request.HasField("return_token_strings"):
         body["return_token_strs"] = request.return_token_strings
     if request.HasField("extra_body"):
-        added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(routes.TOKENIZE, body, added)
+        fields.merge_extra(routes.TOKENIZE, body, request.extra_body)
     return body
 
 
@@ -65,8 +64,7 @@ def detokenize_body(request: DetokenizeRequest) -> dict[str, Any]:
     if request.model:
         body["model"] = request.model
     if request.HasField("extra_body"):
-        added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(routes.DETOKENIZE, body, added)
+        fields.merge_extra(routes.DETOKENIZE, body, request.extra_body)
     return body
 
 

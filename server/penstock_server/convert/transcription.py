@@ -75,8 +75,7 @@ def form_fields(config: pb.TranscriptionConfig, *, stream: bool) -> list[tuple[s
         body |= _streaming(config)
     if config.HasField("extra_body"):
         route = routes.TRANSLATIONS if translates(config) else routes.TRANSCRIPTIONS
-        added = document.from_struct(config.extra_body, "config.extra_body")
-        fields.merge_extra(route, body, added, "config.extra_body")
+        fields.merge_extra(route, body, config.extra_body, "config.extra_body")
     granularities = [
         (_GRANULARITIES_KEY, _GRANULARITIES[wanted]) for wanted in config.timestamp_granularities
     ]
@@ -209,7 +208,7 @@ def _engine(engine: EngineOptions) -> dict[str, Any]:
     )
     if not engine.HasField("vllm_xargs"):
         return {}
-    return {"vllm_xargs": document.from_struct(engine.vllm_xargs, "config.engine.vllm_xargs")}
+    return {"vllm_xargs": document.from_object(engine.vllm_xargs, "config.engine.vllm_xargs")}
 
 
 def _streaming(config: pb.TranscriptionConfig) -> dict[str, Any]:

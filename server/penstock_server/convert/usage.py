@@ -90,7 +90,7 @@ def fill_metrics(target: common_pb2.RequestMetrics, metrics: Mapping[str, Any]) 
         extra.fill_with(target, key, metrics, _milliseconds_into(getattr(target, name)))
     extra.fill(target, "tokens_per_second", metrics, number)
     if speculative := metrics.get("speculative_decoding"):
-        document.to_struct(target.speculative_decoding, speculative)
+        target.speculative_decoding.CopyFrom(document.to_document(speculative))
     extra.keep(target, metrics, _METRIC_KEYS)
 
 

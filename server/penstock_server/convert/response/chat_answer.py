@@ -72,9 +72,9 @@ class ResponseStream:
         """Returns what follows when the chat stream is complete: the terminal event."""
         whole = self.finished()
         if whole.status == response_pb2.RESPONSE_STATUS_INCOMPLETE:
-            self._events.add("incomplete", incomplete=whole)
+            self._events.add(incomplete=whole)
         else:
-            self._events.add("completed", completed=whole)
+            self._events.add(completed=whole)
         return self._events.take()
 
     def failure(self, code: str, message: str) -> list[response_pb2.StreamResponseResponse]:
@@ -88,7 +88,7 @@ class ResponseStream:
         self._response.status = response_pb2.RESPONSE_STATUS_FAILED
         self._response.error.code = code
         self._response.error.message = message
-        self._events.add("failed", failed=self._response)
+        self._events.add(failed=self._response)
         return self._events.take()
 
     def read(self, data: Mapping[str, Any], *, said: str) -> None:
@@ -116,7 +116,7 @@ class ResponseStream:
         early = next((end for end in ends if end.reason), ends[0])
         whole.status, whole.incomplete_reason = early.status, early.reason
         if rest := [{"index": index, **one.rest} for index, one in found if one.rest]:
-            document.to_struct(whole.extra, {"choices": rest})
+            document.add(whole.extra, {"choices": rest})
         return whole
 
     def _begin(self, data: Mapping[str, Any]) -> None:
@@ -125,8 +125,8 @@ class ResponseStream:
         chat = self._response.id or uuid4().hex
         self._response.id = "resp_" + chat.removeprefix("chatcmpl-")
         self._response.status = response_pb2.RESPONSE_STATUS_IN_PROGRESS
-        self._events.add("created", created=self._response)
-        self._events.add("in_progress", in_progress=self._response)
+        self._events.add(created=self._response)
+        self._events.add(in_progress=self._response)
 
     def _set_tier(self, name: Any) -> None:
         self._response.settings.service_tier = extra.text(name)

@@ -175,8 +175,8 @@ class ResponseChoice:
         item.ClearField("id")
         item.other.CopyFrom(document.to_document(data))
         whole = response_pb2.OutputItemEvent(output_index=position, item=item)
-        self._events.add("output_item.added", output_item_added=whole)
-        self._events.add("output_item.done", output_item_done=whole)
+        self._events.add(output_item_added=whole)
+        self._events.add(output_item_done=whole)
 
     def _new(self, prefix: str) -> tuple[int, response_pb2.ResponseItem]:
         """Returns the next position of the output and the item there."""

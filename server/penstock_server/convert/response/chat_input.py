@@ -142,15 +142,15 @@ def _add_item(conversation: _Conversation, item: response_pb2.ResponseItem, path
             _add_message(conversation, item, path)
         case "function_call":
             call = _call(item.function_call, f"{path}.function_call")
-            extra.add(call, item.extra, path, _CALL_KEYS)
+            extra.add(item, call, path, _CALL_KEYS)
             conversation.call(call)
         case "function_call_output":
             result = _call_output(item.function_call_output, f"{path}.function_call_output")
-            extra.add(result, item.extra, path, _MESSAGE_KEYS)
+            extra.add(item, result, path, _MESSAGE_KEYS)
             conversation.add(result)
         case "reasoning":
             text = _reasoning(item.reasoning, f"{path}.reasoning")
-            extra.add(conversation.think(text), item.extra, path, _MESSAGE_KEYS)
+            extra.add(item, conversation.think(text), path, _MESSAGE_KEYS)
         case "other":
             raise unsupported(f"{path}.other", NEEDS_NATIVE)
         case None:
@@ -170,7 +170,7 @@ def _add_message(conversation: _Conversation, item: response_pb2.ResponseItem, p
     else:
         body = {"role": name, "content": content}
         conversation.add(body)
-    extra.add(body, item.extra, path, _MESSAGE_KEYS)
+    extra.add(item, body, path, _MESSAGE_KEYS)
 
 
 def _call(item: response_pb2.FunctionCallItem, path: str) -> JsonObject:
@@ -210,7 +210,7 @@ def _chat_parts(
     for index, part in enumerate(parts):
         place = f"{path}[{index}]"
         body = message.content_part(_chat_part(part, place), place)
-        extra.add(body, part.extra, place, frozenset({*body, "annotations", "logprobs"}))
+        extra.add(part, body, place, frozenset({*body, "annotations", "logprobs"}))
         yield body
 
 

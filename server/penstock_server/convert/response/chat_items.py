@@ -17,10 +17,9 @@ class Events:
         self._waiting: list[response_pb2.StreamResponseResponse] = []
         self._sent = 0
 
-    def add(self, name: str, **event: Any) -> None:
-        """Adds an event; `name` is its type without the prefix `response.`."""
-        made = response_pb2.StreamResponseResponse(type=f"response.{name}", **event)
-        self._waiting.append(made)
+    def add(self, **event: Any) -> None:
+        """Adds an event, given as the member of the message that holds it."""
+        self._waiting.append(response_pb2.StreamResponseResponse(**event))
 
     def discard(self) -> None:
         """Forgets the events that have not left."""
@@ -49,13 +48,13 @@ class Item:
         self.item = item
         self._events = events
         item.status = response_pb2.RESPONSE_STATUS_IN_PROGRESS
-        events.add("output_item.added", output_item_added=self._event())
+        events.add(output_item_added=self._event())
 
     def close(self, status: response_pb2.ResponseStatus.ValueType) -> None:
         """Completes the item and tells it whole."""
         self._complete()
         self.item.status = status
-        self._events.add("output_item.done", output_item_done=self._event())
+        self._events.add(output_item_done=self._event())
 
     def _complete(self) -> None:
         """Writes the content."""
@@ -85,12 +84,12 @@ class Message(Item):
         self._write("text", piece)
         self._keep(logprobs)
         event = self._piece(piece, logprobs)
-        self._events.add("output_text.delta", output_text_delta=event)
+        self._events.add(output_text_delta=event)
 
     def write_refusal(self, piece: str) -> None:
         """Adds to the refusal."""
         self._write("refusal", piece)
-        self._events.add("refusal.delta", refusal_delta=self._piece(piece))
+        self._events.add(refusal_delta=self._piece(piece))
 
     def end_text(self, logprobs: Logprobs) -> None:
         """Adds entries of tokens that end the text and do not show in it."""
@@ -105,7 +104,7 @@ class Message(Item):
             self._close_part()
             self._part = response_pb2.ResponseContentPart(**{kind: ""})  # type: ignore[arg-type]
             added = self._part_event(self._part)
-            self._events.add("content_part.added", content_part_added=added)
+            self._events.add(content_part_added=added)
         self._pieces.append(piece)
 
     def _keep(self, logprobs: Logprobs) -> None:
@@ -120,11 +119,11 @@ class Message(Item):
         if part.WhichOneof("part") == "text":
             part.text = whole
             done = self._piece(whole, part.logprobs)
-            self._events.add("output_text.done", output_text_done=done)
+            self._events.add(output_text_done=done)
         else:
             part.refusal = whole
-            self._events.add("refusal.done", refusal_done=self._piece(whole))
-        self._events.add("content_part.done", content_part_done=self._part_event(part))
+            self._events.add(refusal_done=self._piece(whole))
+        self._events.add(content_part_done=self._part_event(part))
         self.item.message.content.append(part)
         self._part = None
         self._pieces.clear()
@@ -155,17 +154,17 @@ class Reasoning(Item):
         item.reasoning.SetInParent()
         super().__init__(events, index, item)
         self._pieces: list[str] = []
-        events.add("content_part.added", content_part_added=self._part_event(""))
+        events.add(content_part_added=self._part_event(""))
 
     def write(self, piece: str) -> None:
         """Adds to the reasoning."""
         self._pieces.append(piece)
-        self._events.add("reasoning_text.delta", reasoning_text_delta=self._piece(piece))
+        self._events.add(reasoning_text_delta=self._piece(piece))
 
     def _complete(self) -> None:
         whole = "".join(self._pieces)
-        self._events.add("reasoning_text.done", reasoning_text_done=self._piece(whole))
-        self._events.add("content_part.done", content_part_done=self._part_event(whole))
+        self._events.add(reasoning_text_done=self._piece(whole))
+        self._events.add(content_part_done=self._part_event(whole))
         self.item.reasoning.content.append(whole)
 
     def _piece(self, text: str) -> response_pb2.TextEvent:
@@ -194,14 +193,14 @@ class Call(Item):
         """Adds to the arguments."""
         self._pieces.append(piece)
         event = self._arguments(piece)
-        self._events.add("function_call_arguments.delta", function_call_arguments_delta=event)
+        self._events.add(function_call_arguments_delta=event)
 
     def _complete(self) -> None:
         whole = "".join(self._pieces)
         self.item.function_call.arguments = whole
         event = self._arguments(whole)
         event.name = self.item.function_call.name
-        self._events.add("function_call_arguments.done", function_call_arguments_done=event)
+        self._events.add(function_call_arguments_done=event)
 
     def _arguments(self, text: str) -> response_pb2.ArgumentsEvent:
         return response_pb2.ArgumentsEvent(

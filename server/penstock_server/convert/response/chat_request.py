@@ -26,16 +26,20 @@ _NO_MEANING = (
     "prompt_logprobs",
     "routed_experts_prompt_start",
 )
-_TRUNCATIONS = ("", "disabled", "auto")
 # Of the fields that have no effect on vLLM, other upstreams know some in chats too.
 _LABELS = ("model", "user", "service_tier", "safety_identifier", "prompt_cache_key")
+_NATIVE_FIELDS = (
+    "previous_response_id",
+    "store",
+    "background",
+    "text_verbosity",
+    "prompt_cache_retention",
+)
 _NATIVE_KEYS = frozenset(
     {
         "prompt",
         "conversation",
         "context_management",
-        "prompt_cache_options",
-        "prompt_cache_retention",
         "previous_input_messages",
         "enable_response_messages",
     }
@@ -63,8 +67,7 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
     if stream:
         body |= options.streaming(request.stream_options)
     if request.HasField("extra_body"):
-        added = document.from_struct(request.extra_body, "extra_body")
-        fields.merge_extra(fields.CONVERTED, body, added)
+        fields.merge_extra(fields.CONVERTED, body, request.extra_body)
     return body
 
 
@@ -88,8 +91,13 @@ def check(request: response_pb2.CreateResponseRequest, *, stream: bool) -> None:
         raise _conflict("input_text", "is short for input; give one of the two")
     if not request.input and not request.input_text:
         raise invalid("input", "give input or input_text")
-    if request.truncation not in _TRUNCATIONS:
-        raise invalid("truncation", 'must be "disabled" or "auto"')
+    for path, number, kind in (
+        ("truncation", request.truncation, response_pb2.Truncation),
+        ("text_verbosity", request.text_verbosity, response_pb2.TextVerbosity),
+        ("reasoning.summary", request.reasoning.summary, response_pb2.ReasoningSummary),
+    ):
+        if number not in kind.values():
+            raise invalid(path, "is not a known value")
     options.refuse(request.engine, "engine", *_NO_MEANING)
     if stream:
         options.refuse(request.stream_options, "stream_options", "continuous_usage_stats")
@@ -104,12 +112,14 @@ def _conflict(path: str, description: str) -> InvalidRequest:
 
 def _native_fields(request: response_pb2.CreateResponseRequest) -> Iterator[str]:
     """Lists the paths of what only the Responses API of an upstream can do."""
-    for name in ("previous_response_id", "store", "background", "text_verbosity"):
+    for name in _NATIVE_FIELDS:
         if getattr(request, name):
             yield name
+    if request.HasField("prompt_cache_options"):
+        yield "prompt_cache_options"
     if request.HasField("max_tool_calls"):
         yield "max_tool_calls"
-    if request.truncation == "auto":
+    if request.truncation == response_pb2.TRUNCATION_AUTO:
         yield "truncation"
     if request.reasoning.summary:
         yield "reasoning.summary"
@@ -123,8 +133,10 @@ def _native_fields(request: response_pb2.CreateResponseRequest) -> Iterator[str]
     for index, name in enumerate(request.include):
         if name != LOGPROBS:
             yield f"include[{index}]"
-    for key in sorted(_NATIVE_KEYS & request.extra_body.fields.keys()):
-        yield f"extra_body.{key}"
+    if request.HasField("extra_body"):
+        added = document.members(request.extra_body, "extra_body")
+        for key in sorted(_NATIVE_KEYS & added.keys()):
+            yield f"extra_body.{key}"
 
 
 def _template(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from penstock.v1 import common_pb2, message_pb2, response_pb2
 from penstock_server.convert import document, extra
+from penstock_server.convert.response import words
 from penstock_server.convert.response.chat_request import wants_logprobs
 from penstock_server.json_numbers import integer, number
 
@@ -27,12 +28,17 @@ _MODES = {
 _FUNCTION_KEYS = frozenset({"type", "name", "description", "parameters", "strict", "defer_loading"})
 _TEXTS = (
     "previous_response_id",
-    "truncation",
     "service_tier",
     "user",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt_cache_retention",
 )
+_TRUNCATIONS = {name: number for number, name in words.TRUNCATIONS.items()}
+_VERBOSITIES = {name: number for number, name in words.VERBOSITIES.items()}
+_SUMMARIES: Mapping[Any, response_pb2.ReasoningSummary.ValueType] = {
+    name: number for number, name in words.SUMMARIES.items()
+}
 _COUNTS = ("max_output_tokens", "top_logprobs", "max_tool_calls")
 _SWITCHES = ("parallel_tool_calls", "store", "background")
 
@@ -45,7 +51,7 @@ def of_request(request: response_pb2.CreateResponseRequest) -> response_pb2.Resp
         reasoning=request.reasoning if request.HasField("reasoning") else None,
         parallel_tool_calls=request.parallel_tool_calls
         or not request.HasField("parallel_tool_calls"),
-        truncation=request.truncation or "disabled",
+        truncation=request.truncation or response_pb2.TRUNCATION_DISABLED,
         service_tier=request.service_tier or "auto",
         store=False,
         background=False,
@@ -97,15 +103,26 @@ def _set_tool_choice(target: response_pb2.ResponseSettings, value: Any) -> None:
 def _set_text(target: response_pb2.ResponseSettings, value: Mapping[str, Any]) -> None:
     form = value.get("format")
     text_format = None if form is None else _text_format(form)
-    target.text_verbosity = value.get("verbosity") or ""
+    if verbosity := value.get("verbosity"):
+        target.text_verbosity = _VERBOSITIES[verbosity]
     if text_format is not None:
         target.text_format.CopyFrom(text_format)
 
 
 def _set_reasoning(target: response_pb2.ResponseSettings, value: Mapping[str, Any]) -> None:
     target.reasoning.effort = value.get("effort") or ""
-    target.reasoning.summary = value.get("summary") or ""
-    extra.keep(target.reasoning, value, frozenset({"effort", "summary"}))
+    summary = _SUMMARIES.get(value.get("summary"))
+    if summary is not None:
+        target.reasoning.summary = summary
+    extra.keep(target.reasoning, value, frozenset({"effort", "summary"} if summary else {"effort"}))
+
+
+def _set_truncation(target: response_pb2.ResponseSettings, value: str) -> None:
+    target.truncation = _TRUNCATIONS[value]
+
+
+def _set_cache_options(target: response_pb2.ResponseSettings, value: Any) -> None:
+    target.prompt_cache_options.CopyFrom(document.to_document(value))
 
 
 def _setter(
@@ -125,6 +142,8 @@ _WRITERS: Mapping[str, Callable[[response_pb2.ResponseSettings, Any], None]] = {
     **{name: _setter(name, number) for name in _NUMBERS},
     **{name: _setter(name, integer) for name in _COUNTS},
     **{name: _setter(name, _boolean) for name in _SWITCHES},
+    "truncation": _set_truncation,
+    "prompt_cache_options": _set_cache_options,
     "metadata": _set_metadata,
     "tools": _set_tools,
     "tool_choice": _set_tool_choice,
@@ -166,7 +185,7 @@ def _text_format(data: Mapping[str, Any]) -> message_pb2.ResponseFormat:
         case "text":
             return message_pb2.ResponseFormat(text=message_pb2.TextFormat())
         case "json_object":
-            return message_pb2.ResponseFormat(json_object=message_pb2.JsonObjectFormat())
+            return message_pb2.ResponseFormat(json_object=common_pb2.JsonObjectFormat())
         case "json_schema":
             schema = message_pb2.JsonSchemaFormat(
                 name=data["name"],

@@ -119,9 +119,9 @@ class NativeStream:
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        made = Event(sequence_number=self._number, type=event.get("type") or "")
+        made = Event(sequence_number=self._number)
         self._number += 1
-        reader = _READERS.get(made.type)
+        reader = _READERS.get(event.get("type") or "")
         if reader is None:
             made.other.CopyFrom(document.to_document(event))
             return made

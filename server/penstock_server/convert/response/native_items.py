@@ -27,7 +27,7 @@ def fill_status(target: response_pb2.ModelResponse | response_pb2.ResponseItem, 
     if name in STATUSES_BY_NAME:
         target.status = STATUSES_BY_NAME[name]
     elif name is not None:
-        document.to_struct(target.extra, {"status": name})
+        document.add(target.extra, {"status": name})
 
 
 def fill_item(target: response_pb2.ResponseItem, data: Json) -> None:

@@ -15,6 +15,7 @@ from penstock_server.convert.errors import (
     invalid,
     unsupported,
 )
+from penstock_server.convert.response import words
 from penstock_server.convert.response.chat_input import NEEDS_NATIVE, require, role
 from penstock_server.convert.response.chat_request import (
     LOGPROBS,
@@ -50,11 +51,11 @@ _SAME = (
     "store",
     "background",
     "max_tool_calls",
-    "truncation",
     "service_tier",
     "user",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt_cache_retention",
 )
 
 
@@ -76,6 +77,12 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
     present = {field.name for field, _ in request.ListFields()}
     made |= {name: getattr(request, name) for name in _SAME if name in present}
     made |= _form(request) | _reasoning(request)
+    if request.truncation:
+        made["truncation"] = words.TRUNCATIONS[request.truncation]
+    if request.HasField("prompt_cache_options"):
+        made["prompt_cache_options"] = document.from_object(
+            request.prompt_cache_options, "prompt_cache_options"
+        )
     if request.metadata:
         made["metadata"] = dict(request.metadata)
     if request.engine.request_id:
@@ -83,9 +90,8 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
     if stream:
         made["stream"] = True
     if request.HasField("extra_body"):
-        added = document.from_struct(request.extra_body, "extra_body")
         # The Responses API would ignore the keys of chats without a word.
-        fields.merge_extra(fields.CONVERTED, made, added)
+        fields.merge_extra(fields.CONVERTED, made, request.extra_body)
     return made
 
 
@@ -146,7 +152,7 @@ def _text(request: response_pb2.CreateResponseRequest) -> JsonObject:
         form = message.response_format(request.text_format, "text_format")
         made["format"] = _flat(form, "json_schema")
     if request.text_verbosity:
-        made["verbosity"] = request.text_verbosity
+        made["verbosity"] = words.VERBOSITIES[request.text_verbosity]
     return made
 
 
@@ -161,8 +167,10 @@ def _flat(value: Any, kind: str) -> Any:
 def _reasoning(request: response_pb2.CreateResponseRequest) -> JsonObject:
     if not request.HasField("reasoning"):
         return {}
-    made = options.scalars(request.reasoning, "reasoning", skip=("extra",))
-    extra.add(made, request.reasoning.extra, "reasoning", frozenset({"effort", "summary"}))
+    made = options.scalars(request.reasoning, "reasoning", skip=("summary", "extra"))
+    if request.reasoning.summary:
+        made["summary"] = words.SUMMARIES[request.reasoning.summary]
+    extra.add(request.reasoning, made, "reasoning", frozenset({"effort", "summary"}))
     return {"reasoning": made}
 
 
@@ -180,7 +188,7 @@ def _item(item: response_pb2.ResponseItem, path: str) -> Any:
         made["id"] = item.id
     if item.status:
         made["status"] = options.known(_STATUSES.get(item.status), f"{path}.status")
-    extra.add(made, item.extra, path, frozenset({*made, "id", "status"}))
+    extra.add(item, made, path, frozenset({*made, "id", "status"}))
     return made
 
 
@@ -257,7 +265,7 @@ def _part(part: response_pb2.ResponseContentPart, text_type: str, path: str) -> 
             document.from_document(one, f"{path}.annotations[{index}]")
             for index, one in enumerate(part.annotations)
         ]
-    extra.add(made, part.extra, path, frozenset({*made, "annotations", "logprobs"}))
+    extra.add(part, made, path, frozenset({*made, "annotations", "logprobs"}))
     return made
 
 

@@ -1,0 +1,70 @@
+"""Free JSON: `JsonDocument` from Python's values, and back."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from google.protobuf.json_format import MessageToDict
+
+from penstock.v1.common_pb2 import JsonDocument
+
+
+class _OfMessage(Protocol):
+    """What shows a message."""
+
+    @property
+    def proto(self) -> Any:
+        """The message as it came."""
+
+
+class WithExtra:
+    """What shows a message that may have `extra`."""
+
+    __slots__ = ()
+
+    @property
+    def extra(self: _OfMessage) -> dict[str, Any]:
+        """What the upstream said beside the API's fields, by its own keys; mostly empty."""
+        return members(self.proto)
+
+
+def document(value: Any) -> JsonDocument:
+    """Returns a value as a JSON document, the order of keys kept.
+
+    Raises:
+        TypeError: the value has no form in JSON.
+        ValueError: a number is NaN or infinite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    return JsonDocument(json=text)
+
+
+def value_of(document: JsonDocument) -> Any:
+    """Returns the value that a document holds; None for an empty one.
+
+    Raises:
+        ValueError: the text is not valid JSON.
+    """
+    if document.HasField("object"):
+        return MessageToDict(document.object)
+    return json.loads(document.json) if document.json else None
+
+
+def members(message: Any) -> dict[str, Any]:
+    """Returns the `extra` of a message as a dictionary; empty if it has none."""
+    extra = getattr(message, "extra", None)
+    return (value_of(extra) if extra else None) or {}
+
+
+def merge(target: JsonDocument, source: JsonDocument) -> None:
+    """Adds the members of an object to those of another; those of the same name are replaced."""
+    if not target.WhichOneof("document"):
+        target.CopyFrom(source)
+    else:
+        target.CopyFrom(document({**value_of(target), **value_of(source)}))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} has no form in JSON")
