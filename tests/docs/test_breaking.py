@@ -33,15 +33,10 @@ def commit(folder: Path) -> None:
 
 
 def against(folder: Path) -> str:
-    planned = subprocess.run(
-        ["make", "--dry-run", "check", "VENV=none"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    [line] = [line for line in planned.splitlines() if "buf breaking" in line]
-    return line.partition("--against ")[2].strip("'")
+    shown = ("--silent", "--eval", "against:; @echo '$(AGAINST)'", "against")
+    return subprocess.run(
+        ["make", *shown], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def breaks(folder: Path) -> bool:
