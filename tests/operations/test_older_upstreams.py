@@ -268,7 +268,7 @@ async def test_the_older_name_has_the_effect(start: Start, dialect: str) -> None
         ),
         (
             "0.14.1",
-            _tokenization(template={"mediaIoKwargs": {"image": {}}}),
+            _tokenization(template={"mediaIoKwargs": {"object": {"image": {}}}}),
             ["chat.template.media_io_kwargs"],
             "0.18.0",
         ),

@@ -60,8 +60,8 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
                 "maxTokensPerQuery": 0,
                 "maxTokensPerDoc": 7,
                 "instruction": "i",
-                "chatTemplateKwargs": {"a": 1},
-                "mmProcessorKwargs": {"b": 2},
+                "chatTemplateKwargs": {"object": {"a": 1}},
+                "mmProcessorKwargs": {"object": {"b": 2}},
             }
         },
         {
@@ -73,7 +73,10 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     (
-        {"engine": {"priority": -2, "cacheSalt": "s", "requestId": "r"}, "extraBody": {"new": 1}},
+        {
+            "engine": {"priority": -2, "cacheSalt": "s", "requestId": "r"},
+            "extraBody": {"object": {"new": 1}},
+        },
         {"priority": -2, "cache_salt": "s", "new": 1},
     ),
     (
@@ -94,7 +97,11 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     (
-        {"query": {"multimodal": {"parts": [{"other": {"type": "image_embeds", "x": 1}}]}}},
+        {
+            "query": {
+                "multimodal": {"parts": [{"other": {"object": {"type": "image_embeds", "x": 1}}}]}
+            }
+        },
         {"query": {"content": [{"type": "image_embeds", "x": 1}]}},
     ),
 ]
@@ -131,8 +138,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"engine": {"sessionId": "s"}}, "engine.session_id"),
     ({"engine": {"dataParallelRank": 0}}, "engine.data_parallel_rank"),
     ({"engine": {"promptLogprobs": 0}}, "engine.prompt_logprobs"),
-    ({"extraBody": {"documents": ["x"]}}, "extra_body.documents"),
-    ({"extraBody": {"return_documents": True}}, "extra_body.return_documents"),
+    ({"extraBody": {"object": {"documents": ["x"]}}}, "extra_body.documents"),
+    ({"extraBody": {"object": {"return_documents": True}}}, "extra_body.return_documents"),
 ]
 
 

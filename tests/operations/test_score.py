@@ -61,7 +61,7 @@ def test_fields() -> None:
         "options": {"truncatePromptTokens": 5, "useActivation": True},
         "scoring": {"instruction": "i", "maxTokensPerDoc": 0},
         "engine": {"priority": 1, "cacheSalt": "s"},
-        "extraBody": {"new": 1},
+        "extraBody": {"object": {"new": 1}},
     }
     assert score.request_body(ParseDict(fields, ScoreRequest())) == {
         "model": "m",
@@ -85,7 +85,7 @@ def test_fields() -> None:
         ({"engine": {"returnTokenIds": True}}, "engine.return_token_ids"),
         ({"scoring": {"maxTokensPerQuery": -3}}, "scoring.max_tokens_per_query"),
         *(
-            ({"extraBody": {key: "x"}}, f"extra_body.{key}")
+            ({"extraBody": {"object": {key: "x"}}}, f"extra_body.{key}")
             for key in ("text_1", "items", "data_2")
         ),
     ],

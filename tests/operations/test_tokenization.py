@@ -43,12 +43,12 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
                     "continueFinalMessage": True,
                     "addSpecialTokens": True,
                     "chatTemplate": "t",
-                    "chatTemplateKwargs": {"a": 1},
-                    "mmProcessorKwargs": {"b": 2},
-                    "mediaIoKwargs": {"c": 3},
+                    "chatTemplateKwargs": {"object": {"a": 1}},
+                    "mmProcessorKwargs": {"object": {"b": 2}},
+                    "mediaIoKwargs": {"object": {"c": 3}},
                 },
             },
-            "extraBody": {"new": 1},
+            "extraBody": {"object": {"new": 1}},
         },
         {
             "messages": SENT,
@@ -78,8 +78,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"chat": {"messages": [USER], "template": {"echo": False}}}, "chat.template.echo"),
     ({"chat": {"messages": [USER], "template": {"documents": [{}]}}}, "chat.template.documents"),
     ({"chat": {"messages": [USER]}, "addSpecialTokens": True}, "add_special_tokens"),
-    ({"text": "a", "extraBody": {"prompt": "b"}}, "extra_body.prompt"),
-    ({"text": "a", "extraBody": {"messages": []}}, "extra_body.messages"),
+    ({"text": "a", "extraBody": {"object": {"prompt": "b"}}}, "extra_body.prompt"),
+    ({"text": "a", "extraBody": {"object": {"messages": []}}}, "extra_body.messages"),
 ]
 
 

@@ -166,13 +166,14 @@ FORMS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "subtitles": ("subtitles: SUBTITLE_FORMAT_SRT", [("response_format", "verbose_json")]),
     "engine": (
         'engine { request_id: "r" session_id: "s" data_parallel_rank: 0 vllm_xargs {'
-        ' fields { key: "a" value { number_value: 1 } } } }',
+        ' object { fields { key: "a" value { number_value: 1 } } } } }',
         [("vllm_xargs", '{"a":1}')],
     ),
     "stream options": ("stream_options { continuous_usage_stats: true stream_interval: 2 }", []),
     "extra": (
-        'extra_body { fields { key: "list" value { list_value { values { number_value: 1 } } } }'
-        ' fields { key: "note\\"\\r\\n" value { string_value: "as is" } } }',
+        "extra_body { object {"
+        ' fields { key: "list" value { list_value { values { number_value: 1 } } } }'
+        ' fields { key: "note\\"\\r\\n" value { string_value: "as is" } } } }',
         [("list", "[1]"), ("note%22%0D%0A", "as is")],
     ),
 }

@@ -53,7 +53,7 @@ def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[A
     try:
         setattr(target, name, read(value))
     except UNREADABLE:
-        document.to_struct(target.extra, {name: value})
+        document.add(target.extra, {name: value})
 
 
 def fill_with(
