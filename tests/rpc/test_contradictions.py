@@ -1,6 +1,7 @@
-"""Upstreams whose answers contradict what is known of them, for every RPC."""
+"""Upstreams of which nothing is known, or that contradict what is known, for every RPC."""
 
 import pytest
+from conftest import FREE_PORT
 from fleet.engine import Engine, said
 from grpc import StatusCode as Code
 from grpc import aio
@@ -10,6 +11,7 @@ from penstock.v1.rerank_pb2 import RerankRequest
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 from penstock_server.app import Service
 from penstock_server.fleet import State
+from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import BOUND_S, Ended, Serve, ended, plain_channel, until
 from .every_rpc import EVERY_RPC, Called, Upstream, failing, names, running
@@ -23,6 +25,9 @@ NAMING = tuple(
     rpc for rpc in EVERY_RPC if '"m"' in rpc.requests[0] and not rpc.name.startswith("Model")
 )
 every_naming_rpc = pytest.mark.parametrize("rpc", NAMING, ids=names(NAMING))
+
+CHAT = EVERY_RPC[0]
+[EMBED] = (rpc for rpc in EVERY_RPC if rpc.name.endswith("/CreateEmbeddings"))
 
 
 async def known(service: Service, *models: str) -> None:
@@ -55,6 +60,25 @@ async def test_a_listed_model_that_is_not_there_has_the_list_asked_for_again(ser
         async with plain_channel(service) as channel:
             await EVERY_RPC[0].run(service, channel, timeout=BOUND_S)
             await known(service, "n")
+
+
+async def test_nothing_is_known_of_an_upstream_that_was_never_reached(serve: Serve) -> None:
+    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as gone:
+        url = gone.url
+    service = await serve(upstream=(url,), max_attempts=1)
+    async with plain_channel(service) as channel:
+        for rpc in NAMING:
+            if not rpc.settings:
+                result = await rpc.run(service, channel, timeout=BOUND_S)
+                assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
+        back = SimulatorSettings(listen=url.removeprefix("http://"), models=("n",))
+        async with Simulator(back):
+            await known(service, "n")
+            chat, embedding = [
+                await rpc.run(service, channel, timeout=BOUND_S) for rpc in (CHAT, EMBED)
+            ]
+    assert (chat.code, chat.reason) == (Code.NOT_FOUND, "MODEL_NOT_FOUND")
+    assert (embedding.code, embedding.reason) == (Code.UNIMPLEMENTED, "OPERATION_NOT_SUPPORTED")
 
 
 @every_naming_rpc

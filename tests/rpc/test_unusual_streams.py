@@ -95,6 +95,9 @@ FORMS: dict[str, Form] = {
     "lines that end with CR": lambda events: "".join([*events, DONE]).replace("\n", "\r"),
     "lines that end with CRLF": lambda events: "".join([*events, DONE]).replace("\n", "\r\n"),
     "a byte order mark": lambda events: "\N{BYTE ORDER MARK}" + "".join([*events, DONE]),
+    "an empty choice beside the usage": lambda events: "".join([*events, DONE]).replace(
+        '"choices": []', '"choices": [{"index": 0, "delta": {}}]'
+    ),
     "a blank behind DONE": lambda events: "".join([*events, "data: [DONE] \t\n\n"]),
     "DONE twice": lambda events: "".join([*events, DONE, DONE]),
     "no blank line at the end": lambda events: "".join(events)[:-1],
