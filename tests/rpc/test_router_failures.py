@@ -52,6 +52,14 @@ ANSWERS: Mapping[str, Expected] = {
         answer("404 x", b'{"message": "no Route matched with those values"}'),
         *NO_ROUTE,
     ),
+    "a quoted answer": (
+        failing("404 x", message='NotFoundError: Exception - {"detail":"Not Found"}', code="404"),
+        *NO_ROUTE,
+    ),
+    "a quoted answer of Python's": (
+        failing("404 x", message="NotFoundError: Error code: 404 - {'detail': 'Not Found'} Done"),
+        *NO_ROUTE,
+    ),
     "page not found": (words("404 x", "404 page not found"), *NO_ROUTE),
     "detail names the model": (
         detail("404 x", 'Got request for model "m". Could not find base model ID in []'),

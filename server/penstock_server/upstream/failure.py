@@ -190,6 +190,8 @@ class UpstreamFailure(FailureFacts, Exception):
         error = self.error
         if error.code in _ROUTE_CODES or _NO_ROUTE.match(error.message):
             return False
+        if _QUOTES_NO_ROUTE.search(error.message[:_LONGEST_READ]):
+            return False
         return not error.bare or _misses_model(error.message, named=not self.route_listed)
 
     @property
@@ -232,6 +234,8 @@ _NO_ROUTE = re.compile(
     r"(?i)\W*(?:not found\W*$|404 page not found|(?:invalid|unknown) (?:request )?url\b"
     r"|no route\b|cannot (?:post|get) /|(?:the )?(?:route|endpoint|path|requested url)\b)"
 )
+# A router quotes what the web server of vLLM answered.
+_QUOTES_NO_ROUTE = re.compile(r"""["']detail["'] ?: ?["']Not Found["']""")
 # OpenAI's code, which comes with HTTP 400.
 _NO_PREVIOUS_RESPONSE = "previous_response_not_found"
 _RESPONSE_PARAMS = frozenset(("response_id", "previous_response_id"))
