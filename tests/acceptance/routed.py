@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from routers.programs import Place, running
+import pytest
+from routers.programs import Place, RouterError, running
 from server_process import free_port
-from servers import FLEET, VllmServers
+from servers import FLEET, VllmServerError, VllmServers
 
 from penstock_server.simulator import Simulator
 
@@ -53,7 +54,11 @@ class RoutedUpstreams:
     async def upstream(self, kind: Kind) -> AsyncIterator[Upstream]:
         """The router before servers of the kind, which are started the first time."""
         if kind not in self._kinds:
-            self._kinds[kind] = await asyncio.to_thread(self._start, kind)
+            try:
+                self._kinds[kind] = await asyncio.to_thread(self._start, kind)
+            except (RouterError, VllmServerError) as error:
+                # A case that is expected to fail would hide it.
+                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         behind = self._kinds[kind]
         async with AsyncExitStack() as stack:
             servers = [

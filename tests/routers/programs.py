@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from server_process import ServerProcess, answers, free_port
-from servers import HOST, cache_folder
+from servers import HOST, START_LIMIT, cache_folder
 
 from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config
 
-START_LIMIT_S = 300.0
 _STOP_LIMIT_S = 5.0
 _POLL_S = 0.1
 
@@ -87,12 +86,12 @@ def running(name: str, place: Place) -> Iterator[str]:
 
 
 def _wait(process: ServerProcess, url: str, api_key: str) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
+    deadline = time.monotonic() + START_LIMIT
     while not answers(url, api_key):
         if process.status is not None:
             raise RouterError(process.report(f"ended with status {process.status}"))
         if time.monotonic() > deadline:
-            raise RouterError(process.report(f"not up after {START_LIMIT_S:.0f} s"))
+            raise RouterError(process.report(f"not up after {START_LIMIT:.0f} s"))
         time.sleep(_POLL_S)
 
 
