@@ -138,7 +138,7 @@ def litellm(place: Place) -> Iterator[Running]:
     if not program.exists():
         raise LoadFailed("LiteLLM is not installed; run it by make bench-peers")
     command = [str(program), "--config", str(config), "--host", HOST, "--port", str(port)]
-    env = _environment() | LITELLM_ENVIRONMENT | {"LITELLM_LOG": "ERROR"}
+    env = {**_environment(), **LITELLM_ENVIRONMENT, "LITELLM_LOG": "ERROR"}
     with Child(command, place.log("litellm"), env=env) as child:
         _wait(child, "litellm", lambda: _listens(port), _LITELLM_STARTED_WITHIN_S)
         yield Running(child, port)
