@@ -3,12 +3,12 @@
 import asyncio
 import faulthandler
 import logging
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from grpc import aio
 from skipping import PythonLoop, UvLoop, skip
 
@@ -59,7 +59,9 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Limits the time of a teardown: at a failure, pytest takes back the limits of the test."""
     limit = float(item.config.getini("faulthandler_timeout"))
-    faulthandler.dump_traceback_later(limit, exit=True, file=sys.__stderr__)
+    # The standard error of the run: that of the test is captured, and lost if the process exits.
+    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(limit, exit=True, file=stderr)
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,8 @@ def add(commands: Subparsers, whole: argparse.ArgumentParser) -> None:
     def run(arguments: argparse.Namespace) -> int:
         from shtab import complete
 
-        print(complete(whole, shell=arguments.shell, preamble=PREAMBLE))
+        script = complete(whole, shell=arguments.shell, preamble=PREAMBLE.get(arguments.shell, ""))
+        print(script)
         return EXIT_OK
 
     parser.set_defaults(run=lambda arguments: guarded(run, arguments))
