@@ -43,7 +43,7 @@ _log = logging.getLogger("penstock.app")
 
 
 class WatchEnded(Exception):
-    """A bug ended the watch over the upstreams; the log has it."""
+    """A bug ended the watch over the upstreams, or gRPC stopped serving; the log has it."""
 
 
 class Service:
@@ -56,6 +56,7 @@ class Service:
         authentication: the keys of the callers; None where none is asked for.
         admin: the server of those who run it.
         watching: follows the upstreams, once it has started; it ends with the service, or by a bug.
+        serving: ends when gRPC no longer serves; an exception says why, if it was not stopped.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Service:
             reflection=settings.reflection,
         )
         self.watching: asyncio.Task[None] | None = None
+        self.serving: asyncio.Task[bool] | None = None
         self._share_ports = share_ports
         self.addresses: Sequence[str] = ()
         self.port = 0
@@ -144,6 +146,7 @@ class Service:
             self._fleet.close()
             raise
         await self._server.start()
+        self.serving = asyncio.create_task(self._server.wait_for_termination())
         await self.admin.start()
         ports = {int(a.rpartition(":")[2]) for a in self.addresses if not a.startswith("unix:")}
         self._descriptors = asyncio.create_task(
@@ -262,7 +265,9 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     when_to_reload(asked.set)
     await service.start()
     assert service.watching
+    assert service.serving
     service.watching.add_done_callback(lambda ended: _stop_unwatched(ended, signals))
+    service.serving.add_done_callback(lambda ended: _stop_unserved(ended, signals))
     if shares:
         worker.ready()
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
@@ -282,7 +287,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         await service.stop(0)
     again.cancel()
     _log.info("stopped")
-    if not service.watching.cancelled():
+    if not service.watching.cancelled() or _failure(service.serving):
         raise WatchEnded
 
 
@@ -291,6 +296,17 @@ def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -
     if not watching.cancelled():
         _log.error("watch over the upstreams ended", exc_info=watching.exception())
         signals.put_nowait(signal.SIGTERM)
+
+
+def _stop_unserved(serving: asyncio.Task[bool], signals: asyncio.Queue[int]) -> None:
+    """Stops the process, to be started anew, if gRPC serves no more by itself."""
+    if error := _failure(serving):
+        _log.error("gRPC stopped serving", exc_info=error)
+        signals.put_nowait(signal.SIGINT)
+
+
+def _failure(task: asyncio.Task[bool]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _limits(settings: Settings) -> ConnectionLimits:

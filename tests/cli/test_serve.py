@@ -12,6 +12,7 @@ import pytest
 from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from rpc.raw import Frame, begin, connected, message, request
 
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
@@ -95,6 +96,17 @@ async def test_the_drain_delay_keeps_accepting(simulator: Simulator) -> None:
         await process.log("draining")
         assert await rest_of(streamed(channel)) == ANSWER
         await process.log("stopped")
+
+
+async def test_a_process_that_no_longer_serves_ends(simulator: Simulator) -> None:
+    """A path that is not UTF-8 makes gRPC give up; the process must then be replaced."""
+    async with serving("--upstream", simulator.url) as (process, address):
+        async with connected(int(address.rpartition(":")[2])) as hostile:
+            await hostile.send(begin(1, request("/X").replace(b"/X", b"/\xff")) + message(1))
+            await hostile.until(Frame.GOAWAY)
+        # gRPC waits for that caller to leave.
+        await process.log("gRPC stopped serving")
+        assert (await process.end()).code == 1
 
 
 async def test_a_signal_from_a_terminal_has_no_delay(simulator: Simulator) -> None:
