@@ -19,20 +19,21 @@ from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import policy, upstream_configs
 from penstock_server.fleet import Fleet
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
-from penstock_server.rpc import concerns
-from penstock_server.rpc.admin import AdminServicer
-from penstock_server.rpc.admin_server import AdminServer
-from penstock_server.rpc.admission import Admission
-from penstock_server.rpc.arrival import Arrivals
-from penstock_server.rpc.authentication import Authentication, forwarded
-from penstock_server.rpc.connections import ConnectionLimits
-from penstock_server.rpc.deadline import Deadlines
-from penstock_server.rpc.health import HealthServicer
-from penstock_server.rpc.interceptors import Around
-from penstock_server.rpc.listening import CannotListen, bind_all, release
-from penstock_server.rpc.server import SERVICES, build_server
+from penstock_server.rpc import middleware
+from penstock_server.rpc.calls import Around, Arrivals
+from penstock_server.rpc.middleware import Admission, Authentication, Deadlines, forwarded
+from penstock_server.rpc.server import (
+    AdminServer,
+    CannotListen,
+    ConnectionLimits,
+    HealthServicer,
+    Watches,
+    bind_all,
+    build_server,
+    release,
+)
+from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
-from penstock_server.rpc.watches import Watches
 from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import log
 
@@ -86,7 +87,7 @@ class Service:
         self._server = build_server(
             self._fleet,
             self._health,
-            concerns.in_order(
+            middleware.in_order(
                 debug=settings.debug_info,
                 credentials=_credentials(settings, self.authentication),
                 admission=self._admission,

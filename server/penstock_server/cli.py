@@ -222,7 +222,7 @@ def _serve_until_stopped(
     running: Coroutine[Any, Any, None], loop_factory: LoopFactory | None = None
 ) -> int:
     from penstock_server.app import WatchEnded
-    from penstock_server.rpc.listening import CannotListen
+    from penstock_server.rpc.server import CannotListen
     from penstock_server.supervisor import WorkerFailed
 
     try:

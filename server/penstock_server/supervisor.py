@@ -18,9 +18,8 @@ from functools import partial
 
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
-from penstock_server.rpc.admin_server import AdminServer
-from penstock_server.rpc.combined_admin import CombinedAdminServicer
-from penstock_server.rpc.listening import CannotListen, places
+from penstock_server.rpc.server import AdminServer, CannotListen, places
+from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
 from penstock_server.worker import READY, RELOADED, environment

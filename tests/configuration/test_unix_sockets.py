@@ -12,7 +12,7 @@ from cli.process import PENSTOCK, Process, penstock, started
 from conftest import FREE_PORT, Serve
 
 from penstock import AsyncClient
-from penstock_server.rpc.listening import CannotListen
+from penstock_server.rpc.server import CannotListen
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 ANSWER = "Hello! How can I help you today?"

@@ -13,9 +13,9 @@ from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert import chat, completion, embedding, pooling, rerank, tokenization
 from penstock_server.convert.errors import InvalidRequest, UnsupportedRequest
 from penstock_server.convert.response import chat_request, native_request
-from penstock_server.rpc.entries import count, plan
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.rpc import Rpc, current
+from penstock_server.rpc.calls import upstream_call
+from penstock_server.rpc.calls.context import Rpc, current
+from penstock_server.rpc.calls.entries import count, plan
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.headers import Headers
 from penstock_server.upstream.http.request import Request

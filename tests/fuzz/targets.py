@@ -41,7 +41,8 @@ from penstock_server.convert.response import (
     native_answer,
     native_request,
 )
-from penstock_server.rpc import status, trailers
+from penstock_server.rpc import status
+from penstock_server.rpc.status import encoding
 from penstock_server.upstream.answer import document
 from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents, TranscriptStream
@@ -251,11 +252,11 @@ def errors(data: bytes) -> None:
         document(data, Stage.BODY)
     except UpstreamFailure as failure:
         ended = status.of_failure(failure, model="m")
-        message, metadata = trailers.trailers(ended, "id")
+        message, metadata = encoding.trailers(ended, "id")
         assert ended.row.reason
-        assert len(message.encode()) <= trailers.MESSAGE_LIMIT
+        assert len(message.encode()) <= encoding.MESSAGE_LIMIT
         details = dict(metadata)["grpc-status-details-bin"]
-        assert len(details) <= trailers.DETAILS_LIMIT
+        assert len(details) <= encoding.DETAILS_LIMIT
 
 
 # With what to begin.

@@ -15,7 +15,7 @@ from penstock_server.convert import model
 from penstock_server.convert.errors import MalformedAnswer
 from penstock_server.fleet import Fleet, State
 from penstock_server.fleet.probe import probe
-from penstock_server.rpc.admin import AdminServicer
+from penstock_server.rpc.services import AdminServicer
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import UpstreamFailure

@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
 from penstock_server.app import Service
-from penstock_server.rpc.server import SERVICES
+from penstock_server.rpc.services import SERVICES
 
 from .calls import Ended, ended
 

@@ -19,7 +19,7 @@ from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, R
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
-from penstock_server.rpc.listening import CannotListen
+from penstock_server.rpc.server import CannotListen
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import FREE_PORT, Serve, chat, create, ended, plain_channel, stream

@@ -5,15 +5,13 @@ import asyncio
 import grpc
 import pytest
 
-from penstock_server.rpc import server
-from penstock_server.rpc.connections import ConnectionLimits
-from penstock_server.rpc.listening import CannotListen
+from penstock_server.rpc.server import CannotListen, ConnectionLimits, build
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, Serve, chat, plain_channel, stream
 
 PING_FLOOR = "grpc.http2.min_ping_interval_without_data_ms"
-REAL_OPTIONS = server.options
+REAL_OPTIONS = build.options
 # A client that pings every second; its library does so no more often.
 PINGS = (
     ("grpc.keepalive_time_ms", 1000),
@@ -51,7 +49,7 @@ def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
         assert known.pop(PING_FLOOR)
         return [*known.items(), *([(PING_FLOOR, 100)] if lives else [])]
 
-    monkeypatch.setattr(server, "options", options)
+    monkeypatch.setattr(build, "options", options)
     return lives
 
 

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_server.rpc.entries import VALUES_PER_ENTRY, TooManyEntries, count, plan
+from penstock_server.rpc.calls.entries import VALUES_PER_ENTRY, TooManyEntries, count, plan
 
 from .every_rpc import EVERY_RPC
 

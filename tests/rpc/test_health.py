@@ -20,7 +20,7 @@ from server_process import free_port
 from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import UpstreamTable
-from penstock_server.rpc.server import SERVICES
+from penstock_server.rpc.services import SERVICES
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import BOUND_S, FREE_PORT, Serve, both, chat, create, plain_channel, stream, until

@@ -16,7 +16,7 @@ from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from penstock.v1.message_pb2 import PoolingInput
 from penstock_server.convert import chat as conversion
-from penstock_server.rpc import entries
+from penstock_server.rpc.calls import entries
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import BOUND_S, CHAT, FREE_PORT, Ended, Serve, chat, ended, plain_channel, stream

@@ -6,7 +6,7 @@ import pytest
 from grpc import StatusCode as Code
 
 from penstock_server.configuration.keys import read_keys
-from penstock_server.rpc.quota import Quota
+from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, chat, plain_channel, stream

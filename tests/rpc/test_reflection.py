@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 )
 
 from penstock_server.app import Service
-from penstock_server.rpc.server import SERVICES
+from penstock_server.rpc.services import SERVICES
 from penstock_server.simulator import Simulator
 
 from .calls import Serve, plain_channel

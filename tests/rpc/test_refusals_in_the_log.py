@@ -6,7 +6,7 @@ import logging
 import pytest
 from grpc import StatusCode as Code
 
-from penstock_server.rpc import request_log
+from penstock_server.rpc.middleware import request_log
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, Serve, chat, create, plain_channel, until

@@ -9,7 +9,7 @@ from grpc import StatusCode as Code
 
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Violation
 from penstock_server.rpc import status
-from penstock_server.rpc.trailers import trailers
+from penstock_server.rpc.status import trailers
 from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 

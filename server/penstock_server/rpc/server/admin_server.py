@@ -6,16 +6,15 @@ from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
-from penstock_server.rpc import concerns
-from penstock_server.rpc.arrival import Arrivals
-from penstock_server.rpc.connections import ConnectionLimits
-from penstock_server.rpc.health import HealthServicer
-from penstock_server.rpc.interceptors import Interceptors
-from penstock_server.rpc.listening import bind_all
-from penstock_server.rpc.reflection import add_reflection
-from penstock_server.rpc.server import HEALTH, options
-from penstock_server.rpc.services import unregistered
-from penstock_server.rpc.unsupported import UnsupportedMethods
+from penstock_server.rpc import middleware
+from penstock_server.rpc.calls import Arrivals, Interceptors
+from penstock_server.rpc.server.build import HEALTH, options
+from penstock_server.rpc.server.connections import ConnectionLimits
+from penstock_server.rpc.server.health import HealthServicer
+from penstock_server.rpc.server.listening import bind_all
+from penstock_server.rpc.server.reflection import add_reflection
+from penstock_server.rpc.server.registration import unregistered
+from penstock_server.rpc.server.unsupported import UnsupportedMethods
 
 SERVICE = "penstock.v1.AdminService"
 
@@ -50,7 +49,7 @@ class AdminServer:
         self._server = aio.server(
             interceptors=(
                 Interceptors(
-                    concerns.in_order(),
+                    middleware.in_order(),
                     Arrivals(0, 0),
                     max_message_bytes=limits.max_message_bytes,
                     max_metadata_bytes=limits.max_metadata_bytes,

@@ -18,9 +18,7 @@ from penstock.v1.transcription_pb2 import (
 )
 from penstock_server.convert import transcript, transcription
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.interceptors import require_end
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.parsing import converted
+from penstock_server.rpc.calls import converted, require_end, upstream_call
 from penstock_server.upstream import (
     TRANSCRIPTION,
     TRANSLATION,

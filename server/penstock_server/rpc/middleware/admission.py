@@ -6,9 +6,7 @@ from functools import partial
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.arrival import Arrivals
-from penstock_server.rpc.interceptors import Context, Proceed
-from penstock_server.rpc.rpc import Rpc
+from penstock_server.rpc.calls import Arrivals, Context, Proceed, Rpc
 
 # Without a new RPC for so long, nothing is on the way that would come within this; and how long
 # callers that send on and on may put that off.

@@ -8,8 +8,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from penstock_server.rpc import entries, status
-from penstock_server.rpc.rpc import Rpc, current
+from penstock_server.rpc import status
+from penstock_server.rpc.calls import entries
+from penstock_server.rpc.calls.context import Rpc, current
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -23,8 +23,7 @@ from penstock_server.convert.response import (
 )
 from penstock_server.fleet import Fleet
 from penstock_server.rpc import status
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.parsing import converted
+from penstock_server.rpc.calls import converted, upstream_call
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     RESPONSE,

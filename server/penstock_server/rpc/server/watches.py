@@ -16,8 +16,8 @@ import grpc
 from grpc import aio
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import PACKAGE, Context, Handler
-from penstock_server.rpc.trailers import trailers
+from penstock_server.rpc.calls import PACKAGE, Context, Handler
+from penstock_server.rpc.status import trailers
 
 
 class Watches(aio.ServerInterceptor):

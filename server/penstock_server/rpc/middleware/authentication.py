@@ -10,9 +10,8 @@ from typing import Any
 
 from penstock_server.configuration.keys import Key
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context, Proceed
-from penstock_server.rpc.quota import Quota
-from penstock_server.rpc.rpc import Rpc, fits_header
+from penstock_server.rpc.calls import Context, Proceed, Rpc, fits_header
+from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.upstream import any_model
 
 _FORM = "send the metadata authorization: Bearer <key>"

@@ -13,9 +13,9 @@ import grpc
 from grpc import aio
 
 from penstock_server.rpc import status
-from penstock_server.rpc.arrival import Arrivals
-from penstock_server.rpc.parsing import Parser
-from penstock_server.rpc.rpc import Rpc, current
+from penstock_server.rpc.calls.arrival import Arrivals
+from penstock_server.rpc.calls.context import Rpc, current
+from penstock_server.rpc.calls.parsing import Parser
 
 PACKAGE = "/penstock.v1."
 

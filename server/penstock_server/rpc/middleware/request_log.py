@@ -8,9 +8,8 @@ from time import monotonic
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context, Proceed
-from penstock_server.rpc.quota import Quota
-from penstock_server.rpc.rpc import Rpc
+from penstock_server.rpc.calls import Context, Proceed, Rpc
+from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.telemetry import log
 
 _LONGEST_LOGGED_NAME = 256

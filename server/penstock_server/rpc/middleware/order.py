@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from penstock_server.rpc.admission import Admission
-from penstock_server.rpc.deadline import Deadlines
-from penstock_server.rpc.ending import debug_info, failure_to_status
-from penstock_server.rpc.interceptors import Around
-from penstock_server.rpc.request_log import RequestLog
+from penstock_server.rpc.calls import Around
+from penstock_server.rpc.middleware.admission import Admission
+from penstock_server.rpc.middleware.deadline import Deadlines
+from penstock_server.rpc.middleware.errors import debug_info, failure_to_status
+from penstock_server.rpc.middleware.request_log import RequestLog
 
 
 def in_order(

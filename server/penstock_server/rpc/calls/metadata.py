@@ -5,7 +5,7 @@ import re
 from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 from penstock_server.rpc import status
-from penstock_server.rpc.rpc import Rpc, current, fits_header
+from penstock_server.rpc.calls.context import Rpc, current, fits_header
 from penstock_server.upstream import Call
 
 _HEADER_LIMIT = 1024

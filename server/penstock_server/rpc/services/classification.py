@@ -6,8 +6,7 @@ from penstock.v1 import classification_pb2_grpc
 from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock_server.convert import classification
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.parsing import converted
+from penstock_server.rpc.calls import converted, upstream_call
 from penstock_server.upstream import CLASSIFICATION
 
 

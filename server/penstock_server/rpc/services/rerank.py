@@ -6,8 +6,7 @@ from penstock.v1 import rerank_pb2_grpc
 from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, ScoreRequest, ScoreResponse
 from penstock_server.convert import rerank, score
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.parsing import converted
+from penstock_server.rpc.calls import converted, upstream_call
 from penstock_server.upstream import RERANK, SCORE
 
 

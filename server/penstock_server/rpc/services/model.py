@@ -17,7 +17,7 @@ from penstock.v1.model_pb2 import (
 from penstock_server.convert import model
 from penstock_server.convert.errors import MalformedAnswer
 from penstock_server.fleet import Fleet, ModelListing
-from penstock_server.rpc.metadata import upstream_call
+from penstock_server.rpc.calls import upstream_call
 from penstock_server.upstream import Call
 
 _log = logging.getLogger("penstock.rpc")

@@ -8,9 +8,8 @@ from typing import Any
 import grpc
 
 from penstock_server.rpc import status
-from penstock_server.rpc.ending import abort
-from penstock_server.rpc.interceptors import PACKAGE, Context, Handler
-from penstock_server.rpc.rpc import current
+from penstock_server.rpc.calls import PACKAGE, Context, Handler, current
+from penstock_server.rpc.middleware import abort
 
 
 class UnsupportedMethods(grpc.GenericRpcHandler):

@@ -6,9 +6,8 @@ from penstock.v1 import pooling_pb2_grpc
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
 from penstock_server.convert import pooling
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.parsing import converted
-from penstock_server.rpc.vectors import call_for_vectors
+from penstock_server.rpc.calls import converted, upstream_call
+from penstock_server.rpc.services.vectors import call_for_vectors
 from penstock_server.upstream import POOLING
 
 

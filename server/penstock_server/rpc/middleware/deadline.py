@@ -5,8 +5,7 @@ from time import monotonic
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context, Proceed
-from penstock_server.rpc.rpc import Rpc
+from penstock_server.rpc.calls import Context, Proceed, Rpc
 
 
 class Deadlines:

@@ -8,9 +8,8 @@ from grpc import aio
 
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
-from penstock_server.rpc.interceptors import Context, Proceed, ReplyTooLarge
-from penstock_server.rpc.rpc import Rpc
-from penstock_server.rpc.trailers import trailers
+from penstock_server.rpc.calls import Context, Proceed, ReplyTooLarge, Rpc
+from penstock_server.rpc.status import trailers
 from penstock_server.upstream import UpstreamFailure
 
 _log = logging.getLogger("penstock.rpc")

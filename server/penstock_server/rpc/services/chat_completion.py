@@ -11,8 +11,7 @@ from penstock.v1.chat_completion_pb2 import (
 )
 from penstock_server.convert import chat
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.metadata import upstream_call
-from penstock_server.rpc.parsing import converted
+from penstock_server.rpc.calls import converted, upstream_call
 from penstock_server.upstream import CHAT_COMPLETION, ChoiceStream
 
 

@@ -1,0 +1,64 @@
+"""The gRPC server: its options, its services, its handlers."""
+
+from collections.abc import Sequence
+
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from penstock_server.fleet import Fleet
+from penstock_server.rpc.calls import Around, Arrivals, Interceptors
+from penstock_server.rpc.server.connections import ConnectionLimits
+from penstock_server.rpc.server.health import HealthServicer
+from penstock_server.rpc.server.reflection import add_reflection
+from penstock_server.rpc.server.registration import unregistered
+from penstock_server.rpc.server.unsupported import UnsupportedMethods
+from penstock_server.rpc.server.watches import Watches
+from penstock_server.rpc.services import SERVICES
+
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+
+def options(limits: ConnectionLimits, *, share_ports: bool = False) -> list[tuple[str, int]]:
+    """Returns the channel options of a server."""
+    # Else a second server on a taken port would share it silently.
+    return [("grpc.so_reuseport", int(share_ports)), *limits.options()]
+
+
+def build_server(
+    fleet: Fleet,
+    health: HealthServicer,
+    concerns: Sequence[Around],
+    arrivals: Arrivals,
+    watches: Watches,
+    *,
+    limits: ConnectionLimits,
+    max_request_entries: int,
+    reflection: bool,
+    share_ports: bool = False,
+) -> aio.Server:
+    """Returns a server with every service, not yet bound to an address.
+
+    The concerns stand around every RPC of our own services, the first outermost, and the watches
+    around those of health and reflection. Ports are shared with other processes that mean to.
+    """
+    server = aio.server(
+        interceptors=(
+            Interceptors(
+                concerns,
+                arrivals,
+                max_message_bytes=limits.max_message_bytes,
+                max_metadata_bytes=limits.max_metadata_bytes,
+                max_request_entries=max_request_entries,
+            ),
+            watches,
+        ),
+        options=options(limits, share_ports=share_ports),
+    )
+    services = unregistered(server)
+    for entry in SERVICES.values():
+        entry.add(entry.servicer(fleet), services)
+    health_pb2_grpc.add_HealthServicer_to_server(health, services)
+    if reflection:
+        add_reflection(server, (*SERVICES, HEALTH))
+    server.add_generic_rpc_handlers((UnsupportedMethods(tuple(SERVICES)),))
+    return server

@@ -1,0 +1,108 @@
+"""The services that the server offers, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grpc import aio
+
+from penstock.v1 import (
+    chat_completion_pb2_grpc,
+    classification_pb2_grpc,
+    completion_pb2_grpc,
+    embedding_pb2_grpc,
+    model_pb2_grpc,
+    pooling_pb2_grpc,
+    rerank_pb2_grpc,
+    response_pb2_grpc,
+    tokenization_pb2_grpc,
+    transcription_pb2_grpc,
+)
+from penstock_server.fleet import Fleet
+from penstock_server.rpc.services.chat_completion import ChatCompletionServicer
+from penstock_server.rpc.services.classification import ClassificationServicer
+from penstock_server.rpc.services.completion import CompletionServicer
+from penstock_server.rpc.services.embedding import EmbeddingServicer
+from penstock_server.rpc.services.model import ModelServicer
+from penstock_server.rpc.services.pooling import PoolingServicer
+from penstock_server.rpc.services.rerank import RerankServicer
+from penstock_server.rpc.services.response import ResponseServicer
+from penstock_server.rpc.services.tokenization import TokenizationServicer
+from penstock_server.rpc.services.transcription import TranscriptionServicer
+from penstock_server.upstream import (
+    CHAT_COMPLETION,
+    CLASSIFICATION,
+    COMPLETION,
+    EMBEDDING,
+    POOLING,
+    RERANK,
+    RESPONSE,
+    TOKENIZATION,
+    TRANSCRIPTION,
+    Operation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of our services.
+
+    Attributes:
+        operation: the upstream operation without which the service cannot serve; None for one
+            that needs no particular operation.
+        servicer: makes the servicer for a fleet.
+        add: registers a servicer with a server.
+    """
+
+    operation: Operation | None
+    servicer: Callable[[Fleet], Any]
+    add: Callable[[Any, aio.Server], None]
+
+
+SERVICES: Mapping[str, Entry] = {
+    "penstock.v1.ChatCompletionService": Entry(
+        CHAT_COMPLETION,
+        ChatCompletionServicer,
+        chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server,
+    ),
+    "penstock.v1.ResponseService": Entry(
+        RESPONSE,
+        ResponseServicer,
+        response_pb2_grpc.add_ResponseServiceServicer_to_server,
+    ),
+    "penstock.v1.CompletionService": Entry(
+        COMPLETION,
+        CompletionServicer,
+        completion_pb2_grpc.add_CompletionServiceServicer_to_server,
+    ),
+    "penstock.v1.RerankService": Entry(
+        RERANK, RerankServicer, rerank_pb2_grpc.add_RerankServiceServicer_to_server
+    ),
+    "penstock.v1.TokenizationService": Entry(
+        TOKENIZATION,
+        TokenizationServicer,
+        tokenization_pb2_grpc.add_TokenizationServiceServicer_to_server,
+    ),
+    "penstock.v1.EmbeddingService": Entry(
+        EMBEDDING,
+        EmbeddingServicer,
+        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+    ),
+    "penstock.v1.ClassificationService": Entry(
+        CLASSIFICATION,
+        ClassificationServicer,
+        classification_pb2_grpc.add_ClassificationServiceServicer_to_server,
+    ),
+    "penstock.v1.PoolingService": Entry(
+        POOLING, PoolingServicer, pooling_pb2_grpc.add_PoolingServiceServicer_to_server
+    ),
+    "penstock.v1.TranscriptionService": Entry(
+        TRANSCRIPTION,
+        TranscriptionServicer,
+        transcription_pb2_grpc.add_TranscriptionServiceServicer_to_server,
+    ),
+    "penstock.v1.ModelService": Entry(
+        None, ModelServicer, model_pb2_grpc.add_ModelServiceServicer_to_server
+    ),
+}
+"""Every service of ours by its full name."""
