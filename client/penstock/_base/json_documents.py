@@ -61,7 +61,9 @@ def merge(target: JsonDocument, source: JsonDocument) -> None:
     if not target.WhichOneof("document"):
         target.CopyFrom(source)
     else:
-        target.CopyFrom(document({**value_of(target), **value_of(source)}))
+        # As the server writes it, so that equal objects are equal messages.
+        both = {**value_of(target), **value_of(source)}
+        target.json = json.dumps(both, ensure_ascii=False, separators=(",", ":"))
 
 
 def _plain(value: Any) -> Any:
