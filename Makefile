@@ -54,7 +54,7 @@ test: $(VENV)/.dev  ## all tests that need no vLLM, in TEST_WORKERS processes
 quick: $(VENV)/.dev  ## the tests of conversions, lossless fields, configuration and the status table
 	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal $(QUICK)
 
-fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each guided target for SECONDS
+fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SECONDS
 	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)
 	$(if $(filter-out 0,$(FACTOR)),FUZZ_FACTOR=$(FACTOR) $(BIN)/pytest tests/fuzz)
 

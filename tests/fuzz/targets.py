@@ -319,9 +319,6 @@ TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes
 }
 """Each target, and the inputs that it begins with."""
 
-GUIDED = ("sse", "stream", "conversions", "requests", "errors", "form")
-"""Those that `make fuzz` runs; the others fail there, or have not been run there yet."""
-
 
 def run(name: str, data: bytes) -> None:
     """Runs a target on an input."""
