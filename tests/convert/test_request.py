@@ -293,6 +293,16 @@ def test_extra_body_is_merged() -> None:
     assert body["nested"] == {"list": [1, None, "x"]}
 
 
+def test_free_json_that_is_nested_too_deep() -> None:
+    """What is merged is written anew, which has a limit."""
+    deep = '{"a":' * 200 + "1" + "}" * 200
+    orjson.dumps(body_of(asking(extra_body=common.JsonDocument(json=deep))))
+    deeper = common.JsonDocument(json=f'{{"a":{deep}}}')
+    assert fields_of(refused(asking(extra_body=deeper))) == {"extra_body"}
+    kwargs = message.TemplateOptions(chat_template_kwargs=deeper)
+    assert fields_of(refused(asking(template=kwargs))) == {"template.chat_template_kwargs"}
+
+
 @pytest.mark.parametrize("key", sorted(HOMES[ROUTE]))
 def test_extra_body_must_not_repeat_a_field(key: str) -> None:
     extra = document({key: 1})

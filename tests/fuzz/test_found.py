@@ -35,21 +35,21 @@ UNARY = tuple(rpc for rpc in EVERY_RPC if not rpc.streams)
 STREAMING = tuple(rpc for rpc in EVERY_RPC if rpc.streams)
 
 
-@pytest.mark.parametrize("depth", [33, 900])
+@pytest.mark.parametrize("depth", [300, 900])
 @pytest.mark.parametrize("rpc", STREAMING, ids=names(STREAMING))
-async def test_events_nested_deeper_than_protobuf_follows(
+async def test_events_nested_deeper_than_can_be_written(
     rpc: Called, depth: int, serve: Serve
 ) -> None:
-    # Once sent to the caller, who could not read it; or taken for a fault of the request.
+    # Once taken for a fault of the request.
     first, *others = real_streams(rpc)[0].events
     first = json.dumps(json.loads(first) | {"new": nested(depth)})
     reason = await _told(rpc, serve, Written((first, *others)).wire)
     assert reason == "UPSTREAM_MALFORMED_RESPONSE" or rpc.settings
 
 
-@pytest.mark.parametrize("depth", [33, 900])
+@pytest.mark.parametrize("depth", [300, 900])
 @pytest.mark.parametrize("rpc", UNARY, ids=names(UNARY))
-async def test_answers_nested_deeper_than_protobuf_follows(
+async def test_answers_nested_deeper_than_can_be_written(
     rpc: Called, depth: int, serve: Serve
 ) -> None:
     whole = json.loads(next(one.body for one in ordinary(rpc) if one.body.startswith(b"{")))

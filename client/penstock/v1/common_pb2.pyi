@@ -416,7 +416,7 @@ class JsonDocument(_message.Message):
     In a request it is sent upstream unchanged, byte for byte. Only `extra`, `extra_body` and
     ContentPart.other are merged into other JSON: there the order of keys, texts, and numbers of
     up to 64 bits keep their value, but larger integers become floating-point numbers. In an
-    answer the same holds. Up to 254 levels of nesting are possible.
+    answer the same holds. A JSON object of a request may be nested up to 200 levels deep.
     """
     @_builtins.property
     def object(self) -> _struct_pb2.Struct:

@@ -11,6 +11,8 @@ from penstock.v1 import common_pb2
 from penstock_server.convert.errors import MalformedAnswer, invalid
 
 _EXACT = 2.0**53
+# What orjson writes is 254 levels deep at most, with those of the request around it.
+_DEEPEST = 200
 _NOT_FINITE = "must be a finite number"
 
 
@@ -43,6 +45,8 @@ def members(document: common_pb2.JsonDocument, path: str) -> dict[str, Any]:
     value = read(document, path)
     if not isinstance(value, dict):
         raise invalid(path, "must be a JSON object")
+    if _is_deeper(value, _DEEPEST):
+        raise invalid(path, f"must not be nested more than {_DEEPEST} levels deep")
     return value
 
 
@@ -96,6 +100,12 @@ def finite(number: float, path: str) -> float:
 def _as_given(document: common_pb2.JsonDocument, value: Any) -> Any:
     """Returns the value, as the text that it was read from if there is one."""
     return orjson.Fragment(document.json) if document.WhichOneof("document") == "json" else value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value
+    nested = (inner for inner in inside if isinstance(inner, dict | list))
+    return not levels or any(_is_deeper(inner, levels - 1) for inner in nested)
 
 
 def _written(value: Any) -> str:
