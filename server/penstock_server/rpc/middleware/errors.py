@@ -1,4 +1,4 @@
-"""How an RPC ends that failed: whatever was raised becomes a status."""
+"""Middleware that ends a failed call with the status for what was raised."""
 
 import logging
 from traceback import walk_tb
@@ -9,39 +9,82 @@ from grpc import aio
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import Context, Proceed, ReplyTooLarge, Rpc
-from penstock_server.rpc.status import trailers
+from penstock_server.rpc.status import Metadata, Status, trailers
 from penstock_server.upstream import UpstreamFailure
 
 _log = logging.getLogger("penstock.rpc")
 
 
 async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Ends the RPC with the status that the table has for what was raised."""
+    """Ends the call with the status that the table has for what was raised."""
     try:
         return await proceed(rpc, context)
-    except UpstreamFailure as failure:
-        ended = status.of_failure(failure, rpc.model)
-    except InvalidRequest as error:
-        ended = status.of_invalid(error)
-    except UnsupportedRequest as error:
-        ended = status.of_unsupported(error)
-    except MalformedAnswer as error:
-        _log.warning("malformed answer", extra={"fields": _cause(error, rpc)})
-        ended = status.of_malformed(error, rpc.attempts)
-    except ReplyTooLarge as error:
-        ended = status.of_too_large(error.size, error.limit)
-    except status.Refusal as refusal:
-        ended = refusal.status
     except aio.BaseError:
         raise
     except Exception as error:
-        _log.exception("bug", extra={"fields": {"request_id": rpc.request_id}})
-        ended = status.of_bug(error if rpc.debug else None)
-    return await abort(rpc, context, ended)
+        ended, message, metadata = _ending(error, rpc)
+    return await _abort(rpc, context, ended, message, metadata)
+
+
+async def abort(rpc: Rpc, context: Context, ended: Status) -> NoReturn:
+    """Ends the call with a status.
+
+    Raises:
+        grpc.aio.AbortError: always; it is how grpc ends a call.
+    """
+    await _abort(rpc, context, ended, *_encoded(ended, rpc))
+
+
+async def _abort(
+    rpc: Rpc, context: Context, ended: Status, message: str, metadata: Metadata
+) -> NoReturn:
+    rpc.code, rpc.reason = ended.row.code, ended.row.reason
+    await context.abort(rpc.code, message, metadata)
+
+
+def _ending(error: Exception, rpc: Rpc) -> tuple[Status, str, Metadata]:
+    """Returns the status for an exception, encoded; that of a bug if finding it raises another."""
+    try:
+        ended = _status(error, rpc)
+        return ended, *_encoded(ended, rpc)
+    except Exception as bug:
+        ended = _of_bug(bug, rpc)
+        return ended, *_encoded(ended, rpc)
+
+
+def _encoded(ended: Status, rpc: Rpc) -> tuple[str, Metadata]:
+    ended = ended.in_call(
+        model=rpc.model, attempts=rpc.attempts.count, messages_sent=rpc.messages_sent
+    )
+    return trailers(ended, rpc.request_id, rpc.trailing_metadata)
+
+
+def _status(error: Exception, rpc: Rpc) -> Status:
+    match error:
+        case UpstreamFailure():
+            return status.of_failure(error, rpc.model)
+        case InvalidRequest():
+            return status.of_invalid(error)
+        case UnsupportedRequest():
+            return status.of_unsupported(error)
+        case MalformedAnswer():
+            _log.warning("malformed answer", extra={"fields": _cause(error, rpc)})
+            return status.of_malformed(error, rpc.attempts)
+        case ReplyTooLarge():
+            return status.of_too_large(error.size, error.limit)
+        case status.Refusal():
+            return error.status
+        case _:
+            return _of_bug(error, rpc)
+
+
+def _of_bug(bug: Exception, rpc: Rpc) -> Status:
+    _log.error("bug", exc_info=bug, extra={"fields": {"request_id": rpc.request_id}})
+    return status.of_bug(bug if rpc.debug else None)
 
 
 def _cause(error: MalformedAnswer, rpc: Rpc) -> dict[str, Any]:
-    """Returns what tells the upstream's fault from one of ours: where the answer was not read."""
+    """Returns where reading the answer failed, which shows whether the fault is the upstream's."""
     *_, innermost = walk_tb((error.__cause__ or error).__traceback__)
     frame, line = innermost
     return {
@@ -52,21 +95,7 @@ def _cause(error: MalformedAnswer, rpc: Rpc) -> dict[str, Any]:
     }
 
 
-async def abort(rpc: Rpc, context: Context, ended: status.Status) -> NoReturn:
-    """Ends the RPC with a status.
-
-    Raises:
-        grpc.aio.AbortError: always; it is how grpc ends an RPC.
-    """
-    rpc.code, rpc.reason = ended.row.code, ended.row.reason
-    ended = ended.in_call(
-        model=rpc.model, attempts=rpc.attempts.count, messages_sent=rpc.messages_sent
-    )
-    message, metadata = trailers(ended, rpc.request_id, rpc.trailing_metadata)
-    await context.abort(rpc.code, message, metadata)
-
-
 async def debug_info(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Lets the caller know the stack of a bug, if there will be one."""
+    """Lets the caller see the stack of a bug."""
     rpc.debug = True
     return await proceed(rpc, context)

@@ -1,19 +1,20 @@
-"""How a failed call ends: the table of failures and statuses, and what carries one."""
+"""How a failed call ends: the table of failures and statuses, and what carries a status."""
 
-from penstock_server.rpc.status.encoding import trailers
-from penstock_server.rpc.status.table import (
-    CANCELLED,
-    DEADLINE,
-    UNSUPPORTED_OPERATION,
+from penstock_server.rpc.status.encoding import (
+    Metadata,
+    trailers,
+)
+from penstock_server.rpc.status.failures import (
+    of_failure,
+    resendable,
+)
+from penstock_server.rpc.status.statuses import (
     Refusal,
-    Resend,
-    Row,
     Status,
     of_bug,
     of_credentials,
     of_deadline,
     of_draining,
-    of_failure,
     of_forbidden,
     of_invalid,
     of_large_metadata,
@@ -29,13 +30,20 @@ from penstock_server.rpc.status.table import (
     of_undecodable,
     of_unsupported,
     of_watches,
-    resendable,
+)
+from penstock_server.rpc.status.table import (
+    CANCELLED,
+    DEADLINE,
+    UNSUPPORTED_OPERATION,
+    Resend,
+    Row,
 )
 
 __all__ = [
     "CANCELLED",
     "DEADLINE",
     "UNSUPPORTED_OPERATION",
+    "Metadata",
     "Refusal",
     "Resend",
     "Row",

@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from penstock_server.convert.errors import Violation
-from penstock_server.rpc.status.table import Resend, Status
+from penstock_server.rpc.status.statuses import Status
+from penstock_server.rpc.status.table import Resend
 
 DOMAIN = "penstock"
 LIMIT = 7 * 1024

@@ -1,0 +1,207 @@
+"""Statuses that end a call, each with its row of the table, a message and details."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from penstock_server.convert.errors import (
+    InvalidRequest,
+    MalformedAnswer,
+    UnsupportedRequest,
+    Violation,
+)
+from penstock_server.rpc.status.table import (
+    CONFLICTING_FIELDS,
+    DEADLINE,
+    DRAINING,
+    GATEWAY_ERROR,
+    INTERRUPTED,
+    INVALID_CREDENTIALS,
+    INVALID_REQUEST,
+    KIND_ROWS,
+    MALFORMED,
+    MODEL_FORBIDDEN,
+    OVERLOADED,
+    RATE_LIMITED,
+    TOO_LARGE,
+    UNSUPPORTED_OPERATION,
+    Resend,
+    Row,
+)
+from penstock_server.upstream import Attempts, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A gRPC status with its details, ready to be sent.
+
+    Attributes:
+        row: the row of the table.
+        message: what a person reads; cut to `MESSAGE_LIMIT` when sent.
+        metadata: `ErrorInfo.metadata`.
+        violations: become `BadRequest`.
+        missing: the kind and the name of a missing resource; becomes `ResourceInfo`.
+        retry_after_s: the delay before a retry; a default if the row allows a retry and this is
+            None.
+        quota: the owner of an exhausted quota, and the quota; becomes `QuotaFailure`.
+        bug: an unexpected exception that the caller may see; becomes `DebugInfo`.
+    """
+
+    row: Row
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    missing: tuple[str, str] | None = None
+    retry_after_s: float | None = None
+    quota: tuple[str, str] | None = None
+    bug: Exception | None = None
+
+    def in_call(self, *, model: str = "", attempts: int = 0, messages_sent: int = 0) -> Self:
+        """Returns a copy with facts about the call that ends in it.
+
+        Args:
+            model: the model that the call asked for.
+            attempts: the number of requests that were sent upstream.
+            messages_sent: the number of stream messages that the caller already has; a retry
+                would start over instead of continuing after them.
+        """
+        facts = {
+            "model": model,
+            "attempts": str(attempts or ""),
+            "messagesSent": str(messages_sent or ""),
+        }
+        row = replace(self.row, resend=Resend.NEVER) if messages_sent else self.row
+        return replace(self, row=row, metadata={**self.metadata, **without_empty(facts)})
+
+
+class Refusal(Exception):
+    """Ends the call with a status; raised by middleware and by the code that reads requests.
+
+    Attributes:
+        status: the status.
+    """
+
+    def __init__(self, status: Status) -> None:
+        """Makes the status the reason."""
+        super().__init__(status.message)
+        self.status = status
+
+
+def without_empty(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Returns the entries that have a value."""
+    return {key: value for key, value in metadata.items() if value}
+
+
+def of_invalid(error: InvalidRequest) -> Status:
+    """Returns the status of a request that cannot be sent upstream."""
+    row = CONFLICTING_FIELDS if error.conflicting else INVALID_REQUEST
+    return Status(row, str(error), violations=error.violations)
+
+
+def of_unsupported(error: UnsupportedRequest) -> Status:
+    """Returns the status of a request for something that its upstream cannot do."""
+    return Status(UNSUPPORTED_OPERATION, str(error), violations=error.violations)
+
+
+def of_undecodable() -> Status:
+    """Returns the status of bytes that do not parse as the method's request type."""
+    return Status(INVALID_REQUEST, "the request could not be decoded as this method's message")
+
+
+def of_no_request() -> Status:
+    """Returns the status of a call that ends without its single request message."""
+    return Status(INVALID_REQUEST, "the call has no request message")
+
+
+def of_malformed(error: MalformedAnswer, attempts: Attempts) -> Status:
+    """Returns the status of the last attempt's answer, which does not fit our messages."""
+    metadata = {
+        "stage": attempts.stage.value,
+        "path": attempts.path,
+        "upstreamStatus": str(attempts.status or ""),
+        "offset": "" if attempts.offset is None else str(attempts.offset),
+    }
+    return Status(MALFORMED, f"malformed upstream answer: {error}", without_empty(metadata))
+
+
+def of_too_large(size: int, limit: int) -> Status:
+    """Returns the status of a reply whose size in bytes exceeds the limit of a message."""
+    message = f"the reply has {size} bytes, over the limit of {limit} bytes; ask for less at once"
+    return Status(TOO_LARGE, message, {"limitBytes": str(limit)})
+
+
+def of_many_entries(most: int) -> Status:
+    """Returns the status of a request with more entries than the limit."""
+    message = f"the request holds more than {most} fields and elements; send several smaller ones"
+    return Status(TOO_LARGE, message, {"limit": "max_request_entries"})
+
+
+def of_deadline(seconds: float, metadata: Mapping[str, str]) -> Status:
+    """Returns the status of a call that took longer than the server allows."""
+    message = f"the call took longer than the {seconds:g} s that the server allows"
+    return Status(DEADLINE, message, metadata)
+
+
+def of_credentials(message: str) -> Status:
+    """Returns the status of a caller with missing or bad credentials."""
+    return Status(INVALID_CREDENTIALS, message)
+
+
+def of_forbidden(model: str) -> Status:
+    """Returns the status of a call for a model, existing or not, that the caller may not use."""
+    return Status(MODEL_FORBIDDEN, f"the caller may not use the model {model}")
+
+
+def of_quota(caller: str, calls_per_minute: int, retry_after_s: float) -> Status:
+    """Returns the status of a call that exceeds its caller's quota."""
+    limit = f"{calls_per_minute} calls per minute"
+    message = f"the quota of {caller} is used up: {limit}"
+    quota = (f"key:{caller}", limit)
+    return Status(RATE_LIMITED, message, retry_after_s=retry_after_s, quota=quota)
+
+
+def of_overload(most: int) -> Status:
+    """Returns the status of a call beyond the limit of concurrent calls."""
+    return Status(OVERLOADED, f"the server is busy with {most} calls, its limit")
+
+
+def of_pending(most: int) -> Status:
+    """Returns the status of a call that gave up its place while it waited for its request."""
+    return Status(OVERLOADED, f"the server is waiting for the requests of {most} calls, its limit")
+
+
+def of_watches(most: int) -> Status:
+    """Returns the status of a health or reflection call beyond the limit."""
+    return Status(OVERLOADED, f"{most} health and reflection calls are open, the limit")
+
+
+def of_late_request(seconds: float) -> Status:
+    """Returns the status of a call whose next request message did not arrive in time."""
+    message = f"no request message arrived within {seconds:g} s"
+    return Status(DEADLINE, message, {"limit": "request_timeout"})
+
+
+def of_large_metadata(limit: int) -> Status:
+    """Returns the status of a call whose metadata exceeds the limit in bytes."""
+    message = f"the metadata of the call exceeds the limit of {limit} bytes"
+    return Status(TOO_LARGE, message, {"limitBytes": str(limit)})
+
+
+def of_draining() -> Status:
+    """Returns the status of a call that arrives while the server shuts down."""
+    return Status(DRAINING, "the server is shutting down", retry_after_s=0)
+
+
+def of_shutdown(messages_sent: int) -> Status:
+    """Returns the status of a call that the server's shutdown cut off."""
+    row = INTERRUPTED if messages_sent else KIND_ROWS[Kind.CLOSED]
+    return Status(row, "the server shut down before the answer was complete")
+
+
+def of_bug(shown: Exception | None = None) -> Status:
+    """Returns the status of an unexpected exception.
+
+    Args:
+        shown: the exception, if the caller may see its details.
+    """
+    return Status(GATEWAY_ERROR, "internal error of the gateway; see its log", bug=shown)
