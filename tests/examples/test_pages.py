@@ -1,6 +1,5 @@
 """What the pages say in other languages than Python, and how they say to install Python's."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -36,7 +35,7 @@ func main() {
 @pytest.mark.timeout(300)
 async def test_go_in_the_readme(service: Service, tmp_path: Path) -> None:
     (code,) = blocks(README, "go")
-    (generate,) = re.findall(r"`(protoc --go_out=\. [^`]+)`", README)
+    (generate,) = [block for block in blocks(README, "sh") if "--go_out" in block]
     (tmp_path / "build" / "src").mkdir(parents=True)
     await shell(generate.replace("protos", str(ROOT / "protos")), tmp_path / "build" / "src")
     (tmp_path / "main.go").write_text(GO % at(code, service))
