@@ -6,6 +6,8 @@ _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 LITELLM_ENVIRONMENT: Mapping[str, str] = {
     "LITELLM_MODE": "PRODUCTION",
+    # Otherwise it downloads prices of models when it starts.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     # Without a master key it then checks no keys.
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
