@@ -282,7 +282,6 @@ REJECTED = {
     "embeddings": (CreateCompletionRequest(prompts=[Prompt(embeds=b"tensor")]), "prompts"),
     "temperature": (asking(ONCE, sampling=SamplingParams(temperature=9)), "sampling.temperature"),
     "too many prompts": (asking(*(["x"] * 1025)), "prompts"),
-    "negative token": (asking([-1]), "prompts[0]"),
     "no text": (asking(""), "prompts"),
 }
 

@@ -69,6 +69,7 @@ def test_prompts(prompts: list[Prompt], expected: dict[str, Any]) -> None:
         ([{"text": "a"}, {}], "prompts[1]"),
         ([{"text": "a"}, {"text": "b"}, {"tokenIds": {"ids": [1]}}], "prompts[2]"),
         ([{"embeds": "YQ=="}, {"text": "b"}], "prompts[1]"),
+        ([{"text": "a"}, {"tokenIds": {"ids": [1, -1]}}], "prompts[1].token_ids.ids"),
     ],
 )
 def test_bad_prompts(prompts: list[Any], field: str) -> None:

@@ -6,9 +6,9 @@ Each is run, and must fail: a loss that is no longer one fails the run.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import expected_failures
 import pytest
-
-from penstock_server.simulator.dialects.versions import NEWEST
+from expected_failures import Cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Loss:
 
     Attributes:
         why: what the router does.
-        cases: names of functions, with their parameters or without, by their modules.
+        cases: those that fail.
     """
 
     why: str
-    cases: Mapping[str, tuple[str, ...]]
+    cases: Cases
 
 
 _OPENAI_ROUTES = (
@@ -189,7 +189,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
         Loss(
             "it checks values itself, by limits and in words of its own, and names other fields",
             {
-                "test_completion": ("test_rejected[negative token]",),
                 "test_logprobs": ("test_too_many",),
                 "test_sampling": (
                     "test_zero_is_not_unset",
@@ -463,8 +462,5 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
 
 def mark_losses(item: pytest.Item, router: str) -> None:
     """Marks a case that the router is known to make fail."""
-    function, _, rest = item.nodeid.rpartition("::")[2].partition("[")
-    parameters = rest.removesuffix("]").removeprefix(NEWEST).removeprefix("-")
     for loss in LOSSES.get(router, ()):
-        if {function, f"{function}[{parameters}]"} & set(loss.cases.get(item.path.stem, ())):
-            item.add_marker(pytest.mark.xfail(reason=loss.why, strict=True))
+        expected_failures.mark(item, loss.cases, loss.why)

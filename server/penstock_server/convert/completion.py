@@ -15,7 +15,7 @@ from penstock.v1.completion_pb2 import (
     StreamCompletionResponse,
 )
 from penstock_server import routes
-from penstock_server.convert import extra, fields, generation, message, options
+from penstock_server.convert import extra, fields, generation, message, options, prompt_ids
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer, number
 
@@ -160,7 +160,7 @@ def _prompt(prompt: Prompt, path: str) -> str | list[int]:
         case "text":
             return prompt.text
         case "token_ids":
-            return list(prompt.token_ids.ids)
+            return prompt_ids.read(prompt.token_ids, f"{path}.token_ids")
         case "embeds":
             return b64encode(prompt.embeds).decode()
     raise invalid(path, "the prompt is empty")

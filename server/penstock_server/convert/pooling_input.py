@@ -7,7 +7,7 @@ from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock.v1.message_pb2 import PoolingInput
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
-from penstock_server.convert import extra, fields, generation, message, options
+from penstock_server.convert import extra, fields, generation, message, options, prompt_ids
 from penstock_server.convert.errors import invalid
 from penstock_server.convert.usage import fill_usage
 
@@ -97,7 +97,7 @@ def _inputs(inputs: Sequence[PoolingInput], kind: str) -> JsonObject:
     if kind == "text":
         return {"input": [item.text for item in inputs]}
     if kind == "token_ids":
-        ids = [_token_ids(item, f"inputs[{i}].token_ids.ids") for i, item in enumerate(inputs)]
+        ids = [_token_ids(item, f"inputs[{i}].token_ids") for i, item in enumerate(inputs)]
         return {"input": ids}
     talks = [
         message.messages(item.chat.messages, f"inputs[{i}].chat.messages")
@@ -108,9 +108,7 @@ def _inputs(inputs: Sequence[PoolingInput], kind: str) -> JsonObject:
 
 
 def _token_ids(item: PoolingInput, path: str) -> list[int]:
-    ids = list(item.token_ids.ids)
+    ids = prompt_ids.read(item.token_ids, path)
     if not ids:
-        raise invalid(path, "give at least one token id")
-    if min(ids) < 0:
-        raise invalid(path, "must not be negative")
+        raise invalid(f"{path}.ids", "give at least one token id")
     return ids

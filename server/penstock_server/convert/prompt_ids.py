@@ -1,0 +1,18 @@
+"""Prompts given as token ids."""
+
+from penstock.v1.common_pb2 import TokenIds
+from penstock_server.convert.errors import invalid
+
+
+def read(tokens: TokenIds, path: str) -> list[int]:
+    """Returns the ids.
+
+    A negative one is not left to vLLM: older versions do not check it, and it ends their engine.
+
+    Raises:
+        InvalidRequest: an id is negative.
+    """
+    ids = list(tokens.ids)
+    if ids and min(ids) < 0:
+        raise invalid(f"{path}.ids", "must not be negative")
+    return ids
