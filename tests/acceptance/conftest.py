@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 from conftest import Serve
+from expected_failures import dialect_of
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from routers.losses import mark_losses
 from routers.programs import ROUTERS
-from servers import VllmServers
+from servers import VllmServers, older_version
 
 from penstock.channel import open_async_channel
 from penstock_server.simulator.dialects.versions import NEWEST
 
 from .chats import Chats
-from .dialects import DIALECTS, possible
+from .dialects import DIALECTS, is_repeated, mark_impossible
 from .routed import RoutedUpstreams
 from .upstreams import KINDS, Kind, Upstream, real, simulated
 
@@ -70,9 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # The time that servers take to start does not count.
         item.add_marker(pytest.mark.timeout(CASE_LIMIT_S, func_only=True))
         mark_losses(item, _router(config))
-    impossible = [item for item in own if not possible(item) or _needs_more_servers(item)]
-    config.hook.pytest_deselected(items=impossible)
-    items[:] = [item for item in items if item not in impossible]
+        mark_impossible(item, _version(item))
+    left_out = [
+        item for item in own if is_repeated(item, dialect_of(item)) or _needs_more_servers(item)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +172,11 @@ def _is_simulated(config: pytest.Config) -> bool:
 
 def _router(config: pytest.Config) -> str:
     return str(config.getoption("--router"))
+
+
+def _version(item: pytest.Item) -> str:
+    """Returns the version of vLLM that a case runs against, real or simulated."""
+    return dialect_of(item) if _is_simulated(item.config) else older_version() or NEWEST
 
 
 def _needs_more_servers(item: pytest.Item) -> bool:

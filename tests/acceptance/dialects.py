@@ -1,14 +1,19 @@
-"""The versions of vLLM in whose dialect the suite runs, and what is not to be had in them."""
+"""What the suite cannot have of older versions of vLLM, be they real or simulated.
 
-from collections.abc import Mapping
+Each of these cases is run, and must fail: one that a version can do after all fails the run.
+"""
+
 from dataclasses import dataclass
 
+import expected_failures
 import pytest
+from expected_failures import Cases
 
 from penstock_server.simulator.dialects.versions import NEWEST
 
 DIALECTS = (NEWEST, "0.14.1", "0.10.0")
-"""Between two of them something changed that callers of an upstream have to know."""
+"""Those that the simulator speaks. Between two of them something changed that callers have to
+know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +23,12 @@ class Since:
     Attributes:
         version: the first version that has what they need.
         why: what older versions lack.
-        cases: names of functions by their modules.
+        cases: those that fail before.
     """
 
     version: tuple[int, ...]
     why: str
-    cases: Mapping[str, tuple[str, ...]]
+    cases: Cases
 
 
 IMPOSSIBLE = (
@@ -165,32 +170,28 @@ IMPOSSIBLE = (
             "test_transcription": ("test_text",),
         },
     ),
-    Since(
-        (0, 32),
-        "nothing: the case is about time or size, which no dialect changes",
-        {
-            "test_cancelling": (
-                "test_deadline_of_a_unary_call",
-                "test_deadline_of_a_stream",
-            ),
-            "test_transcription": ("test_largest_file",),
-        },
-    ),
 )
-"""What the older dialects leave out, and why."""
+"""What older versions lack."""
+
+ONCE: Cases = {
+    "test_cancelling": ("test_deadline_of_a_unary_call", "test_deadline_of_a_stream"),
+    "test_transcription": ("test_largest_file",),
+}
+"""Cases about time or size, which no dialect changes: one is enough."""
 
 
-def possible(item: pytest.Item) -> bool:
-    """Whether a case can be had in its dialect."""
-    case = item.nodeid.partition("[")[0].rpartition("::")[2]
-    module = item.path.stem
-    version = _version(item)
-    return not any(
-        version < since.version and case in since.cases.get(module, ()) for since in IMPOSSIBLE
-    )
+def mark_impossible(item: pytest.Item, version: str) -> None:
+    """Marks a case that a version cannot do."""
+    own = _numbers(version)
+    for since in IMPOSSIBLE:
+        if own < since.version:
+            expected_failures.mark(item, since.cases, since.why)
 
 
-def _version(item: pytest.Item) -> tuple[int, ...]:
-    call = getattr(item, "callspec", None)
-    dialect = call.params.get("dialect", NEWEST) if call else NEWEST
-    return tuple(int(part) for part in dialect.split("."))
+def is_repeated(item: pytest.Item, dialect: str) -> bool:
+    """Returns whether a case says nothing more in a dialect than in the newest."""
+    return dialect != NEWEST and expected_failures.is_among(item, ONCE)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

@@ -23,19 +23,21 @@ from .refusals import refused
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize(
-    ("sampling", "field"),
-    [
-        (SamplingParams(temperature=9), "sampling.temperature"),
-        (SamplingParams(temperature=-1), "sampling.temperature"),
-        (SamplingParams(top_p=1.5), "sampling.top_p"),
-        (SamplingParams(max_tokens=100_000), "sampling.max_tokens"),
-        (SamplingParams(logit_bias={99_999: 5}), "sampling.logit_bias"),
-        (SamplingParams(truncate_prompt_tokens=9999), "sampling.truncate_prompt_tokens"),
-        (SamplingParams(stop=list("abcde")), "sampling.stop"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+OUT_OF_RANGE = {
+    "temperature": (SamplingParams(temperature=9), "sampling.temperature"),
+    "temperature below zero": (SamplingParams(temperature=-1), "sampling.temperature"),
+    "top_p": (SamplingParams(top_p=1.5), "sampling.top_p"),
+    "max_tokens": (SamplingParams(max_tokens=100_000), "sampling.max_tokens"),
+    "logit_bias": (SamplingParams(logit_bias={99_999: 5}), "sampling.logit_bias"),
+    "truncation": (
+        SamplingParams(truncate_prompt_tokens=9999),
+        "sampling.truncate_prompt_tokens",
+    ),
+    "stop": (SamplingParams(stop=list("abcde")), "sampling.stop"),
+}
+
+
+@pytest.mark.parametrize(("sampling", "field"), OUT_OF_RANGE.values(), ids=OUT_OF_RANGE)
 async def test_value_out_of_range(chats: Chats, sampling: SamplingParams, field: str) -> None:
     refusal = await chats.refused(asking("Hi", sampling=sampling))
     assert refusal.code is INVALID

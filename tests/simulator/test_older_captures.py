@@ -14,38 +14,12 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 from .calls import client
 
 CONTEXT = {"chat": 512, "whisper": 448}
-OTHERWISE = pytest.mark.xfail(reason="the dialect answers otherwise", strict=True)
-DIFFERENT = {
-    "0.14.1": {
-        "bad_audio",
-        "beams",
-        "choice_without_tools",
-        "completion_too_long",
-        "dimensions",
-        "embed_too_long",
-        "embed_unknown_model",
-        "empty_audio",
-        "empty_bad_word",
-        "list",
-        "pooling",
-        "pooling_classify",
-        "pooling_token_embed",
-        "prompt_logprobs_negative",
-        "rerank_too_long",
-        "subtitles",
-        "too_long",
-        "unknown_model",
-    }
-}
-"""Where a dialect still differs from what was captured."""
 
 
 def cases() -> Iterator[Any]:
     for path in sorted(CAPTURES.glob("*.json")):
         for told in json.loads(path.read_text("utf-8")):
-            name = told["name"]
-            marks = (OTHERWISE,) if name in DIFFERENT[path.stem] else ()
-            yield pytest.param(path.stem, told, id=f"{path.stem}-{name}", marks=marks)
+            yield pytest.param(path.stem, told, id=f"{path.stem}-{told['name']}")
 
 
 def asked(name: str) -> tuple[str, str, Any]:

@@ -209,7 +209,7 @@ class Simulator:
             self.state.dialect.check(request)
             return await route.handler(self.state.dialect.heard(request), self.state)
         except ApiError as error:
-            return error.answer()
+            return self.state.dialect.refused(request, error).answer()
         except Exception:
             _log.exception("the simulator failed on %s %s", request.method, request.path)
             return ApiError("Internal server error", status=500).answer()

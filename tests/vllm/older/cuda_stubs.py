@@ -3,7 +3,8 @@
     python older/cuda_stubs.py .../site-packages/torch/lib
 
 PyPI has older torches for CUDA only, and what they load of it takes 2.7 GB. Every function of a
-stub fails, so torch finds no device; nothing of torch itself is changed.
+stub fails, so torch finds no device; nothing of torch itself is changed. Those that return the
+text of a failure return one: torch reads it.
 """
 
 import re
@@ -19,6 +20,7 @@ SYSTEM = re.compile(
     r"(\.so.*|-.*)?"
 )
 CUDA = re.compile(r"cu|nv|nccl|__cuda|__nv|CUPTI")
+TEXT = re.compile(r"cudaGetError(Name|String)")
 FAILURE = 999
 
 
@@ -62,13 +64,19 @@ def _undefined(libraries: list[Path]) -> dict[str, str]:
 def _write(path: Path, functions: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         source, script = Path(scratch, "stub.c"), Path(scratch, "versions")
-        lines = [f"int {name}(void) {{ return {FAILURE}; }}" for name in functions]
+        lines = [_function(name) for name in functions]
         source.write_text("\n".join(lines or ["int penstock_stub;"]) + "\n", encoding="utf-8")
         versions = sorted({version for version in functions.values() if version})
         script.write_text("".join(_block(version, functions) for version in versions))
         flags = [f"-Wl,--version-script={script}"] if versions else []
         command = ["gcc", "-w", "-shared", "-fPIC", "-fno-builtin", f"-Wl,-soname,{path.name}"]
         subprocess.run([*command, *flags, "-o", path, source], check=True)
+
+
+def _function(name: str) -> str:
+    if TEXT.fullmatch(name):
+        return f'const char *{name}(void) {{ return "no CUDA here"; }}'
+    return f"int {name}(void) {{ return {FAILURE}; }}"
 
 
 def _block(version: str, functions: Mapping[str, str]) -> str:

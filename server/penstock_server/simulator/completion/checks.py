@@ -62,11 +62,8 @@ def scores_only(values: dict[str, Json]) -> bool:
 
 
 def _sampled(values: dict[str, Json]) -> dict[str, Json]:
-    """The values without what is allowed here: no tokens to score, several beams of one kind."""
-    scored = {**values, "max_tokens": 1} if scores_only(values) else dict(values)
-    if values.get("use_beam_search"):
-        scored.pop("temperature", None)
-    return scored
+    """The values without what is allowed here: no tokens to score."""
+    return {**values, "max_tokens": 1} if scores_only(values) else values
 
 
 def _check_prompt(prompt: Json, embedded: bool) -> None:

@@ -57,6 +57,11 @@ def _hot(path: str, body: dict[str, Json]) -> None:
         body["temperature"] = _HOTTEST
 
 
+def _trusting(path: str, body: dict[str, Json]) -> None:
+    for name in ("mm_processor_kwargs", "media_io_kwargs"):
+        body.pop(name, None)
+
+
 def _no_tools(path: str, body: dict[str, Json]) -> None:
     if body.get("tools") == []:
         del body["tools"]
@@ -160,7 +165,7 @@ def _without_details(data: dict[str, Json]) -> None:
 
 
 def _without_param(error: dict[str, Json]) -> None:
-    if error.get("type") == "Bad Request":
+    if (error.get("param") or "").startswith("body"):
         error["param"] = None
 
 
@@ -172,11 +177,6 @@ def _total_only(data: dict[str, Json]) -> None:
 def _transcript_without_usage(data: dict[str, Json]) -> None:
     if (data.get("usage") or {}).get("type") == "duration":
         del data["usage"]
-
-
-def _empty_500(answer: Answer) -> None:
-    if answer.status == 500:
-        answer.replace(Answer.of_bytes(b"", None, 500))
 
 
 def _errors(edit: Callable[[dict[str, Json]], object], flat: bool = False) -> ToldEdit:
@@ -205,6 +205,11 @@ def _is_error(data: Json) -> bool:
 
 
 CHANGES = (
+    Change(
+        (0, 31),
+        "Parameters of media were taken from anyone.",
+        asked=_trusting,
+    ),
     Change(
         (0, 28),
         "Usage did not tell the tokens of thought and those that were put into the cache.",
@@ -254,11 +259,6 @@ CHANGES = (
         (0, 18),
         "Stream options that did not mention usage asked for it.",
         asked=_usage_unless_refused,
-    ),
-    Change(
-        (0, 17),
-        "The death of the engine was a 500 with an empty body.",
-        told=_empty_500,
     ),
     Change(
         (0, 16),

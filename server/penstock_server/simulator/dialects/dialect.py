@@ -13,8 +13,9 @@ import orjson
 
 from penstock_server import routes
 from penstock_server.simulator.dialects.changes import CHANGES
+from penstock_server.simulator.dialects.refusals import reworded
 from penstock_server.simulator.http.answers import Answer, Json
-from penstock_server.simulator.http.errors import ApiError
+from penstock_server.simulator.http.errors import ApiError, phrase
 from penstock_server.simulator.http.form import FormError, read_form
 from penstock_server.simulator.http.requests import Request
 from penstock_server.vllm_fields import (
@@ -29,6 +30,8 @@ from penstock_server.vllm_fields import (
 _BYTES = (0, 11, 1)
 _VERBOSE_JSON = (0, 12)
 _GENTLER = (0, 15)
+_OBJECTS_ONLY = (0, 16)
+_BAD_WORDS = (0, 22)
 _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
 
@@ -93,6 +96,10 @@ class Dialect:
         """Raises an ApiError for what this version refuses and the newest does not."""
         if self._version < _VERBOSE_JSON and request.path.startswith("/v1/audio/"):
             _refuse_verbose_json(request)
+        if self._version < _OBJECTS_ONLY:
+            _refuse_list(request)
+        if self._version < _BAD_WORDS and "" in _bad_words(request):
+            raise ApiError("list index out of range", status=500, kind="Internal Server Error")
         if self._version < _BYTES:
             _refuse_bytes(request)
         if self._version < _GENTLER and request.path == routes.CHAT_COMPLETIONS:
@@ -115,6 +122,15 @@ class Dialect:
         answer = ApiError(f"The model does not support {name} API").answer()
         answer.status = 200
         return answer
+
+    def refused(self, request: Request, error: ApiError) -> ApiError:
+        """The refusal in this version's words."""
+        return reworded(request, error, self._version)
+
+    def pooling_tasks(self, loaded: str) -> tuple[str, ...]:
+        """What /pooling gives with a model that is loaded for a task, the default first."""
+        base = loaded.removeprefix("token_")
+        return (loaded,) if self._version >= _ROUTES_BY_TASK else (f"token_{base}", base)
 
     @property
     def guarded(self) -> tuple[str, ...]:
@@ -162,6 +178,26 @@ def _refuse_segments_without_language(request: Request) -> None:
             "  Input should be a valid string [type=string_type, input_value=None, "
             "input_type=NoneType]",
         )
+
+
+class _Crash(ApiError):
+    """A failure outside of vLLM's own handling of errors."""
+
+    def __init__(self) -> None:
+        super().__init__(phrase(500), status=500)
+
+    def answer(self) -> Answer:
+        """Starlette's own answer."""
+        return Answer.of_bytes(phrase(500).encode(), "text/plain; charset=utf-8", 500)
+
+
+def _refuse_list(request: Request) -> None:
+    if request.content_type == "application/json" and request.body.lstrip().startswith(b"["):
+        raise _Crash
+
+
+def _bad_words(request: Request) -> Json:
+    return (_object(request) or {}).get("bad_words") or ()
 
 
 def _refuse_bytes(request: Request) -> None:

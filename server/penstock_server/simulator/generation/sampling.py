@@ -28,6 +28,9 @@ def check_sampling(values: dict[str, Json], settings: SimulatorSettings) -> None
     _check_lengths(values, settings)
     if "" in values.get("stop", []):
         raise ApiError("stop cannot contain an empty string.")
+    if "" in values.get("bad_words", []):
+        words = values["bad_words"]
+        raise ApiError(f"bad_words cannot contain an empty string. Got bad_words={words}")
     if values.get("allowed_token_ids") == []:
         message = "allowed_token_ids is not None and empty!"
         raise parameter_error(message, "allowed_token_ids", [])
@@ -42,7 +45,7 @@ def _check_choices(values: dict[str, Json]) -> None:
             f"n must be at most {_MOST_CHOICES}, got {count}. To increase this limit, "
             "set the VLLM_MAX_N_SEQUENCES environment variable."
         )
-    if count > 1 and values.get("temperature") == 0:
+    if count > 1 and values.get("temperature") == 0 and not values.get("use_beam_search"):
         raise ApiError(f"n must be 1 when using greedy sampling, got {count}.")
 
 

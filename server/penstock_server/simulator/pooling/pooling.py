@@ -1,5 +1,7 @@
 """POST /pooling."""
 
+from collections.abc import Sequence
+
 from penstock_server.simulator.http.answers import Answer, Json
 from penstock_server.simulator.http.errors import detail, parameter_error
 from penstock_server.simulator.http.requests import Request
@@ -17,7 +19,6 @@ from penstock_server.simulator.state import State
 
 _TASKS = ("embed", "classify", "token_embed", "token_classify", "plugin", "embed&token_classify")
 _KINDS = ENCODING | {"task": one_of(*_TASKS)}
-_PER_TOKEN = {"embed": "token_embed", "classify": "token_classify"}
 _NO_PLUGIN = (
     "No IOProcessor plugin installed. Please refer to the documentation and to the "
     "'prithvi_geospatial_mae_io_processor' offline inference example for more details."
@@ -30,8 +31,8 @@ async def create(request: Request, state: State) -> Answer:
         pooling = prepare(request, state, "pooling", _KINDS)
     except UnicodeDecodeError:
         return detail(400, "There was an error parsing the body")
-    task = loaded_task(state)
-    _check_task(pooling, task)
+    served = state.dialect.pooling_tasks(loaded_task(state))
+    task = _checked_task(pooling, served)
     outputs = [_output(tokens, task, pooling, state) for tokens in pooling.inputs]
     return vectors(pooling, outputs, "data", "pooling")
 
@@ -42,20 +43,22 @@ def loaded_task(state: State) -> str:
     return state.settings.pooling_task or by_kind
 
 
-def _check_task(pooling: Pooling, loaded: str) -> None:
+def _checked_task(pooling: Pooling, served: Sequence[str]) -> str:
+    """Returns the task that is asked for, of those that are served; the first unless one is."""
     if "dimensions" in pooling.values:
         raise parameter_error("dimensions is currently not supported", "dimensions")
-    task = "plugin" if "data" in pooling.values else pooling.values.get("task", loaded)
+    task: str = "plugin" if "data" in pooling.values else pooling.values.get("task", served[0])
     if task == "plugin":
         raise parameter_error(_NO_PLUGIN, "task")
-    base = loaded.removeprefix("token_")
-    supported = [_PER_TOKEN[base], base]
+    base = served[0].removeprefix("token_")
+    supported = [f"token_{base}", base]
     if task not in supported:
         message = f"Unsupported task: {task!r} Supported tasks: {supported}"
         raise parameter_error(message, "task")
-    if task != loaded:
+    if task not in served:
         message = f"Try switching the model's pooling_task via --pooler-config.task {task}."
         raise parameter_error(message, "task")
+    return task
 
 
 def _output(tokens: list[int], task: str, pooling: Pooling, state: State) -> Json:

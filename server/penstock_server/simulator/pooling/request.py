@@ -25,7 +25,7 @@ from penstock_server.simulator.http.validation import (
     string,
 )
 from penstock_server.simulator.pooling.vectors import DTYPES
-from penstock_server.simulator.prompts.context import tokens_of, too_long
+from penstock_server.simulator.prompts.context import TooLong, tokens_of
 from penstock_server.simulator.prompts.conversation import conversation, message_text, render
 from penstock_server.simulator.prompts.tokens import VOCABULARY
 from penstock_server.simulator.state import State
@@ -217,7 +217,7 @@ def _fitting(tokens: list[int], values: dict[str, Json], state: State) -> list[i
         left = values.get("truncation_side") == "left"
         tokens = tokens[max(len(tokens) - size, 0) :] if left else tokens[:size]
     if len(tokens) > longest:
-        raise too_long(state.settings)
+        raise TooLong(longest, len(tokens))
     if values.get("padding") == "max_length":
         tokens = tokens + [_PAD] * (longest - len(tokens))
     return tokens

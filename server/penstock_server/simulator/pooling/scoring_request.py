@@ -20,7 +20,7 @@ from penstock_server.simulator.http.validation import (
     refusal,
     string,
 )
-from penstock_server.simulator.prompts.context import tokens_of, too_long
+from penstock_server.simulator.prompts.context import TooLong, tokens_of
 from penstock_server.simulator.prompts.media import in_words, medium
 from penstock_server.simulator.settings import SimulatorSettings
 
@@ -92,7 +92,7 @@ def scored(
     if kept is not None:
         tokens = min(tokens, longest if kept < 0 else kept)
     if tokens > longest:
-        raise too_long(settings)
+        raise TooLong(longest, tokens)
     if settings.kind == "embed":
         return Scored(_cosine(asked, given), tokens)
     raw = values.get("use_activation") is False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from penstock_server.simulator.http.answers import Json
-from penstock_server.simulator.http.errors import ApiError, parameter_error
+from penstock_server.simulator.http.errors import ApiError
 from penstock_server.simulator.prompts.tokens import Token, tokenize
 from penstock_server.simulator.settings import SimulatorSettings
 
@@ -27,16 +27,20 @@ def fitting(
     if kept is not None:
         tokens = tokens[-(longest - 1 if kept < 0 else kept) :]
     if len(tokens) >= longest:
-        raise too_long(settings)
+        raise TooLong(longest, len(tokens))
     return list(tokens)
 
 
-def too_long(settings: SimulatorSettings) -> ApiError:
+class TooLong(ApiError):
     """The refusal of a prompt that does not fit; vLLM counts no further than the limit."""
-    longest = settings.max_model_len
-    message = (
-        f"This model's maximum context length is {longest} tokens. However, your prompt "
-        f"contains at least {longest + 1} input tokens, which exceeds this limit even "
-        "without any output tokens. Please reduce the length of the input prompt."
-    )
-    return parameter_error(message, "input_tokens", longest + 1)
+
+    def __init__(self, limit: int, count: int) -> None:
+        message = (
+            f"This model's maximum context length is {limit} tokens. However, your prompt "
+            f"contains at least {limit + 1} input tokens, which exceeds this limit even "
+            "without any output tokens. Please reduce the length of the input prompt. "
+            f"(parameter=input_tokens, value={limit + 1})"
+        )
+        super().__init__(message, "input_tokens")
+        self.limit = limit
+        self.count = count

@@ -23,7 +23,7 @@ from penstock_server.simulator.http.validation import (
     refusal,
     string,
 )
-from penstock_server.simulator.prompts.context import tokens_of, too_long
+from penstock_server.simulator.prompts.context import TooLong, tokens_of
 from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State
 from penstock_server.simulator.transcription.audio import duration_of, parts_of
@@ -117,8 +117,10 @@ def prepare(request: Request, form: Form, task: str, state: State) -> Speech:
     _check_format(values, state.settings.models[0])
     _check_languages(values)
     duration = duration_of(data)
-    if _PROMPT_TOKENS + len(tokens_of(values.get("prompt", ""))) >= state.settings.max_model_len:
-        raise too_long(state.settings)
+    longest = state.settings.max_model_len
+    count = _PROMPT_TOKENS + len(tokens_of(values.get("prompt", "")))
+    if count >= longest:
+        raise TooLong(longest, count)
     # Without beams, `n` is not looked at.
     check_sampling({key: values[key] for key in values if key != "n"}, state.settings)
     name = request.headers.get("x-request-id") or state.new_id()

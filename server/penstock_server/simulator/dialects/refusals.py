@@ -1,0 +1,181 @@
+"""What older vLLMs refused in other words, or in other places of an error.
+
+The newest version's refusal decides which request is refused; a rewording replaces what it says.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock_server import routes
+from penstock_server.simulator.http.answers import Answer, Json
+from penstock_server.simulator.http.errors import ApiError
+from penstock_server.simulator.http.requests import Request
+from penstock_server.simulator.prompts.context import TooLong
+from penstock_server.vllm_fields import Version
+
+_DEFAULT_TOKENS = 16
+_PARAMETER = re.compile(r" \(parameter=[^)]*\)$")
+_UNKNOWN_FILE = "Error opening <_io.BytesIO object>: Format not recognised."
+
+Reworded = Callable[[Request, ApiError], ApiError | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewording:
+    """How one refusal was before a version.
+
+    Attributes:
+        before: the first version that says it in the newest's words.
+        reworded: returns the older refusal, or None if it is not about this one.
+    """
+
+    before: Version
+    reworded: Reworded
+
+
+def _words(pattern: str, older: str, param: str | None = None, status: int = 400) -> Reworded:
+    """Replaces a message by a template with the groups of a pattern."""
+    known = re.compile(pattern, re.DOTALL)
+
+    def reworded(request: Request, error: ApiError) -> ApiError | None:
+        match = known.fullmatch(str(error))
+        return ApiError(match.expand(older), param, status) if match else None
+
+    return reworded
+
+
+def _by_a_validator(pattern: str, *, named: bool) -> Reworded:
+    """Refuses in the frame of pydantic, with the parameter's name or without."""
+    known = re.compile(pattern)
+
+    def reworded(request: Request, error: ApiError) -> ApiError | None:
+        if not known.match(str(error)):
+            return None
+        words = str(error) if named else _PARAMETER.sub("", str(error))
+        issue = {"type": "value_error", "loc": ("body",), "msg": f"Value error, {words}"}
+        param = error.body["error"]["param"] if named else None
+        return ApiError(f"1 validation error:\n  {issue}", param, kind="Bad Request")
+
+    return reworded
+
+
+def _too_long(request: Request, error: ApiError) -> ApiError | None:
+    if not isinstance(error, TooLong):
+        return None
+    limit, count = error.limit, error.count
+    if request.path in _SCORES:
+        what = f"you requested {count} tokens in the input for embedding generation"
+        rest, param = "input", None
+    else:
+        what = f"your request has {count} input tokens"
+        rest, param = "input messages", None
+    if request.path == routes.COMPLETIONS:
+        limit -= _object(request).get("max_tokens") or _DEFAULT_TOKENS
+        param = "input_tokens"
+    message = (
+        f"This model's maximum context length is {limit} tokens. However, {what}. "
+        f"Please reduce the length of the {rest}. (parameter=input_tokens, value={count})"
+    )
+    chat = request.path == routes.CHAT_COMPLETIONS
+    return ApiError(f"{message} None" if chat else message, param)
+
+
+class _Silent(ApiError):
+    """A failure without a word."""
+
+    def answer(self) -> Answer:
+        """An empty body."""
+        return Answer.of_bytes(b"", None, self.status)
+
+
+def _dead(request: Request, error: ApiError) -> ApiError | None:
+    return _Silent("", status=500) if str(error).startswith("EngineCore encountered") else None
+
+
+def _no_audio(request: Request, error: ApiError) -> ApiError | None:
+    if not str(error).startswith(("Invalid or corrupted audio", "No audio stream")):
+        return None
+    return ApiError(_UNKNOWN_FILE, status=500, kind="Internal Server Error")
+
+
+_SCORES = frozenset({routes.RERANK, routes.SCORE, "/rerank", "/v2/rerank", "/score"})
+
+REWORDINGS = (
+    Rewording(
+        (0, 32),
+        _words(r"(The model `.*` does not exist\.) Valid aliases: .*", r"\1", "model", 404),
+    ),
+    Rewording(
+        (0, 31),
+        _words("suffix is only supported .*", "suffix is not currently supported"),
+    ),
+    Rewording(
+        (0, 26),
+        _words(
+            "Model '(.*)' does not support Matryoshka embeddings; .*",
+            r'Model "\1" does not support matryoshka representation, '
+            "changing output dimensions will lead to poor results.",
+        ),
+    ),
+    Rewording(
+        (0, 26),
+        _words(
+            r"Model '(.*)' only supports .*",
+            r'Model "\1" only supports [16, 32, 64] matryoshka dimensions, '
+            "use other output dimensions will lead to poor results.",
+        ),
+    ),
+    Rewording(
+        (0, 21),
+        _by_a_validator(
+            "`(prompt_logprobs|top_logprobs|logprobs)` (must|are not)"
+            "|when using `top_logprobs`|Stream options can only",
+            named=True,
+        ),
+    ),
+    Rewording(
+        (0, 21),
+        _by_a_validator(
+            "When using `tool_choice`|Invalid value for `(tool_choice|function)`"
+            "|The tool specified in|Either prompt or prompt_embeds|Parameter 'cache_salt'"
+            "|Cannot set both",
+            named=False,
+        ),
+    ),
+    Rewording((0, 17), _dead),
+    Rewording((0, 16), _too_long),
+    Rewording(
+        (0, 16),
+        _words(
+            r"Currently only support response_format: .*",
+            "Currently only support response_format`text`, `json` or `verbose_json`",
+        ),
+    ),
+    Rewording(
+        (0, 16),
+        _words(
+            r"Unsupported task: '(.*)' Supported tasks: (.*) \(parameter=task\)",
+            r"Task \1 is not supported, it must be one of \2.",
+        ),
+    ),
+    Rewording((0, 16), _no_audio),
+    Rewording(
+        (0, 16),
+        _words(r"(The model `.*` does not exist\.)", r"\1", "model", 404),
+    ),
+)
+"""What was said otherwise, the latest first; the first that fits is it."""
+
+
+def reworded(request: Request, error: ApiError, version: Version) -> ApiError:
+    """Returns a refusal as a version puts it."""
+    for one in REWORDINGS:
+        if version < one.before and (older := one.reworded(request, error)):
+            return older
+    return error
+
+
+def _object(request: Request) -> dict[str, Json]:
+    body = request.json
+    return body if isinstance(body, dict) else {}

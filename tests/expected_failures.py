@@ -1,0 +1,33 @@
+"""Cases of the acceptance suite that are known to fail against some programs.
+
+They are run, and must fail: one that passes is named in vain, and fails the run.
+"""
+
+from collections.abc import Mapping
+
+import pytest
+
+from penstock_server.simulator.dialects.versions import NEWEST
+
+Cases = Mapping[str, tuple[str, ...]]
+"""Names of functions, with their parameters or without, by their modules."""
+
+
+def is_among(item: pytest.Item, cases: Cases) -> bool:
+    """Returns whether a case is among those that are named."""
+    function, _, rest = item.nodeid.rpartition("::")[2].partition("[")
+    parameters = rest.removesuffix("]").removeprefix(dialect_of(item) + "-")
+    names = {function, f"{function}[{parameters}]"}
+    return not names.isdisjoint(cases.get(item.path.stem, ()))
+
+
+def mark(item: pytest.Item, cases: Cases, why: str) -> None:
+    """Marks a case that is among those named: it must fail."""
+    if is_among(item, cases):
+        item.add_marker(pytest.mark.xfail(reason=why, strict=True))
+
+
+def dialect_of(item: pytest.Item) -> str:
+    """Returns the dialect that a simulated upstream speaks, which is a parameter of the case."""
+    call = getattr(item, "callspec", None)
+    return str(call.params.get("dialect", NEWEST)) if call else NEWEST
