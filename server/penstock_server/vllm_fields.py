@@ -99,6 +99,8 @@ _RESPONSE = {
     "watermarking": _WATERMARKING,
     "min_p": Field((0, 32)),
     "stop_token_ids": Field((0, 32)),
+    "prompt_cache_options": Field((0, 33), hint=True),
+    "prompt_cache_retention": Field((0, 33), hint=True),
     "safety_identifier": Field((0, 33), hint=True),
     "spaces_between_special_tokens": Field((0, 33), unset=True),
 }

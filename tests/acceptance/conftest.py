@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # The time that servers take to start does not count.
         item.add_marker(pytest.mark.timeout(CASE_LIMIT_S, func_only=True))
         mark_losses(item, _router(config))
-        mark_impossible(item, _version(item))
+        mark_impossible(item, _version(item), simulated=_is_simulated(config))
     left_out = [
         item for item in own if is_repeated(item, dialect_of(item)) or _needs_more_servers(item)
     ]

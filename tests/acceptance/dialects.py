@@ -24,11 +24,13 @@ class Since:
         version: the first version that has what they need.
         why: what older versions lack.
         cases: those that fail before.
+        simulated: whether they fail in the simulator's dialects as well.
     """
 
     version: tuple[int, ...]
     why: str
     cases: Cases
+    simulated: bool = True
 
 
 IMPOSSIBLE = (
@@ -57,14 +59,41 @@ IMPOSSIBLE = (
         {"test_embedding": ("test_padding",)},
     ),
     Since(
-        (0, 21),
-        "any temperature is taken, and what is wrong with the shape of a request has no parameter",
+        (0, 31),
+        "a suffix is refused without a parameter, and parameters of media are taken from anyone",
         {
-            "test_completion": ("test_rejected",),
+            "test_completion": ("test_rejected[suffix]",),
+            "test_refusals": ("test_media_parameters_that_are_not_trusted[mm_processor_kwargs]",),
+        },
+    ),
+    Since(
+        (0, 26),
+        "a wrong number of dimensions is refused in other words",
+        {"test_embedding": ("test_length_of_a_plain_model_is_fixed", "test_wrong_dimensions")},
+    ),
+    Since(
+        (0, 26),
+        "any number of prompts is taken",
+        {"test_completion": ("test_rejected[too many prompts]",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 21),
+        "any temperature is taken",
+        {
+            "test_completion": ("test_rejected[temperature]",),
+            "test_refusals": ("test_value_out_of_range[temperature]",),
+        },
+    ),
+    Since(
+        (0, 21),
+        "what is wrong with the shape of a request has no parameter",
+        {
+            "test_completion": ("test_rejected[no text]",),
             "test_reasoning": ("test_unknown_effort",),
-            "test_refusals": ("test_value_out_of_range", "test_extra_body_arrives"),
-            "test_response": ("test_background_needs_a_store",),
+            "test_refusals": ("test_value_out_of_range[stop]", "test_extra_body_arrives"),
             "test_tokenization": ("test_negative_token",),
+            "test_tools": ("test_choice_without_tools", "test_unknown_function"),
         },
     ),
     Since(
@@ -78,8 +107,70 @@ IMPOSSIBLE = (
     ),
     Since(
         (0, 18),
-        "truncation_side is refused",
-        {"test_embedding": ("test_truncation",)},
+        "truncation_side is refused, and so are several conversations at once",
+        {"test_embedding": ("test_truncation", "test_conversations")},
+    ),
+    Since(
+        (0, 18),
+        "beams are streamed, all at once",
+        {"test_completion": ("test_beam_search",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 16),
+        "a prompt that is too long is counted, and completions take their limit off the context; "
+        "limits beyond the context are refused without a parameter",
+        {
+            "test_completion": ("test_too_long",),
+            "test_refusals": ("test_context_length", "test_value_out_of_range[truncation]"),
+        },
+    ),
+    Since(
+        (0, 16),
+        "limits beyond the context are refused without a parameter",
+        {"test_refusals": ("test_value_out_of_range[max_tokens]",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 16),
+        "/pooling gives a vector for each token, and names no parameter that it refuses",
+        {
+            "test_pooling": (
+                "test_embeddings[POOLING_TASK_UNSPECIFIED]",
+                "test_packed",
+                "test_conversation",
+                "test_another_task",
+            )
+        },
+    ),
+    Since(
+        (0, 16),
+        "all models have all routes",
+        {"test_embedding": ("test_what_the_model_serves",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 16),
+        "the parser of calls leaves white space behind, calls that are asked for may be no JSON, "
+        "and one that is cut ends as if it were whole",
+        {
+            "test_tools": (
+                "test_model_decides_to_call",
+                "test_required",
+                "test_named",
+                "test_several_calls_after_text",
+                "test_schema_as_struct",
+                "test_call_cut_by_the_limit",
+            ),
+            "test_response": ("test_call", "test_text_and_calls", "test_only_the_first_call"),
+        },
+        simulated=False,
+    ),
+    Since(
+        (0, 16),
+        "offsets of an echoed prompt are counted otherwise",
+        {"test_completion": ("test_logprobs_of_an_echoed_prompt",)},
+        simulated=False,
     ),
     Since(
         (0, 16),
@@ -180,11 +271,11 @@ ONCE: Cases = {
 """Cases about time or size, which no dialect changes: one is enough."""
 
 
-def mark_impossible(item: pytest.Item, version: str) -> None:
+def mark_impossible(item: pytest.Item, version: str, *, simulated: bool) -> None:
     """Marks a case that a version cannot do."""
     own = _numbers(version)
     for since in IMPOSSIBLE:
-        if own < since.version:
+        if own < since.version and (since.simulated or not simulated):
             expected_failures.mark(item, since.cases, since.why)
 
 

@@ -33,7 +33,7 @@ async def pool(stub: Any, inputs: Any, **fields: Any) -> PoolResponse:
     """Asks for a model's output; checks what holds for every answer."""
     request = PoolRequest(inputs=inputs, **fields)
     answer: PoolResponse = await stub.Pool(request)
-    assert answer.id.startswith("pooling-")
+    assert answer.id.startswith("pool")
     assert answer.create_time.seconds > 1_600_000_000
     assert [one.index for one in answer.results] == list(range(len(request.inputs)))
     assert answer.usage.prompt_tokens == answer.usage.total_tokens > 0

@@ -1,5 +1,6 @@
 """What changed in vLLM's speech, and how requests and answers were before."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,6 +19,7 @@ ToldEdit: TypeAlias = Callable[[Answer], object]
 
 _HOTTEST = 2.0
 _ERROR_EVENT = b'data: {"error"'
+_PARAMETER = re.compile(r" \(parameter=[^)]*\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,10 @@ def _without_param(error: dict[str, Json]) -> None:
         error["param"] = None
 
 
+def _unnamed(error: dict[str, Json]) -> None:
+    error.update(param=None, message=_PARAMETER.sub("", error["message"]))
+
+
 def _total_only(data: dict[str, Json]) -> None:
     if "results" in data:
         data["usage"].pop("prompt_tokens", None)
@@ -298,7 +304,7 @@ CHANGES = (
     Change(
         (0, 14),
         "Errors did not name the parameter.",
-        told=_errors(lambda error: error.update(param=None)),
+        told=_errors(_unnamed),
     ),
     Change(
         (0, 13),

@@ -32,6 +32,7 @@ _VERBOSE_JSON = (0, 12)
 _GENTLER = (0, 15)
 _OBJECTS_ONLY = (0, 16)
 _BAD_WORDS = (0, 22)
+_BATCHES = (0, 18)
 _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
 
@@ -131,6 +132,11 @@ class Dialect:
         """What /pooling gives with a model that is loaded for a task, the default first."""
         base = loaded.removeprefix("token_")
         return (loaded,) if self._version >= _ROUTES_BY_TASK else (f"token_{base}", base)
+
+    @property
+    def batches_conversations(self) -> bool:
+        """Whether a request for embeddings may hold several conversations."""
+        return self._version >= _BATCHES
 
     @property
     def guarded(self) -> tuple[str, ...]:

@@ -144,6 +144,14 @@ REWORDINGS = (
         ),
     ),
     Rewording((0, 17), _dead),
+    Rewording(
+        (0, 16),
+        _words(
+            r"truncate_prompt_tokens=(\d+) cannot be greater than max_model_len = (\d+)\. .*",
+            r"truncate_prompt_tokens=\1 cannot be greater than max_length=\2. "
+            "Please select a smaller truncation size.",
+        ),
+    ),
     Rewording((0, 16), _too_long),
     Rewording(
         (0, 16),

@@ -17,7 +17,8 @@ async def create(request: Request, state: State) -> Answer:
     if state.settings.pooling_task.startswith("token_"):
         raise ApiError(_UNSERVED, status=501, kind="NotImplementedError")
     try:
-        pooling = prepare(request, state, "embd", ENCODING, batches=True)
+        batches = state.dialect.batches_conversations
+        pooling = prepare(request, state, "embd", ENCODING, batches=batches)
     except UnicodeDecodeError:
         return detail(400, "There was an error parsing the body")
     length = _length(pooling, state)
