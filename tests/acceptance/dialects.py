@@ -35,6 +35,12 @@ class Since:
 
 IMPOSSIBLE = (
     Since(
+        (0, 32),
+        "requests have fewer fields",
+        {"test_live_schema": ("test_requests",)},
+        simulated=False,
+    ),
+    Since(
         (0, 28),
         "usage does not tell the tokens of thought",
         {
@@ -78,7 +84,7 @@ IMPOSSIBLE = (
         simulated=False,
     ),
     Since(
-        (0, 21),
+        (0, 24),
         "any temperature is taken",
         {
             "test_completion": ("test_rejected[temperature]",),
@@ -109,6 +115,17 @@ IMPOSSIBLE = (
         (0, 18),
         "truncation_side is refused, and so are several conversations at once",
         {"test_embedding": ("test_truncation", "test_conversations")},
+    ),
+    Since(
+        (0, 24),
+        "any temperature is taken",
+        {"test_transcription": ("test_refused[temperature]",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 16),
+        "a file that is no audio is an error of the server",
+        {"test_transcription": ("test_refused[garbage]",)},
     ),
     Since(
         (0, 18),
@@ -187,7 +204,6 @@ IMPOSSIBLE = (
             "test_reasoning": ("test_unknown_effort",),
             "test_refusals": (
                 "test_value_out_of_range",
-                "test_media_parameters_that_are_not_trusted",
                 "test_negative_prompt_logprobs",
                 "test_extra_body_arrives",
             ),
@@ -197,7 +213,11 @@ IMPOSSIBLE = (
             ),
             "test_tokenization": ("test_negative_token",),
             "test_tools": ("test_choice_without_tools", "test_unknown_function"),
-            "test_transcription": ("test_refused",),
+            "test_transcription": (
+                "test_refused[temperature]",
+                "test_refused[temperature below zero]",
+                "test_refused[prompt]",
+            ),
         },
     ),
     Since(
@@ -258,7 +278,7 @@ IMPOSSIBLE = (
             "test_logprobs": ("test_tokens_as_ids", "test_prompt"),
             "test_sampling": ("test_stop_token", "test_token_lists"),
             "test_tokenization": ("test_a_conversation_counts_as_its_chat",),
-            "test_transcription": ("test_text",),
+            "test_transcription": ("test_text[transcribe]",),
         },
     ),
 )

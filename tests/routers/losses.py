@@ -341,7 +341,6 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                 "test_completion": (
                     "test_token_ids_go_in_and_out",
                     "test_prompts_of_token_ids",
-                    "test_rejected[negative token]",
                     "test_unknown_token",
                 ),
             },

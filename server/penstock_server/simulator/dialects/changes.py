@@ -233,6 +233,11 @@ CHANGES = (
     ),
     Change(
         (0, 24),
+        "Any temperature was taken.",
+        asked=_hot,
+    ),
+    Change(
+        (0, 24),
         "Usage did not tell the tokens of images and audio.",
         told=_documents(_without("multimodal_tokens", inside="usage.prompt_tokens_details")),
     ),
@@ -245,11 +250,6 @@ CHANGES = (
         (0, 22),
         "Whole answers had a fingerprint without a value.",
         told=_documents(_without_fingerprint),
-    ),
-    Change(
-        (0, 21),
-        "Any temperature was taken.",
-        asked=_hot,
     ),
     Change(
         (0, 21),

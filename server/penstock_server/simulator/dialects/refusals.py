@@ -61,7 +61,7 @@ def _by_a_validator(pattern: str, *, named: bool) -> Reworded:
 
 
 def _too_long(request: Request, error: ApiError) -> ApiError | None:
-    if not isinstance(error, TooLong):
+    if not isinstance(error, TooLong) or request.path.startswith("/v1/audio/"):
         return None
     limit, count = error.limit, error.count
     if request.path in _SCORES:
@@ -167,6 +167,7 @@ REWORDINGS = (
             r"Task \1 is not supported, it must be one of \2.",
         ),
     ),
+    Rewording((0, 16), _words(r"(No IOProcessor plugin .*) \(parameter=task\)", r"\1")),
     Rewording((0, 16), _no_audio),
     Rewording(
         (0, 16),
