@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -65,6 +66,38 @@ async def test_an_answer_before_the_request_is_sent_ends_its_connection() -> Non
             assert failure.status == 413
         over.set()
     assert len(asked) == 2
+
+
+async def test_an_answer_is_read_although_sending_on_fails(scheme: str) -> None:
+    """A server may refuse an upload that it has not read, and close the connection at once."""
+    if scheme == "https":
+        return  # What arrives encrypted is out of reach once the connection is broken.
+    closed = threading.Event()
+
+    def refuse(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(100)
+            body = b'{"error": {"message": "no", "code": 400}}'
+            connection.sendall(http(body, status="400 Bad Request"))
+        # With bytes unread, closing resets the connection.
+        closed.set()
+
+    async def audio() -> AsyncGenerator[bytes, None]:
+        yield b"x" * 10_000
+        # The event loop must not see the answer before it sends on.
+        closed.wait(60)
+        while True:
+            yield b"x" * 10_000
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        served = asyncio.create_task(asyncio.to_thread(refuse, listening))
+        async with client(f"http://127.0.0.1:{listening.getsockname()[1]}") as upstream:
+            file = File(audio(), "a.wav", "audio/wav")
+            asked = upstream.call(TRANSCRIPTION, Form([("model", "m")], file), CALL)
+            failure = await failure_of(asked)
+        await served
+    assert (failure.status, failure.message) == (400, "no")
 
 
 async def test_empty_blocks_do_not_end_an_upload() -> None:

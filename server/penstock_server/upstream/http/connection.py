@@ -2,7 +2,10 @@
 
 import asyncio
 import math
+import os
+import socket
 import ssl
+from contextlib import suppress
 from time import monotonic
 from typing import cast
 
@@ -186,13 +189,32 @@ class Connection(asyncio.BufferedProtocol):
         """Ends the answer, or fails it."""
         if not self.answer.complete and not self._failure:
             try:
-                self._end(exc)
-            except httpx.TransportError as failure:
+                if exc:
+                    self._receive_rest()
+                if not self.answer.complete:
+                    self._end(exc)
+            except (httpx.TransportError, UnparsableAnswer) as failure:
                 self._failure = failure
         if self._alarm:
             self._alarm.cancel()
         self._wake()
         self._wake_writer()
+
+    def _receive_rest(self) -> None:
+        """Parses what arrived before sending failed, which the event loop does not read any more.
+
+        Of an encrypted connection it is out of reach.
+
+        Raises:
+            UnparsableAnswer: it is not HTTP.
+        """
+        if self.transport.get_extra_info("sslcontext"):
+            return
+        with suppress(OSError):
+            descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+            with socket.socket(fileno=descriptor) as arrived:
+                while received := arrived.recv_into(self._buffer):
+                    self.answer.feed(self._buffer[:received])
 
     def _end(self, error: Exception | None) -> None:
         """Ends the answer, if nothing of it is missing.

@@ -86,6 +86,10 @@ class Upload:
             async for block in self._content:
                 await self._write(block)
             self._connection.write(b"0\r\n\r\n")
+        except httpx.WriteError as error:
+            # An answer may have arrived all the same; the end of the connection says whether.
+            self._error = error
+            self._connection.close()
         except Exception as error:
             self._error = error
             self._connection.fail(error)
