@@ -44,26 +44,31 @@ class CreateChatCompletionRequest(_message.Message):
     STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to answer. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     parallel_tool_calls: _builtins.bool
-    """Several tool calls in one answer. Unset: true. False keeps the first call only."""
+    """Whether the response may contain several tool calls. Defaults to true. If false, only the first
+    call is kept.
+    """
     reasoning_effort: _builtins.str
-    """How much the model reasons: "none", "minimal", "low", "medium", "high", "xhigh", "max".
-    Empty: the model's default. Others are INVALID_ARGUMENT UPSTREAM_REJECTED.
+    """Reasoning effort of the model: "none", "minimal", "low", "medium", "high", "xhigh" or "max". If
+    empty, the model's default applies. INVALID_ARGUMENT UPSTREAM_REJECTED if the upstream does not
+    accept the value.
     """
     include_reasoning: _builtins.bool
-    """Return the model's reasoning. Unset: true. False hides it, and with it the logprobs and token
-    ids of the choice.
+    """Whether to return the model's reasoning. Defaults to true. If false, the logprobs and token ids
+    of the choice are omitted as well.
     """
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ChatMessage]:
-        """The conversation, oldest first; at least one message."""
+        """Messages of the conversation, oldest first. At least one is required."""
 
     @_builtins.property
     def sampling(self) -> _common_pb2.SamplingParams:
-        """How tokens are chosen and when generation ends."""
+        """Sampling parameters and stop conditions."""
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Tool]:
@@ -71,39 +76,42 @@ class CreateChatCompletionRequest(_message.Message):
 
     @_builtins.property
     def tool_choice(self) -> _message_pb2.ToolChoice:
-        """Whether and which tools are called. Unset: MODE_AUTO with tools, MODE_NONE without. Without
-        tools, anything but MODE_NONE is refused.
+        """Controls whether the model calls tools, and which. Defaults to MODE_AUTO if `tools` is set,
+        otherwise to MODE_NONE. INVALID_ARGUMENT UPSTREAM_REJECTED if `tools` is empty and the choice
+        is not MODE_NONE.
         """
 
     @_builtins.property
     def response_format(self) -> _message_pb2.ResponseFormat:
-        """Form of the answer. Unset: free text."""
+        """Format of the response. Defaults to free text."""
 
     @_builtins.property
     def structured_outputs(self) -> _common_pb2.StructuredOutputs:
-        """Form of the answer, with more kinds of constraint. Not together with a `response_format`
-        other than text.
+        """Constraint on the response, of more kinds than `response_format` offers. Cannot be combined
+        with a `response_format` other than text.
         """
 
     @_builtins.property
     def logprobs(self) -> _common_pb2.LogprobOptions:
-        """Log probabilities of the answer's tokens. Unset: none."""
+        """Requests log probabilities of the generated tokens. If unset, none are returned."""
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:
-        """How the conversation becomes a prompt."""
+        """Options for rendering the conversation as a prompt."""
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine."""
+        """Engine options."""
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
-        """How the stream is delivered; CreateChatCompletion accepts it and does not use it."""
+        """Delivery options for the stream. CreateChatCompletion accepts and ignores them."""
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -142,7 +150,7 @@ Global___CreateChatCompletionRequest: _TypeAlias = CreateChatCompletionRequest  
 
 @_typing.final
 class CreateChatCompletionResponse(_message.Message):
-    """An answer to a conversation."""
+    """Response of CreateChatCompletion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -161,50 +169,52 @@ class CreateChatCompletionResponse(_message.Message):
     PROMPT_LOGPROBS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     system_fingerprint: _builtins.str
-    """Build and configuration of the upstream. Empty: not given."""
+    """Fingerprint of the upstream's build and configuration. Empty if the upstream reports none."""
     service_tier: _builtins.str
-    """Service tier, if the upstream has tiers. Empty: not given."""
+    """Service tier that processed the request. Empty if the upstream reports none."""
     prompt_text: _builtins.str
-    """The prompt as the template rendered it, if EngineOptions.return_prompt_text is set."""
+    """Prompt as rendered by the template. Returned if EngineOptions.return_prompt_text is true."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request."""
+        """Time at which the upstream accepted the request."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatChoice]:
-        """The answers, `SamplingParams.n` of them."""
+        """Generated answers, as many as SamplingParams.n requests."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used."""
+        """Token counts of the request."""
 
     @_builtins.property
     def prompt_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Token ids of the prompt, if EngineOptions.return_token_ids is set."""
+        """Token ids of the prompt. Returned if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def kv_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the KV cache connector."""
+        """Opaque output of the KV cache connector."""
 
     @_builtins.property
     def metrics(self) -> _common_pb2.RequestMetrics:
-        """The engine's measurements."""
+        """Timings measured by the engine. Set only if the upstream reports them."""
 
     @_builtins.property
     def ec_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the encoder cache connector."""
+        """Opaque output of the encoder cache connector."""
 
     @_builtins.property
     def prompt_logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.PromptTokenLogprobs]:
-        """One entry for each prompt token, if EngineOptions.prompt_logprobs is set."""
+        """Log probabilities of the prompt, one entry per prompt token. Returned if
+        EngineOptions.prompt_logprobs is set.
+        """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -234,7 +244,7 @@ Global___CreateChatCompletionResponse: _TypeAlias = CreateChatCompletionResponse
 
 @_typing.final
 class ChatChoice(_message.Message):
-    """One of the answers."""
+    """One generated answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -250,36 +260,42 @@ class ChatChoice(_message.Message):
     ROUTED_EXPERTS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Number of the choice, from 0."""
+    """Index of the choice, starting at 0."""
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Why it ended."""
+    """Reason why the choice ended."""
     native_finish_reason: _builtins.str
-    """The upstream's name of the reason; set only if `finish_reason` is FINISH_REASON_OTHER."""
+    """Finish reason as named by the upstream. Set only if `finish_reason` is FINISH_REASON_OTHER."""
     stop_string: _builtins.str
-    """The stop string that appeared."""
+    """Stop string that was generated."""
     stop_token_id: _builtins.int
-    """The stop token that appeared."""
+    """Id of the stop token that was generated."""
     routed_experts: _builtins.bytes
-    """Experts that the tokens were routed to, a NumPy `.npy` file, if the upstream returns them."""
+    """Experts that the tokens were routed to, as the contents of a NumPy `.npy` file. Empty if the
+    upstream does not return them.
+    """
     @_builtins.property
     def message(self) -> _message_pb2.ChatMessage:
-        """The answer; `role` is ROLE_ASSISTANT. Can be sent back in the next request."""
+        """Generated message, with ROLE_ASSISTANT as its `role`. It can be sent back in the next request."""
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TokenLogprob]:
-        """One entry for each generated token, if CreateChatCompletionRequest.logprobs is set."""
+        """Log probabilities, one entry per generated token. Returned if
+        CreateChatCompletionRequest.logprobs is set.
+        """
 
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the generated tokens, if EngineOptions.return_token_ids is set."""
+        """Ids of the generated tokens. Returned if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def weight_versions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.WeightVersionSpan]:
-        """Weight versions, if EngineOptions.return_weight_versions is set."""
+        """Weight versions that generated the tokens. Returned if EngineOptions.return_weight_versions is
+        true.
+        """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -308,7 +324,7 @@ Global___ChatChoice: _TypeAlias = ChatChoice  # noqa: Y015
 
 @_typing.final
 class StreamChatCompletionResponse(_message.Message):
-    """One message of a chat stream. See StreamChatCompletion for the contract."""
+    """One message of a chat stream. StreamChatCompletion describes the contract."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -326,48 +342,52 @@ class StreamChatCompletionResponse(_message.Message):
     EC_TRANSFER_PARAMS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer; the same in every message."""
+    """Identifier of the response; the same in every message."""
     model: _builtins.str
-    """Model that answers; in the first message."""
+    """Name of the model that generates the response. Only in the first message."""
     system_fingerprint: _builtins.str
-    """Build and configuration of the upstream; near the end of the stream, if given."""
+    """Fingerprint of the upstream's build and configuration. Sent near the end of the stream if the
+    upstream reports one.
+    """
     service_tier: _builtins.str
-    """Service tier, if the upstream has tiers."""
+    """Service tier that processes the request. Empty if the upstream reports none."""
     prompt_text: _builtins.str
-    """The prompt as rendered, once, if EngineOptions.return_prompt_text is set."""
+    """Prompt as rendered by the template. Sent once if EngineOptions.return_prompt_text is true."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; in the first message."""
+        """Time at which the upstream accepted the request. Only in the first message."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatChoiceDelta]:
-        """What is new; may be empty."""
+        """New output of the choices. May be empty."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used: in the last message always, in others the count so far if
-        StreamOptions.continuous_usage_stats is set.
+        """Token counts of the request. Always set in the last message. If
+        StreamOptions.continuous_usage_stats is true, the other messages carry the counts so far.
         """
 
     @_builtins.property
     def prompt_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Token ids of the prompt, once, if EngineOptions.return_token_ids is set."""
+        """Token ids of the prompt. Sent once if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def kv_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the KV cache connector; near the end of the stream."""
+        """Opaque output of the KV cache connector. Sent near the end of the stream."""
 
     @_builtins.property
     def metrics(self) -> _common_pb2.RequestMetrics:
-        """The engine's measurements; near the end of the stream."""
+        """Timings measured by the engine. Sent near the end of the stream, only if the upstream reports
+        them.
+        """
 
     @_builtins.property
     def ec_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the encoder cache connector; near the end of the stream."""
+        """Opaque output of the encoder cache connector. Sent near the end of the stream."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -396,7 +416,7 @@ Global___StreamChatCompletionResponse: _TypeAlias = StreamChatCompletionResponse
 
 @_typing.final
 class ChatChoiceDelta(_message.Message):
-    """What is new in one choice."""
+    """New output of one choice."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -412,38 +432,44 @@ class ChatChoiceDelta(_message.Message):
     ROUTED_EXPERTS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Number of the choice, from 0."""
+    """Index of the choice, starting at 0."""
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Why the choice ended; UNSPECIFIED while it goes on."""
+    """Reason why the choice ended. FINISH_REASON_UNSPECIFIED in all messages but the last one of the
+    choice.
+    """
     native_finish_reason: _builtins.str
-    """The upstream's name of the reason; set only if `finish_reason` is FINISH_REASON_OTHER."""
+    """Finish reason as named by the upstream. Set only if `finish_reason` is FINISH_REASON_OTHER."""
     stop_string: _builtins.str
-    """The stop string that appeared."""
+    """Stop string that was generated."""
     stop_token_id: _builtins.int
-    """The stop token that appeared."""
+    """Id of the stop token that was generated."""
     routed_experts: _builtins.bytes
-    """Experts that the tokens were routed to, a NumPy `.npy` file, if the upstream streams them."""
+    """Experts that the tokens were routed to, as the contents of a NumPy `.npy` file. Empty if the
+    upstream does not stream them.
+    """
     @_builtins.property
     def delta(self) -> Global___ChatDelta:
-        """New content. Unset: none."""
+        """New parts of the generated message. Unset if there are none."""
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TokenLogprob]:
-        """Entries of the new tokens, if CreateChatCompletionRequest.logprobs is set."""
+        """Log probabilities of the tokens in this message. Returned if
+        CreateChatCompletionRequest.logprobs is set.
+        """
 
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the new tokens, if EngineOptions.return_token_ids is set."""
+        """Ids of the tokens in this message. Returned if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def weight_versions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.WeightVersionSpan]:
-        """Weight versions, together with `finish_reason`, if EngineOptions.return_weight_versions is
-        set.
+        """Weight versions that generated the tokens. Returned with `finish_reason` if
+        EngineOptions.return_weight_versions is true.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -472,7 +498,7 @@ Global___ChatChoiceDelta: _TypeAlias = ChatChoiceDelta  # noqa: Y015
 
 @_typing.final
 class ChatDelta(_message.Message):
-    """A piece of an answer."""
+    """New parts of a generated message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -484,22 +510,22 @@ class ChatDelta(_message.Message):
     CUSTOM_ROLE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     role: _message_pb2.Role.ValueType
-    """Who speaks; in the first message of a choice."""
+    """Role of the author. Only in the first message of a choice."""
     content: _builtins.str
-    """The next piece of the text."""
+    """Next part of the text."""
     reasoning: _builtins.str
-    """The next piece of the reasoning."""
+    """Next part of the reasoning."""
     refusal: _builtins.str
-    """The next piece of the refusal."""
+    """Next part of the refusal."""
     custom_role: _builtins.str
-    """Name of the role; together with ROLE_CUSTOM."""
+    """Name of the role. Set only if `role` is ROLE_CUSTOM."""
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ToolCallDelta]:
-        """Pieces of tool calls, possibly of several calls."""
+        """Next parts of tool calls, possibly of several calls."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

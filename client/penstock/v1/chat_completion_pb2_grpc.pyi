@@ -27,115 +27,119 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChatCompletionServiceStub:
-    """Conversations with a model: text and media in, text and tool calls out."""
+    """Conversations with a model: messages with text and media in, text and tool calls out."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChatCompletionServiceAsyncStub: ...
     CreateChatCompletion: _grpc.UnaryUnaryMultiCallable[_chat_completion_pb2.CreateChatCompletionRequest, _chat_completion_pb2.CreateChatCompletionResponse]
-    """Answers a conversation in one message.
+    """Generates the model's answer to a conversation and returns it in one message.
 
-    The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-    the call, or its deadline, stops the generation. Errors: see the file comment of
-    common.proto; typical are INVALID_ARGUMENT INVALID_REQUEST, UPSTREAM_REJECTED and
-    CONTEXT_LENGTH_EXCEEDED, NOT_FOUND MODEL_NOT_FOUND, UNIMPLEMENTED OPERATION_NOT_SUPPORTED for
-    a model that does not chat.
+    The response arrives when generation has finished, so set a deadline that allows for it.
+    Cancelling the call, or exceeding its deadline, stops the generation. Common errors are
+    INVALID_ARGUMENT INVALID_REQUEST, UPSTREAM_REJECTED and CONTEXT_LENGTH_EXCEEDED, NOT_FOUND
+    MODEL_NOT_FOUND, and UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support chat.
+    The file comment of common.proto describes all errors.
 
-    The request is shared with StreamChatCompletion.
+    The request type is shared with StreamChatCompletion.
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     StreamChatCompletion: _grpc.UnaryStreamMultiCallable[_chat_completion_pb2.CreateChatCompletionRequest, _chat_completion_pb2.StreamChatCompletionResponse]
-    """Answers a conversation piece by piece.
+    """Generates the model's answer to a conversation and streams it.
 
-    The stream contract, which holds for the other streams of this package where they do not say
-    otherwise:
+    The following contract applies to this stream and, unless stated otherwise, to the other
+    streams of this package:
 
-    1. Messages carry deltas only, never accumulated values. Concatenate `content`, `reasoning`,
-       `refusal` and the tool calls' `arguments`; append `logprobs` and `token_ids`. Texts that
-       wait because their caller is far behind the model may come together in one message.
+    1. Messages carry deltas, never accumulated values. Concatenate `content`, `reasoning`,
+       `refusal` and the `arguments` of tool calls; append `logprobs` and `token_ids`. If the
+       caller reads much more slowly than the model generates, pending text may be combined into
+       one message.
     2. The first message carries `model` and `create_time`. The first message of each choice
-       carries its `role`. Every message carries `id`. Messages of several choices interleave in
-       any order.
-    3. Each choice gets exactly one message with a `finish_reason` other than UNSPECIFIED. After
-       it comes nothing for that `index`.
-    4. The last message carries `usage`, always and without asking for it. It may also carry the
-       last finish, or come alone with no choices. What an upstream adds after its usage, such
-       as a cost, comes in `extra` of a further message, which repeats the usage.
-    5. Status OK means that 3 and 4 happened: the answer is complete. Everything else is another
-       status. There is no error field and no end marker. A stream that breaks off after its
-       first message ends with UNAVAILABLE STREAM_INTERRUPTED, metadata `messagesSent` and a
-       pushback of -1; an error that the upstream reports in the middle of the stream has the
-       code it would have had before it, and also the pushback of -1. What was received stays
-       valid as a beginning.
-    6. Tool calls come as ToolCallDelta: `id` and `name` only in the first piece of an index,
-       then pieces of `arguments`. One message may have pieces of several calls.
-    7. Ignore oneof members that you do not know; treat unknown enum numbers as OTHER.
+       carries its `role`. Every message carries `id`. Messages of several choices may interleave
+       in any order.
+    3. Each choice has exactly one message with a `finish_reason` other than
+       FINISH_REASON_UNSPECIFIED. No message for that `index` follows it.
+    4. The last message always carries `usage`, whether requested or not. It may also carry the
+       last finish reason, or have no choices. Keys that an upstream sends after its usage, such as
+       a cost, arrive in the `extra` of one more message, which repeats the usage.
+    5. Status OK means that 3 and 4 hold: the answer is complete. In every other case the call ends
+       with another status; there is no error field and no end marker. A stream that breaks off
+       after its first message ends with UNAVAILABLE STREAM_INTERRUPTED, with `messagesSent` in the
+       metadata and a pushback of -1. An error that the upstream reports in mid-stream has the same
+       code as before the first message, and also a pushback of -1. The messages received until
+       then remain valid as the beginning of the answer.
+    6. Tool calls arrive as ToolCallDelta: the first one of each index carries `id` and `name`, the
+       following ones carry `arguments`. One message may contain deltas of several calls.
+    7. Ignore unknown members of a oneof, and treat unknown enum values as OTHER.
 
-    A message may have an empty delta, for example when it only brings `logprobs`. An error
-    before the first message gives the same status as CreateChatCompletion. Cancelling the call,
-    or its deadline, stops the generation at once.
+    A message may have an empty delta, for example if it carries only `logprobs`. An error before
+    the first message has the same status as in CreateChatCompletion. Cancelling the call, or
+    exceeding its deadline, stops the generation immediately.
 
-    The request is shared with CreateChatCompletion, so that a caller changes only the method.
+    The request type is shared with CreateChatCompletion, so callers can switch between the two
+    methods without changing the request.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
 @_typing.type_check_only
 class ChatCompletionServiceAsyncStub(ChatCompletionServiceStub):
-    """Conversations with a model: text and media in, text and tool calls out."""
+    """Conversations with a model: messages with text and media in, text and tool calls out."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateChatCompletion: _aio.UnaryUnaryMultiCallable[_chat_completion_pb2.CreateChatCompletionRequest, _chat_completion_pb2.CreateChatCompletionResponse]  # type: ignore[assignment]
-    """Answers a conversation in one message.
+    """Generates the model's answer to a conversation and returns it in one message.
 
-    The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-    the call, or its deadline, stops the generation. Errors: see the file comment of
-    common.proto; typical are INVALID_ARGUMENT INVALID_REQUEST, UPSTREAM_REJECTED and
-    CONTEXT_LENGTH_EXCEEDED, NOT_FOUND MODEL_NOT_FOUND, UNIMPLEMENTED OPERATION_NOT_SUPPORTED for
-    a model that does not chat.
+    The response arrives when generation has finished, so set a deadline that allows for it.
+    Cancelling the call, or exceeding its deadline, stops the generation. Common errors are
+    INVALID_ARGUMENT INVALID_REQUEST, UPSTREAM_REJECTED and CONTEXT_LENGTH_EXCEEDED, NOT_FOUND
+    MODEL_NOT_FOUND, and UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support chat.
+    The file comment of common.proto describes all errors.
 
-    The request is shared with StreamChatCompletion.
+    The request type is shared with StreamChatCompletion.
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     StreamChatCompletion: _aio.UnaryStreamMultiCallable[_chat_completion_pb2.CreateChatCompletionRequest, _chat_completion_pb2.StreamChatCompletionResponse]  # type: ignore[assignment]
-    """Answers a conversation piece by piece.
+    """Generates the model's answer to a conversation and streams it.
 
-    The stream contract, which holds for the other streams of this package where they do not say
-    otherwise:
+    The following contract applies to this stream and, unless stated otherwise, to the other
+    streams of this package:
 
-    1. Messages carry deltas only, never accumulated values. Concatenate `content`, `reasoning`,
-       `refusal` and the tool calls' `arguments`; append `logprobs` and `token_ids`. Texts that
-       wait because their caller is far behind the model may come together in one message.
+    1. Messages carry deltas, never accumulated values. Concatenate `content`, `reasoning`,
+       `refusal` and the `arguments` of tool calls; append `logprobs` and `token_ids`. If the
+       caller reads much more slowly than the model generates, pending text may be combined into
+       one message.
     2. The first message carries `model` and `create_time`. The first message of each choice
-       carries its `role`. Every message carries `id`. Messages of several choices interleave in
-       any order.
-    3. Each choice gets exactly one message with a `finish_reason` other than UNSPECIFIED. After
-       it comes nothing for that `index`.
-    4. The last message carries `usage`, always and without asking for it. It may also carry the
-       last finish, or come alone with no choices. What an upstream adds after its usage, such
-       as a cost, comes in `extra` of a further message, which repeats the usage.
-    5. Status OK means that 3 and 4 happened: the answer is complete. Everything else is another
-       status. There is no error field and no end marker. A stream that breaks off after its
-       first message ends with UNAVAILABLE STREAM_INTERRUPTED, metadata `messagesSent` and a
-       pushback of -1; an error that the upstream reports in the middle of the stream has the
-       code it would have had before it, and also the pushback of -1. What was received stays
-       valid as a beginning.
-    6. Tool calls come as ToolCallDelta: `id` and `name` only in the first piece of an index,
-       then pieces of `arguments`. One message may have pieces of several calls.
-    7. Ignore oneof members that you do not know; treat unknown enum numbers as OTHER.
+       carries its `role`. Every message carries `id`. Messages of several choices may interleave
+       in any order.
+    3. Each choice has exactly one message with a `finish_reason` other than
+       FINISH_REASON_UNSPECIFIED. No message for that `index` follows it.
+    4. The last message always carries `usage`, whether requested or not. It may also carry the
+       last finish reason, or have no choices. Keys that an upstream sends after its usage, such as
+       a cost, arrive in the `extra` of one more message, which repeats the usage.
+    5. Status OK means that 3 and 4 hold: the answer is complete. In every other case the call ends
+       with another status; there is no error field and no end marker. A stream that breaks off
+       after its first message ends with UNAVAILABLE STREAM_INTERRUPTED, with `messagesSent` in the
+       metadata and a pushback of -1. An error that the upstream reports in mid-stream has the same
+       code as before the first message, and also a pushback of -1. The messages received until
+       then remain valid as the beginning of the answer.
+    6. Tool calls arrive as ToolCallDelta: the first one of each index carries `id` and `name`, the
+       following ones carry `arguments`. One message may contain deltas of several calls.
+    7. Ignore unknown members of a oneof, and treat unknown enum values as OTHER.
 
-    A message may have an empty delta, for example when it only brings `logprobs`. An error
-    before the first message gives the same status as CreateChatCompletion. Cancelling the call,
-    or its deadline, stops the generation at once.
+    A message may have an empty delta, for example if it carries only `logprobs`. An error before
+    the first message has the same status as in CreateChatCompletion. Cancelling the call, or
+    exceeding its deadline, stops the generation immediately.
 
-    The request is shared with CreateChatCompletion, so that a caller changes only the method.
+    The request type is shared with CreateChatCompletion, so callers can switch between the two
+    methods without changing the request.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
 class ChatCompletionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Conversations with a model: text and media in, text and tool calls out."""
+    """Conversations with a model: messages with text and media in, text and tool calls out."""
 
     @_abc_1.abstractmethod
     def CreateChatCompletion(
@@ -143,15 +147,15 @@ class ChatCompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_completion_pb2.CreateChatCompletionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_completion_pb2.CreateChatCompletionResponse, _abc.Awaitable[_chat_completion_pb2.CreateChatCompletionResponse]]:
-        """Answers a conversation in one message.
+        """Generates the model's answer to a conversation and returns it in one message.
 
-        The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-        the call, or its deadline, stops the generation. Errors: see the file comment of
-        common.proto; typical are INVALID_ARGUMENT INVALID_REQUEST, UPSTREAM_REJECTED and
-        CONTEXT_LENGTH_EXCEEDED, NOT_FOUND MODEL_NOT_FOUND, UNIMPLEMENTED OPERATION_NOT_SUPPORTED for
-        a model that does not chat.
+        The response arrives when generation has finished, so set a deadline that allows for it.
+        Cancelling the call, or exceeding its deadline, stops the generation. Common errors are
+        INVALID_ARGUMENT INVALID_REQUEST, UPSTREAM_REJECTED and CONTEXT_LENGTH_EXCEEDED, NOT_FOUND
+        MODEL_NOT_FOUND, and UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support chat.
+        The file comment of common.proto describes all errors.
 
-        The request is shared with StreamChatCompletion.
+        The request type is shared with StreamChatCompletion.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
 
@@ -161,37 +165,39 @@ class ChatCompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_completion_pb2.CreateChatCompletionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_completion_pb2.StreamChatCompletionResponse], _abc.AsyncIterator[_chat_completion_pb2.StreamChatCompletionResponse]]:
-        """Answers a conversation piece by piece.
+        """Generates the model's answer to a conversation and streams it.
 
-        The stream contract, which holds for the other streams of this package where they do not say
-        otherwise:
+        The following contract applies to this stream and, unless stated otherwise, to the other
+        streams of this package:
 
-        1. Messages carry deltas only, never accumulated values. Concatenate `content`, `reasoning`,
-           `refusal` and the tool calls' `arguments`; append `logprobs` and `token_ids`. Texts that
-           wait because their caller is far behind the model may come together in one message.
+        1. Messages carry deltas, never accumulated values. Concatenate `content`, `reasoning`,
+           `refusal` and the `arguments` of tool calls; append `logprobs` and `token_ids`. If the
+           caller reads much more slowly than the model generates, pending text may be combined into
+           one message.
         2. The first message carries `model` and `create_time`. The first message of each choice
-           carries its `role`. Every message carries `id`. Messages of several choices interleave in
-           any order.
-        3. Each choice gets exactly one message with a `finish_reason` other than UNSPECIFIED. After
-           it comes nothing for that `index`.
-        4. The last message carries `usage`, always and without asking for it. It may also carry the
-           last finish, or come alone with no choices. What an upstream adds after its usage, such
-           as a cost, comes in `extra` of a further message, which repeats the usage.
-        5. Status OK means that 3 and 4 happened: the answer is complete. Everything else is another
-           status. There is no error field and no end marker. A stream that breaks off after its
-           first message ends with UNAVAILABLE STREAM_INTERRUPTED, metadata `messagesSent` and a
-           pushback of -1; an error that the upstream reports in the middle of the stream has the
-           code it would have had before it, and also the pushback of -1. What was received stays
-           valid as a beginning.
-        6. Tool calls come as ToolCallDelta: `id` and `name` only in the first piece of an index,
-           then pieces of `arguments`. One message may have pieces of several calls.
-        7. Ignore oneof members that you do not know; treat unknown enum numbers as OTHER.
+           carries its `role`. Every message carries `id`. Messages of several choices may interleave
+           in any order.
+        3. Each choice has exactly one message with a `finish_reason` other than
+           FINISH_REASON_UNSPECIFIED. No message for that `index` follows it.
+        4. The last message always carries `usage`, whether requested or not. It may also carry the
+           last finish reason, or have no choices. Keys that an upstream sends after its usage, such as
+           a cost, arrive in the `extra` of one more message, which repeats the usage.
+        5. Status OK means that 3 and 4 hold: the answer is complete. In every other case the call ends
+           with another status; there is no error field and no end marker. A stream that breaks off
+           after its first message ends with UNAVAILABLE STREAM_INTERRUPTED, with `messagesSent` in the
+           metadata and a pushback of -1. An error that the upstream reports in mid-stream has the same
+           code as before the first message, and also a pushback of -1. The messages received until
+           then remain valid as the beginning of the answer.
+        6. Tool calls arrive as ToolCallDelta: the first one of each index carries `id` and `name`, the
+           following ones carry `arguments`. One message may contain deltas of several calls.
+        7. Ignore unknown members of a oneof, and treat unknown enum values as OTHER.
 
-        A message may have an empty delta, for example when it only brings `logprobs`. An error
-        before the first message gives the same status as CreateChatCompletion. Cancelling the call,
-        or its deadline, stops the generation at once.
+        A message may have an empty delta, for example if it carries only `logprobs`. An error before
+        the first message has the same status as in CreateChatCompletion. Cancelling the call, or
+        exceeding its deadline, stops the generation immediately.
 
-        The request is shared with CreateChatCompletion, so that a caller changes only the method.
+        The request type is shared with CreateChatCompletion, so callers can switch between the two
+        methods without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

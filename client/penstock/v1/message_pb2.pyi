@@ -27,41 +27,45 @@ class _Role:
 class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
-    """No role. In a request INVALID_ARGUMENT INVALID_REQUEST; in a stream, a delta that does not
-    repeat the role.
+    """No role. INVALID_ARGUMENT INVALID_REQUEST in a request. In a stream, the delta does not repeat
+    the role.
     """
     ROLE_SYSTEM: _Role.ValueType  # 1
-    """Instructions that come before the conversation (`system`)."""
+    """Instructions that precede the conversation (`system`)."""
     ROLE_DEVELOPER: _Role.ValueType  # 2
-    """Instructions of the application (`developer`); the model's template may treat it as system."""
+    """Instructions from the application (`developer`). The model's template may treat them as system
+    instructions.
+    """
     ROLE_USER: _Role.ValueType  # 3
-    """The person or program that asks."""
+    """The end user (`user`)."""
     ROLE_ASSISTANT: _Role.ValueType  # 4
-    """The model: its earlier answers in a request, its new one in an answer."""
+    """The model (`assistant`): its earlier answers in a request, its new answer in a response."""
     ROLE_TOOL: _Role.ValueType  # 5
-    """The result of a tool call; needs `tool_call_id`."""
+    """The result of a tool call (`tool`). `tool_call_id` names the call."""
     ROLE_CUSTOM: _Role.ValueType  # 6
-    """A role of the model's own template, named in `custom_role` (for example "function")."""
+    """A role defined by the model's template, such as "function". `custom_role` holds its name."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """Who speaks in a message."""
+    """Role of the author of a message."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
-"""No role. In a request INVALID_ARGUMENT INVALID_REQUEST; in a stream, a delta that does not
-repeat the role.
+"""No role. INVALID_ARGUMENT INVALID_REQUEST in a request. In a stream, the delta does not repeat
+the role.
 """
 ROLE_SYSTEM: Role.ValueType  # 1
-"""Instructions that come before the conversation (`system`)."""
+"""Instructions that precede the conversation (`system`)."""
 ROLE_DEVELOPER: Role.ValueType  # 2
-"""Instructions of the application (`developer`); the model's template may treat it as system."""
+"""Instructions from the application (`developer`). The model's template may treat them as system
+instructions.
+"""
 ROLE_USER: Role.ValueType  # 3
-"""The person or program that asks."""
+"""The end user (`user`)."""
 ROLE_ASSISTANT: Role.ValueType  # 4
-"""The model: its earlier answers in a request, its new one in an answer."""
+"""The model (`assistant`): its earlier answers in a request, its new answer in a response."""
 ROLE_TOOL: Role.ValueType  # 5
-"""The result of a tool call; needs `tool_call_id`."""
+"""The result of a tool call (`tool`). `tool_call_id` names the call."""
 ROLE_CUSTOM: Role.ValueType  # 6
-"""A role of the model's own template, named in `custom_role` (for example "function")."""
+"""A role defined by the model's template, such as "function". `custom_role` holds its name."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _ImageDetail:
@@ -73,33 +77,33 @@ class _ImageDetailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageDeta
     IMAGE_DETAIL_UNSPECIFIED: _ImageDetail.ValueType  # 0
     """The upstream's default."""
     IMAGE_DETAIL_AUTO: _ImageDetail.ValueType  # 1
-    """The upstream chooses (`auto`)."""
+    """Chosen by the upstream (`auto`)."""
     IMAGE_DETAIL_LOW: _ImageDetail.ValueType  # 2
     """A small version of the image (`low`)."""
     IMAGE_DETAIL_HIGH: _ImageDetail.ValueType  # 3
     """The image in more tiles or pixels (`high`)."""
     IMAGE_DETAIL_ORIGINAL: _ImageDetail.ValueType  # 4
-    """The image at its own size (`original`), for upstreams that know it."""
+    """The image at its original size (`original`), if the upstream supports it."""
 
 class ImageDetail(_ImageDetail, metaclass=_ImageDetailEnumTypeWrapper):
-    """How closely the model looks at an image."""
+    """Level of detail at which the model processes an image."""
 
 IMAGE_DETAIL_UNSPECIFIED: ImageDetail.ValueType  # 0
 """The upstream's default."""
 IMAGE_DETAIL_AUTO: ImageDetail.ValueType  # 1
-"""The upstream chooses (`auto`)."""
+"""Chosen by the upstream (`auto`)."""
 IMAGE_DETAIL_LOW: ImageDetail.ValueType  # 2
 """A small version of the image (`low`)."""
 IMAGE_DETAIL_HIGH: ImageDetail.ValueType  # 3
 """The image in more tiles or pixels (`high`)."""
 IMAGE_DETAIL_ORIGINAL: ImageDetail.ValueType  # 4
-"""The image at its own size (`original`), for upstreams that know it."""
+"""The image at its original size (`original`), if the upstream supports it."""
 Global___ImageDetail: _TypeAlias = ImageDetail  # noqa: Y015
 
 @_typing.final
 class ChatMessage(_message.Message):
-    """One message of a conversation, in requests and in answers. An answer can be sent back in the
-    next request as it is.
+    """One message of a conversation, in requests and responses. A message from a response can be sent
+    back unchanged in the next request.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -116,40 +120,44 @@ class ChatMessage(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
-    """Who speaks. Required."""
+    """Role of the author. Required."""
     name: _builtins.str
-    """Name of the participant. Empty: none."""
+    """Name of the participant. Optional."""
     tool_call_id: _builtins.str
-    """The ToolCall.id that this message answers; ROLE_TOOL only."""
+    """ToolCall.id of the call whose result this message contains. Only with ROLE_TOOL."""
     reasoning: _builtins.str
-    """The model's reasoning before its answer. In a request it is given back to the model if its
-    template wants it. Unset: none.
+    """The model's reasoning before its answer. In a request, it is passed to the template, which may
+    include it in the prompt. Unset if there is none.
     """
     refusal: _builtins.str
-    """The model's refusal to answer. Unset: none."""
+    """The model's refusal to answer. Unset if there is none."""
     custom_role: _builtins.str
-    """Name of the role; set exactly if `role` is ROLE_CUSTOM."""
+    """Name of the role. Required with ROLE_CUSTOM. INVALID_ARGUMENT INVALID_REQUEST if set with any
+    other role.
+    """
     task: _builtins.str
-    """Task name, for templates that read it. Empty: none."""
+    """Name of the task, for templates that support it. Optional."""
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContentPart]:
-        """The content, in order. One text part is sent upstream as a plain string, several parts as a
-        list, no part as null, which is meant for an assistant message that calls tools. In an
-        answer: one text part, or none if the model said nothing.
+        """Content of the message, in order. A single text part is sent upstream as a plain string,
+        several parts as a list, and no parts as null, which is intended for assistant messages that
+        call tools. A response has one text part, or none if the model generated no text.
         """
 
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
-        """Tools that the model calls; ROLE_ASSISTANT only."""
+        """Tool calls made by the model. Only with ROLE_ASSISTANT."""
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
-        """Tools defined inside the conversation; ROLE_DEVELOPER only, for templates that read them."""
+        """Tools defined within the conversation, for templates that support them. Only with
+        ROLE_DEVELOPER.
+        """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """In an answer, upstream keys without a field. In a request, keys added to the message's JSON;
-        a key that a field covers is INVALID_ARGUMENT CONFLICTING_FIELDS.
+        """In a response, upstream keys that have no field. In a request, keys to add to the message's
+        JSON; INVALID_ARGUMENT CONFLICTING_FIELDS if a field covers the key.
         """
 
     def __init__(
@@ -184,8 +192,8 @@ Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
 
 @_typing.final
 class ContentPart(_message.Message):
-    """A part of a message's content. Models without a modality refuse its parts: INVALID_ARGUMENT
-    UPSTREAM_REJECTED.
+    """One part of a message's content. INVALID_ARGUMENT UPSTREAM_REJECTED if the model does not support
+    the part's modality.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -201,32 +209,34 @@ class ContentPart(_message.Message):
     text: _builtins.str
     """Plain text. May be empty."""
     refusal: _builtins.str
-    """A refusal in an earlier answer of the model."""
+    """A refusal from an earlier answer of the model."""
     uuid: _builtins.str
-    """Name under which the upstream caches the medium. A medium that was sent before under this
-    name may be left out: a Media without `source`. Empty: no name.
+    """Name under which the upstream caches the media. Media already sent under this name can be
+    omitted by leaving Media.source unset. Optional.
     """
     @_builtins.property
     def image(self) -> Global___Media:
-        """An image: `image_url` upstream, a data URI for bytes."""
+        """An image. Sent upstream as `image_url`, with `data` as a data URI."""
 
     @_builtins.property
     def audio(self) -> Global___Media:
-        """A sound: `input_audio` upstream for bytes, `audio_url` for a URL."""
+        """Audio. Sent upstream as `input_audio` if `data` is MP3 or WAV, otherwise as `audio_url`, with
+        `data` as a data URI.
+        """
 
     @_builtins.property
     def video(self) -> Global___Media:
-        """A video: `video_url` upstream, a data URI for bytes."""
+        """A video. Sent upstream as `video_url`, with `data` as a data URI."""
 
     @_builtins.property
     def thinking(self) -> Global___Thinking:
-        """Reasoning inside the content, for templates that read it there."""
+        """Reasoning within the content, for templates that read it there."""
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other kind, as a JSON object with `type` (required): `image_embeds`, `audio_embeds`,
-        `video_embeds`, `prompt_embeds`, `tool_reference`, ... Binary data is base64 text there.
-        A `type` that has its own member here is INVALID_ARGUMENT INVALID_REQUEST.
+        """Any other kind of part, as a JSON object with a `type` (required), such as `image_embeds`,
+        `audio_embeds`, `video_embeds`, `prompt_embeds` or `tool_reference`. Binary data must be
+        base64 text. INVALID_ARGUMENT INVALID_REQUEST if the `type` has its own member here.
         """
 
     def __init__(
@@ -253,7 +263,7 @@ Global___ContentPart: _TypeAlias = ContentPart  # noqa: Y015
 
 @_typing.final
 class Media(_message.Message):
-    """An image, sound or video."""
+    """An image, audio or video."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -262,17 +272,18 @@ class Media(_message.Message):
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """An http(s) URL that the upstream fetches itself (failure: INVALID_ARGUMENT
-    MEDIA_FETCH_FAILED), a `data:` URI, or a `file:` URL if the upstream allows its path.
+    """An http or https URL, which the upstream fetches; a `data:` URI; or a `file:` URL, if the
+    upstream allows its path. INVALID_ARGUMENT MEDIA_FETCH_FAILED if the upstream cannot fetch
+    the URL.
     """
     data: _builtins.bytes
-    """The content itself, not base64. The request message's size limit applies."""
+    """Raw content, not base64. The size limit for request messages applies."""
     mime_type: _builtins.str
-    """IANA media type such as "image/png" or "audio/wav". Required with `data`, not used with
-    `url`.
-    """
+    """IANA media type, such as "image/png" or "audio/wav". Required with `data`, ignored with `url`."""
     detail: Global___ImageDetail.ValueType
-    """Images only: how closely the model looks at it."""
+    """Level of detail at which the model processes the image. INVALID_ARGUMENT INVALID_REQUEST if set
+    for audio or video.
+    """
     def __init__(
         self,
         *,
@@ -300,9 +311,9 @@ class Thinking(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     CLOSED_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The text of the reasoning."""
+    """Text of the reasoning."""
     closed: _builtins.bool
-    """Whether the reasoning is finished. Unset: the template's default."""
+    """Whether the reasoning is complete. If unset, the template's default applies."""
     def __init__(
         self,
         *,
@@ -329,12 +340,13 @@ class Tool(_message.Message):
     OTHER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def function(self) -> Global___FunctionDefinition:
-        """A function of the caller."""
+        """A function that the caller runs."""
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other kind of tool, as its JSON with `type`, for upstreams that know it. Chat of vLLM
-        takes functions only and refuses others. See CreateResponseRequest.tools for responses.
+        """Any other kind of tool, as JSON with a `type`, for upstreams that support it. vLLM supports
+        only functions in chat completions and rejects other kinds. For the Responses API, see
+        CreateResponseRequest.tools.
         """
 
     def __init__(
@@ -355,7 +367,7 @@ Global___Tool: _TypeAlias = Tool  # noqa: Y015
 
 @_typing.final
 class FunctionDefinition(_message.Message):
-    """A function that the caller can run for the model."""
+    """A function that the caller runs when the model calls it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -366,24 +378,26 @@ class FunctionDefinition(_message.Message):
     DEFER_LOADING_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name by which the model calls it. Required."""
+    """Name by which the model calls the function. Required."""
     description: _builtins.str
-    """What it does, for the model. Empty: none."""
+    """Description of the function for the model. Optional."""
     strict: _builtins.bool
-    """Force arguments to follow the schema exactly, where the upstream can. Unset: its default."""
+    """Whether the arguments must follow the schema exactly, if the upstream supports it. If unset,
+    the upstream's default applies.
+    """
     defer_loading: _builtins.bool
-    """Leave the definition out of the prompt until the model searches for it, where the template
-    can. Unset: false.
+    """Whether to omit the definition from the prompt until the model searches for it, if the template
+    supports it. Defaults to false.
     """
     @_builtins.property
     def parameters(self) -> _common_pb2.JsonDocument:
-        """JSON Schema of the arguments, an object. Unset: no arguments. JsonDocument.json keeps the
-        order of the properties.
+        """JSON Schema of the arguments, as a JSON object. If unset, the function takes no arguments.
+        JsonDocument.json preserves the order of the properties.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Other keys of the function's JSON."""
+        """Further keys of the function's JSON."""
 
     def __init__(
         self,
@@ -412,7 +426,7 @@ Global___FunctionDefinition: _TypeAlias = FunctionDefinition  # noqa: Y015
 
 @_typing.final
 class ToolChoice(_message.Message):
-    """Whether and which tools the model calls."""
+    """Controls whether the model calls tools, and which."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -423,37 +437,41 @@ class ToolChoice(_message.Message):
     class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ToolChoice._Mode.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         MODE_UNSPECIFIED: ToolChoice._Mode.ValueType  # 0
-        """Not a choice: INVALID_ARGUMENT INVALID_REQUEST."""
+        """Not a valid choice: INVALID_ARGUMENT INVALID_REQUEST."""
         MODE_AUTO: ToolChoice._Mode.ValueType  # 1
-        """The model decides. The upstream must be started with a tool call parser."""
+        """The model decides whether to call tools. Requires an upstream started with a tool call
+        parser.
+        """
         MODE_NONE: ToolChoice._Mode.ValueType  # 2
-        """No tool is called. The tools still are in the prompt."""
+        """The model calls no tools. The tools remain part of the prompt."""
         MODE_REQUIRED: ToolChoice._Mode.ValueType  # 3
-        """At least one tool is called."""
+        """The model calls at least one tool."""
 
     class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-        """General choices."""
+        """Choices that do not name a tool."""
 
     MODE_UNSPECIFIED: ToolChoice.Mode.ValueType  # 0
-    """Not a choice: INVALID_ARGUMENT INVALID_REQUEST."""
+    """Not a valid choice: INVALID_ARGUMENT INVALID_REQUEST."""
     MODE_AUTO: ToolChoice.Mode.ValueType  # 1
-    """The model decides. The upstream must be started with a tool call parser."""
+    """The model decides whether to call tools. Requires an upstream started with a tool call
+    parser.
+    """
     MODE_NONE: ToolChoice.Mode.ValueType  # 2
-    """No tool is called. The tools still are in the prompt."""
+    """The model calls no tools. The tools remain part of the prompt."""
     MODE_REQUIRED: ToolChoice.Mode.ValueType  # 3
-    """At least one tool is called."""
+    """The model calls at least one tool."""
 
     MODE_FIELD_NUMBER: _builtins.int
     FUNCTION_NAME_FIELD_NUMBER: _builtins.int
     OTHER_FIELD_NUMBER: _builtins.int
     mode: Global___ToolChoice.Mode.ValueType
-    """A general choice."""
+    """A choice that does not name a tool."""
     function_name: _builtins.str
-    """The function with this name is called. It must be among the tools."""
+    """Name of the function that the model must call. It must be one of the request's tools."""
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other choice, as its JSON with `type` (for example "allowed_tools"), for upstreams that
-        know it.
+        """Any other choice, as JSON with a `type` such as "allowed_tools", for upstreams that support
+        it.
         """
 
     def __init__(
@@ -475,7 +493,7 @@ Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
 
 @_typing.final
 class ToolCall(_message.Message):
-    """A call of a tool by the model."""
+    """A tool call made by the model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -484,18 +502,18 @@ class ToolCall(_message.Message):
     OTHER_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of this call; the tool's answer repeats it in ChatMessage.tool_call_id."""
+    """Identifier of the call. The message with the result repeats it in ChatMessage.tool_call_id."""
     @_builtins.property
     def function(self) -> Global___FunctionCall:
         """A call of a function."""
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """A call of another kind of tool, as its JSON with `type`."""
+        """A call of any other kind of tool, as JSON with a `type`."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field; in a request, keys added to the call's JSON."""
+        """In a response, upstream keys that have no field. In a request, keys to add to the call's JSON."""
 
     def __init__(
         self,
@@ -526,7 +544,9 @@ class FunctionCall(_message.Message):
     name: _builtins.str
     """Name of the function."""
     arguments: _builtins.str
-    """Arguments as JSON text. It is model output: it may be malformed, cut off, or not an object."""
+    """Arguments as JSON text. The model generates them, so they may be malformed, truncated, or not
+    an object.
+    """
     def __init__(
         self,
         *,
@@ -543,7 +563,7 @@ Global___FunctionCall: _TypeAlias = FunctionCall  # noqa: Y015
 
 @_typing.final
 class ToolCallDelta(_message.Message):
-    """A piece of a tool call in a stream. Pieces with the same `index` in the same choice make one
+    """Part of a tool call in a stream. Deltas with the same `index` in the same choice make up one
     call.
     """
 
@@ -555,16 +575,16 @@ class ToolCallDelta(_message.Message):
     ARGUMENTS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Which call of the choice, from 0."""
+    """Index of the call within the choice, starting at 0."""
     id: _builtins.str
-    """Name of the call; only in the first piece of an index."""
+    """Identifier of the call. Only in the first delta of an index."""
     name: _builtins.str
-    """Name of the function; only in the first piece of an index."""
+    """Name of the function. Only in the first delta of an index."""
     arguments: _builtins.str
-    """The next piece of the arguments; concatenate the pieces in the order they arrive."""
+    """Next part of the arguments. Concatenate the parts in the order in which they arrive."""
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -585,7 +605,7 @@ Global___ToolCallDelta: _TypeAlias = ToolCallDelta  # noqa: Y015
 
 @_typing.final
 class ResponseFormat(_message.Message):
-    """Form of the answer."""
+    """Format of the response."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -595,7 +615,7 @@ class ResponseFormat(_message.Message):
     STRUCTURAL_TAG_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def text(self) -> Global___TextFormat:
-        """Free text, the default."""
+        """Free text, which is the default."""
 
     @_builtins.property
     def json_object(self) -> _common_pb2.JsonObjectFormat:
@@ -607,8 +627,8 @@ class ResponseFormat(_message.Message):
 
     @_builtins.property
     def structural_tag(self) -> _common_pb2.JsonDocument:
-        """Constraints between tags: an object whose keys (`format`, or `structures` and `triggers`)
-        are put beside `type` in vLLM's `structural_tag` format.
+        """Text with constraints between tags. A JSON object whose keys (`format`, or `structures` and
+        `triggers`) are added to vLLM's `structural_tag` format next to its `type`.
         """
 
     def __init__(
@@ -631,7 +651,7 @@ Global___ResponseFormat: _TypeAlias = ResponseFormat  # noqa: Y015
 
 @_typing.final
 class TextFormat(_message.Message):
-    """Free text. It has no settings."""
+    """Free text. This format has no settings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -648,7 +668,7 @@ Global___TextFormat: _TypeAlias = TextFormat  # noqa: Y015
 
 @_typing.final
 class JsonSchemaFormat(_message.Message):
-    """JSON that matches a schema."""
+    """A JSON document that matches a schema."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -659,12 +679,16 @@ class JsonSchemaFormat(_message.Message):
     name: _builtins.str
     """Name of the schema. Required by the upstream."""
     description: _builtins.str
-    """What the document is for, for the model. Empty: none."""
+    """Description of the document for the model. Optional."""
     strict: _builtins.bool
-    """Force exact conformance, where the upstream makes a difference. Unset: its default."""
+    """Whether the document must match exactly, if the upstream makes a distinction. If unset, the
+    upstream's default applies.
+    """
     @_builtins.property
     def schema(self) -> _common_pb2.JsonDocument:
-        """The JSON Schema. One that cannot be compiled is INVALID_ARGUMENT UPSTREAM_REJECTED."""
+        """JSON Schema that the document must match. INVALID_ARGUMENT UPSTREAM_REJECTED if it cannot be
+        compiled.
+        """
 
     def __init__(
         self,
@@ -686,7 +710,7 @@ Global___JsonSchemaFormat: _TypeAlias = JsonSchemaFormat  # noqa: Y015
 
 @_typing.final
 class TemplateOptions(_message.Message):
-    """How the conversation becomes a prompt."""
+    """Options for rendering a conversation as a prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -700,39 +724,42 @@ class TemplateOptions(_message.Message):
     MM_PROCESSOR_KWARGS_FIELD_NUMBER: _builtins.int
     MEDIA_IO_KWARGS_FIELD_NUMBER: _builtins.int
     add_generation_prompt: _builtins.bool
-    """End the prompt with the start of an assistant message. Unset: true for chat and
-    tokenization, false for pooling models.
+    """Whether to end the prompt with the beginning of an assistant message. Defaults to true for chat
+    and tokenization, and to false for pooling models.
     """
     continue_final_message: _builtins.bool
-    """Let the model continue the last message instead of answering it. Unset: false. Not together
-    with `add_generation_prompt`.
+    """Whether the model continues the last message instead of answering it. Defaults to false. Cannot
+    be combined with `add_generation_prompt`.
     """
     add_special_tokens: _builtins.bool
-    """Let the tokenizer add its special tokens besides the template's. Unset: false."""
+    """Whether the tokenizer adds its special tokens to those of the template. Defaults to false."""
     echo: _builtins.bool
-    """Chat only: begin the answer with the last message if it has the same role. Unset: false."""
+    """Whether the answer begins with the last message if that has the same role. Defaults to false.
+    Only for chat completions.
+    """
     chat_template: _builtins.str
-    """Template (Jinja) in place of the model's own. The upstream refuses it unless it is started
-    to trust templates in requests. Empty: the model's own.
+    """Jinja template that replaces the model's own. Optional. INVALID_ARGUMENT UPSTREAM_REJECTED
+    unless the upstream is started with the option to trust templates in requests.
     """
     @_builtins.property
     def chat_template_kwargs(self) -> _common_pb2.JsonDocument:
-        """Variables for the template, a JSON object, for example {"enable_thinking": false}."""
+        """Variables for the template, as a JSON object, for example {"enable_thinking": false}."""
 
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Document]:
-        """Documents for templates that take them (retrieval-augmented generation)."""
+        """Documents for templates that support them (retrieval-augmented generation)."""
 
     @_builtins.property
     def mm_processor_kwargs(self) -> _common_pb2.JsonDocument:
-        """Parameters of the model's multimodal processor, a JSON object. The upstream refuses them unless it is
-        started to trust them.
+        """Parameters of the model's multimodal processor, as a JSON object. INVALID_ARGUMENT
+        UPSTREAM_REJECTED unless the upstream is started with the option to trust them.
         """
 
     @_builtins.property
     def media_io_kwargs(self) -> _common_pb2.JsonDocument:
-        """Parameters of media loading: a JSON object with an object for each modality. The upstream refuses them unless
-        it is started to trust them.
+        """Parameters for loading media, as a JSON object that has one object per modality.
+        INVALID_ARGUMENT UPSTREAM_REJECTED unless the upstream is started with the option to trust
+        them.
         """
 
     def __init__(
@@ -800,7 +827,7 @@ class Document(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Fields as the template names them, for example "title" and "text"."""
+        """Fields of the document by the names that the template uses, for example "title" and "text"."""
 
     def __init__(
         self,
@@ -817,14 +844,14 @@ Global___Document: _TypeAlias = Document  # noqa: Y015
 
 @_typing.final
 class ChatInput(_message.Message):
-    """A conversation as input of a pooling model or of tokenization."""
+    """A conversation as the input of a pooling model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
-        """The messages; at least one."""
+        """Messages of the conversation, oldest first. At least one is required."""
 
     def __init__(
         self,
@@ -841,8 +868,8 @@ Global___ChatInput: _TypeAlias = ChatInput  # noqa: Y015
 
 @_typing.final
 class PoolingInput(_message.Message):
-    """An input of a pooling model. All inputs of one request are of one kind, otherwise
-    INVALID_ARGUMENT INVALID_REQUEST.
+    """An input of a pooling model. INVALID_ARGUMENT INVALID_REQUEST if the inputs of a request are of
+    different kinds.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -851,14 +878,14 @@ class PoolingInput(_message.Message):
     TOKEN_IDS_FIELD_NUMBER: _builtins.int
     CHAT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Text. May be empty."""
+    """Plain text. May be empty."""
     @_builtins.property
     def token_ids(self) -> _common_pb2.TokenIds:
-        """A text as token ids of the model's tokenizer; at least one."""
+        """Text as token ids of the model's tokenizer. At least one is required."""
 
     @_builtins.property
     def chat(self) -> Global___ChatInput:
-        """A conversation, rendered by the model's template; the way to images and other media."""
+        """A conversation, rendered by the model's template. Use this for images and other media."""
 
     def __init__(
         self,
