@@ -29,37 +29,41 @@ class _ResponseStatus:
 class _ResponseStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResponseStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RESPONSE_STATUS_UNSPECIFIED: _ResponseStatus.ValueType  # 0
-    """Not given, or a state that has no value here: its name is then in `extra`, under `status`."""
+    """Not reported, or a status that has no value here. In that case, `extra` holds its name under
+    `status`.
+    """
     RESPONSE_STATUS_QUEUED: _ResponseStatus.ValueType  # 1
-    """Waiting; background responses only."""
+    """Waiting to be generated. Only for background responses."""
     RESPONSE_STATUS_IN_PROGRESS: _ResponseStatus.ValueType  # 2
     """Being generated."""
     RESPONSE_STATUS_COMPLETED: _ResponseStatus.ValueType  # 3
-    """Finished, whole."""
+    """Completely generated."""
     RESPONSE_STATUS_INCOMPLETE: _ResponseStatus.ValueType  # 4
-    """Ended early; see ModelResponse.incomplete_reason."""
+    """Ended early. ModelResponse.incomplete_reason holds the reason."""
     RESPONSE_STATUS_FAILED: _ResponseStatus.ValueType  # 5
-    """Failed; see ModelResponse.error."""
+    """Failed. ModelResponse.error describes the failure."""
     RESPONSE_STATUS_CANCELLED: _ResponseStatus.ValueType  # 6
-    """Stopped by CancelResponse."""
+    """Cancelled by CancelResponse."""
 
 class ResponseStatus(_ResponseStatus, metaclass=_ResponseStatusEnumTypeWrapper):
-    """State of a response or of one of its items."""
+    """Status of a response or of one of its items."""
 
 RESPONSE_STATUS_UNSPECIFIED: ResponseStatus.ValueType  # 0
-"""Not given, or a state that has no value here: its name is then in `extra`, under `status`."""
+"""Not reported, or a status that has no value here. In that case, `extra` holds its name under
+`status`.
+"""
 RESPONSE_STATUS_QUEUED: ResponseStatus.ValueType  # 1
-"""Waiting; background responses only."""
+"""Waiting to be generated. Only for background responses."""
 RESPONSE_STATUS_IN_PROGRESS: ResponseStatus.ValueType  # 2
 """Being generated."""
 RESPONSE_STATUS_COMPLETED: ResponseStatus.ValueType  # 3
-"""Finished, whole."""
+"""Completely generated."""
 RESPONSE_STATUS_INCOMPLETE: ResponseStatus.ValueType  # 4
-"""Ended early; see ModelResponse.incomplete_reason."""
+"""Ended early. ModelResponse.incomplete_reason holds the reason."""
 RESPONSE_STATUS_FAILED: ResponseStatus.ValueType  # 5
-"""Failed; see ModelResponse.error."""
+"""Failed. ModelResponse.error describes the failure."""
 RESPONSE_STATUS_CANCELLED: ResponseStatus.ValueType  # 6
-"""Stopped by CancelResponse."""
+"""Cancelled by CancelResponse."""
 Global___ResponseStatus: _TypeAlias = ResponseStatus  # noqa: Y015
 
 class _Truncation:
@@ -69,25 +73,25 @@ class _Truncation:
 class _TruncationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Truncation.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRUNCATION_UNSPECIFIED: _Truncation.ValueType  # 0
-    """In a request, the same as DISABLED. In an answer: not given, or a way that has no value here,
-    which is then in `extra` under `truncation`.
+    """In a request, the same as TRUNCATION_DISABLED. In a response, not reported, or a word that has
+    no value here. In that case, `extra` holds the word under `truncation`.
     """
     TRUNCATION_DISABLED: _Truncation.ValueType  # 1
-    """Refuse it (`disabled`)."""
+    """The input is rejected (`disabled`)."""
     TRUNCATION_AUTO: _Truncation.ValueType  # 2
-    """Cut it (`auto`)."""
+    """The input is truncated (`auto`)."""
 
 class Truncation(_Truncation, metaclass=_TruncationEnumTypeWrapper):
-    """What to do with input that does not fit the model."""
+    """Handling of input that exceeds the model's context."""
 
 TRUNCATION_UNSPECIFIED: Truncation.ValueType  # 0
-"""In a request, the same as DISABLED. In an answer: not given, or a way that has no value here,
-which is then in `extra` under `truncation`.
+"""In a request, the same as TRUNCATION_DISABLED. In a response, not reported, or a word that has
+no value here. In that case, `extra` holds the word under `truncation`.
 """
 TRUNCATION_DISABLED: Truncation.ValueType  # 1
-"""Refuse it (`disabled`)."""
+"""The input is rejected (`disabled`)."""
 TRUNCATION_AUTO: Truncation.ValueType  # 2
-"""Cut it (`auto`)."""
+"""The input is truncated (`auto`)."""
 Global___Truncation: _TypeAlias = Truncation  # noqa: Y015
 
 class _TextVerbosity:
@@ -97,29 +101,29 @@ class _TextVerbosity:
 class _TextVerbosityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextVerbosity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TEXT_VERBOSITY_UNSPECIFIED: _TextVerbosity.ValueType  # 0
-    """In a request, the model's default. In an answer: not given, or a degree that has no value here;
-    then `text` is in `extra`.
+    """In a request, the model's default. In a response, not reported, or a word that has no value
+    here. In that case, `extra` holds it under `text`.
     """
     TEXT_VERBOSITY_LOW: _TextVerbosity.ValueType  # 1
-    """Short (`low`)."""
+    """Concise text (`low`)."""
     TEXT_VERBOSITY_MEDIUM: _TextVerbosity.ValueType  # 2
-    """In between (`medium`)."""
+    """Text of medium length (`medium`)."""
     TEXT_VERBOSITY_HIGH: _TextVerbosity.ValueType  # 3
-    """Long (`high`)."""
+    """Detailed text (`high`)."""
 
 class TextVerbosity(_TextVerbosity, metaclass=_TextVerbosityEnumTypeWrapper):
-    """How wordy an answer is."""
+    """Verbosity of the generated text."""
 
 TEXT_VERBOSITY_UNSPECIFIED: TextVerbosity.ValueType  # 0
-"""In a request, the model's default. In an answer: not given, or a degree that has no value here;
-then `text` is in `extra`.
+"""In a request, the model's default. In a response, not reported, or a word that has no value
+here. In that case, `extra` holds it under `text`.
 """
 TEXT_VERBOSITY_LOW: TextVerbosity.ValueType  # 1
-"""Short (`low`)."""
+"""Concise text (`low`)."""
 TEXT_VERBOSITY_MEDIUM: TextVerbosity.ValueType  # 2
-"""In between (`medium`)."""
+"""Text of medium length (`medium`)."""
 TEXT_VERBOSITY_HIGH: TextVerbosity.ValueType  # 3
-"""Long (`high`)."""
+"""Detailed text (`high`)."""
 Global___TextVerbosity: _TypeAlias = TextVerbosity  # noqa: Y015
 
 class _ReasoningSummary:
@@ -129,29 +133,29 @@ class _ReasoningSummary:
 class _ReasoningSummaryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasoningSummary.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REASONING_SUMMARY_UNSPECIFIED: _ReasoningSummary.ValueType  # 0
-    """In a request: none. In an answer: not given, or a kind that has no value here, which is then in
-    ReasoningOptions.extra under `summary`.
+    """In a request, no summary. In a response, not reported, or a word that has no value here. In
+    that case, ReasoningOptions.extra holds the word under `summary`.
     """
     REASONING_SUMMARY_AUTO: _ReasoningSummary.ValueType  # 1
-    """The upstream chooses (`auto`)."""
+    """Chosen by the upstream (`auto`)."""
     REASONING_SUMMARY_CONCISE: _ReasoningSummary.ValueType  # 2
-    """Short (`concise`)."""
+    """A short summary (`concise`)."""
     REASONING_SUMMARY_DETAILED: _ReasoningSummary.ValueType  # 3
-    """Full (`detailed`)."""
+    """A detailed summary (`detailed`)."""
 
 class ReasoningSummary(_ReasoningSummary, metaclass=_ReasoningSummaryEnumTypeWrapper):
-    """What kind of summary of its reasoning the model gives."""
+    """Kind of summary that the model gives of its reasoning."""
 
 REASONING_SUMMARY_UNSPECIFIED: ReasoningSummary.ValueType  # 0
-"""In a request: none. In an answer: not given, or a kind that has no value here, which is then in
-ReasoningOptions.extra under `summary`.
+"""In a request, no summary. In a response, not reported, or a word that has no value here. In
+that case, ReasoningOptions.extra holds the word under `summary`.
 """
 REASONING_SUMMARY_AUTO: ReasoningSummary.ValueType  # 1
-"""The upstream chooses (`auto`)."""
+"""Chosen by the upstream (`auto`)."""
 REASONING_SUMMARY_CONCISE: ReasoningSummary.ValueType  # 2
-"""Short (`concise`)."""
+"""A short summary (`concise`)."""
 REASONING_SUMMARY_DETAILED: ReasoningSummary.ValueType  # 3
-"""Full (`detailed`)."""
+"""A detailed summary (`detailed`)."""
 Global___ReasoningSummary: _TypeAlias = ReasoningSummary  # noqa: Y015
 
 @_typing.final
@@ -212,138 +216,150 @@ class CreateResponseRequest(_message.Message):
     STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     input_text: _builtins.str
-    """Short for an `input` of one user message with this text."""
+    """Shorthand for an `input` that consists of one user message with this text. INVALID_ARGUMENT
+    CONFLICTING_FIELDS if `input` is set as well.
+    """
     instructions: _builtins.str
-    """Instructions that come before the input, as a system message. Empty: none."""
+    """Instructions that precede the input as a system message. Optional."""
     parallel_tool_calls: _builtins.bool
-    """Several tool calls in one answer. Unset: true. False keeps the first call only."""
+    """Whether the response may contain several tool calls. Defaults to true. If false, only the first
+    call is kept.
+    """
     include_reasoning: _builtins.bool
-    """Return the model's reasoning. Unset: true."""
+    """Whether to return the model's reasoning. Defaults to true."""
     previous_response_id: _builtins.str
-    """The stored response that this one continues. Needs a native upstream that stores responses;
-    an unknown id is NOT_FOUND RESPONSE_NOT_FOUND. Empty: none.
+    """Identifier of the stored response that this one continues. Optional. Requires a native upstream
+    that stores responses. NOT_FOUND RESPONSE_NOT_FOUND if the id is unknown.
     """
     store: _builtins.bool
-    """Store the response for GetResponse and `previous_response_id`. True needs a native upstream;
-    one that does not store ignores it. Unset: the upstream's default; false if converted.
+    """Whether to store the response for GetResponse and `previous_response_id`. True requires a
+    native upstream; one that does not store responses ignores it. If unset, the upstream's default
+    applies; converted upstreams never store responses.
     """
     background: _builtins.bool
-    """Answer at once with RESPONSE_STATUS_QUEUED and generate in the background; see GetResponse.
-    True needs a native upstream that stores responses. Unset: false.
+    """Whether to return immediately with RESPONSE_STATUS_QUEUED and generate in the background.
+    GetResponse then returns the progress and the result. Defaults to false. True requires a native
+    upstream that stores responses.
     """
     max_tool_calls: _builtins.int
-    """Most calls of tools that the upstream runs itself. Needs a native upstream. Unset: no limit."""
+    """Maximum number of calls to tools that the upstream itself runs. If unset, there is no limit.
+    Requires a native upstream.
+    """
     truncation: Global___Truncation.ValueType
-    """What to do with input that does not fit the model. TRUNCATION_AUTO needs a native upstream; see
-    SamplingParams.truncate_prompt_tokens for another way.
+    """Handling of input that exceeds the model's context. TRUNCATION_AUTO requires a native upstream;
+    SamplingParams.truncate_prompt_tokens is an alternative.
     """
     text_verbosity: Global___TextVerbosity.ValueType
-    """How wordy the answer is (`text.verbosity`). Needs a native upstream."""
+    """Verbosity of the generated text (`text.verbosity`). Requires a native upstream."""
     service_tier: _builtins.str
-    """Service tier. vLLM has none and echoes it. Empty: "auto"."""
+    """Service tier. Defaults to "auto" if empty. vLLM has no tiers and only returns the value in the
+    response.
+    """
     user: _builtins.str
-    """Name of the end user. It has no effect and is echoed. Empty: none."""
+    """Identifier of the end user, returned in the response. Optional; it has no effect."""
     safety_identifier: _builtins.str
-    """Stable name of the end user for abuse detection. It has no effect. Empty: none."""
+    """Stable identifier of the end user for abuse detection. Optional; it has no effect."""
     prompt_cache_key: _builtins.str
-    """Hint which requests share a prefix. It has no effect on vLLM. Empty: none."""
+    """Key that marks requests with a common prefix. Optional; it has no effect on vLLM."""
     prompt_cache_retention: _builtins.str
-    """How long a prefix is kept in the cache, for example "in_memory" or "24h": words of the
-    upstream, which grow. Needs a native upstream; vLLM accepts it without an effect. Empty: the
-    upstream's default.
+    """Time for which the cache keeps a prefix, as a word of the upstream, such as "in_memory" or
+    "24h". If empty, the upstream's default applies. Requires a native upstream; vLLM accepts and
+    ignores it.
     """
     @_builtins.property
     def input(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseItem]:
-        """The conversation so far, oldest first. Exactly one of `input` and `input_text` is given. On
-        its way to a chat, what the model said in a row (reasoning, text and calls) becomes one
-        message.
+        """Items of the conversation, oldest first. Exactly one of `input` and `input_text` is required.
+        For a converted upstream, consecutive items of the model (reasoning, text and calls) become one
+        chat message.
         """
 
     @_builtins.property
     def sampling(self) -> _common_pb2.SamplingParams:
-        """How tokens are chosen and when generation ends. `max_tokens` is the Responses API's
-        `max_output_tokens`. Native upstreams take `temperature`, `top_p`, `top_k`, `min_p`, the
-        frequency, presence and repetition penalties, `seed`, `max_tokens`, `stop`, `stop_token_ids`,
-        `include_stop_str_in_output`, `ignore_eos`, `logit_bias`, `skip_special_tokens`,
-        `spaces_between_special_tokens` and `watermarking`; converted ones all fields.
+        """Sampling parameters and stop conditions. `max_tokens` corresponds to `max_output_tokens` of the
+        Responses API. Converted upstreams support all fields. Native upstreams support `temperature`,
+        `top_p`, `top_k`, `min_p`, the frequency, presence and repetition penalties, `seed`,
+        `max_tokens`, `stop`, `stop_token_ids`, `include_stop_str_in_output`, `ignore_eos`,
+        `logit_bias`, `skip_special_tokens`, `spaces_between_special_tokens` and `watermarking`.
         """
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Tool]:
-        """Tools that the model may call. Tool.other needs a native upstream."""
+        """Tools that the model may call. Tool.other requires a native upstream."""
 
     @_builtins.property
     def tool_choice(self) -> _message_pb2.ToolChoice:
-        """Whether and which tools are called. Unset: MODE_AUTO with tools. ToolChoice.other needs a
-        native upstream.
+        """Controls whether the model calls tools, and which. Defaults to MODE_AUTO if `tools` is set.
+        ToolChoice.other requires a native upstream.
         """
 
     @_builtins.property
     def text_format(self) -> _message_pb2.ResponseFormat:
-        """Form of the text (`text.format`). Unset: free text. `structural_tag` needs a converted
-        upstream, a native one refuses it.
+        """Format of the text (`text.format`). Defaults to free text. `structural_tag` requires a
+        converted upstream.
         """
 
     @_builtins.property
     def structured_outputs(self) -> _common_pb2.StructuredOutputs:
-        """Form of the output, with more kinds of constraint. Not together with a `text_format` other
-        than text.
+        """Constraint on the output, of more kinds than `text_format` offers. INVALID_ARGUMENT
+        CONFLICTING_FIELDS if combined with a `text_format` other than text.
         """
 
     @_builtins.property
     def reasoning(self) -> Global___ReasoningOptions:
-        """How the model reasons."""
+        """Reasoning options."""
 
     @_builtins.property
     def logprobs(self) -> _common_pb2.LogprobOptions:
-        """Log probabilities of the text's tokens, in ResponseContentPart.logprobs. Unset: none. It also
-        asks for `message.output_text.logprobs` in `include`, which need not be named there. Native
-        upstreams take `top_logprobs` only.
+        """Requests log probabilities of the generated text, returned in ResponseContentPart.logprobs. If
+        unset, none are returned. Implies `message.output_text.logprobs` in `include`. Native upstreams
+        support only `top_logprobs`.
         """
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:
-        """How the conversation becomes a prompt. Native upstreams take `chat_template_kwargs`,
-        `mm_processor_kwargs` and `media_io_kwargs` only.
+        """Options for rendering the conversation as a prompt. Native upstreams support only
+        `chat_template_kwargs`, `mm_processor_kwargs` and `media_io_kwargs`.
         """
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine. `return_token_ids`, `return_prompt_text`,
-        `return_weight_versions`, `prompt_logprobs` and `routed_experts_prompt_start` have no meaning
-        here.
+        """Engine options. INVALID_ARGUMENT INVALID_REQUEST if `return_token_ids`, `return_prompt_text`,
+        `return_weight_versions`, `prompt_logprobs` or `routed_experts_prompt_start` is set.
         """
 
     @_builtins.property
     def include(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """More to return, by the names of the Responses API. A converted upstream takes
-        "message.output_text.logprobs" only; others need a native upstream.
+        """Additional output to return, by its names in the Responses API. A converted upstream supports
+        only "message.output_text.logprobs"; other names require a native upstream.
         """
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels of the caller's own, echoed in the answer. They have no effect."""
+        """Caller-defined labels, returned in the response. They have no effect."""
 
     @_builtins.property
     def prompt_cache_options(self) -> _common_pb2.JsonDocument:
-        """Further settings of the prompt cache, as the JSON object that the upstream takes. Needs a
-        native upstream; vLLM accepts it without an effect.
+        """Further options of the prompt cache, as a JSON object defined by the upstream. Requires a
+        native upstream; vLLM accepts and ignores it.
         """
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
-        """How the stream is delivered; CreateResponse accepts it and does not use it.
-        `continuous_usage_stats` has no meaning here, `stream_interval` needs a converted upstream.
+        """Delivery options for the stream. CreateResponse accepts and ignores them. For StreamResponse,
+        `stream_interval` requires a converted upstream; INVALID_ARGUMENT INVALID_REQUEST if
+        `continuous_usage_stats` is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto. They go to the
-        API that is used: a converted upstream takes chat parameters here, and a parameter of the
-        Responses API (`prompt`, `conversation`, `previous_input_messages`, `enable_response_messages`,
-        ...) needs a native one.
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto. They are sent to the API that serves the request: parameters of chat completions
+        to a converted upstream, and parameters of the Responses API (`prompt`, `conversation`,
+        `previous_input_messages`, `enable_response_messages`, ...) to a native one.
         """
 
     def __init__(
@@ -410,7 +426,7 @@ Global___CreateResponseRequest: _TypeAlias = CreateResponseRequest  # noqa: Y015
 
 @_typing.final
 class ReasoningOptions(_message.Message):
-    """How a model reasons."""
+    """Options for the model's reasoning."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -418,13 +434,15 @@ class ReasoningOptions(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     effort: _builtins.str
-    """How much: as CreateChatCompletionRequest.reasoning_effort. Empty: the model's default."""
+    """Reasoning effort; see CreateChatCompletionRequest.reasoning_effort. If empty, the model's
+    default applies.
+    """
     summary: Global___ReasoningSummary.ValueType
-    """What kind of summary of the reasoning to give. Needs a native upstream."""
+    """Kind of summary of the reasoning. Requires a native upstream."""
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Other keys of `reasoning`. In a request they need a native upstream; in an answer, upstream
-        keys without a field.
+        """In a response, upstream keys that have no field. In a request, further keys of `reasoning`,
+        which require a native upstream.
         """
 
     def __init__(
@@ -444,8 +462,8 @@ Global___ReasoningOptions: _TypeAlias = ReasoningOptions  # noqa: Y015
 
 @_typing.final
 class ResponseItem(_message.Message):
-    """One item of a conversation, in requests and in answers. Items of an answer can be sent back in
-    the next request as they are.
+    """One item of a conversation, in requests and responses. Items from a response can be sent back
+    unchanged in the next request.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -460,14 +478,14 @@ class ResponseItem(_message.Message):
     CHOICE_INDEX_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the item. In a request it may be empty."""
+    """Identifier of the item. Optional in a request."""
     status: Global___ResponseStatus.ValueType
-    """State of the item. In a request it may be UNSPECIFIED. A message of the assistant at the end
-    of the input that is IN_PROGRESS or INCOMPLETE is continued instead of answered.
+    """Status of the item. Optional in a request. If the input ends with an assistant message that is
+    IN_PROGRESS or INCOMPLETE, the model continues that message instead of answering it.
     """
     choice_index: _builtins.int
-    """Answers with SamplingParams.n above 1: the choice that the item belongs to, from 0. Ignored
-    in a request.
+    """Index of the choice that the item belongs to, starting at 0, if SamplingParams.n is greater
+    than 1. Ignored in a request.
     """
     @_builtins.property
     def message(self) -> Global___MessageItem:
@@ -475,7 +493,7 @@ class ResponseItem(_message.Message):
 
     @_builtins.property
     def function_call(self) -> Global___FunctionCallItem:
-        """A function call by the model."""
+        """A function call made by the model."""
 
     @_builtins.property
     def function_call_output(self) -> Global___FunctionCallOutputItem:
@@ -483,19 +501,19 @@ class ResponseItem(_message.Message):
 
     @_builtins.property
     def reasoning(self) -> Global___ReasoningItem:
-        """The model's reasoning. In a request it belongs to the assistant items after it."""
+        """The model's reasoning. In a request, it belongs to the assistant items that follow."""
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other kind, whole, as its JSON with `type`; `id` and `status` are in the JSON and not
-        set beside it. In a request it needs a native upstream.
+        """Any other kind of item, as its complete JSON with a `type`. `id` and `status` are part of the
+        JSON and not set as fields. In a request, it requires a native upstream.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """In an answer, upstream keys without a field. In a request, keys added to the upstream JSON of
-        the item, or of the chat message or tool call that it becomes; a key that a field covers is
-        INVALID_ARGUMENT CONFLICTING_FIELDS.
+        """In a response, upstream keys that have no field. In a request, keys to add to the JSON of the
+        item, or to that of the chat message or tool call that it becomes; INVALID_ARGUMENT
+        CONFLICTING_FIELDS if a field covers the key.
         """
 
     def __init__(
@@ -531,16 +549,17 @@ class MessageItem(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     PHASE_FIELD_NUMBER: _builtins.int
     role: _message_pb2.Role.ValueType
-    """Who speaks: system, developer, user or assistant. Others are INVALID_ARGUMENT
-    INVALID_REQUEST.
+    """Role of the author: ROLE_SYSTEM, ROLE_DEVELOPER, ROLE_USER or ROLE_ASSISTANT. INVALID_ARGUMENT
+    INVALID_REQUEST if it is any other role.
     """
     phase: _builtins.str
-    """Part of the answer that the message is, as the model names it ("commentary",
-    "final_answer"). In a request it needs a native upstream. Empty: not given.
+    """Phase of the answer that the message belongs to, as named by the model, such as "commentary" or
+    "final_answer". Empty if the upstream reports none. In a request, it requires a native
+    upstream.
     """
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseContentPart]:
-        """The content, in order; at least one part in a request."""
+        """Content of the message, in order. A request must have at least one part."""
 
     def __init__(
         self,
@@ -559,7 +578,7 @@ Global___MessageItem: _TypeAlias = MessageItem  # noqa: Y015
 
 @_typing.final
 class FunctionCallItem(_message.Message):
-    """A function call by the model."""
+    """A function call made by the model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -567,11 +586,13 @@ class FunctionCallItem(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ARGUMENTS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
-    """Name of this call; its result repeats it."""
+    """Identifier of the call. The item with the result repeats it."""
     name: _builtins.str
     """Name of the function."""
     arguments: _builtins.str
-    """Arguments as JSON text. It is model output: it may be malformed, cut off, or not an object."""
+    """Arguments as JSON text. The model generates them, so they may be malformed, truncated, or not
+    an object.
+    """
     def __init__(
         self,
         *,
@@ -599,8 +620,8 @@ class FunctionCallOutputItem(_message.Message):
     """FunctionCallItem.call_id of the call."""
     @_builtins.property
     def output(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseContentPart]:
-        """The result. One text part is sent upstream as a plain string, several parts as a list, no
-        part as an empty string.
+        """Result of the call. A single text part is sent upstream as a plain string, several parts as a
+        list, and no parts as an empty string.
         """
 
     def __init__(
@@ -627,17 +648,17 @@ class ReasoningItem(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     ENCRYPTED_CONTENT_FIELD_NUMBER: _builtins.int
     encrypted_content: _builtins.str
-    """The reasoning in a form that only the upstream can read. In a request it needs a native
-    upstream. Empty: none.
+    """Reasoning in a form that only the upstream can read. Empty if there is none. In a request, it
+    requires a native upstream.
     """
     @_builtins.property
     def content(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The reasoning itself, in parts."""
+        """Text of the reasoning, in parts."""
 
     @_builtins.property
     def summary(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Summaries of it. A converted upstream is given them in place of `content` where there is
-        none; both together need a native one.
+        """Summaries of the reasoning. A converted upstream receives them if `content` is empty; setting
+        both requires a native upstream.
         """
 
     def __init__(
@@ -657,7 +678,7 @@ Global___ReasoningItem: _TypeAlias = ReasoningItem  # noqa: Y015
 
 @_typing.final
 class ResponseContentPart(_message.Message):
-    """A part of an item's content."""
+    """One part of an item's content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -672,45 +693,45 @@ class ResponseContentPart(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Text: `output_text` in messages of the assistant, `input_text` elsewhere."""
+    """Text: `output_text` in assistant messages, `input_text` in all others."""
     refusal: _builtins.str
     """The model's refusal to answer."""
     reasoning: _builtins.str
-    """Reasoning (`reasoning_text`); in events of reasoning items."""
+    """Reasoning (`reasoning_text`). Only in events of reasoning items."""
     @_builtins.property
     def image(self) -> _message_pb2.Media:
         """An image (`input_image`)."""
 
     @_builtins.property
     def audio(self) -> _message_pb2.Media:
-        """A sound (`input_audio`). By URL it needs a converted upstream."""
+        """Audio (`input_audio`). Requires a converted upstream, unless `data` is MP3 or WAV."""
 
     @_builtins.property
     def video(self) -> _message_pb2.Media:
-        """A video. Needs a converted upstream; the Responses API has no such part."""
+        """A video. Requires a converted upstream, because the Responses API has no such part."""
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other kind, as its JSON with `type`: `input_file`, `summary_text`, ... In a request it
-        needs a native upstream.
+        """Any other kind of part, as JSON with a `type`, such as `input_file` or `summary_text`. In a
+        request, it requires a native upstream.
         """
 
     @_builtins.property
     def annotations(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.JsonDocument]:
-        """Annotations of the text, for example citations, each as its JSON with `type`. In a request
-        they need a native upstream.
+        """Annotations of the text, such as citations, each as JSON with a `type`. In a request, they
+        require a native upstream.
         """
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TokenLogprob]:
-        """One entry for each token of the text, that of its end included, if
+        """Log probabilities, one entry per token of the text, including its end token. Returned if
         CreateResponseRequest.logprobs is set. Ignored in a request.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """In an answer, upstream keys without a field. In a request, keys added to the part's JSON; a
-        key that a field covers is INVALID_ARGUMENT CONFLICTING_FIELDS.
+        """In a response, upstream keys that have no field. In a request, keys to add to the part's JSON;
+        INVALID_ARGUMENT CONFLICTING_FIELDS if a field covers the key.
         """
 
     def __init__(
@@ -739,7 +760,7 @@ Global___ResponseContentPart: _TypeAlias = ResponseContentPart  # noqa: Y015
 
 @_typing.final
 class ModelResponse(_message.Message):
-    """A response: what the model made of a request, and with which settings."""
+    """A response: the model's output, its status, and the settings it was generated with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -759,60 +780,64 @@ class ModelResponse(_message.Message):
     SYSTEM_FINGERPRINT_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the response."""
+    """Identifier of the response."""
     model: _builtins.str
-    """Model that answers."""
+    """Name of the model that generates the response."""
     status: Global___ResponseStatus.ValueType
-    """State of the response."""
+    """Status of the response."""
     incomplete_reason: _builtins.str
-    """Why the response is incomplete: "max_output_tokens", "content_filter", or the upstream's name
-    of another reason. Empty unless `status` is RESPONSE_STATUS_INCOMPLETE.
+    """Reason why the response is incomplete: "max_output_tokens", "content_filter" or another word of
+    the upstream. Empty unless `status` is RESPONSE_STATUS_INCOMPLETE.
     """
     system_fingerprint: _builtins.str
-    """Build and configuration of the upstream; converted upstreams. Empty: not given."""
+    """Fingerprint of the upstream's build and configuration. Only from converted upstreams. Empty if
+    the upstream reports none.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created."""
+        """Time at which the response was created."""
 
     @_builtins.property
     def complete_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was completed. Unset: not completed, or not given."""
+        """Time at which the response was completed. Unset if it has not completed or the upstream does
+        not report the time.
+        """
 
     @_builtins.property
     def output(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseItem]:
-        """What the model made, in the order of `output_index`. Text and function calls of one answer
-        are separate items.
+        """Items that the model generated, in the order of `output_index`. Text and function calls of one
+        answer are separate items.
         """
 
     @_builtins.property
     def usage(self) -> Global___ResponseUsage:
-        """Tokens used. Unset while the response is in progress."""
+        """Token counts of the response. Unset while it is in progress."""
 
     @_builtins.property
     def error(self) -> Global___ResponseError:
-        """Why the response failed. Unset unless `status` is RESPONSE_STATUS_FAILED."""
+        """Error that made the response fail. Unset unless `status` is RESPONSE_STATUS_FAILED."""
 
     @_builtins.property
     def settings(self) -> Global___ResponseSettings:
-        """The settings of the request, with the upstream's defaults filled in as far as they are known."""
+        """Settings of the request, including the upstream's defaults as far as they are known."""
 
     @_builtins.property
     def metrics(self) -> _common_pb2.RequestMetrics:
-        """The engine's measurements."""
+        """Timings measured by the engine. Set only if the upstream reports them."""
 
     @_builtins.property
     def kv_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the KV cache connector."""
+        """Opaque output of the KV cache connector."""
 
     @_builtins.property
     def ec_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the encoder cache connector."""
+        """Opaque output of the encoder cache connector."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field, for example `input_messages` and `output_messages`. If
-        converted, `choices` has an object for each choice that the chat told more of than fits in
-        its items, such as `stop_reason`, with its `index`.
+        """Upstream keys that have no field, such as `input_messages` and `output_messages`. If the
+        response is converted, `choices` holds one object, with its `index`, for each choice whose chat
+        answer has keys that do not fit into items, such as `stop_reason`.
         """
 
     def __init__(
@@ -844,16 +869,16 @@ Global___ModelResponse: _TypeAlias = ModelResponse  # noqa: Y015
 
 @_typing.final
 class ResponseError(_message.Message):
-    """Why a response failed."""
+    """Error that made a response fail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Kind of the error, as the upstream names it."""
+    """Kind of error, as named by the upstream."""
     message: _builtins.str
-    """What happened, for people."""
+    """Human-readable description of the error."""
     def __init__(
         self,
         *,
@@ -870,7 +895,9 @@ Global___ResponseError: _TypeAlias = ResponseError  # noqa: Y015
 
 @_typing.final
 class ResponseSettings(_message.Message):
-    """The settings that a response was made with. Field comments: see CreateResponseRequest."""
+    """Settings that a response was generated with. CreateResponseRequest describes the fields in
+    detail.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -920,66 +947,66 @@ class ResponseSettings(_message.Message):
     PROMPT_CACHE_RETENTION_FIELD_NUMBER: _builtins.int
     PROMPT_CACHE_OPTIONS_FIELD_NUMBER: _builtins.int
     instructions: _builtins.str
-    """The instructions. Empty: none."""
+    """Instructions that precede the input. Empty if there are none."""
     temperature: _builtins.float
-    """Randomness, as SamplingParams.temperature."""
+    """Sampling temperature; see SamplingParams.temperature."""
     top_p: _builtins.float
-    """Probability mass to sample from, as SamplingParams.top_p."""
+    """Probability mass of the tokens to sample from; see SamplingParams.top_p."""
     frequency_penalty: _builtins.float
-    """As SamplingParams.frequency_penalty."""
+    """Penalty by token frequency; see SamplingParams.frequency_penalty."""
     presence_penalty: _builtins.float
-    """As SamplingParams.presence_penalty."""
+    """Penalty by token presence; see SamplingParams.presence_penalty."""
     max_output_tokens: _builtins.int
-    """Most tokens to generate, as SamplingParams.max_tokens."""
+    """Maximum number of tokens to generate; see SamplingParams.max_tokens."""
     top_logprobs: _builtins.int
-    """Alternatives at each position, as LogprobOptions.top_logprobs."""
+    """Number of alternatives at each position; see LogprobOptions.top_logprobs."""
     parallel_tool_calls: _builtins.bool
-    """Several tool calls in one answer."""
+    """Whether the response may contain several tool calls."""
     max_tool_calls: _builtins.int
-    """Most calls of tools that the upstream runs itself."""
+    """Maximum number of calls to tools that the upstream itself runs."""
     text_verbosity: Global___TextVerbosity.ValueType
-    """How wordy the answer is."""
+    """Verbosity of the generated text."""
     truncation: Global___Truncation.ValueType
-    """What is done with input that does not fit."""
+    """Handling of input that exceeds the model's context."""
     service_tier: _builtins.str
     """Service tier."""
     previous_response_id: _builtins.str
-    """The stored response that this one continues."""
+    """Identifier of the stored response that this one continues. Empty if there is none."""
     store: _builtins.bool
     """Whether the response is stored."""
     background: _builtins.bool
-    """Whether it is made in the background."""
+    """Whether the response is generated in the background."""
     user: _builtins.str
-    """Name of the end user."""
+    """Identifier of the end user."""
     safety_identifier: _builtins.str
-    """Stable name of the end user for abuse detection."""
+    """Stable identifier of the end user for abuse detection."""
     prompt_cache_key: _builtins.str
-    """Hint which requests share a prefix."""
+    """Key that marks requests with a common prefix."""
     prompt_cache_retention: _builtins.str
-    """How long a prefix is kept in the cache."""
+    """Time for which the cache keeps a prefix."""
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Tool]:
         """Tools that the model may call."""
 
     @_builtins.property
     def tool_choice(self) -> _message_pb2.ToolChoice:
-        """Whether and which tools are called."""
+        """Controls whether the model calls tools, and which."""
 
     @_builtins.property
     def text_format(self) -> _message_pb2.ResponseFormat:
-        """Form of the text."""
+        """Format of the text."""
 
     @_builtins.property
     def reasoning(self) -> Global___ReasoningOptions:
-        """How the model reasons."""
+        """Reasoning options."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels of the caller's own."""
+        """Caller-defined labels."""
 
     @_builtins.property
     def prompt_cache_options(self) -> _common_pb2.JsonDocument:
-        """Further settings of the prompt cache."""
+        """Further options of the prompt cache."""
 
     def __init__(
         self,
@@ -1059,7 +1086,7 @@ Global___ResponseSettings: _TypeAlias = ResponseSettings  # noqa: Y015
 
 @_typing.final
 class ResponseUsage(_message.Message):
-    """Tokens that a response used."""
+    """Token counts of a response."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1070,22 +1097,24 @@ class ResponseUsage(_message.Message):
     OUTPUT_TOKENS_DETAILS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
-    """Tokens of the input, multimodal placeholders included."""
+    """Number of tokens in the input, including multimodal placeholders."""
     output_tokens: _builtins.int
-    """Generated tokens, reasoning included."""
+    """Number of generated tokens, including reasoning."""
     total_tokens: _builtins.int
-    """Sum of both."""
+    """Sum of `input_tokens` and `output_tokens`."""
     @_builtins.property
     def input_tokens_details(self) -> Global___ResponseInputTokensDetails:
-        """Parts of `input_tokens`."""
+        """Breakdown of `input_tokens`."""
 
     @_builtins.property
     def output_tokens_details(self) -> Global___ResponseOutputTokensDetails:
-        """Parts of `output_tokens`."""
+        """Breakdown of `output_tokens`."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field; unknown keys of the details under the details' name."""
+        """Upstream keys that have no field. Unknown keys of the details are under the name of the
+        details.
+        """
 
     def __init__(
         self,
@@ -1107,7 +1136,7 @@ Global___ResponseUsage: _TypeAlias = ResponseUsage  # noqa: Y015
 
 @_typing.final
 class ResponseInputTokensDetails(_message.Message):
-    """Parts of the input tokens."""
+    """Breakdown of the input tokens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1137,20 +1166,20 @@ class ResponseInputTokensDetails(_message.Message):
     CACHED_TOKENS_PER_TURN_FIELD_NUMBER: _builtins.int
     MULTIMODAL_TOKENS_FIELD_NUMBER: _builtins.int
     cached_tokens: _builtins.int
-    """Tokens found in the prefix cache."""
+    """Number of tokens found in the prefix cache."""
     cache_write_tokens: _builtins.int
-    """Tokens newly written to the prefix cache."""
+    """Number of tokens newly written to the prefix cache."""
     @_builtins.property
     def input_tokens_per_turn(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Input tokens of each turn, if the upstream ran tools itself in several turns."""
+        """Number of input tokens in each turn, if the upstream ran tools in several turns."""
 
     @_builtins.property
     def cached_tokens_per_turn(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Cached tokens of each turn."""
+        """Number of cached tokens in each turn, if the upstream ran tools in several turns."""
 
     @_builtins.property
     def multimodal_tokens(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Tokens for each modality, for example "image"."""
+        """Number of tokens by modality, such as "image"."""
 
     def __init__(
         self,
@@ -1178,7 +1207,7 @@ Global___ResponseInputTokensDetails: _TypeAlias = ResponseInputTokensDetails  # 
 
 @_typing.final
 class ResponseOutputTokensDetails(_message.Message):
-    """Parts of the output tokens."""
+    """Breakdown of the output tokens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1187,16 +1216,16 @@ class ResponseOutputTokensDetails(_message.Message):
     OUTPUT_TOKENS_PER_TURN_FIELD_NUMBER: _builtins.int
     TOOL_OUTPUT_TOKENS_PER_TURN_FIELD_NUMBER: _builtins.int
     reasoning_tokens: _builtins.int
-    """Tokens of the model's reasoning."""
+    """Number of reasoning tokens."""
     tool_output_tokens: _builtins.int
-    """Tokens of the output of tools that the upstream ran itself."""
+    """Number of tokens in the output of tools that the upstream ran."""
     @_builtins.property
     def output_tokens_per_turn(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Output tokens of each turn, if the upstream ran tools itself in several turns."""
+        """Number of output tokens in each turn, if the upstream ran tools in several turns."""
 
     @_builtins.property
     def tool_output_tokens_per_turn(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Tool output tokens of each turn."""
+        """Number of tool output tokens in each turn, if the upstream ran tools in several turns."""
 
     def __init__(
         self,
@@ -1223,14 +1252,14 @@ Global___ResponseOutputTokensDetails: _TypeAlias = ResponseOutputTokensDetails  
 
 @_typing.final
 class CreateResponseResponse(_message.Message):
-    """Answer of CreateResponse."""
+    """Response of CreateResponse."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESPONSE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def response(self) -> Global___ModelResponse:
-        """The response."""
+        """Generated response."""
 
     def __init__(
         self,
@@ -1247,7 +1276,7 @@ Global___CreateResponseResponse: _TypeAlias = CreateResponseResponse  # noqa: Y0
 
 @_typing.final
 class StreamResponseResponse(_message.Message):
-    """One event of a response stream. See StreamResponse for the order."""
+    """One event of a response stream. StreamResponse describes the order of events."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1273,18 +1302,18 @@ class StreamResponseResponse(_message.Message):
     OTHER_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     sequence_number: _builtins.int
-    """Number of the event, from 0 without gaps."""
+    """Sequence number of the event, starting at 0 without gaps."""
     @_builtins.property
     def created(self) -> Global___ModelResponse:
-        """`response.created`: the response exists; no output yet."""
+        """`response.created`: the response has been created, without output so far."""
 
     @_builtins.property
     def in_progress(self) -> Global___ModelResponse:
-        """`response.in_progress`: generation begins."""
+        """`response.in_progress`: generation starts."""
 
     @_builtins.property
     def completed(self) -> Global___ModelResponse:
-        """`response.completed`: the whole response. Terminal."""
+        """`response.completed`: the complete response. Terminal."""
 
     @_builtins.property
     def incomplete(self) -> Global___ModelResponse:
@@ -1292,67 +1321,69 @@ class StreamResponseResponse(_message.Message):
 
     @_builtins.property
     def output_item_added(self) -> Global___OutputItemEvent:
-        """`response.output_item.added`: an item begins; its content is still empty."""
+        """`response.output_item.added`: an item starts, without content so far."""
 
     @_builtins.property
     def output_item_done(self) -> Global___OutputItemEvent:
-        """`response.output_item.done`: the whole item."""
+        """`response.output_item.done`: the complete item."""
 
     @_builtins.property
     def content_part_added(self) -> Global___ContentPartEvent:
-        """`response.content_part.added`: a part begins; still empty."""
+        """`response.content_part.added`: a part starts, without content so far."""
 
     @_builtins.property
     def content_part_done(self) -> Global___ContentPartEvent:
-        """`response.content_part.done`: the whole part."""
+        """`response.content_part.done`: the complete part."""
 
     @_builtins.property
     def output_text_delta(self) -> Global___TextEvent:
-        """`response.output_text.delta`: the next piece of a text."""
+        """`response.output_text.delta`: the next part of the text."""
 
     @_builtins.property
     def output_text_done(self) -> Global___TextEvent:
-        """`response.output_text.done`: the whole text."""
+        """`response.output_text.done`: the complete text."""
 
     @_builtins.property
     def reasoning_text_delta(self) -> Global___TextEvent:
-        """`response.reasoning_text.delta`: the next piece of the reasoning."""
+        """`response.reasoning_text.delta`: the next part of the reasoning."""
 
     @_builtins.property
     def reasoning_text_done(self) -> Global___TextEvent:
-        """`response.reasoning_text.done`: the whole reasoning."""
+        """`response.reasoning_text.done`: the complete reasoning."""
 
     @_builtins.property
     def function_call_arguments_delta(self) -> Global___ArgumentsEvent:
-        """`response.function_call_arguments.delta`: the next piece of a call's arguments."""
+        """`response.function_call_arguments.delta`: the next part of a call's arguments."""
 
     @_builtins.property
     def function_call_arguments_done(self) -> Global___ArgumentsEvent:
-        """`response.function_call_arguments.done`: the whole arguments."""
+        """`response.function_call_arguments.done`: the complete arguments of a call."""
 
     @_builtins.property
     def refusal_delta(self) -> Global___TextEvent:
-        """`response.refusal.delta`: the next piece of a refusal."""
+        """`response.refusal.delta`: the next part of the refusal."""
 
     @_builtins.property
     def refusal_done(self) -> Global___TextEvent:
-        """`response.refusal.done`: the whole refusal."""
+        """`response.refusal.done`: the complete refusal."""
 
     @_builtins.property
     def failed(self) -> Global___ModelResponse:
-        """`response.failed`: the response as far as it got, with its error. An error status follows."""
+        """`response.failed`: the response as far as it was generated, with its error. An error status
+        follows.
+        """
 
     @_builtins.property
     def queued(self) -> Global___ModelResponse:
-        """`response.queued`: a background response waits."""
+        """`response.queued`: a background response is waiting to be generated."""
 
     @_builtins.property
     def other(self) -> _common_pb2.JsonDocument:
-        """Any other event, whole, as its JSON, whose `type` is the name of the event."""
+        """Any other event, as its complete JSON, in which `type` is the name of the event."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys of the event without a field."""
+        """Upstream keys of the event that have no field."""
 
     def __init__(
         self,
@@ -1391,7 +1422,7 @@ Global___StreamResponseResponse: _TypeAlias = StreamResponseResponse  # noqa: Y0
 
 @_typing.final
 class OutputItemEvent(_message.Message):
-    """An item begins or ends."""
+    """Start or end of an item."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1401,7 +1432,7 @@ class OutputItemEvent(_message.Message):
     """Position of the item in ModelResponse.output."""
     @_builtins.property
     def item(self) -> Global___ResponseItem:
-        """The item: empty of content when it begins, whole when it ends."""
+        """The item: without content at its start, complete at its end."""
 
     def __init__(
         self,
@@ -1419,7 +1450,7 @@ Global___OutputItemEvent: _TypeAlias = OutputItemEvent  # noqa: Y015
 
 @_typing.final
 class ContentPartEvent(_message.Message):
-    """A part of an item's content begins or ends."""
+    """Start or end of a content part."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1432,10 +1463,10 @@ class ContentPartEvent(_message.Message):
     content_index: _builtins.int
     """Position of the part in the item's content."""
     item_id: _builtins.str
-    """Name of the item."""
+    """Identifier of the item."""
     @_builtins.property
     def part(self) -> Global___ResponseContentPart:
-        """The part: empty when it begins, whole when it ends."""
+        """The part: without content at its start, complete at its end."""
 
     def __init__(
         self,
@@ -1455,7 +1486,9 @@ Global___ContentPartEvent: _TypeAlias = ContentPartEvent  # noqa: Y015
 
 @_typing.final
 class TextEvent(_message.Message):
-    """Text of a part: a piece in a `_delta` event, the whole in a `_done` event."""
+    """Text of a content part: the next part of it in a `_delta` event, the complete text in a `_done`
+    event.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1469,12 +1502,14 @@ class TextEvent(_message.Message):
     content_index: _builtins.int
     """Position of the part in the item's content."""
     item_id: _builtins.str
-    """Name of the item."""
+    """Identifier of the item."""
     text: _builtins.str
-    """The piece or the whole text."""
+    """Next part of the text, or the complete text."""
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TokenLogprob]:
-        """Entries of the tokens of `text`, if CreateResponseRequest.logprobs is set; output text only."""
+        """Log probabilities of the tokens in `text`. Only for output text, if
+        CreateResponseRequest.logprobs is set.
+        """
 
     def __init__(
         self,
@@ -1495,7 +1530,9 @@ Global___TextEvent: _TypeAlias = TextEvent  # noqa: Y015
 
 @_typing.final
 class ArgumentsEvent(_message.Message):
-    """Arguments of a function call: a piece in the delta event, the whole in the done event."""
+    """Arguments of a function call: the next part of them in the `_delta` event, all of them in the
+    `_done` event.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1506,11 +1543,11 @@ class ArgumentsEvent(_message.Message):
     output_index: _builtins.int
     """Position of the item in ModelResponse.output."""
     item_id: _builtins.str
-    """Name of the item."""
+    """Identifier of the item."""
     arguments: _builtins.str
-    """The piece or the whole of the arguments."""
+    """Next part of the arguments, or the complete arguments."""
     name: _builtins.str
-    """Name of the function; in the done event. Empty: not given."""
+    """Name of the function. Only in the `_done` event. Empty if the upstream does not report it."""
     def __init__(
         self,
         *,
@@ -1536,11 +1573,13 @@ class GetResponseRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     RESPONSE_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model that made the response, to find the upstream that stores it. Empty: the only model of
-    the server.
+    """Name of the model that generated the response, which selects the upstream that stores it. If
+    empty, the server's default model is used.
     """
     response_id: _builtins.str
-    """ModelResponse.id. Empty is INVALID_ARGUMENT INVALID_REQUEST."""
+    """ModelResponse.id of the response, up to 512 characters. INVALID_ARGUMENT INVALID_REQUEST if
+    empty.
+    """
     def __init__(
         self,
         *,
@@ -1557,14 +1596,14 @@ Global___GetResponseRequest: _TypeAlias = GetResponseRequest  # noqa: Y015
 
 @_typing.final
 class GetResponseResponse(_message.Message):
-    """Answer of GetResponse."""
+    """Response of GetResponse."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESPONSE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def response(self) -> Global___ModelResponse:
-        """The response in its present state, which may be RESPONSE_STATUS_FAILED."""
+        """The response in its current state. Its status may be RESPONSE_STATUS_FAILED."""
 
     def __init__(
         self,
@@ -1588,11 +1627,13 @@ class CancelResponseRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     RESPONSE_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model that makes the response, to find the upstream that runs it. Empty: the only model of
-    the server.
+    """Name of the model that generates the response, which selects the upstream that runs it. If
+    empty, the server's default model is used.
     """
     response_id: _builtins.str
-    """ModelResponse.id. Empty is INVALID_ARGUMENT INVALID_REQUEST."""
+    """ModelResponse.id of the response, up to 512 characters. INVALID_ARGUMENT INVALID_REQUEST if
+    empty.
+    """
     def __init__(
         self,
         *,
@@ -1609,14 +1650,14 @@ Global___CancelResponseRequest: _TypeAlias = CancelResponseRequest  # noqa: Y015
 
 @_typing.final
 class CancelResponseResponse(_message.Message):
-    """Answer of CancelResponse."""
+    """Response of CancelResponse."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESPONSE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def response(self) -> Global___ModelResponse:
-        """The response in its last state."""
+        """The response in its final state."""
 
     def __init__(
         self,

@@ -26,14 +26,15 @@ if _version_not_supported:
 
 
 class ResponseServiceStub(object):
-    """The Responses form of a conversation: typed items in and out, typed events in a stream.
+    """The Responses API: a conversation of typed items, and streams of typed events.
 
-    An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
-    the request becomes a chat completion and the answer is converted back; nothing is stored.
-    NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
-    so is on a native one what needs the converted way.
-    Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
+    Depending on the server's configuration, an upstream serves this API in one of two ways. A
+    converted upstream, which is the default, receives a chat completion request; the server converts
+    its answer back, and nothing is stored. A native upstream receives the request through its own
+    Responses API. Some fields require a native or a converted upstream, as their comments state;
+    UNIMPLEMENTED UNSUPPORTED_OPERATION, with the name of the field, if the upstream is of the other
+    kind. INVALID_ARGUMENT INVALID_REQUEST if a field applies to neither. No field is silently
+    dropped.
     """
 
     def __init__(self, channel):
@@ -65,24 +66,26 @@ class ResponseServiceStub(object):
 
 
 class ResponseServiceServicer(object):
-    """The Responses form of a conversation: typed items in and out, typed events in a stream.
+    """The Responses API: a conversation of typed items, and streams of typed events.
 
-    An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
-    the request becomes a chat completion and the answer is converted back; nothing is stored.
-    NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
-    so is on a native one what needs the converted way.
-    Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
+    Depending on the server's configuration, an upstream serves this API in one of two ways. A
+    converted upstream, which is the default, receives a chat completion request; the server converts
+    its answer back, and nothing is stored. A native upstream receives the request through its own
+    Responses API. Some fields require a native or a converted upstream, as their comments state;
+    UNIMPLEMENTED UNSUPPORTED_OPERATION, with the name of the field, if the upstream is of the other
+    kind. INVALID_ARGUMENT INVALID_REQUEST if a field applies to neither. No field is silently
+    dropped.
     """
 
     def CreateResponse(self, request, context):
-        """Answers in one message.
+        """Generates a response and returns it in one message.
 
-        A response that fails is an error status, not an answer with RESPONSE_STATUS_FAILED. The
-        answer comes when generation is finished, unless `background` is set. Cancelling the call, or
-        its deadline, stops the generation. Errors as CreateChatCompletion.
+        A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
+        response arrives when generation has finished, unless `background` is true. Cancelling the
+        call, or exceeding its deadline, stops the generation. The errors are those of
+        CreateChatCompletion.
 
-        The request is shared with StreamResponse.
+        The request type is shared with StreamResponse.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,23 +93,25 @@ class ResponseServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamResponse(self, request, context):
-        """Answers in events.
+        """Generates a response and streams it as events.
 
-        `sequence_number` counts from 0 without gaps. The order is: `created`, `in_progress`; for each
-        item `output_item_added`, its parts and deltas, `output_item_done`; at last one terminal
-        event. A part is `content_part_added`, deltas, the `_done` event of its kind with the whole
-        text, `content_part_done`. Items are numbered by `output_index` from 0 without gaps; events of
-        several items may interleave. A function call has `function_call_arguments_done` even if the
-        arguments are empty.
+        `sequence_number` counts from 0 without gaps. The events arrive in this order: `created`;
+        `in_progress`; for each item `output_item_added`, the events of its parts, and
+        `output_item_done`; finally one terminal event. The events of a part are `content_part_added`,
+        its deltas, the `_done` event of its kind with the complete text, and `content_part_done`.
+        `output_index` numbers the items from 0 without gaps; events of several items may interleave. A
+        function call has a `function_call_arguments_done` event even if its arguments are empty.
 
-        The terminal event is `completed` or `incomplete` and carries the whole response with `usage`;
-        look at ModelResponse.status, because some upstreams send `completed` for an incomplete
-        response. Status OK means that it arrived. `failed` is sent where the upstream reports a
-        failure of the response; an error status follows it. A stream that breaks off ends with
-        UNAVAILABLE STREAM_INTERRUPTED. An error before the first event is the same status that
-        CreateResponse gives. Cancelling the call, or its deadline, stops the generation at once.
+        The terminal event is `completed` or `incomplete`. It carries the complete response with its
+        `usage`. Check ModelResponse.status, because some upstreams send `completed` for an incomplete
+        response. Status OK means that the terminal event has been sent. If the upstream reports that
+        the response failed, a `failed` event is sent, followed by an error status. A stream that
+        breaks off ends with UNAVAILABLE STREAM_INTERRUPTED. An error before the first event has the
+        same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
+        generation immediately.
 
-        The request is shared with CreateResponse, so that a caller changes only the method.
+        The request type is shared with CreateResponse, so callers can switch between the two methods
+        without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -115,21 +120,22 @@ class ResponseServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetResponse(self, request, context):
-        """Returns a stored response. Native upstreams that store responses only.
+        """Returns a stored response. Requires a native upstream that stores responses.
 
-        An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND. Ids are random, and who
-        has one has the response: of what the caller's key is good for, only `model` is checked.
+        NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
+        any caller who knows an id can retrieve the response: of the permissions of the caller's key,
+        only the one for `model` is checked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelResponse(self, request, context):
-        """Stops a background response and returns it. Native upstreams that store responses only.
+        """Cancels a background response and returns it. Requires a native upstream that stores responses.
 
-        An id that the upstream does not have is NOT_FOUND RESPONSE_NOT_FOUND; a response that is not
-        a background response is INVALID_ARGUMENT UPSTREAM_REJECTED. What holds for the caller's key
-        in GetResponse holds here.
+        NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. INVALID_ARGUMENT
+        UPSTREAM_REJECTED if the response is not a background response. Permissions are checked as in
+        GetResponse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,14 +173,15 @@ def add_ResponseServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ResponseService(object):
-    """The Responses form of a conversation: typed items in and out, typed events in a stream.
+    """The Responses API: a conversation of typed items, and streams of typed events.
 
-    An upstream serves it in one of two ways, as the server is configured. CONVERTED, the default:
-    the request becomes a chat completion and the answer is converted back; nothing is stored.
-    NATIVE: the upstream's own Responses API is used. What needs the native way is marked so at its
-    field; on a converted upstream it is UNIMPLEMENTED UNSUPPORTED_OPERATION naming the field, and
-    so is on a native one what needs the converted way.
-    Fields that have no meaning at all are INVALID_ARGUMENT INVALID_REQUEST. Nothing is dropped.
+    Depending on the server's configuration, an upstream serves this API in one of two ways. A
+    converted upstream, which is the default, receives a chat completion request; the server converts
+    its answer back, and nothing is stored. A native upstream receives the request through its own
+    Responses API. Some fields require a native or a converted upstream, as their comments state;
+    UNIMPLEMENTED UNSUPPORTED_OPERATION, with the name of the field, if the upstream is of the other
+    kind. INVALID_ARGUMENT INVALID_REQUEST if a field applies to neither. No field is silently
+    dropped.
     """
 
     @staticmethod
