@@ -18,8 +18,7 @@ from penstock.v1 import (
     common_pb2,
     message_pb2,
 )
-from penstock_server.convert.field_path import REQUESTS
-from penstock_server.convert.fields import EXTRA_ONLY, HOMES
+from penstock_server.convert.fields import EXTRA_ONLY, HOMES, REQUESTS
 
 NEWEST = CAPTURES.with_name("fields") / "0.33.0.json"
 """What tests/vllm/source_fields.py reads in the source of a version that is not run here."""
@@ -27,7 +26,7 @@ NEWEST = CAPTURES.with_name("fields") / "0.33.0.json"
 KINDS = tuple(sorted(path.stem for path in CAPTURES.glob("*.json")))
 
 ALIASES = ("response", "/rerank")
-ROUTES = {route: message for route, message in REQUESTS.items() if route not in ALIASES}
+ROUTES = {route: one.message for route, one in REQUESTS.items() if route not in ALIASES}
 
 NOT_OURS: Mapping[str, str] = {
     "/rerank": "another path of /v1/rerank",
@@ -50,6 +49,15 @@ HOMELESS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Fields without a home, by route, and why; `extra_body` takes them."""
+
+
+OTHER_KEYS: Mapping[str, str] = {
+    "late_chunking_params": "in vllm_fields.py, which says from which version",
+    "return_documents": "of other servers that rerank; our service adds the documents itself",
+    "audio_filesize_mb": "how vLLM names a file that is too large",
+    "max_tokens": "of transcriptions: the name of the limit in other operations",
+}
+"""Keys that have a home and are in no schema, and why."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,17 @@ def test_every_field_of_the_newest_version_has_a_home(route: str) -> None:
     assert given
     reasons = {**EXTRA_ONLY, **HOMELESS.get(route, {})}
     assert given - HOMES[route].keys() - reasons.keys() == set()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_home_is_of_a_key_of_vllm(route: str) -> None:
+    known = fields(route) | set(newest(route))
+    assert HOMES[route].keys() - known - OTHER_KEYS.keys() == set()
+
+
+def test_no_reason_is_left_over() -> None:
+    homes = {key for route in ROUTES for key in HOMES[route]}
+    assert OTHER_KEYS.keys() <= homes
 
 
 @pytest.mark.parametrize("route", ROUTES)

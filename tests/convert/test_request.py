@@ -7,8 +7,6 @@ from typing import Any
 import orjson
 import pytest
 from documents import document
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 
 from penstock.v1 import common_pb2 as common
@@ -18,6 +16,8 @@ from penstock_server import routes
 from penstock_server.convert import chat
 from penstock_server.convert.errors import InvalidRequest
 from penstock_server.convert.fields import HOMES, REMOVED
+
+from .giving import give
 
 LOW = message.IMAGE_DETAIL_LOW
 ROUTE = routes.CHAT_COMPLETIONS
@@ -89,49 +89,6 @@ def test_every_field_arrives(key: str) -> None:
     give(request, HOMES[ROUTE][key].split("."))
     expected = "max_completion_tokens" if key == "max_tokens" else key
     assert expected in body_of(request, stream=True)
-
-
-def give(target: Message, path: list[str]) -> None:
-    """Sets the field at the path to some value that is not its default."""
-    field = target.DESCRIPTOR.fields_by_name[path[0]]
-    value = getattr(target, field.name)
-    if path[1:]:
-        give(value, path[1:])
-    elif field.message_type and field.message_type.GetOptions().map_entry:
-        value[1] = 0.5
-    elif field.message_type:
-        fill(value.add() if field.is_repeated else value)
-    elif field.is_repeated:
-        value.append(_scalar(field))
-    else:
-        setattr(target, field.name, _scalar(field))
-
-
-def fill(target: Any) -> None:
-    """Fills a message enough for it to be sent."""
-    match target:
-        case common.JsonDocument():
-            target.json = '{"a": 1}'
-        case common.StructuredOutputs():
-            target.regex = "a"
-        case message.Tool():
-            target.function.name = "f"
-        case message.ToolChoice():
-            target.mode = message.ToolChoice.MODE_AUTO
-        case message.ResponseFormat():
-            target.text.SetInParent()
-        case message.Document():
-            target.fields["title"] = "t"
-        case _:
-            target.SetInParent()
-
-
-def _scalar(field: Any) -> Any:
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return "x"
-    if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
-        return 0.5
-    return True if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL else 1
 
 
 def test_zero_is_sent() -> None:

@@ -25,9 +25,7 @@ from penstock_server.convert import (
 )
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
-_PLAIN_FIELDS = frozenset(
-    {"model", "parallel_tool_calls", "reasoning_effort", "include_reasoning", "user"}
-)
+_PLAIN_FIELDS = options.plain_names(CreateChatCompletionRequest.DESCRIPTOR)
 _FORM_FIELDS = frozenset({"tools", "tool_choice", "response_format", "structured_outputs"})
 _ANSWER_KEYS = frozenset(
     {

@@ -1,60 +1,16 @@
 """From the name of a field in an upstream's error to the path of ours."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from penstock.v1 import (
-    chat_completion_pb2,
-    classification_pb2,
-    completion_pb2,
-    embedding_pb2,
-    pooling_pb2,
-    rerank_pb2,
-    response_pb2,
-    tokenization_pb2,
-    transcription_pb2,
-)
 from penstock_server import routes
-from penstock_server.convert.fields import CONVERTED, HOMES
-
-REQUESTS: Mapping[str, Descriptor] = {
-    routes.CHAT_COMPLETIONS: chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
-    CONVERTED: response_pb2.CreateResponseRequest.DESCRIPTOR,
-    routes.RESPONSES: response_pb2.CreateResponseRequest.DESCRIPTOR,
-    routes.COMPLETIONS: completion_pb2.CreateCompletionRequest.DESCRIPTOR,
-    routes.EMBEDDINGS: embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
-    routes.CLASSIFY: classification_pb2.ClassifyRequest.DESCRIPTOR,
-    routes.POOLING: pooling_pb2.PoolRequest.DESCRIPTOR,
-    routes.TOKENIZE: tokenization_pb2.TokenizeRequest.DESCRIPTOR,
-    routes.DETOKENIZE: tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
-    routes.RERANK: rerank_pb2.RerankRequest.DESCRIPTOR,
-    routes.RERANK_UNVERSIONED: rerank_pb2.RerankRequest.DESCRIPTOR,
-    routes.SCORE: rerank_pb2.ScoreRequest.DESCRIPTOR,
-    routes.TRANSCRIPTIONS: transcription_pb2.TranscribeRequest.DESCRIPTOR,
-    routes.TRANSLATIONS: transcription_pb2.TranscribeRequest.DESCRIPTOR,
-}
-"""The message that asks for what a route does."""
+from penstock_server.convert.fields import CONVERTED, HOMES, REQUESTS
 
 # What vLLM names when the input is too long.
 _LENGTH = ("input_tokens", "input_text")
-_INPUTS = {
-    routes.CHAT_COMPLETIONS: "messages",
-    CONVERTED: "input",
-    routes.RESPONSES: "input",
-    routes.COMPLETIONS: "prompts",
-    routes.EMBEDDINGS: "inputs",
-    routes.CLASSIFY: "inputs",
-    routes.POOLING: "inputs",
-    routes.RERANK: "documents",
-    routes.RERANK_UNVERSIONED: "documents",
-    routes.SCORE: "documents",
-    routes.TRANSCRIPTIONS: "config.prompt",
-    routes.TRANSLATIONS: "config.prompt",
-}
-"""Where each request has its input."""
 
-# One item of the input is not one message: a position in these says nothing of ours.
+# One item of the input is not one message: a position in these is not a position in our field.
 _AS_A_WHOLE = ((CONVERTED, "messages"),)
 
 
@@ -69,16 +25,16 @@ def field_path(route: str, param: str) -> str:
     """
     head, *keys = param.removeprefix("body.").split(".")
     if head in _LENGTH:
-        return _INPUTS.get(route, param)
+        return REQUESTS[route].input or param if route in REQUESTS else param
     home = HOMES.get(route, {}).get(head)
     if not home and route == routes.RESPONSES:
-        # vLLM checks the sampling under the names that it has in a chat.
+        # vLLM checks the sampling parameters under their names in chats.
         home = HOMES[CONVERTED].get(head)
     if not home:
         return param
     if (route, head) in _AS_A_WHOLE:
         return home
-    return home + _below(_field(REQUESTS[route], home), keys)
+    return home + _below(_field(REQUESTS[route].message, home), keys)
 
 
 def _field(message: Descriptor, path: str) -> FieldDescriptor:

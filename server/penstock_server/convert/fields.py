@@ -1,263 +1,167 @@
 """Where every request field of vLLM lives in our messages.
 
-For each route, `HOMES` maps vLLM's JSON keys to paths of our request message. It tells which
-keys of `extra_body` a typed field covers and where the parameter of an upstream error is in ours
-(field_path.py), and is checked against vLLM's own schema by the tests.
+A key of vLLM has its home in the field of the same name. `REQUESTS` declares, for each route, the
+message and what differs from that: keys with other names, and options that a route does not have.
+`HOMES` is derived from it. It says which keys of `extra_body` a typed field covers, and where the
+parameter of an upstream error is in our message (field_path.py). The tests compare it with vLLM's
+own schema in both directions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from google.protobuf.descriptor import Descriptor
+
+from penstock.v1 import (
+    chat_completion_pb2,
+    classification_pb2,
+    common_pb2,
+    completion_pb2,
+    embedding_pb2,
+    message_pb2,
+    pooling_pb2,
+    rerank_pb2,
+    response_pb2,
+    tokenization_pb2,
+    transcription_pb2,
+)
 from penstock.v1.common_pb2 import JsonDocument
 from penstock_server import routes
 from penstock_server.convert import document
 from penstock_server.convert.errors import InvalidRequest, Violation
 from penstock_server.convert.moved import IN_REQUESTS, moving
 
-
-def _under(parent: str, *names: str, **renamed: str) -> dict[str, str]:
-    same = {name: f"{parent}.{name}" for name in names}
-    return same | {key: f"{parent}.{name}" for key, name in renamed.items()}
-
-
-_SAMPLING = _under(
-    "sampling",
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "length_penalty",
-    "seed",
-    "max_tokens",
-    "min_tokens",
-    "n",
-    "use_beam_search",
-    "stop",
-    "stop_token_ids",
-    "include_stop_str_in_output",
-    "ignore_eos",
-    "logit_bias",
-    "allowed_token_ids",
-    "bad_words",
-    "skip_special_tokens",
-    "spaces_between_special_tokens",
-    "truncate_prompt_tokens",
-    "truncation_side",
-    "thinking_token_budget",
-    "repetition_detection",
-    "watermarking",
-    max_completion_tokens="max_tokens",
+_SPREAD = frozenset(
+    message.DESCRIPTOR.full_name
+    for message in (
+        common_pb2.SamplingParams,
+        common_pb2.LogprobOptions,
+        common_pb2.EngineOptions,
+        common_pb2.PoolingOptions,
+        message_pb2.TemplateOptions,
+        rerank_pb2.ScoringOptions,
+        tokenization_pb2.ChatTokenizeInput,
+        transcription_pb2.TranscriptionConfig,
+    )
 )
+"""Messages whose fields are keys of the body itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a route takes.
+
+    Attributes:
+        message: our message for it.
+        input: the path of the input, which an upstream names in its own way if it is too long;
+            empty if it names it as we do.
+        renamed: paths of fields by vLLM's keys, where the name differs or one field stands for
+            several keys; the empty path stands for the choice of RPC.
+        keyless: paths of fields that are sent in another way than by a key.
+        only: by the path of a message, the names in it that the route has; without an entry, all.
+    """
+
+    message: Descriptor
+    input: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    keyless: frozenset[str] = frozenset()
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def homes(self) -> Mapping[str, str]:
+        """Returns the path of a field for each key of vLLM."""
+        other = {*self.renamed.values(), *self.keyless}
+        return {
+            path.rpartition(".")[2]: path
+            for path in _paths(self.message)
+            if path not in other and self._has(path)
+        } | {**self.renamed}
+
+    def _has(self, path: str) -> bool:
+        parent, _, name = path.rpartition(".")
+        return parent not in self.only or name in self.only[parent]
+
+
+def _paths(message: Descriptor, parent: str = "") -> Iterator[str]:
+    """Yields the paths of the fields that are values of keys."""
+    for one in message.fields:
+        inner = one.message_type
+        if inner and inner.full_name in _SPREAD:
+            yield from _paths(inner, f"{parent}{one.name}.")
+        else:
+            yield f"{parent}{one.name}"
+
+
+def _names(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+# The header of the data-parallel rank has no key; the rest of `extra_body` is keys.
+_KEYLESS = _names("extra_body", "engine.data_parallel_rank")
+_LIMITS = {
+    "max_tokens": "sampling.max_tokens",
+    "max_completion_tokens": "sampling.max_tokens",
+}
 _LOGPROBS = {
     "logprobs": "logprobs",
-    "top_logprobs": "logprobs.top_logprobs",
     "logprob_token_ids": "logprobs.token_ids",
     "return_tokens_as_token_ids": "logprobs.tokens_as_token_ids",
 }
-_ENGINE = _under(
-    "engine",
-    "priority",
-    "cache_salt",
-    "session_id",
-    "vllm_xargs",
-    "kv_transfer_params",
-    "ec_transfer_params",
-    "return_token_ids",
-    "return_prompt_text",
-    "return_weight_versions",
-    "prompt_logprobs",
-    "routed_experts_prompt_start",
-    "request_id",
-)
-_TEMPLATE = _under(
-    "template",
-    "add_generation_prompt",
-    "continue_final_message",
-    "add_special_tokens",
-    "echo",
-    "chat_template",
-    "chat_template_kwargs",
-    "documents",
-    "mm_processor_kwargs",
-    "media_io_kwargs",
-)
-_STREAM = {
-    "stream": "",  # the choice of RPC
-    "stream_options": "stream_options",
-    "stream_interval": "stream_options.stream_interval",
-}
+_STREAM = {"stream": "", "stream_interval": "stream_options.stream_interval"}
 
-_CHAT = (
-    _SAMPLING
-    | _LOGPROBS
-    | _ENGINE
-    | _TEMPLATE
-    | _STREAM
-    | {
-        name: name
-        for name in (
-            "model",
-            "messages",
-            "tools",
-            "tool_choice",
-            "parallel_tool_calls",
-            "response_format",
-            "structured_outputs",
-            "reasoning_effort",
-            "include_reasoning",
-            "user",
-        )
-    }
-)
-
-_COMPLETION = (
-    {key: home for key, home in _SAMPLING.items() if key != "max_completion_tokens"}
-    | {key: home for key, home in _LOGPROBS.items() if key != "top_logprobs"}
-    | {key: home for key, home in _ENGINE.items() if key != "return_prompt_text"}
-    | _STREAM
-    | {
-        name: name
-        for name in (
-            "model",
-            "echo",
-            "suffix",
-            "response_format",
-            "structured_outputs",
-            "add_special_tokens",
-            "user",
-        )
-    }
-    | {"prompt": "prompts", "prompt_embeds": "prompts", "logprobs": "logprobs.top_logprobs"}
-)
-_TOKENIZE = {
-    **{key: f"chat.{home}" for key, home in _TEMPLATE.items() if key not in ("echo", "documents")},
-    "add_special_tokens": "add_special_tokens",
-    "model": "model",
-    "prompt": "text",
-    "messages": "chat.messages",
-    "tools": "chat.tools",
-    "return_token_strs": "return_token_strings",
-}
-_SCORING = (
-    _under("options", "truncate_prompt_tokens", "truncation_side", "padding", "use_activation")
-    | _under(
-        "scoring",
-        "max_tokens_per_query",
-        "max_tokens_per_doc",
-        "instruction",
+# Conversations have a switch of their own for special tokens; here the one for texts counts.
+_SPECIAL_TOKENS = {"add_special_tokens": "options.add_special_tokens"}
+_POOLED_ENGINE = _names("priority", "cache_salt", "request_id")
+_POOLED: Mapping[str, frozenset[str]] = {
+    "engine": _POOLED_ENGINE,
+    "template": _names(
+        "add_generation_prompt",
+        "continue_final_message",
+        "chat_template",
         "chat_template_kwargs",
         "mm_processor_kwargs",
-    )
-    | _under("engine", "priority", "cache_salt", "request_id")
-    | {"model": "model", "user": "user"}
-)
-_RERANK = _SCORING | {name: name for name in ("query", "documents", "top_n", "return_documents")}
-# Each version of vLLM knows some of the names for the two sides of a pair.
-_SCORE = (
-    _SCORING
-    | dict.fromkeys(("text_1", "data_1", "queries"), "queries")
-    | dict.fromkeys(("text_2", "data_2", "documents", "items"), "documents")
-)
-_POOLING_INPUT = (
-    # Conversations have a switch of their own for special tokens; here the one for texts counts.
-    {key: home for key, home in _TEMPLATE.items() if key not in ("echo", "documents")}
-    | _under(
-        "options",
-        "truncate_prompt_tokens",
-        "truncation_side",
-        "padding",
-        "add_special_tokens",
-        "use_activation",
-    )
-    | _under("engine", "priority", "cache_salt", "request_id")
-    | {"model": "model", "input": "inputs", "messages": "inputs[0].chat.messages", "user": "user"}
-)
+        "media_io_kwargs",
+    ),
+}
+_SCORED: Mapping[str, frozenset[str]] = {
+    "engine": _POOLED_ENGINE,
+    "options": _names("truncate_prompt_tokens", "truncation_side", "padding", "use_activation"),
+}
+_INPUTS = {"input": "inputs", "messages": "inputs[0].chat.messages", **_SPECIAL_TOKENS}
 _ENCODING = dict.fromkeys(("encoding_format", "embed_dtype", "endianness"), "dtype")
-_EMBEDDING = (
-    _POOLING_INPUT
-    | _ENCODING
-    | {"dimensions": "dimensions", "late_chunking_params": "late_chunking"}
-)
-_POOLING = _POOLING_INPUT | _ENCODING | {"task": "task", "data": "plugin_data"}
 
-_RESPONSE = (
-    _under(
-        "sampling",
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "repetition_penalty",
-        "seed",
-        "stop",
-        "stop_token_ids",
-        "include_stop_str_in_output",
-        "ignore_eos",
-        "logit_bias",
-        "skip_special_tokens",
-        "spaces_between_special_tokens",
-        "watermarking",
-        max_output_tokens="max_tokens",
-    )
-    | _under(
-        "engine",
-        "priority",
-        "cache_salt",
-        "session_id",
-        "vllm_xargs",
-        "kv_transfer_params",
-        "ec_transfer_params",
-        "request_id",
-    )
-    | _under("template", "chat_template_kwargs", "mm_processor_kwargs", "media_io_kwargs")
-    | {
-        name: name
-        for name in (
-            "model",
-            "input",
-            "instructions",
-            "tools",
-            "tool_choice",
-            "parallel_tool_calls",
-            "structured_outputs",
-            "reasoning",
-            "include_reasoning",
-            "previous_response_id",
-            "store",
-            "background",
-            "include",
-            "max_tool_calls",
-            "truncation",
-            "service_tier",
-            "metadata",
-            "user",
-            "safety_identifier",
-            "prompt_cache_key",
-            "prompt_cache_retention",
-            "prompt_cache_options",
-        )
-    }
-    | {"text": "text_format", "top_logprobs": "logprobs.top_logprobs", "stream": ""}
+_RERANK = Request(
+    rerank_pb2.RerankRequest.DESCRIPTOR, input="documents", keyless=_KEYLESS, only=_SCORED
 )
-# Asked for as a chat, a response takes the keys of both APIs in fields of its own.
-_RESPONSE_AS_CHAT = (
-    _RESPONSE
-    | _CHAT
-    | {
-        "messages": "input",
-        "response_format": "text_format",
-        "reasoning_effort": "reasoning.effort",
-    }
+# `input_text` is short for `input`, `text_verbosity` is a part of `text`.
+_RESPONSE_KEYLESS = _KEYLESS | {"input_text", "text_verbosity"}
+_RESPONSE_NAMES = {
+    "max_output_tokens": "sampling.max_tokens",
+    "text": "text_format",
+}
+_SPEECH_NAMES = {
+    "max_tokens": "config.sampling.max_tokens",
+    "max_completion_tokens": "config.sampling.max_tokens",
+    "language": "config.language_code",
+    "to_language": "config.target_language_code",
+    "response_format": "config.detail",
+    "stream_continuous_usage_stats": "config.stream_options.continuous_usage_stats",
+    "stream": "",
+    "stream_include_usage": "",
+    "file": "audio",
+    "audio_filesize_mb": "audio",
+}
+# The task is the choice of the route, name and type are of the file, subtitles are made here.
+_SPEECH_KEYLESS = _names(
+    "config.task",
+    "config.filename",
+    "config.mime_type",
+    "config.subtitles",
+    "config.stream_options",
+    "config.extra_body",
 )
-
-_TRANSLATION = {
-    **_under(
-        "config.sampling",
+_SPEECH_OPTIONS: Mapping[str, frozenset[str]] = {
+    "config.sampling": _names(
         "temperature",
         "top_p",
         "top_k",
@@ -271,46 +175,161 @@ _TRANSLATION = {
         "use_beam_search",
         "include_stop_str_in_output",
         "watermarking",
-        "max_tokens",
-        max_completion_tokens="max_tokens",
     ),
-    **_under(
-        "config",
-        "model",
-        "prompt",
-        "hotwords",
-        language="language_code",
-        to_language="target_language_code",
-        response_format="detail",
-        vllm_xargs="engine.vllm_xargs",
-        stream_continuous_usage_stats="stream_options.continuous_usage_stats",
-    ),
-    **dict.fromkeys(("stream", "stream_include_usage"), ""),  # the choice of RPC
-    **dict.fromkeys(("file", "audio_filesize_mb"), "audio"),
+    "config.engine": _names("vllm_xargs"),
 }
-_TRANSCRIPTION = _TRANSLATION | dict.fromkeys(
-    ("timestamp_granularities", "timestamp_granularities[]"), "config.timestamp_granularities"
-)
+_GRANULARITIES = "config.timestamp_granularities"
 
 CONVERTED: Final = "response"
-"""Key of `HOMES` for responses that are asked for as chats."""
+"""Key of `REQUESTS` for responses that are asked for as chats."""
 
-HOMES: Mapping[str, Mapping[str, str]] = {
-    routes.CHAT_COMPLETIONS: _CHAT,
-    CONVERTED: _RESPONSE_AS_CHAT,
-    routes.RESPONSES: _RESPONSE,
-    routes.COMPLETIONS: _COMPLETION,
-    routes.EMBEDDINGS: _EMBEDDING,
-    routes.CLASSIFY: _POOLING_INPUT,
-    routes.POOLING: _POOLING,
-    routes.TOKENIZE: _TOKENIZE,
-    routes.DETOKENIZE: {"model": "model", "tokens": "token_ids"},
+REQUESTS: Mapping[str, Request] = {
+    routes.CHAT_COMPLETIONS: Request(
+        chat_completion_pb2.CreateChatCompletionRequest.DESCRIPTOR,
+        input="messages",
+        renamed={**_LIMITS, **_LOGPROBS, **_STREAM},
+        keyless=_KEYLESS,
+    ),
+    # Asked for as a chat, a response takes the keys of both APIs in fields of its own.
+    CONVERTED: Request(
+        response_pb2.CreateResponseRequest.DESCRIPTOR,
+        input="input",
+        renamed={
+            **_LIMITS,
+            **_LOGPROBS,
+            **_STREAM,
+            **_RESPONSE_NAMES,
+            "response_format": "text_format",
+            "input": "input",
+            "messages": "input",
+            "reasoning_effort": "reasoning.effort",
+        },
+        keyless=_RESPONSE_KEYLESS,
+    ),
+    routes.RESPONSES: Request(
+        response_pb2.CreateResponseRequest.DESCRIPTOR,
+        input="input",
+        renamed={**_RESPONSE_NAMES, "stream": ""},
+        keyless=_RESPONSE_KEYLESS | {"stream_options"},
+        only={
+            "sampling": _names(
+                "temperature",
+                "top_p",
+                "top_k",
+                "min_p",
+                "frequency_penalty",
+                "presence_penalty",
+                "repetition_penalty",
+                "seed",
+                "stop",
+                "stop_token_ids",
+                "include_stop_str_in_output",
+                "ignore_eos",
+                "logit_bias",
+                "skip_special_tokens",
+                "spaces_between_special_tokens",
+                "watermarking",
+            ),
+            "engine": _names(
+                "priority",
+                "cache_salt",
+                "session_id",
+                "vllm_xargs",
+                "kv_transfer_params",
+                "ec_transfer_params",
+                "request_id",
+            ),
+            "template": _names("chat_template_kwargs", "mm_processor_kwargs", "media_io_kwargs"),
+            "logprobs": _names("top_logprobs"),
+        },
+    ),
+    routes.COMPLETIONS: Request(
+        completion_pb2.CreateCompletionRequest.DESCRIPTOR,
+        input="prompts",
+        renamed={
+            **_LOGPROBS,
+            **_STREAM,
+            "logprobs": "logprobs.top_logprobs",
+            "prompt": "prompts",
+            "prompt_embeds": "prompts",
+        },
+        keyless=_KEYLESS | {"engine.return_prompt_text"},
+    ),
+    routes.EMBEDDINGS: Request(
+        embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,
+        input="inputs",
+        renamed={**_INPUTS, **_ENCODING, "late_chunking_params": "late_chunking"},
+        keyless=_KEYLESS,
+        only=_POOLED,
+    ),
+    routes.CLASSIFY: Request(
+        classification_pb2.ClassifyRequest.DESCRIPTOR,
+        input="inputs",
+        renamed=_INPUTS,
+        keyless=_KEYLESS,
+        only=_POOLED,
+    ),
+    routes.POOLING: Request(
+        pooling_pb2.PoolRequest.DESCRIPTOR,
+        input="inputs",
+        renamed={**_INPUTS, **_ENCODING, "data": "plugin_data"},
+        keyless=_KEYLESS,
+        only=_POOLED,
+    ),
+    routes.TOKENIZE: Request(
+        tokenization_pb2.TokenizeRequest.DESCRIPTOR,
+        renamed={
+            "prompt": "text",
+            "add_special_tokens": "add_special_tokens",
+            "return_token_strs": "return_token_strings",
+        },
+        keyless=_names("extra_body"),
+        only={"chat.template": _POOLED["template"]},
+    ),
+    routes.DETOKENIZE: Request(
+        tokenization_pb2.DetokenizeRequest.DESCRIPTOR,
+        renamed={"tokens": "token_ids"},
+        keyless=_names("extra_body"),
+    ),
     routes.RERANK: _RERANK,
     routes.RERANK_UNVERSIONED: _RERANK,
-    routes.SCORE: _SCORE,
-    routes.TRANSCRIPTIONS: _TRANSCRIPTION,
-    routes.TRANSLATIONS: _TRANSLATION,
+    routes.SCORE: Request(
+        rerank_pb2.ScoreRequest.DESCRIPTOR,
+        input="documents",
+        # Each version of vLLM knows some of the names for the two sides of a pair.
+        renamed={
+            **dict.fromkeys(("text_1", "data_1", "queries"), "queries"),
+            **dict.fromkeys(("text_2", "data_2", "documents", "items"), "documents"),
+        },
+        keyless=_KEYLESS,
+        only=_SCORED,
+    ),
+    routes.TRANSCRIPTIONS: Request(
+        transcription_pb2.TranscribeRequest.DESCRIPTOR,
+        input="config.prompt",
+        renamed={
+            **_SPEECH_NAMES,
+            **dict.fromkeys(
+                ("timestamp_granularities", "timestamp_granularities[]"), _GRANULARITIES
+            ),
+        },
+        keyless=_SPEECH_KEYLESS,
+        only=_SPEECH_OPTIONS,
+    ),
+    routes.TRANSLATIONS: Request(
+        transcription_pb2.TranscribeRequest.DESCRIPTOR,
+        input="config.prompt",
+        renamed=_SPEECH_NAMES,
+        keyless=_SPEECH_KEYLESS | {_GRANULARITIES},
+        only=_SPEECH_OPTIONS,
+    ),
 }
+"""What each route takes."""
+
+HOMES: Mapping[str, Mapping[str, str]] = {
+    route: request.homes() for route, request in REQUESTS.items()
+}
+"""For each route of `REQUESTS`, the path of the field for each key of vLLM."""
 
 EXTRA_ONLY: Mapping[str, str] = {
     "return_token_offsets": "of the render endpoints only",

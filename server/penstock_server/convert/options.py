@@ -4,6 +4,7 @@ from collections.abc import Collection, Container
 from typing import Any
 
 import orjson
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from penstock.v1 import common_pb2, message_pb2
@@ -165,6 +166,15 @@ def refuse_all_but(options: Message, path: str, *names: str) -> None:
         InvalidRequest: others are.
     """
     _refuse({field.name for field, _ in options.ListFields()} - set(names), path)
+
+
+def plain_names(message: Descriptor) -> frozenset[str]:
+    """Returns the names of the single texts, numbers and booleans of a message."""
+    return frozenset(
+        field.name
+        for field in message.fields
+        if not (field.is_repeated or field.message_type or field.enum_type)
+    )
 
 
 def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObject:

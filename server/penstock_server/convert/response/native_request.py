@@ -42,21 +42,7 @@ _STATUSES: Mapping[response_pb2.ResponseStatus.ValueType, str] = {
     response_pb2.RESPONSE_STATUS_CANCELLED: "cancelled",
 }
 STATUSES_BY_NAME = {name: status for status, name in _STATUSES.items()}
-_SAME = (
-    "model",
-    "instructions",
-    "parallel_tool_calls",
-    "include_reasoning",
-    "previous_response_id",
-    "store",
-    "background",
-    "max_tool_calls",
-    "service_tier",
-    "user",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-)
+_SAME = options.plain_names(response_pb2.CreateResponseRequest.DESCRIPTOR) - {"input_text"}
 
 
 def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonObject:
