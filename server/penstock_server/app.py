@@ -20,8 +20,8 @@ from penstock_server.configuration.upstreams import policy, upstream_configs
 from penstock_server.fleet import Fleet
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
-from penstock_server.rpc.calls import Around, Arrivals
-from penstock_server.rpc.middleware import Admission, Authentication, Deadlines, forwarded
+from penstock_server.rpc.calls import Arrivals, Middleware
+from penstock_server.rpc.middleware import Admission, Authentication, Deadlines, forward_credentials
 from penstock_server.rpc.server import (
     AdminServer,
     CannotListen,
@@ -87,7 +87,7 @@ class Service:
         self._server = build_server(
             self._fleet,
             self._health,
-            middleware.in_order(
+            middleware.stack(
                 debug=settings.debug_info,
                 credentials=_credentials(settings, self.authentication),
                 admission=self._admission,
@@ -177,7 +177,7 @@ class Service:
         self._deadlines.longest_s = after.max_deadline
         log.set_level(after.log_level)
         if done.applied:
-            self._configuration.configured()
+            self._configuration.record_configuration()
             worker.reloaded()
         return done
 
@@ -329,11 +329,11 @@ def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentic
     return Authentication(read_keys(settings.keys_file), clock)
 
 
-def _credentials(settings: Settings, authentication: Authentication | None) -> Around | None:
+def _credentials(settings: Settings, authentication: Authentication | None) -> Middleware | None:
     """Returns what deals with the credentials of callers, if anything does."""
     if authentication:
-        return authentication.checked
-    return forwarded if settings.forward_authorization else None
+        return authentication.authenticate
+    return forward_credentials if settings.forward_authorization else None
 
 
 def _fleet(settings: Settings) -> Fleet:

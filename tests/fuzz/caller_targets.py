@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 from google.protobuf import text_format
@@ -13,9 +14,9 @@ from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert import chat, completion, embedding, pooling, rerank, tokenization
 from penstock_server.convert.errors import InvalidRequest, UnsupportedRequest
 from penstock_server.convert.response import chat_request, native_request
-from penstock_server.rpc.calls import upstream_call
-from penstock_server.rpc.calls.context import Rpc, current
+from penstock_server.rpc.calls import Rpc, upstream_call
 from penstock_server.rpc.calls.entries import count, plan
+from penstock_server.upstream import Attempts
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.headers import Headers
 from penstock_server.upstream.http.request import Request
@@ -38,11 +39,11 @@ def metadata(data: bytes) -> None:
     except DecodeError:
         engine = EngineOptions()
     # gRPC hands text on as it came, and binary values under keys that end in -bin.
-    texts = {key.decode("latin-1"): value.decode("latin-1") for key, value in given}
-    rpc = Rpc("/penstock.v1.ModelService/ListModels", texts)
-    current.set(rpc)
+    texts = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in given)
+    context = Mock(invocation_metadata=lambda: texts)
+    rpc = Rpc("/penstock.v1.ModelService/ListModels", context, None)
     try:
-        call = upstream_call("", engine)
+        call = upstream_call(rpc, "", engine)
     except InvalidRequest as error:
         _check_fields(error)
         return
@@ -61,7 +62,7 @@ def _check_fields(error: InvalidRequest) -> None:
 
 
 def _request(headers: dict[str, str]) -> Any:
-    return Request("POST", "/v1/chat/completions", headers, b"{}", Rpc("", {}).attempts)
+    return Request("POST", "/v1/chat/completions", headers, b"{}", Attempts())
 
 
 _BODIES: dict[str, Any] = {

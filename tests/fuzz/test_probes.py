@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fleet.engine import MISSING, Engine, engine
@@ -86,7 +87,7 @@ async def test_any_answer_to_a_probe(upstream: Engine, data: st.DataObject) -> N
 
 async def shown(fleet: Fleet) -> None:
     """Shows all that is known, to operators and to callers."""
-    listed = await AdminServicer(fleet).ListUpstreams(ListUpstreamsRequest(), None)
+    listed = await AdminServicer(fleet).ListUpstreams(ListUpstreamsRequest(), Mock())
     assert type(listed).FromString(listed.SerializeToString()) == listed
     [state] = fleet.snapshot()
     assert (state.state is State.DOWN) is (state.last_error != "")

@@ -39,17 +39,17 @@ WITH_MODEL = tuple(rpc for rpc in EVERY_RPC if "ListModels" not in rpc.name)
 
 CREDENTIALS = {
     "no key": ((), "no credentials"),
-    "wrong key": (bearer("sk-wrong"), "not known"),
-    "a digest": (bearer(DIGEST), "not known"),
+    "wrong key": (bearer("sk-wrong"), "unknown"),
+    "a digest": (bearer(DIGEST), "unknown"),
     "empty": ((("authorization", ""),), "no credentials"),
     "no scheme": ((("authorization", SECRET),), "malformed"),
     "another scheme": ((("authorization", f"Basic {SECRET}"),), "malformed"),
     "no secret": ((("authorization", "Bearer "),), "malformed"),
     "in two": (bearer(SECRET) * 2, "more than one"),
     "two keys": (bearer(SECRET) + bearer(OTHER), "more than one"),
-    "two in one": ((("authorization", f"Bearer {SECRET}, Bearer {OTHER}"),), "not known"),
-    "too many": (bearer(SECRET + "x"), "not known"),
-    "6 KiB": (bearer("x" * 6 * 1024), "not known"),
+    "two in one": ((("authorization", f"Bearer {SECRET}, Bearer {OTHER}"),), "unknown"),
+    "too many": (bearer(SECRET + "x"), "unknown"),
+    "6 KiB": (bearer("x" * 6 * 1024), "unknown"),
 }
 
 

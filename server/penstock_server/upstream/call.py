@@ -47,9 +47,9 @@ def any_model(model: str) -> bool:
     return True
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One call; nobody changes it but for its attempts.
+    """One call; only the record of its attempts changes.
 
     Attributes:
         request_id: the beginning of each request's X-Request-Id, which vLLM makes part of the

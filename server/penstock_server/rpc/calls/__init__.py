@@ -1,14 +1,18 @@
 """One call: its context, how its request is read and its replies are written."""
 
 from penstock_server.rpc.calls.arrival import Arrivals
-from penstock_server.rpc.calls.context import Rpc, current, fits_header
+from penstock_server.rpc.calls.context import (
+    CallNext,
+    Context,
+    GrpcContext,
+    Middleware,
+    Rpc,
+    fits_header,
+)
 from penstock_server.rpc.calls.interceptor import (
     PACKAGE,
-    Around,
-    Context,
+    CallInterceptor,
     Handler,
-    Interceptors,
-    Proceed,
     ReplyTooLarge,
     require_end,
 )
@@ -17,16 +21,16 @@ from penstock_server.rpc.calls.parsing import converted
 
 __all__ = [
     "PACKAGE",
-    "Around",
     "Arrivals",
+    "CallInterceptor",
+    "CallNext",
     "Context",
+    "GrpcContext",
     "Handler",
-    "Interceptors",
-    "Proceed",
+    "Middleware",
     "ReplyTooLarge",
     "Rpc",
     "converted",
-    "current",
     "fits_header",
     "require_end",
     "upstream_call",

@@ -1,4 +1,4 @@
-"""How long messages of requests may take to come, and how many calls may wait for theirs."""
+"""Waiting for request messages: for how long, and how many calls at once."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,35 +8,35 @@ from penstock_server.rpc import status
 
 
 class Arrivals:
-    """Waits for messages of requests, each within a time, and for a number of calls at most.
+    """Waits for request messages, for a limited time and for a limited number of calls at once.
 
-    When there are too many, the call that has waited longest is refused: the messages of honest
-    callers are there within milliseconds, so calls that never send one make room for each other.
+    Beyond that number, the call that has waited longest is refused: the messages of honest callers
+    arrive within milliseconds, so only calls that never send one make room for each other.
     """
 
     def __init__(self, longest_s: float, most: int) -> None:
-        """Bounds the waits.
+        """Limits the waits.
 
         Args:
-            longest_s: how long one message may take; 0 for no limit.
-            most: how many calls may wait at once; 0 for no limit.
+            longest_s: the longest wait for a message, in seconds; 0 for no limit.
+            most: the largest number of calls that wait at once; 0 for no limit.
         """
         self._longest_s = longest_s
         self._most = most
-        # When each began to wait, the first one first; and whether for its first message.
+        # The start of each wait, earliest first, and whether it is for the call's first message.
         self._waiting: dict[asyncio.Task[Any], tuple[float, bool]] = {}
         self._refused: dict[asyncio.Task[Any], status.Status] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def awaited(self, message: Awaitable[Any], *, first: bool) -> Any:
-        """Returns a message once it is there.
+    async def arrived(self, message: Awaitable[Any], *, first: bool) -> Any:
+        """Returns a message once it has arrived.
 
         Args:
             message: reads it.
-            first: whether none of the call has come yet.
+            first: whether it is the call's first message.
 
         Raises:
-            status.Refusal: it took too long, others came meanwhile, or the server stops.
+            status.Refusal: it took too long, too many calls waited, or the server stops.
         """
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task
@@ -49,7 +49,7 @@ class Arrivals:
             return await message
         except asyncio.CancelledError:
             refusal = self._refused.get(task)
-            # Its caller may have left as well.
+            # The caller may have cancelled the call as well.
             if refusal is None or task.uncancel():
                 raise
             raise status.Refusal(refusal) from None
@@ -58,7 +58,7 @@ class Arrivals:
                 self._refused.pop(task, None)
 
     def close(self) -> None:
-        """Refuses the calls that have not sent anything."""
+        """Refuses the calls that have not sent a message."""
         for task, (_, first) in list(self._waiting.items()):
             if first:
                 self._refuse(task, status.of_draining())

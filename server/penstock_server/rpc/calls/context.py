@@ -1,95 +1,135 @@
-"""One RPC in progress, as the interceptors and servicers of its task see it."""
+"""The context of one call: what middleware and servicers know about it."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from os import urandom
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
+from grpc import aio
 
 from penstock_server.upstream import Attempts, any_model
 
 _REQUEST_ID_LIMIT = 128
 
+# Generic for type checkers only.
+GrpcContext: TypeAlias = "aio.ServicerContext[Any, Any]"
+Context: TypeAlias = "GrpcContext | Rpc"
+"""What generated code passes to servicers: here always the `Rpc`."""
 
-def _nothing() -> None:
-    """Takes note of a message where nobody counts calls."""
+
+def _ignore() -> None:
+    """Does nothing about an arrival: the default without admission control."""
 
 
-@dataclass(slots=True)
 class Rpc:
-    """One RPC.
+    """The context of one call, built when it comes in.
 
     Attributes:
         method: the full method name, such as "/penstock.v1.ModelService/ListModels".
-        metadata: what the caller sent beside the request; the last of equal keys counts.
-        request: what yields what the caller sends.
-        model: the model that the request names.
-        request_id: the caller's `x-request-id`, or one made here.
-        started: when it came in, by the monotonic clock.
-        deadline: when it must be over, by the monotonic clock.
-        messages_sent: messages of its stream that were handed to gRPC.
-        code: how it ended, as far as is known.
-        reason: `ErrorInfo.reason`, if it ended in an error of ours.
-        attempts: the requests that were sent upstream for it.
+        context: gRPC's own context.
+        metadata: the caller's metadata; of equal keys, the last counts.
+        request: the iterator over the request messages.
+        request_id: the caller's `x-request-id`, or a new one.
+        started: the time of arrival on the monotonic clock.
+        model: the model that the request names, once the servicer has asked for it.
+        deadline: the deadline on the monotonic clock.
+        messages_sent: the number of stream messages handed to gRPC.
+        code: the status code so far.
+        reason: `ErrorInfo.reason` of a status of ours.
+        attempts: the record of the requests sent upstream.
         caller: the name of the caller's key.
-        may_use: whether the caller may use a model, by its name.
-        authorization: the caller's own credentials, where they go upstream: see `Call`.
-        arrived: called when the request, or a message of it, is there; it may refuse the call.
-        admitted: whether its request, or a message of it, came and it was let in.
-        debug: whether the caller may learn of a bug what developers see.
-        large: whether its messages are so large that others would wait for work on them.
+        may_use: reports whether the caller may use the model of a name.
+        authorization: the caller's own credentials, if they go upstream: see `Call`.
+        on_arrival: called when a request message has arrived; may raise a refusal.
+        admitted: whether a request message has arrived and was admitted.
+        debug: whether the caller may see the details of a bug.
+        large: whether work on its messages would block other calls.
     """
 
-    method: str
-    metadata: Mapping[str, str | bytes] = field(repr=False)
-    request: Any = field(default=None, repr=False)
-    model: str = ""
-    request_id: str = ""
-    started: float = field(default_factory=monotonic)
-    deadline: float = math.inf
-    messages_sent: int = 0
-    code: grpc.StatusCode = grpc.StatusCode.OK
-    reason: str = ""
-    attempts: Attempts = field(default_factory=Attempts)
-    caller: str = ""
-    may_use: Callable[[str], bool] = any_model
-    authorization: str | None = field(default=None, repr=False)
-    arrived: Callable[[], None] = field(default=_nothing, repr=False)
-    admitted: bool = False
-    debug: bool = False
-    large: bool = False
+    __slots__ = (
+        "admitted",
+        "attempts",
+        "authorization",
+        "caller",
+        "code",
+        "context",
+        "deadline",
+        "debug",
+        "large",
+        "may_use",
+        "messages_sent",
+        "metadata",
+        "method",
+        "model",
+        "on_arrival",
+        "reason",
+        "request",
+        "request_id",
+        "started",
+    )
 
-    def __post_init__(self) -> None:
-        given = self.text("x-request-id")
-        usable = 0 < len(given) <= _REQUEST_ID_LIMIT and fits_header(given)
-        self.request_id = given if usable else urandom(16).hex()
+    def __init__(self, method: str, context: GrpcContext, request: Any) -> None:
+        """Reads the metadata of a call that has come in."""
+        self.method = method
+        self.context = context
+        self.request = request
+        self.metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
+        given = self.metadata.get("x-request-id")
+        self.request_id = (given and _usable_id(given)) or urandom(16).hex()
+        self.started = monotonic()
+        self.model = ""
+        self.deadline = math.inf
+        self.messages_sent = 0
+        self.code = grpc.StatusCode.OK
+        self.reason = ""
+        self.attempts = Attempts()
+        self.caller = ""
+        self.may_use: Callable[[str], bool] = any_model
+        self.authorization: str | None = None
+        self.on_arrival: Callable[[], None] = _ignore
+        self.admitted = False
+        self.debug = False
+        self.large = False
+
+    @classmethod
+    def of(cls, context: Context) -> Rpc:
+        """Returns the call whose context a servicer got."""
+        assert isinstance(context, cls)
+        return context
 
     def text(self, key: str) -> str:
-        """Returns the text of a metadata key, empty if it is not there."""
+        """Returns the text of a metadata key, or an empty one."""
         value = self.metadata.get(key, "")
         return value if isinstance(value, str) else ""
 
     @property
     def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
-        """What every answer ends with: the request id, and where the request went, if anywhere."""
-        named = (("x-request-id", self.request_id),)
+        """The metadata that ends every call: the request id, and the upstream that was asked."""
+        request_id = (("x-request-id", self.request_id),)
         if not self.attempts.count:
-            return named
+            return request_id
         return (
-            *named,
+            *request_id,
             ("x-penstock-upstream", self.attempts.upstream),
             ("x-penstock-attempts", str(self.attempts.count)),
         )
 
 
+CallNext: TypeAlias = Callable[[Rpc], Awaitable[Any]]
+Middleware: TypeAlias = Callable[[CallNext, Rpc], Awaitable[Any]]
+"""Surrounds a call: awaits the next middleware; the last one awaits the servicer."""
+
+
+def _usable_id(given: str | bytes) -> str:
+    """Returns a caller's request id if it can be used, else nothing."""
+    usable = isinstance(given, str) and len(given) <= _REQUEST_ID_LIMIT and fits_header(given)
+    return str(given) if usable else ""
+
+
 def fits_header(text: str) -> bool:
-    """Whether HTTP can carry a text as the value of a header."""
+    """Reports whether HTTP can carry a text as the value of a header."""
     return text.isascii() and text.isprintable() and text == text.strip()
-
-
-current: ContextVar[Rpc] = ContextVar("current_rpc")
-"""The RPC that the running task serves."""

@@ -1,4 +1,4 @@
-"""How every RPC is driven: its request read, its replies written, and concerns around it all."""
+"""How every call runs: middleware around it, its request read, its replies written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grpc import aio
 
 from penstock_server.rpc import status
 from penstock_server.rpc.calls.arrival import Arrivals
-from penstock_server.rpc.calls.context import Rpc, current
+from penstock_server.rpc.calls.context import CallNext, GrpcContext, Middleware, Rpc
 from penstock_server.rpc.calls.parsing import Parser
 
 PACKAGE = "/penstock.v1."
@@ -22,14 +22,11 @@ PACKAGE = "/penstock.v1."
 _METADATUM_BYTES = 32
 
 # Generic for type checkers only.
-Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Proceed: TypeAlias = Callable[[Rpc, "Context"], Awaitable[Any]]
-Around: TypeAlias = Callable[[Proceed, Rpc, "Context"], Awaitable[Any]]
 
 
 class ReplyTooLarge(Exception):
-    """A reply is over the limit of one message.
+    """A reply exceeds the size limit of a message.
 
     Attributes:
         size: its size in bytes.
@@ -37,43 +34,41 @@ class ReplyTooLarge(Exception):
     """
 
     def __init__(self, size: int, limit: int) -> None:
-        """Takes both."""
+        """Sets both."""
         super().__init__(size, limit)
         self.size = size
         self.limit = limit
 
 
-class Interceptors(aio.ServerInterceptor):
-    """Runs every RPC of our package inside the given concerns, the first outermost.
+class CallInterceptor(aio.ServerInterceptor):
+    """Runs every call of our package inside the middleware, the first outermost.
 
-    A concern is a coroutine function around the whole RPC: it awaits what proceeds with the RPC,
-    and returns what that returns. Streams are driven here with `context.write`, so that a stream
-    that ends early, by cancellation too, closes its servicer's generator before the RPC is over.
-    Single requests are read and parsed here, inside the concerns: gRPC itself would leave a call
-    without a message alone for ever, and wait for one that is slow to come without any limit. One
-    that is no message at all ends in a status of ours, too; and replies are serialized here, for
-    one that is too large.
+    It reads and parses single requests inside the middleware: gRPC itself would wait for ever for
+    a call's message, and a message that does not parse would end in a status of gRPC's. It
+    serializes replies to check their size. It drives streams with `context.write`, so that a
+    stream that ends early, also by cancellation, closes its servicer's generator before the call
+    is over.
     """
 
     def __init__(
         self,
-        concerns: Sequence[Around],
+        middleware: Sequence[Middleware],
         arrivals: Arrivals,
         *,
         max_message_bytes: int,
         max_metadata_bytes: int,
         max_request_entries: int,
     ) -> None:
-        """Prepares the handlers' surroundings.
+        """Prepares what surrounds the handlers.
 
         Args:
-            concerns: what stands around every RPC, in order.
-            arrivals: what waits for the messages of requests.
+            middleware: surrounds every call, in order.
+            arrivals: waits for request messages.
             max_message_bytes: the size of the largest reply.
             max_metadata_bytes: the size of the largest metadata of a call.
-            max_request_entries: how many entries one message of a request may have.
+            max_request_entries: the largest number of entries in one request message.
         """
-        self._concerns = concerns
+        self._middleware = middleware
         self._arrivals = arrivals
         self._max_message_bytes = max_message_bytes
         self._max_metadata_bytes = max_metadata_bytes
@@ -87,7 +82,7 @@ class Interceptors(aio.ServerInterceptor):
     ) -> Handler | None:
         """Returns the handler of a method, wrapped."""
         method = handler_call_details.method
-        # gRPC itself holds only those callers to the limit who acknowledge its settings.
+        # gRPC enforces the limit only against callers that acknowledge its settings.
         if metadata_size(handler_call_details.invocation_metadata) > self._max_metadata_bytes:
             return self._refusal(method)
         if method in self._wrapped:
@@ -98,37 +93,38 @@ class Interceptors(aio.ServerInterceptor):
         wrap = self._streaming if handler.response_streaming else self._unary
         wrapped = wrap(handler, method)
         if handler.request_deserializer:
-            # A servicer's. Of methods that are not there, callers can name any number.
+            # A servicer's: callers can name any number of other methods.
             self._wrapped[method] = wrapped
         return wrapped
 
     def _refusal(self, method: str) -> Handler:
-        """Returns what refuses a call for its metadata."""
+        """Returns a handler that refuses a call for its metadata."""
         limit = self._max_metadata_bytes
 
-        async def refuse(rpc: Rpc, context: Context) -> NoReturn:
+        async def refuse(rpc: Rpc) -> NoReturn:
             raise status.Refusal(status.of_large_metadata(limit))
 
-        made: Any = self._inside(method, refuse)
+        made: Any = self._surrounded(method, refuse)
         return grpc.stream_stream_rpc_method_handler(made)
 
     def _unary(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_unary or handler.unary_unary
         read, serialize = self._reader(handler), handler.response_serializer
 
-        async def answer(rpc: Rpc, context: Context) -> bytes:
-            return self._serialized(await behavior(await read(rpc, context), context), serialize)
+        async def answer(rpc: Rpc) -> bytes:
+            return self._serialized(await behavior(await read(rpc), rpc), serialize)
 
-        serve = self._inside(method, answer)
+        serve = self._surrounded(method, answer)
         return grpc.stream_unary_rpc_method_handler(serve)
 
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
         read, serialize = self._reader(handler), handler.response_serializer
 
-        async def answer(rpc: Rpc, context: Context) -> None:
-            request = await read(rpc, context)
-            async with aclosing(behavior(request, context)) as messages:
+        async def answer(rpc: Rpc) -> None:
+            context = rpc.context
+            request = await read(rpc)
+            async with aclosing(behavior(request, rpc)) as messages:
                 async for message in messages:
                     reply = self._serialized(message, serialize)
                     if not rpc.messages_sent:
@@ -137,14 +133,14 @@ class Interceptors(aio.ServerInterceptor):
                     rpc.messages_sent += 1
                     await context.write(reply)
 
-        made: Any = self._inside(method, answer)
+        made: Any = self._surrounded(method, answer)
         return grpc.stream_stream_rpc_method_handler(made)
 
-    def _reader(self, handler: Handler) -> Callable[[Rpc, Context], Awaitable[Any]]:
+    def _reader(self, handler: Handler) -> CallNext:
         """Returns what reads a single request, or the iterator over a stream of them."""
         deserialize: Any = handler.request_deserializer
         if not deserialize:
-            return _as_it_is
+            return _unparsed
         # The generated code names `FromString` of the type.
         parser = Parser(deserialize.__self__, self._max_request_entries)
         return partial(_each if handler.request_streaming else _single, parser, self._arrivals)
@@ -155,47 +151,45 @@ class Interceptors(aio.ServerInterceptor):
             raise ReplyTooLarge(len(answer), self._max_message_bytes)
         return answer
 
-    def _inside(self, method: str, answer: Proceed) -> Callable[[Any, Context], Awaitable[Any]]:
-        """Returns what serves a method: the concerns, and what answers inside them."""
-        proceed = answer
-        for concern in reversed(self._concerns):
-            proceed = partial(concern, proceed)
+    def _surrounded(
+        self, method: str, answer: CallNext
+    ) -> Callable[[Any, GrpcContext], Awaitable[Any]]:
+        """Returns what serves a method: the middleware, and inside them what answers."""
+        call_next = answer
+        for middleware in reversed(self._middleware):
+            call_next = partial(middleware, call_next)
 
-        async def serve(request: Any, context: Context) -> Any:
-            rpc = Rpc(method, dict(context.invocation_metadata() or ()), request)
-            current.set(rpc)
-            return await proceed(rpc, context)
+        async def serve(request: Any, context: GrpcContext) -> Any:
+            return await call_next(Rpc(method, context, request))
 
         return serve
 
 
-async def _as_it_is(rpc: Rpc, context: Context) -> Any:
+async def _unparsed(rpc: Rpc) -> Any:
     return rpc.request
 
 
-async def _each(parser: Parser, arrivals: Arrivals, rpc: Rpc, context: Context) -> Any:
+async def _each(parser: Parser, arrivals: Arrivals, rpc: Rpc) -> Any:
     return parser.each(rpc, _arriving(arrivals, rpc))
 
 
 async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
-    """Yields the messages of a stream of requests as they arrive."""
+    """Yields the messages of a request stream as they arrive."""
     first, requests = True, aiter(rpc.request)
-    while (data := await arrivals.awaited(anext(requests, None), first=first)) is not None:
-        rpc.arrived()
+    while (data := await arrivals.arrived(anext(requests, None), first=first)) is not None:
+        rpc.on_arrival()
         rpc.admitted, first = True, False
         yield data
 
 
-async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc, context: Context) -> Any:
-    data: Any = await arrivals.awaited(context.read(), first=True)
+async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc) -> Any:
+    data: Any = await arrivals.arrived(rpc.context.read(), first=True)
     if data is aio.EOF:
-        await require_end(context)
+        await require_end(rpc)
         raise status.Refusal(status.of_no_request())
-    rpc.arrived()
+    rpc.on_arrival()
     rpc.admitted = True
-    message = await parser.parsed(rpc, data)
-    rpc.model = getattr(message, "model", "")
-    return message
+    return await parser.parsed(rpc, data)
 
 
 def metadata_size(metadata: Any) -> int:
@@ -204,24 +198,24 @@ def metadata_size(metadata: Any) -> int:
     return sum(map(len, chain.from_iterable(every))) + len(every) * _METADATUM_BYTES
 
 
-async def require_end(context: Any) -> None:
-    """Returns if the caller has ended the requests of an RPC; half of them is not the whole.
+async def require_end(rpc: Rpc) -> None:
+    """Returns if the caller has ended its request; a part of a request is not the whole.
 
-    gRPC ends the messages of a call that was cancelled, or whose deadline passed, as if they were
-    all, and cancels the handler just after. Another read comes back when it has. The handler may
-    be another task than this one; it is given a turn to end this one.
+    When a call is cancelled, or its deadline passes, gRPC ends its messages as if they were
+    complete, and cancels the handler just after. Another read returns once it has. The handler may
+    be another task than this one; it gets a turn to end this one.
 
     Raises:
         asyncio.CancelledError: the call is over.
     """
-    await context.read()
+    await rpc.context.read()
     await asyncio.sleep(0)
-    remaining = context.time_remaining()
+    remaining = rpc.context.time_remaining()
     if remaining is not None and remaining <= 0:
         raise asyncio.CancelledError
 
 
 def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
     # Only once there is an answer: after initial metadata, gRPC does not retry. Not for a single
-    # answer, whose trailing metadata is there at once: it costs as much as half an empty call.
+    # answer, whose trailing metadata follows at once: it costs as much as half an empty call.
     return (("x-request-id", rpc.request_id),)

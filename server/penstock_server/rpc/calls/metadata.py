@@ -1,94 +1,87 @@
-"""Request metadata: what of it goes upstream, and that it agrees with the request."""
+"""Request metadata: which of it goes upstream, and that it agrees with the request."""
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 from penstock_server.rpc import status
-from penstock_server.rpc.calls.context import Rpc, current, fits_header
+from penstock_server.rpc.calls.context import Rpc, fits_header
 from penstock_server.upstream import Call
 
 _HEADER_LIMIT = 1024
-_KEYS = frozenset(
-    (
-        "traceparent",
-        "tracestate",
-        "x-data-parallel-rank",
-        "x-llm-model",
-        "x-session-id",
-        "x-vllm-priority",
-    )
-)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-def upstream_call(model: str, engine: EngineOptions, parent: str = "") -> Call:
-    """Returns what the current RPC hands on to the upstream beside the body.
+def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "") -> Call:
+    """Returns what goes upstream beside the body; checks that the caller may use the model.
 
     Args:
+        rpc: the call.
         model: the model that the request names.
         engine: the request's engine options.
-        parent: what stands before both in paths of the request's fields.
+        parent: the prefix of both in field paths.
 
     Raises:
         status.Refusal: MODEL_FORBIDDEN, whether there is such a model or not.
-        InvalidRequest: a metadata key is faulty or contradicts its request field.
+        InvalidRequest: a metadata key is invalid or contradicts its request field.
     """
-    rpc = current.get()
     rpc.model = model
     if model and not rpc.may_use(model):
         raise status.Refusal(status.of_forbidden(model))
-    call = Call(
-        rpc.request_id,
-        model,
+    options: dict[str, Any] = {"request_id": rpc.request_id}
+    if not rpc.metadata.keys().isdisjoint(_KEYS):
+        _require_same(f"{parent}model", model, rpc.text("x-llm-model"), "x-llm-model")
+        options |= _given_in_metadata(rpc)
+    if engine.ByteSize():
+        options |= _given_in_request(engine, options, f"{parent}engine")
+    return Call(
+        model=model,
         authorization=rpc.authorization,
         deadline=rpc.deadline,
         may_use=rpc.may_use,
         attempts=rpc.attempts,
+        **options,
     )
-    if not rpc.metadata.keys().isdisjoint(_KEYS):
-        _agree(f"{parent}model", model, rpc, "x-llm-model")
-        _read_metadata(call, rpc)
-    if engine.ByteSize():
-        _read_engine(call, rpc, engine, f"{parent}engine")
-    return call
 
 
-def _read_metadata(call: Call, rpc: Rpc) -> None:
-    call.traceparent = _header("metadata traceparent", rpc.text("traceparent"))
-    call.tracestate = _header("metadata tracestate", rpc.text("tracestate"))
-    call.session_id = _header("metadata x-session-id", rpc.text("x-session-id"))
-    call.priority = _number(rpc, "x-vllm-priority")
-    call.data_parallel_rank = _number(rpc, "x-data-parallel-rank")
+def _given_in_metadata(rpc: Rpc) -> dict[str, Any]:
+    """Returns the attributes of a `Call` that metadata gives."""
+    return {
+        name: read(f"metadata {key}", text)
+        for key, (name, read) in _READERS.items()
+        if isinstance(text := rpc.metadata.get(key), str) and text
+    }
 
 
-def _read_engine(call: Call, rpc: Rpc, engine: EngineOptions, path: str) -> None:
-    """Takes what the engine options say, with which metadata must agree."""
-    _agree(f"{path}.session_id", engine.session_id, rpc, "x-session-id")
-    call.request_id = _header(f"{path}.request_id", engine.request_id) or rpc.request_id
-    call.session_id = _header(f"{path}.session_id", engine.session_id) or call.session_id
+def _given_in_request(
+    engine: EngineOptions, metadata: Mapping[str, Any], path: str
+) -> dict[str, Any]:
+    """Returns the attributes of a `Call` that engine options give; metadata must agree."""
+    given: dict[str, Any] = {}
+    if engine.request_id:
+        given["request_id"] = _header(f"{path}.request_id", engine.request_id)
+    if engine.session_id:
+        given["session_id"] = _header(f"{path}.session_id", engine.session_id)
     if engine.HasField("priority"):
-        _agree_in_number(f"{path}.priority", engine.priority, call.priority, "x-vllm-priority")
-        call.priority = engine.priority
+        given["priority"] = engine.priority
     if engine.HasField("data_parallel_rank"):
-        rank, given = engine.data_parallel_rank, call.data_parallel_rank
-        _agree_in_number(f"{path}.data_parallel_rank", rank, given, "x-data-parallel-rank")
-        call.data_parallel_rank = rank
+        given["data_parallel_rank"] = engine.data_parallel_rank
+    for key, (name, _) in _READERS.items():
+        if name in given:
+            _require_same(f"{path}.{name}", given[name], metadata.get(name), key)
+    return given
 
 
-def _agree(field: str, value: str, rpc: Rpc, key: str) -> None:
-    if value and rpc.text(key) not in ("", value):
-        raise _conflict(field, key)
-
-
-def _agree_in_number(field: str, value: int, given: int | None, key: str) -> None:
-    if given not in (None, value):
-        raise _conflict(field, key)
+def _require_same(field: str, value: str | int, given: str | int | None, key: str) -> None:
+    """Requires that metadata, if given, agrees with a field, if set."""
+    if value != "" and given not in (None, "", value):
+        violation = Violation(field, f"contradicts the metadata {key}")
+        raise InvalidRequest(violation, conflicting=True)
 
 
 def _header(field: str, value: str) -> str:
-    if not value:
-        return value
     if len(value) > _HEADER_LIMIT:
         raise invalid(field, f"must not be longer than {_HEADER_LIMIT} characters")
     if not fits_header(value):
@@ -96,14 +89,19 @@ def _header(field: str, value: str) -> str:
     return value
 
 
-def _number(rpc: Rpc, key: str) -> int | None:
-    given = rpc.text(key)
-    if not given:
-        return None
-    if not _INTEGER.fullmatch(given):
-        raise invalid(f"metadata {key}", "must be a decimal integer of at most 18 digits")
-    return int(given)
+def _integer(field: str, value: str) -> int:
+    if not _INTEGER.fullmatch(value):
+        raise invalid(field, "must be a decimal integer of at most 18 digits")
+    return int(value)
 
 
-def _conflict(field: str, key: str) -> InvalidRequest:
-    return InvalidRequest(Violation(field, f"contradicts the metadata {key}"), conflicting=True)
+_READERS: Mapping[str, tuple[str, Callable[[str, str], str | int]]] = {
+    "traceparent": ("traceparent", _header),
+    "tracestate": ("tracestate", _header),
+    "x-session-id": ("session_id", _header),
+    "x-vllm-priority": ("priority", _integer),
+    "x-data-parallel-rank": ("data_parallel_rank", _integer),
+}
+"""Metadata keys, each with the attribute of a `Call` that it gives."""
+
+_KEYS = frozenset((*_READERS, "x-llm-model"))

@@ -1,4 +1,4 @@
-"""How the messages of requests are parsed, and what is done with large ones beside other calls."""
+"""Parsing of request messages: large ones are parsed and converted on a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,28 +10,28 @@ from google.protobuf.message import DecodeError, Message
 
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import entries
-from penstock_server.rpc.calls.context import Rpc, current
+from penstock_server.rpc.calls.context import Rpc
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# What is below both, the event loop does itself: a thread costs more than it spares others.
+# Messages below both limits stay on the event loop: a thread would cost more than it spares others.
 _SMALL_BYTES = 16 * 1024
 _SMALL_ENTRIES = 2_000
 _LARGE_BYTES = 1024 * 1024
 
-# One is enough: more would only take turns with each other, and hold more in memory.
+# One is enough: more threads would only take turns, and hold more in memory.
 _thread = ThreadPoolExecutor(1, "large")
 
 
-async def converted(convert: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Returns what a conversion returns; that of a large message gives way to other calls."""
-    if not current.get().large:
+async def converted(rpc: Rpc, convert: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Runs a conversion; on a thread if the call's messages are large, so that others go on."""
+    if not rpc.large:
         return convert(*arguments, **named)
-    return await _beside(convert, *arguments, **named)
+    return await _on_thread(convert, *arguments, **named)
 
 
-async def _beside(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+async def _on_thread(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
     work = partial(function, *arguments, **named)
     return await asyncio.get_running_loop().run_in_executor(_thread, work)
 
@@ -39,30 +39,35 @@ async def _beside(function: Callable[P, R], *arguments: P.args, **named: P.kwarg
 class Parser:
     """Parses the messages of one method's requests.
 
-    gRPC would parse them on the event loop, whatever they hold.
+    gRPC would parse them on the event loop, whatever their size.
     """
 
     def __init__(self, message: type[Message], most_entries: int) -> None:
-        """Takes their type, and how many entries one may have."""
+        """Prepares for one type of message.
+
+        Args:
+            message: the type.
+            most_entries: the largest number of entries in a message.
+        """
         self._message = message
         self._most_entries = most_entries
         self._plan = entries.plan(message)
-        # An entry takes a byte at least, so less bytes need no counting.
+        # An entry takes at least one byte, so fewer bytes need no counting.
         self._small_bytes = min(_SMALL_BYTES, most_entries)
 
     async def parsed(self, rpc: Rpc, data: bytes) -> Any:
         """Returns the message that was serialized.
 
         Raises:
-            status.Refusal: it is no message of the type, or has too many entries.
+            status.Refusal: the bytes do not parse as the type, or have too many entries.
         """
         if len(data) <= self._small_bytes or self._is_small(data):
             return self._parsed(data)
         rpc.large = True
-        return await _beside(self._counted, data)
+        return await _on_thread(self._counted, data)
 
     async def each(self, rpc: Rpc, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        """Yields the messages of a stream; raises as `parsed`."""
+        """Yields the messages of a stream; raises the same as `parsed`."""
         async for data in requests:
             yield await self.parsed(rpc, data)
 
@@ -85,7 +90,7 @@ class Parser:
     def _parsed(self, data: bytes) -> Message:
         """Parses a message.
 
-        Only here does a `DecodeError` tell of the caller: copying an answer can raise one, too.
+        Only here is a `DecodeError` the caller's fault: copying an answer can raise one, too.
         """
         try:
             return self._message.FromString(data)

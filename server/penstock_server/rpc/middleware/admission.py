@@ -1,4 +1,4 @@
-"""Which calls are let in: how many at once, and none while the server stops; how the last end."""
+"""Middleware that limits concurrent calls, and refuses and ends calls while the server stops."""
 
 import asyncio
 import contextlib
@@ -6,31 +6,30 @@ from functools import partial
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Arrivals, Context, Proceed, Rpc
+from penstock_server.rpc.calls import Arrivals, CallNext, Rpc
 
-# Without a new RPC for so long, nothing is on the way that would come within this; and how long
-# callers that send on and on may put that off.
+# After so long without a new call, none is on its way; and the longest that callers who keep
+# sending can delay that.
 _SETTLED_AFTER_S, _LOOKS = 0.05, 5
 _LONGEST_WAIT_S = 2.0
 
 
 class Admission:
-    """Lets RPCs in up to a number; the others are refused at once, without a queue.
+    """Admits calls up to a number, and refuses others at once, without a queue.
 
-    A queue would hide the overload from load balancers, which can send the call elsewhere. An RPC
-    counts from the moment at which its request, or the first message of it, is there: one that
-    sends nothing takes nobody's place.
+    A queue would hide the overload from load balancers, which can send the call elsewhere. A call
+    counts once its first request message has arrived: one that sends nothing takes no place.
 
     Attributes:
-        most: how many RPCs may run at once; 0 for any number.
+        most: the largest number of concurrent calls; 0 for no limit.
     """
 
     def __init__(self, most: int, arrivals: Arrivals) -> None:
-        """Bounds the RPCs.
+        """Limits the calls.
 
         Args:
-            most: how many may run at once; 0 for any number.
-            arrivals: what waits for the requests of those that do not count yet.
+            most: the largest number of concurrent calls; 0 for no limit.
+            arrivals: waits for the requests of calls that do not count yet.
         """
         self.most = most
         self._arrivals = arrivals
@@ -42,10 +41,10 @@ class Admission:
         self._held = 0
 
     async def settle(self) -> None:
-        """Holds all RPCs that come from now on until `close`; returns once none comes any more.
+        """Holds new calls until `close`; returns once no more arrive.
 
-        gRPC ends what comes during its own stop as CANCELLED. Callers that wait for answers before
-        they send more get none meanwhile, so that nothing is on the way when gRPC stops.
+        gRPC cancels calls that arrive while it stops. Callers that wait for answers before they
+        send more get none meanwhile, so no call is on its way when gRPC stops.
         """
         self._open.clear()
         with contextlib.suppress(TimeoutError):
@@ -53,46 +52,43 @@ class Admission:
                 before = -1
                 while before != self._held:
                     before = self._held
-                    # A busy loop may be late for a single timer, and for RPCs.
+                    # On a busy event loop, a single timer may fire late, and so may calls.
                     for _ in range(_LOOKS):
                         await asyncio.sleep(_SETTLED_AFTER_S / _LOOKS)
 
     def close(self) -> None:
-        """Refuses all that comes from now on, and all whose request is not there.
-
-        What was held is let in.
-        """
+        """Refuses new calls and calls whose request has not arrived; admits those held."""
         self._closed = True
         self._arrivals.close()
         self._open.set()
 
     def end_all(self) -> None:
-        """Ends all RPCs that still run."""
+        """Ends all calls that still run."""
         running, self._running = self._running, set()
         for task in running:
             task.cancel()
 
-    async def admitted(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-        """Lets an RPC in, or not.
+    async def admit(self, call_next: CallNext, rpc: Rpc) -> Any:
+        """Admits a call.
 
         Raises:
-            status.Refusal: DRAINING or OVERLOADED; or it was ended.
+            status.Refusal: DRAINING, OVERLOADED, or the server's shutdown ended the call.
         """
         if self._closed:
             raise status.Refusal(status.of_draining())
         if not self._open.is_set():
             self._held += 1
             await self._open.wait()
-        # At once, so that requests are not read in vain.
+        # Before the request is read in vain.
         self._require_room()
         task = asyncio.current_task()
         assert task
         self._running.add(task)
-        rpc.arrived = partial(self._count, task)
+        rpc.on_arrival = partial(self._count, task)
         try:
-            return await proceed(rpc, context)
+            return await call_next(rpc)
         except asyncio.CancelledError:
-            # Ended here; unless its caller has left as well.
+            # Ended by `end_all`, unless the caller cancelled the call as well.
             if task in self._running or task.uncancel():
                 raise
             raise status.Refusal(status.of_shutdown(rpc.messages_sent)) from None

@@ -1,4 +1,4 @@
-"""Who calls: by a key of ours, or with credentials that are the upstream's to check."""
+"""Middleware that authenticates callers by keys, or forwards their credentials."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock_server.configuration.keys import Key
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Context, Proceed, Rpc, fits_header
+from penstock_server.rpc.calls import CallNext, Rpc, fits_header
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.upstream import any_model
 
@@ -25,22 +25,22 @@ class _Caller:
 
 
 class Authentication:
-    """Lets callers in by their keys, each for its models and within its quota.
+    """Authenticates callers by their keys, and enforces the quota of each key.
 
     Attributes:
-        keys: those there are.
+        keys: the keys in force.
     """
 
     def __init__(self, keys: Iterable[Key], clock: Callable[[], float] = monotonic) -> None:
-        """Takes the keys, and the clock of the quotas, in seconds."""
+        """Puts keys into force; the clock is that of the quotas, in seconds."""
         self._clock = clock
         self._callers: dict[bytes, _Caller] = {}
         self.replace(keys)
 
     def replace(self, keys: Iterable[Key]) -> None:
-        """Puts other keys in place of those there are; for calls that come from now on.
+        """Replaces the keys, for calls from now on.
 
-        What is left of a quota stays as it is for a key of the same name and quota.
+        A key with the name and quota of an old one keeps what is left of that quota.
         """
         self.keys = tuple(keys)
         quotas = {caller.name: caller.quota for caller in self._callers.values()}
@@ -49,22 +49,22 @@ class Authentication:
             for key in self.keys
         }
 
-    async def checked(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-        """Lets an RPC in, or not.
+    async def authenticate(self, call_next: CallNext, rpc: Rpc) -> Any:
+        """Authenticates the caller.
 
         Raises:
             status.Refusal: INVALID_CREDENTIALS or RATE_LIMITED.
         """
-        # Secrets are found by their digests, so the time it takes tells nothing of them.
-        digest = sha256(_secret(_authorization(context)).encode()).digest()
+        # The lookup is by digest, so its duration reveals nothing about the secrets.
+        digest = sha256(_secret(_authorization(rpc)).encode()).digest()
         caller = self._callers.get(digest)
         if caller is None:
-            raise status.Refusal(status.of_credentials("the key is not known"))
+            raise status.Refusal(status.of_credentials("the key is unknown"))
         rpc.caller, rpc.may_use = caller.name, caller.may_use
         if caller.quota and (wait_s := caller.quota.take(self._clock())):
             per_minute = caller.quota.per_minute
             raise status.Refusal(status.of_quota(caller.name, per_minute, wait_s))
-        return await proceed(rpc, context)
+        return await call_next(rpc)
 
     def _quota(self, key: Key, before: Quota | None) -> Quota | None:
         if before and before.per_minute == key.requests_per_minute:
@@ -72,29 +72,29 @@ class Authentication:
         return Quota(key.requests_per_minute, self._clock()) if key.requests_per_minute else None
 
 
-async def forwarded(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-    """Hands on the caller's credentials, of whatever scheme; those who have none send none.
+async def forward_credentials(call_next: CallNext, rpc: Rpc) -> Any:
+    """Forwards the caller's credentials, of any scheme; without any, the upstream gets none.
 
     Raises:
-        status.Refusal: INVALID_CREDENTIALS, they cannot be sent in an HTTP header.
+        status.Refusal: INVALID_CREDENTIALS: an HTTP header cannot carry them.
     """
-    given = _authorization(context)
+    given = _authorization(rpc)
     if not fits_header(given):
         raise status.Refusal(status.of_credentials("authorization must be printable ASCII"))
     rpc.authorization = given
-    return await proceed(rpc, context)
+    return await call_next(rpc)
 
 
-def _authorization(context: Context) -> str:
-    """Returns what the caller sent, empty for nothing.
+def _authorization(rpc: Rpc) -> str:
+    """Returns the value of the caller's `authorization`, or an empty text.
 
     Raises:
-        status.Refusal: there are several.
+        status.Refusal: the key occurs more than once.
     """
-    metadata = context.invocation_metadata() or ()
+    metadata = rpc.context.invocation_metadata() or ()
     given = [value for key, value in metadata if key == "authorization"]
     if len(given) > 1:
-        raise status.Refusal(status.of_credentials("there is more than one authorization"))
+        raise status.Refusal(status.of_credentials("the metadata has more than one authorization"))
     return given[0] if given and isinstance(given[0], str) else ""
 
 

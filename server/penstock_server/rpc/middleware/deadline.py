@@ -1,46 +1,47 @@
-"""Deadlines that the server sets: for calls that come without one, and for all."""
+"""Middleware that limits the duration of calls."""
 
 import asyncio
 from time import monotonic
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Context, Proceed, Rpc
+from penstock_server.rpc.calls import CallNext, Rpc
 
 
 class Deadlines:
-    """Ends RPCs that take longer than they may.
+    """Ends calls that take longer than the server allows.
 
-    A deadline of the caller's own that is shorter is left to gRPC, which keeps it.
+    gRPC itself enforces a caller's deadline, if that is shorter.
 
     Attributes:
         default_s: the deadline of calls without one, in seconds; 0 for none.
-        longest_s: the longest of any; 0 for none.
+        longest_s: the longest deadline of any call, in seconds; 0 for no limit.
     """
 
     def __init__(self, default_s: float, longest_s: float) -> None:
-        """Takes both."""
+        """Sets both."""
         self.default_s = default_s
         self.longest_s = longest_s
 
-    async def kept(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-        """Bounds an RPC.
+    async def enforce(self, call_next: CallNext, rpc: Rpc) -> Any:
+        """Limits the duration of a call.
 
         Raises:
             status.Refusal: DEADLINE_EXCEEDED.
         """
-        remaining = context.time_remaining()
-        seconds, option = self._limit(remaining)
-        # Where ours is set, the caller's is later.
+        remaining = rpc.context.time_remaining()
+        limited = self.longest_s or self.default_s
+        seconds, option = self._limit(remaining) if limited else (None, "")
+        # Ours is only set where the caller's is later.
         left = remaining if seconds is None else seconds
         if left is not None:
             rpc.deadline = monotonic() + left
         if seconds is None:
-            return await proceed(rpc, context)
+            return await call_next(rpc)
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
-                return await proceed(rpc, context)
+                return await call_next(rpc)
         except TimeoutError:
             if not timer.expired():
                 raise
@@ -48,9 +49,7 @@ class Deadlines:
             raise status.Refusal(status.of_deadline(seconds, known)) from None
 
     def _limit(self, remaining: float | None) -> tuple[float | None, str]:
-        """Returns the server's own deadline for a call, and which it is; None: the caller's."""
-        if not self.longest_s and not self.default_s:
-            return None, ""
+        """Returns the server's deadline and its option, or None if the caller's is shorter."""
         own = [(self.longest_s, "max_deadline")]
         if remaining is None:
             own.append((self.default_s, "default_deadline"))

@@ -8,38 +8,36 @@ from grpc import aio
 
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Context, Proceed, ReplyTooLarge, Rpc
+from penstock_server.rpc.calls import CallNext, ReplyTooLarge, Rpc
 from penstock_server.rpc.status import Metadata, Status, trailers
 from penstock_server.upstream import UpstreamFailure
 
 _log = logging.getLogger("penstock.rpc")
 
 
-async def failure_to_status(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
+async def failure_to_status(call_next: CallNext, rpc: Rpc) -> Any:
     """Ends the call with the status that the table has for what was raised."""
     try:
-        return await proceed(rpc, context)
+        return await call_next(rpc)
     except aio.BaseError:
         raise
     except Exception as error:
         ended, message, metadata = _ending(error, rpc)
-    return await _abort(rpc, context, ended, message, metadata)
+    return await _abort(rpc, ended, message, metadata)
 
 
-async def abort(rpc: Rpc, context: Context, ended: Status) -> NoReturn:
+async def abort(rpc: Rpc, ended: Status) -> NoReturn:
     """Ends the call with a status.
 
     Raises:
         grpc.aio.AbortError: always; it is how grpc ends a call.
     """
-    await _abort(rpc, context, ended, *_encoded(ended, rpc))
+    await _abort(rpc, ended, *_encoded(ended, rpc))
 
 
-async def _abort(
-    rpc: Rpc, context: Context, ended: Status, message: str, metadata: Metadata
-) -> NoReturn:
+async def _abort(rpc: Rpc, ended: Status, message: str, metadata: Metadata) -> NoReturn:
     rpc.code, rpc.reason = ended.row.code, ended.row.reason
-    await context.abort(rpc.code, message, metadata)
+    await rpc.context.abort(rpc.code, message, metadata)
 
 
 def _ending(error: Exception, rpc: Rpc) -> tuple[Status, str, Metadata]:
@@ -95,7 +93,7 @@ def _cause(error: MalformedAnswer, rpc: Rpc) -> dict[str, Any]:
     }
 
 
-async def debug_info(proceed: Proceed, rpc: Rpc, context: Context) -> Any:
+async def debug_info(call_next: CallNext, rpc: Rpc) -> Any:
     """Lets the caller see the stack of a bug."""
     rpc.debug = True
-    return await proceed(rpc, context)
+    return await call_next(rpc)

@@ -1,27 +1,27 @@
-"""How many calls a caller may make."""
+"""Quotas of calls per minute."""
 
 
 class Quota:
-    """So many calls per minute: a token bucket that holds those of one minute.
+    """A number of calls per minute: a token bucket that holds one minute's calls.
 
     Attributes:
-        per_minute: how many they are.
+        per_minute: the number.
     """
 
     __slots__ = ("_at", "_left", "per_minute")
 
     def __init__(self, per_minute: int, now: float) -> None:
-        """Takes how many calls, and what the clock says, in seconds; the bucket is full."""
+        """Fills the bucket; `now` is in seconds, by any clock."""
         self.per_minute = per_minute
         self._left = float(per_minute)
         self._at = now
 
     def take(self, now: float) -> float:
-        """Takes one call; returns 0, or in how many seconds there will be one to take."""
+        """Takes one call and returns 0, or returns the seconds until there is one to take."""
         per_second = self.per_minute / 60
         self._left = min(self.per_minute, self._left + (now - self._at) * per_second)
         self._at = now
-        # Those who come at the time they were told are not late by a rounding error.
+        # A caller that comes back after exactly that time must not fail by a rounding error.
         if self._left < 0.999:
             return (1 - self._left) / per_second
         self._left -= 1

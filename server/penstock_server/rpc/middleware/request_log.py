@@ -1,4 +1,4 @@
-"""The line of the log that every RPC ends with."""
+"""Middleware that logs every call."""
 
 import asyncio
 import logging
@@ -8,15 +8,15 @@ from time import monotonic
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Context, Proceed, Rpc
+from penstock_server.rpc.calls import CallNext, Rpc
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.telemetry import log
 
 _LONGEST_LOGGED_NAME = 256
 _REFUSALS_PER_MINUTE = 60
 _SUMMARY_S = 10.0
-# A caller whose deadline passes cancels the call, which comes here before the deadline does here:
-# on its way it was rounded up, by gRPC to three digits, and the call took a while itself.
+# A caller whose deadline passes cancels the call, and that arrives before the deadline passes here:
+# gRPC rounded the deadline up to three digits, and the call itself took time to arrive.
 _ROUNDED = 0.01
 _ON_THE_WAY_S = 0.02
 
@@ -24,26 +24,26 @@ _log = logging.getLogger("penstock.rpc")
 
 
 class RequestLog:
-    """Returns the request id to the caller and writes one line when an RPC is over.
+    """Writes one line when a call is over, and ends a successful call with our metadata.
 
-    The line never holds contents or secrets. Anybody can make calls that are refused before they
-    are let in, for want of a key or of room: beyond a rate, their lines are left out, and counted.
+    The line never contains contents or secrets. Anybody can make calls that are refused before they
+    are admitted: beyond a rate, their lines are left out and counted.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Starts with the right to a minute's worth of lines, by a clock in seconds."""
+        """Allows a minute's worth of lines at once, by a clock in seconds."""
         self._clock = clock
         self._lines = Quota(_REFUSALS_PER_MINUTE, clock())
         self._left_out = Counter[str]()
 
-    async def kept(self, proceed: Proceed, rpc: Rpc, context: Context) -> Any:
-        """Runs an RPC and logs its end."""
+    async def log_call(self, call_next: CallNext, rpc: Rpc) -> Any:
+        """Runs a call and logs its end."""
         try:
-            answer = await proceed(rpc, context)
-            context.set_trailing_metadata(rpc.trailing_metadata)
+            answer = await call_next(rpc)
+            rpc.context.set_trailing_metadata(rpc.trailing_metadata)
             return answer
         except asyncio.CancelledError:
-            row = status.DEADLINE if _expired(rpc, context) else status.CANCELLED
+            row = status.DEADLINE if _expired(rpc) else status.CANCELLED
             rpc.code, rpc.reason = row.code, row.reason
             raise
         finally:
@@ -62,9 +62,9 @@ class RequestLog:
         _log.warning("refused calls without a line", extra={"fields": dict(left_out)})
 
 
-def _expired(rpc: Rpc, context: Context) -> bool:
-    """Whether it is the caller's deadline that ended an RPC."""
-    remaining = context.time_remaining()
+def _expired(rpc: Rpc) -> bool:
+    """Reports whether the caller's deadline ended a call."""
+    remaining = rpc.context.time_remaining()
     if remaining is None:
         return False
     allowed = monotonic() - rpc.started + remaining

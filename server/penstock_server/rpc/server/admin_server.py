@@ -1,4 +1,4 @@
-"""The server of the people who run the service: AdminService, on an address of its own."""
+"""The server for operators: AdminService, on an address of its own."""
 
 import logging
 
@@ -7,7 +7,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
 from penstock_server.rpc import middleware
-from penstock_server.rpc.calls import Arrivals, Interceptors
+from penstock_server.rpc.calls import Arrivals, CallInterceptor
 from penstock_server.rpc.server.build import HEALTH, options
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
@@ -24,11 +24,11 @@ _log = logging.getLogger("penstock.admin")
 class AdminServer:
     """Serves AdminService with health and reflection, or nothing if it has no address.
 
-    Its health says only that it is there; the health of the service follows the upstreams.
+    Its health is always SERVING; that of the main server follows the upstreams.
 
     Attributes:
-        address: what it serves on, once it is bound; empty for nothing.
-        port: the port, once it is bound; 0 if it has none.
+        address: the address, with the bound port once there is one; empty for none.
+        port: the port, once it is bound; 0 for none.
     """
 
     def __init__(
@@ -40,7 +40,15 @@ class AdminServer:
         max_request_entries: int,
         reflection: bool,
     ) -> None:
-        """Takes the address, empty for none, and who answers."""
+        """Builds the server.
+
+        Args:
+            address: the address to bind; empty for none.
+            servicer: answers the calls.
+            max_message_bytes: the size of the largest message.
+            max_request_entries: the largest number of entries in one request message.
+            reflection: whether to serve reflection.
+        """
         self.address = address
         self.port = 0
         self._health = HealthServicer((SERVICE,))
@@ -48,8 +56,8 @@ class AdminServer:
         limits = ConnectionLimits(max_message_bytes)
         self._server = aio.server(
             interceptors=(
-                Interceptors(
-                    middleware.in_order(),
+                CallInterceptor(
+                    middleware.stack(),
                     Arrivals(0, 0),
                     max_message_bytes=limits.max_message_bytes,
                     max_metadata_bytes=limits.max_metadata_bytes,
@@ -66,10 +74,10 @@ class AdminServer:
         self._server.add_generic_rpc_handlers((UnsupportedMethods((SERVICE,)),))
 
     def bind(self) -> None:
-        """Takes its address.
+        """Binds its address.
 
         Raises:
-            CannotListen: the address is taken or not ours.
+            CannotListen: the address is taken, or not one of this machine.
         """
         if self.address:
             [self.address], self.port = bind_all(self._server, (self.address,))
@@ -81,6 +89,6 @@ class AdminServer:
             _log.info("serving admin", extra={"fields": {"address": self.address}})
 
     async def stop(self) -> None:
-        """Ends at once; safe at any time."""
+        """Stops at once; safe at any time."""
         self._health.close()
         await self._server.stop(0)

@@ -6,7 +6,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import Around, Arrivals, Interceptors
+from penstock_server.rpc.calls import Arrivals, CallInterceptor, Middleware
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
 from penstock_server.rpc.server.reflection import add_reflection
@@ -20,14 +20,14 @@ HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 def options(limits: ConnectionLimits, *, share_ports: bool = False) -> list[tuple[str, int]]:
     """Returns the channel options of a server."""
-    # Else a second server on a taken port would share it silently.
+    # Otherwise a second server would silently share a taken port.
     return [("grpc.so_reuseport", int(share_ports)), *limits.options()]
 
 
 def build_server(
     fleet: Fleet,
     health: HealthServicer,
-    concerns: Sequence[Around],
+    middleware: Sequence[Middleware],
     arrivals: Arrivals,
     watches: Watches,
     *,
@@ -38,13 +38,21 @@ def build_server(
 ) -> aio.Server:
     """Returns a server with every service, not yet bound to an address.
 
-    The concerns stand around every RPC of our own services, the first outermost, and the watches
-    around those of health and reflection. Ports are shared with other processes that mean to.
+    Args:
+        fleet: serves the calls.
+        health: the health service.
+        middleware: surrounds every call of our own services, the first outermost.
+        arrivals: waits for request messages.
+        watches: surrounds every call of health and reflection.
+        limits: the limits of connections.
+        max_request_entries: the largest number of entries in one request message.
+        reflection: whether to serve reflection.
+        share_ports: whether other processes may listen on the same ports.
     """
     server = aio.server(
         interceptors=(
-            Interceptors(
-                concerns,
+            CallInterceptor(
+                middleware,
                 arrivals,
                 max_message_bytes=limits.max_message_bytes,
                 max_metadata_bytes=limits.max_metadata_bytes,

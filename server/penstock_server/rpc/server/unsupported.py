@@ -1,4 +1,4 @@
-"""Methods that the API does not have: UNIMPLEMENTED, with a reason."""
+"""Methods that the API does not have: they end as UNIMPLEMENTED, with a reason."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any
 import grpc
 
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import PACKAGE, Context, Handler, current
+from penstock_server.rpc.calls import PACKAGE, Context, Handler, Rpc
 from penstock_server.rpc.middleware import abort
 
 
 class UnsupportedMethods(grpc.GenericRpcHandler):
-    """Answers every method of our package that no servicer has."""
+    """Refuses every method of our package that no servicer has."""
 
     def __init__(self, services: Sequence[str]) -> None:
-        """Takes the names of the services that there are."""
+        """Names the services that the server offers in each refusal."""
         names = ", ".join(sorted(services))
         self._message = f"is not an operation of this server; it offers {names}"
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Returns the refusing handler for methods of our package, None for others."""
+        """Returns a handler that refuses methods of our package, None for others."""
         if not handler_call_details.method.startswith(PACKAGE):
             return None
-        # Streaming both ways, whatever the caller believes the method to be.
+        # It streams both ways, whatever kind of method the caller expects.
         make: Any = grpc.stream_stream_rpc_method_handler
         handler: Handler = make(self._refuse)
         return handler
 
     async def _refuse(self, _requests: Any, context: Context) -> AsyncIterator[bytes]:
-        rpc = current.get()
+        rpc = Rpc.of(context)
         message = f"{rpc.method.removeprefix('/')} {self._message}"
-        await abort(rpc, context, status.Status(status.UNSUPPORTED_OPERATION, message))
+        await abort(rpc, status.Status(status.UNSUPPORTED_OPERATION, message))
         yield b""

@@ -1,6 +1,6 @@
-"""Calls of health and reflection: how many there are at once, and that none outlives a stop.
+"""Calls of health and reflection: limits on their number, and their end when the server stops.
 
-They ask for no key, and their streams last as long as callers like.
+They need no key, and their streams last as long as the caller wants.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import grpc
 from grpc import aio
 
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import PACKAGE, Context, Handler
+from penstock_server.rpc.calls import PACKAGE, GrpcContext, Handler
 from penstock_server.rpc.status import trailers
 
 
 class Watches(aio.ServerInterceptor):
-    """Lets calls of health and reflection in up to a number, and to another on each connection."""
+    """Limits calls of health and reflection, in total and on each connection."""
 
     def __init__(self, most: int, most_per_connection: int) -> None:
-        """Bounds the calls; 0 for any number."""
+        """Limits the calls; 0 for no limit."""
         self._most = most
         self._most_per_connection = most_per_connection
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -35,14 +35,14 @@ class Watches(aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Returns the handler of a method; of those that are not ours, wrapped."""
+        """Returns the handler of a method, wrapped unless the method is of our package."""
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(PACKAGE):
             return handler
         return self._streaming(handler) if handler.response_streaming else self._unary(handler)
 
     def end_all(self) -> None:
-        """Ends all calls, so that none holds up the server's stop."""
+        """Ends all calls, so that none delays the server's stop."""
         running, self._tasks = self._tasks, set()
         for task in running:
             task.cancel()
@@ -50,7 +50,7 @@ class Watches(aio.ServerInterceptor):
     def _unary(self, handler: Handler) -> Handler:
         behavior: Any = handler.unary_unary
 
-        async def serve(requests: Any, context: Context) -> Any:
+        async def serve(requests: Any, context: GrpcContext) -> Any:
             async with self._place(context):
                 return await behavior(await _single(context), context)
 
@@ -62,7 +62,7 @@ class Watches(aio.ServerInterceptor):
     def _streaming(self, handler: Handler) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
 
-        async def serve(requests: Any, context: Context) -> None:
+        async def serve(requests: Any, context: GrpcContext) -> None:
             async with self._place(context):
                 request = requests if handler.request_streaming else await _single(context)
                 async with aclosing(behavior(request, context)) as messages:
@@ -75,13 +75,13 @@ class Watches(aio.ServerInterceptor):
         )
 
     @asynccontextmanager
-    async def _place(self, context: Context) -> AsyncIterator[None]:
-        """Counts a call in, or ends it."""
+    async def _place(self, context: GrpcContext) -> AsyncIterator[None]:
+        """Counts a call while it runs, or ends it if there are too many."""
         task, peer = asyncio.current_task(), context.peer()
         assert task
         if self._most and len(self._tasks) >= self._most:
             await _abort(context, status.of_watches(self._most))
-        # The callers at a Unix socket cannot be told apart.
+        # All callers at a Unix socket look the same.
         limit = 0 if peer.startswith("unix:") else self._most_per_connection
         if limit and self._peers[peer] >= limit:
             await _abort(context, status.of_watches(limit))
@@ -90,7 +90,7 @@ class Watches(aio.ServerInterceptor):
         try:
             yield
         except asyncio.CancelledError:
-            # Ended here; unless its caller has left as well.
+            # Ended by `end_all`, unless the caller cancelled the call as well.
             if task in self._tasks or task.uncancel():
                 raise
             await _abort(context, status.of_draining())
@@ -101,13 +101,13 @@ class Watches(aio.ServerInterceptor):
                 del self._peers[peer]
 
 
-async def _single(context: Context) -> Any:
+async def _single(context: GrpcContext) -> Any:
     message: Any = await context.read()
     if message is aio.EOF:
         await _abort(context, status.of_no_request())
     return message
 
 
-async def _abort(context: Context, ended: status.Status) -> NoReturn:
+async def _abort(context: GrpcContext, ended: status.Status) -> NoReturn:
     message, metadata = trailers(ended, urandom(16).hex())
     await context.abort(ended.row.code, message, metadata)

@@ -1,7 +1,6 @@
 """AdminService."""
 
 from importlib.metadata import version
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -9,6 +8,7 @@ from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
 from penstock_server.convert.model import capabilities
 from penstock_server.fleet import Fleet, ReplicaState, State
+from penstock_server.rpc.calls import Context
 from penstock_server.upstream import ALL_OPERATIONS
 
 _ROUTES = {operation.name: operation.routes for operation in ALL_OPERATIONS}
@@ -23,22 +23,27 @@ _STATES = {
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """Tells what is known of the upstreams."""
+    """Reports the state of the upstreams."""
 
     def __init__(self, fleet: Fleet, generation: int = 1) -> None:
-        """Takes the upstreams, which are configured now, and which configuration that is."""
+        """Reports on a fleet whose configuration comes into force now.
+
+        Args:
+            fleet: the fleet.
+            generation: the number of the configuration.
+        """
         self._fleet = fleet
         self._generation = generation - 1
         self._configured = Timestamp()
-        self.configured()
+        self.record_configuration()
 
-    def configured(self) -> None:
-        """Takes note that a configuration comes into force now."""
+    def record_configuration(self) -> None:
+        """Records that another configuration comes into force now."""
         self._generation += 1
         self._configured.GetCurrentTime()
 
     async def ListUpstreams(
-        self, request: ListUpstreamsRequest, context: Any
+        self, request: ListUpstreamsRequest, context: Context
     ) -> ListUpstreamsResponse:
         """Lists every replica with its state and its counts."""
         known = sorted(self._fleet.snapshot(), key=lambda one: (one.upstream, one.address))
@@ -51,7 +56,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
 
 def replica(known: ReplicaState) -> admin_pb2.Replica:
-    """Returns the message for what is known of one replica."""
+    """Returns the message for the state of one replica."""
     routes = (route for name in known.operations for route in _ROUTES[name])
     made = admin_pb2.Replica(
         upstream=known.upstream,

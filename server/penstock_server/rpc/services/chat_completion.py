@@ -1,7 +1,6 @@
 """ChatCompletionService."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from penstock.v1 import chat_completion_pb2_grpc
 from penstock.v1.chat_completion_pb2 import (
@@ -11,7 +10,7 @@ from penstock.v1.chat_completion_pb2 import (
 )
 from penstock_server.convert import chat
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import converted, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
 from penstock_server.upstream import CHAT_COMPLETION, ChoiceStream
 
 
@@ -19,25 +18,27 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
     """Serves chat completions from the fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
     async def CreateChatCompletion(
-        self, request: CreateChatCompletionRequest, context: Any
+        self, request: CreateChatCompletionRequest, context: Context
     ) -> CreateChatCompletionResponse:
         """Answers a conversation in one message."""
-        body = await converted(chat.request_body, request, stream=False)
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
+        body = await converted(rpc, chat.request_body, request, stream=False)
         choices = chat.choices_wanted(request)
         answer = await self._fleet.call(CHAT_COMPLETION, body, call, choices)
-        return await converted(chat.response, answer)
+        return await converted(rpc, chat.response, answer)
 
     async def StreamChatCompletion(
-        self, request: CreateChatCompletionRequest, context: Any
+        self, request: CreateChatCompletionRequest, context: Context
     ) -> AsyncIterator[StreamChatCompletionResponse]:
         """Answers a conversation piece by piece."""
-        body = await converted(chat.request_body, request, stream=True)
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
+        body = await converted(rpc, chat.request_body, request, stream=True)
         stream = chat.ChatStream()
         contract = ChoiceStream(chat.choices_wanted(request))
         async with self._fleet.stream(CHAT_COMPLETION, body, call, contract) as events:

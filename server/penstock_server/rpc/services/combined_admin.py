@@ -1,8 +1,7 @@
-"""AdminService of several processes that serve as one: it asks all and adds up what they say."""
+"""AdminService for several worker processes: it asks each one and combines the answers."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import grpc
 from grpc import aio
@@ -10,6 +9,7 @@ from grpc import aio
 from penstock.channel import open_async_channel
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, Replica
+from penstock_server.rpc.calls import Context, Rpc
 
 _ANSWER_LIMIT_S = 2.0
 
@@ -26,20 +26,24 @@ _STATES = (
 
 
 class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """Tells what all processes know of the upstreams."""
+    """Reports the state of the upstreams as all processes see it."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        """Takes the address of each process's own AdminService."""
+        """Asks the AdminService of each process.
+
+        Args:
+            addresses: where each process serves it.
+        """
         self._addresses = addresses
 
     async def ListUpstreams(
-        self, request: ListUpstreamsRequest, context: Any
+        self, request: ListUpstreamsRequest, context: Context
     ) -> ListUpstreamsResponse:
-        """Lists every replica once; a process that does not answer, being replaced, is left out."""
+        """Lists every replica once; leaves out processes that do not answer."""
         asked = await asyncio.gather(*(_ask(address) for address in self._addresses))
         answers = [answer for answer in asked if answer]
         if not answers:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "no worker answers")
+            await Rpc.of(context).context.abort(grpc.StatusCode.UNAVAILABLE, "no worker answers")
         return combined(answers)
 
 
@@ -53,10 +57,10 @@ async def _ask(address: str) -> ListUpstreamsResponse | None:
 
 
 def combined(answers: Sequence[ListUpstreamsResponse]) -> ListUpstreamsResponse:
-    """Returns one answer for those of several processes.
+    """Returns the answers of several processes as one.
 
-    Counts are added up; of states and errors, it has what needs attention most. A configuration
-    is one that every process has.
+    Counts are added up; of states and errors, the one that needs most attention is kept. The
+    configuration is the latest that every process has.
     """
     views: dict[tuple[str, str], list[Replica]] = {}
     for answer in answers:
@@ -94,6 +98,6 @@ def _replica(views: Sequence[Replica]) -> Replica:
 
 
 def _mean_latency(views: Iterable[Replica]) -> int:
-    """Returns microseconds, each process counting by its requests."""
+    """Returns the mean in microseconds, weighted by the requests of each process."""
     pairs = [(view.latency.ToMicroseconds(), max(1, view.requests)) for view in views]
     return round(sum(latency * share for latency, share in pairs) / sum(s for _, s in pairs))

@@ -1,7 +1,6 @@
 """CompletionService."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from penstock.v1 import completion_pb2_grpc
 from penstock.v1.completion_pb2 import (
@@ -11,7 +10,7 @@ from penstock.v1.completion_pb2 import (
 )
 from penstock_server.convert import completion
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import converted, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
 from penstock_server.upstream import COMPLETION, ChoiceStream
 
 
@@ -19,25 +18,27 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
     """Serves text completions from the fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
     async def CreateCompletion(
-        self, request: CreateCompletionRequest, context: Any
+        self, request: CreateCompletionRequest, context: Context
     ) -> CreateCompletionResponse:
         """Continues prompts in one message."""
-        body = await converted(completion.request_body, request, stream=False)
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
+        body = await converted(rpc, completion.request_body, request, stream=False)
         choices = completion.choices_wanted(request)
         answer = await self._fleet.call(COMPLETION, body, call, choices)
-        return await converted(completion.response, answer, echo=request.echo)
+        return await converted(rpc, completion.response, answer, echo=request.echo)
 
     async def StreamCompletion(
-        self, request: CreateCompletionRequest, context: Any
+        self, request: CreateCompletionRequest, context: Context
     ) -> AsyncIterator[StreamCompletionResponse]:
         """Continues prompts piece by piece."""
-        body = await converted(completion.request_body, request, stream=True)
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
+        body = await converted(rpc, completion.request_body, request, stream=True)
         stream = completion.CompletionStream(echo=request.echo)
         contract = ChoiceStream(completion.choices_wanted(request))
         async with self._fleet.stream(COMPLETION, body, call, contract) as events:

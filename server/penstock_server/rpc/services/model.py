@@ -17,43 +17,43 @@ from penstock.v1.model_pb2 import (
 from penstock_server.convert import model
 from penstock_server.convert.errors import MalformedAnswer
 from penstock_server.fleet import Fleet, ModelListing
-from penstock_server.rpc.calls import upstream_call
+from penstock_server.rpc.calls import Context, Rpc, upstream_call
 from penstock_server.upstream import Call
 
 _log = logging.getLogger("penstock.rpc")
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
-    """Serves the models of the fleet, asked for at each call."""
+    """Serves the models of the fleet, which it asks at each call."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
-    async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
-        """Lists the models of all upstreams, of those that the caller may use."""
+    async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:
+        """Lists the models of all upstreams that the caller may use."""
         page = model.Page(request)
-        call = upstream_call("", EngineOptions())
+        call = upstream_call(Rpc.of(context), "", EngineOptions())
         listing = await self._listing(call)
         models = [*_readable(listing.entries, call)]
         answer = page.of(models)
         answer.unreachable.extend(listing.unreachable)
         return answer
 
-    async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:
+    async def GetModel(self, request: GetModelRequest, context: Context) -> GetModelResponse:
         """Describes one model."""
-        call = upstream_call(request.model, EngineOptions())
+        call = upstream_call(Rpc.of(context), request.model, EngineOptions())
         meant = self._fleet.public_model(call)
         entry, paths = (await self._listing(call, meant)).find(meant)
         return GetModelResponse(model=_shown(entry, paths, call))
 
     async def _listing(self, call: Call, meant: str = "") -> ModelListing:
-        """Returns the models that the caller may use, of which one is meant."""
+        """Returns the models that the caller may use; `meant` is the one that the call is about."""
         listing = await self._fleet.list_models(call)
         usable = [
             entry
             for entry in listing.entries
-            # The name that was asked for decides: it may be another one of this model.
+            # The name in the request decides: the model may have others.
             if entry[0]["id"] == meant or call.may_use(entry[0]["id"])
         ]
         return replace(listing, entries=usable)
@@ -62,7 +62,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
 def _readable(
     entries: Iterable[tuple[Mapping[str, Any], Iterable[str] | None]], call: Call
 ) -> Iterator[Model]:
-    """Yields the messages for entries, less those that cannot be read: others are not to blame."""
+    """Yields the messages for entries; skips and logs those that cannot be read."""
     for entry, paths in entries:
         try:
             yield _shown(entry, paths, call)
@@ -72,7 +72,7 @@ def _readable(
 
 
 def _shown(entry: Mapping[str, Any], paths: Iterable[str] | None, call: Call) -> Model:
-    """Returns the message for an entry, less what is not for the caller."""
+    """Returns the message for an entry, without a parent that the caller may not use."""
     shown = model.model(entry, paths)
     if shown.parent and not call.may_use(shown.parent):
         shown.ClearField("parent")

@@ -45,13 +45,12 @@ from penstock_server.upstream import (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of our services.
+    """One service of the API.
 
     Attributes:
-        operation: the upstream operation without which the service cannot serve; None for one
-            that needs no particular operation.
+        operation: the upstream operation that the service needs; None for no particular one.
         servicer: makes the servicer for a fleet.
-        add: registers a servicer with a server.
+        add: adds a servicer to a server.
     """
 
     operation: Operation | None
@@ -105,4 +104,4 @@ SERVICES: Mapping[str, Entry] = {
         None, ModelServicer, model_pb2_grpc.add_ModelServiceServicer_to_server
     ),
 }
-"""Every service of ours by its full name."""
+"""Every service by its full name."""

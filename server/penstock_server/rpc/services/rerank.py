@@ -1,12 +1,10 @@
 """RerankService."""
 
-from typing import Any
-
 from penstock.v1 import rerank_pb2_grpc
 from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, ScoreRequest, ScoreResponse
 from penstock_server.convert import rerank, score
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import converted, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
 from penstock_server.upstream import RERANK, SCORE
 
 
@@ -14,19 +12,21 @@ class RerankServicer(rerank_pb2_grpc.RerankServiceServicer):
     """Serves reranking and scoring from the fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
-    async def Rerank(self, request: RerankRequest, context: Any) -> RerankResponse:
+    async def Rerank(self, request: RerankRequest, context: Context) -> RerankResponse:
         """Orders documents by how well they fit a query."""
-        body = await converted(rerank.request_body, request)
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
+        body = await converted(rpc, rerank.request_body, request)
         answer = await self._fleet.call(RERANK, body, call)
-        return await converted(rerank.response, answer, request)
+        return await converted(rpc, rerank.response, answer, request)
 
-    async def Score(self, request: ScoreRequest, context: Any) -> ScoreResponse:
+    async def Score(self, request: ScoreRequest, context: Context) -> ScoreResponse:
         """Scores pairs of queries and documents."""
-        body = await converted(score.request_body, request)
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
+        body = await converted(rpc, score.request_body, request)
         answer = await self._fleet.call(SCORE, body, call)
-        return await converted(score.response, answer, request)
+        return await converted(rpc, score.response, answer, request)

@@ -23,7 +23,7 @@ from penstock_server.convert.response import (
 )
 from penstock_server.fleet import Fleet
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import converted, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     RESPONSE,
@@ -37,56 +37,64 @@ from penstock_server.upstream import (
 
 
 class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
-    """Serves responses from the fleet: by way of chats, or by the upstreams' own API."""
+    """Serves responses from the fleet: through chat completions, or the upstreams' own API."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
     async def CreateResponse(
-        self, request: CreateResponseRequest, context: Any
+        self, request: CreateResponseRequest, context: Context
     ) -> CreateResponseResponse:
         """Answers in one message."""
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
         if await self._fleet.responds_natively(call):
-            body = await converted(native_request.body, request, stream=False)
+            body = await converted(rpc, native_request.body, request, stream=False)
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
-            made = await converted(native_answer.created, answer, background=request.background)
+            made = await converted(
+                rpc, native_answer.created, answer, background=request.background
+            )
             return CreateResponseResponse(response=made)
-        body = await converted(chat_request.chat_body, request, stream=False)
+        body = await converted(rpc, chat_request.chat_body, request, stream=False)
         choices = chat_request.choices_wanted(request)
         answer = await self._fleet.call(RESPONSE, body, call, choices)
-        return await converted(chat_answer.response, answer, request)
+        return await converted(rpc, chat_answer.response, answer, request)
 
     async def StreamResponse(
-        self, request: CreateResponseRequest, context: Any
+        self, request: CreateResponseRequest, context: Context
     ) -> AsyncIterator[StreamResponseResponse]:
         """Answers in events."""
-        call = upstream_call(request.model, request.engine)
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, request.engine)
         native = await self._fleet.responds_natively(call)
         way = self._native_stream if native else self._converted_stream
-        async with aclosing(way(request, call)) as messages:
+        async with aclosing(way(rpc, request, call)) as messages:
             async for message in messages:
                 yield message
 
-    async def GetResponse(self, request: GetResponseRequest, context: Any) -> GetResponseResponse:
+    async def GetResponse(
+        self, request: GetResponseRequest, context: Context
+    ) -> GetResponseResponse:
         """Returns a stored response."""
-        answer = await self._stored("GET", request)
-        made = await converted(native_answer.response, answer)
+        rpc = Rpc.of(context)
+        answer = await self._stored(rpc, "GET", request)
+        made = await converted(rpc, native_answer.response, answer)
         return GetResponseResponse(response=made)
 
     async def CancelResponse(
-        self, request: CancelResponseRequest, context: Any
+        self, request: CancelResponseRequest, context: Context
     ) -> CancelResponseResponse:
         """Stops a background response."""
-        answer = await self._stored("POST", request, "/cancel")
-        made = await converted(native_answer.response, answer)
+        rpc = Rpc.of(context)
+        answer = await self._stored(rpc, "POST", request, "/cancel")
+        made = await converted(rpc, native_answer.response, answer)
         return CancelResponseResponse(response=made)
 
     async def _native_stream(
-        self, request: CreateResponseRequest, call: Call
+        self, rpc: Rpc, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
-        body = await converted(native_request.body, request, stream=True)
+        body = await converted(rpc, native_request.body, request, stream=True)
         stream, contract = native_answer.NativeStream(), ResponseEvents()
         why: StreamResponseResponse | None = None
         try:
@@ -98,16 +106,16 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
                     else:
                         yield message
         except UpstreamFailure as failure:
-            # What it says is without the upstream's secrets outside of the stream only.
+            # The event may contain the upstream's secrets; the failure's message does not.
             if why:
                 said = status.of_failure(failure, request.model).message
                 yield native_answer.with_error(why, said)
             raise
 
     async def _converted_stream(
-        self, request: CreateResponseRequest, call: Call
+        self, rpc: Rpc, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
-        body = await converted(chat_request.chat_body, request, stream=True)
+        body = await converted(rpc, chat_request.chat_body, request, stream=True)
         stream = chat_answer.ResponseStream(request)
         contract = ChoiceStream(chat_request.choices_wanted(request))
         try:
@@ -126,9 +134,13 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
             yield message
 
     async def _stored(
-        self, method: Method, request: GetResponseRequest | CancelResponseRequest, action: str = ""
+        self,
+        rpc: Rpc,
+        method: Method,
+        request: GetResponseRequest | CancelResponseRequest,
+        action: str = "",
     ) -> dict[str, Any]:
-        call = upstream_call(request.model, EngineOptions())
+        call = upstream_call(rpc, request.model, EngineOptions())
         native = await self._fleet.may_store(call)
         path = native_request.stored_path(request.response_id, native=native, action=action)
         return await self._fleet.stored(method, path, call)

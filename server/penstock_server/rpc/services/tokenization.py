@@ -1,7 +1,5 @@
 """TokenizationService."""
 
-from typing import Any
-
 from penstock.v1 import tokenization_pb2_grpc
 from penstock.v1.common_pb2 import EngineOptions
 from penstock.v1.tokenization_pb2 import (
@@ -12,7 +10,7 @@ from penstock.v1.tokenization_pb2 import (
 )
 from penstock_server.convert import tokenization
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import converted, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
 from penstock_server.upstream import DETOKENIZATION, TOKENIZATION
 
 
@@ -20,19 +18,21 @@ class TokenizationServicer(tokenization_pb2_grpc.TokenizationServiceServicer):
     """Serves the tokenizers of the fleet's models."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
-    async def Tokenize(self, request: TokenizeRequest, context: Any) -> TokenizeResponse:
+    async def Tokenize(self, request: TokenizeRequest, context: Context) -> TokenizeResponse:
         """Turns a text or a conversation into token ids."""
-        body = await converted(tokenization.tokenize_body, request)
-        call = upstream_call(request.model, EngineOptions())
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, EngineOptions())
+        body = await converted(rpc, tokenization.tokenize_body, request)
         answer = await self._fleet.call(TOKENIZATION, body, call)
-        return await converted(tokenization.tokenize_response, answer)
+        return await converted(rpc, tokenization.tokenize_response, answer)
 
-    async def Detokenize(self, request: DetokenizeRequest, context: Any) -> DetokenizeResponse:
+    async def Detokenize(self, request: DetokenizeRequest, context: Context) -> DetokenizeResponse:
         """Turns token ids into text."""
-        body = await converted(tokenization.detokenize_body, request)
-        call = upstream_call(request.model, EngineOptions())
+        rpc = Rpc.of(context)
+        call = upstream_call(rpc, request.model, EngineOptions())
+        body = await converted(rpc, tokenization.detokenize_body, request)
         answer = await self._fleet.call(DETOKENIZATION, body, call)
-        return await converted(tokenization.detokenize_response, answer)
+        return await converted(rpc, tokenization.detokenize_response, answer)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
 
 from penstock.v1 import transcription_pb2_grpc
 from penstock.v1.transcription_pb2 import (
@@ -18,7 +17,7 @@ from penstock.v1.transcription_pb2 import (
 )
 from penstock_server.convert import transcript, transcription
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import converted, require_end, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, require_end, upstream_call
 from penstock_server.upstream import (
     TRANSCRIPTION,
     TRANSLATION,
@@ -36,55 +35,59 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
     """Serves transcriptions from the fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Takes the upstreams."""
+        """Serves from a fleet."""
         self._fleet = fleet
 
-    async def Transcribe(self, request: TranscribeRequest, context: Any) -> TranscribeResponse:
+    async def Transcribe(self, request: TranscribeRequest, context: Context) -> TranscribeResponse:
         """Transcribes audio into one answer."""
-        whole = await self._whole(request.config, transcription.whole_audio(request))
+        whole = await self._whole(
+            Rpc.of(context), request.config, transcription.whole_audio(request)
+        )
         return TranscribeResponse(transcription=whole)
 
     async def StreamTranscribe(
-        self, request: TranscribeRequest, context: Any
+        self, request: TranscribeRequest, context: Context
     ) -> AsyncIterator[StreamTranscribeResponse]:
         """Transcribes audio piece by piece."""
         audio = transcription.whole_audio(request)
-        async with aclosing(self._deltas(request.config, audio)) as deltas:
+        async with aclosing(self._deltas(Rpc.of(context), request.config, audio)) as deltas:
             async for delta in deltas:
                 yield StreamTranscribeResponse(delta=delta)
 
     async def UploadTranscribe(
-        self, request_iterator: Uploading, context: Any
+        self, request_iterator: Uploading, context: Context
     ) -> UploadTranscribeResponse:
         """Transcribes uploaded audio into one answer."""
-        config = await _config(request_iterator, context)
-        async with aclosing(_uploaded(request_iterator, context)) as audio:
-            whole = await self._whole(config, audio)
+        rpc = Rpc.of(context)
+        config = await _config(request_iterator, rpc)
+        async with aclosing(_uploaded(request_iterator, rpc)) as audio:
+            whole = await self._whole(rpc, config, audio)
         return UploadTranscribeResponse(transcription=whole)
 
     async def UploadStreamTranscribe(
-        self, request_iterator: Uploading, context: Any
+        self, request_iterator: Uploading, context: Context
     ) -> AsyncIterator[UploadStreamTranscribeResponse]:
         """Transcribes uploaded audio piece by piece."""
-        config = await _config(request_iterator, context)
+        rpc = Rpc.of(context)
+        config = await _config(request_iterator, rpc)
         async with (
-            aclosing(_uploaded(request_iterator, context)) as audio,
-            aclosing(self._deltas(config, audio)) as deltas,
+            aclosing(_uploaded(request_iterator, rpc)) as audio,
+            aclosing(self._deltas(rpc, config, audio)) as deltas,
         ):
             async for delta in deltas:
                 yield UploadStreamTranscribeResponse(delta=delta)
 
-    async def _whole(self, config: TranscriptionConfig, audio: Audio) -> Transcription:
-        form = await converted(_form, config, audio, stream=False)
-        call = upstream_call(config.model, config.engine, "config.")
+    async def _whole(self, rpc: Rpc, config: TranscriptionConfig, audio: Audio) -> Transcription:
+        call = upstream_call(rpc, config.model, config.engine, "config.")
+        form = await converted(rpc, _form, config, audio, stream=False)
         answer = await self._fleet.call(_operation(config), form, call)
-        return await converted(transcript.response, answer, config)
+        return await converted(rpc, transcript.response, answer, config)
 
     async def _deltas(
-        self, config: TranscriptionConfig, audio: Audio
+        self, rpc: Rpc, config: TranscriptionConfig, audio: Audio
     ) -> AsyncGenerator[TranscriptionDelta, None]:
-        form = await converted(_form, config, audio, stream=True)
-        call = upstream_call(config.model, config.engine, "config.")
+        call = upstream_call(rpc, config.model, config.engine, "config.")
+        form = await converted(rpc, _form, config, audio, stream=True)
         stream = transcript.TranscriptDeltas()
         async with self._fleet.stream(_operation(config), form, call, TranscriptStream()) as events:
             async for event in events:
@@ -104,19 +107,19 @@ def _form(config: TranscriptionConfig, audio: Audio, *, stream: bool) -> Form:
     return Form(fields, file)
 
 
-async def _config(messages: Uploading, context: Any) -> TranscriptionConfig:
+async def _config(messages: Uploading, rpc: Rpc) -> TranscriptionConfig:
     first = await anext(messages, None)
     if first is None:
-        await require_end(context)
+        await require_end(rpc)
     return transcription.upload_config(first)
 
 
-async def _uploaded(messages: Uploading, context: Any) -> AsyncGenerator[bytes, None]:
+async def _uploaded(messages: Uploading, rpc: Rpc) -> AsyncGenerator[bytes, None]:
     heard = False
     async for message in messages:
         if chunk := transcription.audio_chunk(message):
             heard = True
             yield chunk
-    await require_end(context)
+    await require_end(rpc)
     if not heard:
         raise transcription.no_audio()

@@ -1,4 +1,4 @@
-"""The call for vectors, in the fastest form that the upstream gives them in."""
+"""Requests for vectors, in the fastest encoding that the upstream supports."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +11,12 @@ from penstock_server.upstream import Call, Operation, UpstreamFailure
 async def call_for_vectors(
     fleet: Fleet, operation: Operation, body: Mapping[str, Any], call: Call
 ) -> dict[str, Any]:
-    """Sends a request for vectors; asks again for JSON numbers where others are refused.
+    """Sends a request for vectors; sends it again for JSON numbers if the encoding is refused.
 
-    Several vectors for an input come from some vLLMs as numbers only, and old ones do not know
-    every encoding.
+    Some vLLMs return several vectors for an input as numbers only, and old ones lack encodings.
 
     Raises:
-        UpstreamFailure: no upstream fits, or the one chosen failed.
+        UpstreamFailure: no upstream fits, or the chosen one failed.
     """
     try:
         return await fleet.call(operation, body, call)

@@ -1,0 +1,35 @@
+"""The middleware of a server, in order."""
+
+from collections.abc import Sequence
+
+from penstock_server.rpc.calls import Middleware
+from penstock_server.rpc.middleware.admission import Admission
+from penstock_server.rpc.middleware.deadline import Deadlines
+from penstock_server.rpc.middleware.errors import debug_info, failure_to_status
+from penstock_server.rpc.middleware.request_log import RequestLog
+
+
+def stack(
+    *,
+    debug: bool = False,
+    credentials: Middleware | None = None,
+    admission: Admission | None = None,
+    deadlines: Deadlines | None = None,
+) -> Sequence[Middleware]:
+    """Returns the middleware of a server, outermost first.
+
+    Args:
+        debug: whether callers may see the details of a bug.
+        credentials: authenticates callers, or forwards their credentials.
+        admission: limits the number of concurrent calls.
+        deadlines: limits the duration of calls.
+    """
+    every = (
+        RequestLog().log_call,
+        failure_to_status,
+        debug_info if debug else None,
+        credentials,
+        admission and admission.admit,
+        deadlines and deadlines.enforce,
+    )
+    return [middleware for middleware in every if middleware]
