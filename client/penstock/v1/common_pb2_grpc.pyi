@@ -26,10 +26,10 @@ Duration. Sizes are in bytes.
 
 Requests that need a model have a `model` field for a name listed by ModelService. If it is
 empty, the server uses its default model, if one is configured and supports the operation;
-otherwise it uses the only model that supports the operation. INVALID_ARGUMENT INVALID_REQUEST if
-there are several. NOT_FOUND MODEL_NOT_FOUND if no upstream serves the name. PERMISSION_DENIED
-MODEL_FORBIDDEN if the caller's key does not allow the name, whether it is served or not; lists
-and defaults exclude such models.
+otherwise it uses the only model that supports the operation and that the caller may use.
+INVALID_ARGUMENT INVALID_REQUEST if there are several. NOT_FOUND MODEL_NOT_FOUND if no upstream
+serves the name. PERMISSION_DENIED MODEL_FORBIDDEN if the caller's key does not allow the name,
+whether it is served or not; ListModels omits such models.
 
 # Unsupported fields
 

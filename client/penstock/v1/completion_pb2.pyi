@@ -41,52 +41,60 @@ class CreateCompletionRequest(_message.Message):
     STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     echo: _builtins.bool
-    """Begin the output with the prompt. Unset: false."""
+    """Whether the output begins with the prompt. Defaults to false."""
     suffix: _builtins.str
-    """Text after the gap that the model fills (fill-in-the-middle). A model that cannot do that
-    refuses it: INVALID_ARGUMENT UPSTREAM_REJECTED. Empty: none.
+    """Text that follows the gap for the model to fill (fill-in-the-middle). Optional.
+    INVALID_ARGUMENT UPSTREAM_REJECTED if the model does not support it.
     """
     add_special_tokens: _builtins.bool
-    """Let the tokenizer add its special tokens to text prompts. Unset: true."""
+    """Whether the tokenizer adds its special tokens to text prompts. Defaults to true."""
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
-        """Texts to continue; at least one, all of one kind. vLLM accepts 1024 by default."""
+        """Prompts to complete. At least one is required, and all must be of the same kind. vLLM accepts
+        up to 1024 by default.
+        """
 
     @_builtins.property
     def sampling(self) -> _common_pb2.SamplingParams:
-        """How tokens are chosen and when generation ends. `max_tokens` is 16 if unset; 0 together with
-        `echo` only scores the prompt.
+        """Sampling parameters and stop conditions. `max_tokens` defaults to 16; 0 with `echo` only scores
+        the prompt.
         """
 
     @_builtins.property
     def logprobs(self) -> _common_pb2.LogprobOptions:
-        """Log probabilities of the tokens, of the prompt too if `echo` is set. Unset: none."""
+        """Requests log probabilities of the generated tokens, and of the prompt's tokens if `echo` is
+        true. If unset, none are returned.
+        """
 
     @_builtins.property
     def response_format(self) -> _message_pb2.ResponseFormat:
-        """Form of the output. Unset: free text."""
+        """Format of the output. Defaults to free text."""
 
     @_builtins.property
     def structured_outputs(self) -> _common_pb2.StructuredOutputs:
-        """Form of the output, with more kinds of constraint. Not together with a `response_format`
-        other than text.
+        """Constraint on the output, of more kinds than `response_format` offers. Cannot be combined with
+        a `response_format` other than text.
         """
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine. `return_prompt_text` has no meaning here."""
+        """Engine options. INVALID_ARGUMENT INVALID_REQUEST if `return_prompt_text` is set."""
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
-        """How the stream is delivered; CreateCompletion accepts it and does not use it."""
+        """Delivery options for the stream. CreateCompletion accepts and ignores them."""
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -122,7 +130,7 @@ Global___CreateCompletionRequest: _TypeAlias = CreateCompletionRequest  # noqa: 
 
 @_typing.final
 class Prompt(_message.Message):
-    """A text to continue."""
+    """A prompt to complete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -130,10 +138,10 @@ class Prompt(_message.Message):
     TOKEN_IDS_FIELD_NUMBER: _builtins.int
     EMBEDS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Plain text, tokenized by the upstream."""
+    """Plain text, which the upstream tokenizes."""
     embeds: _builtins.bytes
-    """Embeddings: a tensor saved by `torch.save`, not base64. The upstream must be started to
-    take prompt embeddings.
+    """Embeddings, as a tensor saved by `torch.save`, not base64. Requires an upstream started with
+    the option to accept prompt embeddings.
     """
     @_builtins.property
     def token_ids(self) -> _common_pb2.TokenIds:
@@ -158,7 +166,7 @@ Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
 
 @_typing.final
 class CreateCompletionResponse(_message.Message):
-    """Completions of the prompts."""
+    """Response of CreateCompletion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,40 +182,40 @@ class CreateCompletionResponse(_message.Message):
     EC_TRANSFER_PARAMS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     system_fingerprint: _builtins.str
-    """Build and configuration of the upstream. Empty: not given."""
+    """Fingerprint of the upstream's build and configuration. Empty if the upstream reports none."""
     service_tier: _builtins.str
-    """Service tier, if the upstream has tiers. Empty: not given."""
+    """Service tier that processed the request. Empty if the upstream reports none."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request."""
+        """Time at which the upstream accepted the request."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionChoice]:
-        """The completions, `SamplingParams.n` for each prompt, prompt by prompt."""
+        """Completions, SamplingParams.n for each prompt, in the order of the prompts."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used, over all prompts."""
+        """Token counts of the request, over all prompts."""
 
     @_builtins.property
     def kv_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the KV cache connector."""
+        """Opaque output of the KV cache connector."""
 
     @_builtins.property
     def metrics(self) -> _common_pb2.RequestMetrics:
-        """The engine's measurements."""
+        """Timings measured by the engine. Set only if the upstream reports them."""
 
     @_builtins.property
     def ec_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the encoder cache connector."""
+        """Opaque output of the encoder cache connector."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -252,44 +260,52 @@ class CompletionChoice(_message.Message):
     ROUTED_EXPERTS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Number of the choice: the prompt's position x SamplingParams.n + the number within the
-    prompt, all from 0.
+    """Index of the choice: the position of the prompt x SamplingParams.n + the number of the
+    completion for that prompt, all starting at 0.
     """
     text: _builtins.str
-    """The text; begins with the prompt if `echo` is set."""
+    """Generated text. It begins with the prompt if CreateCompletionRequest.echo is true."""
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Why it ended."""
+    """Reason why the choice ended."""
     native_finish_reason: _builtins.str
-    """The upstream's name of the reason; set only if `finish_reason` is FINISH_REASON_OTHER."""
+    """Finish reason as named by the upstream. Set only if `finish_reason` is FINISH_REASON_OTHER."""
     stop_string: _builtins.str
-    """The stop string that appeared."""
+    """Stop string that was generated."""
     stop_token_id: _builtins.int
-    """The stop token that appeared."""
+    """Id of the stop token that was generated."""
     routed_experts: _builtins.bytes
-    """Experts that the tokens were routed to, a NumPy `.npy` file, if the upstream returns them."""
+    """Experts that the tokens were routed to, as the contents of a NumPy `.npy` file. Empty if the
+    upstream does not return them.
+    """
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionLogprob]:
-        """One entry for each token of `text`, if CreateCompletionRequest.logprobs is set."""
+        """Log probabilities, one entry per token of `text`. Returned if CreateCompletionRequest.logprobs
+        is set.
+        """
 
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the generated tokens, if EngineOptions.return_token_ids is set."""
+        """Ids of the generated tokens. Returned if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def prompt_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the prompt's tokens, if EngineOptions.return_token_ids is set."""
+        """Token ids of the prompt. Returned if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def prompt_logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.PromptTokenLogprobs]:
-        """One entry for each prompt token, if EngineOptions.prompt_logprobs is set."""
+        """Log probabilities of the prompt, one entry per prompt token. Returned if
+        EngineOptions.prompt_logprobs is set.
+        """
 
     @_builtins.property
     def weight_versions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.WeightVersionSpan]:
-        """Weight versions, if EngineOptions.return_weight_versions is set."""
+        """Weight versions that generated the tokens. Returned if EngineOptions.return_weight_versions is
+        true.
+        """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -329,21 +345,21 @@ class CompletionLogprob(_message.Message):
     TEXT_OFFSET_FIELD_NUMBER: _builtins.int
     TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Text of the token, or "token_id:<id>" if asked for."""
+    """Text of the token, or "token_id:<id>" if LogprobOptions.tokens_as_token_ids is true."""
     logprob: _builtins.float
-    """Natural logarithm of the probability. Unset: none, as for the first token of an echoed
-    prompt.
+    """Natural logarithm of the probability. Unset if there is none, as for the first token of an
+    echoed prompt.
     """
     text_offset: _builtins.int
-    """Position in the choice's text where the token begins, in characters (Unicode code points).
-    In a stream it counts over the whole text of the choice.
+    """Position of the token in the text of the choice, in characters (Unicode code points). In a
+    stream, the position refers to the complete text of the choice.
     """
     @_builtins.property
     def top_logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TopLogprob]:
-        """Alternatives at this position, in the upstream's order, possibly one more than asked for
-        because the chosen token is among them. Their `bytes` are empty. The upstream tells them by
-        text, so of several tokens with the same text only one is there; see
-        LogprobOptions.tokens_as_token_ids.
+        """Log probabilities of alternatives at this position, in the upstream's order. They may be one
+        more than requested, because they may include the chosen token. Their `bytes` are empty. The
+        upstream identifies them by text, so only one of several tokens with the same text is included;
+        see LogprobOptions.tokens_as_token_ids.
         """
 
     def __init__(
@@ -366,7 +382,7 @@ Global___CompletionLogprob: _TypeAlias = CompletionLogprob  # noqa: Y015
 
 @_typing.final
 class StreamCompletionResponse(_message.Message):
-    """One message of a completion stream. See StreamCompletion for the contract."""
+    """One message of a completion stream. StreamCompletion describes the contract."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -382,42 +398,46 @@ class StreamCompletionResponse(_message.Message):
     EC_TRANSFER_PARAMS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer; the same in every message."""
+    """Identifier of the response; the same in every message."""
     model: _builtins.str
-    """Model that answers; in the first message."""
+    """Name of the model that generates the response. Only in the first message."""
     system_fingerprint: _builtins.str
-    """Build and configuration of the upstream; near the end of the stream, if given."""
+    """Fingerprint of the upstream's build and configuration. Sent near the end of the stream if the
+    upstream reports one.
+    """
     service_tier: _builtins.str
-    """Service tier, if the upstream has tiers."""
+    """Service tier that processes the request. Empty if the upstream reports none."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; in the first message."""
+        """Time at which the upstream accepted the request. Only in the first message."""
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionChoiceDelta]:
-        """What is new; may be empty."""
+        """New output of the choices. May be empty."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used: in the last message always, in others the count so far if
-        StreamOptions.continuous_usage_stats is set.
+        """Token counts of the request. Always set in the last message. If
+        StreamOptions.continuous_usage_stats is true, the other messages carry the counts so far.
         """
 
     @_builtins.property
     def kv_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the KV cache connector; near the end of the stream."""
+        """Opaque output of the KV cache connector. Sent near the end of the stream."""
 
     @_builtins.property
     def metrics(self) -> _common_pb2.RequestMetrics:
-        """The engine's measurements; near the end of the stream."""
+        """Timings measured by the engine. Sent near the end of the stream, only if the upstream reports
+        them.
+        """
 
     @_builtins.property
     def ec_transfer_params(self) -> _common_pb2.JsonDocument:
-        """Opaque answer of the encoder cache connector; near the end of the stream."""
+        """Opaque output of the encoder cache connector. Sent near the end of the stream."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -444,7 +464,7 @@ Global___StreamCompletionResponse: _TypeAlias = StreamCompletionResponse  # noqa
 
 @_typing.final
 class CompletionChoiceDelta(_message.Message):
-    """What is new in one completion. Fields have the numbers of CompletionChoice."""
+    """New output of one completion. The fields have the same numbers as in CompletionChoice."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -461,40 +481,46 @@ class CompletionChoiceDelta(_message.Message):
     ROUTED_EXPERTS_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Number of the choice, as CompletionChoice.index."""
+    """Index of the choice; see CompletionChoice.index."""
     text: _builtins.str
-    """The next piece of the text; the prompt comes first if `echo` is set."""
+    """Next part of the text. The prompt comes first if CreateCompletionRequest.echo is true."""
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Why the choice ended; UNSPECIFIED while it goes on."""
+    """Reason why the choice ended. FINISH_REASON_UNSPECIFIED in all messages but the last one of the
+    choice.
+    """
     native_finish_reason: _builtins.str
-    """The upstream's name of the reason; set only if `finish_reason` is FINISH_REASON_OTHER."""
+    """Finish reason as named by the upstream. Set only if `finish_reason` is FINISH_REASON_OTHER."""
     stop_string: _builtins.str
-    """The stop string that appeared."""
+    """Stop string that was generated."""
     stop_token_id: _builtins.int
-    """The stop token that appeared."""
+    """Id of the stop token that was generated."""
     routed_experts: _builtins.bytes
-    """Experts that the tokens were routed to, a NumPy `.npy` file, if the upstream streams them."""
+    """Experts that the tokens were routed to, as the contents of a NumPy `.npy` file. Empty if the
+    upstream does not stream them.
+    """
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionLogprob]:
-        """Entries of the new tokens, if CreateCompletionRequest.logprobs is set."""
+        """Log probabilities of the tokens in this message. Returned if CreateCompletionRequest.logprobs
+        is set.
+        """
 
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the new tokens, if EngineOptions.return_token_ids is set."""
+        """Ids of the tokens in this message. Returned if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def prompt_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the prompt's tokens, once, if EngineOptions.return_token_ids is set."""
+        """Token ids of the prompt. Sent once if EngineOptions.return_token_ids is true."""
 
     @_builtins.property
     def weight_versions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.WeightVersionSpan]:
-        """Weight versions, together with `finish_reason`, if EngineOptions.return_weight_versions is
-        set.
+        """Weight versions that generated the tokens. Returned with `finish_reason` if
+        EngineOptions.return_weight_versions is true.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CompletionServiceStub(object):
-    """Continues texts, without roles or a chat template.
+    """Text completions, without roles or a chat template.
     """
 
     def __init__(self, channel):
@@ -48,16 +48,17 @@ class CompletionServiceStub(object):
 
 
 class CompletionServiceServicer(object):
-    """Continues texts, without roles or a chat template.
+    """Text completions, without roles or a chat template.
     """
 
     def CreateCompletion(self, request, context):
-        """Completes one or several prompts in one answer.
+        """Completes one or more prompts and returns all completions in one message.
 
-        The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-        the call, or its deadline, stops the generation. Errors as CreateChatCompletion.
+        The response arrives when generation has finished, so set a deadline that allows for it.
+        Cancelling the call, or exceeding its deadline, stops the generation. The errors are those of
+        CreateChatCompletion.
 
-        The request is shared with StreamCompletion.
+        The request type is shared with StreamCompletion.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -65,12 +66,12 @@ class CompletionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamCompletion(self, request, context):
-        """Completes one or several prompts piece by piece.
+        """Completes one or more prompts and streams the completions.
 
-        The stream contract of StreamChatCompletion holds; there are no roles, so the first message
-        of a choice brings none.
+        The stream contract of StreamChatCompletion applies, except that there are no roles.
 
-        The request is shared with CreateCompletion, so that a caller changes only the method.
+        The request type is shared with CreateCompletion, so callers can switch between the two methods
+        without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -100,7 +101,7 @@ def add_CompletionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CompletionService(object):
-    """Continues texts, without roles or a chat template.
+    """Text completions, without roles or a chat template.
     """
 
     @staticmethod

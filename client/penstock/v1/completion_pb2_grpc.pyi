@@ -27,59 +27,61 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CompletionServiceStub:
-    """Continues texts, without roles or a chat template."""
+    """Text completions, without roles or a chat template."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CompletionServiceAsyncStub: ...
     CreateCompletion: _grpc.UnaryUnaryMultiCallable[_completion_pb2.CreateCompletionRequest, _completion_pb2.CreateCompletionResponse]
-    """Completes one or several prompts in one answer.
+    """Completes one or more prompts and returns all completions in one message.
 
-    The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-    the call, or its deadline, stops the generation. Errors as CreateChatCompletion.
+    The response arrives when generation has finished, so set a deadline that allows for it.
+    Cancelling the call, or exceeding its deadline, stops the generation. The errors are those of
+    CreateChatCompletion.
 
-    The request is shared with StreamCompletion.
+    The request type is shared with StreamCompletion.
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     StreamCompletion: _grpc.UnaryStreamMultiCallable[_completion_pb2.CreateCompletionRequest, _completion_pb2.StreamCompletionResponse]
-    """Completes one or several prompts piece by piece.
+    """Completes one or more prompts and streams the completions.
 
-    The stream contract of StreamChatCompletion holds; there are no roles, so the first message
-    of a choice brings none.
+    The stream contract of StreamChatCompletion applies, except that there are no roles.
 
-    The request is shared with CreateCompletion, so that a caller changes only the method.
+    The request type is shared with CreateCompletion, so callers can switch between the two methods
+    without changing the request.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
 @_typing.type_check_only
 class CompletionServiceAsyncStub(CompletionServiceStub):
-    """Continues texts, without roles or a chat template."""
+    """Text completions, without roles or a chat template."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCompletion: _aio.UnaryUnaryMultiCallable[_completion_pb2.CreateCompletionRequest, _completion_pb2.CreateCompletionResponse]  # type: ignore[assignment]
-    """Completes one or several prompts in one answer.
+    """Completes one or more prompts and returns all completions in one message.
 
-    The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-    the call, or its deadline, stops the generation. Errors as CreateChatCompletion.
+    The response arrives when generation has finished, so set a deadline that allows for it.
+    Cancelling the call, or exceeding its deadline, stops the generation. The errors are those of
+    CreateChatCompletion.
 
-    The request is shared with StreamCompletion.
+    The request type is shared with StreamCompletion.
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     StreamCompletion: _aio.UnaryStreamMultiCallable[_completion_pb2.CreateCompletionRequest, _completion_pb2.StreamCompletionResponse]  # type: ignore[assignment]
-    """Completes one or several prompts piece by piece.
+    """Completes one or more prompts and streams the completions.
 
-    The stream contract of StreamChatCompletion holds; there are no roles, so the first message
-    of a choice brings none.
+    The stream contract of StreamChatCompletion applies, except that there are no roles.
 
-    The request is shared with CreateCompletion, so that a caller changes only the method.
+    The request type is shared with CreateCompletion, so callers can switch between the two methods
+    without changing the request.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
 class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Continues texts, without roles or a chat template."""
+    """Text completions, without roles or a chat template."""
 
     @_abc_1.abstractmethod
     def CreateCompletion(
@@ -87,12 +89,13 @@ class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _completion_pb2.CreateCompletionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_completion_pb2.CreateCompletionResponse, _abc.Awaitable[_completion_pb2.CreateCompletionResponse]]:
-        """Completes one or several prompts in one answer.
+        """Completes one or more prompts and returns all completions in one message.
 
-        The answer comes when generation is finished; give the call a deadline that fits. Cancelling
-        the call, or its deadline, stops the generation. Errors as CreateChatCompletion.
+        The response arrives when generation has finished, so set a deadline that allows for it.
+        Cancelling the call, or exceeding its deadline, stops the generation. The errors are those of
+        CreateChatCompletion.
 
-        The request is shared with StreamCompletion.
+        The request type is shared with StreamCompletion.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
 
@@ -102,12 +105,12 @@ class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _completion_pb2.CreateCompletionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_completion_pb2.StreamCompletionResponse], _abc.AsyncIterator[_completion_pb2.StreamCompletionResponse]]:
-        """Completes one or several prompts piece by piece.
+        """Completes one or more prompts and streams the completions.
 
-        The stream contract of StreamChatCompletion holds; there are no roles, so the first message
-        of a choice brings none.
+        The stream contract of StreamChatCompletion applies, except that there are no roles.
 
-        The request is shared with CreateCompletion, so that a caller changes only the method.
+        The request type is shared with CreateCompletion, so callers can switch between the two methods
+        without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

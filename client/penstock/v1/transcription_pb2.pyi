@@ -31,19 +31,19 @@ class _TranscriptionTaskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Tra
     TRANSCRIPTION_TASK_UNSPECIFIED: _TranscriptionTask.ValueType  # 0
     """The same as TRANSCRIPTION_TASK_TRANSCRIBE."""
     TRANSCRIPTION_TASK_TRANSCRIBE: _TranscriptionTask.ValueType  # 1
-    """Write the speech down in its own language."""
+    """Transcribes the speech in the language spoken."""
     TRANSCRIPTION_TASK_TRANSLATE: _TranscriptionTask.ValueType  # 2
-    """Translate the speech, into English unless `target_language_code` says otherwise."""
+    """Translates the speech into English, or into `target_language_code` if set."""
 
 class TranscriptionTask(_TranscriptionTask, metaclass=_TranscriptionTaskEnumTypeWrapper):
-    """What to do with the speech."""
+    """Task to perform on the speech."""
 
 TRANSCRIPTION_TASK_UNSPECIFIED: TranscriptionTask.ValueType  # 0
 """The same as TRANSCRIPTION_TASK_TRANSCRIBE."""
 TRANSCRIPTION_TASK_TRANSCRIBE: TranscriptionTask.ValueType  # 1
-"""Write the speech down in its own language."""
+"""Transcribes the speech in the language spoken."""
 TRANSCRIPTION_TASK_TRANSLATE: TranscriptionTask.ValueType  # 2
-"""Translate the speech, into English unless `target_language_code` says otherwise."""
+"""Translates the speech into English, or into `target_language_code` if set."""
 Global___TranscriptionTask: _TypeAlias = TranscriptionTask  # noqa: Y015
 
 class _TranscriptDetail:
@@ -53,25 +53,33 @@ class _TranscriptDetail:
 class _TranscriptDetailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TranscriptDetail.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRANSCRIPT_DETAIL_UNSPECIFIED: _TranscriptDetail.ValueType  # 0
-    """Text; segments if TranscriptionConfig.subtitles is not empty."""
+    """Text only, or segments if TranscriptionConfig.subtitles is not empty."""
     TRANSCRIPT_DETAIL_TEXT: _TranscriptDetail.ValueType  # 1
-    """The text alone."""
+    """Text only."""
     TRANSCRIPT_DETAIL_SEGMENTS: _TranscriptDetail.ValueType  # 2
-    """Segments with times. The model must give segment times: INVALID_ARGUMENT UPSTREAM_REJECTED."""
+    """Segments with timestamps. INVALID_ARGUMENT UPSTREAM_REJECTED if the model does not support
+    segment timestamps.
+    """
     TRANSCRIPT_DETAIL_DIARIZED: _TranscriptDetail.ValueType  # 3
-    """Segments with times and speakers, for models that tell speakers apart. Transcription only."""
+    """Segments with timestamps and speakers, for models that distinguish speakers. INVALID_ARGUMENT
+    INVALID_REQUEST for translations.
+    """
 
 class TranscriptDetail(_TranscriptDetail, metaclass=_TranscriptDetailEnumTypeWrapper):
-    """How much the answer tells beside the text."""
+    """Level of detail of a transcription."""
 
 TRANSCRIPT_DETAIL_UNSPECIFIED: TranscriptDetail.ValueType  # 0
-"""Text; segments if TranscriptionConfig.subtitles is not empty."""
+"""Text only, or segments if TranscriptionConfig.subtitles is not empty."""
 TRANSCRIPT_DETAIL_TEXT: TranscriptDetail.ValueType  # 1
-"""The text alone."""
+"""Text only."""
 TRANSCRIPT_DETAIL_SEGMENTS: TranscriptDetail.ValueType  # 2
-"""Segments with times. The model must give segment times: INVALID_ARGUMENT UPSTREAM_REJECTED."""
+"""Segments with timestamps. INVALID_ARGUMENT UPSTREAM_REJECTED if the model does not support
+segment timestamps.
+"""
 TRANSCRIPT_DETAIL_DIARIZED: TranscriptDetail.ValueType  # 3
-"""Segments with times and speakers, for models that tell speakers apart. Transcription only."""
+"""Segments with timestamps and speakers, for models that distinguish speakers. INVALID_ARGUMENT
+INVALID_REQUEST for translations.
+"""
 Global___TranscriptDetail: _TypeAlias = TranscriptDetail  # noqa: Y015
 
 class _TimestampGranularity:
@@ -81,21 +89,21 @@ class _TimestampGranularity:
 class _TimestampGranularityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TimestampGranularity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TIMESTAMP_GRANULARITY_UNSPECIFIED: _TimestampGranularity.ValueType  # 0
-    """Not a granularity: INVALID_ARGUMENT INVALID_REQUEST."""
+    """Not a valid granularity: INVALID_ARGUMENT INVALID_REQUEST."""
     TIMESTAMP_GRANULARITY_SEGMENT: _TimestampGranularity.ValueType  # 1
-    """Segments, which TRANSCRIPT_DETAIL_SEGMENTS brings anyway."""
+    """Segments. TRANSCRIPT_DETAIL_SEGMENTS always includes them."""
     TIMESTAMP_GRANULARITY_WORD: _TimestampGranularity.ValueType  # 2
-    """Words. vLLM accepts it and returns no words."""
+    """Words. vLLM accepts this value but returns no words."""
 
 class TimestampGranularity(_TimestampGranularity, metaclass=_TimestampGranularityEnumTypeWrapper):
-    """What gets times."""
+    """Unit of text that receives timestamps."""
 
 TIMESTAMP_GRANULARITY_UNSPECIFIED: TimestampGranularity.ValueType  # 0
-"""Not a granularity: INVALID_ARGUMENT INVALID_REQUEST."""
+"""Not a valid granularity: INVALID_ARGUMENT INVALID_REQUEST."""
 TIMESTAMP_GRANULARITY_SEGMENT: TimestampGranularity.ValueType  # 1
-"""Segments, which TRANSCRIPT_DETAIL_SEGMENTS brings anyway."""
+"""Segments. TRANSCRIPT_DETAIL_SEGMENTS always includes them."""
 TIMESTAMP_GRANULARITY_WORD: TimestampGranularity.ValueType  # 2
-"""Words. vLLM accepts it and returns no words."""
+"""Words. vLLM accepts this value but returns no words."""
 Global___TimestampGranularity: _TypeAlias = TimestampGranularity  # noqa: Y015
 
 class _SubtitleFormat:
@@ -105,26 +113,26 @@ class _SubtitleFormat:
 class _SubtitleFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubtitleFormat.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SUBTITLE_FORMAT_UNSPECIFIED: _SubtitleFormat.ValueType  # 0
-    """Not a format: INVALID_ARGUMENT INVALID_REQUEST."""
+    """Not a valid format: INVALID_ARGUMENT INVALID_REQUEST."""
     SUBTITLE_FORMAT_SRT: _SubtitleFormat.ValueType  # 1
-    """SubRip (`.srt`), in Transcription.srt."""
+    """SubRip (`.srt`), returned in Transcription.srt."""
     SUBTITLE_FORMAT_VTT: _SubtitleFormat.ValueType  # 2
-    """WebVTT (`.vtt`), in Transcription.vtt."""
+    """WebVTT (`.vtt`), returned in Transcription.vtt."""
 
 class SubtitleFormat(_SubtitleFormat, metaclass=_SubtitleFormatEnumTypeWrapper):
-    """A format of subtitles."""
+    """Format of subtitles."""
 
 SUBTITLE_FORMAT_UNSPECIFIED: SubtitleFormat.ValueType  # 0
-"""Not a format: INVALID_ARGUMENT INVALID_REQUEST."""
+"""Not a valid format: INVALID_ARGUMENT INVALID_REQUEST."""
 SUBTITLE_FORMAT_SRT: SubtitleFormat.ValueType  # 1
-"""SubRip (`.srt`), in Transcription.srt."""
+"""SubRip (`.srt`), returned in Transcription.srt."""
 SUBTITLE_FORMAT_VTT: SubtitleFormat.ValueType  # 2
-"""WebVTT (`.vtt`), in Transcription.vtt."""
+"""WebVTT (`.vtt`), returned in Transcription.vtt."""
 Global___SubtitleFormat: _TypeAlias = SubtitleFormat  # noqa: Y015
 
 @_typing.final
 class TranscriptionConfig(_message.Message):
-    """How to transcribe."""
+    """Options for a transcription."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -144,60 +152,67 @@ class TranscriptionConfig(_message.Message):
     STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     task: Global___TranscriptionTask.ValueType
-    """What to do with the speech. UNSPECIFIED: transcribe."""
+    """Task to perform on the speech. Defaults to transcription."""
     language_code: _builtins.str
-    """Language spoken, ISO 639-1 ("en"). Empty: the model detects it, or its default language.
-    Unknown languages are INVALID_ARGUMENT UPSTREAM_REJECTED.
+    """Language spoken, as an ISO 639-1 code such as "en". If empty, the model detects the language or
+    uses its default. INVALID_ARGUMENT UPSTREAM_REJECTED if the language is unknown.
     """
     target_language_code: _builtins.str
-    """Language to write, ISO 639-1, for models that can choose it. Empty: the model's default."""
+    """Language of the text, as an ISO 639-1 code, for models that support a choice. If empty, the
+    model's default applies.
+    """
     prompt: _builtins.str
-    """Text that tells style or context, as if it came before the audio. Empty: none."""
+    """Text that guides style or context, as if it preceded the audio. Optional."""
     hotwords: _builtins.str
-    """Words to expect, for models that take them. Empty: none."""
+    """Words that are likely to occur, for models that support them. Optional."""
     filename: _builtins.str
-    """File name sent upstream. Empty: a name made from `mime_type`."""
+    """File name sent upstream. If empty, it is derived from `mime_type`."""
     mime_type: _builtins.str
-    """IANA media type such as "audio/wav". Empty: the upstream looks at the content, which it does
-    anyway.
+    """IANA media type of the audio, such as "audio/wav". Optional, because the upstream always
+    inspects the content.
     """
     detail: Global___TranscriptDetail.ValueType
-    """How much the answer tells."""
+    """Level of detail of the transcription."""
     @_builtins.property
     def timestamp_granularities(self) -> _containers.RepeatedScalarFieldContainer[Global___TimestampGranularity.ValueType]:
-        """What gets times. Needs TRANSCRIPT_DETAIL_SEGMENTS; transcription only."""
+        """Units of text that receive timestamps. INVALID_ARGUMENT INVALID_REQUEST without
+        TRANSCRIPT_DETAIL_SEGMENTS or for translations.
+        """
 
     @_builtins.property
     def sampling(self) -> _common_pb2.SamplingParams:
-        """How tokens are chosen: `temperature` (unset: 0), `top_p`, `top_k`, `min_p`, `seed`, the four
-        penalties, `max_tokens`, `n`, `use_beam_search`, `include_stop_str_in_output` and
-        `watermarking`; other fields have no meaning here.
+        """Sampling parameters. Only `temperature` (default 0), `top_p`, `top_k`, `min_p`, `seed`, the
+        four penalties, `max_tokens`, `n`, `use_beam_search`, `include_stop_str_in_output` and
+        `watermarking` are supported; INVALID_ARGUMENT INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def subtitles(self) -> _containers.RepeatedScalarFieldContainer[Global___SubtitleFormat.ValueType]:
-        """Subtitles to make, each format at most once. They are rendered by the server from segments,
-        which it asks the upstream for; not together with TRANSCRIPT_DETAIL_TEXT.
+        """Formats of subtitles to return, each at most once. The server renders them from segments, which
+        it requests from the upstream. INVALID_ARGUMENT INVALID_REQUEST with TRANSCRIPT_DETAIL_TEXT.
         """
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine: `vllm_xargs`, `request_id`, `session_id` and
-        `data_parallel_rank`; other fields have no meaning here.
+        """Engine options. Only `vllm_xargs`, `request_id`, `session_id` and `data_parallel_rank` are
+        supported; INVALID_ARGUMENT INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def stream_options(self) -> _common_pb2.StreamOptions:
-        """Settings of the stream: `continuous_usage_stats`; `stream_interval` has no meaning here.
-        The RPCs that do not stream the text accept it and do not use it.
+        """Delivery options for the stream. RPCs that do not stream the text accept and ignore them. Only
+        `continuous_usage_stats` is supported; INVALID_ARGUMENT INVALID_REQUEST in a stream if
+        `stream_interval` is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Form fields without a field here; values that are not strings are sent as JSON text. See the
-        file comment of common.proto.
+        """Upstream form fields that have no field; see "Escape hatches" in the file comment of
+        common.proto. Values other than strings are sent as JSON text.
         """
 
     def __init__(
@@ -236,12 +251,12 @@ class TranscribeRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     AUDIO_FIELD_NUMBER: _builtins.int
     audio: _builtins.bytes
-    """The audio file, not base64: wav, flac, ogg, mp3, m4a, webm and others. Empty is
-    INVALID_ARGUMENT INVALID_REQUEST.
+    """Content of the audio file, not base64, in a format such as wav, flac, ogg, mp3, m4a or webm.
+    INVALID_ARGUMENT INVALID_REQUEST if empty.
     """
     @_builtins.property
     def config(self) -> Global___TranscriptionConfig:
-        """How to transcribe. Unset: all defaults."""
+        """Options for the transcription. If unset, all defaults apply."""
 
     def __init__(
         self,
@@ -259,14 +274,14 @@ Global___TranscribeRequest: _TypeAlias = TranscribeRequest  # noqa: Y015
 
 @_typing.final
 class TranscribeResponse(_message.Message):
-    """Answer of Transcribe."""
+    """Response of Transcribe."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def transcription(self) -> Global___Transcription:
-        """The transcription."""
+        """Transcription of the audio."""
 
     def __init__(
         self,
@@ -283,19 +298,19 @@ Global___TranscribeResponse: _TypeAlias = TranscribeResponse  # noqa: Y015
 
 @_typing.final
 class UploadTranscribeRequest(_message.Message):
-    """One message of an upload. See UploadTranscribe for the order."""
+    """One message of an upload. UploadTranscribe describes the order of messages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONFIG_FIELD_NUMBER: _builtins.int
     AUDIO_CHUNK_FIELD_NUMBER: _builtins.int
     audio_chunk: _builtins.bytes
-    """The next piece of the audio file, not base64. 64 KiB is a good size; any up to the server's
-    message limit is taken.
+    """Next part of the audio file, not base64. 64 KiB is a suitable size; the server's message
+    limit is the maximum.
     """
     @_builtins.property
     def config(self) -> Global___TranscriptionConfig:
-        """How to transcribe: in the first message, exactly once."""
+        """Options for the transcription. Required in the first message, and only there."""
 
     def __init__(
         self,
@@ -315,14 +330,14 @@ Global___UploadTranscribeRequest: _TypeAlias = UploadTranscribeRequest  # noqa: 
 
 @_typing.final
 class UploadTranscribeResponse(_message.Message):
-    """Answer of UploadTranscribe."""
+    """Response of UploadTranscribe."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def transcription(self) -> Global___Transcription:
-        """The transcription."""
+        """Transcription of the audio."""
 
     def __init__(
         self,
@@ -346,7 +361,7 @@ class StreamTranscribeResponse(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def delta(self) -> Global___TranscriptionDelta:
-        """What is new."""
+        """New part of the transcription."""
 
     def __init__(
         self,
@@ -370,7 +385,7 @@ class UploadStreamTranscribeResponse(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def delta(self) -> Global___TranscriptionDelta:
-        """What is new."""
+        """New part of the transcription."""
 
     def __init__(
         self,
@@ -387,7 +402,7 @@ Global___UploadStreamTranscribeResponse: _TypeAlias = UploadStreamTranscribeResp
 
 @_typing.final
 class TranscriptionDelta(_message.Message):
-    """What is new in a streamed transcription."""
+    """New part of a streamed transcription."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -402,33 +417,33 @@ class TranscriptionDelta(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer; the same in every message."""
+    """Identifier of the response; the same in every message."""
     model: _builtins.str
-    """Model that answers; in the first message."""
+    """Name of the model that generates the response. Only in the first message."""
     text: _builtins.str
-    """The next piece of the text."""
+    """Next part of the text."""
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Why the text ended; UNSPECIFIED while it goes on. Exactly one message has it."""
+    """Reason why the text ended. Set in exactly one message; FINISH_REASON_UNSPECIFIED in all others."""
     native_finish_reason: _builtins.str
-    """The upstream's name of the reason; set only if `finish_reason` is FINISH_REASON_OTHER."""
+    """Finish reason as named by the upstream. Set only if `finish_reason` is FINISH_REASON_OTHER."""
     stop_string: _builtins.str
-    """The stop string that appeared."""
+    """Stop string that was generated."""
     stop_token_id: _builtins.int
-    """The stop token that appeared."""
+    """Id of the stop token that was generated."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream took the request; in the first message."""
+        """Time at which the upstream accepted the request. Only in the first message."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used: in the last message if the upstream sends it, in others the count so far if
-        StreamOptions.continuous_usage_stats is set. For audio over 30 seconds vLLM's prompt tokens
-        are no exact measure.
+        """Token counts of the request. Set in the last message if the upstream reports them. If
+        StreamOptions.continuous_usage_stats is true, the other messages carry the counts so far. For
+        audio longer than 30 seconds, the number of prompt tokens from vLLM is not exact.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -456,13 +471,13 @@ Global___TranscriptionDelta: _TypeAlias = TranscriptionDelta  # noqa: Y015
 
 @_typing.final
 class Transcription(_message.Message):
-    """Text of speech."""
+    """Text of transcribed audio."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
     class Segment(_message.Message):
-        """A stretch of speech."""
+        """A section of the speech."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -479,38 +494,38 @@ class Transcription(_message.Message):
         SPEAKER_FIELD_NUMBER: _builtins.int
         EXTRA_FIELD_NUMBER: _builtins.int
         id: _builtins.str
-        """Number of the segment, counted through the whole audio from 0; or the upstream's own name
-        for it, which may come again in another part of a long audio.
+        """Number of the segment within the whole audio, starting at 0, or the upstream's own name for
+        it. Such a name may occur again in another part of a long audio.
         """
         text: _builtins.str
-        """What is said."""
+        """Text of the segment."""
         temperature: _builtins.float
-        """Temperature that was used."""
+        """Sampling temperature used for the segment."""
         avg_logprob: _builtins.float
         """Mean log probability of the tokens."""
         compression_ratio: _builtins.float
-        """Compression ratio of the text; high values mean repetition."""
+        """Compression ratio of the text. High values indicate repetition."""
         no_speech_prob: _builtins.float
-        """Probability that nothing is said."""
+        """Probability that the segment contains no speech."""
         seek: _builtins.int
-        """Offset of the audio window that the segment was found in, in the model's frames."""
+        """Offset of the audio window that contains the segment, in frames of the model."""
         speaker: _builtins.str
-        """Who speaks, with TRANSCRIPT_DETAIL_DIARIZED. Empty: not known."""
+        """Label of the speaker, with TRANSCRIPT_DETAIL_DIARIZED. Empty if unknown."""
         @_builtins.property
         def start_offset(self) -> _duration_pb2.Duration:
-            """Where it begins, from the start of the audio."""
+            """Start time, relative to the beginning of the audio."""
 
         @_builtins.property
         def end_offset(self) -> _duration_pb2.Duration:
-            """Where it ends, from the start of the audio."""
+            """End time, relative to the beginning of the audio."""
 
         @_builtins.property
         def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-            """Ids of the tokens."""
+            """Ids of the segment's tokens."""
 
         @_builtins.property
         def extra(self) -> _common_pb2.JsonDocument:
-            """Upstream keys without a field."""
+            """Upstream keys that have no field."""
 
         def __init__(
             self,
@@ -555,7 +570,7 @@ class Transcription(_message.Message):
 
     @_typing.final
     class Word(_message.Message):
-        """A word and its time."""
+        """A word with timestamps."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -564,18 +579,18 @@ class Transcription(_message.Message):
         END_OFFSET_FIELD_NUMBER: _builtins.int
         EXTRA_FIELD_NUMBER: _builtins.int
         word: _builtins.str
-        """The word as it stands in the text."""
+        """The word as it occurs in the text."""
         @_builtins.property
         def start_offset(self) -> _duration_pb2.Duration:
-            """Where it begins, from the start of the audio."""
+            """Start time, relative to the beginning of the audio."""
 
         @_builtins.property
         def end_offset(self) -> _duration_pb2.Duration:
-            """Where it ends, from the start of the audio."""
+            """End time, relative to the beginning of the audio."""
 
         @_builtins.property
         def extra(self) -> _common_pb2.JsonDocument:
-            """Upstream keys without a field."""
+            """Upstream keys that have no field."""
 
         def __init__(
             self,
@@ -602,40 +617,42 @@ class Transcription(_message.Message):
     VTT_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The whole text, as the model writes it; it may begin with a space."""
+    """Complete text as generated by the model. It may begin with a space."""
     language_code: _builtins.str
-    """Language as the upstream tells it; with TRANSCRIPT_DETAIL_SEGMENTS. Empty: not given."""
+    """Language as reported by the upstream with TRANSCRIPT_DETAIL_SEGMENTS. Empty if the upstream
+    reports none.
+    """
     srt: _builtins.str
-    """Subtitles in SubRip format, if asked for: UTF-8, times in milliseconds, the speaker before
-    the text if known.
+    """Subtitles in SubRip format, if requested, as UTF-8 with times in milliseconds. The speaker, if
+    known, precedes the text.
     """
     vtt: _builtins.str
-    """Subtitles in WebVTT format, if asked for: UTF-8, the speaker as a voice tag if known."""
+    """Subtitles in WebVTT format, if requested, as UTF-8. The speaker, if known, is a voice tag."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """Length of the audio; with TRANSCRIPT_DETAIL_SEGMENTS or DIARIZED."""
+        """Duration of the audio. Returned with TRANSCRIPT_DETAIL_SEGMENTS and TRANSCRIPT_DETAIL_DIARIZED."""
 
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transcription.Segment]:
-        """The text in segments; with TRANSCRIPT_DETAIL_SEGMENTS or DIARIZED."""
+        """Segments of the text. Returned with TRANSCRIPT_DETAIL_SEGMENTS and TRANSCRIPT_DETAIL_DIARIZED."""
 
     @_builtins.property
     def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transcription.Word]:
-        """The text in words, if asked for and if the upstream gives them."""
+        """Words of the text. Returned if requested and if the upstream supports them."""
 
     @_builtins.property
     def billed_duration(self) -> _duration_pb2.Duration:
-        """Audio time that the upstream counts as used, in whole seconds. Unset: not given, as with
-        segments and translations of vLLM.
+        """Duration of audio that the upstream counts as usage, in whole seconds. Unset if the upstream
+        reports none; vLLM reports none with segments and for translations.
         """
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used, for upstreams that count tokens instead of time."""
+        """Token counts of the request, if the upstream counts tokens instead of time."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

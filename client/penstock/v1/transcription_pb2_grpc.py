@@ -28,14 +28,15 @@ if _version_not_supported:
 class TranscriptionServiceStub(object):
     """Speech to text, in the language spoken or translated.
 
-    Four RPCs: the audio in one message or uploaded in chunks, the text in one answer or streamed.
-    Small files need no upload; an upload is not gathered in the server's memory.
+    Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
+    the text is returned in one message or streamed. Small files do not need an upload. The server
+    does not hold a whole upload in memory.
 
-    The size of the audio is limited by a server setting: over it is RESOURCE_EXHAUSTED
-    REQUEST_TOO_LARGE with `limitBytes`, as soon as the excess arrives. The audio of one message
-    is also limited by the server's message limit. The upstream has its own limits, for vLLM 25 MB
-    and 10 minutes by default, and refuses audio that it cannot decode; both are INVALID_ARGUMENT
-    UPSTREAM_REJECTED. A model that does not transcribe is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
+    `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
+    server's message limit. The upstream has limits of its own, by default 25 MB and 10 minutes for
+    vLLM: INVALID_ARGUMENT UPSTREAM_REJECTED if the audio exceeds them or cannot be decoded.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support transcription.
     """
 
     def __init__(self, channel):
@@ -69,20 +70,21 @@ class TranscriptionServiceStub(object):
 class TranscriptionServiceServicer(object):
     """Speech to text, in the language spoken or translated.
 
-    Four RPCs: the audio in one message or uploaded in chunks, the text in one answer or streamed.
-    Small files need no upload; an upload is not gathered in the server's memory.
+    Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
+    the text is returned in one message or streamed. Small files do not need an upload. The server
+    does not hold a whole upload in memory.
 
-    The size of the audio is limited by a server setting: over it is RESOURCE_EXHAUSTED
-    REQUEST_TOO_LARGE with `limitBytes`, as soon as the excess arrives. The audio of one message
-    is also limited by the server's message limit. The upstream has its own limits, for vLLM 25 MB
-    and 10 minutes by default, and refuses audio that it cannot decode; both are INVALID_ARGUMENT
-    UPSTREAM_REJECTED. A model that does not transcribe is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
+    `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
+    server's message limit. The upstream has limits of its own, by default 25 MB and 10 minutes for
+    vLLM: INVALID_ARGUMENT UPSTREAM_REJECTED if the audio exceeds them or cannot be decoded.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support transcription.
     """
 
     def Transcribe(self, request, context):
-        """Transcribes audio given in one message, into one answer.
+        """Transcribes audio from one message and returns the text in one message.
 
-        The request is shared with StreamTranscribe.
+        The request type is shared with StreamTranscribe.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,17 +92,20 @@ class TranscriptionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamTranscribe(self, request, context):
-        """Transcribes audio given in one message, piece by piece.
+        """Transcribes audio from one message and streams the text.
 
-        The stream contract of StreamChatCompletion holds, with one choice and no role: `id` in every
-        message, `model` and `create_time` in the first, deltas only, exactly one `finish_reason`
-        however long the audio is, `usage` in the last message, OK only if complete. Where the
-        upstream sends no usage after the last part, its end marker `[DONE]` completes the stream
-        instead, and the last message has the `finish_reason` and no `usage`.
-        `detail` above text, `subtitles` and beam search cannot be streamed: INVALID_ARGUMENT
-        INVALID_REQUEST.
+        The stream contract of StreamChatCompletion applies, with one choice and no role: every message
+        carries `id`, the first one `model` and `create_time`, messages carry deltas, exactly one
+        message has a `finish_reason`, however long the audio is, the last message carries `usage`, and
+        status OK means that the transcription is complete. If the upstream sends no usage after the
+        last part, its end marker `[DONE]` completes the stream instead; the last message then has the
+        `finish_reason` and no `usage`.
 
-        The request is shared with Transcribe, so that a caller changes only the method.
+        INVALID_ARGUMENT INVALID_REQUEST if `detail` asks for more than text, or if `subtitles` or beam
+        search is requested: they cannot be streamed.
+
+        The request type is shared with Transcribe, so callers can switch between the two methods
+        without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -109,15 +114,15 @@ class TranscriptionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UploadTranscribe(self, request_iterator, context):
-        """Transcribes uploaded audio into one answer.
+        """Transcribes uploaded audio and returns the text in one message.
 
-        The first message has `config`, all others have `audio_chunk`, at least one of them not
-        empty; anything else is INVALID_ARGUMENT INVALID_REQUEST. Half-closing the stream ends the
-        audio. The server may answer with an error before the upload ends; stop sending then.
-        Cancelling stops the work. gRPC does not retry an upload by itself once it has grown beyond
-        the client's buffer.
+        The first message has `config`, and all others have `audio_chunk`. At least one chunk must not
+        be empty. INVALID_ARGUMENT INVALID_REQUEST if the messages do not follow this order.
+        Half-closing the stream ends the audio. The server may return an error before the upload ends;
+        stop sending when it does. Cancelling the call stops the transcription. gRPC itself does not
+        retry an upload that exceeds the client's buffer.
 
-        The request is shared with UploadStreamTranscribe.
+        The request type is shared with UploadStreamTranscribe.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -125,12 +130,13 @@ class TranscriptionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UploadStreamTranscribe(self, request_iterator, context):
-        """Transcribes uploaded audio piece by piece.
+        """Transcribes uploaded audio and streams the text.
 
-        The upload is as for UploadTranscribe, the answer as for StreamTranscribe. The text begins
-        after the upload has ended: this is no live transcription.
+        The upload works as in UploadTranscribe, and the text is streamed as in StreamTranscribe. The
+        text starts after the upload has ended; this RPC does not transcribe live.
 
-        The request is shared with UploadTranscribe, so that a caller changes only the method.
+        The request type is shared with UploadTranscribe, so callers can switch between the two methods
+        without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -172,14 +178,15 @@ def add_TranscriptionServiceServicer_to_server(servicer, server):
 class TranscriptionService(object):
     """Speech to text, in the language spoken or translated.
 
-    Four RPCs: the audio in one message or uploaded in chunks, the text in one answer or streamed.
-    Small files need no upload; an upload is not gathered in the server's memory.
+    Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
+    the text is returned in one message or streamed. Small files do not need an upload. The server
+    does not hold a whole upload in memory.
 
-    The size of the audio is limited by a server setting: over it is RESOURCE_EXHAUSTED
-    REQUEST_TOO_LARGE with `limitBytes`, as soon as the excess arrives. The audio of one message
-    is also limited by the server's message limit. The upstream has its own limits, for vLLM 25 MB
-    and 10 minutes by default, and refuses audio that it cannot decode; both are INVALID_ARGUMENT
-    UPSTREAM_REJECTED. A model that does not transcribe is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
+    `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
+    server's message limit. The upstream has limits of its own, by default 25 MB and 10 minutes for
+    vLLM: INVALID_ARGUMENT UPSTREAM_REJECTED if the audio exceeds them or cannot be decoded.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support transcription.
     """
 
     @staticmethod
