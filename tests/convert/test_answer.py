@@ -47,6 +47,13 @@ def delta_of(data: Any) -> Any:
 # Everything that there may be
 
 
+def test_labels_of_a_message() -> None:
+    labels = {"name": "n", "tool_call_id": "c", "task": "t"}
+    message = chat.response(whole(labels | {"tools": [{"type": "x"}]})).choices[0].message
+    assert (message.name, message.tool_call_id, message.task) == ("n", "c", "t")
+    assert value_of(message.extra) == {"tools": [{"type": "x"}]}
+
+
 def test_everything_at_once() -> None:
     body = whole(
         {

@@ -27,47 +27,16 @@ from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
 _PLAIN_FIELDS = options.plain_names(CreateChatCompletionRequest.DESCRIPTOR)
 _FORM_FIELDS = frozenset({"tools", "tool_choice", "response_format", "structured_outputs"})
-_ANSWER_KEYS = frozenset(
-    {
-        "id",
-        "object",
-        "model",
-        "created",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "prompt_token_ids",
-        "prompt_text",
-        "prompt_logprobs",
-        "kv_transfer_params",
-        "ec_transfer_params",
-        "metrics",
-    }
-)
+_ANSWER_KEYS = generation.ANSWER_KEYS | {"prompt_token_ids", "prompt_text", "prompt_logprobs"}
 # Upstreams do not stream them, so the streamed message has no field for them.
 _EVENT_KEYS = _ANSWER_KEYS - {"prompt_logprobs"}
 _TOLD_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
     "prompt_token_ids",
     "prompt_text",
 )
-_CHOICE_KEYS = frozenset(
-    {
-        "index",
-        "message",
-        "delta",
-        "finish_reason",
-        "stop_reason",
-        "logprobs",
-        "token_ids",
-        "weight_versions",
-        "routed_experts",
-    }
-)
+_CHOICE_KEYS = generation.CHOICE_KEYS | {"message", "delta", "logprobs"}
 _LOGPROB_KEYS = frozenset({"content"})
-_DELTA_KEYS = frozenset(
-    {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
-)
+_DELTA_KEYS = message.SAID_KEYS
 
 
 def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[str, Any]:

@@ -19,34 +19,7 @@ from penstock_server.convert import extra, fields, generation, message, options,
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer, number
 
-_ANSWER_KEYS = frozenset(
-    {
-        "id",
-        "object",
-        "model",
-        "created",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "kv_transfer_params",
-        "ec_transfer_params",
-        "metrics",
-    }
-)
-_CHOICE_KEYS = frozenset(
-    {
-        "index",
-        "text",
-        "finish_reason",
-        "stop_reason",
-        "logprobs",
-        "token_ids",
-        "prompt_token_ids",
-        "weight_versions",
-        "routed_experts",
-    }
-)
+_CHOICE_KEYS = generation.CHOICE_KEYS | {"text", "logprobs", "prompt_token_ids"}
 _LOGPROB_KEYS = frozenset({"tokens", "token_logprobs", "text_offset", "top_logprobs"})
 # Events have no log probabilities of the prompt; an upstream that sends some has them in `extra`.
 _UNARY_CHOICE_KEYS = _CHOICE_KEYS | {"prompt_logprobs"}
@@ -105,7 +78,7 @@ def response(data: Mapping[str, Any], *, echo: bool = False) -> CreateCompletion
     if not answer.choices:
         raise MalformedAnswer("it has no choices")
     generation.fill_answer(answer, data)
-    extra.keep(answer, data, _ANSWER_KEYS)
+    extra.keep(answer, data, generation.ANSWER_KEYS)
     return answer
 
 
@@ -129,7 +102,7 @@ class CompletionStream:
             return None
         answer = StreamCompletionResponse(id=beginning.id)
         if not beginning.id:
-            beginning.fill(answer, event, _ANSWER_KEYS)
+            beginning.fill(answer, event, generation.ANSWER_KEYS)
         choices = answer.choices
         for item in event.get("choices") or ():
             target = choices.add()
@@ -139,7 +112,7 @@ class CompletionStream:
             extra.keep(target, item, _CHOICE_KEYS)
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
             generation.fill_answer(answer, event)
-            extra.keep(answer, event, _ANSWER_KEYS)
+            extra.keep(answer, event, generation.ANSWER_KEYS)
         return answer
 
 

@@ -22,17 +22,22 @@ class HasExtra(Protocol):
         """The unknown keys."""
 
 
+def unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Returns the keys that are not known and not null."""
+    return {key: value for key, value in data.items() if key not in known and value is not None}
+
+
 def keep(target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
     """Keeps the keys that are not known and not null; touches nothing when there are none."""
     if known.issuperset(data):  # nearly always: quicker than to look at each
         return
-    if kept := _unknown(data, known):
+    if kept := unknown(data, known):
         document.add(target.extra, kept)
 
 
 def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
     """Keeps such keys of an inner object under its name."""
-    if kept := _unknown(data, known):
+    if kept := unknown(data, known):
         document.add(target.extra, {name: kept})
 
 
@@ -80,10 +85,6 @@ def text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError("not a text")
     return str(value)
-
-
-def _unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key not in known and value is not None}
 
 
 def add(item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str]) -> None:

@@ -21,6 +21,20 @@ FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
 PLAIN_EVENT_KEYS = frozenset({"id", "object", "model", "created", "choices"})
 """What nearly all events of a stream have, and nothing else."""
 
+ANSWER_KEYS = PLAIN_EVENT_KEYS | {
+    "usage",
+    "system_fingerprint",
+    "service_tier",
+    "metrics",
+    "kv_transfer_params",
+    "ec_transfer_params",
+}
+"""What `fill_origin` and `fill_answer` read, the choices, and the kind of object."""
+CHOICE_KEYS = frozenset(
+    {"index", "finish_reason", "stop_reason", "token_ids", "weight_versions", "routed_experts"}
+)
+"""What `fill_choice` reads."""
+
 _PLACE_AND_END = frozenset({"index", "delta", "finish_reason", "stop_reason"})
 _NAMES = ("id", "model", "created")
 

@@ -27,20 +27,13 @@ _TOOL_MODES = {
     message_pb2.ToolChoice.MODE_NONE: "none",
     message_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
-_MESSAGE_KEYS = frozenset(
-    {
-        "role",
-        "content",
-        "name",
-        "tool_calls",
-        "tool_call_id",
-        "reasoning",
-        "reasoning_content",
-        "refusal",
-        "tools",
-        "task",
-    }
+SAID_KEYS = frozenset(
+    {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
+"""Keys of the messages that models write."""
+_LABELS = ("name", "tool_call_id", "task")
+_LABEL_KEYS = frozenset(_LABELS)
+_MESSAGE_KEYS = SAID_KEYS | _LABEL_KEYS | {"tools"}
 _FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict", "defer_loading"})
 _TYPED_PARTS = frozenset(
     {
@@ -99,7 +92,7 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
 def _add_rest(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> None:
     """Adds what few messages have."""
     body["role"] = _role(item, path)
-    for name in ("name", "tool_call_id", "task"):
+    for name in _LABELS:
         if value := getattr(item, name):
             body[name] = value
     if item.HasField("reasoning"):
@@ -190,7 +183,16 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
     for call in data.get("tool_calls") or ():
         if call is not None:
             _fill_tool_call(target.tool_calls.add(), call)
-    extra.keep(target, data, _MESSAGE_KEYS)
+    if not SAID_KEYS.issuperset(data):
+        _fill_rest(target, extra.unknown(data, SAID_KEYS))
+
+
+def _fill_rest(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:
+    """Writes what models do not write themselves."""
+    if data:
+        for name in _LABELS:
+            extra.fill(target, name, data, extra.text)
+        extra.keep(target, data, _LABEL_KEYS)
 
 
 def role_of(name: str) -> tuple[message_pb2.Role.ValueType, str]:

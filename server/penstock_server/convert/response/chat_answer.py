@@ -14,22 +14,6 @@ from penstock_server.convert.response.chat_items import Events
 from penstock_server.convert.usage import USAGE_KEYS, fill_details, fill_metrics
 from penstock_server.json_numbers import integer, position
 
-_KEYS = frozenset(
-    {
-        "id",
-        "object",
-        "model",
-        "created",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "metrics",
-        "kv_transfer_params",
-        "ec_transfer_params",
-    }
-)
-
 
 @reads_answer
 def response(
@@ -120,7 +104,7 @@ class ResponseStream:
         return whole
 
     def _begin(self, data: Mapping[str, Any]) -> None:
-        self._beginning.fill(self._response, data, _KEYS)
+        self._beginning.fill(self._response, data, generation.ANSWER_KEYS)
         # The name of a chat that has none is made here: items are named after it.
         chat = self._response.id or uuid4().hex
         self._response.id = "resp_" + chat.removeprefix("chatcmpl-")
@@ -152,7 +136,7 @@ class ResponseStream:
         for name in ("kv_transfer_params", "ec_transfer_params"):
             if (params := data.get(name)) is not None:
                 getattr(target, name).CopyFrom(document.to_document(params))
-        extra.keep(target, data, _KEYS)
+        extra.keep(target, data, generation.ANSWER_KEYS)
 
 
 _RENAMED: Mapping[str, Literal["input_tokens", "output_tokens", "total_tokens"]] = {
@@ -164,7 +148,7 @@ _INPUT_NAMES = {"created_cache_tokens": "cache_write_tokens"}
 
 
 def _fill_usage(target: response_pb2.ResponseUsage, usage: Mapping[str, Any]) -> None:
-    rest = {key: value for key, value in usage.items() if key not in USAGE_KEYS}
+    rest = extra.unknown(usage, USAGE_KEYS)
     for key, name in _RENAMED.items():
         try:
             setattr(target, name, integer(usage.get(key) or 0))

@@ -21,9 +21,6 @@ _INCOMPLETE = response_pb2.RESPONSE_STATUS_INCOMPLETE
 _NATURAL_ENDS = ("stop", "tool_calls", "function_call")
 _REASONS = {"length": "max_output_tokens"}
 _CHOICE_KEYS = frozenset({"index", "message", "delta", "finish_reason", "logprobs"})
-_SAID_KEYS = frozenset(
-    {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
-)
 _LOGPROB_KEYS = frozenset({"content"})
 _ROLES = {name: role for role, name in chat_input.ROLES.items()}
 
@@ -86,7 +83,7 @@ class ResponseChoice:
         for piece, call in found:
             self._read_call(piece, call)
         _merge(self.rest, data, _CHOICE_KEYS)
-        _merge(self.rest, said, _SAID_KEYS)
+        _merge(self.rest, said, message.SAID_KEYS)
         finish_reason = data.get("finish_reason")
         if finish_reason and not self.ended.status:
             self.ended = End.of(finish_reason)

@@ -140,7 +140,7 @@ class NativeStream:
 def _fill_usage(target: response_pb2.ResponseUsage, usage: Json) -> None:
     for name in ("input_tokens", "output_tokens", "total_tokens"):
         extra.fill(target, name, usage, integer)
-    rest = {key: value for key, value in usage.items() if key not in _USAGE_KEYS}
+    rest = extra.unknown(usage, _USAGE_KEYS)
     for name in ("input_tokens_details", "output_tokens_details"):
         if (details := rest.pop(name, None)) is not None:
             rest[name] = fill_details(getattr(target, name), details) or None
