@@ -29,41 +29,41 @@ class _ReplicaState:
 class _ReplicaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplicaState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REPLICA_STATE_UNSPECIFIED: _ReplicaState.ValueType  # 0
-    """Not a state."""
+    """Not a valid state."""
     REPLICA_STATE_PROBING: _ReplicaState.ValueType  # 1
-    """It has not been probed yet."""
+    """Not probed yet."""
     REPLICA_STATE_READY: _ReplicaState.ValueType  # 2
-    """It is healthy and lists a model that may be used. It gets its share of the calls."""
+    """Healthy, with at least one model listed that may be used. Receives its share of the calls."""
     REPLICA_STATE_SLOW_START: _ReplicaState.ValueType  # 3
-    """It is new or has come back, and gets a growing part of its share."""
+    """New, or recovered from a failure. Receives a growing part of its share."""
     REPLICA_STATE_DOWN: _ReplicaState.ValueType  # 4
-    """It cannot be reached, or its last probes failed."""
+    """Unreachable, or its last probes failed."""
     REPLICA_STATE_EJECTED: _ReplicaState.ValueType  # 5
-    """Its calls kept failing, whatever its probes say. It gets none until `ejected_until`. After that,
-    once a probe succeeds, it gets one call as a trial.
+    """Excluded because its calls kept failing, whatever its probes report. Receives no calls until
+    `ejected_until`, and then, once a probe succeeds, one call as a trial.
     """
     REPLICA_STATE_DRAINING: _ReplicaState.ValueType  # 6
-    """It is shutting down: it may answer probes, but takes no new requests."""
+    """Shutting down. May answer probes but accepts no new requests."""
 
 class ReplicaState(_ReplicaState, metaclass=_ReplicaStateEnumTypeWrapper):
-    """What a replica is doing."""
+    """State of a replica."""
 
 REPLICA_STATE_UNSPECIFIED: ReplicaState.ValueType  # 0
-"""Not a state."""
+"""Not a valid state."""
 REPLICA_STATE_PROBING: ReplicaState.ValueType  # 1
-"""It has not been probed yet."""
+"""Not probed yet."""
 REPLICA_STATE_READY: ReplicaState.ValueType  # 2
-"""It is healthy and lists a model that may be used. It gets its share of the calls."""
+"""Healthy, with at least one model listed that may be used. Receives its share of the calls."""
 REPLICA_STATE_SLOW_START: ReplicaState.ValueType  # 3
-"""It is new or has come back, and gets a growing part of its share."""
+"""New, or recovered from a failure. Receives a growing part of its share."""
 REPLICA_STATE_DOWN: ReplicaState.ValueType  # 4
-"""It cannot be reached, or its last probes failed."""
+"""Unreachable, or its last probes failed."""
 REPLICA_STATE_EJECTED: ReplicaState.ValueType  # 5
-"""Its calls kept failing, whatever its probes say. It gets none until `ejected_until`. After that,
-once a probe succeeds, it gets one call as a trial.
+"""Excluded because its calls kept failing, whatever its probes report. Receives no calls until
+`ejected_until`, and then, once a probe succeeds, one call as a trial.
 """
 REPLICA_STATE_DRAINING: ReplicaState.ValueType  # 6
-"""It is shutting down: it may answer probes, but takes no new requests."""
+"""Shutting down. May answer probes but accepts no new requests."""
 Global___ReplicaState: _TypeAlias = ReplicaState  # noqa: Y015
 
 @_typing.final
@@ -85,7 +85,7 @@ Global___ListUpstreamsRequest: _TypeAlias = ListUpstreamsRequest  # noqa: Y015
 
 @_typing.final
 class ListUpstreamsResponse(_message.Message):
-    """Answer of ListUpstreams."""
+    """Response of ListUpstreams."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -96,8 +96,8 @@ class ListUpstreamsResponse(_message.Message):
     server_version: _builtins.str
     """Version of the server."""
     configuration_generation: _builtins.int
-    """How often the server applied a configuration: 1 after its start, one more after each reload that
-    changed something. A rejected reload does not count.
+    """Number of times that the server has applied a configuration: 1 after the start, plus 1 for each
+    reload that changed something. Rejected reloads do not count.
     """
     @_builtins.property
     def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Replica]:
@@ -105,7 +105,7 @@ class ListUpstreamsResponse(_message.Message):
 
     @_builtins.property
     def configuration_time(self) -> _timestamp_pb2.Timestamp:
-        """When the server applied its present configuration."""
+        """Time at which the server applied its current configuration."""
 
     def __init__(
         self,
@@ -125,8 +125,8 @@ Global___ListUpstreamsResponse: _TypeAlias = ListUpstreamsResponse  # noqa: Y015
 
 @_typing.final
 class Replica(_message.Message):
-    """One server behind a configured upstream. An upstream whose host name has several addresses has
-    a replica for each. Counts begin when the server first knows the replica.
+    """One server of a configured upstream. An upstream whose host name has several addresses has one
+    replica per address. Counters start at 0 when the replica becomes known to the server.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -147,53 +147,55 @@ class Replica(_message.Message):
     EJECTED_UNTIL_FIELD_NUMBER: _builtins.int
     MODEL_LIST_ODDITIES_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
-    """Name of the configured upstream, as the trailer `x-penstock-upstream` of calls has it."""
+    """Name of the configured upstream, as in the trailer `x-penstock-upstream`."""
     address: _builtins.str
-    """Where it is: "host:port", with the address itself where the host name was resolved, or the
+    """Address of the replica: "host:port", with the IP address if the host name was resolved, or the
     path of a socket.
     """
     state: Global___ReplicaState.ValueType
-    """What it is doing."""
+    """Current state of the replica."""
     outstanding: _builtins.int
-    """Calls in progress, of this server."""
+    """Number of this server's calls that are in progress."""
     requests: _builtins.int
-    """Calls that were sent to it, each attempt counted; probes are not."""
+    """Number of requests sent to the replica for calls. Each attempt counts; probes do not."""
     errors: _builtins.int
-    """Of these, those that failed through no fault of their caller."""
+    """Number of `requests` that failed for reasons other than an error of the caller."""
     consecutive_failures: _builtins.int
-    """How many of the latest calls in a row speak against it."""
+    """Number of the most recent consecutive calls that indicate a failure of the replica."""
     version: _builtins.str
-    """Version of vLLM, as it reports itself. Empty: it does not report one."""
+    """Version of vLLM, as reported by the replica. Empty if it reports none."""
     weight: _builtins.float
-    """Its share of the calls at this moment, against that of other replicas of the same model."""
+    """Current share of the calls, relative to other replicas of the same model."""
     last_error: _builtins.str
-    """The last of `errors`, or the last failed probe, described in a line. Empty: there was neither."""
+    """One-line description of the last of `errors` or of the last failed probe. Empty if there has
+    been neither.
+    """
     model_list_oddities: _builtins.str
-    """What is odd in its last model list, in a line: entries that were left out because they have no
-    id, and values that are not what the API has there. The other models are not affected. Empty:
-    nothing is odd.
+    """One-line description of irregularities in the last model list: entries omitted because they
+    have no id, and values that do not conform to the API. The other models are not affected. Empty
+    if there are none.
     """
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The models that calls can name, by its last model list and the server's configuration,
-        sorted. Empty: it has not listed any yet.
+        """Names of the models that calls can use, according to the last model list and the server's
+        configuration, sorted. Empty if the replica has not listed any yet.
         """
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_model_pb2.Capability.ValueType]:
-        """The operations that it serves, as far as its routes show. Empty: unknown; any operation may be
-        tried.
+        """Operations that the replica supports, as far as its routes indicate. If empty, they are
+        unknown, and any operation may be attempted.
         """
 
     @_builtins.property
     def latency(self) -> _duration_pb2.Duration:
-        """Time to the headers of its answers, a moving average in which recent ones count most. Unset:
-        it has answered no call yet.
+        """Time to the response headers, as a moving average weighted towards recent calls. Unset if the
+        replica has not answered a call yet.
         """
 
     @_builtins.property
     def ejected_until(self) -> _timestamp_pb2.Timestamp:
-        """When it gets another chance. Set only in the states EJECTED and DRAINING."""
+        """Time at which the replica receives another chance. Set only in the states EJECTED and DRAINING."""
 
     def __init__(
         self,

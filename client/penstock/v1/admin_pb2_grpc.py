@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """For the people who run a server. It is served on an address of its own (the server's
-    option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
-    other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
+    """Administration of a server. This service has its own address (the server's option `admin_listen`,
+    by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
+    address of the other services.
 
-    The answers contain no keys, no metadata, and nothing that callers send or receive.
+    The responses contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     def __init__(self, channel):
@@ -47,16 +47,16 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """For the people who run a server. It is served on an address of its own (the server's
-    option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
-    other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
+    """Administration of a server. This service has its own address (the server's option `admin_listen`,
+    by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
+    address of the other services.
 
-    The answers contain no keys, no metadata, and nothing that callers send or receive.
+    The responses contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     def ListUpstreams(self, request, context):
-        """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
-        while all of them are down and while the server drains.
+        """Lists the upstreams and their current state as known to the server. The server sends them no
+        requests, so the call also succeeds while all upstreams are down and while the server drains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,11 +79,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """For the people who run a server. It is served on an address of its own (the server's
-    option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
-    other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
+    """Administration of a server. This service has its own address (the server's option `admin_listen`,
+    by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
+    address of the other services.
 
-    The answers contain no keys, no metadata, and nothing that callers send or receive.
+    The responses contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     @staticmethod

@@ -27,11 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """For the people who run a server. It is served on an address of its own (the server's
-    option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
-    other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
+    """Administration of a server. This service has its own address (the server's option `admin_listen`,
+    by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
+    address of the other services.
 
-    The answers contain no keys, no metadata, and nothing that callers send or receive.
+    The responses contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     @_typing.overload
@@ -39,31 +39,31 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     ListUpstreams: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListUpstreamsRequest, _admin_pb2.ListUpstreamsResponse]
-    """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
-    while all of them are down and while the server drains.
+    """Lists the upstreams and their current state as known to the server. The server sends them no
+    requests, so the call also succeeds while all upstreams are down and while the server drains.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """For the people who run a server. It is served on an address of its own (the server's
-    option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
-    other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
+    """Administration of a server. This service has its own address (the server's option `admin_listen`,
+    by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
+    address of the other services.
 
-    The answers contain no keys, no metadata, and nothing that callers send or receive.
+    The responses contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUpstreams: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListUpstreamsRequest, _admin_pb2.ListUpstreamsResponse]  # type: ignore[assignment]
-    """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
-    while all of them are down and while the server drains.
+    """Lists the upstreams and their current state as known to the server. The server sends them no
+    requests, so the call also succeeds while all upstreams are down and while the server drains.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """For the people who run a server. It is served on an address of its own (the server's
-    option `admin_listen`, by default port 50052 of the loopback interface); on the address of the
-    other services it is UNIMPLEMENTED UNSUPPORTED_OPERATION.
+    """Administration of a server. This service has its own address (the server's option `admin_listen`,
+    by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
+    address of the other services.
 
-    The answers contain no keys, no metadata, and nothing that callers send or receive.
+    The responses contain no keys, no metadata, and nothing that callers send or receive.
     """
 
     @_abc_1.abstractmethod
@@ -72,8 +72,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListUpstreamsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListUpstreamsResponse, _abc.Awaitable[_admin_pb2.ListUpstreamsResponse]]:
-        """Reports what the server knows about its upstreams. It sends them no requests, so it also answers
-        while all of them are down and while the server drains.
+        """Lists the upstreams and their current state as known to the server. The server sends them no
+        requests, so the call also succeeds while all upstreams are down and while the server drains.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

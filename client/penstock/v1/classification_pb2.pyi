@@ -35,32 +35,38 @@ class ClassifyRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.PoolingInput]:
-        """What to classify; at least one, all of one kind. A conversation must be the only input."""
+        """Inputs to classify. At least one is required, and all must be of the same kind. A conversation
+        must be the only input.
+        """
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:
-        """How inputs are truncated and padded, and whether scores become probabilities."""
+        """Options for truncation and padding, and for converting scores into probabilities."""
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:
-        """How conversations become prompts, the same for all inputs; ChatInput only. `echo` and
-        `documents` have no meaning here.
+        """Options for rendering conversations as prompts, applied to all inputs. Valid only for
+        ChatInput. INVALID_ARGUMENT INVALID_REQUEST if `echo` or `documents` is set.
         """
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
-        meaning here.
+        """Engine options. Only `priority`, `cache_salt` and `request_id` are supported; INVALID_ARGUMENT
+        INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -83,7 +89,7 @@ Global___ClassifyRequest: _TypeAlias = ClassifyRequest  # noqa: Y015
 
 @_typing.final
 class ClassifyResponse(_message.Message):
-    """Classes of the inputs."""
+    """Response of Classify."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,24 +100,24 @@ class ClassifyResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream answered."""
+        """Time at which the upstream responded."""
 
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:
-        """One for each input, in the order of the inputs."""
+        """Results, one per input, in the order of the inputs."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used."""
+        """Token counts of the request."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -133,7 +139,7 @@ Global___ClassifyResponse: _TypeAlias = ClassifyResponse  # noqa: Y015
 
 @_typing.final
 class Classification(_message.Message):
-    """The class of one input."""
+    """Class of one input."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -143,20 +149,20 @@ class Classification(_message.Message):
     NUM_CLASSES_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Position of the input in the request, from 0."""
+    """Position of the input in the request, starting at 0."""
     label: _builtins.str
-    """Name of the most likely class. Unset: the model does not name its classes."""
+    """Name of the most likely class. Unset if the model does not name its classes."""
     num_classes: _builtins.int
     """Number of classes."""
     @_builtins.property
     def probs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Probability of each class, in the model's order of classes; raw scores if
+        """Probability of each class, in the model's order of classes. Raw scores if
         PoolingOptions.use_activation is false.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

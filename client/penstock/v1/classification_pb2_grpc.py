@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ClassificationServiceStub(object):
-    """Classes of texts and media.
+    """Classification of texts and media.
     """
 
     def __init__(self, channel):
@@ -43,13 +43,13 @@ class ClassificationServiceStub(object):
 
 
 class ClassificationServiceServicer(object):
-    """Classes of texts and media.
+    """Classification of texts and media.
     """
 
     def Classify(self, request, context):
-        """Classifies each input, all or none.
+        """Classifies the inputs. If one input fails, the whole call fails.
 
-        A model that does not classify is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+        UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,7 +72,7 @@ def add_ClassificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ClassificationService(object):
-    """Classes of texts and media.
+    """Classification of texts and media.
     """
 
     @staticmethod

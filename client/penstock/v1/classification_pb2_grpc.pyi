@@ -27,31 +27,31 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ClassificationServiceStub:
-    """Classes of texts and media."""
+    """Classification of texts and media."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClassificationServiceAsyncStub: ...
     Classify: _grpc.UnaryUnaryMultiCallable[_classification_pb2.ClassifyRequest, _classification_pb2.ClassifyResponse]
-    """Classifies each input, all or none.
+    """Classifies the inputs. If one input fails, the whole call fails.
 
-    A model that does not classify is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
     """
 
 @_typing.type_check_only
 class ClassificationServiceAsyncStub(ClassificationServiceStub):
-    """Classes of texts and media."""
+    """Classification of texts and media."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Classify: _aio.UnaryUnaryMultiCallable[_classification_pb2.ClassifyRequest, _classification_pb2.ClassifyResponse]  # type: ignore[assignment]
-    """Classifies each input, all or none.
+    """Classifies the inputs. If one input fails, the whole call fails.
 
-    A model that does not classify is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
     """
 
 class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Classes of texts and media."""
+    """Classification of texts and media."""
 
     @_abc_1.abstractmethod
     def Classify(
@@ -59,9 +59,9 @@ class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _classification_pb2.ClassifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classification_pb2.ClassifyResponse, _abc.Awaitable[_classification_pb2.ClassifyResponse]]:
-        """Classifies each input, all or none.
+        """Classifies the inputs. If one input fails, the whole call fails.
 
-        A model that does not classify is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+        UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
         """
 
 def add_ClassificationServiceServicer_to_server(servicer: ClassificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

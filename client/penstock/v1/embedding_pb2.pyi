@@ -38,44 +38,51 @@ class CreateEmbeddingsRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     dimensions: _builtins.int
-    """Values in each vector, for models trained for several lengths (Matryoshka). A model that is
-    not refuses any number: INVALID_ARGUMENT UPSTREAM_REJECTED. Unset: the model's own length.
+    """Number of values in each vector, for models trained for several lengths (Matryoshka).
+    INVALID_ARGUMENT UPSTREAM_REJECTED if set for any other model. Defaults to the model's own
+    length.
     """
     dtype: _common_pb2.VectorDtype.ValueType
-    """Number format of the answer. Unset: 32-bit floats. Others take at most 512 inputs at once."""
+    """Number format of the returned values. Defaults to 32-bit floats. With any other format, a
+    request may have at most 512 inputs.
+    """
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.PoolingInput]:
-        """What to embed; at least one, all of one kind."""
+        """Inputs to embed. At least one is required, and all must be of the same kind."""
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:
-        """How inputs are truncated, padded and finished."""
+        """Options for truncation, padding and the final activation."""
 
     @_builtins.property
     def late_chunking(self) -> Global___LateChunkingOptions:
-        """How long inputs are cut into chunks, for models with one vector per token; in 32-bit floats
-        only. Unset: not cut.
+        """Options for splitting long inputs into chunks, for models with one vector per token. Only with
+        32-bit floats. If unset, inputs are not split.
         """
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:
-        """How conversations become prompts, the same for all inputs; ChatInput only. `echo` and
-        `documents` have no meaning here.
+        """Options for rendering conversations as prompts, applied to all inputs. Valid only for
+        ChatInput. INVALID_ARGUMENT INVALID_REQUEST if `echo` or `documents` is set.
         """
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
-        meaning here.
+        """Engine options. Only `priority`, `cache_salt` and `request_id` are supported; INVALID_ARGUMENT
+        INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -103,13 +110,13 @@ Global___CreateEmbeddingsRequest: _TypeAlias = CreateEmbeddingsRequest  # noqa: 
 
 @_typing.final
 class LateChunkingOptions(_message.Message):
-    """Late chunking: the input is embedded as a whole, then pooled chunk by chunk."""
+    """Options for late chunking, which embeds the whole input and then pools it chunk by chunk."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHUNK_SIZE_FIELD_NUMBER: _builtins.int
     chunk_size: _builtins.int
-    """Tokens per chunk, at least 1. Required."""
+    """Number of tokens per chunk, at least 1. Required."""
     def __init__(
         self,
         *,
@@ -125,7 +132,7 @@ Global___LateChunkingOptions: _TypeAlias = LateChunkingOptions  # noqa: Y015
 
 @_typing.final
 class CreateEmbeddingsResponse(_message.Message):
-    """Vectors of the inputs."""
+    """Response of CreateEmbeddings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -136,24 +143,24 @@ class CreateEmbeddingsResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream answered."""
+        """Time at which the upstream responded."""
 
     @_builtins.property
     def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Embedding]:
-        """One for each input, in the order of the inputs."""
+        """Embeddings, one per input, in the order of the inputs."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used."""
+        """Token counts of the request."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -175,7 +182,7 @@ Global___CreateEmbeddingsResponse: _TypeAlias = CreateEmbeddingsResponse  # noqa
 
 @_typing.final
 class Embedding(_message.Message):
-    """The vector of one input."""
+    """Embedding of one input."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -186,26 +193,26 @@ class Embedding(_message.Message):
     PACKED_MULTI_VECTOR_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Position of the input in the request, from 0."""
+    """Position of the input in the request, starting at 0."""
     @_builtins.property
     def float_vector(self) -> _common_pb2.FloatVector:
-        """For 32-bit floats, the default."""
+        """One vector of 32-bit floats, the default format."""
 
     @_builtins.property
     def packed_vector(self) -> _common_pb2.PackedVector:
-        """For the other formats of CreateEmbeddingsRequest.dtype."""
+        """One vector in any other format."""
 
     @_builtins.property
     def multi_vector(self) -> _common_pb2.MultiVector:
-        """For models with several vectors for an input, one per token or chunk."""
+        """Vectors of 32-bit floats, for models with several vectors per input, one per token or chunk."""
 
     @_builtins.property
     def packed_multi_vector(self) -> _common_pb2.PackedMultiVector:
-        """The same, for the other formats of CreateEmbeddingsRequest.dtype."""
+        """Vectors in any other format, for models with several vectors per input."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field, for example `late_chunking`."""
+        """Upstream keys that have no field, such as `late_chunking`."""
 
     def __init__(
         self,

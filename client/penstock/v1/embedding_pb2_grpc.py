@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbeddingServiceStub(object):
-    """Vectors that stand for texts and media.
+    """Embeddings of texts and media.
     """
 
     def __init__(self, channel):
@@ -43,15 +43,16 @@ class EmbeddingServiceStub(object):
 
 
 class EmbeddingServiceServicer(object):
-    """Vectors that stand for texts and media.
+    """Embeddings of texts and media.
     """
 
     def CreateEmbeddings(self, request, context):
-        """Makes one vector for each input, all or none.
+        """Computes the embeddings of the inputs. If one input fails, the whole call fails.
 
-        A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; a vector
-        takes 4 bytes a value, so 256 vectors of 4096 values are just over the 4 MiB that many
-        clients accept. A model without embeddings is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+        RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit. Each
+        value of a vector takes 4 bytes, so 256 vectors of 4096 values slightly exceed the 4 MiB that
+        many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
+        support embeddings.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +75,7 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService(object):
-    """Vectors that stand for texts and media.
+    """Embeddings of texts and media.
     """
 
     @staticmethod

@@ -27,35 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EmbeddingServiceStub:
-    """Vectors that stand for texts and media."""
+    """Embeddings of texts and media."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     CreateEmbeddings: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.CreateEmbeddingsRequest, _embedding_pb2.CreateEmbeddingsResponse]
-    """Makes one vector for each input, all or none.
+    """Computes the embeddings of the inputs. If one input fails, the whole call fails.
 
-    A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; a vector
-    takes 4 bytes a value, so 256 vectors of 4096 values are just over the 4 MiB that many
-    clients accept. A model without embeddings is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit. Each
+    value of a vector takes 4 bytes, so 256 vectors of 4096 values slightly exceed the 4 MiB that
+    many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
+    support embeddings.
     """
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
-    """Vectors that stand for texts and media."""
+    """Embeddings of texts and media."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEmbeddings: _aio.UnaryUnaryMultiCallable[_embedding_pb2.CreateEmbeddingsRequest, _embedding_pb2.CreateEmbeddingsResponse]  # type: ignore[assignment]
-    """Makes one vector for each input, all or none.
+    """Computes the embeddings of the inputs. If one input fails, the whole call fails.
 
-    A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; a vector
-    takes 4 bytes a value, so 256 vectors of 4096 values are just over the 4 MiB that many
-    clients accept. A model without embeddings is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit. Each
+    value of a vector takes 4 bytes, so 256 vectors of 4096 values slightly exceed the 4 MiB that
+    many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
+    support embeddings.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Vectors that stand for texts and media."""
+    """Embeddings of texts and media."""
 
     @_abc_1.abstractmethod
     def CreateEmbeddings(
@@ -63,11 +65,12 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_pb2.CreateEmbeddingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.CreateEmbeddingsResponse, _abc.Awaitable[_embedding_pb2.CreateEmbeddingsResponse]]:
-        """Makes one vector for each input, all or none.
+        """Computes the embeddings of the inputs. If one input fails, the whole call fails.
 
-        A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; a vector
-        takes 4 bytes a value, so 256 vectors of 4096 values are just over the 4 MiB that many
-        clients accept. A model without embeddings is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+        RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit. Each
+        value of a vector takes 4 bytes, so 256 vectors of 4096 values slightly exceed the 4 MiB that
+        many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
+        support embeddings.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,7 +28,7 @@ class _Capability:
 class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CAPABILITY_UNSPECIFIED: _Capability.ValueType  # 0
-    """Not a capability."""
+    """Not a valid capability."""
     CAPABILITY_CHAT: _Capability.ValueType  # 1
     """ChatCompletionService."""
     CAPABILITY_COMPLETION: _Capability.ValueType  # 2
@@ -40,21 +40,21 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     CAPABILITY_SCORE: _Capability.ValueType  # 5
     """RerankService.Score."""
     CAPABILITY_TRANSCRIPTION: _Capability.ValueType  # 6
-    """TranscriptionService, both tasks."""
+    """TranscriptionService, for both tasks."""
     CAPABILITY_TOKENIZATION: _Capability.ValueType  # 7
     """TokenizationService."""
     CAPABILITY_RESPONSES: _Capability.ValueType  # 8
-    """ResponseService, converted or native."""
+    """ResponseService, through a converted or native upstream."""
     CAPABILITY_CLASSIFICATION: _Capability.ValueType  # 9
     """ClassificationService."""
     CAPABILITY_POOLING: _Capability.ValueType  # 10
     """PoolingService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
-    """An operation that a model serves."""
+    """An operation that a model supports."""
 
 CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
-"""Not a capability."""
+"""Not a valid capability."""
 CAPABILITY_CHAT: Capability.ValueType  # 1
 """ChatCompletionService."""
 CAPABILITY_COMPLETION: Capability.ValueType  # 2
@@ -66,11 +66,11 @@ CAPABILITY_RERANK: Capability.ValueType  # 4
 CAPABILITY_SCORE: Capability.ValueType  # 5
 """RerankService.Score."""
 CAPABILITY_TRANSCRIPTION: Capability.ValueType  # 6
-"""TranscriptionService, both tasks."""
+"""TranscriptionService, for both tasks."""
 CAPABILITY_TOKENIZATION: Capability.ValueType  # 7
 """TokenizationService."""
 CAPABILITY_RESPONSES: Capability.ValueType  # 8
-"""ResponseService, converted or native."""
+"""ResponseService, through a converted or native upstream."""
 CAPABILITY_CLASSIFICATION: Capability.ValueType  # 9
 """ClassificationService."""
 CAPABILITY_POOLING: Capability.ValueType  # 10
@@ -86,12 +86,12 @@ class ListModelsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most models in one answer. 0: all. Negative is INVALID_ARGUMENT INVALID_REQUEST. The server
-    may return fewer.
+    """Maximum number of models to return. The server may return fewer. 0 stands for all models.
+    INVALID_ARGUMENT INVALID_REQUEST if negative.
     """
     page_token: _builtins.str
-    """`next_page_token` of the page before. Empty: the first page. A token that the server did not
-    make is INVALID_ARGUMENT INVALID_REQUEST.
+    """`next_page_token` of the previous page. If empty, the first page is returned. INVALID_ARGUMENT
+    INVALID_REQUEST if the token was not issued by the server.
     """
     def __init__(
         self,
@@ -109,7 +109,7 @@ Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
 
 @_typing.final
 class ListModelsResponse(_message.Message):
-    """A page of models."""
+    """Response of ListModels: a page of models."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,15 +117,15 @@ class ListModelsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     UNREACHABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page. Empty: this is the last."""
+    """Token of the next page. Empty if this is the last page."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
-        """The models of this page, sorted by `id`."""
+        """Models of this page, sorted by `id`."""
 
     @_builtins.property
     def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Upstreams that could not be asked, as "host:port". Not empty means that the list may lack
-        models, or have some that are gone.
+        """Upstreams that could not be queried, as "host:port". If not empty, models may be missing from
+        the list, or it may contain models that no longer exist.
         """
 
     def __init__(
@@ -151,8 +151,8 @@ class GetModelRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Name or alias of the model. Empty: the server's default model, or its only one, under any of
-    its names.
+    """Name or alias of the model. If empty, the server's default model or its only one is returned,
+    under any of its names.
     """
     def __init__(
         self,
@@ -169,14 +169,14 @@ Global___GetModelRequest: _TypeAlias = GetModelRequest  # noqa: Y015
 
 @_typing.final
 class GetModelResponse(_message.Message):
-    """Answer of GetModel."""
+    """Response of GetModel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___Model:
-        """The model with this name."""
+        """The model with the requested name."""
 
     def __init__(
         self,
@@ -206,28 +206,30 @@ class Model(_message.Message):
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The name that requests give as `model`."""
+    """Name to use as `model` in requests."""
     owned_by: _builtins.str
-    """Owner as the upstream says, normally "vllm"."""
+    """Owner as reported by the upstream, normally "vllm"."""
     root: _builtins.str
-    """Name or path of the weights; of the adapter for a LoRA adapter."""
+    """Name or path of the weights, or of the adapter for a LoRA adapter."""
     parent: _builtins.str
-    """The base model of a LoRA adapter. Empty: this is a base model."""
+    """Base model of a LoRA adapter. Empty for a base model."""
     max_model_len: _builtins.int
-    """Most tokens of prompt and output together. Unset: the upstream does not say."""
+    """Maximum number of tokens in prompt and output together. Unset if the upstream does not report
+    it.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream made the entry; vLLM says the time of the listing."""
+        """Time at which the upstream created the entry. vLLM reports the time of the listing."""
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Capability.ValueType]:
-        """The operations that the model serves, as far as the upstream's routes show. Empty: unknown; any
-        operation may be tried.
+        """Operations that the model supports, as far as the upstream's routes indicate. If empty, they
+        are unknown, and any operation may be attempted.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field, for example `permission`."""
+        """Upstream keys that have no field, such as `permission`."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub(object):
-    """The models that the server offers, and what they can do.
+    """Models that the server offers, and the operations that they support.
     """
 
     def __init__(self, channel):
@@ -48,23 +48,23 @@ class ModelServiceStub(object):
 
 
 class ModelServiceServicer(object):
-    """The models that the server offers, and what they can do.
+    """Models that the server offers, and the operations that they support.
     """
 
     def ListModels(self, request, context):
         """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-        An upstream that cannot be asked is named in `unreachable`, and its models are those that it
-        listed last. If none can be asked and nothing is known of any, the call fails with the first
-        one's error, normally UNAVAILABLE.
+        If an upstream cannot be queried, `unreachable` contains it, and its most recently listed
+        models are returned. If no upstream can be queried and no models are known, the call fails with
+        the error of the first upstream, normally UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
-        caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+        """Returns one model. NOT_FOUND MODEL_NOT_FOUND if no upstream serves the name. PERMISSION_DENIED
+        MODEL_FORBIDDEN if the caller may not use it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
-    """The models that the server offers, and what they can do.
+    """Models that the server offers, and the operations that they support.
     """
 
     @staticmethod

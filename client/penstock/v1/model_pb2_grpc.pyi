@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """The models that the server offers, and what they can do."""
+    """Models that the server offers, and the operations that they support."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,34 +36,34 @@ class ModelServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-    An upstream that cannot be asked is named in `unreachable`, and its models are those that it
-    listed last. If none can be asked and nothing is known of any, the call fails with the first
-    one's error, normally UNAVAILABLE.
+    If an upstream cannot be queried, `unreachable` contains it, and its most recently listed
+    models are returned. If no upstream can be queried and no models are known, the call fails with
+    the error of the first upstream, normally UNAVAILABLE.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
-    """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
-    caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+    """Returns one model. NOT_FOUND MODEL_NOT_FOUND if no upstream serves the name. PERMISSION_DENIED
+    MODEL_FORBIDDEN if the caller may not use it.
     """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """The models that the server offers, and what they can do."""
+    """Models that the server offers, and the operations that they support."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-    An upstream that cannot be asked is named in `unreachable`, and its models are those that it
-    listed last. If none can be asked and nothing is known of any, the call fails with the first
-    one's error, normally UNAVAILABLE.
+    If an upstream cannot be queried, `unreachable` contains it, and its most recently listed
+    models are returned. If no upstream can be queried and no models are known, the call fails with
+    the error of the first upstream, normally UNAVAILABLE.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
-    """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
-    caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+    """Returns one model. NOT_FOUND MODEL_NOT_FOUND if no upstream serves the name. PERMISSION_DENIED
+    MODEL_FORBIDDEN if the caller may not use it.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The models that the server offers, and what they can do."""
+    """Models that the server offers, and the operations that they support."""
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -73,9 +73,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_model_pb2.ListModelsResponse, _abc.Awaitable[_model_pb2.ListModelsResponse]]:
         """Lists the models of all upstreams that the caller may use, each name once, sorted by name.
 
-        An upstream that cannot be asked is named in `unreachable`, and its models are those that it
-        listed last. If none can be asked and nothing is known of any, the call fails with the first
-        one's error, normally UNAVAILABLE.
+        If an upstream cannot be queried, `unreachable` contains it, and its most recently listed
+        models are returned. If no upstream can be queried and no models are known, the call fails with
+        the error of the first upstream, normally UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -84,8 +84,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.GetModelResponse, _abc.Awaitable[_model_pb2.GetModelResponse]]:
-        """Describes one model. A name that nobody serves is NOT_FOUND MODEL_NOT_FOUND; one that the
-        caller may not use is PERMISSION_DENIED MODEL_FORBIDDEN.
+        """Returns one model. NOT_FOUND MODEL_NOT_FOUND if no upstream serves the name. PERMISSION_DENIED
+        MODEL_FORBIDDEN if the caller may not use it.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,33 +31,33 @@ class _PoolingTaskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PoolingTa
     POOLING_TASK_UNSPECIFIED: _PoolingTask.ValueType  # 0
     """The task that the model is loaded for."""
     POOLING_TASK_EMBED: _PoolingTask.ValueType  # 1
-    """One vector for an input (`embed`)."""
+    """One vector per input (`embed`)."""
     POOLING_TASK_CLASSIFY: _PoolingTask.ValueType  # 2
-    """One list of class probabilities for an input (`classify`)."""
+    """One list of class probabilities per input (`classify`)."""
     POOLING_TASK_TOKEN_EMBED: _PoolingTask.ValueType  # 3
-    """One vector for each token (`token_embed`)."""
+    """One vector per token (`token_embed`)."""
     POOLING_TASK_TOKEN_CLASSIFY: _PoolingTask.ValueType  # 4
-    """One list of class probabilities for each token (`token_classify`)."""
+    """One list of class probabilities per token (`token_classify`)."""
     POOLING_TASK_PLUGIN: _PoolingTask.ValueType  # 5
-    """The model's own input and output (`plugin`)."""
+    """Input and output defined by the model (`plugin`)."""
     POOLING_TASK_EMBED_AND_TOKEN_CLASSIFY: _PoolingTask.ValueType  # 6
     """A vector and class probabilities (`embed&token_classify`)."""
 
 class PoolingTask(_PoolingTask, metaclass=_PoolingTaskEnumTypeWrapper):
-    """What a pooling model computes."""
+    """Task of a pooling model."""
 
 POOLING_TASK_UNSPECIFIED: PoolingTask.ValueType  # 0
 """The task that the model is loaded for."""
 POOLING_TASK_EMBED: PoolingTask.ValueType  # 1
-"""One vector for an input (`embed`)."""
+"""One vector per input (`embed`)."""
 POOLING_TASK_CLASSIFY: PoolingTask.ValueType  # 2
-"""One list of class probabilities for an input (`classify`)."""
+"""One list of class probabilities per input (`classify`)."""
 POOLING_TASK_TOKEN_EMBED: PoolingTask.ValueType  # 3
-"""One vector for each token (`token_embed`)."""
+"""One vector per token (`token_embed`)."""
 POOLING_TASK_TOKEN_CLASSIFY: PoolingTask.ValueType  # 4
-"""One list of class probabilities for each token (`token_classify`)."""
+"""One list of class probabilities per token (`token_classify`)."""
 POOLING_TASK_PLUGIN: PoolingTask.ValueType  # 5
-"""The model's own input and output (`plugin`)."""
+"""Input and output defined by the model (`plugin`)."""
 POOLING_TASK_EMBED_AND_TOKEN_CLASSIFY: PoolingTask.ValueType  # 6
 """A vector and class probabilities (`embed&token_classify`)."""
 Global___PoolingTask: _TypeAlias = PoolingTask  # noqa: Y015
@@ -79,44 +79,50 @@ class PoolRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     task: Global___PoolingTask.ValueType
-    """What to compute."""
+    """Task to run."""
     dtype: _common_pb2.VectorDtype.ValueType
-    """Number format of the answer. Unset: 32-bit floats. Others take at most 512 inputs at once."""
+    """Number format of the returned values. Defaults to 32-bit floats. With any other format, a
+    request may have at most 512 inputs.
+    """
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.PoolingInput]:
-        """What to pool, all of one kind. Exactly one of `inputs` and `plugin_data` is given. A
+        """Inputs to pool, all of the same kind. Exactly one of `inputs` and `plugin_data` is required. A
         conversation must be the only input.
         """
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:
-        """How inputs are truncated, padded and finished."""
+        """Options for truncation, padding and the final activation."""
 
     @_builtins.property
     def plugin_data(self) -> _common_pb2.JsonDocument:
-        """Input of the model's own form, for POOLING_TASK_PLUGIN, which may be left UNSPECIFIED.
-        `dtype`, `options` and `template` have no meaning with it.
+        """Input defined by the model, for POOLING_TASK_PLUGIN; with it, `task` may be left unset.
+        INVALID_ARGUMENT INVALID_REQUEST if `dtype`, `options` or `template` is set as well.
         """
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:
-        """How conversations become prompts, the same for all inputs; ChatInput only. `echo` and
-        `documents` have no meaning here.
+        """Options for rendering conversations as prompts, applied to all inputs. Valid only for
+        ChatInput. INVALID_ARGUMENT INVALID_REQUEST if `echo` or `documents` is set.
         """
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
-        meaning here.
+        """Engine options. Only `priority`, `cache_salt` and `request_id` are supported; INVALID_ARGUMENT
+        INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -142,7 +148,7 @@ Global___PoolRequest: _TypeAlias = PoolRequest  # noqa: Y015
 
 @_typing.final
 class PoolResponse(_message.Message):
-    """Output for the inputs."""
+    """Response of Pool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,28 +160,28 @@ class PoolResponse(_message.Message):
     PLUGIN_DATA_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream answered."""
+        """Time at which the upstream responded."""
 
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolingResult]:
-        """One for each input, in the order of the inputs. Empty with `plugin_data`."""
+        """Results, one per input, in the order of the inputs. Empty with `plugin_data`."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used. Unset with `plugin_data`."""
+        """Token counts of the request. Unset with `plugin_data`."""
 
     @_builtins.property
     def plugin_data(self) -> _common_pb2.JsonDocument:
-        """Output of the model's own form, if the request has `plugin_data`."""
+        """Output defined by the model. Set if PoolRequest.plugin_data is set."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -198,7 +204,7 @@ Global___PoolResponse: _TypeAlias = PoolResponse  # noqa: Y015
 
 @_typing.final
 class PoolingResult(_message.Message):
-    """Output for one input."""
+    """Result for one input."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,26 +215,26 @@ class PoolingResult(_message.Message):
     PACKED_MULTI_VECTOR_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Position of the input in the request, from 0."""
+    """Position of the input in the request, starting at 0."""
     @_builtins.property
     def float_vector(self) -> _common_pb2.FloatVector:
-        """For the input as a whole, in 32-bit floats."""
+        """One vector of 32-bit floats for the whole input."""
 
     @_builtins.property
     def packed_vector(self) -> _common_pb2.PackedVector:
-        """For the input as a whole, in another format."""
+        """One vector in any other format for the whole input."""
 
     @_builtins.property
     def multi_vector(self) -> _common_pb2.MultiVector:
-        """Per token, in 32-bit floats."""
+        """Vectors of 32-bit floats, one per token."""
 
     @_builtins.property
     def packed_multi_vector(self) -> _common_pb2.PackedMultiVector:
-        """Per token, in another format."""
+        """Vectors in any other format, one per token."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class PoolingServiceStub(object):
-    """Direct access to the output of pooling models, for what EmbeddingService,
-    ClassificationService and RerankService do not offer: vectors and classes per token, and
-    models with their own input and output.
+    """Direct access to pooling models, for output that EmbeddingService, ClassificationService and
+    RerankService do not offer: vectors and classes per token, and models with input and output of
+    their own.
     """
 
     def __init__(self, channel):
@@ -45,17 +45,17 @@ class PoolingServiceStub(object):
 
 
 class PoolingServiceServicer(object):
-    """Direct access to the output of pooling models, for what EmbeddingService,
-    ClassificationService and RerankService do not offer: vectors and classes per token, and
-    models with their own input and output.
+    """Direct access to pooling models, for output that EmbeddingService, ClassificationService and
+    RerankService do not offer: vectors and classes per token, and models with input and output of
+    their own.
     """
 
     def Pool(self, request, context):
-        """Runs a pooling task on each input, all or none.
+        """Runs a pooling task on the inputs. If one input fails, the whole call fails.
 
-        A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; output per
-        token is large. A task that the model is not loaded for is INVALID_ARGUMENT
-        UPSTREAM_REJECTED; a model without pooling is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+        RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit; output
+        per token is large. INVALID_ARGUMENT UPSTREAM_REJECTED if the model is not loaded for the task.
+        UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support pooling.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,9 +78,9 @@ def add_PoolingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PoolingService(object):
-    """Direct access to the output of pooling models, for what EmbeddingService,
-    ClassificationService and RerankService do not offer: vectors and classes per token, and
-    models with their own input and output.
+    """Direct access to pooling models, for output that EmbeddingService, ClassificationService and
+    RerankService do not offer: vectors and classes per token, and models with input and output of
+    their own.
     """
 
     @staticmethod

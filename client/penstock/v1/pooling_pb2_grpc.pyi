@@ -27,9 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PoolingServiceStub:
-    """Direct access to the output of pooling models, for what EmbeddingService,
-    ClassificationService and RerankService do not offer: vectors and classes per token, and
-    models with their own input and output.
+    """Direct access to pooling models, for output that EmbeddingService, ClassificationService and
+    RerankService do not offer: vectors and classes per token, and models with input and output of
+    their own.
     """
 
     @_typing.overload
@@ -37,33 +37,33 @@ class PoolingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PoolingServiceAsyncStub: ...
     Pool: _grpc.UnaryUnaryMultiCallable[_pooling_pb2.PoolRequest, _pooling_pb2.PoolResponse]
-    """Runs a pooling task on each input, all or none.
+    """Runs a pooling task on the inputs. If one input fails, the whole call fails.
 
-    A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; output per
-    token is large. A task that the model is not loaded for is INVALID_ARGUMENT
-    UPSTREAM_REJECTED; a model without pooling is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit; output
+    per token is large. INVALID_ARGUMENT UPSTREAM_REJECTED if the model is not loaded for the task.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support pooling.
     """
 
 @_typing.type_check_only
 class PoolingServiceAsyncStub(PoolingServiceStub):
-    """Direct access to the output of pooling models, for what EmbeddingService,
-    ClassificationService and RerankService do not offer: vectors and classes per token, and
-    models with their own input and output.
+    """Direct access to pooling models, for output that EmbeddingService, ClassificationService and
+    RerankService do not offer: vectors and classes per token, and models with input and output of
+    their own.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Pool: _aio.UnaryUnaryMultiCallable[_pooling_pb2.PoolRequest, _pooling_pb2.PoolResponse]  # type: ignore[assignment]
-    """Runs a pooling task on each input, all or none.
+    """Runs a pooling task on the inputs. If one input fails, the whole call fails.
 
-    A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; output per
-    token is large. A task that the model is not loaded for is INVALID_ARGUMENT
-    UPSTREAM_REJECTED; a model without pooling is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+    RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit; output
+    per token is large. INVALID_ARGUMENT UPSTREAM_REJECTED if the model is not loaded for the task.
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support pooling.
     """
 
 class PoolingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Direct access to the output of pooling models, for what EmbeddingService,
-    ClassificationService and RerankService do not offer: vectors and classes per token, and
-    models with their own input and output.
+    """Direct access to pooling models, for output that EmbeddingService, ClassificationService and
+    RerankService do not offer: vectors and classes per token, and models with input and output of
+    their own.
     """
 
     @_abc_1.abstractmethod
@@ -72,11 +72,11 @@ class PoolingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pooling_pb2.PoolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pooling_pb2.PoolResponse, _abc.Awaitable[_pooling_pb2.PoolResponse]]:
-        """Runs a pooling task on each input, all or none.
+        """Runs a pooling task on the inputs. If one input fails, the whole call fails.
 
-        A reply over the server's message limit is RESOURCE_EXHAUSTED REQUEST_TOO_LARGE; output per
-        token is large. A task that the model is not loaded for is INVALID_ARGUMENT
-        UPSTREAM_REJECTED; a model without pooling is UNIMPLEMENTED OPERATION_NOT_SUPPORTED.
+        RESOURCE_EXHAUSTED REQUEST_TOO_LARGE if the response exceeds the server's message limit; output
+        per token is large. INVALID_ARGUMENT UPSTREAM_REJECTED if the model is not loaded for the task.
+        UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support pooling.
         """
 
 def add_PoolingServiceServicer_to_server(servicer: PoolingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

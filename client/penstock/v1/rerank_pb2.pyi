@@ -33,7 +33,7 @@ class ScoringInput(_message.Message):
     """Plain text. May be empty."""
     @_builtins.property
     def multimodal(self) -> Global___MultimodalInput:
-        """Text, images and videos together, for models that take them."""
+        """Text, images and videos together, for models that support them."""
 
     def __init__(
         self,
@@ -53,14 +53,16 @@ Global___ScoringInput: _TypeAlias = ScoringInput  # noqa: Y015
 
 @_typing.final
 class MultimodalInput(_message.Message):
-    """Content of several parts."""
+    """Content that consists of several parts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ContentPart]:
-        """The parts: text, image, video, or `image_embeds` by ContentPart.other; at least one."""
+        """Parts of the content: text, images, videos, or `image_embeds` in ContentPart.other. At least
+        one is required.
+        """
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ Global___MultimodalInput: _TypeAlias = MultimodalInput  # noqa: Y015
 
 @_typing.final
 class ScoringOptions(_message.Message):
-    """Settings of scoring."""
+    """Options specific to scoring."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,19 +89,25 @@ class ScoringOptions(_message.Message):
     CHAT_TEMPLATE_KWARGS_FIELD_NUMBER: _builtins.int
     MM_PROCESSOR_KWARGS_FIELD_NUMBER: _builtins.int
     max_tokens_per_query: _builtins.int
-    """Cut the query to this many tokens. 0: do not cut. Unset: 0. Negative is refused."""
+    """Maximum number of tokens of the query; a longer query is truncated. Defaults to 0, which
+    disables truncation. INVALID_ARGUMENT INVALID_REQUEST if negative.
+    """
     max_tokens_per_doc: _builtins.int
-    """Cut each document to this many tokens. 0: do not cut. Unset: 0. Negative is refused."""
+    """Maximum number of tokens of each document; longer documents are truncated. Defaults to 0, which
+    disables truncation. INVALID_ARGUMENT INVALID_REQUEST if negative.
+    """
     instruction: _builtins.str
-    """What "fit" means, for models that take an instruction. Empty: the model's default."""
+    """Instruction that defines relevance, for models that support one. If empty, the model's default
+    applies.
+    """
     @_builtins.property
     def chat_template_kwargs(self) -> _common_pb2.JsonDocument:
-        """Variables for the model's template, a JSON object."""
+        """Variables for the model's template, as a JSON object."""
 
     @_builtins.property
     def mm_processor_kwargs(self) -> _common_pb2.JsonDocument:
-        """Parameters of the model's multimodal processor, a JSON object. The upstream refuses them unless it is
-        started to trust them.
+        """Parameters of the model's multimodal processor, as a JSON object. INVALID_ARGUMENT
+        UPSTREAM_REJECTED unless the upstream is started with the option to trust them.
         """
 
     def __init__(
@@ -143,42 +151,48 @@ class RerankRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     top_n: _builtins.int
-    """Return only this many, the best. 0, or more than there are: all. Unset: all. Negative is
-    INVALID_ARGUMENT INVALID_REQUEST.
+    """Maximum number of results to return, most relevant first. 0, or a number greater than that of
+    the documents, returns all. Defaults to all. INVALID_ARGUMENT INVALID_REQUEST if negative.
     """
     return_documents: _builtins.bool
-    """Return the documents with the results, as they are in the request. Unset: false."""
+    """Whether to return the documents with the results, as they are in the request. Defaults to
+    false.
+    """
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def query(self) -> Global___ScoringInput:
-        """What the documents should fit. Required."""
+        """Query to rank the documents by. Required."""
 
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoringInput]:
-        """The documents; at least one."""
+        """Documents to score. At least one is required."""
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:
-        """How inputs are truncated and padded, and whether scores go through the model's activation.
-        `add_special_tokens` has no meaning here.
+        """Options for truncation, padding and the final activation. INVALID_ARGUMENT INVALID_REQUEST if
+        `add_special_tokens` is set.
         """
 
     @_builtins.property
     def scoring(self) -> Global___ScoringOptions:
-        """Settings of scoring."""
+        """Options specific to scoring."""
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
-        meaning here.
+        """Engine options. Only `priority`, `cache_salt` and `request_id` are supported; INVALID_ARGUMENT
+        INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -211,7 +225,7 @@ Global___RerankRequest: _TypeAlias = RerankRequest  # noqa: Y015
 
 @_typing.final
 class RerankResponse(_message.Message):
-    """Documents in order."""
+    """Response of Rerank."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -221,20 +235,22 @@ class RerankResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankResult]:
-        """The documents, best first; equal scores in the order of the request."""
+        """Results, most relevant first. Results with equal scores are in the order of the request."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used. All are of the prompt, also where an upstream gives only a total."""
+        """Token counts of the request. All tokens count as prompt tokens, even if the upstream reports
+        only a total.
+        """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -255,7 +271,7 @@ Global___RerankResponse: _TypeAlias = RerankResponse  # noqa: Y015
 
 @_typing.final
 class RerankResult(_message.Message):
-    """One document and its score."""
+    """A document's score."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -264,18 +280,19 @@ class RerankResult(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Position of the document in the request, from 0."""
+    """Position of the document in the request, starting at 0."""
     relevance_score: _builtins.float
-    """How well it fits, higher is better. 0 to 1 for most models; raw if
-    PoolingOptions.use_activation is false. Scores of different models do not compare.
+    """Relevance of the document to the query; higher values are more relevant. From 0 to 1 for most
+    models; raw if PoolingOptions.use_activation is false. Scores of different models are not
+    comparable.
     """
     @_builtins.property
     def document(self) -> Global___ScoringInput:
-        """The document, if RerankRequest.return_documents is set."""
+        """The document. Returned if RerankRequest.return_documents is true."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -308,38 +325,42 @@ class ScoreRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     user: _builtins.str
-    """Name of the end user. vLLM ignores it. Empty: none."""
+    """Identifier of the end user. Optional; vLLM ignores it."""
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoringInput]:
-        """The queries: one, which is paired with every document, or as many as documents, which are
-        paired in order. Other numbers are INVALID_ARGUMENT INVALID_REQUEST.
+        """Queries: either one, which is paired with every document, or as many as there are documents,
+        which are paired in order. INVALID_ARGUMENT INVALID_REQUEST if it is any other number.
         """
 
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoringInput]:
-        """The documents; at least one."""
+        """Documents to score. At least one is required."""
 
     @_builtins.property
     def options(self) -> _common_pb2.PoolingOptions:
-        """How inputs are truncated and padded, and whether scores go through the model's activation.
-        `add_special_tokens` has no meaning here.
+        """Options for truncation, padding and the final activation. INVALID_ARGUMENT INVALID_REQUEST if
+        `add_special_tokens` is set.
         """
 
     @_builtins.property
     def scoring(self) -> Global___ScoringOptions:
-        """Settings of scoring."""
+        """Options specific to scoring."""
 
     @_builtins.property
     def engine(self) -> _common_pb2.EngineOptions:
-        """Options of the engine: `priority`, `cache_salt` and `request_id`; other fields have no
-        meaning here.
+        """Engine options. Only `priority`, `cache_salt` and `request_id` are supported; INVALID_ARGUMENT
+        INVALID_REQUEST if any other field is set.
         """
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -363,7 +384,7 @@ Global___ScoreRequest: _TypeAlias = ScoreRequest  # noqa: Y015
 
 @_typing.final
 class ScoreResponse(_message.Message):
-    """Scores of the pairs."""
+    """Response of Score."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -374,24 +395,24 @@ class ScoreResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Name of the answer, made by the upstream from the request id."""
+    """Identifier of the response, which the upstream derives from the request id."""
     model: _builtins.str
-    """Model that answered."""
+    """Name of the model that generated the response."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the upstream answered."""
+        """Time at which the upstream responded."""
 
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreResult]:
-        """One for each document, in the order of the documents."""
+        """Results, one per document, in the order of the documents."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
-        """Tokens used."""
+        """Token counts of the request."""
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -413,7 +434,7 @@ Global___ScoreResponse: _TypeAlias = ScoreResponse  # noqa: Y015
 
 @_typing.final
 class ScoreResult(_message.Message):
-    """The score of one pair."""
+    """A pair's score."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -421,12 +442,12 @@ class ScoreResult(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Position of the pair's document in the request, from 0."""
+    """Position of the pair's document in the request, starting at 0."""
     score: _builtins.float
-    """How well the document fits the query, as RerankResult.relevance_score."""
+    """Relevance of the document to the query; see RerankResult.relevance_score."""
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

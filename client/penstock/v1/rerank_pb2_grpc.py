@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RerankServiceStub(object):
-    """How well documents fit a query.
+    """Relevance of documents to a query.
     """
 
     def __init__(self, channel):
@@ -48,22 +48,23 @@ class RerankServiceStub(object):
 
 
 class RerankServiceServicer(object):
-    """How well documents fit a query.
+    """Relevance of documents to a query.
     """
 
     def Rerank(self, request, context):
-        """Orders documents by how well they fit a query, best first.
+        """Ranks documents by their relevance to a query, most relevant first.
 
-        An answer with missing, repeated or impossible positions is INTERNAL
-        UPSTREAM_MALFORMED_RESPONSE. A model that does not score is UNIMPLEMENTED
-        OPERATION_NOT_SUPPORTED.
+        INTERNAL UPSTREAM_MALFORMED_RESPONSE if positions in the upstream's response are missing,
+        repeated or out of range. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support
+        scoring.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Score(self, request, context):
-        """Scores pairs of queries and documents, in the order of the request. Errors as Rerank.
+        """Scores pairs of queries and documents, in the order of the request. The errors are those of
+        Rerank.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +92,7 @@ def add_RerankServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RerankService(object):
-    """How well documents fit a query.
+    """Relevance of documents to a query.
     """
 
     @staticmethod

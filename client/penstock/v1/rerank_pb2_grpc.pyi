@@ -27,39 +27,43 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RerankServiceStub:
-    """How well documents fit a query."""
+    """Relevance of documents to a query."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RerankServiceAsyncStub: ...
     Rerank: _grpc.UnaryUnaryMultiCallable[_rerank_pb2.RerankRequest, _rerank_pb2.RerankResponse]
-    """Orders documents by how well they fit a query, best first.
+    """Ranks documents by their relevance to a query, most relevant first.
 
-    An answer with missing, repeated or impossible positions is INTERNAL
-    UPSTREAM_MALFORMED_RESPONSE. A model that does not score is UNIMPLEMENTED
-    OPERATION_NOT_SUPPORTED.
+    INTERNAL UPSTREAM_MALFORMED_RESPONSE if positions in the upstream's response are missing,
+    repeated or out of range. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support
+    scoring.
     """
     Score: _grpc.UnaryUnaryMultiCallable[_rerank_pb2.ScoreRequest, _rerank_pb2.ScoreResponse]
-    """Scores pairs of queries and documents, in the order of the request. Errors as Rerank."""
+    """Scores pairs of queries and documents, in the order of the request. The errors are those of
+    Rerank.
+    """
 
 @_typing.type_check_only
 class RerankServiceAsyncStub(RerankServiceStub):
-    """How well documents fit a query."""
+    """Relevance of documents to a query."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Rerank: _aio.UnaryUnaryMultiCallable[_rerank_pb2.RerankRequest, _rerank_pb2.RerankResponse]  # type: ignore[assignment]
-    """Orders documents by how well they fit a query, best first.
+    """Ranks documents by their relevance to a query, most relevant first.
 
-    An answer with missing, repeated or impossible positions is INTERNAL
-    UPSTREAM_MALFORMED_RESPONSE. A model that does not score is UNIMPLEMENTED
-    OPERATION_NOT_SUPPORTED.
+    INTERNAL UPSTREAM_MALFORMED_RESPONSE if positions in the upstream's response are missing,
+    repeated or out of range. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support
+    scoring.
     """
     Score: _aio.UnaryUnaryMultiCallable[_rerank_pb2.ScoreRequest, _rerank_pb2.ScoreResponse]  # type: ignore[assignment]
-    """Scores pairs of queries and documents, in the order of the request. Errors as Rerank."""
+    """Scores pairs of queries and documents, in the order of the request. The errors are those of
+    Rerank.
+    """
 
 class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How well documents fit a query."""
+    """Relevance of documents to a query."""
 
     @_abc_1.abstractmethod
     def Rerank(
@@ -67,11 +71,11 @@ class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rerank_pb2.RerankRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rerank_pb2.RerankResponse, _abc.Awaitable[_rerank_pb2.RerankResponse]]:
-        """Orders documents by how well they fit a query, best first.
+        """Ranks documents by their relevance to a query, most relevant first.
 
-        An answer with missing, repeated or impossible positions is INTERNAL
-        UPSTREAM_MALFORMED_RESPONSE. A model that does not score is UNIMPLEMENTED
-        OPERATION_NOT_SUPPORTED.
+        INTERNAL UPSTREAM_MALFORMED_RESPONSE if positions in the upstream's response are missing,
+        repeated or out of range. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support
+        scoring.
         """
 
     @_abc_1.abstractmethod
@@ -80,6 +84,8 @@ class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rerank_pb2.ScoreRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rerank_pb2.ScoreResponse, _abc.Awaitable[_rerank_pb2.ScoreResponse]]:
-        """Scores pairs of queries and documents, in the order of the request. Errors as Rerank."""
+        """Scores pairs of queries and documents, in the order of the request. The errors are those of
+        Rerank.
+        """
 
 def add_RerankServiceServicer_to_server(servicer: RerankServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -33,22 +33,26 @@ class TokenizeRequest(_message.Message):
     RETURN_TOKEN_STRINGS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     text: _builtins.str
-    """Text. May be empty."""
+    """Plain text. May be empty."""
     add_special_tokens: _builtins.bool
-    """`text` only: let the tokenizer add its special tokens. Unset: true. For `chat` see
+    """Whether the tokenizer adds its special tokens to `text`. Defaults to true. For `chat`, use
     TemplateOptions.add_special_tokens.
     """
     return_token_strings: _builtins.bool
-    """Return the tokens' texts too. Unset: false."""
+    """Whether to return the texts of the tokens as well. Defaults to false."""
     @_builtins.property
     def chat(self) -> Global___ChatTokenizeInput:
-        """A conversation, rendered as CreateChatCompletion would."""
+        """A conversation, rendered as by CreateChatCompletion."""
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -90,15 +94,17 @@ class ChatTokenizeInput(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ChatMessage]:
-        """The messages; at least one."""
+        """Messages of the conversation, oldest first. At least one is required."""
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Tool]:
-        """Tools that the template puts into the prompt."""
+        """Tools that the template includes in the prompt."""
 
     @_builtins.property
     def template(self) -> _message_pb2.TemplateOptions:
-        """How the conversation becomes a prompt. `echo` and `documents` have no meaning here."""
+        """Options for rendering the conversation as a prompt. INVALID_ARGUMENT INVALID_REQUEST if `echo`
+        or `documents` is set.
+        """
 
     def __init__(
         self,
@@ -117,7 +123,7 @@ Global___ChatTokenizeInput: _TypeAlias = ChatTokenizeInput  # noqa: Y015
 
 @_typing.final
 class TokenizeResponse(_message.Message):
-    """Tokens of a text or conversation."""
+    """Response of Tokenize."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -129,20 +135,22 @@ class TokenizeResponse(_message.Message):
     count: _builtins.int
     """Number of tokens."""
     max_model_len: _builtins.int
-    """Most tokens of prompt and output together that the model takes. Unset: not given."""
+    """Maximum number of tokens in prompt and output together that the model supports. Unset if the
+    upstream does not report it.
+    """
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The token ids."""
+        """Ids of the tokens."""
 
     @_builtins.property
     def token_strings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tokens' texts as the tokenizer spells them, if TokenizeRequest.return_token_strings is
-        set.
+        """Texts of the tokens in the tokenizer's notation. Returned if
+        TokenizeRequest.return_token_strings is true.
         """
 
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,
@@ -173,14 +181,18 @@ class DetokenizeRequest(_message.Message):
     TOKEN_IDS_FIELD_NUMBER: _builtins.int
     EXTRA_BODY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to use. Empty: the only model of the server."""
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Token ids, not negative."""
+        """Token ids to convert. Must not be negative."""
 
     @_builtins.property
     def extra_body(self) -> _common_pb2.JsonDocument:
-        """Upstream parameters without a field; see the file comment of common.proto."""
+        """Upstream parameters that have no field; see "Escape hatches" in the file comment of
+        common.proto.
+        """
 
     def __init__(
         self,
@@ -199,17 +211,17 @@ Global___DetokenizeRequest: _TypeAlias = DetokenizeRequest  # noqa: Y015
 
 @_typing.final
 class DetokenizeResponse(_message.Message):
-    """Text of tokens."""
+    """Response of Detokenize."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The text, special tokens included."""
+    """Text of the tokens, including special tokens."""
     @_builtins.property
     def extra(self) -> _common_pb2.JsonDocument:
-        """Upstream keys without a field."""
+        """Upstream keys that have no field."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TokenizationServiceStub(object):
-    """Text to tokens and back, by a model's tokenizer. Every model serves it.
+    """Conversion between text and tokens by a model's tokenizer. Every model supports it.
     """
 
     def __init__(self, channel):
@@ -48,19 +48,19 @@ class TokenizationServiceStub(object):
 
 
 class TokenizationServiceServicer(object):
-    """Text to tokens and back, by a model's tokenizer. Every model serves it.
+    """Conversion between text and tokens by a model's tokenizer. Every model supports it.
     """
 
     def Tokenize(self, request, context):
-        """Turns a text or a conversation into token ids, for example to count them.
+        """Converts text or a conversation into token ids, for example to count them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Detokenize(self, request, context):
-        """Turns token ids into text. Ids that the tokenizer does not know may be left out by the
-        upstream without an error.
+        """Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
+        error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,7 +88,7 @@ def add_TokenizationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TokenizationService(object):
-    """Text to tokens and back, by a model's tokenizer. Every model serves it.
+    """Conversion between text and tokens by a model's tokenizer. Every model supports it.
     """
 
     @staticmethod

@@ -27,33 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TokenizationServiceStub:
-    """Text to tokens and back, by a model's tokenizer. Every model serves it."""
+    """Conversion between text and tokens by a model's tokenizer. Every model supports it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TokenizationServiceAsyncStub: ...
     Tokenize: _grpc.UnaryUnaryMultiCallable[_tokenization_pb2.TokenizeRequest, _tokenization_pb2.TokenizeResponse]
-    """Turns a text or a conversation into token ids, for example to count them."""
+    """Converts text or a conversation into token ids, for example to count them."""
     Detokenize: _grpc.UnaryUnaryMultiCallable[_tokenization_pb2.DetokenizeRequest, _tokenization_pb2.DetokenizeResponse]
-    """Turns token ids into text. Ids that the tokenizer does not know may be left out by the
-    upstream without an error.
+    """Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
+    error.
     """
 
 @_typing.type_check_only
 class TokenizationServiceAsyncStub(TokenizationServiceStub):
-    """Text to tokens and back, by a model's tokenizer. Every model serves it."""
+    """Conversion between text and tokens by a model's tokenizer. Every model supports it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Tokenize: _aio.UnaryUnaryMultiCallable[_tokenization_pb2.TokenizeRequest, _tokenization_pb2.TokenizeResponse]  # type: ignore[assignment]
-    """Turns a text or a conversation into token ids, for example to count them."""
+    """Converts text or a conversation into token ids, for example to count them."""
     Detokenize: _aio.UnaryUnaryMultiCallable[_tokenization_pb2.DetokenizeRequest, _tokenization_pb2.DetokenizeResponse]  # type: ignore[assignment]
-    """Turns token ids into text. Ids that the tokenizer does not know may be left out by the
-    upstream without an error.
+    """Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
+    error.
     """
 
 class TokenizationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Text to tokens and back, by a model's tokenizer. Every model serves it."""
+    """Conversion between text and tokens by a model's tokenizer. Every model supports it."""
 
     @_abc_1.abstractmethod
     def Tokenize(
@@ -61,7 +61,7 @@ class TokenizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tokenization_pb2.TokenizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tokenization_pb2.TokenizeResponse, _abc.Awaitable[_tokenization_pb2.TokenizeResponse]]:
-        """Turns a text or a conversation into token ids, for example to count them."""
+        """Converts text or a conversation into token ids, for example to count them."""
 
     @_abc_1.abstractmethod
     def Detokenize(
@@ -69,8 +69,8 @@ class TokenizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tokenization_pb2.DetokenizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tokenization_pb2.DetokenizeResponse, _abc.Awaitable[_tokenization_pb2.DetokenizeResponse]]:
-        """Turns token ids into text. Ids that the tokenizer does not know may be left out by the
-        upstream without an error.
+        """Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
+        error.
         """
 
 def add_TokenizationServiceServicer_to_server(servicer: TokenizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
