@@ -27,9 +27,10 @@ from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
 _PLAIN_FIELDS = options.plain_names(CreateChatCompletionRequest.DESCRIPTOR)
 _FORM_FIELDS = frozenset({"tools", "tool_choice", "response_format", "structured_outputs"})
-_ANSWER_KEYS = generation.ANSWER_KEYS | {"prompt_token_ids", "prompt_text", "prompt_logprobs"}
+ANSWER_KEYS = generation.ANSWER_KEYS | {"prompt_token_ids", "prompt_text", "prompt_logprobs"}
+"""Keys of an answer that are read, or say the same in every answer."""
 # Upstreams do not stream them, so the streamed message has no field for them.
-_EVENT_KEYS = _ANSWER_KEYS - {"prompt_logprobs"}
+_EVENT_KEYS = ANSWER_KEYS - {"prompt_logprobs"}
 _TOLD_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
     "prompt_token_ids",
     "prompt_text",
@@ -97,7 +98,7 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
         raise MalformedAnswer("it has no choices")
     if positions := data.get("prompt_logprobs"):
         answer.prompt_logprobs.extend(generation.prompt_logprobs(positions))
-    _fill_rest(answer, data, _ANSWER_KEYS)
+    _fill_rest(answer, data, ANSWER_KEYS)
     return answer
 
 

@@ -1,0 +1,100 @@
+"""The simulator knows the fields of requests and answers that the conversions know."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from penstock_server import routes
+from penstock_server.convert import chat, generation
+from penstock_server.convert.fields import HOMES
+from penstock_server.simulator import SimulatorSettings
+
+from .calls import user
+
+_INPUT: Mapping[str, Any] = {"input": "x"}
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    routes.CHAT_COMPLETIONS: user("x"),
+    routes.COMPLETIONS: {"prompt": "x"},
+    routes.RESPONSES: _INPUT,
+    routes.EMBEDDINGS: _INPUT,
+    routes.CLASSIFY: _INPUT,
+    routes.POOLING: _INPUT,
+    routes.TOKENIZE: {"prompt": "x"},
+    routes.DETOKENIZE: {"tokens": [1]},
+    routes.RERANK: {"query": "x", "documents": ["x"]},
+    routes.SCORE: {"text_1": "x", "text_2": "x"},
+}
+WRONG: tuple[Any, ...] = ({"no": [{}]}, "no")
+"""Values of which each field refuses one."""
+
+
+# What the simulator takes and ignores, whatever it holds.
+_GENERATION = frozenset(
+    {
+        "ec_transfer_params",
+        "logprob_token_ids",
+        "repetition_detection",
+        "return_weight_versions",
+        "routed_experts_prompt_start",
+        "session_id",
+        "skip_special_tokens",
+        "spaces_between_special_tokens",
+        "stream_interval",
+        "thinking_token_budget",
+        "truncation_side",
+        "use_beam_search",
+        "watermarking",
+    }
+)
+_CACHE = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
+_PAIRS = frozenset({"padding", "truncation_side"})
+IGNORED: Mapping[str, Collection[str]] = {
+    routes.CHAT_COMPLETIONS: _GENERATION | {"add_special_tokens", "documents"},
+    routes.COMPLETIONS: _GENERATION,
+    routes.RESPONSES: _CACHE
+    | {
+        "ec_transfer_params",
+        "safety_identifier",
+        "spaces_between_special_tokens",
+        "watermarking",
+    },
+    routes.EMBEDDINGS: {"late_chunking_params"},
+    routes.TOKENIZE: {"chat_template_kwargs", "media_io_kwargs", "mm_processor_kwargs"},
+    routes.RERANK: _PAIRS | {"return_documents"},
+    routes.SCORE: _PAIRS | {"data_1", "data_2", "documents", "items", "queries"},
+}
+
+
+@pytest.fixture
+def settings() -> SimulatorSettings:
+    return SimulatorSettings(listen="127.0.0.1:0", kind="all")
+
+
+@pytest.mark.parametrize("route", BODIES)
+async def test_a_wrong_value_is_refused_or_ignored(route: str, http: httpx.AsyncClient) -> None:
+    unchecked = {key for key in HOMES[route] if not await _is_checked(http, route, key)}
+    assert unchecked == set(IGNORED.get(route, ()))
+
+
+async def _is_checked(http: httpx.AsyncClient, route: str, key: str) -> bool:
+    bodies = [{**BODIES[route], key: value} for value in WRONG]
+    answers = [await http.post(route, json=body) for body in bodies]
+    return any(one.is_error for one in answers)
+
+
+@pytest.mark.parametrize(
+    ("route", "keys"),
+    [
+        (routes.CHAT_COMPLETIONS, chat.ANSWER_KEYS),
+        (routes.COMPLETIONS, generation.ANSWER_KEYS),
+    ],
+)
+async def test_an_answer_has_every_key(
+    route: str, keys: frozenset[str], http: httpx.AsyncClient
+) -> None:
+    whole = (await http.post(route, json=BODIES[route])).json()
+    assert keys - whole.keys() == set()
+    # vLLM before 0.33 does not have the versions of its weights.
+    assert generation.CHOICE_KEYS - whole["choices"][0].keys() == {"weight_versions"}
