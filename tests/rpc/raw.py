@@ -33,7 +33,7 @@ def frame(kind: Frame, payload: bytes = b"", *, stream: int = 0, flags: int = 0)
     return length + bytes((kind, flags)) + struct.pack(">I", stream) + payload
 
 
-def request(path: str, metadata: Iterable[tuple[str, str]] = ()) -> bytes:
+def request(path: str | bytes, metadata: Iterable[tuple[str, str]] = ()) -> bytes:
     """Returns the header block of a call."""
     pseudo = ((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test"))
     fixed = (("te", "trailers"), ("content-type", "application/grpc"))
@@ -59,9 +59,9 @@ def reset(stream: int) -> bytes:
     return frame(Frame.RST_STREAM, struct.pack(">I", _CANCEL), stream=stream)
 
 
-def _literal(name: str, value: str) -> bytes:
+def _literal(name: str, value: str | bytes) -> bytes:
     """Returns a header as HPACK has it without tables or codes."""
-    texts = (name.encode(), value.encode())
+    texts = (name.encode(), value.encode() if isinstance(value, str) else value)
     return b"\0" + b"".join(_length(len(text)) + text for text in texts)
 
 

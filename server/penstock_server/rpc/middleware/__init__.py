@@ -4,6 +4,15 @@ from penstock_server.rpc.middleware.admission import Admission
 from penstock_server.rpc.middleware.authentication import Authentication, forward_credentials
 from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
+from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.rpc.middleware.stack import stack
 
-__all__ = ["Admission", "Authentication", "Deadlines", "abort", "forward_credentials", "stack"]
+__all__ = [
+    "Admission",
+    "Authentication",
+    "Deadlines",
+    "Quota",
+    "abort",
+    "forward_credentials",
+    "stack",
+]

@@ -2,7 +2,6 @@
 
 import logging
 
-from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
@@ -11,6 +10,7 @@ from penstock_server.rpc.calls import Arrivals, CallInterceptor
 from penstock_server.rpc.server.build import HEALTH, options
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
+from penstock_server.rpc.server.lasting import server as lasting_server
 from penstock_server.rpc.server.listening import bind_all
 from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
@@ -54,7 +54,7 @@ class AdminServer:
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
         limits = ConnectionLimits(max_message_bytes)
-        self._server = aio.server(
+        self._server = lasting_server(
             interceptors=(
                 CallInterceptor(
                     middleware.stack(),

@@ -9,6 +9,7 @@ from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import Arrivals, CallInterceptor, Middleware
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
+from penstock_server.rpc.server.lasting import server as lasting_server
 from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
@@ -49,7 +50,7 @@ def build_server(
         reflection: whether to serve reflection.
         share_ports: whether other processes may listen on the same ports.
     """
-    server = aio.server(
+    server = lasting_server(
         interceptors=(
             CallInterceptor(
                 middleware,
