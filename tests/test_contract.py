@@ -238,3 +238,21 @@ def test_generated_code_has_its_names(name: str) -> None:
     assert options.swift_prefix == "PenstockV1"
     # The module that Go imports is the consumer's own.
     assert not options.HasField("go_package")
+
+
+STREAMED: Mapping[str, tuple[str, frozenset[str]]] = {
+    "StreamChatCompletionResponse": (
+        "CreateChatCompletionResponse",
+        frozenset({"prompt_logprobs"}),
+    ),
+    "ChatChoiceDelta": ("ChatChoice", frozenset({"delta", "message"})),
+    "StreamCompletionResponse": ("CreateCompletionResponse", frozenset()),
+    "CompletionChoiceDelta": ("CompletionChoice", frozenset({"prompt_logprobs"})),
+}
+"""Messages of streams: the message of a whole answer, and the fields that only one of them has."""
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_stream_has_the_fields_of_a_whole_answer(name: str) -> None:
+    whole, different = STREAMED[name]
+    assert {*MESSAGES[name].fields_by_name} ^ {*MESSAGES[whole].fields_by_name} == different
