@@ -318,6 +318,21 @@ def test_what_is_known_is_read(record: Record) -> None:
             assert unread == set(), f"{place.function} of {place.module} knows it and drops it"
 
 
+def test_what_is_read_by_name_has_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one, every value would be kept as one that cannot be read."""
+    fill, lost = extra.fill, set()
+
+    def watched(target: Any, name: str, data: Any, read: Any) -> None:
+        if name not in target.DESCRIPTOR.fields_by_name:
+            lost.add((target.DESCRIPTOR.name, name))
+        fill(target, name, data, read)
+
+    monkeypatch.setattr(extra, "fill", watched)
+    for answer in ANSWERS.values():
+        answer()
+    assert lost == set()
+
+
 def test_a_reason_is_given_for_unread_keys_only(record: Record) -> None:
     for place, reasons in UNREAD.items():
         read = set().union(*(keys for found, keys in _read(record) if found[:2] == place))
