@@ -1,11 +1,11 @@
-"""Client side of Penstock.
+"""Penstock's Python client.
 
     >>> with Client(target) as client:
     ...     print(client.chat.create("Say hello.").text)
     Hello! How can I help you today?
 
-`Client` and `AsyncClient` are small and typed, over the generated stubs in `penstock.v1`, which
-can be used alone. Everything that a client returns has the message itself as `proto`.
+`Client` and `AsyncClient` are small, typed layers over the generated stubs in `penstock.v1`,
+which can also be used directly. Every result carries its protobuf message as `proto`.
 """
 
 from penstock.admin import Replica, UpstreamList

@@ -1,4 +1,4 @@
-"""What the people who run a service ask it."""
+"""Calls for operators of a service."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Replica:
     """One server behind an upstream of the service.
 
     Attributes:
-        proto: all that is known of it.
+        proto: the message as received.
     """
 
     proto: ReplicaProto
@@ -31,29 +31,29 @@ class Replica:
 
     @property
     def address(self) -> str:
-        """Where it is, as "host:port"."""
+        """Address as "host:port"."""
         return self.proto.address
 
     @property
     def state(self) -> str:
-        """What it is doing, as "ready", "down" or "ejected"."""
+        """State, such as "ready", "down" or "ejected"."""
         return enum_name(ReplicaState.DESCRIPTOR, self.proto.state) or str(self.proto.state)
 
     @property
     def ready(self) -> bool:
-        """Whether it gets calls, perhaps fewer than its share."""
+        """Whether the replica receives calls, even if fewer than its share."""
         return self.state in _READY
 
     @property
     def models(self) -> Sequence[str]:
-        """The models that calls can name."""
+        """Names of the models that calls can use."""
         return self.proto.models
 
     @property
     def latency(self) -> float | None:
-        """Seconds to an answer's headers, recent ones counting most; None before the first."""
-        told = self.proto.latency
-        return told.seconds + told.nanos / 1e9 if self.proto.HasField("latency") else None
+        """Average seconds to response headers, weighted to recent calls; None before the first."""
+        latency = self.proto.latency
+        return latency.seconds + latency.nanos / 1e9 if self.proto.HasField("latency") else None
 
 
 class UpstreamList(Result[ListUpstreamsResponse], Items[Replica]):
@@ -69,14 +69,14 @@ class UpstreamList(Result[ListUpstreamsResponse], Items[Replica]):
 
 
 class Admin(Resource):
-    """What a service tells of itself, on an address of its own: the client's target."""
+    """Calls to the admin address of a service, which must be the client's target."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
         self._stub = AdminServiceStub(caller.channel)
 
     def upstreams(self, **options: Unpack[CallOptions]) -> UpstreamList:
-        """Returns every server that the service sends calls to.
+        """Returns all servers to which the service sends calls.
 
             >>> with Client(admin_target) as admin:
             ...     for replica in admin.admin.upstreams():
@@ -85,20 +85,20 @@ class Admin(Resource):
 
         Raises:
             UnimplementedError: the target is the service's address for calls.
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = ListUpstreamsRequest()
         return self._caller.call(self._stub.ListUpstreams, request, options, UpstreamList)
 
 
 class AsyncAdmin(AsyncResource):
-    """As `Admin`, awaited."""
+    """Asynchronous counterpart of `Admin`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = AdminServiceStub(caller.channel)
 
     async def upstreams(self, **options: Unpack[CallOptions]) -> UpstreamList:
-        """As `Admin.upstreams`."""
+        """See `Admin.upstreams`."""
         request = ListUpstreamsRequest()
         return await self._caller.call(self._stub.ListUpstreams, request, options, UpstreamList)

@@ -1,4 +1,4 @@
-"""Channels to a Penstock service: the settings that every client of ours uses."""
+"""Channels to a Penstock service, with the settings that both clients use."""
 
 import json
 import os
@@ -15,18 +15,18 @@ from grpc import aio
 DEFAULT_TARGET = "127.0.0.1:50051"
 
 DEFAULT_ADMIN_TARGET = "127.0.0.1:50052"
-"""Where a service answers those who run it."""
+"""Default admin address of a service."""
 
 DEFAULT_RETRIES = 2
 
 MOST_RETRIES = 4
-"""gRPC itself makes five attempts at most."""
+"""gRPC limits a call to five attempts."""
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""As large as the service sends by default; gRPC's own limit of 4 MiB is less."""
+"""The largest message that the service sends by default; gRPC's own limit is only 4 MiB."""
 
 _RESENT_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
-"""Requests that are kept to be sent again, with their metadata; gRPC's own limit is 256 KiB."""
+"""Largest request, metadata included, that is buffered for retries; gRPC's default: 256 KiB."""
 
 _LOOPBACK = re.compile(
     r"(dns:(///)?|ipv4:|ipv6:)?(localhost|127(\.\d{1,3}){3}|\[::1\]|\[?::ffff:127[\d.]*\]?)(:\w+)?"
@@ -39,17 +39,17 @@ Pem: TypeAlias = bytes | str | os.PathLike[str]
 
 
 def service_config(retries: int) -> dict[str, Any]:
-    """Returns how calls are balanced and sent again.
+    """Returns the service config, which defines load balancing and retries.
 
-    Only UNAVAILABLE is sent again, only before the first message of an answer, and only within
-    the deadline; how long to wait, or not to, the service says itself.
+    A call is retried only on UNAVAILABLE, only before the first message of its answer, and only
+    within its deadline. The service specifies the delay, or forbids the retry.
 
     Raises:
-        ValueError: more retries than gRPC makes, or less than none.
+        ValueError: the number of retries is negative, or larger than gRPC allows.
     """
     if not 0 <= retries <= MOST_RETRIES:
         raise ValueError(f"retries must be 0 to {MOST_RETRIES}, not {retries}")
-    # No "timeout" here: gRPC's core would end calls a second early. Deadlines are given per call.
+    # No "timeout" here: gRPC's core would end calls a second early. Each call sets its deadline.
     config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if retries:
         config["retryThrottling"] = {"maxTokens": 10, "tokenRatio": 0.1}
@@ -75,7 +75,7 @@ OPTIONS: Options = (
     ("grpc.per_rpc_retry_buffer_size", _RESENT_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # gRPC itself waits up to two minutes before it looks again for a service that went away.
+    # By default, gRPC waits up to two minutes before it reconnects to a lost service.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.primary_user_agent", f"penstock-python/{version('penstock')}"),
@@ -84,16 +84,16 @@ OPTIONS: Options = (
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """How a connection is encrypted; PEM as bytes, or the path of a file.
+    """Encryption of a connection. Each PEM value is bytes, or the path of a file.
 
         >>> with Client("penstock.internal:443", tls=TLS(ca="ca.pem")) as client:
         ...     pass
 
     Attributes:
-        ca: certificates to trust in place of the system's.
-        cert: the client's own certificate chain, for services that ask for one.
-        key: the key of `cert`.
-        server_name: name that the service's certificate must have, if not the target's.
+        ca: certificates to trust instead of the system's.
+        cert: the client's certificate chain, for services that require one.
+        key: private key of `cert`.
+        server_name: name that the service's certificate must have, if not that of the target.
     """
 
     ca: Pem | None = None
@@ -102,15 +102,15 @@ class TLS:
     server_name: str = ""
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Returns gRPC's form of it.
+        """Returns the settings as gRPC channel credentials.
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: a certificate came without its key, or a key without its certificate.
+            ValueError: only one of `cert` and `key` is given.
         """
-        # gRPC's core would end the process.
+        # gRPC's core would abort the process.
         if bool(self.cert) != bool(self.key):
-            raise ValueError("the client's certificate and its key need each other")
+            raise ValueError("the client's certificate and key must be given together")
         return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.key), _pem(self.cert))
 
 
@@ -121,7 +121,7 @@ def open_channel(
     tls: TLS | None = None,
     retries: int = DEFAULT_RETRIES,
 ) -> grpc.Channel:
-    """Returns a channel; it connects with the first call.
+    """Returns a channel, which connects on the first call.
 
         >>> from penstock.v1.model_pb2 import GetModelRequest
         >>> from penstock.v1.model_pb2_grpc import ModelServiceStub
@@ -131,9 +131,9 @@ def open_channel(
 
     Args:
         target: "host:port", or any name that gRPC resolves.
-        options: channel options of gRPC; they win over our settings by name.
-        tls: how to encrypt; None is clear text.
-        retries: how often a call that found the service unavailable is sent again, 0 to 4.
+        options: gRPC channel options, which override settings of the same name.
+        tls: encryption settings; None sends clear text.
+        retries: maximum number of retries when the service is unavailable, 0 to 4.
     """
     merged = _merged(target, options, tls, retries)
     if tls is None:
@@ -148,7 +148,7 @@ def open_async_channel(
     tls: TLS | None = None,
     retries: int = DEFAULT_RETRIES,
 ) -> aio.Channel:
-    """Returns an asyncio channel; otherwise as `open_channel`.
+    """Returns an asyncio channel; see `open_channel`.
 
     >>> from penstock.v1.model_pb2 import GetModelRequest
     >>> from penstock.v1.model_pb2_grpc import ModelServiceStub
@@ -164,7 +164,10 @@ def open_async_channel(
 def async_opener(
     target: str, options: Options, *, tls: TLS | None, retries: int
 ) -> Callable[[], aio.Channel]:
-    """Returns what opens an asyncio channel in the running event loop; takes and raises as that."""
+    """Returns a function that opens an asyncio channel in the running event loop.
+
+    Arguments and errors are those of `open_async_channel`.
+    """
     merged = _merged(target, options, tls, retries)
     if tls is None:
         return lambda: aio.insecure_channel(target, options=merged)
@@ -175,7 +178,7 @@ def async_opener(
 def _merged(target: str, options: Options, tls: TLS | None, retries: int) -> list[tuple[str, Any]]:
     settings = dict(OPTIONS)
     if _LOOPBACK.fullmatch(target):
-        # gRPC would ask the proxy that `http_proxy` names for a service on this machine.
+        # gRPC would use the proxy in `http_proxy` even for a service on this machine.
         settings["grpc.enable_http_proxy"] = 0
     if retries != DEFAULT_RETRIES:
         settings["grpc.service_config"] = json.dumps(service_config(retries))

@@ -1,4 +1,4 @@
-"""Conversations with a model: whole, streamed, and as values of a type."""
+"""Chats with a model: whole answers, streamed answers, and answers parsed as a type."""
 
 from collections.abc import Sequence
 from typing import TypeVar, Unpack
@@ -34,12 +34,12 @@ class ChatOptions(
     """Options of a chat; see `CreateChatCompletionRequest` in `penstock.v1`.
 
     Attributes:
-        tools: functions of Python, messages, or OpenAI's JSON; see `penstock.tools`.
-        tool_choice: "auto", "none", "required", the name of a function, or as in OpenAI's JSON.
-        parallel_tool_calls: several tool calls in one answer.
+        tools: Python functions, messages, or OpenAI's JSON form; see `penstock.tools`.
+        tool_choice: "auto", "none", "required", the name of a function, or OpenAI's JSON form.
+        parallel_tool_calls: whether one answer may contain several tool calls.
         response_format: "text", "json_object", a type, or a JSON Schema.
-        logprobs: whether, or how many alternatives at each position.
-        reasoning_effort: how much the model reasons, as "none", "low" or "high".
+        logprobs: True to return log probabilities, or the number of alternatives per position.
+        reasoning_effort: how much the model reasons, such as "none", "low" or "high".
         include_reasoning: whether to return the reasoning.
     """
 
@@ -66,11 +66,11 @@ class Chat(Resource):
             '2+2 equals 4.'
 
         Args:
-            messages: the conversation; a plain text is what the user says.
-            options: see `ChatOptions`.
+            messages: the conversation; a string is a message of the user.
+            **options: see `ChatOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         return self._caller.call(
             self._stub.CreateChatCompletion,
@@ -82,7 +82,7 @@ class Chat(Resource):
     def stream(
         self, messages: Messages, **options: Unpack[ChatOptions]
     ) -> Stream[ChatEvent, ChatCompletion]:
-        """Begins an answer that comes piece by piece.
+        """Starts an answer that arrives piece by piece.
 
             >>> with client.chat.stream("Count to ten.", max_tokens=8) as stream:
             ...     for event in stream:
@@ -90,7 +90,9 @@ class Chat(Resource):
             >>> done, stream.final().finish_reason
             ('1, 2, 3, 4,', 'length')
 
-        Takes the same as `create`.
+        Args:
+            messages: the conversation; a string is a message of the user.
+            **options: see `ChatOptions`.
         """
         request = chat_request(messages, **options)
         return self._caller.stream(
@@ -100,7 +102,7 @@ class Chat(Resource):
     def parse(
         self, kind: type[T], messages: Messages, **options: Unpack[ChatOptions]
     ) -> ParsedChatCompletion[T]:
-        """Returns an answer that is a value of a type.
+        """Returns an answer parsed as a value of a type.
 
             >>> from dataclasses import dataclass
             >>> @dataclass
@@ -112,28 +114,28 @@ class Chat(Resource):
             (True, <class 'int'>)
 
         Args:
-            kind: a pydantic model, dataclass, TypedDict, enum or another type that JSON has a
-                form for.
-            messages: the conversation.
-            options: as of `create`, less `response_format`.
+            kind: a pydantic model, dataclass, TypedDict, enum, or another type that can be
+                represented in JSON.
+            messages: the conversation; a string is a message of the user.
+            **options: see `ChatOptions`; `response_format` is replaced.
 
         Raises:
-            AnswerParseError: the answer is no such value, for example because it was cut off.
-            CallError: the call ended with another status than OK.
+            AnswerParseError: the answer is not a valid value, for example because it was cut off.
+            CallError: the call ended with a status other than OK.
         """
         options["response_format"] = kind
         return ParsedChatCompletion(self.create(messages, **options), kind)
 
 
 class AsyncChat(AsyncResource):
-    """As `Chat`, awaited."""
+    """Asynchronous counterpart of `Chat`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = ChatCompletionServiceStub(caller.channel)
 
     async def create(self, messages: Messages, **options: Unpack[ChatOptions]) -> ChatCompletion:
-        """As `Chat.create`."""
+        """See `Chat.create`."""
         return await self._caller.call(
             self._stub.CreateChatCompletion,
             chat_request(messages, **options),
@@ -144,7 +146,7 @@ class AsyncChat(AsyncResource):
     def stream(
         self, messages: Messages, **options: Unpack[ChatOptions]
     ) -> AsyncStream[ChatEvent, ChatCompletion]:
-        """As `Chat.stream`; it is not awaited, its events are."""
+        """See `Chat.stream`; iterate over the result with `async for`, without `await`."""
         request = chat_request(messages, **options)
         return self._caller.stream(
             self._stub.StreamChatCompletion, request, options, _accumulator(request)
@@ -153,20 +155,20 @@ class AsyncChat(AsyncResource):
     async def parse(
         self, kind: type[T], messages: Messages, **options: Unpack[ChatOptions]
     ) -> ParsedChatCompletion[T]:
-        """As `Chat.parse`."""
+        """See `Chat.parse`."""
         options["response_format"] = kind
         return ParsedChatCompletion(await self.create(messages, **options), kind)
 
 
 def chat_request(messages: Messages, **options: Unpack[ChatOptions]) -> CreateChatCompletionRequest:
-    """Returns the request of a chat, for calls by the generated stubs.
+    """Returns the request message of a chat, for calls through the generated stubs.
 
     >>> chat_request("Hi", temperature=0).sampling.HasField("temperature")
     True
 
     Raises:
-        TypeError: an option that does not exist, or whose value has the wrong type.
-        ValueError: an enum or a number that does not exist.
+        TypeError: an option does not exist, or its value has the wrong type.
+        ValueError: an enum name is unknown, or a number is out of range.
     """
     fields = generation_fields(options)
     if tools := options.get("tools"):

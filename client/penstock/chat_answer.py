@@ -1,4 +1,4 @@
-"""Answers to conversations, and how streams add up to them."""
+"""Answers of chats, whole and streamed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Choice(WithExtra):
-    """One answer of several.
+    """One of the answers to a conversation.
 
     Attributes:
-        proto: the choice as it came.
+        proto: the choice as received.
     """
 
     proto: ChatChoice
@@ -39,17 +39,17 @@ class Choice(WithExtra):
 
     @property
     def message(self) -> ChatMessage:
-        """The answer as a message, to be sent back in the next request."""
+        """The answer as a message that the next request can repeat."""
         return self.proto.message
 
     @property
     def text(self) -> str:
-        """The text; empty if the model said nothing."""
+        """The text; empty if the model wrote none."""
         return text_of(self.proto.message)
 
     @property
     def reasoning(self) -> str:
-        """The reasoning before the answer."""
+        """The model's reasoning before the answer."""
         return self.proto.message.reasoning
 
     @property
@@ -59,36 +59,36 @@ class Choice(WithExtra):
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tools that the model calls."""
+        """The tool calls that the model requests."""
         return [ToolCall(call) for call in self.proto.message.tool_calls]
 
     @property
     def finish_reason(self) -> str:
-        """Why it ended, as "stop", "length" or "tool_calls"; empty while it goes on."""
+        """Why the answer ended, such as "stop", "length" or "tool_calls"; empty until it ends."""
         return finish_reason(self.proto)
 
     @property
     def stop_reason(self) -> str | int | None:
-        """The stop string or the id of the stop token that ended it, if one did."""
+        """The stop string, or the id of the stop token, that ended the answer, if one did."""
         return stop_reason(self.proto)
 
     @property
     def logprobs(self) -> Sequence[TokenLogprob]:
-        """One entry for each token, if asked for."""
+        """Log probabilities, one entry per token, if requested."""
         return self.proto.logprobs
 
 
 class ChatCompletion(ModelResult[CreateChatCompletionResponse]):
-    """An answer to a conversation. What is said of one choice is said of the first."""
+    """An answer to a conversation. Properties of a single choice refer to the first one."""
 
     @property
     def id(self) -> str:
-        """Name of the answer."""
+        """Id of the answer."""
         return self.proto.id
 
     @property
     def choices(self) -> list[Choice]:
-        """The answers, as many as `n` asked for."""
+        """The answers, as many as `n` requested."""
         return [Choice(choice) for choice in self.proto.choices]
 
     @property
@@ -132,14 +132,14 @@ class ChatCompletion(ModelResult[CreateChatCompletionResponse]):
         return self._first.logprobs
 
     def parse(self, kind: type[T]) -> T:
-        """Returns the text as a value of a type, which its JSON stands for.
+        """Parses the text as JSON that represents a value of a type.
 
             >>> stream = client.chat.stream("Two numbers?", response_format=list[int])
             >>> all(type(number) is int for number in stream.final().parse(list[int]))
             True
 
         Raises:
-            AnswerParseError: it does not.
+            AnswerParseError: the text is not a valid value of the type.
         """
         return parsed_text(kind, self, "answer", f"finish_reason {self.finish_reason}")
 
@@ -150,32 +150,35 @@ class ChatCompletion(ModelResult[CreateChatCompletionResponse]):
 
 
 class ParsedChatCompletion(ChatCompletion, Generic[T]):
-    """An answer that is a value of a type."""
+    """An answer parsed as a value of a type.
+
+    Args:
+        answer: the answer.
+        kind: the type.
+
+    Raises:
+        AnswerParseError: the text is not a valid value of the type.
+    """
 
     _parsed: T
 
     def __init__(self, answer: ChatCompletion, kind: type[T]) -> None:
-        """Reads the answer's text.
-
-        Raises:
-            AnswerParseError: it is no value of the type.
-        """
         super().__init__(answer.proto, answer.call)
-        # Results are frozen, and what dataclasses put there does not know of subclasses.
+        # Results are frozen, and the `__setattr__` of dataclasses does not support subclasses.
         object.__setattr__(self, "_parsed", answer.parse(kind))
 
     @property
     def parsed(self) -> T:
-        """The value."""
+        """The parsed value."""
         return self._parsed
 
 
 @dataclass(frozen=True, slots=True)
 class ChatEvent(WithExtra):
-    """One message of a stream. What is said of one choice is said of the first.
+    """One message of a stream. Properties of a single choice refer to the first one.
 
     Attributes:
-        proto: the message as it came.
+        proto: the message as received.
     """
 
     proto: StreamChatCompletionResponse
@@ -192,12 +195,12 @@ class ChatEvent(WithExtra):
 
     @property
     def tool_calls(self) -> list[ToolCallDelta]:
-        """Pieces of tool calls."""
+        """The next pieces of tool calls."""
         return [call for choice in self._first for call in choice.delta.tool_calls]
 
     @property
     def finish_reason(self) -> str:
-        """Why the choice ended; empty while it goes on."""
+        """Why the choice ended; empty until it ends."""
         return "".join(finish_reason(choice) for choice in self._first)
 
     @property
@@ -206,16 +209,19 @@ class ChatEvent(WithExtra):
 
 
 class ChatAccumulator(ChoicesAccumulator[ChatEvent, ChatCompletion]):
-    """Adds up the messages of a chat stream, by the contract of StreamChatCompletion."""
+    """Adds up the messages of a chat stream, by the contract of StreamChatCompletion.
+
+    Args:
+        choices: number of choices requested.
+    """
 
     def __init__(self, choices: int = 1) -> None:
-        """Takes the number of choices that were asked for."""
         answer = CreateChatCompletionResponse
         super().__init__(choices, answer, _Choice, ChatEvent, ChatCompletion)
 
 
 class _Choice:
-    """A choice that grows."""
+    """A choice that is assembled piece by piece."""
 
     def __init__(self, index: int) -> None:
         self._choice = ChatChoice(index=index)
@@ -250,7 +256,7 @@ class _Choice:
 
 
 class _Call:
-    """A tool call that grows."""
+    """A tool call that is assembled piece by piece."""
 
     def __init__(self) -> None:
         self._call = ToolCallProto()

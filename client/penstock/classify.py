@@ -1,4 +1,4 @@
-"""Classes of texts and media."""
+"""Classification of texts and media."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Classification(WithExtra):
     """The class of one input.
 
     Attributes:
-        proto: the result as it came.
+        proto: the result as received.
     """
 
     proto: ClassificationProto
@@ -36,7 +36,7 @@ class Classification(WithExtra):
 
 
 class Classifications(ModelResult[ClassifyResponse], Items[Classification]):
-    """Classes, in the order of the inputs."""
+    """Classification results, in the order of the inputs."""
 
     def _items(self) -> Sequence[Classification]:
         return [Classification(one) for one in self.proto.results]
@@ -50,7 +50,7 @@ class Classifier(Resource):
         self._stub = ClassificationServiceStub(caller.channel)
 
     def __call__(self, inputs: Inputs, **options: Unpack[InputOptions]) -> Classifications:
-        """Returns the class of each input.
+        """Classifies each input.
 
             >>> [one] = client.classify("What a day!")
             >>> round(sum(one.probs), 3)
@@ -58,24 +58,24 @@ class Classifier(Resource):
 
         Args:
             inputs: texts, lists of token ids, or messages.
-            options: see `InputOptions`.
+            **options: see `InputOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = _request(inputs, options)
         return self._caller.call(self._stub.Classify, request, options, Classifications)
 
 
 class AsyncClassifier(AsyncResource):
-    """As `Classifier`, awaited."""
+    """Asynchronous counterpart of `Classifier`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = ClassificationServiceStub(caller.channel)
 
     async def __call__(self, inputs: Inputs, **options: Unpack[InputOptions]) -> Classifications:
-        """As `Classifier`."""
+        """See `Classifier`."""
         request = _request(inputs, options)
         return await self._caller.call(self._stub.Classify, request, options, Classifications)
 

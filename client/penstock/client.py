@@ -1,4 +1,4 @@
-"""The clients: one that blocks, and one for asyncio, with the same methods."""
+"""The clients: one blocking, one for asyncio, with the same methods."""
 
 from types import TracebackType
 from typing import Self, cast
@@ -26,50 +26,54 @@ from penstock.transcribe import AsyncTranscriber, Transcriber
 
 
 class Client:
-    """Calls a Penstock service; may be used by several threads at once.
+    """A client of a Penstock service; several threads may use it at the same time.
 
         >>> with Client(target) as client:
         ...     client.chat.create("Say hello.").text
         'Hello! How can I help you today?'
 
-    It connects with the first call. Each argument that is not given is taken from an environment
-    variable, without white space around its value; then there is a default.
+    It connects on the first call. An argument that is not given is read from its environment
+    variable, with surrounding white space removed; if that is not set either, the default applies.
 
     Args:
-        target: "host:port", or any name that gRPC resolves. PENSTOCK_TARGET, 127.0.0.1:50051.
-        api_key: sent as `authorization: Bearer`, in clear text without TLS. PENSTOCK_API_KEY.
-        tls: True for TLS with the system's certificates, or how else. PENSTOCK_TLS (1 or 0),
-            PENSTOCK_TLS_CA, PENSTOCK_TLS_CERT and PENSTOCK_TLS_KEY (files); clear text.
+        target: "host:port", or any name that gRPC resolves. Environment: PENSTOCK_TARGET. Default:
+            127.0.0.1:50051.
+        api_key: sent as `authorization: Bearer`, in clear text unless TLS is used. Environment:
+            PENSTOCK_API_KEY.
+        tls: True for TLS with the system's certificates, or TLS settings. Environment: PENSTOCK_TLS
+            (1 or 0), and the files PENSTOCK_TLS_CA, PENSTOCK_TLS_CERT and PENSTOCK_TLS_KEY.
+            Default: clear text.
         timeout: seconds until a call ends with `DeadlineExceededError`; None: never. A call's own
-            `timeout` wins. PENSTOCK_TIMEOUT (0: never), 600.
-        retries: how often a call that found the service unavailable is sent again, 0 to 4:
-            before its first answer, and within its timeout. PENSTOCK_RETRIES, 2.
+            `timeout` overrides it. Environment: PENSTOCK_TIMEOUT (0: never). Default: 600.
+        retries: maximum number of retries when the service is unavailable, 0 to 4. A call is
+            retried only before its first answer and within its timeout. Environment:
+            PENSTOCK_RETRIES. Default: 2.
         metadata: sent with every call.
-        channel_options: options of gRPC; they win over our settings by name.
-        channel: a channel to use in place of an own one. It is not closed, and `target`, `tls`,
-            `retries` and `channel_options` have no effect on it.
+        channel_options: gRPC channel options, which override settings of the same name.
+        channel: an existing channel to use. `close` does not close it, and `target`, `tls`,
+            `retries` and `channel_options` do not apply to it.
 
     Raises:
-        ValueError: the target is a URL, a value is out of range, or key or metadata have characters
-            that no header can have.
+        ValueError: the target is a URL, a value is out of range, or the API key or the metadata
+            contains characters that a header cannot contain.
         OSError: a file of `tls` cannot be read.
 
     Attributes:
-        channel: the channel, for the generated stubs.
+        channel: the channel, for use with the generated stubs.
         chat: conversations with a model.
-        responses: the Responses form of conversations.
+        responses: conversations through the Responses API.
         completions: completions of texts.
-        embeddings: vectors that stand for texts and media.
-        rerank: orders documents by how well they fit a query.
+        embeddings: embedding vectors of texts and media.
+        rerank: orders documents by relevance to a query.
         score: scores pairs of queries and documents.
-        classify: classes of texts and media.
-        pool: output of pooling models.
-        tokenize: text to tokens.
-        detokenize: tokens to text.
-        transcribe: speech to text.
+        classify: classifies texts and media.
+        pool: raw output of pooling models.
+        tokenize: converts text to tokens.
+        detokenize: converts tokens to text.
+        transcribe: converts speech to text.
         models: the models that the service offers.
-        health: whether the service serves.
-        admin: what the service knows of its upstreams, for a client of its admin address.
+        health: health of the service.
+        admin: state of the upstreams; the client's target must be the admin address.
     """
 
     def __init__(
@@ -118,19 +122,19 @@ class Client:
         self.close()
 
     def wait_ready(self, timeout: float | None = DEFAULT_WAIT_S) -> None:
-        """Returns as soon as the service can be reached and serves.
+        """Waits until the service is reachable and serving.
 
         >>> client.wait_ready(timeout=10)
 
         Raises:
-            DeadlineExceededError: it does not within so many seconds; its message says why not.
+            DeadlineExceededError: `timeout` seconds passed; the message contains the cause.
         """
         self.health.wait(timeout)
 
     def close(self) -> None:
-        """Ends the use of the client; later calls raise `ClientClosedError`.
+        """Closes the client; later calls raise `ClientClosedError`.
 
-        Closes the connection and ends running calls, if the channel is the client's own.
+        Closes the connection and cancels running calls, unless the channel was passed in.
         """
         self._caller.closed = True
         if self._own:
@@ -138,7 +142,7 @@ class Client:
 
 
 class AsyncClient:
-    """As `Client`, for asyncio; its methods are awaited, streams are read with `async for`.
+    """Asyncio counterpart of `Client`: await its methods, read streams with `async for`.
 
         >>> async def main():
         ...     async with AsyncClient(target) as client:
@@ -148,7 +152,7 @@ class AsyncClient:
         >>> asyncio.run(main())
         Hello! How can I help you today?
 
-    It may be made anywhere, and belongs to the event loop of its first call.
+    It may be created outside an event loop, and belongs to the event loop of its first call.
     """
 
     def __init__(
@@ -200,15 +204,15 @@ class AsyncClient:
 
     @property
     def channel(self) -> aio.Channel:
-        """The channel, for the generated stubs; it is opened in the running event loop."""
+        """The channel, for use with the generated stubs; opened in the running event loop."""
         return self._channel.opened() if isinstance(self._channel, LateChannel) else self._channel
 
     async def wait_ready(self, timeout: float | None = DEFAULT_WAIT_S) -> None:  # noqa: ASYNC109
-        """As `Client.wait_ready`."""
+        """See `Client.wait_ready`."""
         await self.health.wait(timeout)
 
     async def close(self) -> None:
-        """As `Client.close`."""
+        """See `Client.close`."""
         self._caller.closed = True
         if self._own:
             await self._channel.close()

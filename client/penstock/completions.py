@@ -1,4 +1,4 @@
-"""Completions of texts, without roles or a chat template."""
+"""Text completions, without roles or a chat template."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from penstock.v1.completion_pb2 import (
 from penstock.v1.completion_pb2_grpc import CompletionServiceStub
 
 Prompts: TypeAlias = str | Prompt | Sequence[int] | Sequence[str | Prompt | Sequence[int]]
-"""A text, or its token ids; or several of one kind."""
+"""A text or its token ids, or several of one kind."""
 
 
 class CompletionOptions(
@@ -39,11 +39,11 @@ class CompletionOptions(
     """Options of a completion; see `CreateCompletionRequest` in `penstock.v1`.
 
     Attributes:
-        logprobs: whether, or how many alternatives at each position.
-        echo: begin the text with the prompt.
+        logprobs: True to return log probabilities, or the number of alternatives per position.
+        echo: whether the text starts with the prompt.
         suffix: text after the gap that the model fills.
         response_format: "text", "json_object", a type, or a JSON Schema.
-        add_special_tokens: let the tokenizer add its special tokens.
+        add_special_tokens: whether the tokenizer adds its special tokens.
     """
 
     logprobs: LogprobsLike | None
@@ -55,17 +55,17 @@ class CompletionOptions(
 
 @dataclass(frozen=True, slots=True)
 class CompletedText(WithExtra):
-    """One completion of several.
+    """One of the completions.
 
     Attributes:
-        proto: the choice as it came.
+        proto: the choice as received.
     """
 
     proto: CompletionChoice
 
     @property
     def index(self) -> int:
-        """Number of the choice: the prompt's position x `n` + the number within the prompt."""
+        """Number of the choice: prompt position x `n` + number within the prompt."""
         return self.proto.index
 
     @property
@@ -75,26 +75,26 @@ class CompletedText(WithExtra):
 
     @property
     def finish_reason(self) -> str:
-        """Why it ended, as "stop" or "length"; empty while it goes on."""
+        """Why the text ended, such as "stop" or "length"; empty until it ends."""
         return finish_reason(self.proto)
 
     @property
     def stop_reason(self) -> str | int | None:
-        """The stop string or the id of the stop token that ended it, if one did."""
+        """The stop string, or the id of the stop token, that ended the text, if one did."""
         return stop_reason(self.proto)
 
     @property
     def logprobs(self) -> Sequence[CompletionLogprob]:
-        """One entry for each token, if asked for."""
+        """Log probabilities, one entry per token, if requested."""
         return self.proto.logprobs
 
 
 class Completion(ModelResult[CreateCompletionResponse]):
-    """Completions of prompts. What is said of one choice is said of the first."""
+    """Completions of prompts. Properties of a single choice refer to the first one."""
 
     @property
     def id(self) -> str:
-        """Name of the answer."""
+        """Id of the answer."""
         return self.proto.id
 
     @property
@@ -133,7 +133,7 @@ class CompletionEvent(WithExtra):
     """One message of a stream.
 
     Attributes:
-        proto: the message as it came.
+        proto: the message as received.
     """
 
     proto: StreamCompletionResponse
@@ -145,15 +145,18 @@ class CompletionEvent(WithExtra):
 
 
 class CompletionAccumulator(ChoicesAccumulator[CompletionEvent, Completion]):
-    """Adds up the messages of a completion stream."""
+    """Adds up the messages of a completion stream.
+
+    Args:
+        choices: number of choices requested.
+    """
 
     def __init__(self, choices: int = 1) -> None:
-        """Takes the number of choices that were asked for."""
         super().__init__(choices, CreateCompletionResponse, _Choice, CompletionEvent, Completion)
 
 
 class _Choice:
-    """A choice that grows."""
+    """A choice that is assembled piece by piece."""
 
     def __init__(self, index: int) -> None:
         self._choice = CompletionChoice(index=index)
@@ -174,7 +177,7 @@ class _Choice:
 
 
 class Completions(Resource):
-    """Completions of texts."""
+    """Text completions."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -188,10 +191,10 @@ class Completions(Resource):
 
         Args:
             prompts: the texts, or their token ids.
-            options: see `CompletionOptions`.
+            **options: see `CompletionOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         return self._caller.call(
             self._stub.CreateCompletion, _request(prompts, options), options, Completion
@@ -200,11 +203,15 @@ class Completions(Resource):
     def stream(
         self, prompts: Prompts, **options: Unpack[CompletionOptions]
     ) -> Stream[CompletionEvent, Completion]:
-        """Begins completions that come piece by piece; takes the same as `create`.
+        """Starts completions that arrive piece by piece.
 
-        >>> with client.completions.stream("Once upon a time", max_tokens=4) as stream:
-        ...     stream.final().usage.completion_tokens
-        4
+            >>> with client.completions.stream("Once upon a time", max_tokens=4) as stream:
+            ...     stream.final().usage.completion_tokens
+            4
+
+        Args:
+            prompts: the texts, or their token ids.
+            **options: see `CompletionOptions`.
         """
         request = _request(prompts, options)
         return self._caller.stream(
@@ -213,14 +220,14 @@ class Completions(Resource):
 
 
 class AsyncCompletions(AsyncResource):
-    """As `Completions`, awaited."""
+    """Asynchronous counterpart of `Completions`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = CompletionServiceStub(caller.channel)
 
     async def create(self, prompts: Prompts, **options: Unpack[CompletionOptions]) -> Completion:
-        """As `Completions.create`."""
+        """See `Completions.create`."""
         return await self._caller.call(
             self._stub.CreateCompletion, _request(prompts, options), options, Completion
         )
@@ -228,7 +235,7 @@ class AsyncCompletions(AsyncResource):
     def stream(
         self, prompts: Prompts, **options: Unpack[CompletionOptions]
     ) -> AsyncStream[CompletionEvent, Completion]:
-        """As `Completions.stream`; it is not awaited, its events are."""
+        """See `Completions.stream`; iterate over the result with `async for`, without `await`."""
         request = _request(prompts, options)
         return self._caller.stream(
             self._stub.StreamCompletion, request, options, _accumulator(request)

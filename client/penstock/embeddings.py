@@ -1,4 +1,4 @@
-"""Vectors that stand for texts and media."""
+"""Embedding vectors of texts and media."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -24,9 +24,9 @@ class EmbeddingOptions(InputOptions, total=False):
     """Options of embeddings; see `CreateEmbeddingsRequest` in `penstock.v1`.
 
     Attributes:
-        dimensions: values in each vector, for models that have a choice.
-        dtype: number format, as "float16"; float32 if not given.
-        late_chunking: `{"chunk_size": 64}`, for models with one vector per token.
+        dimensions: values per vector, for models that support several sizes.
+        dtype: number format, such as "float16"; default: "float32".
+        late_chunking: such as `{"chunk_size": 64}`, for models with one vector per token.
     """
 
     dimensions: int | None
@@ -47,15 +47,15 @@ class Embeddings(ModelResult[CreateEmbeddingsResponse], Items[Vector]):
         return [vector.tolist() for vector in self]
 
     def numpy(self) -> "numpy.ndarray[Any, Any]":
-        """Returns the vectors, of one shape, as the rows of a new array.
+        """Returns the vectors, which must have the same shape, as the rows of a new array.
 
             >>> client.embeddings.create(["Say hello.", "What is 2+2?"]).numpy().shape
             (2, 64)
 
-        Beside the message and the array, only one vector is in memory at a time.
+        Besides the message and the array, only one vector is in memory at a time.
 
         Raises:
-            ValueError: they have several shapes.
+            ValueError: the vectors have different shapes.
             ModuleNotFoundError: NumPy is not installed.
         """
         return stacked(self)
@@ -69,7 +69,7 @@ class Embeddings(ModelResult[CreateEmbeddingsResponse], Items[Vector]):
 
 
 class Embedder(Resource):
-    """Vectors that stand for texts and media."""
+    """Embedding vectors of texts and media."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -84,10 +84,10 @@ class Embedder(Resource):
 
         Args:
             inputs: texts, lists of token ids, or messages.
-            options: see `EmbeddingOptions`.
+            **options: see `EmbeddingOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         return self._caller.call(
             self._stub.CreateEmbeddings, _request(inputs, options), options, Embeddings
@@ -95,14 +95,14 @@ class Embedder(Resource):
 
 
 class AsyncEmbedder(AsyncResource):
-    """As `Embedder`, awaited."""
+    """Asynchronous counterpart of `Embedder`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = EmbeddingServiceStub(caller.channel)
 
     async def create(self, inputs: Inputs, **options: Unpack[EmbeddingOptions]) -> Embeddings:
-        """As `Embedder.create`."""
+        """See `Embedder.create`."""
         return await self._caller.call(
             self._stub.CreateEmbeddings, _request(inputs, options), options, Embeddings
         )

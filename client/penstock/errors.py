@@ -1,28 +1,28 @@
-"""What a client raises.
+"""Errors that clients raise.
 
     PenstockError
     ├── CallError                      a call ended with a status other than OK
-    │   ├── InvalidRequestError        INVALID_ARGUMENT     do not send it again unchanged
+    │   ├── InvalidRequestError        INVALID_ARGUMENT     retrying it unchanged cannot succeed
     │   ├── OutOfRangeError            OUT_OF_RANGE
     │   ├── FailedPreconditionError    FAILED_PRECONDITION
-    │   ├── UnauthenticatedError       UNAUTHENTICATED      no credentials, or bad ones
+    │   ├── UnauthenticatedError       UNAUTHENTICATED      credentials missing or not valid
     │   ├── PermissionDeniedError      PERMISSION_DENIED
     │   ├── NotFoundError              NOT_FOUND            no such model or response
     │   ├── AbortedError               ABORTED              a conflict with another request
     │   ├── ResourceExhaustedError     RESOURCE_EXHAUSTED   over a quota or a size limit
-    │   ├── UnimplementedError         UNIMPLEMENTED        not offered, or not by this model
-    │   ├── UnavailableError           UNAVAILABLE          nobody answers, or a stream broke off
+    │   ├── UnimplementedError         UNIMPLEMENTED        not supported by service or model
+    │   ├── UnavailableError           UNAVAILABLE          unreachable, or a stream broke off
     │   ├── DeadlineExceededError      DEADLINE_EXCEEDED    the timeout, or a limit upstream
-    │   ├── InternalError              INTERNAL             a fault of service or upstream
-    │   ├── UnknownError               UNKNOWN              an answer that fits nowhere
-    │   └── CallCancelledError         CANCELLED            by `close()` or by the other side
+    │   ├── InternalError              INTERNAL             a fault of the service or upstream
+    │   ├── UnknownError               UNKNOWN              an upstream error without a category
+    │   └── CallCancelledError         CANCELLED            cancelled by `close()` or remotely
     ├── ClientClosedError              the client was closed before the call
     ├── IncompleteStreamError          a stream ended with OK before its answer was complete
-    └── AnswerParseError               an answer is not the JSON that was asked for
+    └── AnswerParseError               an answer is not the JSON that was requested
 
-`CallError.reason` tells more than the class; the reasons of each status are listed in the comment
-of `penstock/v1/common.proto`. `UnavailableError` was sent again already, as often as the client's
-`retries` say, unless the service advised against it.
+`CallError.reason` is more specific than the class; the comments of `penstock/v1/common.proto` list
+the reasons of each status. A call that raises `UnavailableError` has already been retried as often
+as the client's `retries` allow, unless the service advised against it.
 
     >>> try:
     ...     client.chat.create("Hi", model="nobody")
@@ -43,11 +43,12 @@ from penstock._base.call_info import CallInfo
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A fault in the request.
+    """A field of the request that is not valid.
 
     Attributes:
-        field: path of the field in the request message, as `messages[2].content[0].image.url`.
-        description: what is wrong with it.
+        field: path of the field in the request message, such as
+            `messages[2].content[0].image.url`.
+        description: description of the problem.
     """
 
     field: str
@@ -56,11 +57,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class QuotaViolation:
-    """A quota that is used up.
+    """An exhausted quota.
 
     Attributes:
-        subject: whose it is, as `key:batch`.
-        description: what it is, as "60 calls per minute".
+        subject: owner of the quota, such as `key:batch`.
+        description: the quota, such as "60 calls per minute".
     """
 
     subject: str
@@ -69,14 +70,14 @@ class QuotaViolation:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What the upstream said; empty and None where it said nothing.
+    """The upstream's error; fields that it did not send are empty or None.
 
     Attributes:
         status: HTTP status.
-        type: type of the error, from its body.
-        param: parameter at fault, from its body.
-        code: code of the error, from its body.
-        name: the service's name for it; empty if the call did not get so far.
+        type: error type in the body.
+        param: parameter named in the body.
+        code: error code in the body.
+        name: the service's name for the upstream; empty if the call did not reach one.
     """
 
     status: int | None = None
@@ -88,7 +89,7 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a call ended, with the details of the service; see `CallError`."""
+    """The status of a call, with the service's error details; see `CallError`."""
 
     code: grpc.StatusCode
     message: str = ""
@@ -104,30 +105,29 @@ class Status:
 
 
 class PenstockError(Exception):
-    """Base of all errors of a client."""
+    """Base class of all errors of a client."""
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs; empty if none was made."""
+        """Identifies the call in the service's logs; empty if none was made."""
         return ""
 
 
 class ClientClosedError(PenstockError):
-    """A client was used after its `close()`."""
+    """A client was used after `close()`."""
 
     def __str__(self) -> str:
         return "the client is closed"
 
 
 class CallError(PenstockError):
-    """A call ended with a status other than OK; `__cause__` is gRPC's own error.
+    """A call ended with a status other than OK; `__cause__` is the gRPC error.
 
     Attributes:
-        status: all of it as one value.
+        status: the status with its details, as one value.
     """
 
     def __init__(self, status: Status) -> None:
-        """Takes the status."""
         super().__init__(status)
         self.status = status
 
@@ -138,59 +138,59 @@ class CallError(PenstockError):
 
     @property
     def code(self) -> grpc.StatusCode:
-        """The code of the status."""
+        """The gRPC status code."""
         return self.status.code
 
     @property
     def reason(self) -> str:
-        """The reason, as "CONTEXT_LENGTH_EXCEEDED"; empty if gRPC itself ended the call."""
+        """The reason, such as "CONTEXT_LENGTH_EXCEEDED"; empty if gRPC itself ended the call."""
         return self.status.reason
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The faults in the request."""
+        """The fields of the request that are not valid."""
         return self.status.violations
 
     @property
     def retry_delay(self) -> float | None:
-        """Seconds to wait before sending again; None where that is not safe or not known."""
+        """Seconds to wait before a retry; None if a retry is not safe or the time is not known."""
         return self.status.retry_delay
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs."""
+        """Identifies the call in the service's logs."""
         return self.status.request_id
 
     @property
     def resource(self) -> str:
-        """Name of what was not found."""
+        """Name of the resource that was not found."""
         return self.status.resource
 
     @property
     def quota_violations(self) -> tuple[QuotaViolation, ...]:
-        """The quotas of the service that are used up; none where the upstream's are."""
+        """The exhausted quotas of the service; empty if the quota is the upstream's."""
         return self.status.quota_violations
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The reason's details: `model`, `stage`, `messagesSent` and what else is known."""
+        """Details of the reason, such as `model`, `stage` and `messagesSent`."""
         return self.status.metadata
 
     @property
     def upstream(self) -> Upstream:
-        """Which upstream it was, and what it said."""
-        told = self.metadata
+        """The upstream that the call reached, and its error."""
+        details = self.metadata
         return Upstream(
-            status=int(told["upstreamStatus"]) if told.get("upstreamStatus") else None,
-            type=told.get("upstreamType", ""),
-            param=told.get("upstreamParam", ""),
-            code=told.get("upstreamCode", ""),
+            status=int(details["upstreamStatus"]) if details.get("upstreamStatus") else None,
+            type=details.get("upstreamType", ""),
+            param=details.get("upstreamParam", ""),
+            code=details.get("upstreamCode", ""),
             name=self.status.upstream,
         )
 
     @property
     def attempts(self) -> int:
-        """How many requests the service sent upstream; 0 if none, or if it does not tell."""
+        """Number of requests that the service sent upstream; 0 if none or not reported."""
         return self.status.attempts
 
 
@@ -207,7 +207,7 @@ class FailedPreconditionError(CallError):
 
 
 class UnauthenticatedError(CallError):
-    """UNAUTHENTICATED: no credentials, or bad ones."""
+    """UNAUTHENTICATED: the credentials are missing or not valid."""
 
 
 class PermissionDeniedError(CallError):
@@ -223,51 +223,50 @@ class AbortedError(CallError):
 
 
 class ResourceExhaustedError(CallError):
-    """RESOURCE_EXHAUSTED: a quota is used up, or a message or file is too large.
+    """RESOURCE_EXHAUSTED: a quota is exhausted, or a message or file is too large.
 
-    See `quota_violations`, and `retry_delay` for when to come again.
+    See `quota_violations`, and `retry_delay` for the time until a retry.
     """
 
 
 class UnimplementedError(CallError):
-    """UNIMPLEMENTED: the service or the model does not offer this."""
+    """UNIMPLEMENTED: the service or the model does not support this."""
 
 
 class UnavailableError(CallError):
-    """UNAVAILABLE: nobody answers, all are busy, or a stream broke off."""
+    """UNAVAILABLE: service or upstreams are unreachable or busy, or a stream broke off."""
 
 
 class DeadlineExceededError(CallError):
-    """DEADLINE_EXCEEDED: the timeout passed, or a time limit of service or upstream."""
+    """DEADLINE_EXCEEDED: the timeout passed, or a time limit of the service or upstream."""
 
 
 class InternalError(CallError):
-    """INTERNAL: a fault of the service or of the upstream."""
+    """INTERNAL: a fault of the service or the upstream."""
 
 
 class UnknownError(CallError):
-    """UNKNOWN: the upstream answered in a way that has no status."""
+    """UNKNOWN: the upstream reported an error that maps to no other status."""
 
 
 class CallCancelledError(CallError):
-    """CANCELLED: the call was cancelled, by `close()` or on its way."""
+    """CANCELLED: the call was cancelled, by `close()` or in transit."""
 
 
 class IncompleteStreamError(PenstockError):
     """A stream ended with OK before its answer was complete: a fault of the service.
 
     Attributes:
-        partial: the result as far as it came.
+        partial: the result as received so far.
     """
 
     def __init__(self, missing: str, partial: Any) -> None:
-        """Takes what is missing, and what there is."""
         super().__init__(missing, partial)
         self.partial = partial
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs."""
+        """Identifies the call in the service's logs."""
         return str(self.partial.request_id)
 
     def __str__(self) -> str:
@@ -275,20 +274,19 @@ class IncompleteStreamError(PenstockError):
 
 
 class AnswerParseError(PenstockError):
-    """An answer is not the JSON that was asked for, perhaps because it was cut off.
+    """An answer is not the JSON that was requested, perhaps because it was cut off.
 
     Attributes:
         answer: the whole result, with its `text` and `finish_reason`.
     """
 
     def __init__(self, message: str, answer: Any) -> None:
-        """Takes what is wrong, and the result."""
         super().__init__(message, answer)
         self.answer = answer
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs."""
+        """Identifies the call in the service's logs."""
         return str(self.answer.request_id)
 
     def __str__(self) -> str:
@@ -312,18 +310,23 @@ BY_CODE: Mapping[grpc.StatusCode, type[CallError]] = {
     _Code.UNKNOWN: UnknownError,
     _Code.CANCELLED: CallCancelledError,
 }
-"""The class for each status; another status is a plain `CallError`."""
+"""Error class of each status code; other codes raise `CallError` itself."""
 
 
 def from_rpc(error: grpc.RpcError, request_id: str) -> CallError:
-    """Returns the typed error for one of gRPC; takes the name under which the call was sent."""
+    """Returns the typed error for a gRPC error.
+
+    Args:
+        error: the gRPC error.
+        request_id: request id that was sent with the call, used if the trailers have none.
+    """
     call: Any = error
     status = _status(call.code(), call.details() or "", call.trailing_metadata(), request_id)
     return BY_CODE.get(status.code, CallError)(status)
 
 
 def cancelled(message: str, request_id: str) -> CallCancelledError:
-    """Returns the error of a call that was cancelled on this side."""
+    """Returns the error for a call that was cancelled locally."""
     return CallCancelledError(Status(_Code.CANCELLED, message, request_id=request_id))
 
 
@@ -333,7 +336,7 @@ def _status(
     trailers: Iterable[tuple[str, Any]] | None,
     request_id: str,
 ) -> Status:
-    # By its items: the metadata of grpc.aio has keys of its own kind in older versions.
+    # Iterate over items: in older versions of grpc.aio, Metadata has keys of another type.
     found = dict(iter(trailers or ()))
     call = CallInfo.read(found.items(), request_id)
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()

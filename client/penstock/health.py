@@ -1,7 +1,7 @@
-"""Whether the service serves, by the standard health protocol of gRPC.
+"""Health of the service, by gRPC's standard health checking protocol.
 
-The protocol's own stubs are a package that callers need not have. On the wire, its request is a
-StringValue and its response an Int32Value.
+The protocol's stubs are in a package that callers may not have. On the wire, its request is
+equivalent to a StringValue and its response to an Int32Value.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _CODEC: dict[str, Any] = {
 
 
 class Health(Resource):
-    """Whether the service serves."""
+    """Health of the service."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -39,25 +39,25 @@ class Health(Resource):
         self._watch = caller.channel.unary_stream(_WATCH, **_CODEC)
 
     def __call__(self, service: str = "", **options: Unpack[CallOptions]) -> bool:
-        """Tells whether the server serves, or one of its services.
+        """Returns whether the server, or one of its services, is serving.
 
             >>> client.health(), client.health("penstock.v1.ChatCompletionService")
             (True, True)
 
         Raises:
             NotFoundError: the server has no such service.
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         return self._caller.call(self._check, StringValue(value=service), options, _is_serving)
 
     def wait(self, timeout: float | None = DEFAULT_WAIT_S, service: str = "") -> None:
-        """Returns as soon as the server serves, or one of its services.
+        """Waits until the server, or one of its services, is serving.
 
             >>> client.health.wait(10, "penstock.v1.ChatCompletionService")
 
         Raises:
-            DeadlineExceededError: it does not within so many seconds; its message says why not.
-            CallError: there is no health protocol, or it is not for this caller.
+            DeadlineExceededError: `timeout` seconds passed; the message contains the cause.
+            CallError: the target does not support the protocol, or rejects this caller.
         """
         waiting = _Waiting(self._caller, timeout)
         while True:
@@ -74,7 +74,7 @@ class Health(Resource):
 
 
 class AsyncHealth(AsyncResource):
-    """As `Health`, awaited."""
+    """Asynchronous counterpart of `Health`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
@@ -82,12 +82,12 @@ class AsyncHealth(AsyncResource):
         self._watch = caller.channel.unary_stream(_WATCH, **_CODEC)
 
     async def __call__(self, service: str = "", **options: Unpack[CallOptions]) -> bool:
-        """As `Health`."""
+        """See `Health`."""
         request = StringValue(value=service)
         return await self._caller.call(self._check, request, options, _is_serving)
 
     async def wait(self, timeout: float | None = DEFAULT_WAIT_S, service: str = "") -> None:  # noqa: ASYNC109
-        """As `Health.wait`."""
+        """See `Health.wait`."""
         waiting = _Waiting(self._caller, timeout)
         while True:
             watch = self._watch(StringValue(value=service), **waiting.arguments())
@@ -106,30 +106,30 @@ class AsyncHealth(AsyncResource):
 
 
 class _Waiting:
-    """A wait for a service: until when, and what it said last."""
+    """A wait for a service: its deadline, and the last reported state."""
 
     def __init__(self, caller: BaseCaller[Any], timeout: float | None) -> None:
         self._caller, self._timeout = caller, timeout
         self._until = None if timeout is None else time.monotonic() + timeout
-        self._last = "nothing answers"
+        self._last = "no response"
         self._request_id = ""
 
     def arguments(self) -> dict[str, Any]:
-        """Returns gRPC's arguments for the next look at it."""
+        """Returns the gRPC arguments for the next attempt."""
         arguments, self._request_id = self._caller.prepare({"timeout": self._remaining()})
         return arguments
 
     def is_over(self, answer: Int32Value) -> bool:
-        """Takes an answer; tells whether it is the one that was waited for."""
-        self._last = f"it says {_STATES.get(answer.value, answer.value)}"
+        """Records an answer; returns whether the wait is over."""
+        self._last = f"it reports {_STATES.get(answer.value, answer.value)}"
         return _is_serving(answer)
 
     def failed(self, error: grpc.RpcError) -> None:
-        """Takes a failure, after which it is worth to look again.
+        """Records a failed attempt.
 
         Raises:
-            CallError: it is not.
-            DeadlineExceededError: the time is over.
+            CallError: another attempt cannot succeed.
+            DeadlineExceededError: the timeout has passed.
         """
         made = errors.from_rpc(error, self._request_id)
         if isinstance(made, errors.UnavailableError):

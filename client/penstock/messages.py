@@ -1,11 +1,11 @@
-"""Builders of messages and their parts.
+"""Builders for messages and their parts.
 
     >>> conversation = [system("You are a helpful assistant."), user("Say hello.")]
     >>> client.chat.create(conversation).text
     'Hello! How can I help you today?'
 
-They return the messages of `penstock.v1`, which the generated stubs take as well. Wherever a client
-takes a conversation, it takes messages as in OpenAI's JSON, too:
+They return messages of `penstock.v1`, which the generated stubs accept as well. Wherever a client
+accepts a conversation, it also accepts messages in OpenAI's JSON form:
 
     >>> client.chat.create([{"role": "user", "content": "Say hello."}]).text
     'Hello! How can I help you today?'
@@ -34,14 +34,14 @@ from penstock.v1.message_pb2 import (
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
 
 Part: TypeAlias = str | ContentPart | Mapping[str, Any]
-"""A text, what `image`, `audio` or `video` make, or a part as in OpenAI's JSON."""
+"""A text, a part that `image`, `audio` or `video` returns, or a part in OpenAI's JSON form."""
 
 MediaSource: TypeAlias = str | bytes | os.PathLike[str]
 MessageLike: TypeAlias = str | ChatMessage | Mapping[str, Any]
-"""What the user says, what the builders make, or a message as in OpenAI's JSON."""
+"""A text of the user, a message that a builder returns, or a message in OpenAI's JSON form."""
 
 Messages: TypeAlias = MessageLike | Iterable[MessageLike]
-"""A conversation, or its only message."""
+"""A conversation, or a single message."""
 
 _URLS = ("http://", "https://", "data:", "file:")
 _MAGIC = (
@@ -59,7 +59,7 @@ _MAGIC = (
 
 
 def system(*parts: Part) -> ChatMessage:
-    """Returns instructions that come before the conversation.
+    """Returns a system message: instructions that precede the conversation.
 
     >>> client.chat.create([system("You are a helpful assistant."), "Say hello."]).text
     'Hello! How can I help you today?'
@@ -68,7 +68,7 @@ def system(*parts: Part) -> ChatMessage:
 
 
 def developer(*parts: Part) -> ChatMessage:
-    """Returns instructions of the application, for models that tell them from the system's.
+    """Returns a developer message, for models that distinguish it from system messages.
 
     >>> client.chat.create([developer("Be brief."), "Say hello."]).finish_reason
     'stop'
@@ -77,7 +77,7 @@ def developer(*parts: Part) -> ChatMessage:
 
 
 def user(*parts: Part) -> ChatMessage:
-    """Returns what the user says: texts, images, sounds, videos.
+    """Returns a message of the user: texts, images, audio, video.
 
     >>> user("What is this?", image("https://example.com/cat.png")).content[1].image.url
     'https://example.com/cat.png'
@@ -86,7 +86,7 @@ def user(*parts: Part) -> ChatMessage:
 
 
 def assistant(*parts: Part, tool_calls: Sequence[ToolCall | ToolCallProto] = ()) -> ChatMessage:
-    """Returns what the model said. `ChatCompletion.message` is one already.
+    """Returns a message of the model. `ChatCompletion.message` already is such a message.
 
     >>> conversation = [user("Say hello."), assistant("Hello!"), user("Once more.")]
     >>> client.chat.create(conversation).text
@@ -111,7 +111,7 @@ def tool_result(call: ToolCall | str, content: Part) -> ChatMessage:
         'It is sunny in Paris, 21 degrees.'
 
     Args:
-        call: the call, or its id.
+        call: the tool call, or its id.
         content: the result.
     """
     message = _message(ROLE_TOOL, (content,))
@@ -120,20 +120,20 @@ def tool_result(call: ToolCall | str, content: Part) -> ChatMessage:
 
 
 def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> ContentPart:
-    """Returns an image as part of a message.
+    """Returns an image as a part of a message.
 
         >>> client.chat.create(user("What is this?", image("cat.png"))).text
         'You said: What is this? I see 1 image (image/png, 28 bytes).'
 
     Args:
-        source: the content, a URL (http, https, data, file) that the upstream reads, or the path
-            of a file that is sent.
-        mime_type: media type, as "image/png"; found out from content or name if not given.
+        source: the content as bytes, a URL (http, https, data, file) that the upstream reads, or
+            the path of a file to send.
+        mime_type: media type, such as "image/png"; detected from content or file name if not given.
         detail: "auto", "low", "high" or "original".
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the media type cannot be found out, or there is no such detail.
+        ValueError: the media type cannot be detected, or `detail` is not valid.
     """
     made = _media(source, mime_type)
     if detail:
@@ -142,20 +142,20 @@ def image(source: MediaSource, *, mime_type: str = "", detail: str = "") -> Cont
 
 
 def audio(source: MediaSource, *, mime_type: str = "") -> ContentPart:
-    """Returns a sound as part of a message; see `image`.
+    """Returns audio as a part of a message; see `image`.
 
     >>> "32044 bytes" in client.chat.create(user("What is said?", audio("speech.wav"))).text
     True
     """
     made = _media(source, mime_type)
     if not mime_type:
-        # What holds a video may hold a sound alone: MP4 and WebM.
+        # The video containers MP4 and WebM may contain audio alone.
         made.mime_type = made.mime_type.replace("video/", "audio/")
     return ContentPart(audio=made)
 
 
 def video(source: MediaSource, *, mime_type: str = "") -> ContentPart:
-    """Returns a video as part of a message; see `image`.
+    """Returns a video as a part of a message; see `image`.
 
     >>> client.chat.create(user("What happens?", video("https://example.com/a.mp4"))).text
     'You said: What happens? I see 1 video (https://example.com/a.mp4).'
@@ -167,8 +167,8 @@ def conversation(messages: Messages) -> list[ChatMessage]:
     """Returns a conversation as a list of messages.
 
     Raises:
-        TypeError: one is no message.
-        ValueError: one as in OpenAI's JSON has no role, or a part that lacks something.
+        TypeError: an item is not a valid message.
+        ValueError: a message in OpenAI's JSON form lacks its role, or a part of it lacks a key.
     """
     if not isinstance(messages, Iterable) or isinstance(messages, str | Mapping):
         messages = (messages,)
@@ -176,18 +176,20 @@ def conversation(messages: Messages) -> list[ChatMessage]:
 
 
 def message_of(given: MessageLike) -> ChatMessage:
-    """Returns one message of a conversation; raises as `conversation`."""
+    """Returns one message of a conversation; raises the errors of `conversation`."""
     if isinstance(given, ChatMessage):
         return given
     if isinstance(given, str):
         return user(given)
     if isinstance(given, Mapping):
         return message_from(given)
-    raise TypeError(f"{given!r} is no message; give a text, a message, or a mapping with a role")
+    raise TypeError(
+        f"{given!r} is not a valid message; use a text, a message, or a mapping with a role"
+    )
 
 
 def text_of(message: ChatMessage) -> str:
-    """Returns the text of a message, its parts joined."""
+    """Returns the text of a message, with its parts joined."""
     return "".join(part.text for part in message.content)
 
 
@@ -209,4 +211,4 @@ def _sniffed(data: bytes) -> str:
     for magic, offset, mime_type in _MAGIC:
         if data.startswith(magic, offset):
             return mime_type
-    raise ValueError("the media type of the content is not known; give mime_type")
+    raise ValueError("cannot detect the media type of the content; set mime_type")

@@ -1,4 +1,4 @@
-"""The models that the service offers."""
+"""Models that the service offers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,38 +22,38 @@ from penstock.v1.model_pb2_grpc import ModelServiceStub
 
 @dataclass(frozen=True, slots=True)
 class Model(WithExtra):
-    """A model that calls can name.
+    """A model that calls can use.
 
     Attributes:
-        proto: the entry as it came.
+        proto: the entry as received.
     """
 
     proto: ModelProto
 
     @property
     def id(self) -> str:
-        """The name."""
+        """Name of the model."""
         return self.proto.id
 
     @property
     def capabilities(self) -> list[str]:
-        """What it serves, as "chat" or "embedding"; empty if the upstream does not tell."""
+        """Supported tasks, such as "chat" or "embedding"; empty if not reported."""
         return [
             enum_name(Capability.DESCRIPTOR, one) or str(one) for one in self.proto.capabilities
         ]
 
     @property
     def max_model_len(self) -> int | None:
-        """Most tokens of prompt and output together; None if the upstream does not tell."""
+        """Maximum number of tokens in prompt and output together; None if not reported."""
         return self.proto.max_model_len if self.proto.HasField("max_model_len") else None
 
 
 class ModelList(Result[ListModelsResponse], Items[Model]):
-    """Models, sorted by name; all pages as one."""
+    """Models, sorted by name, from all pages."""
 
     @property
     def unreachable(self) -> Sequence[str]:
-        """Upstreams that could not be asked, whose models are missing."""
+        """Upstreams that could not be reached, whose models are missing."""
         return self.proto.unreachable
 
     def _items(self) -> Sequence[Model]:
@@ -61,7 +61,7 @@ class ModelList(Result[ListModelsResponse], Items[Model]):
 
 
 class Models(Resource):
-    """The models that the service offers."""
+    """Models that the service offers."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -74,7 +74,7 @@ class Models(Resource):
             ['tiny-chat', 'tiny-chat-alias']
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         pages, request = ListModelsResponse(), ListModelsRequest()
         while True:
@@ -84,28 +84,28 @@ class Models(Resource):
             request.page_token = page.proto.next_page_token
 
     def get(self, model: str = "", **options: Unpack[CallOptions]) -> Model:
-        """Returns one model; without a name, the only one.
+        """Returns one model; without a name, the only model.
 
             >>> client.models.get("tiny-chat").max_model_len
             512
 
         Raises:
-            NotFoundError: nobody serves a model of this name.
-            CallError: the call ended with another status than OK.
+            NotFoundError: no upstream serves a model of this name.
+            CallError: the call ended with a status other than OK.
         """
         request = GetModelRequest(model=model)
         return self._caller.call(self._stub.GetModel, request, options, _model)
 
 
 class AsyncModels(AsyncResource):
-    """As `Models`, awaited."""
+    """Asynchronous counterpart of `Models`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = ModelServiceStub(caller.channel)
 
     async def list(self, **options: Unpack[CallOptions]) -> ModelList:
-        """As `Models.list`."""
+        """See `Models.list`."""
         pages, request = ListModelsResponse(), ListModelsRequest()
         while True:
             page = await self._caller.call(self._stub.ListModels, request, options, ModelList)
@@ -114,13 +114,13 @@ class AsyncModels(AsyncResource):
             request.page_token = page.proto.next_page_token
 
     async def get(self, model: str = "", **options: Unpack[CallOptions]) -> Model:
-        """As `Models.get`."""
+        """See `Models.get`."""
         request = GetModelRequest(model=model)
         return await self._caller.call(self._stub.GetModel, request, options, _model)
 
 
 def _add(pages: ListModelsResponse, page: ModelList) -> bool:
-    """Adds a page; tells whether there is another."""
+    """Adds a page; returns whether another page follows."""
     pages.models.extend(page.proto.models)
     pages.unreachable.extend(name for name in page.unreachable if name not in pages.unreachable)
     return bool(page.proto.next_page_token)

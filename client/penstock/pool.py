@@ -1,4 +1,4 @@
-"""The output of pooling models as it is: vectors for each token, and models' own forms."""
+"""Raw output of pooling models: vectors per token, and model-specific forms."""
 
 import json
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ class PoolOptions(InputOptions, total=False):
     """Options of pooling; see `PoolRequest` in `penstock.v1`.
 
     Attributes:
-        task: what to compute, as "embed" or "token_classify"; what the model is loaded for if
-            not given.
-        dtype: number format, as "float16"; float32 if not given.
-        plugin_data: input of the model's own form, in place of `inputs`.
+        task: task to compute, such as "embed" or "token_classify"; default: the task for which
+            the model was loaded.
+        dtype: number format, such as "float16"; default: "float32".
+        plugin_data: input in a model-specific form, instead of `inputs`.
     """
 
     task: str | None
@@ -34,7 +34,7 @@ class Pooled(ModelResult[PoolResponse], Items[Vector]):
 
     @property
     def plugin_data(self) -> Any:
-        """Output of the model's own form, if the request had `plugin_data`."""
+        """Output in a model-specific form, if the request had `plugin_data`."""
         return json.loads(self.proto.plugin_data.json or "null")
 
     def _items(self) -> Sequence[Vector]:
@@ -61,23 +61,23 @@ class Pooler(Resource):
 
         Args:
             inputs: texts, lists of token ids, or messages.
-            options: see `PoolOptions`.
+            **options: see `PoolOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         return self._caller.call(self._stub.Pool, _request(inputs, options), options, Pooled)
 
 
 class AsyncPooler(AsyncResource):
-    """As `Pooler`, awaited."""
+    """Asynchronous counterpart of `Pooler`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = PoolingServiceStub(caller.channel)
 
     async def __call__(self, inputs: Inputs = (), **options: Unpack[PoolOptions]) -> Pooled:
-        """As `Pooler`."""
+        """See `Pooler`."""
         request = _request(inputs, options)
         return await self._caller.call(self._stub.Pool, request, options, Pooled)
 

@@ -1,4 +1,4 @@
-"""Documents in the order in which they fit a query."""
+"""Reranking: documents ordered by relevance to a query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class RerankOptions(ScoringOptions, total=False):
     """Options of reranking; see `RerankRequest` in `penstock.v1`.
 
     Attributes:
-        top_n: return only this many, the best.
-        return_documents: return the documents with the results.
+        top_n: maximum number of results; the best are returned.
+        return_documents: whether to return the documents with the results.
     """
 
     top_n: int | None
@@ -27,10 +27,10 @@ class RerankOptions(ScoringOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RankedDocument(WithExtra):
-    """A document and how well it fits.
+    """A document and its relevance to the query.
 
     Attributes:
-        proto: the result as it came.
+        proto: the result as received.
     """
 
     proto: RerankResult
@@ -42,24 +42,24 @@ class RankedDocument(WithExtra):
 
     @property
     def score(self) -> float:
-        """How well it fits, higher is better."""
+        """Relevance to the query; higher is better."""
         return self.proto.relevance_score
 
     @property
     def text(self) -> str:
-        """The document, if it is a text and `return_documents` asked for it."""
+        """Text of the document, if it is a text and `return_documents` is set."""
         return self.proto.document.text
 
 
 class Ranking(ModelResult[RerankResponse], Items[RankedDocument]):
-    """Documents, best first."""
+    """Ranked documents, best first."""
 
     def _items(self) -> Sequence[RankedDocument]:
         return [RankedDocument(one) for one in self.proto.results]
 
 
 class Reranker(Resource):
-    """Orders documents."""
+    """Orders documents by relevance."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -68,7 +68,7 @@ class Reranker(Resource):
     def __call__(
         self, query: Document, documents: Documents, **options: Unpack[RerankOptions]
     ) -> Ranking:
-        """Returns documents in the order in which they fit a query, best first.
+        """Returns documents ordered by relevance to a query, best first.
 
             >>> ranking = client.rerank("capital of France", ["Berlin", "Paris"], top_n=1)
             >>> len(ranking), ranking[0].index in (0, 1)
@@ -76,18 +76,18 @@ class Reranker(Resource):
 
         Args:
             query: a text, or parts of a message.
-            documents: the same, several or one.
-            options: see `RerankOptions`.
+            documents: one or several documents, in the same forms.
+            **options: see `RerankOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = _request(query, documents, options)
         return self._caller.call(self._stub.Rerank, request, options, Ranking)
 
 
 class AsyncReranker(AsyncResource):
-    """As `Reranker`, awaited."""
+    """Asynchronous counterpart of `Reranker`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
@@ -96,7 +96,7 @@ class AsyncReranker(AsyncResource):
     async def __call__(
         self, query: Document, documents: Documents, **options: Unpack[RerankOptions]
     ) -> Ranking:
-        """As `Reranker`."""
+        """See `Reranker`."""
         request = _request(query, documents, options)
         return await self._caller.call(self._stub.Rerank, request, options, Ranking)
 

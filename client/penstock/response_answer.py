@@ -1,4 +1,4 @@
-"""Answers in the Responses form, and how their events add up."""
+"""Answers of the Responses API, whole and streamed."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,11 +30,11 @@ _LAST_PART = re.compile("_(?=(?:added|done|delta)$)")
 
 
 class Response(Result[ModelResponse]):
-    """What the model made of a request. With `n` above 1, `text` is of the first choice."""
+    """The model's response. With `n` above 1, `text` is that of the first choice."""
 
     @property
     def id(self) -> str:
-        """Name of the response."""
+        """Id of the response."""
         return self.proto.id
 
     @property
@@ -44,17 +44,17 @@ class Response(Result[ModelResponse]):
 
     @property
     def status(self) -> str:
-        """State of the response, as "completed" or "incomplete"."""
+        """State of the response, such as "completed" or "incomplete"."""
         return enum_name(ResponseStatus.DESCRIPTOR, self.proto.status)
 
     @property
     def incomplete_reason(self) -> str:
-        """Why it is incomplete, as "max_output_tokens"; empty if it is not."""
+        """Why the response is incomplete, such as "max_output_tokens"; empty if it is complete."""
         return self.proto.incomplete_reason
 
     @property
     def output(self) -> Sequence[ResponseItem]:
-        """The items, to be sent back in the next request."""
+        """The output items, which the next request can repeat."""
         return self.proto.output
 
     @property
@@ -64,12 +64,12 @@ class Response(Result[ModelResponse]):
 
     @property
     def reasoning(self) -> str:
-        """The reasoning before the answer."""
+        """The model's reasoning before the answer."""
         return "".join(text for item in self._first for text in item.reasoning.content)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The functions that the model calls."""
+        """The function calls that the model requests."""
         calls = (item.function_call for item in self._first if item.HasField("function_call"))
         return [
             ToolCall(
@@ -86,14 +86,14 @@ class Response(Result[ModelResponse]):
         return self.proto.usage
 
     def parse(self, kind: type[T]) -> T:
-        """Returns the text as a value of a type, which its JSON stands for.
+        """Parses the text as JSON that represents a value of a type.
 
             >>> response = client.responses.create("Two numbers?", text_format=list[int])
             >>> all(type(number) is int for number in response.parse(list[int]))
             True
 
         Raises:
-            AnswerParseError: it does not.
+            AnswerParseError: the text is not a valid value of the type.
         """
         return parsed_text(kind, self, "response", f"status {self.status}")
 
@@ -107,8 +107,8 @@ class ResponseEvent(WithExtra):
     """One event of a stream.
 
     Attributes:
-        proto: the event as it came.
-        first: whether it is of the first choice, or of all.
+        proto: the event as received.
+        first: whether the event belongs to the first choice, or to the whole response.
     """
 
     proto: StreamResponseResponse
@@ -116,7 +116,7 @@ class ResponseEvent(WithExtra):
 
     @property
     def type(self) -> str:
-        """Name of the event, as "response.output_text.delta"."""
+        """Type of the event, such as "response.output_text.delta"."""
         member: str = self.proto.WhichOneof("event") or ""
         if member == "other":
             return str(value_of(self.proto.other).get("type", ""))
@@ -124,12 +124,12 @@ class ResponseEvent(WithExtra):
 
     @property
     def text(self) -> str:
-        """The next piece of the text of the first choice; empty in events that bring none."""
+        """The next piece of the text of the first choice; empty in events without text."""
         return self.proto.output_text_delta.text if self.first else ""
 
     @property
     def reasoning(self) -> str:
-        """The next piece of the reasoning of the first choice; empty in events without one."""
+        """The next piece of the reasoning of the first choice; empty in events without it."""
         return self.proto.reasoning_text_delta.text if self.first else ""
 
 
@@ -141,7 +141,7 @@ class ResponseAccumulator:
         self._complete = False
 
     def add(self, message: StreamResponseResponse) -> ResponseEvent:
-        """Takes the next event."""
+        """Adds the next event and returns it."""
         which: str = message.WhichOneof("event") or ""
         first = True
         if which in _STATES:
@@ -155,21 +155,21 @@ class ResponseAccumulator:
         return ResponseEvent(message, first)
 
     def result(self, call: CallInfo = NO_CALL) -> Response:
-        """Returns a copy of the response as far as it came."""
+        """Returns a copy of the response as received so far."""
         response = ModelResponse()
         response.CopyFrom(self._response)
         return Response(response, call)
 
     def missing(self) -> str:
-        """Says what a complete answer still needs."""
+        """Describes what a complete answer still lacks."""
         return "" if self._complete else "no completed or incomplete event came"
 
-    def _take(self, told: ModelResponse) -> None:
-        """Copies a response; items that came before stay where it holds less of them."""
+    def _take(self, new: ModelResponse) -> None:
+        """Copies a response; keeps earlier items that it lacks or leaves empty."""
         before = list(self._response.output)
-        self._response.CopyFrom(told)
+        self._response.CopyFrom(new)
         for index, item in enumerate(before):
-            if index >= len(told.output) or (_is_empty(told.output[index]) and not _is_empty(item)):
+            if index >= len(new.output) or (_is_empty(new.output[index]) and not _is_empty(item)):
                 self._item(index).CopyFrom(item)
 
     def _item(self, index: int) -> ResponseItem:
@@ -225,7 +225,7 @@ def _at(parts: Any, index: int) -> Any:
     return parts[index]
 
 
-# What ends a part repeats what its pieces said.
+# Done events are left out: they repeat the deltas of their part.
 _ITEM_EVENTS: Mapping[str, Callable[[ResponseItem, Any], None]] = {
     "output_item_added": _set_item,
     "output_item_done": _set_item,
@@ -239,5 +239,5 @@ _ITEM_EVENTS: Mapping[str, Callable[[ResponseItem, Any], None]] = {
 
 
 def of_reply(reply: Any, call: CallInfo) -> Response:
-    """Returns the response that an answer holds."""
+    """Returns the response that a reply contains."""
     return Response(reply.response, call)

@@ -1,4 +1,4 @@
-"""Conversations as items of the Responses form."""
+"""Converts conversations to items of the Responses API."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
@@ -15,16 +15,16 @@ from penstock.v1.response_pb2 import (
 )
 
 Input: TypeAlias = MessageLike | Iterable[MessageLike | ResponseItem]
-"""Messages as in a chat, or items, such as those of an answer."""
+"""Messages as in a chat, or items such as those of an earlier response."""
 
 
 def as_items(given: Input) -> list[ResponseItem]:
     """Returns the items of a conversation.
 
     Raises:
-        TypeError: one is neither a message nor an item.
-        ValueError: a message has a part that items do not have, or one as in OpenAI's JSON lacks
-            something.
+        TypeError: an element is neither a message nor an item.
+        ValueError: a message has a part that items do not support, or a message in OpenAI's JSON
+            form lacks a key.
     """
     if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
         given = (given,)
@@ -76,4 +76,4 @@ def _part(part: ContentPart) -> ResponseContentPart:
         case "refusal":
             return ResponseContentPart(refusal=part.refusal)
         case kind:
-            raise ValueError(f"a part of the kind {kind} cannot be in the input of a response")
+            raise ValueError(f"the input of a response does not support parts of type {kind}")

@@ -1,4 +1,4 @@
-"""The Responses form of a conversation: items in and out, events in a stream."""
+"""Conversations through the Responses API: items in and out, events in a stream."""
 
 from collections.abc import Mapping, Sequence
 from typing import Unpack
@@ -39,12 +39,12 @@ class ResponseOptions(
     """Options of a response; see `CreateResponseRequest` in `penstock.v1`.
 
     Attributes:
-        instructions: instructions that come before the input.
-        tools: functions of Python, messages, or OpenAI's JSON; see `penstock.tools`.
-        tool_choice: "auto", "none", "required", the name of a function, or as in OpenAI's JSON.
+        instructions: instructions that precede the input.
+        tools: Python functions, messages, or OpenAI's JSON form; see `penstock.tools`.
+        tool_choice: "auto", "none", "required", the name of a function, or OpenAI's JSON form.
         text_format: "text", "json_object", a type, or a JSON Schema.
-        logprobs: whether, or how many alternatives at each position.
-        reasoning: fields of `ReasoningOptions`, as `{"effort": "low"}`.
+        logprobs: True to return log probabilities, or the number of alternatives per position.
+        reasoning: fields of `ReasoningOptions`, such as `{"effort": "low"}`.
     """
 
     instructions: str | None
@@ -71,17 +71,17 @@ class ResponseOptions(
 
 
 class StoredResponseOptions(CallOptions, total=False):
-    """Options of calls about stored responses.
+    """Options of calls for stored responses.
 
     Attributes:
-        model: name of the model that made the response; not needed if there is only one.
+        model: name of the model that generated the response; optional if there is only one.
     """
 
     model: str | None
 
 
 class Responses(Resource):
-    """The Responses form of conversations."""
+    """Conversations through the Responses API."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -94,11 +94,11 @@ class Responses(Resource):
             'Hello! How can I help you today?'
 
         Args:
-            input: the conversation; a plain text is what the user says.
-            options: see `ResponseOptions`.
+            input: the conversation; a string is a message of the user.
+            **options: see `ResponseOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = _request(input, options)
         return self._caller.call(self._stub.CreateResponse, request, options, of_reply)
@@ -106,11 +106,15 @@ class Responses(Resource):
     def stream(
         self, input: Input, **options: Unpack[ResponseOptions]
     ) -> Stream[ResponseEvent, Response]:
-        """Begins an answer that comes in events; takes the same as `create`.
+        """Starts an answer that arrives as events.
 
-        >>> with client.responses.stream("Say hello.") as stream:
-        ...     print("".join(stream.text_stream), stream.final().status)
-        Hello! How can I help you today? completed
+            >>> with client.responses.stream("Say hello.") as stream:
+            ...     print("".join(stream.text_stream), stream.final().status)
+            Hello! How can I help you today? completed
+
+        Args:
+            input: the conversation; a string is a message of the user.
+            **options: see `ResponseOptions`.
         """
         request = _request(input, options)
         return self._caller.stream(
@@ -118,15 +122,15 @@ class Responses(Resource):
         )
 
     def get(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
-        """Returns a stored response, from upstreams that store them.
+        """Returns a stored response, from an upstream that stores responses.
 
             >>> made = client.responses.create("Say hello.", store=True)
             >>> client.responses.get(made.id).text
             'Hello! How can I help you today?'
 
         Raises:
-            NotFoundError: there is no such response.
-            CallError: the call ended with another status than OK.
+            NotFoundError: the response does not exist.
+            CallError: the call ended with a status other than OK.
         """
         request = build(GetResponseRequest, options, response_id=response_id)
         return self._caller.call(self._stub.GetResponse, request, options, of_reply)
@@ -139,41 +143,41 @@ class Responses(Resource):
             'cancelled'
 
         Raises:
-            NotFoundError: there is no such response.
-            CallError: the call ended with another status than OK.
+            NotFoundError: the response does not exist.
+            CallError: the call ended with a status other than OK.
         """
         request = build(CancelResponseRequest, options, response_id=response_id)
         return self._caller.call(self._stub.CancelResponse, request, options, of_reply)
 
 
 class AsyncResponses(AsyncResource):
-    """As `Responses`, awaited."""
+    """Asynchronous counterpart of `Responses`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = ResponseServiceStub(caller.channel)
 
     async def create(self, input: Input, **options: Unpack[ResponseOptions]) -> Response:
-        """As `Responses.create`."""
+        """See `Responses.create`."""
         request = _request(input, options)
         return await self._caller.call(self._stub.CreateResponse, request, options, of_reply)
 
     def stream(
         self, input: Input, **options: Unpack[ResponseOptions]
     ) -> AsyncStream[ResponseEvent, Response]:
-        """As `Responses.stream`; it is not awaited, its events are."""
+        """See `Responses.stream`; iterate over the result with `async for`, without `await`."""
         request = _request(input, options)
         return self._caller.stream(
             self._stub.StreamResponse, request, options, ResponseAccumulator()
         )
 
     async def get(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
-        """As `Responses.get`."""
+        """See `Responses.get`."""
         request = build(GetResponseRequest, options, response_id=response_id)
         return await self._caller.call(self._stub.GetResponse, request, options, of_reply)
 
     async def cancel(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
-        """As `Responses.cancel`."""
+        """See `Responses.cancel`."""
         request = build(CancelResponseRequest, options, response_id=response_id)
         return await self._caller.call(self._stub.CancelResponse, request, options, of_reply)
 
@@ -188,7 +192,7 @@ def _request(input: Input, options: ResponseOptions) -> CreateResponseRequest:
         fields["input_text"] = input
     else:
         fields["input"] = as_items(input)
-    # Labels are named so because `metadata` is that of the call.
+    # The option is named `labels` because `metadata` is the metadata of the call.
     fields["metadata"] = options.get("labels")
     given = {name: value for name, value in options.items() if name != "labels"}
     return build(CreateResponseRequest, given, "sampling", **fields)

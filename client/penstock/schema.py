@@ -1,8 +1,9 @@
-"""JSON Schema from Python's types and functions.
+"""Generates JSON Schema from Python types and functions.
 
-Known are the types of JSON, `list`, `tuple`, `set`, `dict`, `Sequence`, `Mapping`, `Literal`,
-unions, enums, `NewType`, `Annotated` with a description, dataclasses and TypedDicts. Whatever else
-pydantic knows is left to it, if it is installed: its models, `Field` in `Annotated`, dates, UUIDs.
+Supports the types of JSON, `list`, `tuple`, `set`, `dict`, `Sequence`, `Mapping`, `Literal`,
+unions, enums, `NewType`, `Annotated` with a description, dataclasses and TypedDicts. If pydantic
+is installed, it handles the other types that it supports: its models, `Field` in `Annotated`,
+dates, UUIDs.
 """
 
 import collections.abc
@@ -34,10 +35,10 @@ ARRAYS: Mapping[Any, type] = {
     collections.abc.Sequence: list,
     collections.abc.Iterable: list,
 }
-"""What a JSON array can stand for, and how it is made."""
+"""Types that a JSON array can represent, and the type to construct for each."""
 
 OBJECTS = (dict, collections.abc.Mapping)
-"""What a JSON object can stand for whose keys are not known before."""
+"""Types that a JSON object with arbitrary keys can represent."""
 
 _SCALARS: tuple[tuple[Any, Schema], ...] = (
     (str, {"type": "string"}),
@@ -59,7 +60,7 @@ def json_schema(kind: Any) -> Schema:
     {'type': 'array', 'items': {'enum': ['red', 'green']}}
 
     Raises:
-        TypeError: the type has no form in JSON.
+        TypeError: the type cannot be represented in JSON.
     """
     if isinstance(kind, Mapping):
         return dict(kind)
@@ -68,14 +69,14 @@ def json_schema(kind: Any) -> Schema:
 
 
 def parameters_schema(function: Callable[..., Any], described: Mapping[str, str]) -> Schema:
-    """Returns the schema of a function's arguments, as one object.
+    """Returns the schema of a function's arguments as one object.
 
     Args:
-        function: its parameters are the properties; those without a default are required.
-        described: descriptions by the parameters' names.
+        function: the function; parameters without a default are required properties.
+        described: descriptions by parameter name.
 
     Raises:
-        TypeError: a parameter cannot be given by name, or its type has no form in JSON.
+        TypeError: a parameter cannot be passed by name, or its type cannot be represented in JSON.
     """
     writer = _Writer()
     properties, required = {}, []
@@ -92,12 +93,12 @@ def parameters_schema(function: Callable[..., Any], described: Mapping[str, str]
 
 
 def plain(value: Any) -> Any:
-    """Returns what stands for a value in JSON: of an enum's member, its value."""
+    """Returns the JSON form of a value: for an enum member, the member's value."""
     return value.value if isinstance(value, Enum) else value
 
 
 class _Writer:
-    """Writes the parts of one schema, and keeps what they refer to."""
+    """Writes the parts of one schema, and collects the definitions that they reference."""
 
     def __init__(self) -> None:
         self._definitions: Schema = {}
@@ -105,7 +106,7 @@ class _Writer:
         self._names: dict[Any, str] = {}
 
     def whole(self, schema: Schema) -> Schema:
-        """Returns a part as a schema of its own."""
+        """Returns a part as a complete schema, with its definitions."""
         return schema | ({"$defs": self._definitions} if self._definitions else {})
 
     def parameter(self, name: str, kind: Any) -> Schema:
@@ -116,7 +117,7 @@ class _Writer:
             raise TypeError(f"parameter {name!r}: {error}") from error
 
     def schema(self, kind: Any) -> Schema:
-        """Returns the schema of a type; what it refers to is kept."""
+        """Returns the schema of a type; collects the definitions that it references."""
         kind = kinds.without_names(kind)
         for known, schema in _SCALARS:
             if kind is known:
@@ -130,7 +131,7 @@ class _Writer:
         return self._generic(kind)
 
     def _of_object(self, kind: Any) -> Schema:
-        """Returns the schema of a dataclass or TypedDict: a reference if it holds itself."""
+        """Returns the schema of a dataclass or TypedDict; a reference if it is recursive."""
         if kind in self._begun or kind in self._names:
             return self._reference(kind)
         self._begun.append(kind)
@@ -180,7 +181,7 @@ class _Writer:
         return self._at_the_root(made, made.pop("$defs", {}))
 
     def _at_the_root(self, schema: Schema, own: Schema) -> Schema:
-        """Keeps the definitions of a schema; renames them if ours of a name are others."""
+        """Collects the definitions of a schema; renames them if a name is already in use."""
         if any(self._definitions.get(name, one) != one for name, one in own.items()):
             names = {name: self._reserve(name) for name in own}
             schema, own = _renamed((schema, own), names)
@@ -189,7 +190,7 @@ class _Writer:
         return schema
 
     def _reserve(self, name: str) -> str:
-        """Returns a name that no definition has, and takes it."""
+        """Returns an unused definition name, and reserves it."""
         free, number = name, 1
         while free in self._definitions:
             number += 1
@@ -212,7 +213,7 @@ def _first(arguments: tuple[Any, ...]) -> Any:
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """Returns a schema whose references follow new names of definitions."""
+    """Returns a schema whose references use the new names of definitions."""
     if isinstance(value, dict):
         return {key: _renamed(one, names) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -224,11 +225,11 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def _as_json(value: Any) -> Any:
-    """Returns a value as JSON has it.
+    """Returns the JSON form of a value.
 
     Raises:
-        TypeError: it has no form in JSON.
-        ValueError: it is a number that JSON lacks.
+        TypeError: the value cannot be represented in JSON.
+        ValueError: a number is NaN or infinite.
     """
     return json.loads(json.dumps(value, allow_nan=False, default=_of_member))
 
@@ -236,4 +237,4 @@ def _as_json(value: Any) -> Any:
 def _of_member(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    raise TypeError(f"{value!r} has no form in JSON")
+    raise TypeError(f"{value!r} cannot be represented in JSON")

@@ -1,4 +1,4 @@
-"""Scores of pairs of queries and documents."""
+"""Relevance scores of pairs of queries and documents."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -12,14 +12,14 @@ from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
 
 class Scores(ModelResult[ScoreResponse], Items[float]):
-    """Scores, higher is better, in the order of the documents."""
+    """Scores in the order of the documents; higher is better."""
 
     def _items(self) -> Sequence[float]:
         return [one.score for one in self.proto.results]
 
 
 class Scorer(Resource):
-    """Scores documents."""
+    """Scores pairs of queries and documents."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -31,25 +31,25 @@ class Scorer(Resource):
         documents: Documents,
         **options: Unpack[ScoringOptions],
     ) -> Scores:
-        """Returns how well documents fit queries, in the order of the request.
+        """Returns the relevance of documents to queries, in the order of the request.
 
             >>> len(client.score("capital of France", ["Berlin", "Paris"]))
             2
 
         Args:
-            queries: one query for all documents, or one for each.
+            queries: one query for all documents, or one per document.
             documents: texts, or parts of messages.
-            options: see `ScoringOptions`.
+            **options: see `ScoringOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = _request(queries, documents, options)
         return self._caller.call(self._stub.Score, request, options, Scores)
 
 
 class AsyncScorer(AsyncResource):
-    """As `Scorer`, awaited."""
+    """Asynchronous counterpart of `Scorer`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
@@ -61,7 +61,7 @@ class AsyncScorer(AsyncResource):
         documents: Documents,
         **options: Unpack[ScoringOptions],
     ) -> Scores:
-        """As `Scorer`."""
+        """See `Scorer`."""
         request = _request(queries, documents, options)
         return await self._caller.call(self._stub.Score, request, options, Scores)
 

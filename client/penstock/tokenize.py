@@ -1,4 +1,4 @@
-"""Text to tokens and back, by a model's tokenizer."""
+"""Converts text to tokens and back with a model's tokenizer."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -23,8 +23,8 @@ class DetokenizeOptions(CallOptions, total=False):
     """Options of detokenization.
 
     Attributes:
-        model: name of the model; not needed if there is only one.
-        extra_body: upstream parameters without a field.
+        model: name of the model; optional if there is only one.
+        extra_body: upstream parameters that have no field.
     """
 
     model: str | None
@@ -35,9 +35,9 @@ class TokenizeOptions(DetokenizeOptions, TemplateOption, total=False):
     """Options of tokenization; see `TokenizeRequest` in `penstock.v1`.
 
     Attributes:
-        add_special_tokens: texts only: let the tokenizer add its special tokens.
-        return_token_strings: return the tokens' texts too.
-        tools: conversations only: tools that the template puts into the prompt.
+        add_special_tokens: whether the tokenizer adds its special tokens; for texts only.
+        return_token_strings: whether to return the tokens' texts too.
+        tools: tools that the template puts into the prompt; for conversations only.
     """
 
     add_special_tokens: bool | None
@@ -58,82 +58,82 @@ class Tokens(Result[TokenizeResponse]):
 
     @property
     def strings(self) -> Sequence[str]:
-        """The tokens' texts, if `return_token_strings` asked for them."""
+        """The tokens' texts, if `return_token_strings` is set."""
         return self.proto.token_strings
 
     @property
     def max_model_len(self) -> int:
-        """Most tokens that the model takes; 0 if it does not say."""
+        """Maximum number of tokens that the model accepts; 0 if not reported."""
         return self.proto.max_model_len
 
 
 class Tokenizer(Resource):
-    """Turns texts into tokens."""
+    """Converts texts to tokens."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
         self._stub = TokenizationServiceStub(caller.channel)
 
     def __call__(self, text: Messages, **options: Unpack[TokenizeOptions]) -> Tokens:
-        """Returns the tokens of a text, or of a conversation as a chat would send it.
+        """Returns the tokens of a text, or of a conversation as a chat renders it.
 
             >>> tokens = client.tokenize("Say hello.")
             >>> len(tokens) == len(tokens.ids)
             True
 
         Args:
-            text: a text, which is taken as it is, or messages.
-            options: see `TokenizeOptions`.
+            text: a text, which is tokenized unchanged, or messages.
+            **options: see `TokenizeOptions`.
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = _request(text, options)
         return self._caller.call(self._stub.Tokenize, request, options, Tokens)
 
 
 class AsyncTokenizer(AsyncResource):
-    """As `Tokenizer`, awaited."""
+    """Asynchronous counterpart of `Tokenizer`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = TokenizationServiceStub(caller.channel)
 
     async def __call__(self, text: Messages, **options: Unpack[TokenizeOptions]) -> Tokens:
-        """As `Tokenizer`."""
+        """See `Tokenizer`."""
         request = _request(text, options)
         return await self._caller.call(self._stub.Tokenize, request, options, Tokens)
 
 
 class Detokenizer(Resource):
-    """Turns tokens into texts."""
+    """Converts tokens to text."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
         self._stub = TokenizationServiceStub(caller.channel)
 
     def __call__(self, token_ids: Sequence[int], **options: Unpack[DetokenizeOptions]) -> str:
-        """Returns the text of tokens, special tokens included.
+        """Returns the text of tokens, including special tokens.
 
             >>> client.detokenize(client.tokenize("Say hello.").ids)
             'Say hello.'
 
         Raises:
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         request = build(DetokenizeRequest, options, token_ids=token_ids)
         return self._caller.call(self._stub.Detokenize, request, options, _text)
 
 
 class AsyncDetokenizer(AsyncResource):
-    """As `Detokenizer`, awaited."""
+    """Asynchronous counterpart of `Detokenizer`."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = TokenizationServiceStub(caller.channel)
 
     async def __call__(self, token_ids: Sequence[int], **options: Unpack[DetokenizeOptions]) -> str:
-        """As `Detokenizer`."""
+        """See `Detokenizer`."""
         request = build(DetokenizeRequest, options, token_ids=token_ids)
         return await self._caller.call(self._stub.Detokenize, request, options, _text)
 

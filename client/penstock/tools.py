@@ -45,14 +45,14 @@ class ToolCall(WithExtra):
     """A call of a tool by the model.
 
     Attributes:
-        proto: the call as it came.
+        proto: the call as received.
     """
 
     proto: ToolCallProto
 
     @property
     def id(self) -> str:
-        """Name of this call, which `tool_result` repeats."""
+        """Id of this call, which `tool_result` repeats."""
         return self.proto.id
 
     @property
@@ -62,26 +62,28 @@ class ToolCall(WithExtra):
 
     @property
     def arguments_json(self) -> str:
-        """The arguments as the model wrote them: perhaps no JSON, or cut off."""
+        """The arguments as the model wrote them; may be cut off or not valid JSON."""
         return self.proto.function.arguments
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments, to be given by name.
+        """The arguments by parameter name.
 
         Raises:
-            ValueError: they are no JSON object.
+            ValueError: the arguments are not a valid JSON object.
         """
         made = from_json(Any, self.arguments_json or "{}")
         if not isinstance(made, dict):
-            raise ValueError(f"the arguments of {self.name} are no object: {self.arguments_json}")
+            raise ValueError(
+                f"the arguments of {self.name} are not a JSON object: {self.arguments_json}"
+            )
         return made
 
     def arguments_for(self, function: Callable[..., Any]) -> dict[str, Any]:
-        """Returns the arguments in the types of a function's parameters, to be given by name.
+        """Returns the arguments by name, converted to the types of a function's parameters.
 
-        Where JSON has a text or an object, the function gets the enum's member, the dataclass,
-        the pydantic model that it asks for.
+        For example, a JSON string becomes an enum member or a date, and a JSON object becomes a
+        dataclass or a pydantic model.
 
             >>> from datetime import date
             >>> def is_weekend(day: date) -> bool:
@@ -94,7 +96,7 @@ class ToolCall(WithExtra):
             <class 'datetime.date'>
 
         Raises:
-            ValueError: they are no JSON object, or do not fit the function.
+            ValueError: the arguments are not a valid JSON object, or do not match the function.
         """
         return arguments_from(function, self.arguments)
 
@@ -106,23 +108,23 @@ def tool(
     description: str = "",
     strict: bool | None = None,
 ) -> Tool:
-    """Returns a function of Python as a tool.
+    """Returns a Python function as a tool.
 
-    The schema of the arguments is made from the annotations (see `penstock.schema`); descriptions
-    are the docstring's first paragraph and its section "Args", or `Annotated[str, "name of the
-    city"]`. What a `functools.partial` gives already, the model does not see.
+    The annotations define the schema of the arguments (see `penstock.schema`). Descriptions come
+    from the docstring's first paragraph and its "Args" section, or from `Annotated[str, "name of
+    the city"]`. The model does not see arguments that a `functools.partial` already binds.
 
         >>> tool(lambda city: city, name="echo").function.name
         'echo'
 
     Args:
-        function: what the model may call.
-        name: name for the model, if not the function's own.
-        description: what it does, if not as in the docstring.
-        strict: force arguments to follow the schema, where the upstream can.
+        function: the function that the model may call.
+        name: name of the tool, if not that of the function.
+        description: description of the tool, if not that of the docstring.
+        strict: whether arguments must follow the schema, if the upstream supports it.
 
     Raises:
-        TypeError: a parameter cannot be given by name, or its type has no form in JSON.
+        TypeError: a parameter cannot be passed by name, or its type cannot be represented in JSON.
     """
     called: Any = behind(function)
     named = hasattr(called, "__name__")
@@ -138,16 +140,20 @@ def tool(
 
 
 def as_tools(given: Iterable[ToolLike]) -> list[Tool]:
-    """Returns tools given as functions, as messages, or as in OpenAI's JSON.
+    """Returns tools given as functions, as messages, or in OpenAI's JSON form.
 
     Raises:
-        TypeError: one is no tool, or has a value of the wrong type.
+        TypeError: an item is not a valid tool, or contains a value of the wrong type.
     """
     return [_as_tool(one) for one in given]
 
 
 def as_tool_choice(given: ToolChoiceLike) -> ToolChoice:
-    """Returns a choice given as "auto", "none", "required", the name of a function, or as JSON."""
+    """Returns a tool choice.
+
+    Args:
+        given: "auto", "none", "required", the name of a function, a message, or OpenAI's JSON form.
+    """
     if isinstance(given, ToolChoice):
         return given
     if isinstance(given, Mapping):
@@ -167,12 +173,12 @@ def _as_tool(given: ToolLike) -> Tool:
     if callable(given):
         return tool(given)
     if not isinstance(given, Mapping):
-        raise TypeError(f"{given!r} is no tool")
+        raise TypeError(f"{given!r} is not a valid tool")
     if given.get("type", "function") != "function":
         return Tool(other=document(given))
     function = given.get("function", given)
     if not isinstance(function, Mapping):
-        raise TypeError(f"{given!r} is no tool")
+        raise TypeError(f"{given!r} is not a valid tool")
     known = FunctionDefinition.DESCRIPTOR.fields_by_name
     values = {key: value for key, value in function.items() if key in known}
     extra = {key: value for key, value in function.items() if key not in {*known, "type"}}
@@ -180,7 +186,7 @@ def _as_tool(given: ToolLike) -> Tool:
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """Returns the first paragraph of a docstring, and the descriptions in its "Args"."""
+    """Returns the first paragraph of a docstring, and the descriptions in its "Args" section."""
     summary: list[str] = []
     arguments: dict[str, str] = {}
     lines = text.splitlines()

@@ -1,4 +1,4 @@
-"""Speech to text: audio is uploaded in chunks, the text comes whole or piece by piece."""
+"""Speech to text: uploads audio in chunks, and returns the text whole or piece by piece."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=Fa
 
     Attributes:
         task: "transcribe" or "translate".
-        language_code: language spoken, as "en".
-        target_language_code: language to write.
-        prompt: text that tells style or context.
+        language_code: spoken language, such as "en".
+        target_language_code: language of the text.
+        prompt: text that sets the style or context.
         hotwords: words to expect.
-        filename: file name sent upstream, if not the file's own.
-        mime_type: media type, as "audio/wav".
+        filename: file name sent upstream, if not that of the file.
+        mime_type: media type, such as "audio/wav".
         detail: "text", "segments" or "diarized".
-        timestamp_granularities: what gets times: "segment", "word".
+        timestamp_granularities: units that receive timestamps: "segment", "word".
         subtitles: "srt", "vtt", or a list of both.
     """
 
@@ -57,7 +57,7 @@ class Segment(WithExtra):
     """A stretch of speech.
 
     Attributes:
-        proto: the segment as it came.
+        proto: the segment as received.
     """
 
     proto: TranscriptionProto.Segment
@@ -74,60 +74,60 @@ class Segment(WithExtra):
 
     @property
     def text(self) -> str:
-        """What is said."""
+        """The spoken text."""
         return self.proto.text
 
     @property
     def speaker(self) -> str:
-        """Who speaks, if known."""
+        """The speaker, if known."""
         return self.proto.speaker
 
 
 class Transcription(Result[TranscriptionProto]):
-    """Text of speech."""
+    """The text of speech."""
 
     @property
     def text(self) -> str:
-        """The whole text, as the model writes it; it may begin with a space."""
+        """The whole text as the model wrote it; it may start with a space."""
         return self.proto.text
 
     @property
     def language_code(self) -> str:
-        """Language, if the upstream tells it."""
+        """Language, if the upstream reports it."""
         return self.proto.language_code
 
     @property
     def duration(self) -> float:
-        """Length of the audio in seconds; 0 if the upstream does not tell it."""
+        """Length of the audio in seconds; 0 if the upstream does not report it."""
         return self.proto.duration.ToNanoseconds() / 1e9
 
     @property
     def segments(self) -> list[Segment]:
-        """The text in segments, with `detail` "segments" or "diarized"."""
+        """The segments of the text, if `detail` is "segments" or "diarized"."""
         return [Segment(one) for one in self.proto.segments]
 
     @property
     def srt(self) -> str:
-        """Subtitles in SubRip format, if asked for."""
+        """Subtitles in SubRip format, if requested."""
         return self.proto.srt
 
     @property
     def vtt(self) -> str:
-        """Subtitles in WebVTT format, if asked for."""
+        """Subtitles in WebVTT format, if requested."""
         return self.proto.vtt
 
 
 class StreamedTranscription(ModelResult[TranscriptionDelta]):
-    """Text of speech that came in pieces; `proto` has the whole text."""
+    """The text of speech, assembled from a stream; `proto` has the whole text."""
 
     @property
     def text(self) -> str:
-        """The text as far as it came."""
+        """The text as received so far."""
         return self.proto.text
 
     @property
     def finish_reason(self) -> str:
-        """Why it ended, as "stop" or "length"; empty while it goes on."""
+        """Why the text ended, such as "stop" or "length"; empty until it ends."""
         return finish_reason(self.proto)
 
 
@@ -136,7 +136,7 @@ class TranscriptionEvent:
     """One message of a stream.
 
     Attributes:
-        proto: the message as it came.
+        proto: the message as received.
     """
 
     proto: UploadStreamTranscribeResponse
@@ -156,25 +156,25 @@ class TranscriptionAccumulator:
         self._usage_last = False
 
     def add(self, message: UploadStreamTranscribeResponse) -> TranscriptionEvent:
-        """Takes the next message."""
+        """Adds the next message and returns it as an event."""
         merge(self._answer, message.delta, apart=("text",))
         self._text.add(message.delta.text)
         self._usage_last = message.delta.HasField("usage")
         return TranscriptionEvent(message)
 
     def result(self, call: CallInfo = NO_CALL) -> StreamedTranscription:
-        """Returns a copy of the text as far as it came."""
+        """Returns a copy of the text as received so far."""
         answer = TranscriptionDelta(text=str(self._text))
         answer.MergeFrom(self._answer)
         return StreamedTranscription(answer, call)
 
     def missing(self) -> str:
-        """Says what a complete answer still needs."""
+        """Describes what a complete answer still lacks."""
         return unfinished([0] if self._answer.finish_reason else [], 1, self._usage_last)
 
 
 class Transcriber(Resource):
-    """Writes speech down."""
+    """Transcribes speech."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
@@ -183,7 +183,7 @@ class Transcriber(Resource):
     def __call__(
         self, audio: Audio, progress: Progress | None = None, **options: Unpack[TranscribeOptions]
     ) -> Transcription:
-        """Returns the text of speech.
+        """Transcribes speech and returns its text.
 
             >>> def progress(sent, total):
             ...     print(f"{sent} of {total} bytes")
@@ -192,14 +192,14 @@ class Transcriber(Resource):
             True
 
         Args:
-            audio: path of a file, its content, or a file open for reading in binary.
-            progress: called after each chunk with the bytes sent so far, and with those of the
-                whole, None if that is not known. What it raises ends the call.
-            options: see `TranscribeOptions`.
+            audio: path of a file, its content as bytes, or a file opened for binary reading.
+            progress: called after each chunk with the number of bytes sent, and the total number
+                of bytes or None if it is not known. An exception that it raises ends the call.
+            **options: see `TranscribeOptions`.
 
         Raises:
             OSError: the file cannot be read.
-            CallError: the call ended with another status than OK.
+            CallError: the call ended with a status other than OK.
         """
         upload = Upload(_config(options), audio, progress)
         method = self._stub.UploadTranscribe
@@ -212,14 +212,17 @@ class Transcriber(Resource):
     def stream(
         self, audio: Audio, progress: Progress | None = None, **options: Unpack[TranscribeOptions]
     ) -> Stream[TranscriptionEvent, StreamedTranscription]:
-        """Begins a text that comes piece by piece, once the audio is uploaded.
+        """Starts a transcription whose text arrives piece by piece after the upload.
 
             >>> with client.transcribe.stream("speech.wav") as stream:
             ...     pieces = list(stream.text_stream)
             >>> "".join(pieces) == stream.final().text
             True
 
-        Takes the same as the call itself.
+        Args:
+            audio: path of a file, its content as bytes, or a file opened for binary reading.
+            progress: called after each chunk, as for a whole transcription.
+            **options: see `TranscribeOptions`.
         """
         upload = Upload(_config(options), audio, progress)
         method, accumulator = self._stub.UploadStreamTranscribe, TranscriptionAccumulator()
@@ -227,7 +230,10 @@ class Transcriber(Resource):
 
 
 class AsyncTranscriber(AsyncResource):
-    """As `Transcriber`, awaited. Files are read in threads; `progress` may be awaited, too."""
+    """Asynchronous counterpart of `Transcriber`.
+
+    Reads files in threads; `progress` may be a coroutine function.
+    """
 
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
@@ -239,7 +245,7 @@ class AsyncTranscriber(AsyncResource):
         progress: AsyncProgress | None = None,
         **options: Unpack[TranscribeOptions],
     ) -> Transcription:
-        """As `Transcriber`."""
+        """See `Transcriber`."""
         upload = AsyncUpload(_config(options), audio, progress)
         method = self._stub.UploadTranscribe
         try:
@@ -254,7 +260,7 @@ class AsyncTranscriber(AsyncResource):
         progress: AsyncProgress | None = None,
         **options: Unpack[TranscribeOptions],
     ) -> AsyncStream[TranscriptionEvent, StreamedTranscription]:
-        """As `Transcriber.stream`; it is not awaited, its events are."""
+        """See `Transcriber.stream`; iterate over the result with `async for`, without `await`."""
         upload = AsyncUpload(_config(options), audio, progress)
         method, accumulator = self._stub.UploadStreamTranscribe, TranscriptionAccumulator()
         return self._caller.stream(method, aiter(upload), options, accumulator, upload.check)

@@ -1,4 +1,4 @@
-"""Values of Python's types from JSON; the types are those of `penstock.schema`."""
+"""Converts JSON to values of Python types; supports the types of `penstock.schema`."""
 
 import json
 import types
@@ -23,28 +23,28 @@ T = TypeVar("T")
 
 
 def from_json(kind: type[T], text: str) -> T:
-    """Returns the value that a JSON text stands for.
+    """Returns the value of a type that a JSON text represents.
 
     >>> from_json(list[int], "[1, 2]")
     [1, 2]
 
     Raises:
-        ValueError: the text is no JSON, or no value of the type.
-        TypeError: the type has no form in JSON.
+        ValueError: the text is not valid JSON, or not a valid value of the type.
+        TypeError: the type cannot be represented in JSON.
     """
     try:
         built: T = _build(kind, json.loads(text))
     except RecursionError:
-        raise ValueError("the JSON is nested too deep") from None
+        raise ValueError("the JSON is nested too deeply") from None
     return built
 
 
 def arguments_from(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns values of JSON as the arguments of a function, in the types of its parameters.
+    """Converts JSON values to the arguments of a function, in the types of its parameters.
 
     Raises:
-        ValueError: one is missing or unknown, or no value of its type.
-        TypeError: a parameter cannot be given by name, or its type has no form in JSON.
+        ValueError: an argument is missing, unknown, or not a valid value of its type.
+        TypeError: a parameter cannot be passed by name, or its type cannot be represented in JSON.
     """
     parameters = kinds.parameters(function).values()
     fields = {one.name: (one.annotation, one.default is one.empty) for one in parameters}
@@ -93,7 +93,7 @@ def _build_scalar(kind: Any, value: Any) -> Any:
 
 
 def _by_pydantic(kind: Any, value: Any) -> Any:
-    # As JSON: strict models take a date from a text there only.
+    # Validate as JSON: strict models accept a string as a date only in JSON.
     text = json.dumps(value)
     return kinds.with_pydantic(kind, lambda adapter: adapter.validate_json(text))
 
@@ -104,8 +104,8 @@ def _build_fields(
     unknown = [name for name in given if name not in fields]
     missing = [name for name, (_, needed) in fields.items() if needed and name not in given]
     if unknown or missing:
-        problem = f"lacks {missing[0]!r}" if missing else f"has the unknown {unknown[0]!r}"
-        raise ValueError(f"the {what} {problem}")
+        problem = f"{missing[0]!r} is missing" if missing else f"unknown name {unknown[0]!r}"
+        raise ValueError(f"{what}: {problem}")
     return {name: _build(fields[name][0], one) for name, one in given.items()}
 
 
@@ -122,7 +122,7 @@ def _build_literal(known: tuple[Any, ...], value: Any) -> Any:
     for one in known:
         if type(plain(one)) is type(value) and plain(one) == value:
             return one
-    raise ValueError(f"{value!r} is none of {', '.join(map(repr, map(plain, known)))}")
+    raise ValueError(f"{value!r} is not one of {', '.join(map(repr, map(plain, known)))}")
 
 
 def _build_union(members: tuple[Any, ...], value: Any) -> Any:
@@ -131,10 +131,10 @@ def _build_union(members: tuple[Any, ...], value: Any) -> Any:
             return _build(kind, value)
         except (ValueError, TypeError):
             continue
-    raise ValueError(f"{value!r} fits none of {', '.join(map(str, members))}")
+    raise ValueError(f"{value!r} does not match any of {', '.join(map(str, members))}")
 
 
 def _checked(fits: bool, value: Any, kind: Any) -> Any:
     if not fits:
-        raise ValueError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
+        raise ValueError(f"{value!r} is not a valid {getattr(kind, '__name__', kind)}")
     return value

@@ -1,4 +1,4 @@
-"""Vectors, as numbers of Python, as a buffer, or as an array of NumPy."""
+"""Vectors, readable as Python numbers, as a buffer, or as a NumPy array."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -25,37 +25,41 @@ Data: TypeAlias = bytes | bytearray | memoryview
 
 
 class Vector:
-    """The vector of one input, or several: one for each token or chunk.
+    """The vector of one input, or its vectors: one per token or chunk.
 
-    With NumPy, `numpy.asarray(vector)` is an array of it; nothing else here needs NumPy.
+    `numpy.asarray(vector)` returns a NumPy array. Only `numpy` methods require NumPy.
 
         >>> vector = client.embeddings.create("Say hello.")[0]
         >>> vector.dtype, len(vector.tolist()) == vector.shape[0]
         ('float32', True)
 
-    protobuf does not lend its memory, so the values are copied out of the message when they are
-    asked for first: once, and those of this vector only.
+    protobuf does not expose its memory, so the first access copies the values of this vector out
+    of the message.
+
+    Args:
+        data: the values, or a function that copies them out of a message.
+        dtype: number format.
+        shape: shape of the values.
 
     Attributes:
         shape: `(values,)`, or `(vectors, values)`.
-        dtype: number format, as "float32" or "bfloat16".
+        dtype: number format, such as "float32" or "bfloat16".
     """
 
     def __init__(self, data: Data | Callable[[], Data], dtype: str, shape: tuple[int, ...]) -> None:
-        """Takes the values, or what copies them out of a message."""
         self._read = data if callable(data) else lambda: data
         self.dtype = dtype
         self.shape = shape
 
     @classmethod
     def of(cls, proto: Any, oneof: str) -> "Vector":
-        """Returns the vector of a message with one of our four kinds of vector."""
+        """Returns the vector of a message whose oneof has one of the four vector messages."""
         which = proto.WhichOneof(oneof)
         return _READERS[which](getattr(proto, which)) if which else cls(b"", "float32", (0,))
 
     @cached_property
     def data(self) -> memoryview:
-        """The values one after another, in the format `dtype`, little-endian."""
+        """The values in sequence, in the format `dtype`, little-endian."""
         return memoryview(self._read())
 
     def __len__(self) -> int:
@@ -71,7 +75,7 @@ class Vector:
         return array.astype(dtype)
 
     def tolist(self) -> list[Any]:
-        """Returns the values as numbers of Python, in lists as `shape` says.
+        """Returns the values as Python numbers, in lists according to `shape`.
 
         >>> [vector] = client.embeddings.create("Say hello.", dtype="float16")
         >>> type(vector.tolist()[0])
@@ -85,14 +89,14 @@ class Vector:
         return [list(values[row * width : (row + 1) * width]) for row in range(self.shape[0])]
 
     def numpy(self) -> "ndarray[Any, Any]":
-        """Returns the values as an array that cannot be written to.
+        """Returns the values as a read-only NumPy array.
 
             >>> [vector] = client.embeddings.create("Say hello.", dtype="float16")
             >>> vector.numpy().dtype
             dtype('float16')
 
-        float32 and float16 are a view of `data`; formats that NumPy lacks become wider, which is
-        another copy.
+        For float32 and float16, the array is a view of `data`. Formats that NumPy lacks are
+        widened, which makes another copy.
 
         Raises:
             ModuleNotFoundError: NumPy is not installed.
@@ -108,23 +112,23 @@ class Vector:
         return array.reshape(self.shape)
 
     def _readable(self, data: Data) -> tuple[Data, str]:
-        """Returns the values in a format that both `struct` and NumPy have, and its letter."""
+        """Returns the values in a format that `struct` and NumPy support, and its format code."""
         if self.dtype in _FORMATS:
             return data, _FORMATS[self.dtype]
         return _WIDEN[self.dtype](bytes(data))
 
 
 def stacked(vectors: Sequence[Vector]) -> "ndarray[Any, Any]":
-    """Returns vectors as an array; nothing of them is kept beside it.
+    """Returns vectors as the rows of an array, without keeping other copies.
 
     Raises:
-        ValueError: they have several shapes.
+        ValueError: the vectors have different shapes.
         ModuleNotFoundError: NumPy is not installed.
     """
     import numpy
 
     if len({vector.shape for vector in vectors}) > 1:
-        raise ValueError("the vectors have several shapes")
+        raise ValueError("the vectors have different shapes")
     whole = numpy.empty((0, 0), "float32")
     for row, vector in enumerate(vectors):
         array = vector._array(vector._read())
@@ -166,7 +170,7 @@ _READERS: Mapping[str, Callable[[Any], Vector]] = {
 
 
 def _payload(vector: FloatVector) -> memoryview:
-    """Returns the packed values of a vector: on the wire, they are the end of the message."""
+    """Returns the packed values of a vector, which are the end of its wire format."""
     size = len(vector.values) * _ITEM_BYTES
     wire = memoryview(vector.SerializeToString())
     return wire[len(wire) - size :]
@@ -206,7 +210,7 @@ def _e4m3() -> list[bytes]:
 
 
 def _read_e4m3(byte: int) -> float:
-    """Reads 1 bit of sign, 4 of exponent and 3 of mantissa; there are no infinities."""
+    """Decodes 1 sign bit, 4 exponent bits and 3 mantissa bits; the format has no infinities."""
     exponent, mantissa = (byte >> 3) & 15, byte & 7
     if byte & 127 == 127:
         return float("nan")

@@ -128,7 +128,7 @@ async def test_models_that_cannot_be_listed(simulator: Simulator, serve: Serve) 
         "tiny-chat",
         "tiny-chat-alias",
     ]
-    assert result.err == "penstock: 127.0.0.1:1 could not be asked\n"
+    assert result.err == "penstock: 127.0.0.1:1 could not be reached\n"
 
 
 async def test_simulate() -> None:

@@ -171,7 +171,7 @@ async def test_tls(
 async def test_a_certificate_without_its_key() -> None:
     result = await penstock("models", *OWN[:2])
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "the client's certificate and its key need each other" in result.err
+    assert "the client's certificate and key must be given together" in result.err
 
 
 class Health:

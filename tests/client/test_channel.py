@@ -261,7 +261,7 @@ async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
         blocking = asyncio.ensure_future(asyncio.to_thread(wait_blocking, service.port))
         with pytest.raises(DeadlineExceededError) as caught:
             await client.wait_ready(2)
-        told = f"127.0.0.1:{service.port} is not ready after 2 s: it says NOT_SERVING"
+        told = f"127.0.0.1:{service.port} is not ready after 2 s: it reports NOT_SERVING"
         assert caught.value.status.message == told
         simulator.healthy = True
         await waiting
@@ -322,7 +322,7 @@ async def test_nobody_answers_before_the_wait_is_over() -> None:
         async with aio.insecure_channel(target) as channel:
             with pytest.raises(DeadlineExceededError) as caught:
                 await AsyncClient(channel=channel).wait_ready(0.2)
-    assert caught.value.status.message == "the service is not ready after 0.2 s: nothing answers"
+    assert caught.value.status.message == "the service is not ready after 0.2 s: no response"
 
 
 @pytest.mark.parametrize("seconds", [20, None])

@@ -169,23 +169,23 @@ def test_health_as_json(target: str) -> None:
         (("chat",), "no message given, and none on standard input; see penstock chat --help"),
         (("embed",), "no text given"),
         (("rerank", "a"), "no document given"),
-        (("models", "--target", "http://localhost:1"), "give host:port"),
-        (("chat", "a", "--tools", __file__), "is no JSON"),
+        (("models", "--target", "http://localhost:1"), "use host:port"),
+        (("chat", "a", "--tools", __file__), "is not valid JSON"),
         (("completion", "csh"), "invalid choice"),
         (("chat", "a", "--max-tokens", "x"), "--max-tokens"),
-        (("chat", "a", "--timeout", "soon"), "'soon' is no number of seconds"),
-        (("chat", "a", "--timeout", "-1"), "'-1' is no number of seconds"),
-        (("chat", "a", "--metadata", "x"), "'x' is no KEY=VALUE"),
-        (("chat", "a", "--metadata", "x y=1"), "'x y' is no key of metadata"),
+        (("chat", "a", "--timeout", "soon"), "'soon' is not a valid number of seconds"),
+        (("chat", "a", "--timeout", "-1"), "'-1' is not a valid number of seconds"),
+        (("chat", "a", "--metadata", "x"), "'x' is not in the form KEY=VALUE"),
+        (("chat", "a", "--metadata", "x y=1"), "'x y' is not a valid metadata key"),
         (("chat", "a", "--api-key", "sk\n"), "begins or ends with white space"),
         (("chat", "a", "--max-tokens", "99999999999"), "max_tokens cannot be 99999999999"),
         (("chat", "a", "--seed", "99999999999999999999"), "seed cannot be"),
         (("embed", "a", "--dimensions", "99999999999"), "dimensions cannot be"),
-        (("chat", "a", "--image", LICENSE), f"neither name nor content of {LICENSE}"),
-        (("chat", b"\xff"), "an argument is no UTF-8 text"),
-        (("embed", "a", b"\xff"), "an argument is no UTF-8 text"),
+        (("chat", "a", "--image", LICENSE), f"cannot detect the media type of {LICENSE}"),
+        (("chat", b"\xff"), "an argument is not valid UTF-8 text"),
+        (("embed", "a", b"\xff"), "an argument is not valid UTF-8 text"),
         (("upstreams", "--watch", "x"), "--watch"),
-        (("upstreams", "--watch", "inf"), "'inf' is no number of seconds"),
+        (("upstreams", "--watch", "inf"), "'inf' is not a valid number of seconds"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str | bytes, ...], complaint: str) -> None:
@@ -202,7 +202,7 @@ def is_one_complaint(result: "subprocess.CompletedProcess[bytes]", complaint: st
 @pytest.mark.parametrize("command", ["chat", "embed", "rerank query", "tokenize"])
 def test_input_that_is_no_text(command: str) -> None:
     result = penstock(*command.split(), given=b"\xff\n", PYTHONUTF8="1")
-    is_one_complaint(result, "standard input is no utf-8 text")
+    is_one_complaint(result, "standard input is not valid utf-8 text")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_input_that_is_no_text(command: str) -> None:
         ("TIMEOUT", "abc", "PENSTOCK_TIMEOUT is 'abc'"),
         ("RETRIES", "abc", "PENSTOCK_RETRIES is 'abc'"),
         ("TLS", "maybe", "PENSTOCK_TLS is 'maybe'"),
-        ("TARGET", "http://localhost:1", "give host:port"),
+        ("TARGET", "http://localhost:1", "use host:port"),
     ],
 )
 def test_variables_that_make_no_sense(name: str, value: str, complaint: str) -> None:

@@ -111,7 +111,7 @@ def test_sounds_in_what_may_hold_videos(
 
 
 def test_content_that_nobody_knows() -> None:
-    with pytest.raises(ValueError, match="give mime_type"):
+    with pytest.raises(ValueError, match="set mime_type"):
         image(b"what?")
     with pytest.raises(FileNotFoundError):
         image("nowhere.png")
@@ -224,17 +224,21 @@ def test_parts_as_openai_writes_them(given: dict[str, Any], part: ContentPart) -
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
-        ([3], TypeError, "3 is no message"),
-        ([["a"]], TypeError, "is no message"),
+        ([3], TypeError, "3 is not a valid message"),
+        ([["a"]], TypeError, "is not a valid message"),
         ({"content": "a"}, ValueError, "a message needs a role"),
-        ({"role": "usr", "content": "a"}, ValueError, "'usr' is no Role; there are system"),
-        ({"role": "user", "content": 3}, TypeError, "3 is no part of a message"),
-        ({"role": "user", "content": [3]}, TypeError, "3 is no part of a message"),
+        (
+            {"role": "usr", "content": "a"},
+            ValueError,
+            "'usr' is not a valid Role; valid values: system",
+        ),
+        ({"role": "user", "content": 3}, TypeError, "3 is not a valid part of a message"),
+        ({"role": "user", "content": [3]}, TypeError, "3 is not a valid part of a message"),
         ({"role": "user", "content": [{"text": "a"}]}, ValueError, "needs a type"),
         (
             {"role": "user", "content": [{"type": "image_url", "url": "a"}]},
             ValueError,
-            "of the type 'image_url' has no 'image_url'",
+            "of type 'image_url' needs the key 'image_url'",
         ),
         (
             {"role": "user", "content": [{"type": "image_url", "image_url": {"link": "a"}}]},
@@ -242,7 +246,7 @@ def test_parts_as_openai_writes_them(given: dict[str, Any], part: ContentPart) -
             "no field 'link'",
         ),
         ({"role": "user", "content": "a", "name": 3}, TypeError, "name cannot be 3"),
-        ({"role": "assistant", "tool_calls": ["f"]}, TypeError, "'f' is no tool call"),
+        ({"role": "assistant", "tool_calls": ["f"]}, TypeError, "'f' is not a valid tool call"),
         (
             {"role": "assistant", "tool_calls": [{"function": {"name": 3}}]},
             TypeError,
@@ -267,7 +271,7 @@ def test_inputs_as_openai_writes_them() -> None:
     assert as_items(given) == as_items([given]) == as_items(user("a"))
     [item] = as_items({"role": "user", "content": "a", "new": 1})
     assert value_of(item.extra)["new"] == 1
-    with pytest.raises(TypeError, match="None is no message"):
+    with pytest.raises(TypeError, match="None is not a valid message"):
         as_inputs([None])
 
 
@@ -280,7 +284,7 @@ def test_documents() -> None:
     assert as_documents(["Paris", ["a", url]])[1].multimodal.parts[1] == image("https://x")
     with pytest.raises(ValueError, match="needs a type"):
         as_documents([{"text": "Paris"}])
-    with pytest.raises(TypeError, match="3 is no part"):
+    with pytest.raises(TypeError, match="3 is not a valid part"):
         as_documents([3])  # type: ignore[list-item]
 
 

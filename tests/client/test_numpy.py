@@ -105,5 +105,5 @@ def test_rows_of_wide_and_narrow_formats() -> None:
 def test_rows_that_are_none() -> None:
     assert len(Embeddings(CreateEmbeddingsResponse()).numpy()) == 0
     uneven = [Embedding(float_vector=FloatVector(values=range(size))) for size in (1, 2)]
-    with pytest.raises(ValueError, match="the vectors have several shapes"):
+    with pytest.raises(ValueError, match="the vectors have different shapes"):
         Embeddings(CreateEmbeddingsResponse(embeddings=uneven)).numpy()

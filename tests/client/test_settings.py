@@ -61,12 +61,12 @@ def test_each_file_means_tls(part: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("TLS", "maybe", "PENSTOCK_TLS is 'maybe'; say 1 or 0"),
-        ("TIMEOUT", "abc", "PENSTOCK_TIMEOUT is 'abc'; give seconds, 0 for none"),
+        ("TLS", "maybe", "PENSTOCK_TLS is 'maybe'; it must be 1 or 0"),
+        ("TIMEOUT", "abc", "PENSTOCK_TIMEOUT is 'abc'; it must be a number of seconds"),
         ("TIMEOUT", "-1", "PENSTOCK_TIMEOUT is '-1'"),
         ("TIMEOUT", "nan", "PENSTOCK_TIMEOUT is 'nan'"),
         ("TIMEOUT", "inf", "PENSTOCK_TIMEOUT is 'inf'"),
-        ("RETRIES", "two", "PENSTOCK_RETRIES is 'two'; give a number"),
+        ("RETRIES", "two", "PENSTOCK_RETRIES is 'two'; it must be a whole number"),
         ("API_KEY", "sk-\xe4", "the API key is not printable ASCII"),
         ("API_KEY", "sk-\ta", "the API key is not printable ASCII"),
     ],
@@ -133,5 +133,5 @@ def test_arguments_win() -> None:
 
 @pytest.mark.parametrize("target", ["http://localhost:50051", "https://x"])
 def test_a_url_is_no_target(target: str) -> None:
-    with pytest.raises(ValueError, match="give host:port"):
+    with pytest.raises(ValueError, match="use host:port"):
         Client(target)

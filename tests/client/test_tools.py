@@ -94,9 +94,9 @@ def unknown(a: FunctionType) -> None:
 @pytest.mark.parametrize(
     ("function", "told"),
     [
-        (positional, "parameter 'a' cannot be given by name"),
-        (variadic, "parameter 'a' cannot be given by name"),
-        (unknown, "parameter 'a': <class 'function'> has no form in JSON"),
+        (positional, "parameter 'a' cannot be passed by name"),
+        (variadic, "parameter 'a' cannot be passed by name"),
+        (unknown, "parameter 'a': <class 'function'> cannot be represented in JSON"),
     ],
 )
 def test_functions_that_cannot_be_tools(function: Any, told: str) -> None:
@@ -227,9 +227,9 @@ def test_arguments_in_the_types_of_the_function() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({}, "the paint lacks 'canvas'"),
-        ({"canvas": 1, "at": {"x": 1}, "size": 2}, "the paint has the unknown 'size'"),
-        ({"canvas": 1, "at": 2}, "2 is no Point"),
+        ({}, "paint: 'canvas' is missing"),
+        ({"canvas": 1, "at": {"x": 1}, "size": 2}, "paint: unknown name 'size'"),
+        ({"canvas": 1, "at": 2}, "2 is not a valid Point"),
         ({"canvas": 1, "at": {"x": 1}, "color": "blue"}, "'blue' is not a valid Color"),
     ],
 )

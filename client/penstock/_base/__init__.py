@@ -1,1 +1,1 @@
-"""What the two clients share: settings, calls, streams, requests."""
+"""Parts that both clients share: settings, calls, streams, requests."""

@@ -1,4 +1,4 @@
-"""What the metadata of an answer tells of its call."""
+"""Information about a call, read from the metadata of its answer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """What is known of a call beside its answer.
+    """Information about a call, apart from its answer.
 
     Attributes:
-        request_id: names the call in the service's logs.
-        upstream: name of the upstream that the last request was sent to; empty if none was.
-        attempts: how many requests the service sent upstream for the call.
+        request_id: identifies the call in the service's logs.
+        upstream: name of the upstream that received the last request; empty if none did.
+        attempts: number of requests that the service sent upstream for the call.
     """
 
     request_id: str = ""
@@ -21,8 +21,13 @@ class CallInfo:
 
     @classmethod
     def read(cls, metadata: Iterable[tuple[str, Any]] | None, request_id: str = "") -> Self:
-        """Reads it from the metadata of an answer; takes the name under which it was sent."""
-        # By its items: the metadata of grpc.aio has keys of its own kind in older versions.
+        """Reads the information from the metadata of an answer.
+
+        Args:
+            metadata: the metadata.
+            request_id: request id that was sent with the call, used if the metadata has none.
+        """
+        # Iterate over items: in older versions of grpc.aio, Metadata has keys of another type.
         found = dict(iter(metadata or ()))
         return cls(
             request_id=found.get("x-request-id", request_id),

@@ -1,4 +1,4 @@
-"""How calls are made: with deadline, metadata and typed errors. One caller for each client."""
+"""Makes calls with a deadline, metadata and typed errors. Each client has one caller."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -17,32 +17,31 @@ E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
 Options = Mapping[str, Any]
-"""Any options; those of calls are read, others are not."""
+"""Any options; a caller reads only those of `CallOptions`."""
 
 
 class BaseCaller(Generic[C]):
-    """What both kinds of caller share.
+    """Base of both kinds of caller.
 
     Attributes:
         channel: the channel.
         settings: the settings of the client.
-        name: what is called, for people.
-        closed: whether there can be no more calls.
+        name: name of the service in error messages.
+        closed: whether the client is closed.
     """
 
     def __init__(self, channel: C, settings: Settings, name: str) -> None:
-        """Takes all three."""
         self.channel = channel
         self.settings = settings
         self.name = name
         self.closed = False
 
     def prepare(self, options: Options) -> tuple[dict[str, Any], str]:
-        """Returns gRPC's arguments for one call, and its request id.
+        """Returns the gRPC arguments of one call, and its request id.
 
         Raises:
-            ClientClosedError: there can be no more calls.
-            ValueError: a pair of the metadata cannot be sent.
+            ClientClosedError: the client is closed.
+            ValueError: a metadata entry cannot be sent.
         """
         if self.closed:
             raise errors.ClientClosedError
@@ -55,22 +54,22 @@ class BaseCaller(Generic[C]):
 
 
 class Caller(BaseCaller[grpc.Channel]):
-    """Makes calls that block."""
+    """Makes blocking calls."""
 
     def call(
         self, method: Any, request: Any, options: Options, result: Callable[[Any, CallInfo], R]
     ) -> R:
-        """Makes a call with one answer.
+        """Makes a call that has one answer.
 
         Args:
-            method: of a generated stub.
+            method: method of a generated stub.
             request: the request, or an iterator of requests.
             options: options of the call.
-            result: makes the result of the answer and of what is known of its call.
+            result: builds the result from the answer and the information about its call.
 
         Raises:
-            CallError: the call ended with another status than OK.
-            ClientClosedError: there can be no more calls.
+            CallError: the call ended with a status other than OK.
+            ClientClosedError: the client is closed.
         """
         arguments, request_id = self.prepare(options)
         try:
@@ -87,18 +86,26 @@ class Caller(BaseCaller[grpc.Channel]):
         accumulator: Accumulator[E, R],
         check: Callable[[], None] = do_nothing,
     ) -> Stream[E, R]:
-        """Begins a call with many answers; `check` raises what is behind an error of gRPC."""
+        """Begins a call that has a stream of answers.
+
+        Args:
+            method: method of a generated stub.
+            request: the request, or an iterator of requests.
+            options: options of the call.
+            accumulator: adds up the answers.
+            check: raises the cause of a gRPC error, if it knows one.
+        """
         arguments, request_id = self.prepare(options)
         return Stream(method(request, **arguments), accumulator, request_id, check)
 
 
 class AsyncCaller(BaseCaller[aio.Channel]):
-    """Makes calls that are awaited."""
+    """Makes asynchronous calls."""
 
     async def call(
         self, method: Any, request: Any, options: Options, result: Callable[[Any, CallInfo], R]
     ) -> R:
-        """As `Caller.call`."""
+        """See `Caller.call`."""
         arguments, request_id = self.prepare(options)
         call = method(request, **arguments)
         try:
@@ -120,22 +127,20 @@ class AsyncCaller(BaseCaller[aio.Channel]):
         accumulator: Accumulator[E, R],
         check: Callable[[], None] = do_nothing,
     ) -> AsyncStream[E, R]:
-        """As `Caller.stream`."""
+        """See `Caller.stream`."""
         arguments, request_id = self.prepare(options)
         return AsyncStream(method(request, **arguments), accumulator, request_id, check)
 
 
 class Resource:
-    """Calls of one service that block."""
+    """Blocking calls of one service."""
 
     def __init__(self, caller: Caller) -> None:
-        """Takes what makes the calls."""
         self._caller = caller
 
 
 class AsyncResource:
-    """Calls of one service that are awaited."""
+    """Asynchronous calls of one service."""
 
     def __init__(self, caller: AsyncCaller) -> None:
-        """Takes what makes the calls."""
         self._caller = caller

@@ -1,4 +1,4 @@
-"""Free JSON: `JsonDocument` from Python's values, and back."""
+"""Converts between Python values and `JsonDocument`, the message for free-form JSON."""
 
 import json
 from collections.abc import Mapping
@@ -10,29 +10,29 @@ from penstock.v1.common_pb2 import JsonDocument
 
 
 class _OfMessage(Protocol):
-    """What shows a message."""
+    """A view of a message."""
 
     @property
     def proto(self) -> Any:
-        """The message as it came."""
+        """The message as received."""
 
 
 class WithExtra:
-    """What shows a message that may have `extra`."""
+    """Base of views whose message may have `extra`."""
 
     __slots__ = ()
 
     @property
     def extra(self: _OfMessage) -> dict[str, Any]:
-        """What the upstream said beside the API's fields, by its own keys; mostly empty."""
+        """Upstream fields that the API has no field for, under their own keys; usually empty."""
         return members(self.proto)
 
 
 def document(value: Any) -> JsonDocument:
-    """Returns a value as a JSON document, the order of keys kept.
+    """Returns a value as a JSON document; preserves the order of keys.
 
     Raises:
-        TypeError: the value has no form in JSON.
+        TypeError: the value cannot be represented in JSON.
         ValueError: a number is NaN or infinite.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
@@ -40,7 +40,7 @@ def document(value: Any) -> JsonDocument:
 
 
 def value_of(document: JsonDocument) -> Any:
-    """Returns the value that a document holds; None for an empty one.
+    """Returns the value that a document contains; None for an empty document.
 
     Raises:
         ValueError: the text is not valid JSON.
@@ -57,7 +57,7 @@ def members(message: Any) -> dict[str, Any]:
 
 
 def merge(target: JsonDocument, source: JsonDocument) -> None:
-    """Adds the members of an object to those of another; those of the same name are replaced."""
+    """Merges the members of `source` into `target`; replaces members of the same name."""
     if not target.WhichOneof("document"):
         target.CopyFrom(source)
     else:
@@ -69,4 +69,4 @@ def merge(target: JsonDocument, source: JsonDocument) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{value!r} has no form in JSON")
+    raise TypeError(f"{value!r} cannot be represented in JSON")

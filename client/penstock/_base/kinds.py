@@ -1,4 +1,4 @@
-"""What the schema of a type and the reading of its values both ask of it."""
+"""Inspects types and functions, for `penstock.schema` and `penstock.values`."""
 
 import dataclasses
 import inspect
@@ -23,42 +23,42 @@ R = TypeVar("R")
 
 
 def is_object(kind: Any) -> bool:
-    """Tells whether a type is a dataclass or a TypedDict."""
+    """Returns whether a type is a dataclass or a TypedDict."""
     return dataclasses.is_dataclass(kind) or is_typeddict(kind)
 
 
 def is_pydantics(kind: Any) -> bool:
-    """Tells whether a type is made with pydantic, or bounded with its `Field`."""
+    """Returns whether a type is a pydantic type, or constrained by pydantic's `Field`."""
     if get_origin(kind) is Annotated:
         return not all(isinstance(note, str) for note in kind.__metadata__)
     return hasattr(kind, "__pydantic_core_schema__")
 
 
 def without_names(kind: Any) -> Any:
-    """Returns what a NewType stands for."""
+    """Returns the type behind a NewType, or the type itself."""
     while isinstance(kind, NewType):
         kind = kind.__supertype__
     return kind
 
 
 def with_pydantic(kind: Any, use: Callable[["TypeAdapter[Any]"], R]) -> R:
-    """Returns what is made of pydantic's view of a type.
+    """Applies a function to pydantic's adapter of a type and returns the result.
 
     Raises:
-        TypeError: pydantic does not know the type either, or is not installed.
+        TypeError: pydantic does not support the type either, or is not installed.
     """
     try:
         from pydantic import PydanticUserError, TypeAdapter
     except ModuleNotFoundError:
-        raise TypeError(f"{kind!r} has no form in JSON without pydantic") from None
+        raise TypeError(f"{kind!r} cannot be represented in JSON without pydantic") from None
     try:
         return use(TypeAdapter(kind))
     except PydanticUserError as error:
-        raise TypeError(f"{kind!r} has no form in JSON") from error
+        raise TypeError(f"{kind!r} cannot be represented in JSON") from error
 
 
 def fields(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """Returns the fields of a dataclass or TypedDict: their types, and whether they must be."""
+    """Returns the type of each field of a dataclass or TypedDict, and whether it is required."""
     hints = get_type_hints(kind, include_extras=True)
     if is_typeddict(kind):
         return {name: (hint, name in kind.__required_keys__) for name, hint in hints.items()}
@@ -81,13 +81,13 @@ def behind(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Returns what can be given to a function, with types in place of their names.
+    """Returns the parameters of a function, with their annotations resolved to types.
 
-    What a partial gives already is left out.
+    Leaves out parameters that a `functools.partial` already binds.
 
     Raises:
-        TypeError: a parameter cannot be given by name.
-        NameError: the type of a parameter is not there; that of the result is not looked at.
+        TypeError: a parameter cannot be passed by name.
+        NameError: an annotation names an unknown type; the return annotation is not read.
     """
     given = function.keywords if isinstance(function, partial) else ()
     found = {
@@ -97,7 +97,7 @@ def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     }
     for name, parameter in found.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"parameter {name!r} cannot be given by name")
+            raise TypeError(f"parameter {name!r} cannot be passed by name")
     hints = _hints(function, found)
     return {name: one.replace(annotation=hints.get(name, Any)) for name, one in found.items()}
 

@@ -1,4 +1,4 @@
-"""A channel of asyncio that is opened late."""
+"""An asyncio channel that opens on first use."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,14 +8,13 @@ from grpc import aio
 
 
 class LateChannel:
-    """What the generated stubs need of a channel; it is opened by the first call.
+    """The part of a channel that the generated stubs use; the first call opens it.
 
-    grpc.aio binds a channel to the event loop in which it is opened, and a client is often made
-    where none runs yet.
+    grpc.aio binds a channel to the event loop in which it is opened, and clients are often
+    created before an event loop runs.
     """
 
     def __init__(self, opens: Callable[[], aio.Channel]) -> None:
-        """Takes what opens it."""
         self._opens = opens
         self._opened: aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -24,39 +23,41 @@ class LateChannel:
         """Returns the channel itself.
 
         Raises:
-            RuntimeError: no event loop is running, or another one than when it was opened.
+            RuntimeError: no event loop is running, or the channel was opened in another one.
         """
         running = asyncio.get_running_loop()
         if self._opened is None:
             self._opened, self._loop = self._opens(), running
         if self._loop is not running:
-            raise RuntimeError("this client belongs to another event loop; make one for each")
+            raise RuntimeError(
+                "this client belongs to another event loop; create one client per event loop"
+            )
         return self._opened
 
     async def close(self) -> None:
-        """Closes it, if it was opened."""
+        """Closes the channel if it was opened."""
         if self._opened is not None:
             await self._opened.close()
 
     def unary_unary(self, *arguments: Any, **options: Any) -> "_Method":
-        """As of a channel."""
+        """Returns the method; see `grpc.aio.Channel`."""
         return _Method(self, "unary_unary", arguments, options)
 
     def unary_stream(self, *arguments: Any, **options: Any) -> "_Method":
-        """As of a channel."""
+        """Returns the method; see `grpc.aio.Channel`."""
         return _Method(self, "unary_stream", arguments, options)
 
     def stream_unary(self, *arguments: Any, **options: Any) -> "_Method":
-        """As of a channel."""
+        """Returns the method; see `grpc.aio.Channel`."""
         return _Method(self, "stream_unary", arguments, options)
 
     def stream_stream(self, *arguments: Any, **options: Any) -> "_Method":
-        """As of a channel."""
+        """Returns the method; see `grpc.aio.Channel`."""
         return _Method(self, "stream_stream", arguments, options)
 
 
 class _Method:
-    """One method of a service; what calls it is made with the first call."""
+    """One method of a service; the first call creates its multicallable."""
 
     def __init__(
         self, channel: LateChannel, kind: str, arguments: tuple[Any, ...], options: dict[str, Any]

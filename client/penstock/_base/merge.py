@@ -1,4 +1,4 @@
-"""Adding up the messages of a stream."""
+"""Adds up the messages of a stream."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,15 +13,15 @@ R = TypeVar("R")
 
 
 def merge(target: Message, source: Message, apart: Collection[str] = ()) -> None:
-    """Takes over the fields that are set in `source` into the like-named ones of `target`.
+    """Copies the fields that are set in `source` to the fields of the same name in `target`.
 
-    Lists are appended, `extra` is merged, everything else is replaced. What `source` does not
-    set stays as it is.
+    Appends lists, merges `extra`, and replaces everything else. Fields that `source` does not
+    set keep their value.
 
     Args:
-        target: what is added to.
-        source: what is added.
-        apart: fields that are left out.
+        target: message to copy to.
+        source: message to copy from.
+        apart: names of fields to leave out.
     """
     for field, value in source.ListFields():
         if field.name in apart:
@@ -37,21 +37,29 @@ def merge(target: Message, source: Message, apart: Collection[str] = ()) -> None
 
 
 class Growing(Protocol):
-    """A choice that grows piece by piece."""
+    """A choice that is assembled piece by piece."""
 
     @property
     def finished(self) -> bool:
-        """Whether it has its finish reason."""
+        """Whether the finish reason has arrived."""
 
     def add(self, piece: Any) -> None:
-        """Takes the next piece."""
+        """Adds the next piece."""
 
     def whole(self) -> Any:
-        """Returns a copy of the choice as far as it came."""
+        """Returns a copy of the choice as received so far."""
 
 
 class ChoicesAccumulator(Generic[E, R]):
-    """Adds up the messages of a stream whose answer has choices, usage last."""
+    """Adds up the messages of a stream whose answer has choices and ends with usage.
+
+    Args:
+        choices: number of choices requested.
+        answer: message class of the answer.
+        choice: creates the choice with an index.
+        event: creates the event for a message.
+        result: creates the result.
+    """
 
     def __init__(
         self,
@@ -61,7 +69,6 @@ class ChoicesAccumulator(Generic[E, R]):
         event: Callable[[Any], E],
         result: Callable[[Any, CallInfo], R],
     ) -> None:
-        """Takes the number of choices that were asked for, and what things are made of."""
         self._expected = choices
         self._answer: Any = answer()
         self._choices: dict[int, Growing] = {}
@@ -69,7 +76,7 @@ class ChoicesAccumulator(Generic[E, R]):
         self._choice, self._event, self._result = choice, event, result
 
     def add(self, message: Any) -> E:
-        """Takes the next message; returns it as an event."""
+        """Adds the next message and returns it as an event."""
         merge(self._answer, message, apart=("choices",))
         for piece in message.choices:
             if piece.index not in self._choices:
@@ -79,20 +86,20 @@ class ChoicesAccumulator(Generic[E, R]):
         return self._event(message)
 
     def result(self, call: CallInfo = NO_CALL) -> R:
-        """Returns a copy of the answer as far as it came."""
+        """Returns a copy of the answer as received so far."""
         answer = type(self._answer)()
         answer.CopyFrom(self._answer)
         answer.choices.extend(self._choices[index].whole() for index in sorted(self._choices))
         return self._result(answer, call)
 
     def missing(self) -> str:
-        """Says what a complete answer still needs."""
+        """Describes what a complete answer still lacks."""
         finished = (index for index, choice in self._choices.items() if choice.finished)
         return unfinished(finished, self._expected, self._usage_last)
 
 
 class Pieces:
-    """A text that grows; its pieces are joined when it is read."""
+    """A growing text; its pieces are joined when the text is read."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -109,7 +116,13 @@ class Pieces:
 
 
 def unfinished(finished: Iterable[int], choices: int, usage: bool) -> str:
-    """Says what an answer lacks that should have so many finished choices and its usage last."""
+    """Describes what an answer lacks; empty if it is complete.
+
+    Args:
+        finished: indexes of the choices that have a finish reason.
+        choices: number of choices requested.
+        usage: whether usage came last.
+    """
     done = set(finished)
     if missing := [str(index) for index in range(choices) if index not in done]:
         return f"choice {', '.join(missing)} has no finish_reason"

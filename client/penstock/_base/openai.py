@@ -1,4 +1,4 @@
-"""Messages of a conversation as OpenAI's JSON has them."""
+"""Reads messages of a conversation in OpenAI's JSON form."""
 
 import json
 from base64 import b64decode
@@ -20,11 +20,11 @@ _PLAIN_FIELDS = ("name", "tool_call_id", "reasoning", "refusal", "task")
 
 
 def message_from(given: Mapping[str, Any]) -> ChatMessage:
-    """Returns a message; keys that no field has become `extra`.
+    """Returns a message; keys without a field become `extra`.
 
     Raises:
         TypeError: a value has the wrong type.
-        ValueError: there is no such role, or a part or tool call lacks something.
+        ValueError: the role is not valid, or a part or tool call lacks a key.
     """
     left = {key: value for key, value in given.items() if value is not None}
     if "role" not in left:
@@ -42,31 +42,31 @@ def message_from(given: Mapping[str, Any]) -> ChatMessage:
 
 
 def parts_from(given: Any) -> list[ContentPart]:
-    """Returns the parts of a content: one, or several."""
+    """Returns the parts of a message's content, given as one part or several."""
     alone = not isinstance(given, Iterable) or isinstance(given, str | Mapping)
     return [part_from(part) for part in ((given,) if alone else given)]
 
 
 def part_from(given: Any) -> ContentPart:
-    """Returns a part of a content: a text, a message, or as in OpenAI's JSON.
+    """Returns a content part, given as a text, a message, or in OpenAI's JSON form.
 
     Raises:
-        TypeError: it is none of these, or a value has the wrong type.
-        ValueError: it lacks its type, or what the type says.
+        TypeError: the part has none of these forms, or a value has the wrong type.
+        ValueError: the part lacks its type, or the key that its type requires.
     """
     if isinstance(given, ContentPart):
         return given
     if isinstance(given, str):
         return ContentPart(text=given)
     if not isinstance(given, Mapping):
-        raise TypeError(f"{given!r} is no part of a message")
+        raise TypeError(f"{given!r} is not a valid part of a message")
     kind = given.get("type")
     if not isinstance(kind, str):
         raise ValueError(f"a part of a message needs a type: {given!r}")
     if kind not in _PARTS:
         return message(ContentPart, {"other": {**given}})
     if kind not in given:
-        raise ValueError(f"a part of the type {kind!r} has no {kind!r}")
+        raise ValueError(f"a part of type {kind!r} needs the key {kind!r}")
     return message(ContentPart, {**_PARTS[kind](given), "uuid": given.get("uuid")})
 
 
@@ -95,7 +95,7 @@ def _tool_call(given: Any) -> ToolCall:
     if isinstance(given, ToolCall):
         return given
     if not isinstance(given, Mapping):
-        raise TypeError(f"{given!r} is no tool call")
+        raise TypeError(f"{given!r} is not a valid tool call")
     if "function" not in given:
         return message(ToolCall, {"id": given.get("id"), "other": given})
     function = dict(given["function"])

@@ -1,9 +1,9 @@
-"""From keyword arguments to request messages.
+"""Builds request messages from keyword arguments.
 
-An option has the name of its field in the request message. The fields of a shared message such
-as `SamplingParams` are options too, so that callers write `temperature=0`. Values are as Python
-has them: enums by their names in lower case, messages as mappings, JSON documents as the values
-that `json` takes. None is the same as leaving the option out.
+An option has the name of its field in the request message. The fields of shared messages such
+as `SamplingParams` are options too: callers write `temperature=0`. Values take their natural
+Python form: enums are lower-case names, messages are mappings, JSON documents are any values
+that `json` can encode. None is the same as leaving the option out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ JsonObject = Mapping[str, Any]
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call takes.
+    """Options of every call.
 
     Attributes:
-        timeout: seconds until the call ends with `DeadlineExceededError`; None: never. It wins
-            over the client's.
-        metadata: more metadata for this call.
-        request_id: names the call in logs and traces; made up if not given.
+        timeout: seconds until the call ends with `DeadlineExceededError`; None: never. Overrides
+            the client's timeout.
+        metadata: additional metadata for this call.
+        request_id: identifies the call in logs and traces; generated if not given.
     """
 
     timeout: float | None
@@ -44,12 +44,12 @@ class CallOptions(TypedDict, total=False):
 
 
 class ModelOptions(CallOptions, total=False):
-    """What every call of a model takes; see `penstock/v1/common.proto`.
+    """Options of every call to a model; see `penstock/v1/common.proto`.
 
     Attributes:
-        model: name of the model; not needed if there is only one.
+        model: name of the model; optional if there is only one.
         engine: fields of `EngineOptions`.
-        extra_body: upstream parameters without a field.
+        extra_body: upstream parameters that have no field.
     """
 
     model: str | None
@@ -58,7 +58,7 @@ class ModelOptions(CallOptions, total=False):
 
 
 class UserOptions(ModelOptions, total=False):
-    """What calls take that are made for somebody.
+    """Options of calls that are made on behalf of an end user.
 
     Attributes:
         user: name of the end user.
@@ -100,7 +100,7 @@ class SamplingOptions(TypedDict, total=False):
 
 
 class StreamedOptions(TypedDict, total=False):
-    """What calls take that can be streamed.
+    """Options of calls that have a streaming form.
 
     Attributes:
         stream_options: fields of `StreamOptions`.
@@ -110,10 +110,10 @@ class StreamedOptions(TypedDict, total=False):
 
 
 class StructuredOptions(TypedDict, total=False):
-    """What calls take that generate text.
+    """Options of calls that generate text.
 
     Attributes:
-        structured_outputs: fields of `StructuredOutputs`, as `{"regex": "[0-9]+"}`.
+        structured_outputs: fields of `StructuredOutputs`, such as `{"regex": "[0-9]+"}`.
     """
 
     structured_outputs: StructuredOutputs | JsonObject | None
@@ -130,10 +130,10 @@ class PoolingOptions(TypedDict, total=False):
 
 
 class TemplateOption(TypedDict, total=False):
-    """What calls take that turn conversations into prompts.
+    """Options of calls that turn conversations into prompts.
 
     Attributes:
-        template: fields of `TemplateOptions`, as
+        template: fields of `TemplateOptions`, such as
             `{"chat_template_kwargs": {"enable_thinking": False}}`.
     """
 
@@ -141,17 +141,17 @@ class TemplateOption(TypedDict, total=False):
 
 
 def build(kind: type[M], options: Mapping[str, Any], *flat: str, **fields: Any) -> M:
-    """Makes a request message.
+    """Builds a request message.
 
     Args:
         kind: class of the message.
-        options: fields by name, and fields of the messages that `flat` names.
-        flat: names of fields whose own fields are options in their place.
-        fields: more fields; they win over the options.
+        options: fields by name, including fields of the messages that `flat` names.
+        *flat: names of message fields whose own fields are options.
+        **fields: additional fields, which override the options.
 
     Raises:
-        TypeError: an option that does not exist, or whose value has the wrong type.
-        ValueError: an enum or a number that does not exist.
+        TypeError: an option does not exist, or its value has the wrong type.
+        ValueError: an enum name is unknown, or a number is out of range.
     """
     given = {name: options[name] for name in options if name not in CallOptions.__annotations__}
     values: dict[str, Any] = {}
@@ -164,10 +164,10 @@ def build(kind: type[M], options: Mapping[str, Any], *flat: str, **fields: Any) 
 
 
 def message(kind: type[M], values: Mapping[str, Any]) -> M:
-    """Makes a message of values as Python has them; raises as `build`."""
+    """Builds a message from Python values; raises the errors of `build`."""
     own = kind.DESCRIPTOR.fields_by_name
     if unknown := [name for name in values if name not in own]:
-        raise TypeError(f"there is no field {unknown[0]!r} in {kind.DESCRIPTOR.name}")
+        raise TypeError(f"{kind.DESCRIPTOR.name} has no field {unknown[0]!r}")
     given = {name: coerce(own[name], value) for name, value in values.items() if value is not None}
     try:
         return kind(**given)
@@ -178,7 +178,7 @@ def message(kind: type[M], values: Mapping[str, Any]) -> M:
 
 
 def coerce(field: Any, value: Any) -> Any:
-    """Returns a value of Python in the form that the field's message takes."""
+    """Converts a Python value to the form that a message field accepts."""
     if field.is_repeated:
         several = [value] if isinstance(value, str) else value
         kind = field.enum_type
@@ -194,10 +194,10 @@ def coerce(field: Any, value: Any) -> Any:
 
 
 def enum_value(kind: EnumDescriptor, value: str | int) -> int:
-    """Returns the number of an enum's value; names are without the enum's prefix.
+    """Returns the number of an enum value, given by its name without the enum's prefix.
 
     Raises:
-        ValueError: there is no such name.
+        ValueError: the enum has no such name.
     """
     if not isinstance(value, str):
         return value
@@ -205,11 +205,11 @@ def enum_value(kind: EnumDescriptor, value: str | int) -> int:
     if found := kind.values_by_name.get(prefix + value.upper()):
         return int(found.number)
     known = ", ".join(enum_name(kind, one.number) for one in kind.values if one.number)
-    raise ValueError(f"{value!r} is no {kind.name}; there are {known}")
+    raise ValueError(f"{value!r} is not a valid {kind.name}; valid values: {known}")
 
 
 def enum_name(kind: EnumDescriptor, number: int) -> str:
-    """Returns the name of an enum's value in lower case; empty for none, or one not known."""
+    """Returns the lower-case name of an enum value; empty if it is unset or unknown."""
     found = kind.values_by_number.get(number) if number else None
     return found.name.removeprefix(_prefix(kind)).lower() if found else ""
 
@@ -219,11 +219,11 @@ def _holder(kind: type[Message], name: str, flat: Sequence[str]) -> str:
         held: Any = kind.DESCRIPTOR.fields_by_name[holder].message_type
         if name in held.fields_by_name:
             return holder
-    raise TypeError(f"there is no option {name!r} for a {kind.DESCRIPTOR.name}")
+    raise TypeError(f"unknown option {name!r} for {kind.DESCRIPTOR.name}")
 
 
 def _at_fault(kind: type[Message], values: Mapping[str, Any]) -> str:
-    """Returns the field whose value a message does not take, with the value."""
+    """Names the field whose value a message rejects, and the value."""
     for name, value in values.items():
         try:
             kind(**{name: value})

@@ -1,4 +1,4 @@
-"""Inputs and options of calls of pooling models."""
+"""Inputs and options of calls to pooling models."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -12,18 +12,18 @@ InputLike: TypeAlias = MessageLike | PoolingInput | Sequence[int] | Sequence[Mes
 """A text, its token ids, a message, or a conversation."""
 
 Inputs: TypeAlias = InputLike | Sequence[InputLike]
-"""One input, or several of one kind. A list of messages is several inputs."""
+"""One input, or several of one kind. Each message in a list of messages is its own input."""
 
 
 class InputOptions(UserOptions, PoolingOptions, TemplateOption, total=False):
-    """Options of calls of pooling models; see `penstock/v1/common.proto`."""
+    """Options of calls to pooling models; see `penstock/v1/common.proto`."""
 
 
 def as_inputs(given: Any) -> list[PoolingInput]:
     """Returns the inputs of a request.
 
     Raises:
-        TypeError: one is no input.
+        TypeError: an item is not a valid input.
     """
     alone = not isinstance(given, Iterable) or isinstance(given, str | Mapping)
     if alone or _is_ids(given):

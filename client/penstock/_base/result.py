@@ -1,4 +1,4 @@
-"""What results have in common: the message itself, and the name of the call."""
+"""Base classes of results: the message, and information about its call."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result(WithExtra, Generic[P]):
-    """A result.
+    """The result of a call.
 
     Attributes:
-        proto: the message as it came.
-        call: what is known of its call.
+        proto: the message as received.
+        call: information about the call.
     """
 
     proto: P
@@ -36,22 +36,22 @@ class Result(WithExtra, Generic[P]):
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs."""
+        """Identifies the call in the service's logs."""
         return self.call.request_id
 
     @property
     def upstream(self) -> str:
-        """Name of the upstream that answered; empty if the service does not tell."""
+        """Name of the upstream that answered; empty if the service does not report it."""
         return self.call.upstream
 
     @property
     def attempts(self) -> int:
-        """How many requests the service sent upstream for the call; 0 if it does not tell."""
+        """Number of requests that the service sent upstream; 0 if it does not report it."""
         return self.call.attempts
 
 
 class _Message(Protocol):
-    """What the answers of most models say beside their content."""
+    """Fields that the answers of most models have beside their content."""
 
     @property
     def model(self) -> str: ...
@@ -63,7 +63,7 @@ A = TypeVar("A", bound=_Message)
 
 
 class ModelResult(Result[A]):
-    """A result of a model."""
+    """A result produced by a model."""
 
     @property
     def model(self) -> str:
@@ -72,7 +72,7 @@ class ModelResult(Result[A]):
 
     @property
     def usage(self) -> Usage:
-        """Tokens used, over all inputs."""
+        """Tokens used by all inputs together."""
         return self.proto.usage
 
 
@@ -99,10 +99,16 @@ class Items(Sequence[Item]):
 
 
 def parsed_text(kind: type[T], answer: Any, what: str, state: str) -> T:
-    """Returns an answer's text as a value of a type; `what` and `state` describe the answer.
+    """Parses an answer's text as a value of a type.
+
+    Args:
+        kind: the type.
+        answer: the result.
+        what: noun for the result in error messages.
+        state: how the answer ended, for error messages.
 
     Raises:
-        AnswerParseError: it is no such value.
+        AnswerParseError: the text is not a valid value of the type.
     """
     try:
         return from_json(kind, answer.text)
@@ -114,14 +120,14 @@ def parsed_text(kind: type[T], answer: Any, what: str, state: str) -> T:
 
 
 def _said_elsewhere(answer: Any) -> str:
-    """Returns where an answer says something besides its text."""
+    """Names the parts of an answer that are not empty, besides its text."""
     places = ("reasoning", "refusal", "tool_calls")
     filled = [place for place in places if getattr(answer, place, None)]
     return f", but not its {' and '.join(filled)}" if filled else ""
 
 
 def finish_reason(choice: Any) -> str:
-    """Returns why a choice ended, as "stop" or "length"; empty while it goes on."""
+    """Returns why a choice ended, such as "stop" or "length"; empty if it has not ended."""
     native: str = choice.native_finish_reason
     return native or enum_name(FinishReason.DESCRIPTOR, choice.finish_reason)
 

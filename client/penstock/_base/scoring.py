@@ -10,10 +10,10 @@ from penstock.v1.message_pb2 import ContentPart
 from penstock.v1.rerank_pb2 import MultimodalInput, ScoringInput
 
 Document: TypeAlias = ScoringInput | Part | Iterable[Part]
-"""A text, or parts such as `image` and `video` make."""
+"""A text, or content parts such as those that `image` and `video` return."""
 
 Documents: TypeAlias = str | ScoringInput | ContentPart | Sequence[Document]
-"""Documents, or the only one."""
+"""Several documents, or one."""
 
 
 class ScoringOptions(UserOptions, PoolingOptions, total=False):
@@ -30,7 +30,7 @@ def as_documents(given: Documents) -> list[ScoringInput]:
     """Returns queries or documents as messages.
 
     Raises:
-        TypeError: one is none.
+        TypeError: an item is not a valid query or document.
     """
     if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
         given = [given]
@@ -38,7 +38,7 @@ def as_documents(given: Documents) -> list[ScoringInput]:
 
 
 def as_document(given: Document) -> ScoringInput:
-    """Returns a query or a document as a message; raises as `as_documents`."""
+    """Returns a query or a document as a message; raises the errors of `as_documents`."""
     if isinstance(given, ScoringInput):
         return given
     if isinstance(given, str):

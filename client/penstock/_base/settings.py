@@ -1,4 +1,4 @@
-"""How a client is set up: arguments first, then the environment, then defaults."""
+"""Settings of a client: arguments first, then environment variables, then defaults."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from penstock.channel import DEFAULT_RETRIES, DEFAULT_TARGET, TLS
 
 DEFAULT_TIMEOUT_S = 600.0
 LONGEST_S = 1e9
-"""Seconds after which nobody waits; gRPC takes deadlines after the year 2262 for passed ones."""
+"""Longest timeout in seconds; gRPC treats deadlines after the year 2262 as already passed."""
 REQUEST_ID = "x-request-id"
 
 MetadataLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str | bytes]]
@@ -26,7 +26,7 @@ _NO = ("0", "false", "off", "no", "")
 
 
 class Unset(Enum):
-    """Says that an argument for which None means something was not given."""
+    """Marks an argument as not given where None is a valid value."""
 
     UNSET = "unset"
 
@@ -36,7 +36,7 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that both clients take; see `penstock.Client`."""
+    """Settings that both clients accept; see `penstock.Client`."""
 
     target: str
     api_key: str = field(repr=False)
@@ -56,12 +56,12 @@ class Settings:
         metadata: MetadataLike,
         environment: Mapping[str, str] = os.environ,
     ) -> "Settings":
-        """Fills in from the environment what was not given.
+        """Completes the arguments with values from the environment and defaults.
 
         Raises:
-            ValueError: the target is a URL, a variable makes no sense, or the key or a pair of the
-                metadata cannot be sent.
-            TypeError: a value of the metadata is neither text nor bytes.
+            ValueError: the target is a URL, a variable is not valid, or the API key or a metadata
+                entry cannot be sent.
+            TypeError: a metadata value is neither text nor bytes.
         """
         found = {
             name.removeprefix(_PREFIX): value.strip()
@@ -78,10 +78,10 @@ class Settings:
         )
 
     def call_metadata(self, more: MetadataLike, request_id: str) -> Metadata:
-        """Returns the metadata of one call; the last pair named x-request-id is its name.
+        """Returns the metadata of one call; the last `x-request-id` entry is the request id.
 
         Raises:
-            ValueError: a pair cannot be sent.
+            ValueError: an entry cannot be sent.
             TypeError: a value is neither text nor bytes.
         """
         key = (("authorization", f"Bearer {self.api_key}"),) if self.api_key else ()
@@ -92,10 +92,10 @@ class Settings:
 
 
 def pairs(metadata: MetadataLike) -> Metadata:
-    """Returns metadata as gRPC takes it, keys in lower case.
+    """Returns metadata in gRPC's form, with lower-case keys.
 
     Raises:
-        ValueError: gRPC cannot send a pair.
+        ValueError: gRPC cannot send an entry.
         TypeError: a value is neither text nor bytes.
     """
     given = metadata.items() if isinstance(metadata, Mapping) else metadata
@@ -104,15 +104,17 @@ def pairs(metadata: MetadataLike) -> Metadata:
 
 def _pair(key: str, value: str | bytes) -> tuple[str, str | bytes]:
     if not _KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no key of metadata: letters, digits and any of _.- only")
+        raise ValueError(
+            f"{key!r} is not a valid metadata key; letters, digits, '_', '.' and '-' are allowed"
+        )
     if not isinstance(value, bytes if key.endswith("-bin") else str | bytes):
         wanted = "bytes" if key.endswith("-bin") else "text"
-        raise TypeError(f"the value of {key!r} in the metadata is not {wanted}")
+        raise TypeError(f"the metadata value of {key!r} is not {wanted}")
     if key.endswith("-bin"):
         return key, value
     text = value if isinstance(value, str) else value.decode("latin-1")
     if not _can_be_sent(text):
-        raise ValueError(f"the value of {key!r} in the metadata is not printable ASCII")
+        raise ValueError(f"the metadata value of {key!r} is not printable ASCII")
     return key, text
 
 
@@ -122,14 +124,14 @@ def _can_be_sent(text: str) -> bool:
 
 def _target(given: str) -> str:
     if given.startswith(("http://", "https://")):
-        raise ValueError(f"{given!r} is a URL; give host:port, and tls=True for TLS")
+        raise ValueError(f"{given!r} is a URL; use host:port, and tls=True for TLS")
     return given
 
 
 def _api_key(given: str) -> str:
-    """Returns the key, which no complaint shows."""
+    """Returns the API key after checking it; error messages never contain it."""
     if given != given.strip():
-        raise ValueError("the API key begins or ends with white space, perhaps a line break")
+        raise ValueError("the API key begins or ends with white space, such as a line break")
     if not _can_be_sent(given):
         raise ValueError("the API key is not printable ASCII")
     return given
@@ -141,7 +143,7 @@ def _tls(given: TLS | bool | None, found: Mapping[str, str]) -> TLS | None:
     ca, cert, key = (found.get(f"TLS_{name}") or None for name in ("CA", "CERT", "KEY"))
     word = found.get("TLS", "").lower()
     if not given and word not in _YES + _NO:
-        raise ValueError(f"{_PREFIX}TLS is {word!r}; say 1 or 0")
+        raise ValueError(f"{_PREFIX}TLS is {word!r}; it must be 1 or 0")
     wanted = given or word in _YES or (not word and (ca or cert or key))
     return TLS(ca, cert, key) if wanted else None
 
@@ -153,12 +155,14 @@ def _timeout(found: Mapping[str, str]) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"{_PREFIX}TIMEOUT is {given!r}; give seconds, 0 for none")
+        raise ValueError(
+            f"{_PREFIX}TIMEOUT is {given!r}; it must be a number of seconds, 0 for no timeout"
+        )
     return seconds or None
 
 
 def _retries(found: Mapping[str, str]) -> int:
     given = found.get("RETRIES") or str(DEFAULT_RETRIES)
     if not given.isdecimal():
-        raise ValueError(f"{_PREFIX}RETRIES is {given!r}; give a number")
+        raise ValueError(f"{_PREFIX}RETRIES is {given!r}; it must be a whole number")
     return int(given)

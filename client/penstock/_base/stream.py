@@ -1,4 +1,4 @@
-"""Streams: events one by one, and the answer that they add up to."""
+"""Streams of events, and the answer that the events add up to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,11 +12,11 @@ from penstock._base.call_info import CallInfo
 
 
 def do_nothing() -> None:
-    """Raises nothing."""
+    """Does nothing."""
 
 
 def is_cancelled() -> bool:
-    """Tells whether the running task is cancelled, or only the call that it awaits."""
+    """Returns whether the running task itself is cancelled, not only the call it awaits."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
@@ -36,20 +36,27 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Accumulator(Protocol[E_co, R_co]):
-    """Puts an answer together."""
+    """Assembles an answer from the messages of a stream."""
 
     def add(self, message: Any) -> E_co:
-        """Takes the next message; returns it as an event."""
+        """Adds the next message and returns it as an event."""
 
     def result(self, call: CallInfo) -> R_co:
-        """Returns the answer as far as it came; a copy, which later messages do not change."""
+        """Returns a copy of the answer as received so far; later messages do not change it."""
 
     def missing(self) -> str:
-        """Says what a complete answer still needs; empty if nothing."""
+        """Describes what a complete answer still lacks; empty if nothing."""
 
 
 class BaseStream(Generic[E, R]):
-    """What both kinds of stream share."""
+    """Base of both kinds of stream.
+
+    Args:
+        call: the running call.
+        accumulator: adds up its messages.
+        request_id: request id that was sent with the call.
+        check: raises the cause of a gRPC error, if it knows one.
+    """
 
     def __init__(
         self,
@@ -58,7 +65,6 @@ class BaseStream(Generic[E, R]):
         request_id: str,
         check: Callable[[], None] = do_nothing,
     ) -> None:
-        """Takes the running call, and what raises the reason for an error of gRPC, if known."""
         self._explain = check
         self._call = call
         self._accumulator = accumulator
@@ -69,22 +75,22 @@ class BaseStream(Generic[E, R]):
 
     @property
     def request_id(self) -> str:
-        """Names the call in the service's logs."""
+        """Identifies the call in the service's logs."""
         return self._info.request_id
 
     @property
     def snapshot(self) -> R:
-        """The answer as far as it came; after an error, what came before it."""
+        """The answer as received so far; after an error, the part that preceded it."""
         return self._accumulator.result(self._info)
 
     def _read(self, metadata: Any) -> CallInfo:
         return CallInfo.read(metadata, self.request_id)
 
     def _end(self, info: CallInfo) -> None:
-        """Takes the end with OK.
+        """Records that the stream ended with OK.
 
         Raises:
-            IncompleteStreamError: it came too early.
+            IncompleteStreamError: the answer is not complete.
         """
         self._ended = True
         self._info = info
@@ -106,9 +112,9 @@ class BaseStream(Generic[E, R]):
 
 
 class Stream(BaseStream[E, R]):
-    """An answer that comes piece by piece: an iterator of events, and a context manager.
+    """An answer that arrives piece by piece: an iterator of events, and a context manager.
 
-    The call begins at once. Leaving the `with` block ends it, and with it the model's work:
+    The call starts immediately. Leaving the `with` block cancels it and stops generation:
 
         >>> with client.chat.stream("Say hello.") as stream:
         ...     for text in stream.text_stream:
@@ -117,8 +123,8 @@ class Stream(BaseStream[E, R]):
         >>> stream.final().finish_reason
         'stop'
 
-    Iterating raises what `Client` methods raise, and `IncompleteStreamError`. Without an error,
-    the answer is complete.
+    Iteration raises the errors of `Client` methods, and `IncompleteStreamError`. If it ends
+    without an error, the answer is complete.
     """
 
     def __enter__(self) -> Self:
@@ -153,29 +159,29 @@ class Stream(BaseStream[E, R]):
 
     @property
     def text_stream(self) -> Iterator[str]:
-        """The pieces of the text, of the first choice if there are several."""
+        """The pieces of the text; those of the first choice if there are several."""
         return (event.text for event in self if event.text)
 
     def final(self) -> R:
-        """Reads what is left and returns the whole answer.
+        """Reads the rest of the stream and returns the whole answer.
 
             >>> client.chat.stream("Say hello.").final().usage.completion_tokens
             10
 
         Raises:
-            PenstockError: the answer did not come whole, or the stream was closed before.
+            PenstockError: the answer is not complete, or the stream was closed early.
         """
         for _ in self:
             pass
         return self.snapshot
 
     def close(self) -> None:
-        """Ends the call and the model's work; does nothing after the end."""
+        """Cancels the call and stops generation; does nothing after the end."""
         self._call.cancel()
 
 
 class AsyncStream(BaseStream[E, R]):
-    """As `Stream`, with `async with` and `async for`."""
+    """Asynchronous counterpart of `Stream`, for `async with` and `async for`."""
 
     _messages: AsyncIterator[Any] | None = None
 
@@ -208,7 +214,7 @@ class AsyncStream(BaseStream[E, R]):
         except grpc.RpcError as error:
             self._fail(error)
         except asyncio.CancelledError as error:
-            # The call's own cancellation looks like that of the task that reads it.
+            # Cancellation of the call looks the same as cancellation of the task that reads it.
             self._explain()
             if is_cancelled():
                 raise
@@ -222,15 +228,15 @@ class AsyncStream(BaseStream[E, R]):
 
     @property
     def text_stream(self) -> AsyncIterator[str]:
-        """As `Stream.text_stream`."""
+        """See `Stream.text_stream`."""
         return (event.text async for event in self if event.text)
 
     async def final(self) -> R:
-        """As `Stream.final`."""
+        """See `Stream.final`."""
         async for _ in self:
             pass
         return self.snapshot
 
     async def close(self) -> None:
-        """As `Stream.close`."""
+        """See `Stream.close`."""
         self._call.cancel()

@@ -1,4 +1,4 @@
-"""Audio in chunks, read while it is sent."""
+"""Reads audio in chunks while it is sent."""
 
 import asyncio
 import inspect
@@ -18,7 +18,7 @@ AsyncProgress: TypeAlias = Callable[[int, int | None], Awaitable[None] | None]
 
 
 class BaseUpload:
-    """An upload: where the audio comes from, and how far it is."""
+    """An upload: the source of the audio, and its progress."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class BaseUpload:
         """Opens the file.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: the file cannot be opened.
         """
         self._file, self._total, name = _open(audio)
         self._own = self._file is not audio
@@ -40,9 +40,9 @@ class BaseUpload:
         self._error: BaseException | None = None
 
     def check(self) -> None:
-        """Raises what reading the file or telling the progress raised, if anything.
+        """Raises the error of reading the file or reporting progress, if there was one.
 
-        gRPC itself only says that the call was cancelled.
+        gRPC itself only reports that the call was cancelled.
         """
         if self._error:
             raise self._error
@@ -53,7 +53,7 @@ class BaseUpload:
     def _next(self, chunk: bytes) -> UploadTranscribeRequest:
         return UploadTranscribeRequest(audio_chunk=chunk)
 
-    def _tell(self, chunk: bytes) -> Any:
+    def _report(self, chunk: bytes) -> Any:
         self._sent += len(chunk)
         return self._progress(self._sent, self._total) if self._progress else None
 
@@ -71,11 +71,11 @@ class Upload(BaseUpload):
         """Opens the file.
 
         Raises:
-            OSError: it cannot be opened.
-            TypeError: the progress would have to be awaited.
+            OSError: the file cannot be opened.
+            TypeError: `progress` is a coroutine function.
         """
         if inspect.iscoroutinefunction(progress):
-            raise TypeError("only AsyncClient awaits what is told of the progress")
+            raise TypeError("progress is a coroutine function; only AsyncClient awaits it")
         super().__init__(config, audio, progress)
 
     def __iter__(self) -> Iterator[UploadTranscribeRequest]:
@@ -83,13 +83,13 @@ class Upload(BaseUpload):
             yield self._first()
             while chunk := self._file.read(CHUNK_BYTES):
                 yield self._next(chunk)
-                self._tell(chunk)
+                self._report(chunk)
         except GeneratorExit:
             raise
         except BaseException as error:
             self._error = error
-            # gRPC reads this in a thread, and ends the call for an Exception only.
-            raise RuntimeError("the upload cannot go on") from error
+            # gRPC iterates in a thread, and ends the call only for an Exception.
+            raise RuntimeError("the upload cannot continue") from error
         finally:
             self._close()
 
@@ -102,8 +102,8 @@ class AsyncUpload(BaseUpload):
             yield self._first()
             while chunk := await asyncio.to_thread(self._file.read, CHUNK_BYTES):
                 yield self._next(chunk)
-                if inspect.isawaitable(told := self._tell(chunk)):
-                    await told
+                if inspect.isawaitable(reported := self._report(chunk)):
+                    await reported
         except (GeneratorExit, asyncio.CancelledError):
             raise
         except BaseException as error:
@@ -114,7 +114,7 @@ class AsyncUpload(BaseUpload):
 
 
 def _open(audio: Audio) -> tuple[BinaryIO, int | None, str]:
-    """Returns a file to read, its size if known, and its name."""
+    """Returns an open file, its size if known, and its name."""
     if isinstance(audio, bytes):
         return BytesIO(audio), len(audio), ""
     if isinstance(audio, str | os.PathLike):

@@ -1,8 +1,8 @@
-"""The commands of people who call the service.
+"""Commands that call the service.
 
-Results go to standard output, complaints and progress to standard error. `--json` prints the
-whole answer as one JSON document in place of its text. Exit codes: 0 done; 1 the call failed, or
-the service is not serving, or an upstream is not ready; 2 wrong usage; 130 interrupted.
+Results go to standard output, errors and progress to standard error. `--json` prints the whole
+answer as one JSON document instead of its text. Exit codes: 0 success; 1 the call failed, the
+service is not serving, or an upstream is not ready; 2 incorrect usage; 130 interrupted.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`penstock chat`: one message, or a conversation."""
+"""`penstock chat`: sends one message, or holds a conversation."""
 
 import argparse
 import json
@@ -33,30 +33,36 @@ from penstock.v1.message_pb2 import ChatMessage, ContentPart, Tool
 PROMPT = "> "
 QUIT = ("/quit", "/exit")
 RESET = "/reset"
-TALK = "Ctrl-C stops an answer, /reset forgets what was said, /quit or Ctrl-D leaves"
+TALK = "Ctrl-C stops an answer, /reset clears the conversation, /quit or Ctrl-D exits"
 WHOLE = ("stop", "tool_calls")
-"""Reasons for which an answer ends that is not cut off."""
+"""Finish reasons of answers that are not cut off."""
 
 
 def add(commands: Subparsers) -> None:
     """Adds the command."""
-    summary = "send a message and stream the answer; without a message, talk"
+    summary = "send a message and stream the answer; without a message, start a conversation"
     parser = add_command(commands, "chat", _run, summary)
     message = parser.add_argument(
         "message",
         nargs="?",
-        help="what to say; - or none: standard input, or a conversation on a terminal",
+        help="message to send; - or none: standard input, or a conversation on a terminal",
     )
     add_model(parser)
-    parser.add_argument("--system", default="", help="instructions that come first")
+    parser.add_argument("--system", default="", help="system message")
     pictures = parser.add_argument(
         "--image", action="append", default=[], help="file or URL; repeatable"
     )
-    parser.add_argument("--max-tokens", type=int, help="longest answer; default: the model's")
-    parser.add_argument("--temperature", type=float, help="default: the model's")
-    parser.add_argument("--seed", type=int, help="makes sampling repeatable")
+    parser.add_argument(
+        "--max-tokens", type=int, help="maximum length of the answer; default: the model's"
+    )
+    parser.add_argument(
+        "--temperature", type=float, help="sampling temperature; default: the model's"
+    )
+    parser.add_argument("--seed", type=int, help="seed that makes sampling repeatable")
     tools = parser.add_argument(
-        "--tools", metavar="FILE", help="tools that the model may call: a JSON list, as OpenAI's"
+        "--tools",
+        metavar="FILE",
+        help="JSON list of tools that the model may call, in OpenAI's form",
     )
     free_text(message)
     file_name(pictures)
@@ -76,20 +82,25 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 class Conversation:
-    """What was said so far, and how it goes on."""
+    """A conversation with a model.
+
+    Args:
+        client: the client.
+        options: options of each call.
+        arguments: the command line.
+    """
 
     def __init__(self, client: Client, options: ChatOptions, arguments: argparse.Namespace) -> None:
-        """Begins with the system's message, if there is one."""
         self._client, self._options, self._json = client, options, arguments.json
         self._begin = [system(arguments.system)] if arguments.system else []
         self._messages = self._begin
 
     def say(self, *messages: ChatMessage) -> ChatCompletion:
-        """Prints the answer to messages; both are remembered if it comes whole.
+        """Sends messages and prints the answer; remembers both if the answer is complete.
 
         Raises:
-            PenstockError: it did not.
-            KeyboardInterrupt: Ctrl-C ended it.
+            PenstockError: the answer is not complete.
+            KeyboardInterrupt: Ctrl-C stopped the answer.
         """
         conversation = [*self._messages, *messages]
         with (
@@ -105,7 +116,7 @@ class Conversation:
         return answer
 
     def talk(self, pictures: Sequence[ContentPart]) -> None:
-        """Goes on until the end of the input; an answer is left with Ctrl-C."""
+        """Reads messages until the end of the input; Ctrl-C stops an answer."""
         _enable_line_editing()
         complain(TALK)
         while (text := _ask(PROMPT)) not in (None, *QUIT):
@@ -115,7 +126,7 @@ class Conversation:
                 pictures = ()
 
     def _turn(self, *messages: ChatMessage) -> bool:
-        """Tells whether it came to its end; what was said is forgotten if not."""
+        """Returns whether the turn was completed; if not, forgets its messages."""
         before = self._messages
         try:
             answer = self.say(*messages)
@@ -156,20 +167,20 @@ def _read_tools(path: str) -> list[Tool]:
     try:
         tools = json.loads(Path(path).read_text("utf-8"))
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+        raise UsageError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(tools, list):
-        raise UsageError(f"{path} is no JSON list of tools")
+        raise UsageError(f"{path} is not a JSON list of tools")
     try:
         return as_tools(tools)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{path} has a tool that is none: {error}") from error
+        raise UsageError(f"{path} contains a tool that is not valid: {error}") from error
 
 
 def _image(source: str) -> ContentPart:
     try:
         return image(source)
     except ValueError as error:
-        raise UsageError(f"neither name nor content of {source} tells what it is") from error
+        raise UsageError(f"cannot detect the media type of {source}") from error
 
 
 def _message(arguments: argparse.Namespace) -> str:
@@ -182,10 +193,10 @@ def _message(arguments: argparse.Namespace) -> str:
 
 
 def _result(call: ToolCall) -> ChatMessage:
-    """Lets the person be the tool.
+    """Asks the user for the result of a tool call.
 
     Raises:
-        EOFError: they would not.
+        EOFError: the input ended.
     """
     return tool_result(call, input(f"{call.name} = "))
 
@@ -197,10 +208,10 @@ def _ask(prompt: str) -> str | None:
         print()
         return None
     except UnicodeDecodeError as error:
-        complain(f"that is no {error.encoding} text")
+        complain(f"the input is not valid {error.encoding} text")
         return ""
 
 
 def _enable_line_editing() -> None:
     with suppress(ImportError):
-        import readline  # noqa: F401  (input() uses it once it is there)
+        import readline  # noqa: F401  (importing it enables it for input())

@@ -1,4 +1,4 @@
-"""What the commands have in common: the service, the output, the failures."""
+"""Code that all commands share: connection options, output, error handling."""
 
 import argparse
 import io
@@ -25,25 +25,25 @@ EXIT_USAGE = 2
 
 try:
     from shtab import FILE
-except ModuleNotFoundError:  # It comes with the extra `cli`.
+except ModuleNotFoundError:  # The extra `cli` installs it.
     FILE = {}
 
 Subparsers = Any
 
 _C1_CONTROLS = re.compile("[\x7f-\x9f]")
-# All but the line break and the tab.
+# All control characters except line feed and tab.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BYTE_ORDER_MARK = "\ufeff"
 
 _TLS_FILES = {
     "ca": "certificates to trust",
-    "cert": "this side's certificate, for a service that asks for one",
-    "key": "the key of that",
+    "cert": "client certificate, for a service that requires one",
+    "key": "private key of the client certificate",
 }
 
 
 class UsageError(Exception):
-    """The arguments do not make sense together."""
+    """The arguments, or their combination, are not valid."""
 
 
 def add_command(
@@ -54,15 +54,15 @@ def add_command(
     variable: str = "PENSTOCK_TARGET",
     default: str = DEFAULT_TARGET,
 ) -> argparse.ArgumentParser:
-    """Adds a command with the options that all commands have.
+    """Adds a command, with the options that all commands have.
 
     Args:
         commands: the command line.
-        name: the command's name.
-        run: runs it and returns the exit code.
-        summary: what it does, in a line.
-        variable: names the target in the environment.
-        default: the target if nothing names one.
+        name: name of the command.
+        run: runs the command and returns its exit code.
+        summary: one-line description.
+        variable: environment variable for the target.
+        default: target if neither option nor variable is set.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
@@ -80,20 +80,24 @@ def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -
         "--target",
         metavar="HOST:PORT",
         default=os.environ.get(variable, "").strip() or default,
-        help=f"its address [environment {variable}] (default {default})",
+        help=f"address of the service [environment {variable}] (default {default})",
     )
     key(
         "--api-key",
         metavar="KEY",
-        help="sent as bearer token; ps shows it to others on this machine "
+        help="sent as bearer token; visible to other users of this machine through ps "
         "[environment PENSTOCK_API_KEY]",
     )
-    file_name(key("--api-key-file", metavar="FILE", help="file that holds the bearer token"))
+    file_name(key("--api-key-file", metavar="FILE", help="file that contains the bearer token"))
     add("--tls", action="store_true", default=None, help="use TLS [environment PENSTOCK_TLS=1]")
     for part, what in _TLS_FILES.items():
-        told = f"{what}, in PEM [environment PENSTOCK_TLS_{part.upper()}]"
-        file_name(add(f"--tls-{part}", metavar="FILE", help=told))
-    add("--tls-server-name", metavar="NAME", help="name that its certificate must have")
+        text = f"{what}, in PEM format [environment PENSTOCK_TLS_{part.upper()}]"
+        file_name(add(f"--tls-{part}", metavar="FILE", help=text))
+    add(
+        "--tls-server-name",
+        metavar="NAME",
+        help="name that the service's certificate must have",
+    )
     add(
         "--metadata",
         metavar="KEY=VALUE",
@@ -114,41 +118,45 @@ def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -
 def _pair(given: str) -> tuple[str, str]:
     key, equals, value = given.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{given!r} is no KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{given!r} is not in the form KEY=VALUE")
     return key, value
 
 
 def seconds(given: str) -> float:
-    """Reads an option that is a time."""
+    """Parses the value of an option that is a number of seconds."""
     try:
         read = float(given)
     except ValueError:
         read = math.nan
     if not 0 <= read <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"{given!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{given!r} is not a valid number of seconds")
     return read
 
 
 def file_name(action: argparse.Action) -> None:
-    """Marks an argument as the name of a file, which shells complete."""
+    """Marks an argument as a file name, which shells complete."""
     action.complete = FILE  # type: ignore[attr-defined]  # shtab's own attribute
 
 
 def free_text(action: argparse.Action) -> None:
-    """Marks an argument that shells do not complete; zsh would complete no option beside it."""
+    """Marks an argument as free text; without the mark, zsh would not complete options."""
     action.complete = {"zsh": "( )"}  # type: ignore[attr-defined]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds the option that names the model."""
-    parser.add_argument("--model", help="the model; default: the only one there is")
+    parser.add_argument("--model", help="name of the model; optional if there is only one")
 
 
 def connect(arguments: argparse.Namespace, timeout: float | None = None) -> Client:
-    """Returns a client as the options say; a call takes `timeout` seconds if nothing says more.
+    """Returns a client that the options describe.
+
+    Args:
+        arguments: the command line.
+        timeout: timeout of calls if neither option nor variable sets one.
 
     Raises:
-        UsageError: an option or a variable of the environment makes no sense.
+        UsageError: an option or an environment variable is not valid.
     """
     try:
         return Client(
@@ -186,10 +194,10 @@ def _timeout(arguments: argparse.Namespace, otherwise: float | None) -> float | 
 
 
 def read_input() -> str:
-    """Returns all of standard input, nothing if nobody would write it.
+    """Returns all of standard input; empty if it is a terminal or closed.
 
     Raises:
-        UsageError: it is no text.
+        UsageError: the input is not valid text.
     """
     if sys.stdin is None or sys.stdin.isatty():
         return ""
@@ -198,14 +206,14 @@ def read_input() -> str:
     try:
         return sys.stdin.read().removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is no {error.encoding} text") from error
+        raise UsageError(f"standard input is not valid {error.encoding} text") from error
 
 
 def lines_or(given: Sequence[str], what: str) -> list[str]:
-    """Returns the texts that were given, or the lines of standard input if none were.
+    """Returns the given texts, or the lines of standard input if there are none.
 
     Raises:
-        UsageError: there are neither.
+        UsageError: there are no texts and standard input is empty.
     """
     if given:
         return list(given)
@@ -215,7 +223,12 @@ def lines_or(given: Sequence[str], what: str) -> list[str]:
 
 
 def show(message: Message, *, zeros: bool = False) -> None:
-    """Prints a message as JSON: one line, or several for people; fields that are 0 if asked."""
+    """Prints a message as JSON, on one line, or indented on a terminal.
+
+    Args:
+        message: the message.
+        zeros: whether to print fields that are zero or empty.
+    """
     shown = MessageToJson(
         message,
         preserving_proto_field_name=True,
@@ -223,36 +236,36 @@ def show(message: Message, *, zeros: bool = False) -> None:
         indent=2 if sys.stdout.isatty() else None,
         ensure_ascii=sys.stdout.encoding.lower() != "utf-8",
     )
-    # JSON itself escapes the others.
+    # JSON itself escapes the other control characters.
     print(_C1_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", shown))
 
 
 def complain(problem: object) -> None:
-    """Prints one line to standard error; that of a failed call tells its name."""
-    name = problem.request_id if isinstance(problem, PenstockError) else ""
-    called = f" (request {name})" if name else ""
-    print(f"penstock: {printable(str(problem))}{called}", file=sys.stderr)
+    """Prints one line to standard error; for a failed call, includes its request id."""
+    request_id = problem.request_id if isinstance(problem, PenstockError) else ""
+    suffix = f" (request {request_id})" if request_id else ""
+    print(f"penstock: {printable(str(problem))}{suffix}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
-    """Returns a text with its control characters spelled out: what upstreams say steers nothing."""
+    """Returns a text with control characters escaped, which could control the terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def on(stream: TextIO, text: str) -> str:
-    """Returns a model's text as a stream may get it: on a terminal, it steers nothing."""
+    """Returns a model's text for a stream; for a terminal, with control characters escaped."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text) if stream.isatty() else text
 
 
 def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Runs a command; returns its exit code, whatever happens."""
+    """Runs a command and returns its exit code, even if it raises an error."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (until the end)
     if sys.stdout is None:
         complain("standard output is closed")
         return EXIT_FAILED
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that lacks a character is no reason to lose the answer.
+        # Print the answer even if the terminal cannot show all characters.
         sys.stdout.reconfigure(errors="backslashreplace")
     code = _run(run, arguments)
     return code if _flushed() else EXIT_FAILED
@@ -278,15 +291,15 @@ def _check_texts(arguments: argparse.Namespace) -> None:
             try:
                 str(text).encode()
             except UnicodeEncodeError as error:
-                raise UsageError("an argument is no UTF-8 text") from error
+                raise UsageError("an argument is not valid UTF-8 text") from error
 
 
 def _flushed() -> bool:
-    """Writes out what was printed; tells whether that could be done."""
+    """Flushes standard output; returns whether that succeeded."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        # A reader who has had enough, as `head` has, is no news. Nothing may be flushed at exit.
+        # A reader that stops early, such as `head`, is not an error. Prevent a flush at exit.
         if not isinstance(error, BrokenPipeError):
             complain(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

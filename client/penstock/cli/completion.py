@@ -1,6 +1,6 @@
-"""`penstock completion`: scripts by which shells complete the command line.
+"""`penstock completion`: prints scripts with which shells complete the command line.
 
-`shtab` writes them from the parsers. They are static: completing starts no Python.
+`shtab` generates them from the parsers. They are static: completion does not start Python.
 """
 
 import argparse
@@ -13,7 +13,7 @@ INSTALL = """\
   zsh:  eval "$(penstock completion zsh)" in ~/.zshrc
   fish: penstock completion fish > ~/.config/fish/completions/penstock.fish
 """
-# A shell that has not set up its completion has no `compdef`.
+# A shell whose completion is not set up lacks `compdef`.
 PREAMBLE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }"}
 
 
@@ -21,8 +21,8 @@ def add(commands: Subparsers, whole: argparse.ArgumentParser) -> None:
     """Adds the command.
 
     Args:
-        commands: the command line's commands.
-        whole: the parser of the whole command line.
+        commands: commands of the command line.
+        whole: parser of the whole command line.
     """
     summary = "print a script that completes commands and options"
     parser = commands.add_parser(

@@ -1,4 +1,4 @@
-"""`penstock embed`: vectors of texts."""
+"""`penstock embed`: prints embedding vectors of texts."""
 
 import argparse
 
@@ -18,11 +18,13 @@ def add(commands: Subparsers) -> None:
     """Adds the command."""
     parser = add_command(commands, "embed", _run, "print one vector per text, one per line")
     free_text(
-        parser.add_argument("text", nargs="*", help="the texts; none: the lines of standard input")
+        parser.add_argument("text", nargs="*", help="texts; default: the lines of standard input")
     )
     parser.set_defaults(more="text")
     add_model(parser)
-    parser.add_argument("--dimensions", type=int, help="values per vector, if the model can choose")
+    parser.add_argument(
+        "--dimensions", type=int, help="values per vector, if the model supports several sizes"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:

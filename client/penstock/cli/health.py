@@ -1,4 +1,4 @@
-"""`penstock health`: whether the service serves."""
+"""`penstock health`: checks whether the service is serving."""
 
 import argparse
 import json
@@ -12,7 +12,9 @@ def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = "exit 0 if the service is serving, 1 if not"
     parser = add_command(commands, "health", _run, summary)
-    parser.add_argument("--service", default="", help="one service; default: the whole server")
+    parser.add_argument(
+        "--service", default="", help="name of one service; default: the whole server"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:

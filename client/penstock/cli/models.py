@@ -1,4 +1,4 @@
-"""`penstock models`: what the service offers."""
+"""`penstock models`: lists the models."""
 
 import argparse
 
@@ -27,5 +27,5 @@ def _run(arguments: argparse.Namespace) -> int:
     for model in models:
         print(printable(model.id), ",".join(model.capabilities) or "-", sep="\t")
     for upstream in models.unreachable:
-        complain(f"{upstream} could not be asked")
+        complain(f"{upstream} could not be reached")
     return EXIT_OK

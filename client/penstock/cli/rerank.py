@@ -1,4 +1,4 @@
-"""`penstock rerank`: documents, best first."""
+"""`penstock rerank`: prints documents ordered by relevance."""
 
 import argparse
 import sys
@@ -20,11 +20,15 @@ def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = "print documents with score and position, best first"
     parser = add_command(commands, "rerank", _run, summary)
-    free_text(parser.add_argument("query", help="what the documents should fit"))
-    free_text(parser.add_argument("document", nargs="*", help="none: the lines of standard input"))
+    free_text(parser.add_argument("query", help="query that the documents are compared with"))
+    free_text(
+        parser.add_argument(
+            "document", nargs="*", help="documents; default: the lines of standard input"
+        )
+    )
     parser.set_defaults(more="document")
     add_model(parser)
-    parser.add_argument("--top-n", type=int, metavar="N", help="print only the best")
+    parser.add_argument("--top-n", type=int, metavar="N", help="print only the N best documents")
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`penstock tokenize`: the tokens of a text."""
+"""`penstock tokenize`: prints the tokens of a text."""
 
 import argparse
 
@@ -18,7 +18,7 @@ from penstock.cli.command import (
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     parser = add_command(commands, "tokenize", _run, "print the tokens of a text, one per line")
-    free_text(parser.add_argument("text", nargs="?", help="the text; none: standard input"))
+    free_text(parser.add_argument("text", nargs="?", help="text; default: standard input"))
     add_model(parser)
 
 

@@ -1,4 +1,4 @@
-"""`penstock transcribe`: the text of speech in a file, as it comes, or its subtitles."""
+"""`penstock transcribe`: prints the text of speech in a file as it arrives, or subtitles."""
 
 import argparse
 import sys
@@ -26,15 +26,15 @@ MEGABYTE = 1e6
 
 def add(commands: Subparsers) -> None:
     """Adds the command."""
-    parser = add_command(commands, "transcribe", _run, "print the text of speech in a file")
+    parser = add_command(commands, "transcribe", _run, "print the text of speech in an audio file")
     audio = parser.add_argument(
-        "file", help="audio: wav, flac, ogg, mp3, m4a, webm ...; - standard input"
+        "file", help="audio file: wav, flac, ogg, mp3, m4a, webm ...; -: standard input"
     )
     file_name(audio)
     add_model(parser)
-    parser.add_argument("--language", help="language spoken, as en; default: the model detects it")
-    parser.add_argument("--prompt", help="text that tells style or context")
-    parser.add_argument("--translate", action="store_true", help="write English")
+    parser.add_argument("--language", help="spoken language, such as en; default: detected")
+    parser.add_argument("--prompt", help="text that sets the style or context")
+    parser.add_argument("--translate", action="store_true", help="translate to English")
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--srt",
@@ -86,7 +86,7 @@ def _audio(arguments: argparse.Namespace) -> Audio:
         return str(arguments.file)
     if sys.stdin is None:
         raise UsageError("standard input is closed")
-    # Unbuffered: a thread reads it, and Python dies at its exit if one still holds a buffer.
+    # Unbuffered: a thread reads it, and Python aborts at exit while a thread holds a buffer.
     return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
@@ -101,7 +101,7 @@ def _options(arguments: argparse.Namespace) -> TranscribeOptions:
 
 
 class Bar:
-    """A progress bar on standard error, gone at the end; nothing where nobody watches."""
+    """A progress bar on standard error, cleared at the end; only on a terminal."""
 
     def __init__(self) -> None:
         self._watched = sys.stderr.isatty()
@@ -119,20 +119,20 @@ class Bar:
         self.clear()
 
     def show(self, sent: int, total: int | None) -> None:
-        """Draws it anew."""
+        """Draws the bar again."""
         if self._watched:
             print(f"\r\x1b[K{bar(sent, total)}", end="", file=sys.stderr, flush=True)
             self._shown = True
 
     def clear(self) -> None:
-        """Takes it away."""
+        """Clears the bar."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = False
 
 
 def bar(sent: int, total: int | None) -> str:
-    """Returns the bar.
+    """Returns the bar as a text.
 
     >>> bar(1_000_000, 4_000_000)
     '[#######                       ]  25% 1.0 of 4.0 MB'

@@ -1,4 +1,4 @@
-"""An answer of a chat on a terminal or in a pipe, as it comes."""
+"""Prints the answer of a chat to a terminal or a pipe as it arrives."""
 
 import signal
 import sys
@@ -16,13 +16,15 @@ DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 class Transcript:
-    """The text of an answer on standard output, its reasoning dim on a terminal's standard error.
+    """Prints an answer's text to standard output; on a terminal, its reasoning to standard error.
 
-    At the end, whichever it is, the line is ended.
+    Ends the line at the end, even after an error.
+
+    Args:
+        silent: whether to print nothing.
     """
 
     def __init__(self, *, silent: bool) -> None:
-        """Prints nothing if it is silent."""
         self._silent = silent
         self._thinks = False
         self._text = ""
@@ -36,25 +38,25 @@ class Transcript:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._think_no_more()
+        self._end_reasoning()
         if self._text:
             print(flush=True)
 
     def add(self, event: ChatEvent) -> None:
-        """Prints what an event brings."""
+        """Prints the text and reasoning of an event."""
         if self._silent:
             return
         if event.reasoning and sys.stderr.isatty():
             print("" if self._thinks else DIM, end="", file=sys.stderr)
             print(on(sys.stderr, event.reasoning), end="", file=sys.stderr, flush=True)
             self._thinks = True
-        # Models begin with blank lines after they have thought.
+        # Models start with blank lines after reasoning.
         if text := event.text if self._text else event.text.lstrip("\n"):
-            self._think_no_more()
+            self._end_reasoning()
             print(on(sys.stdout, text), end="", flush=True)
             self._text = text
 
-    def _think_no_more(self) -> None:
+    def _end_reasoning(self) -> None:
         if self._thinks:
             print(PLAIN, file=sys.stderr, flush=True)
             self._thinks = False
@@ -62,9 +64,9 @@ class Transcript:
 
 @contextmanager
 def ended_by_control_c(stream: Stream[Any, Any]) -> Iterator[None]:
-    """Ends a stream at Ctrl-C and then raises KeyboardInterrupt.
+    """Cancels a stream on Ctrl-C and then raises KeyboardInterrupt.
 
-    Python's own handler raises it wherever the program is; where that is a callback, it is lost.
+    Python's own handler raises it at an arbitrary point; in a callback, it would be lost.
     """
     pressed = False
 

@@ -1,4 +1,4 @@
-"""`penstock upstreams`: what the service knows of its upstreams."""
+"""`penstock upstreams`: lists the upstreams and their state."""
 
 import argparse
 import sys
@@ -39,7 +39,7 @@ def add(commands: Subparsers) -> None:
         nargs="?",
         const=_DEFAULT_PAUSE_S,
         metavar="SECONDS",
-        help=f"again and again until Ctrl-C, with so long a pause (default {_DEFAULT_PAUSE_S:g})",
+        help=f"repeat at this interval until Ctrl-C (default {_DEFAULT_PAUSE_S:g})",
     )
 
 
@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _watch(client: Client, arguments: argparse.Namespace) -> None:
-    """Shows them until it is interrupted; a service that is away for a while does not end it."""
+    """Shows the upstreams until interrupted; continues while the service is unreachable."""
     while True:
         try:
             listed = client.admin.upstreams()
@@ -102,7 +102,7 @@ def _time(took: float | None) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Returns the lines of a table, its columns as wide as they need to be."""
+    """Yields the lines of a table whose columns are as wide as their content."""
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     for row in shown:
