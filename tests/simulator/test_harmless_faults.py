@@ -76,7 +76,7 @@ async def test_empty_events_of_all_forms_at_some_places(http: httpx.AsyncClient)
     assert (await raw(http, "empty-events;form=all")).count(EMPTY["null"]) == 2
     assert (await raw(http, "empty-events;form=null;after=3;every=4")).count(EMPTY["null"]) == 3
     assert (
-        b"there are all, data, blank"
+        b"valid forms: all, data, blank"
         in (await chat(http, user("Hi"), "empty-events;form=x")).content
     )
 
@@ -133,7 +133,7 @@ async def test_tail_after_done(http: httpx.AsyncClient, form: str, end: bytes) -
 async def test_tail_of_a_response(http: httpx.AsyncClient) -> None:
     body = {"input": "Say hello."}
     assert (await raw(http, "tail;form=cost", body, "/v1/responses")).endswith(DONE)
-    assert b"no form 'x'" in (await chat(http, user("Hi"), "tail;form=x")).content
+    assert b"unknown form 'x'" in (await chat(http, user("Hi"), "tail;form=x")).content
 
 
 async def test_finish_again(http: httpx.AsyncClient) -> None:
@@ -169,7 +169,7 @@ async def test_times_with_fractions(http: httpx.AsyncClient) -> None:
     event = (await stream(http, HELLO, "numbers;form=fraction")).events[-1]
     assert event["created"] % 1 == 0.5
     assert isinstance(event["usage"]["total_tokens"], int)
-    assert b"no form 'x'" in (await chat(http, user("Hi"), "numbers;form=x")).content
+    assert b"unknown form 'x'" in (await chat(http, user("Hi"), "numbers;form=x")).content
 
 
 async def test_nulls(http: httpx.AsyncClient) -> None:
@@ -225,7 +225,7 @@ async def test_call_index(http: httpx.AsyncClient) -> None:
     assert not any("index" in call for call in calls_of(await stream(http, CALLS, "call-index")))
     zero = calls_of(await stream(http, CALLS, "call-index;form=zero"))
     assert {call["index"] for call in zero} == {0}
-    assert b"no form 'x'" in (await chat(http, user("Hi"), "call-index;form=x")).content
+    assert b"unknown form 'x'" in (await chat(http, user("Hi"), "call-index;form=x")).content
 
 
 async def test_no_zeros(http: httpx.AsyncClient, responses: Any) -> None:

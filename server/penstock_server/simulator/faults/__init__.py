@@ -1,4 +1,4 @@
-"""Misbehaviour on request: one table of faults, asked for by name.
+"""Faults on request: one table of faults, which requests select by name.
 
 A fault is asked for by the header `X-Simulate: cut;after=3`, by the words
 `[[simulate: cut after=3]]` in the prompt, or for all operations by a setting.

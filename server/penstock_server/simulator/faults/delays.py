@@ -1,4 +1,4 @@
-"""Faults of time: answers that come late or never."""
+"""Faults in timing: answers that arrive late or never."""
 
 from penstock_server.simulator.faults.table import fault
 from penstock_server.simulator.http.answers import Answer, Document, Pause, Pieces, Raw
@@ -18,13 +18,13 @@ def slow_first_event(answer: Answer, seconds: float = 5.0) -> None:
 
 @fault
 def silent(answer: Answer) -> None:
-    """Takes the request and never answers."""
+    """Accepts the request and never answers."""
     answer.header_delay = None
 
 
 @fault
 def stall(answer: Answer, after: int = 1, heartbeats: bool = False, interval: float = 0.05) -> None:
-    """Sends some events and then no more, keeping the connection; or only comments."""
+    """Sends some events and then nothing, or only comments; keeps the connection open."""
     answer.filters.append(lambda pieces: _stalled(pieces, after, heartbeats, interval))
 
 

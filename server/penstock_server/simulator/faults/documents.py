@@ -1,4 +1,4 @@
-"""Faults inside the JSON: fields missing, unknown, renamed, of the wrong type or too large."""
+"""Faults in the JSON: missing, unknown and renamed fields, wrong types, large values."""
 
 from collections.abc import Callable
 
@@ -23,28 +23,26 @@ def missing_choices(answer: Answer) -> None:
 
 @fault
 def huge_int(answer: Answer) -> None:
-    """Counts more tokens in usage than an int32 holds."""
+    """Reports more tokens in usage than an int32 can represent."""
     edit_object(answer, _huge_usage)
 
 
 @harmless
 def unknown_fields(answer: Answer) -> None:
-    """Adds unknown keys to the body, its usage, its choices, their messages and tool calls; to
-    the responses, items and parts in events."""
+    """Adds unknown keys to all objects of an answer, such as usage, choices and tool calls."""
     edit_object(answer, _unknown_in_object)
     edit_choices(answer, _unknown_in_choice)
 
 
 @fault
 def unknown_finish(answer: Answer, reason: str = "galactic") -> None:
-    """Gives a finish reason that nobody knows."""
+    """Returns an unknown finish reason."""
     edit_choices(answer, lambda choice: _set_if_true(choice, "finish_reason", reason))
 
 
 @harmless
 def reasoning_content(answer: Answer, both: bool = False, empty: bool = False) -> None:
-    """Names the reasoning as vLLM did up to 0.11, or by both names as up to 0.15; or leaves the
-    new name empty."""
+    """Uses the older key of reasoning (vLLM up to 0.11), or both keys (up to 0.15)."""
     edit_choices(answer, lambda choice: _rename_reasoning(said(choice), both, empty))
 
 
@@ -62,13 +60,13 @@ def missing_index(answer: Answer) -> None:
 
 @harmless
 def no_zeros(answer: Answer) -> None:
-    """Leaves out indices that are zero, of choices, items and parts."""
+    """Leaves out zero indices of choices, items and parts."""
     edit_object(answer, _without_zeros)
     edit_choices(answer, _without_zeros)
 
 
 def edit_object(answer: Answer, change: Callable[[dict[str, Json]], object]) -> None:
-    """Has a function change every JSON object."""
+    """Applies a function to every JSON object."""
 
     def edit(data: Json) -> Json:
         if isinstance(data, dict):
@@ -79,7 +77,7 @@ def edit_object(answer: Answer, change: Callable[[dict[str, Json]], object]) -> 
 
 
 def edit_choices(answer: Answer, change: Callable[[dict[str, Json]], object]) -> None:
-    """Has a function change every choice."""
+    """Applies a function to every choice."""
 
     def edit(data: dict[str, Json]) -> None:
         for choice in data.get("choices") or []:
@@ -89,7 +87,7 @@ def edit_choices(answer: Answer, change: Callable[[dict[str, Json]], object]) ->
 
 
 def said(choice: dict[str, Json]) -> dict[str, Json]:
-    """What a choice says: its message or delta."""
+    """Returns the message or delta of a choice."""
     for key in ("message", "delta"):
         if isinstance(words := choice.get(key), dict):
             return words

@@ -1,4 +1,4 @@
-"""Faults that add events which say nothing, and write the end of a stream in other ways."""
+"""Faults that add events without content, or change the form of a stream's end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
@@ -46,21 +46,23 @@ _TAILS = ("cost", "usage", "nothing", *_TAILS_AFTER_DONE)
 
 @harmless
 def empty_events(answer: Answer, form: str = "all", after: int = 0, every: int = 1) -> None:
-    """Puts what says nothing between the events: data, blank, null, object, field, event, id,
-    retry, named, comment, line, unknown, or all of these in turn."""
+    """Inserts content-free lines or events between the events, of one kind or all in turn.
+
+    The kinds are data, blank, null, object, field, event, id, retry, named, comment, line, unknown.
+    """
     said = _forms(_EMPTY_EVENTS, form)
     _before_each(answer, after, every, lambda _: Raw(next(said)))
 
 
 @harmless
 def keep_alives(answer: Answer, after: int = 0, every: int = 1) -> None:
-    """Puts events of the API that say nothing, of a model `keepalive`, between the events."""
+    """Inserts content-free API events of a model `keepalive` between the events."""
     _before_each(answer, after, every, _keep_alive)
 
 
 @harmless
 def done(answer: Answer, form: str = "blank") -> None:
-    """Writes [DONE] in another way: blank, tight, named or twice."""
+    """Writes [DONE] in another form: blank, tight, named or twice."""
     written = Raw(next(_forms(_DONE_FORMS, form)))
     if answer.streamed:
         answer.filters.append(lambda pieces: _replaced(pieces, {DONE: [written]}))
@@ -68,10 +70,13 @@ def done(answer: Answer, form: str = "blank") -> None:
 
 @harmless
 def tail(answer: Answer, form: str = "cost") -> None:
-    """Adds something once all is said: before [DONE] cost, the usage again, or nothing in an
-    event; after it a comment, an event, a broken event, or text."""
+    """Adds an event after the last one, before or after [DONE].
+
+    Before [DONE]: the cost, the usage again, or an empty event. After it: a comment, an event, a
+    broken event, or text.
+    """
     if form not in _TAILS:
-        raise FaultError(f"no form {form!r}; there are {', '.join(_TAILS)}")
+        raise FaultError(f"unknown form {form!r}; valid forms: {', '.join(_TAILS)}")
     if not answer.streamed:
         return
     if form in _TAILS_AFTER_DONE:
@@ -83,21 +88,21 @@ def tail(answer: Answer, form: str = "cost") -> None:
 
 @harmless
 def finish_again(answer: Answer) -> None:
-    """Tells the end of each choice a second time, in an event without text."""
+    """Repeats the finish reason of each choice in an event without text."""
     if answer.streamed:
         answer.filters.append(_finished_again)
 
 
 @harmless
 def unended(answer: Answer, ends: int = 1) -> None:
-    """Leaves out the blank line that ends the last event; with ends=0 its line end as well."""
+    """Leaves out the blank line after the last event; with ends=0, also its line end."""
     if answer.streamed:
         answer.coders.append(lambda pieces: _without_end(pieces, ends))
 
 
 def _forms(among: dict[str, bytes], form: str) -> Iterator[bytes]:
     if form != "all" and form not in among:
-        raise FaultError(f"no form {form!r}; there are all, {', '.join(among)}")
+        raise FaultError(f"unknown form {form!r}; valid forms: all, {', '.join(among)}")
     return cycle(among.values() if form == "all" else [among[form]])
 
 
@@ -109,7 +114,7 @@ def _before_each(answer: Answer, after: int, every: int, made: Callable[[Json], 
 async def _with_before(
     pieces: Pieces, after: int, every: int, made: Callable[[Json], Piece]
 ) -> Pieces:
-    """Puts a piece before each event after so many, and every so many; and one at the end."""
+    """Inserts a piece before every nth event, from a given event on, and at the end."""
     number, last = 0, None
     async for piece in pieces:
         if isinstance(piece, Document) or piece == DONE:

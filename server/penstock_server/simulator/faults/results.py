@@ -1,4 +1,4 @@
-"""Faults in the list of results that a rerank or score answer has."""
+"""Faults in the result list of rerank and score answers."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,13 @@ _SCORES = ("relevance_score", "score")
 
 @fault
 def bad_results(answer: Answer, how: str = "missing") -> None:
-    """Spoils the results: missing, no-list, no-object, no-index, word-index, outside, twice, short,
-    no-score, null-score, word-score; `renamed` calls the score by its other name."""
+    """Makes the results invalid in a given way, or renames the score.
+
+    The ways are missing, no-list, no-object, no-index, word-index, outside, twice, short, no-score,
+    null-score, word-score; `renamed` uses the other name of the score.
+    """
     if how not in _SPOILERS:
-        raise FaultError(f"no way {how!r} to spoil results; there are {', '.join(_SPOILERS)}")
+        raise FaultError(f"unknown way {how!r}; valid ways: {', '.join(_SPOILERS)}")
 
     def edit(data: Json) -> Json:
         if isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""Faults that write the same JSON in other words: numbers, nulls, ids, names and indices."""
+"""Faults that change the form of the JSON: numbers, nulls, ids, names and indices."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -41,9 +41,9 @@ _ENVELOPE = ("id", "object", "created", "model")
 
 @harmless
 def numbers(answer: Answer, form: str = "float") -> None:
-    """Writes counts, indices and times as float or text; times with a fraction."""
+    """Writes counts, indices and times as floats or strings; times with a fraction."""
     if form not in _NUMBER_FORMS:
-        raise FaultError(f"no form {form!r}; there are {', '.join(_NUMBER_FORMS)}")
+        raise FaultError(f"unknown form {form!r}; valid forms: {', '.join(_NUMBER_FORMS)}")
     write = _NUMBER_FORMS[form]
     wanted = _is_time if form == "fraction" else _is_number
     answer.edit(lambda data: _numbers(data, wanted, write))
@@ -51,13 +51,13 @@ def numbers(answer: Answer, form: str = "float") -> None:
 
 @harmless
 def nulls(answer: Answer) -> None:
-    """Writes null for what an answer does not have."""
+    """Writes null for absent values."""
     _fill(answer, lambda key: None)
 
 
 @harmless
 def empties(answer: Answer) -> None:
-    """Writes empty texts and lists for what an answer does not say."""
+    """Writes empty strings and lists for absent values."""
     _fill(answer, lambda key: _EMPTY[key], _EMPTY)
 
 
@@ -69,7 +69,7 @@ def no_nulls(answer: Answer) -> None:
 
 @harmless
 def first_only(answer: Answer) -> None:
-    """Names id, model, object and time in the first event only, and no sequence numbers."""
+    """Writes id, model, object and time only in the first event, and no sequence numbers."""
     numbers = count()
 
     def change(data: Object) -> None:
@@ -84,13 +84,13 @@ def first_only(answer: Answer) -> None:
 
 @harmless
 def roles(answer: Answer) -> None:
-    """Names the role in every event of a choice."""
+    """Writes the role in every event of a choice."""
     edit_choices(answer, lambda choice: _add_role(choice))
 
 
 @harmless
 def repeated_calls(answer: Answer) -> None:
-    """Names id, type and function in every piece of a tool call."""
+    """Writes id, type and function in every piece of a tool call."""
     known: dict[Any, Object] = {}
 
     def change(choice: Object) -> None:
@@ -110,36 +110,36 @@ def repeated_calls(answer: Answer) -> None:
 
 @harmless
 def call_index(answer: Answer, form: str = "none") -> None:
-    """Gives tool calls no index, or the index zero for all."""
+    """Leaves out the index of tool calls, or writes zero for all."""
     if form not in ("none", "zero"):
-        raise FaultError(f"no form {form!r}; there are none, zero")
+        raise FaultError(f"unknown form {form!r}; valid forms: none, zero")
     if answer.streamed:
         edit_choices(answer, lambda choice: _index_calls(choice, form))
 
 
 @harmless
 def bare_responses(answer: Answer) -> None:
-    """Leaves out the response of the events that begin one, and the output of the last."""
+    """Leaves out the response in the first events of a response, and the output in the last."""
     if answer.streamed:
         edit_object(answer, _bare_response)
 
 
 @harmless
 def no_items(answer: Answer) -> None:
-    """Leaves out which item an event of a response belongs to, beside its place."""
+    """Leaves out the item id of response events, but keeps their index."""
     edit_object(answer, lambda data: data.pop("item_id", None))
 
 
 @harmless
 def escapes(answer: Answer) -> None:
-    """Writes JSON with blanks, and with escapes for all that is not ASCII."""
+    """Writes JSON with blanks, and escapes all non-ASCII characters."""
     answer.code(lambda data: [b"".join(map(_escaped, data.splitlines(keepends=True)))])
 
 
 def _fill(
     answer: Answer, value: Callable[[str], Json], among: Mapping[str, Json] | None = None
 ) -> None:
-    """Adds keys to each part of an answer that lacks them."""
+    """Adds missing keys to each part of an answer."""
 
     def add(holder: Object | None, keys: tuple[str, ...]) -> None:
         for key in keys:

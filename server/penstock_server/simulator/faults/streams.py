@@ -1,4 +1,4 @@
-"""Faults of the sequence of events: missing, added, broken and cut."""
+"""Faults in the sequence of events: missing, added, broken and cut events."""
 
 import json
 from collections.abc import Callable
@@ -31,10 +31,9 @@ def error_event(
     done: bool = True,
     body: str = "nested",
 ) -> None:
-    """Sends some events, then an error event of the given shape, then [DONE]; unary, an HTTP
-    error."""
+    """Sends some events, then an error event, then [DONE]; unary: returns an HTTP error."""
     if body not in errors.BODIES:
-        raise FaultError(f"no body {body!r}; there are {', '.join(errors.BODIES)}")
+        raise FaultError(f"unknown body {body!r}; valid bodies: {', '.join(errors.BODIES)}")
     said = errors.BODIES[body](code, message)
     if answer.streamed:
         error = errors.error_event(said)
@@ -46,19 +45,19 @@ def error_event(
 
 @fault
 def cut(answer: Answer, after: int = 1, mid_chunk: bool = False) -> None:
-    """Closes the connection after some events, or inside the next one; unary, inside the body."""
+    """Closes the connection after some events, or inside the next one; unary: inside the body."""
     _hang_up(answer, after, mid_chunk, reset=False)
 
 
 @fault
 def reset(answer: Answer, after: int = 1, mid_chunk: bool = False) -> None:
-    """Resets the connection (RST) after some events; unary, inside the body."""
+    """Resets the connection (RST) after some events; unary: inside the body."""
     _hang_up(answer, after, mid_chunk, reset=True)
 
 
 @fault
 def malformed_event(answer: Answer, after: int = 1) -> None:
-    """Sends an event that is not JSON among the others; unary, a body that is not JSON."""
+    """Sends one event that is not JSON; unary: a body that is not JSON."""
     broken = b'{"id": "chatcmpl-broken", "choices": [{'
     if answer.streamed:
         answer.filters.append(lambda pieces: _inserted(pieces, after, Raw(sse(broken))))
@@ -74,14 +73,14 @@ def no_done(answer: Answer) -> None:
 
 @fault
 def done_only(answer: Answer) -> None:
-    """Sends [DONE] and no event before it."""
+    """Sends only [DONE]."""
     if answer.streamed:
         each_piece(answer, lambda piece: [piece] if piece == DONE else [])
 
 
 @harmless
 def events_after_done(answer: Answer) -> None:
-    """Sends the first event once more after [DONE]."""
+    """Repeats the first event after [DONE]."""
     if answer.streamed:
         answer.filters.append(_first_again)
 
@@ -100,34 +99,34 @@ def no_finish(answer: Answer) -> None:
 
 @fault
 def duplicate_finish(answer: Answer) -> None:
-    """Sends the event that ends a choice twice."""
+    """Sends the event that finishes a choice twice."""
     if answer.streamed:
         each_piece(answer, lambda piece: [piece, piece] if _ends_choice(piece) else [piece])
 
 
 @harmless
 def comments(answer: Answer) -> None:
-    """Puts a comment before each event."""
+    """Inserts a comment before each event."""
     if answer.streamed:
         each_piece(answer, _with_comment)
 
 
 @harmless
 def several_tool_deltas(answer: Answer) -> None:
-    """Sends all tool calls of an answer, whole, in one delta."""
+    """Sends all tool calls of an answer complete in one delta."""
     if answer.streamed:
         answer.filters.append(_gathered_calls)
 
 
 @harmless
 def argument_objects(answer: Answer) -> None:
-    """Writes the arguments of a tool call, whole, as the object that they are."""
+    """Writes the arguments of a tool call as a JSON object instead of a string."""
     several_tool_deltas(answer)
     edit_choices(answer, _arguments_to_objects)
 
 
 def each_piece(answer: Answer, change: Callable[[Piece], list[Piece]]) -> None:
-    """Has every piece become any number of pieces."""
+    """Replaces each piece by any number of pieces."""
     answer.filters.append(lambda pieces: _each(pieces, change))
 
 
@@ -208,7 +207,7 @@ def _without_finish(piece: Piece) -> list[Piece]:
 
 
 async def _gathered_calls(pieces: Pieces) -> Pieces:
-    """Holds back the deltas of tool calls until a choice ends."""
+    """Holds back the deltas of tool calls until the choice finishes."""
     held: dict[int, Json] = {}
     async for piece in pieces:
         if not isinstance(piece, Document):
@@ -247,7 +246,7 @@ def _gather_call(calls: list[Json], call: Json) -> None:
 
 
 def _says_nothing(choice: Json) -> bool:
-    """Whether nothing is left of a choice once its tool calls were taken out."""
+    """Returns whether a choice is empty without its tool calls."""
     if choice.get("finish_reason") or choice.get("logprobs") or choice.get("token_ids"):
         return False
     return set(said(choice)) == {"content"} and said(choice)["content"] is None

@@ -1,4 +1,4 @@
-"""The table of faults, and how a request asks for them."""
+"""The table of faults, and how requests select them."""
 
 import inspect
 import re
@@ -15,12 +15,12 @@ _FLAGS = {"1": True, "true": True, "": True, "0": False, "false": False}
 
 
 class FaultError(ValueError):
-    """A fault that does not exist, or a parameter it does not have."""
+    """The fault or its parameter does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One misbehaviour: a function that bends an answer."""
+    """One fault: a function that changes an answer."""
 
     name: str
     description: str
@@ -28,17 +28,17 @@ class Fault:
     """Names and defaults."""
     bend: Callable[..., None]
     harmless: bool = False
-    """Whether what is answered means the same as before."""
+    """Whether the meaning of the answer is unchanged."""
 
     @property
     def usage(self) -> str:
-        """The name with the parameters and their defaults, as a request gives them."""
+        """The name with its parameters and defaults, in the form of a request."""
         given = (f"{name}={_written(default)}" for name, default in self.parameters.items())
         return " ".join((self.name, *given))
 
 
 FAULTS: dict[str, Fault] = {}
-"""Every fault by its name."""
+"""All faults by name."""
 
 
 def fault(bend: Callable[..., None]) -> Callable[..., None]:
@@ -51,7 +51,7 @@ def fault(bend: Callable[..., None]) -> Callable[..., None]:
 
 
 def harmless(bend: Callable[..., None]) -> Callable[..., None]:
-    """Adds a function that changes how an answer is written and not what it means."""
+    """Adds a function that changes the form of an answer but not its meaning."""
     return _add(bend, harmless=True)
 
 
@@ -66,7 +66,7 @@ def _add(bend: Callable[..., None], *, harmless: bool) -> Callable[..., None]:
 def requested_faults(
     request: Request, prompt: Callable[[Request], str] | None, everywhere: str
 ) -> str:
-    """The faults that a request asks for: by header, else by prompt, else by setting."""
+    """Returns the faults of a request, from its header, its prompt, or the settings."""
     by_header = request.headers.get("x-simulate")
     if by_header is not None or prompt is None:
         return by_header or ""
@@ -74,17 +74,21 @@ def requested_faults(
 
 
 def without_directives(text: str) -> str:
-    """A prompt's text without the words that ask for faults."""
+    """Returns the text of a prompt without fault directives."""
     return _DIRECTIVE.sub("", text)
 
 
 def apply_faults(answer: Answer, faults: str) -> None:
-    """Bends an answer by each of the faults; FaultError if one is unknown."""
+    """Applies faults to an answer.
+
+    Raises:
+        FaultError: a fault or a parameter does not exist.
+    """
     for asked in filter(None, (part.strip() for part in faults.split(","))):
         name, *parameters = re.split(r"[;\s]+", asked)
         found = FAULTS.get(name)
         if found is None:
-            raise FaultError(f"no fault {name!r}; there are {', '.join(sorted(FAULTS))}")
+            raise FaultError(f"unknown fault {name!r}; valid faults: {', '.join(sorted(FAULTS))}")
         found.bend(answer, **dict(_parameter(found, text) for text in parameters if text))
 
 
@@ -93,11 +97,11 @@ def _parameter(found: Fault, text: str) -> tuple[str, Any]:
     name = key.replace("-", "_")
     if name not in found.parameters:
         names = ", ".join(found.parameters) or "none"
-        raise FaultError(f"fault {found.name!r} has no parameter {key!r}; it has: {names}")
+        raise FaultError(f"fault {found.name!r} has no parameter {key!r}; parameters: {names}")
     try:
         return name, _converted(value, found.parameters[name])
     except (KeyError, ValueError):
-        raise FaultError(f"fault {found.name!r}: {key}={value} is not understood") from None
+        raise FaultError(f"fault {found.name!r}: {key}={value} is not a valid value") from None
 
 
 def _written(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Faults of the bytes: framing, line ends, encodings."""
+"""Faults in the bytes: framing, line endings, encodings."""
 
 import re
 import zlib
@@ -17,7 +17,7 @@ _NUMBER = re.compile(rb'("(?:total_tokens|logprob)": ?)-?[0-9.]+')
 
 @harmless
 def split_bytes(answer: Answer, size: int = 1) -> None:
-    """Writes the body in pieces of one byte, each in an HTTP chunk, wherever events end."""
+    """Writes each byte of the body in its own HTTP chunk."""
     answer.coders.append(lambda pieces: _resized(pieces, max(size, 1)))
 
 
@@ -55,34 +55,32 @@ def multi_line_data(answer: Answer) -> None:
 
 @fault
 def lone_surrogate(answer: Answer) -> None:
-    r"""Puts half of a surrogate pair (\ud83d) in front of each text."""
+    r"""Inserts half of a surrogate pair (\ud83d) before each text."""
     answer.code(lambda data: [_TEXT.sub(rb"\1\\ud83d\2\3", data)])
 
 
 @fault
 def invalid_utf8(answer: Answer) -> None:
-    """Puts bytes that are not UTF-8 in front of each text."""
+    """Inserts bytes that are not UTF-8 before each text."""
     answer.code(lambda data: [_TEXT.sub(b"\\1\xff\xfe\\2\\3", data)])
 
 
 @fault
 def nan(answer: Answer) -> None:
-    """Writes NaN for the total of tokens and for logprobs."""
+    """Writes NaN for the total token count and for logprobs."""
     answer.code(lambda data: [_NUMBER.sub(rb"\1NaN", data)])
 
 
 @harmless
 def gzip(answer: Answer, members: bool = False, coding: str = "gzip") -> None:
-    """Compresses the body though nobody asked for it; every piece as a member of its own, if
-    asked to, and under another name."""
+    """Compresses the body without being asked; optionally in many members, or by another name."""
     answer.headers.append(("content-encoding", coding))
     answer.coders.append(_compressed_apart if members else _compressed)
 
 
 @fault
 def wrong_length(answer: Answer, by: int = 10) -> None:
-    """Adds bytes to the Content-Length: the connection ends before the body does; or, if the
-    number is below 0, takes them away: the body goes on after its end."""
+    """Adds to the Content-Length, so that the body is cut; if negative, the body is too long."""
     answer.length_error = by
 
 
@@ -93,20 +91,20 @@ def _end_lines(answer: Answer, *ends: bytes) -> None:
 
 
 class _LineEnds:
-    """Writes the ends of lines in several ways in turn."""
+    """Writes line endings in several forms in turn."""
 
     def __init__(self, ends: Sequence[bytes]) -> None:
         self._ends = cycle(ends)
         self._after_cr = False
 
     def written(self, data: bytes) -> bytes:
-        """The next bytes of a stream, with other line ends."""
+        """Returns the next bytes of a stream with other line endings."""
         first, *lines = data.split(b"\n")
         written = [first]
         for line in lines:
             end = next(self._ends)
             if self._after_cr and not written[-1] and end == b"\n":
-                end = b"\r\n"  # or it would be the second half of the end before
+                end = b"\r\n"  # A lone LF would be the second half of the previous ending.
             written += [end, line]
             self._after_cr = end == b"\r" and not line
         return b"".join(written)

@@ -49,13 +49,13 @@ def unknown_model(model: str, served: tuple[str, ...]) -> ApiError:
 def nested(
     status: int, message: str, kind: str | None = None, param: str | None = None
 ) -> dict[str, Json]:
-    """vLLM's shape since 0.10.1: an object under `error`."""
+    """Returns the error in vLLM's form since 0.10.1: an object under `error`."""
     kind = kind or _TYPES.get(status, phrase(status))
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
 def flat(status: int, message: str) -> dict[str, Json]:
-    """vLLM's shape before 0.10.1: the error itself is the body."""
+    """Returns the error in vLLM's form before 0.10.1: the body is the error."""
     kind = _TYPES.get(status, phrase(status))
     return {"object": "error", "message": message, "type": kind, "param": None, "code": status}
 
