@@ -273,6 +273,44 @@ EARLY = ("generation", "fill")
 """Keeps what came before the answer; it knows the keys that the events of the answer have."""
 
 
+_ENDED = "native_finish_reason stop_string stop_token_id"
+_VECTORS = "float_vector multi_vector packed_multi_vector packed_vector"
+WRITTEN_OTHERWISE: Mapping[str, str] = {
+    "ChatChoice": _ENDED,
+    "ChatChoiceDelta": _ENDED,
+    "ChatDelta": "custom_role",
+    "ChatMessage": "content custom_role reasoning refusal role tool_calls tools",
+    "ClassifyResponse": "create_time results",
+    "CompletionChoice": _ENDED,
+    "CompletionChoiceDelta": _ENDED,
+    "CreateChatCompletionResponse": "create_time",
+    "CreateCompletionResponse": "create_time",
+    "CreateEmbeddingsResponse": "create_time embeddings",
+    "DetokenizeResponse": "text",
+    "Embedding": _VECTORS,
+    "Model": "capabilities create_time",
+    "ModelResponse": "complete_time create_time incomplete_reason settings",
+    "PoolResponse": "create_time plugin_data results",
+    "PoolingResult": _VECTORS,
+    "RequestMetrics": "generation_time mean_inter_token_latency queue_time time_to_first_token",
+    "ResponseContentPart": "audio image other reasoning video",
+    "ResponseItem": "choice_index function_call function_call_output message other reasoning",
+    "ResponseUsage": "input_tokens input_tokens_details output_tokens output_tokens_details"
+    " total_tokens",
+    "ScoreResponse": "create_time results",
+    "Segment": "end_offset start_offset token_ids",
+    "StreamChatCompletionResponse": "create_time",
+    "StreamCompletionResponse": "create_time",
+    "TokenizeResponse": "token_ids token_strings",
+    "ToolCall": "other",
+    "ToolCallDelta": "arguments name",
+    "Transcription": "billed_duration language_code srt vtt",
+    "TranscriptionDelta": "create_time text " + _ENDED,
+    "Word": "end_offset start_offset",
+}
+"""By message, the fields that are not written from a key of their name, except `extra`."""
+
+
 @pytest.fixture(name="record")
 def _record(monkeypatch: pytest.MonkeyPatch) -> Record:
     record = observe(monkeypatch)
@@ -331,6 +369,26 @@ def test_what_is_read_by_name_has_a_field(monkeypatch: pytest.MonkeyPatch) -> No
     for answer in ANSWERS.values():
         answer()
     assert lost == set()
+
+
+def test_every_field_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = extra.keep
+    left: dict[str, set[str]] = {}
+
+    def watched(target: Any, data: Any, known: frozenset[str]) -> None:
+        message = target.DESCRIPTOR
+        left.setdefault(message.name, set(message.fields_by_name) - {"extra"}).difference_update(
+            known
+        )
+        keep(target, data, known)
+
+    monkeypatch.setattr(extra, "keep", watched)
+    for answer in ANSWERS.values():
+        answer()
+    # Its fields are the kinds of events, which have readers of their own.
+    del left["StreamResponseResponse"]
+    written = {name: set(fields.split()) for name, fields in WRITTEN_OTHERWISE.items()}
+    assert {name: fields for name, fields in left.items() if fields} == written
 
 
 def test_a_reason_is_given_for_unread_keys_only(record: Record) -> None:
