@@ -15,6 +15,7 @@ from penstock_server.rpc.server.listening import bind_all
 from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
+from penstock_server.rpc.server.watches import Watches
 
 SERVICE = "penstock.v1.AdminService"
 
@@ -63,6 +64,7 @@ class AdminServer:
                     max_metadata_bytes=limits.max_metadata_bytes,
                     max_request_entries=max_request_entries,
                 ),
+                Watches(0, 0),
             ),
             options=options(limits),
         )

@@ -1,4 +1,4 @@
-"""Calls of health and reflection: limits on their number, and their end when the server stops.
+"""Calls of health and reflection: their number, their requests, and their end at a stop.
 
 They need no key, and their streams last as long as the caller wants.
 """
@@ -13,6 +13,7 @@ from os import urandom
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from penstock_server.rpc import status
@@ -21,7 +22,10 @@ from penstock_server.rpc.status import trailers
 
 
 class Watches(aio.ServerInterceptor):
-    """Limits calls of health and reflection, in total and on each connection."""
+    """Limits calls of health and reflection, in total and on each connection.
+
+    It parses their requests: in gRPC, one that does not parse ends as UNKNOWN.
+    """
 
     def __init__(self, most: int, most_per_connection: int) -> None:
         """Limits the calls; 0 for no limit."""
@@ -49,29 +53,34 @@ class Watches(aio.ServerInterceptor):
 
     def _unary(self, handler: Handler) -> Handler:
         behavior: Any = handler.unary_unary
+        parse: Any = handler.request_deserializer
 
         async def serve(requests: Any, context: GrpcContext) -> Any:
             async with self._place(context):
-                return await behavior(await _single(context), context)
+                return await behavior(await _single(parse, context), context)
 
         made: Any = serve
         return grpc.stream_unary_rpc_method_handler(
-            made, handler.request_deserializer, handler.response_serializer
+            made, response_serializer=handler.response_serializer
         )
 
     def _streaming(self, handler: Handler) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
+        parse: Any = handler.request_deserializer
 
         async def serve(requests: Any, context: GrpcContext) -> None:
             async with self._place(context):
-                request = requests if handler.request_streaming else await _single(context)
+                if handler.request_streaming:
+                    request: Any = _each(parse, requests, context)
+                else:
+                    request = await _single(parse, context)
                 async with aclosing(behavior(request, context)) as messages:
                     async for message in messages:
                         await context.write(message)
 
         made: Any = serve
         return grpc.stream_stream_rpc_method_handler(
-            made, handler.request_deserializer, handler.response_serializer
+            made, response_serializer=handler.response_serializer
         )
 
     @asynccontextmanager
@@ -101,11 +110,23 @@ class Watches(aio.ServerInterceptor):
                 del self._peers[peer]
 
 
-async def _single(context: GrpcContext) -> Any:
-    message: Any = await context.read()
-    if message is aio.EOF:
+async def _single(parse: Any, context: GrpcContext) -> Any:
+    data: Any = await context.read()
+    if data is aio.EOF:
         await _abort(context, status.of_no_request())
-    return message
+    return await _parsed(parse, data, context)
+
+
+async def _each(parse: Any, requests: AsyncIterator[bytes], context: GrpcContext) -> Any:
+    async for data in requests:
+        yield await _parsed(parse, data, context)
+
+
+async def _parsed(parse: Any, data: bytes, context: GrpcContext) -> Any:
+    try:
+        return parse(data)
+    except DecodeError:
+        await _abort(context, status.of_undecodable())
 
 
 async def _abort(context: GrpcContext, ended: status.Status) -> NoReturn:
