@@ -37,14 +37,14 @@ from penstock_server.rpc.status import resendable
 from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import log
 
-# How long calls that the server ends may take to tell their callers so.
+# How long the last statuses may take to reach their callers.
 _LAST_WORDS_S = 1.0
 
 _log = logging.getLogger("penstock.app")
 
 
 class WatchEnded(Exception):
-    """A bug ended the watch over the upstreams, or gRPC stopped serving; the log has it."""
+    """A bug, which is in the log, ended the watch over the upstreams, or gRPC stopped serving."""
 
 
 class Service:
@@ -52,11 +52,12 @@ class Service:
 
     Attributes:
         settings: the configuration in force.
-        addresses: what it serves on, once it has started: HOST:PORT or unix:/PATH.
-        port: the first port among them; 0 if there is none.
-        authentication: the keys of the callers; None where none is asked for.
-        admin: the server of those who run it.
-        watching: follows the upstreams, once it has started; it ends with the service, or by a bug.
+        addresses: the addresses that it serves on, once started: HOST:PORT or unix:/PATH.
+        port: the first port among them, or 0.
+        authentication: checks the keys of callers; None if no keys are configured.
+        admin: the server for operators.
+        watching: the task that follows the upstreams, once started; only the end of the service or
+            a bug ends it.
         serving: ends when gRPC no longer serves; an exception says why, if it was not stopped.
     """
 
@@ -67,12 +68,15 @@ class Service:
         clock: Callable[[], float] = monotonic,
         share_ports: bool = False,
     ) -> None:
-        """Takes the configuration and the clock of quotas; needs a running event loop.
+        """Builds the service in a running event loop, without starting it.
 
-        It starts nothing. Its ports are shared with other processes that mean to share them.
+        Args:
+            settings: the configuration.
+            clock: the clock of quotas, in seconds.
+            share_ports: whether other processes may listen on the same ports.
 
         Raises:
-            SettingsError: the file of keys cannot be used, or two options exclude each other.
+            SettingsError: the keys file cannot be used, or two options exclude each other.
         """
         self.settings = settings
         self.authentication = _authentication(settings, clock)
@@ -130,11 +134,11 @@ class Service:
         """Binds the addresses, serves, and begins to watch the upstreams.
 
         Raises:
-            CannotListen: an address is taken or not ours.
+            CannotListen: an address is taken, or not one of this machine.
         """
         self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
         if self._share_ports:
-            # First: once bound, it is given connections, which would wait for that as well.
+            # Before the ports are bound: from then on, connections arrive, and would wait as well.
             await self._know_upstreams()
         try:
             self.addresses, self.port = bind_all(
@@ -157,17 +161,17 @@ class Service:
             _log.info("serving", extra={"fields": {"address": address}})
 
     async def reload(self, settings: Settings) -> Changes:
-        """Puts a configuration into force; no call is dropped. Returns what changed.
+        """Puts a configuration into force without dropping a call; returns what changed.
 
         Raises:
-            SettingsError: the file of keys cannot be used, or no upstream is named any more;
+            SettingsError: the keys file cannot be used, or the configuration names no upstream;
                 nothing has changed.
         """
         require_upstreams(self.settings, settings)
         keys = await self._read_keys()
         before, after = self.settings, in_force(self.settings, settings)
         done = changes(before, settings, keys=self._are_others(keys))
-        # The only step that may fail comes first.
+        # First the only step that may fail.
         self._fleet.reload(upstream_configs(after), after.aliases, after.default_model)
         if self.authentication:
             self.authentication.replace(keys)
@@ -182,7 +186,7 @@ class Service:
         return done
 
     async def _read_keys(self) -> Sequence[Key]:
-        """Reads the keys of callers again, if there are any."""
+        """Reads the keys of callers again, if keys are configured."""
         if not self.authentication:
             return ()
         return await asyncio.to_thread(read_keys, self.settings.keys_file)
@@ -191,10 +195,10 @@ class Service:
         return self.authentication is not None and self.authentication.keys != keys
 
     async def drain(self, *, delayed: bool = True) -> None:
-        """Reports NOT_SERVING, and lets running calls finish.
+        """Reports NOT_SERVING, lets running calls finish, and stops.
 
         Args:
-            delayed: whether calls are accepted for the drain delay.
+            delayed: whether to accept calls during the drain delay.
         """
         _log.info("draining")
         self._health.close()
@@ -202,7 +206,7 @@ class Service:
         await self.stop(self.settings.drain_timeout)
 
     async def stop(self, grace_s: float) -> None:
-        """Refuses new calls, gives running ones a time to finish, then ends them."""
+        """Refuses new calls, and ends running ones after a grace period in seconds."""
         self._health.close()
         if self._descriptors:
             self._descriptors.cancel()
@@ -210,11 +214,11 @@ class Service:
         if grace_s:
             await self._admission.settle()
         stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
-        await asyncio.sleep(0)  # until callers are being sent away
+        await asyncio.sleep(0)  # until gRPC refuses new calls
         self._admission.close()
         self._watches.end_all()
         await asyncio.wait((stopped,), timeout=min(grace_s, _LAST_WORDS_S))
-        self._arrivals.close()  # for those that were let in last
+        self._arrivals.close()  # for the calls that were admitted last
         await asyncio.wait((stopped,), timeout=max(0, grace_s - _LAST_WORDS_S))
         self._admission.end_all()
         await stopped
@@ -227,37 +231,37 @@ class Service:
             await asyncio.wait((self.watching,))
 
     async def _know_upstreams(self) -> None:
-        """Waits for the first probes, lest this process says other than those beside it."""
+        """Waits for the first probes, so that all workers report the same health."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.probe_timeout):
                 await self._fleet.probed()
 
     def _update_health(self) -> None:
-        well = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
-        found = {"": self._fleet.healthy(), **well}
-        # What cannot be told yet, as after a reload, stays as it was told.
+        services = {name: self._fleet.healthy(entry.operation) for name, entry in SERVICES.items()}
+        found = {"": self._fleet.healthy(), **services}
+        # Services of unknown health, such as after a reload, keep the health last reported.
         self._health.update({name: known for name, known in found.items() if known is not None})
 
 
 async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:
     """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
 
-    A SIGINT comes from a person at a terminal, whose callers are not behind a balancer that has
-    to notice first: the drain has no delay.
+    A SIGINT comes from a person at a terminal, with no load balancer that has to notice first: then
+    the drain has no delay.
 
-    A SIGHUP, or a change of a file of the configuration, has everything read again. If it is no
-    longer known how the upstreams are, it drains as well, to be started anew: what calls and
-    health go by would be ever more wrong.
+    A SIGHUP, or a change of a configuration file, reloads the configuration. If a bug ends the
+    watch over the upstreams, the service drains, to be restarted: what it knows of them would be
+    ever more outdated.
 
     Args:
         settings: the configuration.
-        load: reads it again; raises SettingsError.
-        path: its file; empty if there is none.
+        load: reads the configuration again; raises SettingsError.
+        path: the configuration file; empty for none.
 
     Raises:
-        CannotListen: an address is taken or not ours.
-        SettingsError: the file of keys cannot be used, or two options exclude each other.
-        WatchEnded: it had to stop by itself.
+        CannotListen: an address is taken, or not one of this machine.
+        SettingsError: the keys file cannot be used, or two options exclude each other.
+        WatchEnded: the watch over the upstreams ended.
     """
     shares = worker.is_worker()
     descriptors.raise_limit()
@@ -275,7 +279,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     _log.info("configuration", extra={"fields": shown(settings)})
     for exposed_file in exposed(settings, path):
         _log.warning(
-            "others can read a file with secrets", extra={"fields": {"file": exposed_file}}
+            "every user can read a file with secrets", extra={"fields": {"file": exposed_file}}
         )
     reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
     delayed = await signals.get() != signal.SIGINT
@@ -293,14 +297,14 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
 
 
 def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
-    """Stops the service if its watch over the upstreams ended by itself."""
+    """Stops the service if a bug ended its watch over the upstreams."""
     if not watching.cancelled():
         _log.error("watch over the upstreams ended", exc_info=watching.exception())
         signals.put_nowait(signal.SIGTERM)
 
 
 def _stop_unserved(serving: asyncio.Task[bool], signals: asyncio.Queue[int]) -> None:
-    """Stops the process, to be started anew, if gRPC serves no more by itself."""
+    """Stops the process, to be restarted, once gRPC has stopped serving by itself."""
     if error := _failure(serving):
         _log.error("gRPC stopped serving", exc_info=error)
         signals.put_nowait(signal.SIGINT)
@@ -311,7 +315,7 @@ def _failure(task: asyncio.Task[bool]) -> BaseException | None:
 
 
 def _limits(settings: Settings) -> ConnectionLimits:
-    """Returns the limits of callers' connections, which leave descriptors for upstreams."""
+    """Returns the limits of callers' connections, which leave file descriptors for upstreams."""
     named = {f.name: getattr(settings, f.name) for f in dataclasses.fields(ConnectionLimits)}
     spared = descriptors.limit() // 2 // len(settings.addresses)
     most = min(settings.max_incoming_connections or spared, max(1, spared))
@@ -323,14 +327,14 @@ def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentic
         return None
     if settings.forward_authorization:
         raise SettingsError(
-            "forward_authorization excludes keys_file: a caller's authorization is either a key "
-            "of this service or the upstream's to check"
+            "forward_authorization excludes keys_file: either this service or the upstream checks "
+            "a caller's authorization"
         )
     return Authentication(read_keys(settings.keys_file), clock)
 
 
 def _credentials(settings: Settings, authentication: Authentication | None) -> Middleware | None:
-    """Returns what deals with the credentials of callers, if anything does."""
+    """Returns the middleware for the credentials of callers, if they matter."""
     if authentication:
         return authentication.authenticate
     return forward_credentials if settings.forward_authorization else None

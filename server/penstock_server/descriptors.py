@@ -1,4 +1,4 @@
-"""File descriptors: how many this process may have, and a watch over how many it has."""
+"""File descriptors: the limit of this process, and a warning when they run short."""
 
 import asyncio
 import contextlib
@@ -18,26 +18,26 @@ _log = logging.getLogger("penstock.descriptors")
 
 
 def raise_limit() -> None:
-    """Raises the limit as far as the system allows; the usual one suits programs with few files."""
+    """Raises the limit as far as the system allows; the default suits programs with few files."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def limit() -> int:
-    """Returns how many this process may have."""
+    """Returns the limit of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
 async def watch(ports: Collection[int], most_connections: int) -> None:
-    """Logs a warning while descriptors run short or callers have all their connections.
+    """Logs a warning while descriptors run short or connections have reached their limit.
 
-    gRPC closes further connections silently. A warning is followed by a minute without one.
+    gRPC closes further connections silently. The next warning comes a minute later at the earliest.
 
     Args:
-        ports: the ports at which callers connect.
-        most_connections: how many connections callers may have at each.
+        ports: the ports that callers connect to.
+        most_connections: the limit of connections to each.
     """
     while True:
         warned = await asyncio.to_thread(_look, ports, most_connections)
@@ -45,7 +45,7 @@ async def watch(ports: Collection[int], most_connections: int) -> None:
 
 
 def _look(ports: Collection[int], most_connections: int) -> bool:
-    """Returns whether there was a reason to warn."""
+    """Warns if there is a reason; returns whether there was."""
     names = _open_descriptors()
     if names is None or len(names) >= _SHORT * limit():
         _log.warning("file descriptors run short", extra={"fields": {"limit": limit()}})
@@ -56,12 +56,12 @@ def _look(ports: Collection[int], most_connections: int) -> bool:
     if connections < most_connections:
         return False
     fields = {"connections": connections, "limit": limit()}
-    _log.warning("callers have all their connections", extra={"fields": fields})
+    _log.warning("the limit of connections is reached", extra={"fields": fields})
     return True
 
 
 def _open_descriptors() -> list[str] | None:
-    """Returns the names of those that are open; None if none is left to look with."""
+    """Returns the names of open descriptors; None if there is none left to list them with."""
     try:
         return os.listdir(_OPEN)
     except OSError:

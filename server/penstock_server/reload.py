@@ -1,8 +1,8 @@
 """Reading the configuration again while the service runs.
 
-A reload is asked for by SIGHUP, or by a change of a file. Files are looked at from time to time:
-there are a handful, and unlike a notification from the kernel a look also sees a change on a
-network's file system and a symbolic link that points elsewhere, as Kubernetes does it.
+SIGHUP or a changed file starts a reload. Files are polled: there are a handful, and unlike
+notifications from the kernel, polling also detects changes on network file systems and replaced
+symbolic links, which Kubernetes uses.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from penstock_server.upstream import UpstreamConfig
 _log = logging.getLogger("penstock.reload")
 
 _Stamp: TypeAlias = tuple[int, ...] | None
-"""What changes when a file does: None for one that is not there."""
+"""Changes whenever a file does; None for a missing file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between two configurations; nothing of it is secret.
+    """The differences between two configurations, without secrets.
 
     Attributes:
-        added: names of upstreams.
-        removed: names of upstreams.
-        changed: names of upstreams.
-        options: other options that were applied, by name.
-        restart: options that differ but take effect at the next start only.
-        keys: whether the keys of callers were others.
+        added: the names of new upstreams.
+        removed: the names of removed upstreams.
+        changed: the names of changed upstreams.
+        options: the names of other options that were applied.
+        restart: the names of options that only take effect at the next start.
+        keys: whether the keys of callers changed.
     """
 
     added: Sequence[str] = ()
@@ -48,15 +48,15 @@ class Changes:
 
     @property
     def applied(self) -> Mapping[str, Any]:
-        """What was applied, as a log's fields."""
-        told = {
+        """The changes that were applied, as fields for the log."""
+        fields = {
             "added": list(self.added),
             "removed": list(self.removed),
             "changed": list(self.changed),
             "options": list(self.options),
             "keys": self.keys,
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
 
 def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes:
@@ -79,7 +79,7 @@ def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes
 
 
 def in_force(before: Settings, after: Settings) -> Settings:
-    """Returns a new configuration, less what can only change at a start."""
+    """Returns a new configuration, with the old values of options that only change at a start."""
     fixed = (name for name, known in options(Settings).items() if not known.live)
     return replace(after, **{name: getattr(before, name) for name in fixed})
 
@@ -88,10 +88,10 @@ def require_upstreams(before: Settings, after: Settings) -> None:
     """Checks that a new configuration names an upstream if the one in force does.
 
     Raises:
-        SettingsError: it does not; a file that was emptied would send all calls elsewhere.
+        SettingsError: it does not; an emptied file would send all calls to the default upstream.
     """
     if before.names_upstreams and not after.names_upstreams:
-        raise SettingsError("upstream: none is named any more; those in force stay")
+        raise SettingsError("upstream: the configuration names none; the upstreams in force stay")
 
 
 def _by_name(settings: Settings) -> dict[str, UpstreamConfig]:
@@ -99,7 +99,7 @@ def _by_name(settings: Settings) -> dict[str, UpstreamConfig]:
 
 
 class Reloadable(Protocol):
-    """What is configured: the service."""
+    """A service whose configuration can be replaced."""
 
     @property
     def settings(self) -> Settings:
@@ -110,42 +110,42 @@ class Reloadable(Protocol):
 
 
 class Reloader:
-    """Reloads for as long as it runs."""
+    """Reloads a service after a request, or after a file changed."""
 
     def __init__(
         self, service: Reloadable, load: Callable[[], Settings], path: str, asked: asyncio.Event
     ) -> None:
-        """Takes what to reload and how the configuration is read.
+        """Prepares to reload.
 
         Args:
-            service: what is configured.
+            service: the service to reload.
             load: reads the configuration from all its sources; raises SettingsError.
-            path: the configuration file; empty if there is none.
-            asked: set to have everything read again.
+            path: the configuration file; empty for none.
+            asked: set to request a reload.
         """
         self._service = service
         self._load = load
         self._path = path
         self._asked = asked
-        # The reason that was logged last for refusing the configuration; empty while it is not.
+        # The reason logged last for refusing the configuration; empty while it is accepted.
         self._refused = ""
         self._retry = False
 
     async def run(self) -> None:
-        """Waits for reasons to reload, for ever."""
+        """Reloads at each reason, for ever."""
         seen: Mapping[str, _Stamp] = {}
         loaded: Mapping[str, _Stamp] = {}
         while True:
             asked = await self._wait(self._service.settings.reload_interval)
             before, seen = seen, await asyncio.to_thread(self._look)
-            # A file that is still being written is left alone until it stays the same. A refused
-            # configuration is read again only if other files than these may be the reason.
+            # A file that is still being written waits until it stays the same. A refused
+            # configuration is read again only if files not polled here may be the reason.
             if asked or (seen == before and (seen != loaded or self._retry)):
                 loaded = seen
                 await self._reload(asked=asked)
 
     async def _wait(self, interval_s: float) -> bool:
-        """Returns whether a reload was asked for, at the latest after the interval."""
+        """Waits for a request or the end of the interval; returns whether there was a request."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(interval_s or None):
                 await self._asked.wait()
@@ -162,7 +162,7 @@ class Reloader:
             self._refuse(str(error), again=asked)
             return
         except Exception as error:
-            # A bug; the next file may not meet it.
+            # A bug, which another configuration may avoid.
             _log.exception("reload failed")
             self._refused, self._retry = str(error), True
             return

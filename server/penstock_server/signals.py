@@ -1,4 +1,4 @@
-"""Signals: those that stop a process, and the one that has it read its configuration again."""
+"""Signals: SIGTERM and SIGINT stop a process, SIGHUP reloads its configuration."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ def stop_signals() -> asyncio.Queue[int]:
 
 @contextlib.contextmanager
 def reloads_held() -> Iterator[None]:
-    """Holds every SIGHUP back, as a process does that is started meanwhile: it would end that."""
+    """Blocks SIGHUP, also in processes started meanwhile, which it would end."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
     try:
         yield
@@ -25,6 +25,6 @@ def reloads_held() -> Iterator[None]:
 
 
 def when_to_reload(reload: Callable[[], object]) -> None:
-    """Calls at every SIGHUP from now on, and at once if one was held back."""
+    """Calls `reload` at every SIGHUP from now on, and at once if one was blocked."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))

@@ -1,4 +1,4 @@
-"""A folder for sockets between processes of one service, which goes with the service."""
+"""A folder for sockets between the processes of one service, removed at its end."""
 
 import contextlib
 import fcntl
@@ -13,12 +13,12 @@ _PREFIX = "penstock-sockets-"
 
 @contextlib.contextmanager
 def socket_folder() -> Iterator[str]:
-    """Makes a folder; yields its path. What killed processes left behind is removed.
+    """Creates a folder and yields its path; removes folders that killed processes left behind.
 
-    The folder is locked while it is in use, by which another service knows that it is.
+    The folder is locked while it is in use, so that other services leave it alone.
 
     Raises:
-        OSError: there is no place for one.
+        OSError: no folder can be created.
     """
     folder = tempfile.mkdtemp(prefix=_PREFIX)
     lock = os.open(folder, os.O_RDONLY)

@@ -1,8 +1,8 @@
 """Workers: several processes that serve the same ports; one that dies is replaced.
 
 The kernel spreads new connections over the processes that listen on a port with SO_REUSEPORT. The
-one that starts them serves nothing itself: it holds the ports, hands signals on, and answers the
-admin service for all.
+supervisor, which starts them, serves no calls itself: it reserves the ports, forwards signals, and
+serves AdminService for all.
 """
 
 import asyncio
@@ -32,26 +32,26 @@ _log = logging.getLogger("penstock.supervisor")
 
 
 class WorkerFailed(Exception):
-    """A worker could not even start.
+    """The first worker could not start.
 
     Attributes:
-        code: its exit code; it has said why.
+        code: its exit code; the worker has printed the reason.
     """
 
     def __init__(self, code: int) -> None:
-        """Takes the exit code."""
+        """Sets the exit code."""
         super().__init__(code)
         self.code = code
 
 
 @contextlib.contextmanager
 def reserved(addresses: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Holds ports for the workers; yields the addresses, with the numbers of free ports.
+    """Reserves ports for the workers; yields the addresses, with port 0 replaced by a free port.
 
-    A port that is held so can be shared by the workers, and by nobody who does not mean to.
+    Only processes that set SO_REUSEPORT, such as the workers, can bind a reserved port.
 
     Raises:
-        CannotListen: an address is taken or not ours.
+        CannotListen: an address is taken, or not one of this machine.
     """
     with contextlib.ExitStack() as held:
         yield [_reserve(address, held) for address in addresses]
@@ -61,7 +61,7 @@ def _reserve(address: str, held: contextlib.ExitStack) -> str:
     try:
         family, place = places(address)[0]
         with socket.socket(family) as alone:
-            # Fails where anybody listens, sharing or not. Connections that just ended are no harm.
+            # Fails if anybody listens, with SO_REUSEPORT or without; not for ended connections.
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             alone.bind(place)
             place = alone.getsockname()
@@ -74,7 +74,7 @@ def _reserve(address: str, held: contextlib.ExitStack) -> str:
 
 
 async def start(arguments: Sequence[str], more: Mapping[str, str]) -> Process:
-    """Starts a worker by the command line of this process, with more in its environment."""
+    """Starts a worker with this process's command line and additional environment variables."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -83,16 +83,16 @@ async def start(arguments: Sequence[str], more: Mapping[str, str]) -> Process:
         stdin=PIPE,
         stdout=PIPE,
         env={**os.environ, **more},
-        # A terminal's Ctrl-C goes to a whole group; here one process decides what it means.
+        # Ctrl-C on a terminal signals the whole process group; only the supervisor must get it.
         start_new_session=True,
     )
 
 
 class Workers:
-    """A number of workers, each replaced when it dies, until they are told to stop.
+    """A number of workers, each replaced when it dies, until a signal stops them.
 
     Attributes:
-        generation: which configuration is the latest that one of them took; the first is 1.
+        generation: the number of the latest configuration that a worker loaded, from 1.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class Workers:
         start: Callable[[int], Awaitable[Process]],
         at_once_s: float = _AT_ONCE_S,
     ) -> None:
-        """Takes how many there are to be.
+        """Prepares to start the workers.
 
         Args:
-            count: how many.
-            start: starts the one of a number.
-            at_once_s: how long the last ones may take to stop at once before they are killed.
+            count: the number of workers.
+            start: starts the worker of a number.
+            at_once_s: the seconds after a second signal until workers are killed.
         """
         self._count = count
         self._start = start
@@ -114,19 +114,19 @@ class Workers:
         self.generation = 1
         self._generations: dict[int, int] = {}
         self._running: dict[int, Process] = {}
-        # Those that do not serve yet, each with the signals that it gets once it does.
+        # Workers that do not serve yet, each with the signals to send once it does.
         self._starting: dict[int, set[int]] = {}
         self._stopping = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self, started: Callable[[], Awaitable[None]]) -> None:
-        """Keeps all workers running until they have been told to stop and have ended.
+        """Keeps all workers running until a signal has stopped them.
 
         Args:
             started: awaited once the first worker serves.
 
         Raises:
-            WorkerFailed: the first worker could not start; then there are none.
+            WorkerFailed: the first worker could not start; there are no others.
         """
         first = await self._begin(0)
         if not first and not self._stopping.is_set():
@@ -137,13 +137,13 @@ class Workers:
                 keeping.create_task(self._keep(number))
 
     def signal(self, number: int) -> None:
-        """Hands a signal on to every worker; SIGTERM or SIGINT stops them, two stop them at once.
+        """Forwards a signal to every worker; a second SIGTERM or SIGINT stops them at once.
 
-        One that is starting would die of a SIGHUP; it has that once it serves.
+        SIGHUP would kill a worker that is starting: it gets the signal once it serves.
         """
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stopping.is_set():
-                # One that hangs would never end.
+                # A hanging worker would never end.
                 loop = asyncio.get_running_loop()
                 loop.call_later(self._at_once_s, self.signal, signal.SIGKILL)
             self._stopping.set()
@@ -160,14 +160,14 @@ class Workers:
             await self._end(number)
             if self._stopping.is_set():
                 return
-            # One that served is replaced at once, one that cannot start is not hurried.
-            if not serves and await self._told_to_stop(pause_s):
+            # A worker that served is replaced at once, one that could not start after a pause.
+            if not serves and await self._stops_within(pause_s):
                 return
             pause_s = _FIRST_PAUSE_S if serves else min(2 * pause_s, _LONGEST_PAUSE_S)
             serves = await self._replace(number)
 
     async def _end(self, number: int) -> None:
-        """Waits for the end of a worker, if it could be started."""
+        """Waits for the end of a worker, if it was started."""
         process = self._running.get(number)
         if not process:
             return
@@ -182,15 +182,15 @@ class Workers:
             fields = {"worker": number, "pid": process.pid, "code": code}
             _log.error("worker died", extra={"fields": fields})
 
-    async def _told_to_stop(self, pause_s: float) -> bool:
-        """Pauses, unless the workers are told to stop; returns whether they were."""
+    async def _stops_within(self, pause_s: float) -> bool:
+        """Pauses until a signal stops the workers; returns whether one did."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._stopping.wait()
         return self._stopping.is_set()
 
     async def _replace(self, number: int) -> bool:
-        """Starts a worker unless all are told to stop; returns whether it serves."""
+        """Starts a worker unless all are stopping; returns whether it serves."""
         if self._stopping.is_set():
             return False
         try:
@@ -204,7 +204,7 @@ class Workers:
         """Starts a worker; returns whether it serves.
 
         Raises:
-            OSError: there can be no other process.
+            OSError: the system cannot start another process.
         """
         self._generations[number] = self.generation
         async with self._one_at_a_time:
@@ -229,21 +229,23 @@ def _send(process: Process, number: int) -> None:
 
 
 async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
-    """Serves by several processes until SIGTERM or SIGINT, then has all of them drain.
+    """Serves with several processes until SIGTERM or SIGINT, which all of them drain at.
 
-    A second signal stops them at once; SIGHUP has them read the configuration again.
+    A second signal stops them at once; SIGHUP reloads their configuration.
 
     Args:
         settings: the configuration.
-        arguments: this process's command line, which is theirs, too.
+        arguments: the command line of this process and of the workers.
 
     Raises:
-        CannotListen: an address is taken or not ours.
+        CannotListen: an address is taken, or not one of this machine.
         SettingsError: an address cannot be shared.
         WorkerFailed: the first worker could not start.
     """
     if unix := [one for one in settings.addresses if one.startswith("unix:")]:
-        raise SettingsError(f"workers cannot share {unix[0]}: a socket has one owner")
+        raise SettingsError(
+            f"workers cannot share {unix[0]}: only one process can listen on a Unix socket"
+        )
     with reserved(settings.addresses) as addresses, _folder() as folder:
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
         admin = AdminServer(
@@ -260,33 +262,33 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
 
         workers = Workers(settings.workers, begin)
         when_to_reload(partial(workers.signal, signal.SIGHUP))
-        handing_on = asyncio.create_task(_hand_on_stops(workers))
+        forwarding = asyncio.create_task(_forward_stops(workers))
         try:
             await workers.run(admin.start)
         finally:
-            handing_on.cancel()
+            forwarding.cancel()
             await admin.stop()
 
 
 @contextlib.contextmanager
 def _folder() -> Iterator[str]:
-    """Makes the folder of the workers' sockets.
+    """Creates the folder of the workers' sockets.
 
     Raises:
-        SettingsError: there is no place for it.
+        SettingsError: no folder can be created.
     """
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(socket_folder())
         except OSError as error:
             raise SettingsError(
-                f"workers need a folder for their sockets, and none can be made ({error}); "
-                "name a place that can be written to by TMPDIR"
+                f"cannot create a folder for the sockets of the workers: {error}; "
+                "set TMPDIR to a writable folder"
             ) from error
         yield folder
 
 
-async def _hand_on_stops(workers: Workers) -> None:
+async def _forward_stops(workers: Workers) -> None:
     signals = stop_signals()
     while True:
         workers.signal(await signals.get())

@@ -1,4 +1,4 @@
-"""Unix sockets: files that stay behind when their process crashes."""
+"""Unix sockets, whose files remain when their process crashes."""
 
 import contextlib
 import errno
@@ -8,16 +8,16 @@ import stat
 
 
 def require_free(path: str) -> None:
-    """Makes sure that nobody listens on a path; removes a socket that was left there.
+    """Checks that nobody listens on a path; removes a socket left behind there.
 
-    Whoever binds a path by gRPC or asyncio takes it away from the process that listens on it.
+    gRPC and asyncio would silently take the path from a process that listens on it.
 
     Raises:
-        OSError: somebody does, the file there is no socket, or it is not ours to replace.
+        OSError: a process listens, the file is not a socket, or it cannot be removed.
     """
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "is no socket", path)
+            raise FileExistsError(errno.EEXIST, "not a socket", path)
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as caller:
@@ -28,7 +28,7 @@ def require_free(path: str) -> None:
             remove(path)
             return
         except BlockingIOError:
-            pass  # whose queue of callers is full, but it is there
+            pass  # its queue is full, so a process listens
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 

@@ -1,8 +1,7 @@
-"""What a process does that shares its ports with others, for the one that started it.
+"""How a worker process communicates with the supervisor that started it.
 
-Its addresses come by its environment. It writes a line to its standard output when it serves, and
-one each time that it has taken another configuration; its standard input ends when the process that
-started it is gone.
+The worker gets its addresses from its environment. It writes a line to its standard output once it
+serves, and another after each reload; its standard input ends when the supervisor is gone.
 """
 
 import asyncio
@@ -15,10 +14,10 @@ from typing import Any
 from penstock_server.configuration.settings import Settings
 
 READY = b"ready\n"
-"""What it writes when it serves."""
+"""The line that reports that the worker serves."""
 
 RELOADED = b"reloaded\n"
-"""What it writes when it has taken another configuration."""
+"""The line that reports a reload."""
 
 _ADDRESSES = "PENSTOCK_WORKER_ADDRESSES"
 _ADMIN = "PENSTOCK_WORKER_ADMIN"
@@ -26,27 +25,28 @@ _GENERATION = "PENSTOCK_WORKER_GENERATION"
 
 
 def environment(addresses: Sequence[str], admin: str, generation: int) -> Mapping[str, str]:
-    """Returns what makes a process a worker.
+    """Returns the environment variables that make a process a worker.
 
     Args:
-        addresses: what it serves on, as the others do.
-        admin: what it alone serves AdminService on.
-        generation: which configuration it starts with, counted over all workers.
+        addresses: the addresses that all workers share.
+        admin: the address of this worker's AdminService.
+        generation: the number of the configuration that it starts with.
     """
     return {_ADDRESSES: ",".join(addresses), _ADMIN: admin, _GENERATION: str(generation)}
 
 
 def is_worker() -> bool:
-    """Whether this process is a worker."""
+    """Reports whether this process is a worker."""
     return _ADDRESSES in os.environ
 
 
 def as_worker(settings: Settings, started: Settings) -> Settings:
-    """Returns the configuration as it is for this process, if it is a worker.
+    """Returns a configuration with the addresses of this process, if it is a worker.
 
     Args:
-        settings: what is configured now.
-        started: what was at the start; what has changed since is left as it is, to be told.
+        settings: the configuration now.
+        started: the configuration at the start; addresses that have changed since stay changed, so
+            that the change is reported.
     """
     if not is_worker():
         return settings
@@ -57,28 +57,28 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
 
 
 def generation() -> int:
-    """Returns which configuration this process starts with: the first, if it is no worker."""
+    """Returns the number of the configuration that this process starts with; 1 if no worker."""
     return int(os.environ.get(_GENERATION, "1"))
 
 
 def ready() -> None:
-    """Tells the process that started this worker that it serves."""
+    """Reports to the supervisor that this worker serves."""
     os.write(sys.stdout.fileno(), READY)
 
 
 def reloaded() -> None:
-    """Tells the process that started this worker that it has taken another configuration."""
+    """Reports a reload to the supervisor, if this process is a worker."""
     if is_worker():
         os.write(sys.stdout.fileno(), RELOADED)
 
 
 def when_abandoned(stop: Callable[[], None]) -> None:
-    """Calls back when the process that started this worker is gone."""
+    """Calls `stop` once the supervisor is gone."""
     loop, given = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def end() -> None:
         loop.remove_reader(given)
         stop()
 
-    # Nothing is ever written there: it becomes readable when its other end is closed.
+    # Nothing is ever written there: it becomes readable once the other end is closed.
     loop.add_reader(given, end)

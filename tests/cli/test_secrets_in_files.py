@@ -75,5 +75,5 @@ async def test_a_warning(tmp_path: Path, simulator: Simulator) -> None:
     keys.write_text(f'[[key]]\nname = "a"\nsecret = "{KEY}"\n')
     keys.chmod(0o644)
     async with serving("--upstream", simulator.url, "--keys-file", str(keys)) as (process, _):
-        line = await process.log("others can read a file with secrets")
+        line = await process.log("every user can read a file with secrets")
     assert (line["level"], line["file"]) == ("warning", str(keys))

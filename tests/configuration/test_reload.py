@@ -253,7 +253,7 @@ async def test_a_file_that_was_emptied_is_refused(tmp_path: Path, simulator: Sim
     async with served(config) as (process, channel):
         replace(config, "idle_timeout = 7\n")
         refused = await process.log("reload refused")
-        assert refused["reason"].startswith("upstream: none is named any more")
+        assert refused["reason"].startswith("upstream: the configuration names none")
         assert await chat(channel) == ANSWER
         replace(config, 'upstream = "http://localhost:8000"\n')
         assert (await process.log("reloaded"))["added"] == ["localhost:8000"]

@@ -126,7 +126,7 @@ async def test_idle_connections_leave_descriptors_for_upstreams(simulator: Simul
             for _ in range(260):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 idle.callback(writer.close)
-            warning = await process.log("callers have all their connections")
+            warning = await process.log("the limit of connections is reached")
             assert (warning["limit"], warning["connections"]) == (256, 128)
             for _ in range(24):
                 assert (await stream(first, chat())).code is Code.OK

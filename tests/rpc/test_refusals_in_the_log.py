@@ -34,7 +34,7 @@ async def test_refused_credentials_are_counted(
             results = await asyncio.gather(*(create(channel, chat()) for _ in range(CALLS)))
 
         def counted() -> int:
-            left_out = [r for r in caplog.records if r.msg == "refused calls without a line"]
+            left_out = [r for r in caplog.records if r.msg == "refused calls not logged"]
             return sum(r.__dict__["fields"]["INVALID_CREDENTIALS"] for r in left_out)
 
         def lines() -> int:

@@ -1,1 +1,1 @@
-"""What the service tells of itself."""
+"""The service's log."""

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, or one readable line on a terminal, on standard error."""
+"""The log: lines of JSON, or readable lines on a terminal, on standard error."""
 
 import json
 import logging
@@ -17,10 +17,10 @@ from penstock_server.telemetry.output import Output
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
-# The event loop's own is of what nobody else tells.
+# asyncio's logger reports errors that nothing else catches.
 _LOGGERS = ("penstock", "asyncio")
 
-# How long the end of the process waits for whoever reads its log.
+# How long the process waits at its end for the reader of its log.
 _LAST_LINES_S = 1.0
 _AMBIGUOUS = re.compile(r"""[\s="'\\]|^$""")
 
@@ -28,13 +28,18 @@ Line = dict[str, Any]
 
 
 class Lines(logging.Handler):
-    """Writes each record, with those of its `fields` that have a value, as a line.
+    """Writes each record as a line, with those of its `fields` that have a value.
 
-    Lines that nobody reads are dropped and counted; the next line that is not says how many.
+    Lines that the reader has no room for are dropped and counted; a later line has the number.
     """
 
     def __init__(self, output: Output, written: Callable[[Line], bytes]) -> None:
-        """Takes what writes, and what makes the text of a line."""
+        """Prepares to write.
+
+        Args:
+            output: writes lines.
+            written: formats a line.
+        """
         super().__init__()
         self._output = output
         self._written = written
@@ -55,21 +60,21 @@ class Lines(logging.Handler):
         line = self._line(created, level, event, fields)
         with self._lock:
             if self._dropped:
-                self._tell_dropped(created)
+                self._report_dropped(created)
             if self._dropped or not self._output.write(line):
                 self._dropped += 1
 
     def close(self) -> None:
-        """Gives the reader of the last lines a moment."""
+        """Gives the reader a moment to read the last lines."""
         with self._lock:
             self._output.flush(_LAST_LINES_S)
             if self._dropped:
-                self._tell_dropped(time())
+                self._report_dropped(time())
         super().close()
 
-    def _tell_dropped(self, created: float) -> None:
-        told = self._line(created, "warning", "log lines dropped", {"lines": self._dropped})
-        if self._output.write(told):
+    def _report_dropped(self, created: float) -> None:
+        line = self._line(created, "warning", "log lines dropped", {"lines": self._dropped})
+        if self._output.write(line):
             self._dropped = 0
 
     def _line(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
@@ -82,7 +87,7 @@ _lines: Lines | None = None
 
 
 def configure(level: str, form: str, descriptor: int = 2) -> None:
-    """Sends the logs of this process to a file descriptor, that of standard error by default."""
+    """Sends the log of this process to a file descriptor, by default standard error."""
     global _lines
     text = form == "text" or (form == "auto" and os.isatty(descriptor))
     _lines = Lines(Output(descriptor), _readable if text else _json)
@@ -93,15 +98,14 @@ def configure(level: str, form: str, descriptor: int = 2) -> None:
 
 
 def set_level(level: str) -> None:
-    """Changes the least severity that is logged."""
+    """Sets the lowest severity that is logged."""
     logging.getLogger("penstock").setLevel(level.upper())
 
 
 def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:
-    """Logs an event that there are many of.
+    """Logs a frequent event.
 
-    Where the logs go to a stream, it does so without a record of `logging`, which would cost more
-    than the line itself.
+    Once the log is configured, this skips `logging`, whose record would cost more than the line.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
@@ -114,23 +118,23 @@ def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:
 def _json(line: Line) -> bytes:
     try:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # quicker than to name a default each time
+    except TypeError:  # faster than to pass a default each time
         return json.dumps(line, default=str, separators=(",", ":")).encode() + b"\n"
 
 
 def _readable(line: Line) -> bytes:
-    """Returns a line for a person; an exception follows it, indented."""
+    """Returns a readable line, followed by an indented exception if there is one."""
     head = f"{line.pop('time')[11:19]} {line.pop('level')} {_escaped(line.pop('event'))}"
     exception = line.pop("exception", "")
     rest = "".join(f" {key}={_shown(value)}" for key, value in line.items())
-    told = "".join(f"\n  {_escaped(part)}" for part in exception.splitlines())
-    return f"{head}{rest}{told}\n".encode(errors="backslashreplace")
+    trace = "".join(f"\n  {_escaped(part)}" for part in exception.splitlines())
+    return f"{head}{rest}{trace}\n".encode(errors="backslashreplace")
 
 
 def _shown(value: Any) -> str:
-    """Returns a value's text, in quotes where it could be taken for more than one value.
+    """Returns the text of a value, in quotes if it could be read as several fields.
 
-    What callers send must neither forge fields nor steer the terminal.
+    Texts from callers must not forge fields or control the terminal.
     """
     text = str(value)
     if text.isprintable() and not _AMBIGUOUS.search(text):

@@ -1,4 +1,4 @@
-"""Where lines of the log go: a file descriptor that nobody may read, which must stop nothing."""
+"""Writes the log to a file descriptor without waiting for its reader."""
 
 import os
 import socket
@@ -10,19 +10,19 @@ from select import POLLOUT, poll
 from threading import Condition, Lock, Thread
 
 MOST_WAITING_BYTES = 1024 * 1024
-"""Lines that are kept for a reader who is slow; what comes beyond them is dropped."""
+"""The bytes kept for a slow reader; lines beyond them are dropped."""
 
 _PAGE = 4096
 
 
 class Output:
-    """Writes to a file descriptor without ever waiting for its reader.
+    """Writes to a file descriptor without waiting for its reader.
 
-    What cannot be written at once is kept, as far as there is room, and written by a thread.
+    A thread writes later what cannot be written at once; that is kept up to a limit.
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Takes a descriptor, which stays as blocking as it is for others who have it."""
+        """Prepares to write; the descriptor stays blocking for other processes that share it."""
         self._write, self._descriptor = _writer(descriptor)
         self._waiting = bytearray()
         self._lock = Lock()
@@ -30,7 +30,7 @@ class Output:
         self._thread: Thread | None = None
 
     def write(self, line: bytes) -> bool:
-        """Writes a line, now or later; returns whether it does not have to be dropped."""
+        """Writes a line, now or later; returns False if the line is dropped."""
         with self._lock:
             try:
                 written = 0 if self._waiting else self._written(line)
@@ -39,7 +39,7 @@ class Output:
             return written == len(line) or self._keep(line[written:])
 
     def flush(self, seconds: float) -> None:
-        """Waits until everything is written, but not longer than that."""
+        """Waits until everything is written, or for some seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, seconds)
 
@@ -68,10 +68,10 @@ class Output:
                 self._changed.notify_all()
 
     def _written(self, data: bytes | bytearray) -> int:
-        """Writes what can be written now; returns how much it was.
+        """Writes as much as possible without waiting; returns the number of bytes.
 
         Raises:
-            OSError: nobody will ever read it, or it cannot be stored.
+            OSError: the reader is gone, or the data cannot be stored.
         """
         try:
             return self._write(data)
@@ -80,13 +80,13 @@ class Output:
 
 
 def _writer(descriptor: int) -> tuple[Callable[[bytes | bytearray], int], int]:
-    """Returns what writes to a descriptor without waiting, and the descriptor that it writes to."""
+    """Returns a function that writes without waiting, and the descriptor that it writes to."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
         end = socket.socket(fileno=os.dup(descriptor))
         return lambda data: end.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL), end.fileno()
     if stat.S_ISFIFO(mode) or os.isatty(descriptor):
-        # Opened anew: to change the descriptor would change it for every process that has it.
+        # Opened again: a change of the descriptor would affect every process that shares it.
         with suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             descriptor = os.open(f"/proc/self/fd/{descriptor}", flags)
@@ -96,7 +96,7 @@ def _writer(descriptor: int) -> tuple[Callable[[bytes | bytearray], int], int]:
 
 
 def _while_ready(descriptor: int, data: bytes | bytearray) -> int:
-    """Writes as much as a descriptor takes that may wait: one page at a time, if it is ready."""
+    """Writes to a blocking descriptor while it is ready, one page at a time."""
     ready = poll()
     ready.register(descriptor, POLLOUT)
     written = 0

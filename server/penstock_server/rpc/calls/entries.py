@@ -1,7 +1,7 @@
-"""How much a serialized request holds, counted before it is parsed.
+"""Counts the entries of a serialized request before it is parsed.
 
-Two bytes can be a message, which takes a hundred times as much memory once it is parsed and holds
-up every other call while it is. Only what is cheap is done here: texts and bytes are skipped.
+Two bytes can be a message, which takes a hundred times as much memory once parsed, and parsing it
+blocks every other call. Counting is cheap: it skips texts and bytes.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 VALUES_PER_ENTRY = 16
-"""Numbers of a packed list, or values in a JSON text, that cost about as much as an entry."""
+"""The number of packed numbers, or of values in a JSON text, that cost as much as an entry."""
 
 _JSON_DOCUMENT = "penstock.v1.JsonDocument"
 _VARINT, _SIZED, _GROUP, _GROUP_END = 0, 2, 3, 4
@@ -30,15 +30,15 @@ _CONTINUED = bytes(range(128, 256))
 
 Weigh: TypeAlias = Callable[[bytes], int]
 Plan: TypeAlias = "dict[int, Plan | Weigh]"
-"""What to do with a length-delimited field, by its number: look into it, or weigh its value."""
+"""By field number, how to count a length-delimited field: by a nested plan, or by its weight."""
 
 
 class TooManyEntries(Exception):
-    """A request has more entries than it may have."""
+    """A request has more entries than the limit."""
 
 
 def plan(message: type[Message]) -> Plan:
-    """Returns what `count` needs to know of a type of message."""
+    """Returns the plan of a message type for `count`."""
     return _plan(message.DESCRIPTOR, {})
 
 
@@ -66,20 +66,20 @@ def _varints(packed: bytes) -> int:
 
 
 def _json_values(text: bytes) -> int:
-    # An empty list takes as much as a message, a number much less.
+    # An empty list takes as much memory as a message, a number much less.
     return text.count(b"[") + text.count(b"{") + text.count(b",") // VALUES_PER_ENTRY
 
 
 def count(data: bytes, known: Plan, most: int) -> int:
     """Returns the number of entries in a serialized message and in all messages inside it.
 
-    An entry is a field that is set, or one element of a repeated field. What is not a message is
-    counted as far as it can be read; parsing it fails at the same place.
+    An entry is a field that is set, or one element of a repeated field. Malformed bytes are counted
+    up to where they cannot be read, which is where parsing fails, too.
 
     Args:
         data: the message.
         known: the plan of its type.
-        most: the number of entries at which counting is given up.
+        most: the largest number of entries; counting stops there.
 
     Raises:
         TooManyEntries: there are more than `most`.
@@ -114,7 +114,7 @@ def count(data: bytes, known: Plan, most: int) -> int:
             elif wire == _VARINT:
                 _, at = _varint(data, at)
             elif wire == _GROUP:
-                # None of ours is one: whatever is in it, the parser sets it aside.
+                # No field of ours is a group: the parser skips its content.
                 outer.append((end, known))
                 known = {}
             elif wire == _GROUP_END:
@@ -127,10 +127,10 @@ def count(data: bytes, known: Plan, most: int) -> int:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the number that begins at a byte, and where it ends.
+    """Returns the number that begins at a byte, and the position after it.
 
     Raises:
-        IndexError: it does not end.
+        IndexError: the number has no end.
     """
     number = shift = 0
     while (byte := data[at]) > 127 and shift < _LONGEST_VARINT:

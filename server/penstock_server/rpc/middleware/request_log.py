@@ -59,7 +59,7 @@ class RequestLog:
 
     def _sum_up(self) -> None:
         left_out, self._left_out = self._left_out, Counter()
-        _log.warning("refused calls without a line", extra={"fields": dict(left_out)})
+        _log.warning("refused calls not logged", extra={"fields": dict(left_out)})
 
 
 def _expired(rpc: Rpc) -> bool:

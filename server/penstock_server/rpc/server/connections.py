@@ -1,16 +1,15 @@
-"""What the connections of callers may cost, in the terms of gRPC's options.
+"""Limits of the connections of callers, as options of gRPC.
 
-These limits hold before any of our code runs, so nothing here can end in a status with details: a
-connection that is one too many is closed, a stream that is one too many is refused in HTTP/2, and
-gRPC libraries send it again by themselves once there is room. What a call may cost from then on is
-the affair of `admission.py`.
+They apply before any of our code runs, so none ends in a status with details: gRPC closes a
+connection beyond the limit, and refuses a stream beyond the limit in HTTP/2, which gRPC libraries
+retry once there is room. From then on, `admission.py` limits calls.
 """
 
 from dataclasses import dataclass
 
-# Clients ping every 10 s or less often, give or take what the network does to their timing.
+# Clients ping at most every 10 s; the network may bring two pings closer together.
 _SHORTEST_PING_INTERVAL_MS = 5_000
-# Callers that vanished without closing are noticed.
+# Our pings detect callers that vanished without closing.
 _PING_MS, _PONG_MS = 60_000, 20_000
 _LARGEST = 2**31 - 1
 
@@ -20,15 +19,18 @@ class ConnectionLimits:
     """Limits of the connections of a server; the options of the same names describe them.
 
     Attributes:
-        max_message_bytes: the largest message, both ways.
-        max_metadata_bytes: the metadata of one call.
-        max_incoming_connections: connections of callers on each address.
-        max_calls_per_connection: calls in progress on one connection; 0 for no limit.
-        max_pending_calls: calls that gRPC holds until our code takes them; 0 for no limit.
-        handshake_timeout: seconds until a connection speaks HTTP/2.
-        max_connection_idle: seconds that a connection without calls stays open; 0 for ever.
-        max_connection_age: seconds after which a connection takes no more calls; 0 for ever.
-        max_connection_age_grace: seconds that its calls may take from then on; 0 for ever.
+        max_message_bytes: the size of the largest message, both ways.
+        max_metadata_bytes: the size of the largest metadata of a call.
+        max_incoming_connections: the most connections to each address.
+        max_calls_per_connection: the most concurrent calls on a connection; 0 for no limit.
+        max_pending_calls: the most calls that gRPC queues for our code; 0 for no limit.
+        handshake_timeout: the most seconds until a connection speaks HTTP/2.
+        max_connection_idle: the most seconds that a connection stays open without calls; 0 for no
+            limit.
+        max_connection_age: the seconds after which a connection accepts no new calls; 0 for no
+            limit.
+        max_connection_age_grace: the most seconds that its calls may take after that; 0 for no
+            limit.
     """
 
     max_message_bytes: int
@@ -42,17 +44,17 @@ class ConnectionLimits:
     max_connection_age_grace: float = 0.0
 
     def options(self) -> list[tuple[str, int]]:
-        """Returns them as options of a gRPC server."""
+        """Returns the limits as options of a gRPC server."""
         pending = self.max_pending_calls or _LARGEST
         return [
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
-            # Between the two, gRPC refuses at random.
+            # Equal, since between the two gRPC refuses at random.
             ("grpc.max_metadata_size", self.max_metadata_bytes),
             ("grpc.absolute_max_metadata_size", self.max_metadata_bytes),
             ("grpc.max_allowed_incoming_connections", self.max_incoming_connections),
             ("grpc.max_concurrent_streams", self.max_calls_per_connection or _LARGEST),
-            # Between the two, gRPC refuses at random; and what it refuses ends as CANCELLED.
+            # Equal for the same reason. The calls that gRPC refuses end as CANCELLED.
             ("grpc.server.max_pending_requests", pending),
             ("grpc.server.max_pending_requests_hard_limit", pending),
             ("grpc.server_handshake_timeout_ms", _milliseconds(self.handshake_timeout)),
@@ -61,7 +63,7 @@ class ConnectionLimits:
             ("grpc.max_connection_idle_ms", _milliseconds(self.max_connection_idle)),
             ("grpc.max_connection_age_ms", _milliseconds(self.max_connection_age)),
             ("grpc.max_connection_age_grace_ms", _milliseconds(self.max_connection_age_grace)),
-            # By default the third ping within 5 minutes costs a client its connection.
+            # By default, gRPC closes a connection at the third ping within 5 minutes.
             ("grpc.http2.min_ping_interval_without_data_ms", _SHORTEST_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.keepalive_time_ms", _PING_MS),
@@ -70,5 +72,5 @@ class ConnectionLimits:
 
 
 def _milliseconds(seconds: float) -> int:
-    """Returns a time as gRPC has it; none is the longest."""
+    """Returns a time in gRPC's unit; 0 becomes the longest."""
     return min(max(1, round(seconds * 1000)), _LARGEST) if seconds else _LARGEST

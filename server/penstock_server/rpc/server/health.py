@@ -1,4 +1,4 @@
-"""grpc.health.v1, complete: Check, List, and Watch for any number of watchers."""
+"""The health service grpc.health.v1: Check, List, and Watch for any number of watchers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -8,58 +8,58 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 LIVENESS = "liveness"
-"""The name that says only that the process runs; for probes that restart it."""
+"""The name that reports only that the process runs; for probes that restart it."""
 
 _Status = health_pb2.HealthCheckResponse
 _SERVING, _NOT_SERVING = _Status.SERVING, _Status.NOT_SERVING
 
 
 class HealthServicer:
-    """Tells which services can be used; everything is NOT_SERVING until said otherwise.
+    """Reports which services can be used; all are NOT_SERVING until `update`.
 
     grpcio's own servicer for asyncio starts as SERVING, forgets watchers when another one
     leaves, and has no List.
     """
 
     def __init__(self, services: tuple[str, ...]) -> None:
-        """Takes the names of the services; the empty name stands for the whole server."""
+        """Reports on services of these names; the empty name stands for the whole server."""
         self._serving = dict.fromkeys(("", *services), False) | {LIVENESS: True}
         self._changed = asyncio.Event()
         self._closed = False
 
     def update(self, serving: Mapping[str, bool]) -> None:
-        """Takes which services can be used; after `close`, nothing changes any more."""
+        """Sets which services can be used; has no effect after `close`."""
         if self._closed or serving.items() <= self._serving.items():
             return
         self._serving |= serving
         self._wake()
 
     def close(self) -> None:
-        """Says NOT_SERVING for everything, for good."""
+        """Reports NOT_SERVING for all services from now on."""
         self._serving = dict.fromkeys(self._serving, False) | {LIVENESS: True}
         self._closed = True
         self._wake()
 
     async def Check(self, request: Any, context: Any) -> Any:
-        """Tells the state of one service; NOT_FOUND for a name that is not served."""
+        """Reports the state of one service; NOT_FOUND for an unknown name."""
         if request.service not in self._serving:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return self._response(request.service)
 
     async def List(self, request: Any, context: Any) -> Any:
-        """Tells the state of every service."""
+        """Reports the state of every service."""
         statuses = {name: self._response(name) for name in self._serving}
         return health_pb2.HealthListResponse(statuses=statuses)
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        """Tells the state of one service now and at every change."""
-        told = None
+        """Reports the state of one service now and at every change."""
+        reported = None
         while True:
             changed = self._changed
             state = self._response(request.service)
-            if state != told:
+            if state != reported:
                 yield state
-                told = state
+                reported = state
             await changed.wait()
 
     def _response(self, service: str) -> Any:

@@ -13,16 +13,19 @@ _UNIX = "unix:"
 
 
 class CannotListen(Exception):
-    """An address is taken or not ours."""
+    """An address is taken, or not one of this machine."""
 
 
 def bind(server: aio.Server, address: str, *, share_ports: bool = False) -> int:
-    """Binds a server that has not been started to an address; returns the port, 1 for a socket.
+    """Binds a server to an address before it starts; returns the port, or 1 for a Unix socket.
 
-    Its port is shared with other processes that mean to.
+    Args:
+        server: the server.
+        address: the address.
+        share_ports: whether other processes may listen on the same port.
 
     Raises:
-        CannotListen: the address is taken or not ours.
+        CannotListen: the address is taken, or not one of this machine.
     """
     try:
         if address.startswith(_UNIX):
@@ -35,10 +38,10 @@ def bind(server: aio.Server, address: str, *, share_ports: bool = False) -> int:
 
 
 def _require_free(address: str, *, share_ports: bool) -> None:
-    """Makes sure that nobody listens on any address of a host: gRPC is content with one of them.
+    """Checks that nobody listens on any address of a host: gRPC only needs one of them free.
 
     Raises:
-        OSError: somebody does, or there is no such host.
+        OSError: somebody does, or the host does not exist.
     """
     for family, place in places(address):
         try:
@@ -47,16 +50,16 @@ def _require_free(address: str, *, share_ports: bool) -> None:
                 alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(share_ports))
                 alone.bind(place)
         except OSError as error:
-            # An address that this machine has not is left to gRPC, such as IPv6 where it is off.
+            # gRPC deals with addresses that this machine lacks, such as IPv6 where it is off.
             if error.errno == errno.EADDRINUSE:
                 raise
 
 
 def places(address: str) -> list[tuple[int, Any]]:
-    """Returns every place that HOST:PORT stands for: its family, and what a socket binds to.
+    """Returns the socket addresses of HOST:PORT, each with its family.
 
     Raises:
-        OSError: there is no such host.
+        OSError: the host does not exist.
     """
     host, _, port = address.rpartition(":")
     found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
@@ -66,12 +69,12 @@ def places(address: str) -> list[tuple[int, Any]]:
 def bind_all(
     server: aio.Server, addresses: Iterable[str], *, share_ports: bool = False
 ) -> tuple[list[str], int]:
-    """Binds a server to several addresses; returns them as they are called, and the first port.
+    """Binds a server to several addresses; returns them, and the first port or 0.
 
-    A free port that was asked for has its number in the address; without a port it is 0.
+    In the addresses returned, port 0 is replaced by the port that was found free.
 
     Raises:
-        CannotListen: one of them is taken or not ours.
+        CannotListen: an address is taken, or not one of this machine.
     """
     bound: list[str] = []
     first = 0
@@ -90,7 +93,7 @@ def bind_all(
 
 
 def release(addresses: Iterable[str]) -> None:
-    """Removes the sockets of a server that is not going to be started; gRPC does the others'."""
+    """Removes the Unix sockets of a server that never started; gRPC removes those of others."""
     for address in addresses:
         if address.startswith(_UNIX):
             unix_socket.remove(address.removeprefix(_UNIX))

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, text_format
-from google.rpc import error_details_pb2  # noqa: F401  its types must be in the pool for callers
+from google.rpc import error_details_pb2  # noqa: F401  puts its types into the pool for callers
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
@@ -17,10 +17,10 @@ V1 = "grpc.reflection.v1.ServerReflection"
 
 
 class Symbols(ReflectionServicer):  # type: ignore[misc]
-    """Finds all that has a name, and gives every field its name in JSON.
+    """Finds every symbol, and adds JSON names to fields.
 
-    grpcio's own finds no methods, fields and the like. The files of generated Python code leave
-    the names in JSON out, and some callers, such as grpcurl 1.8, print then those of the protos.
+    grpcio's own servicer does not find methods, fields and enum values. Generated Python code has
+    descriptors without JSON names, and callers such as grpcurl 1.8 then print the protos' names.
     """
 
     def _file_by_filename(self, request: Any, filename: str) -> Any:
@@ -34,14 +34,14 @@ class Symbols(ReflectionServicer):  # type: ignore[misc]
 
 
 def _with_json_names(answer: Any) -> Any:
-    """Adds the names in JSON to the files of an answer; one without files stays as it is."""
+    """Adds JSON names to the files of an answer, if it has files."""
     if answer.HasField("file_descriptor_response"):
         files = answer.file_descriptor_response.file_descriptor_proto
         files[:] = [_file_with_json_names(file) for file in files]
     return answer
 
 
-@cache  # There are only so many files.
+@cache  # The number of files is small and fixed.
 def _file_with_json_names(serialized: bytes) -> bytes:
     file = descriptor_pb2.FileDescriptorProto.FromString(serialized)
     known = descriptor_pool.Default().FindFileByName(file.name)
@@ -66,7 +66,7 @@ def _is_known(name: str) -> bool:
 
 
 def _has(owner: str, name: str) -> bool:
-    """Whether a service has a method of a name, or a message or an enumeration such a part."""
+    """Reports whether a service, message or enum has a member of a name."""
     pool = descriptor_pool.Default()
     parts = (
         (pool.FindServiceByName, "methods_by_name"),
@@ -82,7 +82,7 @@ def _has(owner: str, name: str) -> bool:
 
 
 def _declare_v1() -> None:
-    """Adds the description of v1 to those that callers can ask for; grpcio has only v1alpha's."""
+    """Adds the descriptor of v1 to the pool; grpcio has only that of v1alpha."""
     pool = descriptor_pool.Default()
     try:
         pool.FindFileContainingSymbol(V1)
@@ -95,7 +95,7 @@ def _declare_v1() -> None:
 
 
 def add_reflection(server: aio.Server, services: Sequence[str]) -> None:
-    """Makes the services discoverable. v1 differs from v1alpha in nothing but its name."""
+    """Serves reflection on the services; v1 differs from v1alpha only by its name."""
     _declare_v1()
     servicer = Symbols([*services, V1, V1ALPHA])
     for name in (V1, V1ALPHA):

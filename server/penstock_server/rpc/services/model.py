@@ -68,7 +68,7 @@ def _readable(
             yield _shown(entry, paths, call)
         except MalformedAnswer as error:
             fields = {"request_id": call.request_id, "model": entry["id"], "reason": str(error)}
-            _log.warning("model left out", extra={"fields": fields})
+            _log.warning("model skipped", extra={"fields": fields})
 
 
 def _shown(entry: Mapping[str, Any], paths: Iterable[str] | None, call: Call) -> Model:

@@ -1,4 +1,4 @@
-"""How a status travels: its message, its details and the signals to retry, within their caps."""
+"""Encodes a status: its message, its details and the signals to retry, within size limits."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -15,16 +15,16 @@ from penstock_server.rpc.status.table import Resend
 
 DOMAIN = "penstock"
 LIMIT = 7 * 1024
-"""Bytes of everything that ends a call, as encoded on the wire: clients that take 8 KiB, as gRPC
-does by default, report a status that is over their limit as another code, without details."""
+"""Bytes of everything that ends a call, as encoded on the wire: clients with a limit of 8 KiB,
+gRPC's default, report a status that exceeds it as another code, without details."""
 MESSAGE_LIMIT = 1024
 """Bytes of the status message."""
 DETAILS_LIMIT = 4096
 """Bytes of all details together."""
 
-# `:status`, `content-type`, `grpc-status` and what else gRPC itself adds.
+# `:status`, `content-type`, `grpc-status` and the other fields that gRPC adds.
 _RESERVED = 256
-# What HTTP/2 counts for a field beside its name and value (RFC 9113, 6.5.2).
+# HTTP/2 counts this for a field besides its name and value (RFC 9113, 6.5.2).
 _FIELD = 32
 _MESSAGE_KEY = "grpc-message"
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -45,12 +45,12 @@ def trailers(status: Status, request_id: str, beside: Metadata = ()) -> tuple[st
 
     Args:
         status: the status.
-        request_id: the call's name.
-        beside: metadata that every call ends with; it is returned too, and shares the limit.
+        request_id: the id of the call.
+        beside: metadata that ends every call; it is part of the result, and of its size.
     """
     metadata: Metadata = (*beside, *_retry_metadata(status))
     room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (_DETAILS_KEY, b"")))
-    # The message is there twice: as text, and in the details.
+    # The message is sent twice: as text, and in the details.
     message = _shortened(status.message, room * 3 // 5)
     room = (room - _percent_encoded(message)) * 3 // 4
     rich = status_pb2.Status(code=status.row.code.value[0], message=message)
@@ -63,7 +63,7 @@ def _size(metadata: Metadata) -> int:
 
 
 def _shortened(message: str, room: int) -> str:
-    """Returns as much of a message as may be sent."""
+    """Returns as much of a message as fits."""
     message = _cut(message, MESSAGE_LIMIT)
     if _cost(message) <= room:
         return message
@@ -76,7 +76,7 @@ def _shortened(message: str, room: int) -> str:
 
 
 def _cost(text: str) -> int:
-    """Returns the bytes of a text that is sent percent-encoded, and once more in base64."""
+    """Returns the size in bytes of a text that is sent percent-encoded and again in base64."""
     return _percent_encoded(text) + -(-len(_utf8(text)) * 4 // 3)
 
 
@@ -85,7 +85,7 @@ def _percent_encoded(text: str) -> int:
 
 
 def _add_details(rich: status_pb2.Status, status: Status, request_id: str, room: int) -> None:
-    """Adds the details that there is room for, those that matter most first."""
+    """Adds the details that fit, the most important first."""
     for detail in _details(status, request_id):
         _add(rich, detail, room)
     left = room - rich.ByteSize() - _DETAIL_FRAME
@@ -102,11 +102,11 @@ def _add(rich: status_pb2.Status, detail: Message, room: int) -> None:
 
 
 def _details(status: Status, request_id: str) -> Iterator[Message]:
-    """Returns the details that are never large."""
+    """Yields the details that are never large."""
     metadata = {key: _cut(value, _TEXT_LIMIT) for key, value in status.metadata.items()}
     yield error_details_pb2.ErrorInfo(reason=status.row.reason, domain=DOMAIN, metadata=metadata)
     yield error_details_pb2.RequestInfo(request_id=request_id)
-    if _tells_when(status):
+    if _has_delay(status):
         yield error_details_pb2.RetryInfo(retry_delay=_duration(_delay(status)))
     if status.missing:
         kind, name = status.missing[0], _cut(status.missing[1], _TEXT_LIMIT)
@@ -122,7 +122,7 @@ def _quota_failure(subject: str, description: str) -> error_details_pb2.QuotaFai
 
 
 def _debug_info(bug: Exception, room: int) -> error_details_pb2.DebugInfo:
-    """Tells where it happened, the innermost frame first, as far as there is room."""
+    """Returns the stack of a bug, the innermost frame first, as much as fits."""
     said = "".join(format_exception_only(bug)).strip()
     info = error_details_pb2.DebugInfo(detail=_cut(said, _TEXT_LIMIT))
     for entry in reversed(format_tb(bug.__traceback__)):
@@ -134,9 +134,9 @@ def _debug_info(bug: Exception, room: int) -> error_details_pb2.DebugInfo:
 
 
 def _bad_request(violations: tuple[Violation, ...], room: int) -> error_details_pb2.BadRequest:
-    """Lists as many violations as there is room for, the first without its description if need be.
+    """Returns the violations that fit, the first without its description if need be.
 
-    A place says more than what is wrong there, which the message says as well.
+    The field matters more than the description, which the message repeats.
     """
     bad = error_details_pb2.BadRequest()
     for violation in violations:
@@ -153,22 +153,22 @@ def _bad_request(violations: tuple[Violation, ...], room: int) -> error_details_
 
 
 def _retry_metadata(status: Status) -> list[tuple[str, str]]:
-    """Returns what libraries and proxies go by that send calls again themselves.
+    """Returns the metadata that libraries and proxies with automatic retries obey.
 
-    gRPC libraries obey the first key. Envoy does not know it, and sends nothing again that has the
-    other one, whatever its policy says.
+    gRPC libraries obey the first key. Envoy ignores it, but never retries a status with the second
+    one, whatever its policy says.
     """
-    resend, told = status.row.resend, _tells_when(status)
+    resend, delayed = status.row.resend, _has_delay(status)
     kept = resend in (Resend.CALLER_DECIDES, Resend.NEVER)
     metadata = [("grpc-retry-pushback-ms", "-1"), ("x-envoy-ratelimited", "true")] if kept else []
     if resend is Resend.YES:
         metadata = [("grpc-retry-pushback-ms", str(round(_delay(status) * 1000)))]
-    if told:
+    if delayed:
         metadata.append(("retry-after", str(max(1, ceil(_delay(status))))))
     return metadata
 
 
-def _tells_when(status: Status) -> bool:
+def _has_delay(status: Status) -> bool:
     known = status.retry_after_s is not None
     resend = status.row.resend
     callers = resend in (Resend.CALLER_DECIDES, Resend.ELSEWHERE)
