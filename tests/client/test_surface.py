@@ -1,12 +1,15 @@
 """Both clients have the same methods, and options have the names of fields."""
 
+import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 import pytest
 from google.protobuf.descriptor import Descriptor
 
 import penstock
+import penstock.v1
 from penstock import AsyncClient, Client
 from penstock._base.options import CallOptions, PoolingOptions, SamplingOptions
 from penstock._base.scoring import ScoringOptions
@@ -61,6 +64,22 @@ def order(name: str) -> tuple[bool, bool, str]:
 
 def resources(client: Client | AsyncClient) -> list[str]:
     return [name for name in vars(client) if not name.startswith("_") and name != "channel"]
+
+
+def test_every_service_has_a_resource() -> None:
+    with Client("127.0.0.1:1") as client:
+        used = {
+            type(stub).__name__
+            for name in resources(client)
+            for stub in vars(getattr(client, name)).values()
+        }
+    services = {
+        name
+        for module in pkgutil.iter_modules(penstock.v1.__path__)
+        for name in vars(importlib.import_module(f"penstock.v1.{module.name}"))
+        if name.endswith("Stub")
+    }
+    assert services - used == set()
 
 
 def methods(thing: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from penstock_server import routes
 from penstock_server.convert import chat, generation
-from penstock_server.convert.fields import HOMES
+from penstock_server.convert.fields import CONVERTED, HOMES
 from penstock_server.simulator import SimulatorSettings
 
 from .calls import user
@@ -67,6 +67,10 @@ IGNORED: Mapping[str, Collection[str]] = {
 }
 
 
+FORMS = {routes.TRANSCRIPTIONS, routes.TRANSLATIONS}
+"""Routes whose requests are forms."""
+
+
 @pytest.fixture
 def settings() -> SimulatorSettings:
     return SimulatorSettings(listen="127.0.0.1:0", kind="all")
@@ -76,6 +80,11 @@ def settings() -> SimulatorSettings:
 async def test_a_wrong_value_is_refused_or_ignored(route: str, http: httpx.AsyncClient) -> None:
     unchecked = {key for key in HOMES[route] if not await _is_checked(http, route, key)}
     assert unchecked == set(IGNORED.get(route, ()))
+
+
+def test_no_route_is_left_out() -> None:
+    same = {CONVERTED, routes.RERANK_UNVERSIONED}
+    assert BODIES.keys() == HOMES.keys() - same - FORMS
 
 
 async def _is_checked(http: httpx.AsyncClient, route: str, key: str) -> bool:
