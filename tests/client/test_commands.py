@@ -299,7 +299,7 @@ def test_failures(target: str) -> None:
 def test_bash_completes(words: str, completed: list[str]) -> None:
     script = penstock("completion", "bash").stdout.decode()
     ask = f"""
-COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _penstock
+COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_penstock
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(
