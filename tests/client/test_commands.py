@@ -296,14 +296,18 @@ def test_failures(target: str) -> None:
         ("penstock completion ''", ["bash", "zsh", "fish"]),
     ],
 )
-def test_bash_completes(words: str, completed: list[str]) -> None:
+def test_bash_completes(words: str, completed: list[str], tmp_path: Path) -> None:
     script = penstock("completion", "bash").stdout.decode()
     ask = f"""
 COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_penstock
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(
-        ("bash", "--norc", "-c", script + ask), capture_output=True, timeout=60, check=True
+        ("bash", "--norc", "-c", script + ask),
+        cwd=tmp_path,  # without files
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     assert result.stdout.decode().split() == completed
 
