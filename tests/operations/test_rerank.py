@@ -197,7 +197,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "no results": ({"id": "score-1"}, "no list of results"),
     "results null": ({"results": None}, "no list of results"),
     "results an object": ({"results": {}}, "no list of results"),
-    "no object": (answer(ranked(0), "x"), "result 1 is no object"),
+    "no object": (answer(ranked(0), "x"), "result 1 is not an object"),
     "no index": (answer({"relevance_score": 1}), "no integer index"),
     "index a word": (answer(ranked("first")), "no integer index"),
     "index a fraction": (answer(ranked(0.5)), "no integer index"),

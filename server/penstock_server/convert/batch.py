@@ -59,7 +59,7 @@ def _integer(index: Any, number: int) -> int:
 
 def _index(result: Any, number: int, inputs: int) -> int:
     if not isinstance(result, dict):
-        raise MalformedAnswer(f"result {number} is no object")
+        raise MalformedAnswer(f"result {number} is not an object")
     index = result.get("index")
     if type(index) is not int:
         index = _integer(index, number)

@@ -31,7 +31,7 @@ ANSWER_KEYS = generation.ANSWER_KEYS | {"prompt_token_ids", "prompt_text", "prom
 """Keys of an answer that are read, or say the same in every answer."""
 # Upstreams do not stream them, so the streamed message has no field for them.
 _EVENT_KEYS = ANSWER_KEYS - {"prompt_logprobs"}
-_TOLD_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
+_SENT_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
     "prompt_token_ids",
     "prompt_text",
 )
@@ -110,7 +110,7 @@ class ChatStream:
         self._beginning = generation.Beginning()
         self._speaking: set[int] = set()
         self._calls: dict[int, tool_calls.Calls] = {}
-        self._told: set[str] = set()
+        self._sent: set[str] = set()
 
     @reads_answer
     def message(self, event: Mapping[str, Any]) -> StreamChatCompletionResponse | None:
@@ -132,16 +132,16 @@ class ChatStream:
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
             _fill_rest(answer, event, _EVENT_KEYS)
-            self._tell_once(answer)
+            self._send_once(answer)
         return answer
 
-    def _tell_once(self, answer: StreamChatCompletionResponse) -> None:
-        """Leaves out what was told of the prompt before: vLLM tells it with every choice."""
-        for name in _TOLD_ONCE:
-            if name in self._told:
+    def _send_once(self, answer: StreamChatCompletionResponse) -> None:
+        """Clears the fields of the prompt that were sent before; vLLM repeats them."""
+        for name in _SENT_ONCE:
+            if name in self._sent:
                 answer.ClearField(name)
             elif getattr(answer, name):
-                self._told.add(name)
+                self._sent.add(name)
 
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:
         # Always there, so that `choice.delta.content` is safe in languages with null messages.

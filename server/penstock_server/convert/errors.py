@@ -1,4 +1,4 @@
-"""What can be wrong with a message or with an upstream's JSON."""
+"""Errors of requests and of upstream JSON."""
 
 import functools
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 MOST_VIOLATIONS = 32
-"""How many faults of a list are told: it can be as long as a message."""
+"""Number of faults that an error lists: a list in a request may be as long as a message."""
 
-# Longer ones are not those that were looked for.
+# A missing key that is longer is not one that we read; it is not quoted.
 _LONGEST_KEY = 40
 
 P = ParamSpec("P")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One fault of a request: the path of the field, and what is wrong with it."""
+    """One fault of a request: the path of the field, and its fault."""
 
     field: str
     description: str
@@ -32,21 +32,21 @@ class InvalidRequest(Exception):
     """
 
     def __init__(self, *violations: Violation, conflicting: bool = False) -> None:
-        """Takes at least one violation."""
+        """Creates the error for at least one violation."""
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
         self.violations = violations
         self.conflicting = conflicting
 
 
 class UnsupportedRequest(Exception):
-    """The request asks for what the upstream's way to serve it cannot do.
+    """The request asks for something that this kind of upstream does not support.
 
     Attributes:
         violations: every field that asks for it.
     """
 
     def __init__(self, *violations: Violation) -> None:
-        """Takes at least one violation."""
+        """Creates the error for at least one violation."""
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
         self.violations = violations
 
@@ -61,12 +61,12 @@ def invalid(field: str, description: str) -> InvalidRequest:
 
 
 def unsupported(field: str, description: str) -> UnsupportedRequest:
-    """Returns the error for one field that asks too much."""
+    """Returns the error for one field that is not supported."""
     return UnsupportedRequest(Violation(field, description))
 
 
 def _fault(error: Exception) -> str:
-    """Returns what is wrong with an answer, without quoting it."""
+    """Describes the fault of an answer without quoting the answer."""
     key = error.args[0] if isinstance(error, KeyError) else None
     if isinstance(key, str) and key.isidentifier() and key.isascii() and len(key) <= _LONGEST_KEY:
         return f"it lacks {key}"
@@ -74,7 +74,7 @@ def _fault(error: Exception) -> str:
 
 
 def reads_answer(function: Callable[P, T]) -> Callable[P, T]:
-    """Makes a conversion of upstream JSON raise `MalformedAnswer` for JSON of a wrong shape."""
+    """Decorates a conversion of upstream JSON: a wrong shape raises `MalformedAnswer`."""
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:

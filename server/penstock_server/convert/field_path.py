@@ -1,4 +1,4 @@
-"""From the name of a field in an upstream's error to the path of ours."""
+"""Finds our field for the one that an upstream's error names."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from penstock_server import routes
 from penstock_server.convert.fields import CONVERTED, HOMES, REQUESTS
 
-# What vLLM names when the input is too long.
+# Names that vLLM gives the input when it is too long.
 _LENGTH = ("input_tokens", "input_text")
 
 # One item of the input is not one message: a position in these is not a position in our field.
@@ -15,7 +15,7 @@ _AS_A_WHOLE = ((CONVERTED, "messages"),)
 
 
 def field_path(route: str, param: str) -> str:
-    """Returns our path of the field that an upstream error names, or the name as it stands.
+    """Returns the path of our field that an upstream error names, or the name unchanged.
 
     What lies below the field is followed as far as our message has it too.
 

@@ -1,4 +1,4 @@
-"""What generated answers and their events have in common: origin, choices, finish, logprobs."""
+"""Common parts of generated answers and their events: origin, choices, finish, logprobs."""
 
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sized
@@ -19,7 +19,7 @@ FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
     "repetition": common_pb2.FINISH_REASON_REPETITION,
 }
 PLAIN_EVENT_KEYS = frozenset({"id", "object", "model", "created", "choices"})
-"""What nearly all events of a stream have, and nothing else."""
+"""Keys of nearly all events of a stream; few events have others."""
 
 ANSWER_KEYS = PLAIN_EVENT_KEYS | {
     "usage",
@@ -56,7 +56,7 @@ Answer: TypeAlias = (
 
 
 def fill_origin(target: Origin, data: Mapping[str, Any]) -> None:
-    """Writes the name of an answer, which model answers, and since when."""
+    """Writes the id, the model and the creation time of an answer."""
     try:
         target.id = data.get("id") or ""
         target.model = data.get("model") or ""
@@ -67,7 +67,7 @@ def fill_origin(target: Origin, data: Mapping[str, Any]) -> None:
 
 
 def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
-    """Writes what an answer or event has beside its choices and its origin."""
+    """Writes an answer or event, except its choices and its origin."""
     if (usage := data.get("usage")) is not None:
         fill_usage(target.usage, usage)
     try:
@@ -88,7 +88,7 @@ def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
 
 
 def fill_choice(target: Choice, data: Mapping[str, Any], siblings: Sized) -> None:
-    """Writes everything of a choice but what was said and its log probabilities.
+    """Writes a choice, except its content and its log probabilities.
 
     Args:
         target: the choice.
@@ -120,19 +120,19 @@ def extend(target: MutableSequence[int], values: Iterable[Any]) -> None:
         target.extend([integer(value) for value in values])
 
 
-def tells(choice: Mapping[str, Any]) -> bool:
-    """Whether a choice of an event brings anything but its role and its end."""
+def has_content(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice of an event contains more than its role and its end."""
     rest = [value for key, value in choice.items() if key not in _PLACE_AND_END and value]
     delta = choice.get("delta") or {}
     return bool(rest) or any(value for key, value in delta.items() if key != "role")
 
 
 class Beginning:
-    """Where the answer begins in a stream, and what it is named from there on.
+    """Finds where the answer begins in a stream, and remembers its name.
 
     Attributes:
         id: the name of the answer; empty until it is known.
-        begun: whether the first event of the answer was there.
+        begun: whether the first event of the answer has arrived.
     """
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class Beginning:
         return True
 
     def fill(self, target: Origin, event: Mapping[str, Any], known: frozenset[str]) -> None:
-        """Writes what the first message of an answer tells of it, or its name if that came later.
+        """Writes the origin into the first message of an answer, or a name that came later.
 
         Args:
             target: the message.
@@ -166,7 +166,7 @@ class Beginning:
         self.id = target.id
 
     def _named(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns an event with what an earlier one, not a sign of life, said of the answer."""
+        """Returns an event with the names from earlier ones that are not signs of life."""
         found: dict[str, Any] = {}
         for one in (*(early for early in self._early if early.get("created")), event):
             found |= {key: one[key] for key in _NAMES if one.get(key) is not None}
@@ -176,14 +176,14 @@ class Beginning:
 def begins(event: Mapping[str, Any]) -> bool:
     """Whether an event belongs to an answer.
 
-    Servers that keep a connection alive by events say nothing in them, at most in which role,
-    and name neither the model nor the time.
+    Servers that keep a connection alive by events send empty ones, at most with a role, and
+    without the model or the time.
     """
     if event.get("created") and any(event[key] for key in event.keys() - PLAIN_EVENT_KEYS):
         return True
     return any(
         choice.get("finish_reason")
-        or tells(choice)
+        or has_content(choice)
         or (event.get("created") and (choice.get("delta") or {}).get("role"))
         for choice in event.get("choices") or ()
     )
@@ -195,7 +195,7 @@ def fill_finish(target: Finished, finish_reason: str, data: Mapping[str, Any]) -
     Args:
         target: the message.
         finish_reason: the upstream's name of the reason.
-        data: the upstream's object, which names what stopped the generation, if anything did.
+        data: the upstream's object, whose `stop_reason` may name the stop string or token.
     """
     target.finish_reason = FINISH_REASONS.get(finish_reason, common_pb2.FINISH_REASON_OTHER)
     if target.finish_reason == common_pb2.FINISH_REASON_OTHER:

@@ -60,7 +60,7 @@ _AUDIO_FORMATS = {
 }
 _STRUCTURAL_TAG = "structural_tag"
 _URL_SCHEMES = ("http", "https", "data", "file")
-# Scheme and host are in it. `urlsplit` keeps what it is given: whole images in data URIs.
+# Contains scheme and host. `urlsplit` caches its arguments, and data URIs hold whole images.
 _URL_HEAD = 2048
 
 
@@ -90,7 +90,7 @@ def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
 
 
 def _add_rest(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> None:
-    """Adds what few messages have."""
+    """Adds the fields that few messages have."""
     body["role"] = _role(item, path)
     for name in _LABELS:
         if value := getattr(item, name):
@@ -188,7 +188,7 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
 
 
 def _fill_rest(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:
-    """Writes what models do not write themselves."""
+    """Writes the fields that models do not produce."""
     if data:
         for name in _LABELS:
             extra.fill(target, name, data, extra.text)
@@ -210,10 +210,10 @@ def reasoning_of(data: Mapping[str, Any]) -> str | None:
     return reasoning if other is None else other
 
 
-def other_reasoning(data: Mapping[str, Any], told: str) -> dict[str, Any]:
+def other_reasoning(data: Mapping[str, Any], reasoning: str) -> dict[str, Any]:
     """Returns the key of a second text of reasoning that says something else than the first."""
     other = data.get("reasoning_content")
-    return {"reasoning_content": other} if other and other != told else {}
+    return {"reasoning_content": other} if other and other != reasoning else {}
 
 
 def text_of(content: Any) -> Any:
@@ -336,11 +336,11 @@ def _checked_url(url: str, path: str) -> str:
     try:
         parts = urlsplit(url[:_URL_HEAD])
     except ValueError:
-        raise invalid(path, "is no URL") from None
+        raise invalid(path, "is not a valid URL") from None
     if parts.scheme not in _URL_SCHEMES:
         raise invalid(path, "must be an http, https, data or file URL")
     if parts.scheme in ("http", "https") and not parts.hostname:
-        raise invalid(path, "names no host")
+        raise invalid(path, "must have a host")
     return url
 
 
@@ -378,7 +378,7 @@ def _structural_tag(tag: common_pb2.JsonDocument, path: str) -> Any:
         return {"type": _STRUCTURAL_TAG, **body}
     text = tag.json
     if "type" not in body:
-        # Beside what is there, which is kept as it was written.
+        # Added in front; the rest stays as it was written.
         rest = text.lstrip()[1:]
         text = f'{{"type":"{_STRUCTURAL_TAG}"{"," if body else ""}{rest}'
     return orjson.Fragment(text)

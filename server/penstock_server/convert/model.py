@@ -57,7 +57,7 @@ class Page:
     """The part of a list that a request asks for."""
 
     def __init__(self, request: model_pb2.ListModelsRequest) -> None:
-        """Takes the request.
+        """Reads the size and the token of a request.
 
         Raises:
             InvalidRequest: the size is negative or the token is not one of ours.

@@ -68,7 +68,7 @@ def require_tokens(sampling: common_pb2.SamplingParams) -> None:
 
 
 def logprob_tokens(wanted: common_pb2.LogprobOptions) -> JsonObject:
-    """Returns the keys of LogprobOptions that say which tokens are told of, and how."""
+    """Returns the keys of LogprobOptions that choose the reported tokens and their form."""
     body: JsonObject = {}
     if wanted.token_ids:
         body["logprob_token_ids"] = list(wanted.token_ids)
@@ -126,7 +126,7 @@ def template(options: message_pb2.TemplateOptions, path: str = "template") -> Js
 
 
 def streaming(options: common_pb2.StreamOptions) -> JsonObject:
-    """Returns the keys that ask for a stream; its end always tells the usage."""
+    """Returns the keys that ask for a stream; its end always has the usage."""
     stream_options = {"include_usage": True}
     if options.HasField("continuous_usage_stats"):
         stream_options["continuous_usage_stats"] = options.continuous_usage_stats

@@ -63,7 +63,7 @@ class TranscriptDeltas:
 
     Each part of the audio ends with a finish reason of its own. The caller gets one, together
     with the usage at the end or after it: a reason other than "stop" if any part has one, because
-    it tells that text is missing.
+    the reason says that text is missing.
     """
 
     def __init__(self) -> None:
@@ -87,10 +87,10 @@ class TranscriptDeltas:
         first = not beginning.begun
         if not beginning.id:
             beginning.fill(delta, event, _EVENT_KEYS)
-        told = [self._take(delta, item) for item in event.get("choices") or ()]
+        taken = [self._take(delta, item) for item in event.get("choices") or ()]
         if (usage := event.get("usage")) is not None:
             fill_usage(delta.usage, usage)
-            if not any(told) and self._finish and not self._open:
+            if not any(taken) and self._finish and not self._open:
                 generation.fill_finish(delta, self._finish, self._last)
                 self._finish = ""
         extra.keep(delta, event, _EVENT_KEYS)
@@ -106,10 +106,10 @@ class TranscriptDeltas:
         return delta
 
     def _take(self, delta: pb.TranscriptionDelta, item: Mapping[str, Any]) -> bool:
-        """Takes a choice in; returns whether it brings anything."""
+        """Adds a choice to the delta; returns whether the choice has content or an end."""
         said = item.get("delta") or {}
         reason = item.get("finish_reason")
-        if not reason and not generation.tells(item):
+        if not reason and not generation.has_content(item):
             return False
         delta.text += message.text_of(said.get("content") or "")
         self._open = not reason

@@ -100,12 +100,12 @@ def media_type(config: pb.TranscriptionConfig) -> str:
     """Returns the media type that the file is sent with.
 
     Raises:
-        InvalidRequest: it is no media type.
+        InvalidRequest: it is not a valid media type.
     """
     if not config.mime_type:
         return "application/octet-stream"
     if not _MEDIA_TYPE.fullmatch(config.mime_type):
-        raise invalid("config.mime_type", "is no media type, such as audio/wav")
+        raise invalid("config.mime_type", "must be a media type, such as audio/wav")
     return config.mime_type
 
 
@@ -162,7 +162,7 @@ def _faulty_detail(config: pb.TranscriptionConfig) -> Iterator[Violation]:
     if config.detail not in pb.TranscriptDetail.values():
         yield Violation("config.detail", "is not a known value")
     if config.detail == pb.TRANSCRIPT_DETAIL_DIARIZED and translates(config):
-        yield Violation("config.detail", "translations cannot tell speakers apart")
+        yield Violation("config.detail", "translations do not distinguish speakers")
     if config.subtitles and config.detail == pb.TRANSCRIPT_DETAIL_TEXT:
         yield Violation("config.subtitles", "need segments, and detail asks for text alone")
     if config.timestamp_granularities:

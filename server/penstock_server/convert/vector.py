@@ -25,7 +25,7 @@ FLOAT32 = common_pb2.VECTOR_DTYPE_FLOAT32
 MOST_SHAPED = 512
 """Inputs whose shapes fit the one header in which vLLM sends them, with room to spare."""
 KEYS = frozenset({"index", "object", "bytes", "embed_dtype", "endianness", "start", "end", "shape"})
-"""Keys of a result that tell of its vector, beside the one that holds it."""
+"""Keys of a result that describe its vector, beside the one that holds it."""
 
 _ENCODING = "encoding_format"
 # In the message of vLLM before 0.11.1, where it is asked for another.
@@ -86,7 +86,7 @@ def as_base64() -> dict[str, Any]:
 def as_bytes(form: Format, inputs: int) -> dict[str, Any]:
     """Returns the keys that ask for vectors of any shape and format.
 
-    The answer tells shape and format of each vector in a header, which limits the inputs.
+    The answer has shape and format of each vector in a header, which limits the inputs.
 
     Raises:
         InvalidRequest: there are too many inputs for a packed format.
@@ -133,7 +133,7 @@ def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> N
         UnsupportedRequest: the upstream ignored the format.
     """
     raw = result.get("bytes")
-    if raw is not None and form.packed and _tells_form(result, _FORMATS[FLOAT32]):
+    if raw is not None and form.packed and _has_form(result, _FORMATS[FLOAT32]):
         _fill_narrowed(target, result, key, form)
         return
     if raw is not None:
@@ -180,13 +180,13 @@ def length(target: Target) -> int:
     return target.packed_vector.dimensions or target.packed_multi_vector.dimensions
 
 
-def _tells_form(result: Mapping[str, Any], form: Format) -> bool:
-    told: bool = (result["embed_dtype"], result["endianness"]) == (form.name, "little")
-    return told
+def _has_form(result: Mapping[str, Any], form: Format) -> bool:
+    same: bool = (result["embed_dtype"], result["endianness"]) == (form.name, "little")
+    return same
 
 
 def _check_form(result: Mapping[str, Any], form: Format) -> None:
-    if _tells_form(result, form):
+    if _has_form(result, form):
         return
     came = f"{result['endianness']}-endian {result['embed_dtype']}"
     fault = f"little-endian {form.name} was asked for and {came:.80} came"
@@ -197,7 +197,7 @@ def _check_form(result: Mapping[str, Any], form: Format) -> None:
 
 def _fill_bytes(target: Target, raw: bytes, shape: Sequence[int], form: Format) -> None:
     if min(shape, default=0) < 0 or prod(shape) * form.width != len(raw):
-        raise MalformedAnswer(f"{len(raw)} bytes are no {form.name} of shape {shape!s:.80}")
+        raise MalformedAnswer(f"{len(raw)} bytes do not make {form.name} of shape {shape!s:.80}")
     if len(shape) == 1:
         _fill_one(target, raw, form)
     elif len(shape) == 2:

@@ -35,7 +35,7 @@ class ResponseStream:
     """Turns the events of one chat stream into those of a response."""
 
     def __init__(self, request: response_pb2.CreateResponseRequest) -> None:
-        """Takes the request, whose settings the response tells."""
+        """Creates the response with the settings of a request."""
         self._response = response_pb2.ModelResponse(settings=echoed_settings.of_request(request))
         self._events = Events()
         self._items: list[response_pb2.ResponseItem] = []
@@ -76,7 +76,7 @@ class ResponseStream:
         return self._events.take()
 
     def read(self, data: Mapping[str, Any], *, said: str) -> None:
-        """Takes an event or a whole answer in; `said` is the key of what a choice says."""
+        """Reads an event or a whole answer; `said` is the key of the message in a choice."""
         beginning = self._beginning
         if not beginning.begun:
             if said == "delta" and beginning.is_awaited(data):
@@ -122,7 +122,7 @@ class ResponseStream:
         return self._choices[index]
 
     def _note(self, data: Mapping[str, Any]) -> None:
-        """Keeps what an event tells of the whole."""
+        """Records the fields of an event that belong to the whole response."""
         target = self._response
         if (usage := data.get("usage")) is not None:
             target.ClearField("usage")

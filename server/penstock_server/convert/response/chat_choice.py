@@ -48,13 +48,20 @@ class ResponseChoice:
 
     Attributes:
         ended: how the choice ended; of no status while it goes on.
-        rest: what the chat told of the choice and a response has no place for.
+        rest: keys of the choice that have no field in a response.
     """
 
     def __init__(
         self, events: Events, items: list[response_pb2.ResponseItem], suffix: str, index: int
     ) -> None:
-        """Takes where events and items go, what ids end with, and the choice's number."""
+        """Creates a choice without items.
+
+        Args:
+            events: where its events go.
+            items: where its items go.
+            suffix: the end of its ids.
+            index: its number.
+        """
         self.ended = End(response_pb2.RESPONSE_STATUS_UNSPECIFIED)
         self.rest: dict[str, Any] = {}
         self._events = events
@@ -90,7 +97,7 @@ class ResponseChoice:
             self.end(self.ended.status)
 
     def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
-        """Closes what is open; the status is that of the last item, which may be cut off."""
+        """Closes the open items; the status is that of the last one, which may be cut off."""
         if isinstance(self._said, Message):
             self._said.end_text(self._held)
         still = [*self._calls, *([self._said] if self._said else [])]

@@ -1,4 +1,4 @@
-"""Items of a response while they are put together, and the events that tell of it."""
+"""Items of a response while they are put together, and the events that report it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ class Events:
         self._waiting.clear()
 
     def take(self) -> list[response_pb2.StreamResponseResponse]:
-        """Returns the events that have not left, which they do hereby."""
+        """Drains and returns the pending events."""
         taken, self._waiting = self._waiting, []
         for event in taken:
             event.sequence_number = self._sent
@@ -51,7 +51,7 @@ class Item:
         events.add(output_item_added=self._event())
 
     def close(self, status: response_pb2.ResponseStatus.ValueType) -> None:
-        """Completes the item and tells it whole."""
+        """Completes the item and adds the events with all of it."""
         self._complete()
         self.item.status = status
         self._events.add(output_item_done=self._event())

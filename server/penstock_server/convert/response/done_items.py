@@ -44,13 +44,13 @@ class DoneItems:
         following = self._last + 1 if event["type"] == _ADDED else max(self._last, 0)
         return self._places.get(name, following)
 
-    def output(self, told: Any) -> list[Any]:
+    def output(self, listed: Any) -> list[Any]:
         """Returns the items of a response, completed by the events that reported them done.
 
         Args:
-            told: the items that the response itself has, maybe fewer or with less in them.
+            listed: the items in the response itself, which may be fewer or less complete.
         """
-        items = list(filter(None, told or ()))
+        items = list(filter(None, listed or ()))
         free = set(range(len(items)))
         names = {done.get("id") for done in self._done.values()} - {None}
         missing: list[tuple[int, Json]] = []
@@ -77,12 +77,12 @@ def _find(items: list[Any], free: set[int], done: Json, names: set[Any]) -> int 
     return next(iter(same + other), None)
 
 
-def _filled(told: Any, done: Any) -> Any:
+def _filled(value: Any, done: Any) -> Any:
     """Returns a value; where it is empty, the one that was reported before."""
-    if told in _NOTHING:
-        return told if done in _NOTHING else done
-    if isinstance(told, Mapping) and isinstance(done, Mapping):
-        return {**done, **{key: _filled(value, done.get(key)) for key, value in told.items()}}
-    if isinstance(told, list) and isinstance(done, list) and len(told) == len(done):
-        return [_filled(*both) for both in zip(told, done, strict=True)]
-    return told
+    if value in _NOTHING:
+        return value if done in _NOTHING else done
+    if isinstance(value, Mapping) and isinstance(done, Mapping):
+        return {**done, **{key: _filled(one, done.get(key)) for key, one in value.items()}}
+    if isinstance(value, list) and isinstance(done, list) and len(value) == len(done):
+        return [_filled(*both) for both in zip(value, done, strict=True)]
+    return value

@@ -1,4 +1,4 @@
-"""The settings of a response: those of a request as they are told back, and an upstream's own."""
+"""The settings of a response: those of the request, or those that the upstream returns."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -10,7 +10,7 @@ from penstock_server.convert.response import words
 from penstock_server.convert.response.chat_request import wants_logprobs
 from penstock_server.json_numbers import integer, number
 
-# Told back as they were given, or by their default.
+# Returned as they were given, or with their default.
 _SAME = (
     "instructions",
     "previous_response_id",
@@ -45,7 +45,7 @@ _SWITCHES = ("parallel_tool_calls", "store", "background")
 
 def of_request(request: response_pb2.CreateResponseRequest) -> response_pb2.ResponseSettings:
     """Returns the settings of a request that is asked for as a chat."""
-    told = response_pb2.ResponseSettings(
+    settings = response_pb2.ResponseSettings(
         tools=request.tools,
         text_format=request.text_format if request.HasField("text_format") else None,
         reasoning=request.reasoning if request.HasField("reasoning") else None,
@@ -58,16 +58,16 @@ def of_request(request: response_pb2.CreateResponseRequest) -> response_pb2.Resp
         metadata=request.metadata,
     )
     for name in _SAME:
-        setattr(told, name, getattr(request, name))
+        setattr(settings, name, getattr(request, name))
     for name in _NUMBERS:
         if request.sampling.HasField(name):  # type: ignore[arg-type]
-            setattr(told, name, getattr(request.sampling, name))
+            setattr(settings, name, getattr(request.sampling, name))
     if request.sampling.HasField("max_tokens"):
-        told.max_output_tokens = request.sampling.max_tokens
+        settings.max_output_tokens = request.sampling.max_tokens
     if wants_logprobs(request):
-        told.top_logprobs = request.logprobs.top_logprobs
-    _fill_choice(told.tool_choice, request)
-    return told
+        settings.top_logprobs = request.logprobs.top_logprobs
+    _fill_choice(settings.tool_choice, request)
+    return settings
 
 
 def _fill_choice(
@@ -82,7 +82,7 @@ def _fill_choice(
 
 
 def fill(target: response_pb2.ModelResponse, data: Mapping[str, Any]) -> None:
-    """Writes the settings that a response of the Responses API tells."""
+    """Writes the settings in a response of the Responses API."""
     target.settings.SetInParent()
     for key, write in _WRITERS.items():
         extra.fill_with(target, key, data, partial(write, target.settings))
@@ -152,7 +152,7 @@ _WRITERS: Mapping[str, Callable[[response_pb2.ResponseSettings, Any], None]] = {
 }
 """By the key of a setting: what writes it."""
 KEYS = frozenset(_WRITERS)
-"""The keys of a response that tell its settings."""
+"""The keys of a response that hold its settings."""
 
 
 def tool(data: Mapping[str, Any]) -> message_pb2.Tool:

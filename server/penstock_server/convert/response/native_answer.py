@@ -88,18 +88,18 @@ def created(data: Json, *, background: bool) -> response_pb2.ModelResponse:
         MalformedAnswer: the answer does not have the API's shape, or is none yet.
     """
     if not background and data.get("status") in ("in_progress", "queued"):
-        raise MalformedAnswer("it tells of a response that has not ended")
+        raise MalformedAnswer("it is a response that has not ended")
     return response(data)
 
 
 def failed(message: Event) -> bool:
-    """Whether a message tells that the response failed, which vLLM may say as it completes."""
+    """Whether a message reports that the response failed, which vLLM may do in `completed`."""
     ended = message.completed if message.HasField("completed") else message.incomplete
     return message.HasField("failed") or ended.status == response_pb2.RESPONSE_STATUS_FAILED
 
 
 def with_error(message: Event, said: str) -> Event:
-    """Returns a message that tells of a failure, which now says this."""
+    """Replaces the error message of a message that reports a failure, and returns it."""
     getattr(message, message.WhichOneof("event") or "failed").error.message = said
     return message
 
@@ -128,8 +128,8 @@ class NativeStream:
         name, fill, keys = reader
         target = getattr(made, name)
         if fill is None:
-            told = event.get("response") or {}
-            target.CopyFrom(_response(told, self._items.output(told.get("output"))))
+            whole = event.get("response") or {}
+            target.CopyFrom(_response(whole, self._items.output(whole.get("output"))))
         else:
             target.output_index = self._items.note(event)
             fill(target, event)

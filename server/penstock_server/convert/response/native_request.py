@@ -85,7 +85,7 @@ def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
     """Returns the path of a stored response, or of something to do with it.
 
     Raises:
-        InvalidRequest: there is no id, or it cannot be one.
+        InvalidRequest: the id is missing or not valid.
         UnsupportedRequest: the upstream is asked by way of chats, where nothing is stored.
     """
     if not native:
@@ -94,7 +94,7 @@ def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
         raise invalid("response_id", f"must not be longer than {_LONGEST_ID} characters")
     if not response_id.strip("."):
         # In a path it would lead elsewhere.
-        raise invalid("response_id", "is no id")
+        raise invalid("response_id", "is not a valid id")
     return f"{routes.RESPONSES}/{quote(response_id, safe='')}{action}"
 
 
@@ -132,9 +132,9 @@ def _form(request: response_pb2.CreateResponseRequest) -> JsonObject:
 
 def _text(request: response_pb2.CreateResponseRequest) -> JsonObject:
     made: JsonObject = {}
-    # Free text is the default; told beside structured_outputs, vLLM takes it for a second form.
-    told = request.HasField("text_format") and not request.HasField("structured_outputs")
-    if told:
+    # Free text is the default; beside structured_outputs, vLLM would read it as a second format.
+    given = request.HasField("text_format") and not request.HasField("structured_outputs")
+    if given:
         form = message.response_format(request.text_format, "text_format")
         made["format"] = _flat(form, "json_schema")
     if request.text_verbosity:
@@ -167,7 +167,7 @@ def _items(items: Sequence[response_pb2.ResponseItem]) -> list[Any]:
 def _item(item: response_pb2.ResponseItem, path: str) -> Any:
     if item.WhichOneof("item") == "other":
         if item.id or item.status:
-            raise invalid(f"{path}.other", "tells its id and status itself")
+            raise invalid(f"{path}.other", "has an id and a status of its own")
         return document.from_document(item.other, f"{path}.other")
     made = _item_body(item, path)
     if item.id:
