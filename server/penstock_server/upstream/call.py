@@ -18,6 +18,7 @@ class Attempts:
         stage: how far its exchange has come.
         status: the HTTP status of its answer; 0 before there is one.
         offset: at which byte of its stream the data of the last event begins; None before one.
+        body_bytes: the size of the body, once it was read whole; 0 before, and of streams.
     """
 
     count: int = 0
@@ -26,10 +27,12 @@ class Attempts:
     stage: Stage = Stage.REQUEST
     status: int = 0
     offset: int | None = None
+    body_bytes: int = 0
 
     def begin(self, path: str) -> None:
         """Records that a request is about to be sent to a path."""
         self.path, self.stage, self.status, self.offset = path, Stage.HEADERS, 0, None
+        self.body_bytes = 0
 
     def add(self, upstream: str) -> None:
         """Records that a request is sent to an upstream."""
@@ -40,6 +43,7 @@ class Attempts:
         """Copies the record of another request, which was sent at the same time."""
         self.upstream, self.path, self.stage = other.upstream, other.path, other.stage
         self.status, self.offset = other.status, other.offset
+        self.body_bytes = other.body_bytes
 
 
 def any_model(model: str) -> bool:

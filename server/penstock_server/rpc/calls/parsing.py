@@ -1,4 +1,4 @@
-"""Parsing of request messages: large ones are parsed and converted on a thread."""
+"""Parsing of request messages, and conversions: large ones run on a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -25,8 +25,8 @@ _thread = ThreadPoolExecutor(1, "large")
 
 
 async def converted(rpc: Rpc, convert: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Runs a conversion; on a thread if the call's messages are large, so that others go on."""
-    if not rpc.large:
+    """Runs a conversion; on a thread if request or answer are large, so that other calls go on."""
+    if not (rpc.large or rpc.attempts.body_bytes > _LARGE_BYTES):
         return convert(*arguments, **named)
     return await _on_thread(convert, *arguments, **named)
 

@@ -92,7 +92,9 @@ class Response:
         self.attempts.stage = Stage.BODY
         body: list[bytes] = []
         await self._read_into(body, self._most_bytes)
-        return b"".join(body)
+        whole = b"".join(body)
+        self.attempts.body_bytes = len(whole)
+        return whole
 
     async def read_error(self) -> bytes:
         """Returns the body of an error answer, or what arrived of it before long."""

@@ -1,0 +1,98 @@
+"""Answers of upstreams that are large: others go on beside the work on them."""
+
+import asyncio
+import gc
+import json
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from grpc import StatusCode as Code
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock_server.convert import chat, embedding
+from penstock_server.upstream import answer as answers
+
+from .calls import BOUND_S, Serve, plain_channel
+from .every_rpc import EVERY_RPC, Called, Upstream, answer, running
+
+TOKENS = 20_000
+LIKELY = {"token": "x", "logprob": -0.5, "bytes": [120]}
+CHOICE = {
+    "index": 0,
+    "message": {"role": "assistant", "content": "x" * TOKENS},
+    "logprobs": {"content": [LIKELY | {"top_logprobs": [LIKELY]}] * TOKENS},
+    "finish_reason": "stop",
+}
+USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+CHAT = {"id": "i", "choices": [CHOICE], "usage": USAGE}
+VECTOR = {"index": 0, "embedding": [0.25] * 400_000}
+VECTORS = {"id": "i", "object": "list", "data": [VECTOR], "usage": USAGE}
+[EMBED] = (rpc for rpc in EVERY_RPC if rpc.name.endswith("/CreateEmbeddings"))
+KINDS = {"chat": (EVERY_RPC[0], CHAT, chat), "vectors": (EMBED, VECTORS, embedding)}
+
+
+def upstream(document: dict[str, Any]) -> Upstream:
+    return Upstream(answer("200 OK", json.dumps(document).encode()))
+
+
+@pytest.mark.parametrize(("rpc", "document", "conversion"), KINDS.values(), ids=KINDS)
+async def test_others_go_on_beside_a_conversion(
+    rpc: Called,
+    document: dict[str, Any],
+    conversion: Any,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+    convert, loops_thread = conversion.response, threading.get_ident()
+
+    def held(*arguments: Any, **named: Any) -> Any:
+        assert threading.get_ident() != loops_thread
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait()
+        return convert(*arguments, **named)
+
+    monkeypatch.setattr(conversion, "response", held)
+    async with running(upstream(document)) as asked, asyncio.timeout(BOUND_S):
+        service = await serve(upstream=(asked.url,), probe_interval=3600)
+        async with plain_channel(service) as channel:
+            call = rpc.start(channel)
+            try:
+                await begun.wait()
+                await HealthStub(channel).Check(HealthCheckRequest(service="liveness"))
+                assert not call.done()
+            finally:
+                go_on.set()
+            assert await call.code() is Code.OK
+
+
+async def test_parsing_is_not_held_up_by_the_garbage_collector(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would visit the objects again and again while they are made."""
+    collected: list[int] = []
+    parse = answers.orjson.loads
+
+    def counted(data: bytes) -> Any:
+        gc.callbacks.append(count)
+        try:
+            return parse(data)
+        finally:
+            gc.callbacks.remove(count)
+
+    def count(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            collected.append(info["generation"])
+
+    monkeypatch.setattr(
+        answers, "orjson", SimpleNamespace(**vars(answers.orjson) | {"loads": counted})
+    )
+    async with running(upstream(CHAT)) as asked, asyncio.timeout(BOUND_S):
+        service = await serve(upstream=(asked.url,), probe_interval=3600)
+        async with plain_channel(service) as channel:
+            assert await EVERY_RPC[0].start(channel).code() is Code.OK
+    assert not collected
+    assert gc.isenabled()
