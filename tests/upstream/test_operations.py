@@ -1,7 +1,10 @@
 """Every operation is known wherever operations are listed."""
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 
+import penstock.v1
 from penstock_server import routes
 from penstock_server.convert.fields import CONVERTED, REQUESTS
 from penstock_server.convert.model import CAPABILITIES
@@ -36,3 +39,19 @@ def test_every_operation_is_a_capability() -> None:
 def test_every_operation_of_a_service_is_in_the_list() -> None:
     needed = {entry.operation for entry in SERVICES.values()} - {None, RESPONSE}
     assert needed <= set(ALL_OPERATIONS)
+
+
+def test_every_service_of_the_contract_is_registered() -> None:
+    modules = (importlib.import_module(f"penstock.v1.{one}") for one in _modules())
+    declared = {
+        service.full_name
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+    }
+    # It has a listener of its own.
+    assert declared - {"penstock.v1.AdminService"} == SERVICES.keys()
+
+
+def _modules() -> list[str]:
+    names = (one.name for one in pkgutil.iter_modules(penstock.v1.__path__))
+    return [name for name in names if name.endswith("_pb2")]
