@@ -1,15 +1,15 @@
-"""A vLLM-compatible upstream with no model: deterministic, and able to misbehave on request.
+"""A vLLM-compatible upstream without a model: deterministic, with faults on request.
 
-A request comes in by `http`, is read as its version of vLLM would by `dialects`, and goes to its
-operation by `routes`; the answer comes back as data, which dialects and `faults` bend before it is
+`http` reads a request, `dialects` interprets it as the simulated version would, and `routes` finds
+its operation. The answer is returned as data, which dialects and `faults` change before it is
 written. Imports point down this list:
 
 - `server`, then `routes`;
 - the operations, each a subpackage, or a module if one is enough: `completion`, `response`,
   `pooling`, `transcription`, `tokenization`, `introspection`, and below them `chat`, whose parts
   some of them share;
-- `state`, what is remembered between requests, with `response_store`; `generation`, what the
-  model says, from `prompts` and under the demands of `structured`;
+- `state` with `response_store`, the data kept between requests; `generation`, the output of the
+  model, from `prompts` and under the constraints of `structured`;
 - `settings`, then `dialects` and `faults`, and `http` at the bottom.
 """
 

@@ -1,4 +1,4 @@
-"""What a vLLM tells about itself: models, health, version and load."""
+"""Information about the server: models, health, version and load."""
 
 from penstock_server.simulator.http.answers import Answer, Json
 from penstock_server.simulator.http.requests import Request
@@ -6,23 +6,23 @@ from penstock_server.simulator.state import State, short_hash
 
 
 async def models(request: Request, state: State) -> Answer:
-    """GET /v1/models."""
+    """Answers GET /v1/models."""
     data = [_model(name, state) for name in state.settings.models]
     return Answer.of_json({"object": "list", "data": data})
 
 
 async def health(request: Request, state: State) -> Answer:
-    """GET /health and /ping: an empty body, 200 or 503."""
+    """Answers GET /health and /ping with an empty body and 200 or 503."""
     return Answer.of_bytes(b"", None, 200 if state.ready else 503)
 
 
 async def version(request: Request, state: State) -> Answer:
-    """GET /version."""
+    """Answers GET /version."""
     return Answer.of_json({"version": state.settings.dialect})
 
 
 async def load(request: Request, state: State) -> Answer:
-    """GET /load: how many generations run."""
+    """Answers GET /load with the number of running generations."""
     return Answer.of_json({"server_load": state.activity.active})
 
 

@@ -1,4 +1,4 @@
-"""Responses that were kept, and those that are still being made in the background."""
+"""Stored responses, and those that are still running in the background."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Kept:
 
     @property
     def document(self) -> Json:
-        """The response in its present state."""
+        """The response in its current state."""
         if self.cancelled:
             return {**self.whole, "status": "cancelled", "output": [], "usage": None}
         if time.monotonic() < self.ready:
@@ -34,7 +34,7 @@ class Kept:
 
 
 class Responses:
-    """What one simulator has kept."""
+    """The responses that one simulator has stored."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Kept] = {}
@@ -42,7 +42,7 @@ class Responses:
     def keep(
         self, conversation: Sequence[Json], whole: dict[str, Json], ready: float = 0.0
     ) -> None:
-        """Keeps a response and the conversation that it answers."""
+        """Stores a response and the conversation that it answers."""
         if len(self._kept) >= _MOST:
             self._kept.pop(next(iter(self._kept)))
         said = [message for message in conversation if message["role"] != "system"]
@@ -51,14 +51,14 @@ class Responses:
         self._kept[whole["id"]] = Kept(whole, [*said, *answers], ready)
 
     def find(self, response_id: str) -> Kept:
-        """A response that was kept; raises ApiError if there is none of that id."""
+        """Returns a stored response; raises ApiError if the id is unknown."""
         if response_id not in self._kept:
             message = f"Response with id '{response_id}' not found."
             raise ApiError(message, "response_id", 404, "invalid_request_error")
         return self._kept[response_id]
 
     def cancel(self, response_id: str) -> Kept:
-        """Stops a response in the background; raises ApiError if it is none."""
+        """Cancels a background response; raises ApiError if it is not one."""
         kept = self.find(response_id)
         if kept.document["status"] not in ("queued", "in_progress"):
             message = "Cannot cancel a synchronous response."

@@ -1,4 +1,4 @@
-"""Which path and method is answered by whom."""
+"""The routes: which handler answers each path and method."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -32,17 +32,17 @@ class Route:
     path: str
     handler: Handler
     prompt: Callable[[Request], str] | None = None
-    """For an operation of the model: the words of the request that may ask for a fault."""
+    """For an operation of the model: returns the prompt, which may contain fault directives."""
     kinds: tuple[str, ...] = KINDS
     """The kinds of models that serve it."""
 
     def served(self, kind: str) -> bool:
-        """Whether a simulator of that kind has the route."""
+        """Returns whether a simulator of that kind has the route."""
         return kind == "all" or kind in self.kinds
 
 
 async def _openapi(request: Request, state: State) -> Answer:
-    """GET /openapi.json: the paths that are served."""
+    """Answers GET /openapi.json with the paths that are served."""
     paths: dict[str, dict[str, Json]] = {}
     for route in ROUTES:
         if route.served(state.settings.kind):
@@ -94,7 +94,7 @@ ROUTES = (
     Route("GET", "/load", introspection.load),
     Route("GET", "/openapi.json", _openapi),
 )
-"""Everything the simulator serves."""
+"""All routes of the simulator."""
 
 _STORED = re.compile(r"^(/v1/responses/)[^/]+(/cancel)?$")
 _BY_PATH: dict[str, dict[str, Route]] = {}
@@ -103,7 +103,7 @@ for _route in ROUTES:
 
 
 def resolve(method: str, path: str, kind: str) -> Route | Answer:
-    """The route of a request to a model of that kind, or the answer that there is none."""
+    """Returns the route of a request to a model of that kind, or the error if there is none."""
     methods = _BY_PATH.get(_STORED.sub(r"\1{response_id}\2", path), {})
     if not any(route.served(kind) for route in methods.values()):
         return detail(404)

@@ -1,4 +1,4 @@
-"""The running simulator: listening, finding the handler of a request, applying faults."""
+"""The running simulator: listens, finds the handler of a request, applies faults."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ class Simulator:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begins to listen; OSError if the address is taken."""
+        """Starts to listen; raises OSError if the address is taken."""
         if path := self.settings.socket_path:
             unix_socket.require_free(path)
             self._server = await asyncio.start_unix_server(self._connected, path)
@@ -54,7 +54,7 @@ class Simulator:
         server.close()
         if self.settings.socket_path:
             unix_socket.remove(self.settings.socket_path)
-        # A connection accepted just now is handed over in the loop's next turns.
+        # The event loop hands over a connection that was just accepted in its next iterations.
         for _ in range(3):
             await asyncio.sleep(0)
         for task in self._tasks:
@@ -74,11 +74,11 @@ class Simulator:
     ) -> None:
         await self.stop()
 
-    # What a test looks at
+    # State for tests to inspect
 
     @property
     def port(self) -> int:
-        """The port in use; only for a host and a port."""
+        """The port in use; only if listening on a host and port."""
         if self._server is None:
             return self.settings.port
         port: int = self._server.sockets[0].getsockname()[1]
@@ -94,45 +94,45 @@ class Simulator:
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return self.state.activity.connections
 
     @property
     def active(self) -> int:
-        """How many generations run."""
+        """The number of running generations."""
         return self.state.activity.active
 
     @property
     def aborted(self) -> int:
-        """How many generations were left by their caller."""
+        """The number of generations whose caller disconnected."""
         return self.state.activity.aborted
 
     @property
     def request_count(self) -> int:
-        """How many requests were read."""
+        """The number of requests read."""
         return self.state.activity.requests
 
     async def wait_requests(self, count: int) -> None:
-        """Returns once at least so many requests were read."""
+        """Waits until at least `count` requests were read."""
         await self.state.activity.wait_for(lambda: self.request_count >= count)
 
     async def wait_active(self, count: int) -> None:
-        """Returns once exactly so many generations run."""
+        """Waits until exactly `count` generations are running."""
         await self.state.activity.wait_for(lambda: self.active == count)
 
     async def wait_aborted(self, count: int) -> None:
-        """Returns once at least so many generations were left by their caller."""
+        """Waits until the callers of at least `count` generations have disconnected."""
         await self.state.activity.wait_for(lambda: self.aborted >= count)
 
     async def wait_connections(self, count: int) -> None:
-        """Returns once exactly so many connections are open."""
+        """Waits until exactly `count` connections are open."""
         await self.state.activity.wait_for(lambda: self.open_connections == count)
 
-    # What a test may change while the simulator runs
+    # State that tests may change while the simulator runs
 
     @property
     def faults(self) -> str:
-        """Faults for every operation that asks for none itself."""
+        """Faults of all operations whose request names none."""
         return self.state.faults
 
     @faults.setter
@@ -141,7 +141,7 @@ class Simulator:
 
     @property
     def path_faults(self) -> dict[str, str]:
-        """Faults by path, in place of those for every operation."""
+        """Faults by path, instead of those of all operations."""
         return self.state.path_faults
 
     @property
@@ -155,7 +155,7 @@ class Simulator:
 
     @property
     def engine_dead(self) -> bool:
-        """Whether the engine is dead: operations answer 500 and /health 503."""
+        """Whether the engine is dead: operations return 500 and /health 503."""
         return self.state.engine_dead
 
     @engine_dead.setter
@@ -177,7 +177,7 @@ class Simulator:
         )
         task = asyncio.ensure_future(connection.serve())
         self._tasks.add(task)
-        # The wait ends with the task, cancelled or not, so that a stop is no error of this one.
+        # The wait ends with the task, cancelled or not, so that stopping does not raise here.
         await asyncio.wait((task,))
         self._tasks.discard(task)
 
@@ -198,7 +198,7 @@ class Simulator:
         return answer
 
     def _unserved(self, request: Request) -> Answer | None:
-        """What a dialect answers in place of a missing route, if it has it all the same."""
+        """Returns the answer of a dialect to a route that the newest version lacks."""
         answer = self.state.dialect.wrong_task(request.path)
         return self.state.dialect.spoken(answer) if answer else None
 
@@ -223,6 +223,6 @@ class Simulator:
 
 
 async def serve(settings: SimulatorSettings) -> None:
-    """Serves until cancelled; OSError if the address is taken."""
+    """Serves until cancelled; raises OSError if the address is taken."""
     async with Simulator(settings):
         await asyncio.Event().wait()

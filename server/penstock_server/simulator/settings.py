@@ -1,4 +1,4 @@
-"""What a simulator can be told before it starts; the defaults are a small, fast, honest vLLM."""
+"""Settings of a simulator; the defaults are a small, fast vLLM without faults."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from penstock_server.configuration.options import (
 from penstock_server.simulator.dialects import versions
 
 KINDS = ("chat", "embed", "rerank", "classify", "whisper")
-"""Kinds of models, by which vLLM mounts its routes."""
+"""Kinds of models, which determine the routes of vLLM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class SimulatorSettings:
 
     @property
     def fingerprint(self) -> str:
-        """The mark of the version that answers."""
+        """The system fingerprint, which contains the version."""
         return f"vllm-{self.dialect}-5ca1ab1e"
 
     @property

@@ -1,4 +1,4 @@
-"""What one running simulator remembers between requests."""
+"""State of one running simulator between requests."""
 
 import hashlib
 import itertools
@@ -37,7 +37,7 @@ class State:
 
     @property
     def ready(self) -> bool:
-        """Whether /health answers 200."""
+        """Whether /health returns 200."""
         return (
             self.healthy
             and not self.engine_dead
@@ -45,11 +45,11 @@ class State:
         )
 
     def new_id(self) -> str:
-        """The next id of 16 hexadecimal digits; the same series in each run."""
+        """Returns the next id of 16 hexadecimal digits; the sequence is the same in each run."""
         return short_hash(f"{self.settings.seed}:{next(self._ids)}")
 
     def cache(self, tokens: list[Token], salt: str) -> tuple[int, int]:
-        """Puts a prompt into the prefix cache: how many tokens were there, and how many are new."""
+        """Adds a prompt to the prefix cache; returns the numbers of cached and of new tokens."""
         ids = tuple(token.id for token in tokens)
         keys = [hash((salt, ids[:end])) for end in range(CACHE_BLOCK, len(ids) + 1, CACHE_BLOCK)]
         known = sum(key in self._blocks for key in keys)
@@ -60,19 +60,19 @@ class State:
 
 
 class Spoken:
-    """The texts that were tokenized lately, by their ids."""
+    """The recently tokenized texts, by their ids."""
 
     def __init__(self) -> None:
         self._texts: dict[tuple[int, ...], str] = {}
 
     def remember(self, text: str, tokens: Sequence[Token]) -> None:
-        """Keeps the text of some tokens."""
+        """Remembers the text of tokens."""
         if len(self._texts) >= _MOST_TEXTS:
             self._texts.pop(next(iter(self._texts)))
         self._texts[tuple(token.id for token in tokens)] = text
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of some ids, piece by piece if they were not tokenized together."""
+        """Returns the text of ids, piece by piece if they were not tokenized together."""
         known = self._texts.get(tuple(ids))
         if known is not None:
             return known
@@ -81,5 +81,5 @@ class Spoken:
 
 
 def short_hash(text: str) -> str:
-    """16 hexadecimal digits that depend on the text alone."""
+    """Returns 16 hexadecimal digits that depend only on the text."""
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -30,7 +30,7 @@ _KINDS: dict[str, Kind] = {
 
 
 async def tokenize(request: Request, state: State) -> Answer:
-    """Tokens of a text or of a conversation."""
+    """Returns the tokens of a text or of a conversation."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:
@@ -52,7 +52,7 @@ async def tokenize(request: Request, state: State) -> Answer:
 
 
 async def detokenize(request: Request, state: State) -> Answer:
-    """The text of tokens; ids that no tokenizer knows are left out."""
+    """Returns the text of tokens, without unknown ids."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:
@@ -73,7 +73,7 @@ async def detokenize(request: Request, state: State) -> Answer:
 
 
 def prompt(request: Request) -> str:
-    """The text that may ask for a fault."""
+    """Returns the text, which may contain fault directives."""
     try:
         body = request.json
         return str(body.get("prompt") or message_text(body["messages"][-1]))

@@ -1,4 +1,4 @@
-"""What vLLM refuses in a chat request, and with which words."""
+"""Checks of chat requests, with vLLM's error messages."""
 
 from penstock_server.simulator.generation.sampling import check_sampling
 from penstock_server.simulator.http.answers import Json
@@ -69,7 +69,7 @@ KINDS: dict[str, Kind] = {
 
 
 def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
-    """The body with its values converted, or the refusal that comes as an HTTP status."""
+    """Returns the body with its values converted; raises ApiError for what vLLM refuses."""
     values = checked(body, KINDS)
     check_messages(values, body)
     check_combinations(values)
@@ -83,7 +83,7 @@ def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]
 
 
 def check_engine(values: dict[str, Json], settings: SimulatorSettings) -> None:
-    """Raises what the engine refuses: in a stream the status is already sent by then."""
+    """Raises the errors of the engine; in a stream, they follow the status."""
     for name, word in (("logprobs", "sample"), ("prompt_logprobs", "prompt")):
         asked = values.get("top_logprobs" if name == "logprobs" else name, 0)
         if asked > settings.max_logprobs:
@@ -103,7 +103,7 @@ def check_engine(values: dict[str, Json], settings: SimulatorSettings) -> None:
 
 
 def check_messages(values: dict[str, Json], body: dict[str, Json]) -> None:
-    """Refuses what are no messages."""
+    """Refuses invalid messages."""
     if "messages" not in body:
         raise refusal([Issue("missing", "body.messages", "Field required", body)])
     if body["messages"] is None:
@@ -151,7 +151,7 @@ def _check_parts(content: Json) -> None:
 
 
 def check_combinations(values: dict[str, Json]) -> None:
-    """Refuses fields that do not go together."""
+    """Refuses combinations of fields that are not valid."""
     stream = values.get("stream", False)
     if "stream_options" in values and not stream:
         message = "Stream options can only be defined when `stream=True`."
@@ -218,7 +218,7 @@ def _check_tool_choice(choice: Json, tools: list[Json] | None) -> None:
 
 
 def check_untrusted(values: dict[str, Json]) -> None:
-    """Refuses what only a server that trusts its callers takes."""
+    """Refuses fields that only a server with trusted callers accepts."""
     if "chat_template" in values:
         raise ApiError(
             "Chat template is passed with request, but --trust-request-chat-template is not set. "

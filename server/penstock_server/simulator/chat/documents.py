@@ -10,7 +10,7 @@ from penstock_server.simulator.prompts import media
 
 
 def completion(chat: Chat, generation: Generation) -> Json:
-    """The whole answer; every field is there, null where there is nothing to say."""
+    """Returns the whole answer; contains every field, with null for absent values."""
     return {
         "id": chat.id,
         "object": "chat.completion",
@@ -30,7 +30,7 @@ def completion(chat: Chat, generation: Generation) -> Json:
 
 
 def usage(chat: Chat, generation: Generation) -> dict[str, Json]:
-    """What the whole answer cost."""
+    """Returns the usage of the whole answer."""
     completion_tokens = len(generation.steps) * chat.choices
     thought = generation.reasoning_tokens * chat.choices
     cached, created = chat.cached
@@ -48,13 +48,13 @@ def usage(chat: Chat, generation: Generation) -> dict[str, Json]:
 
 
 def finish_reason(chat: Chat, generation: Generation) -> str:
-    """Why a choice ended; a named call ends like a text, as in vLLM."""
+    """Returns the finish reason of a choice; a named call ends like a text, as in vLLM."""
     called = generation.calls and not chat.named_call
     return "tool_calls" if called else generation.finish_reason
 
 
 def logprobs(chat: Chat, steps: Sequence[Step]) -> Json:
-    """The log probabilities of some tokens, if asked for."""
+    """Returns the log probabilities of tokens, if requested."""
     if not chat.flag("logprobs"):
         return None
     count = chat.values.get("top_logprobs", 0)
@@ -63,17 +63,17 @@ def logprobs(chat: Chat, steps: Sequence[Step]) -> Json:
 
 
 def token_ids(chat: Chat, steps: Sequence[Step]) -> list[int] | None:
-    """The ids of some tokens, if asked for."""
+    """Returns the ids of tokens, if requested."""
     return [step.token.id for step in steps] if chat.flag("return_token_ids") else None
 
 
 def prompt_token_ids(chat: Chat) -> list[int] | None:
-    """The ids of the prompt's tokens, if asked for."""
+    """Returns the ids of the prompt's tokens, if requested."""
     return [token.id for token in chat.prompt] if chat.flag("return_token_ids") else None
 
 
 def prompt_text(chat: Chat) -> str | None:
-    """The prompt as the model sees it, if asked for."""
+    """Returns the prompt as the model receives it, if requested."""
     return chat.prompt_text if chat.flag("return_prompt_text") else None
 
 
@@ -127,6 +127,6 @@ def _tool_calls(chat: Chat, generation: Generation, index: int) -> list[Json]:
 def _prompt_logprobs(chat: Chat) -> Json:
     asked = chat.values.get("prompt_logprobs")
     if asked is None:
-        # vLLM gives those of the prompt unasked when it echoes the last message.
+        # vLLM returns those of the prompt without a request when it echoes the last message.
         return prompt_logprobs(chat.prompt, 0) if chat.flag("echo") else None
     return prompt_logprobs(chat.prompt, asked)

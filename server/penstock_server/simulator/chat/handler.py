@@ -25,7 +25,7 @@ async def create(request: Request, state: State) -> Answer:
 
 
 def prompt(request: Request) -> str:
-    """The text of the last message of the user; empty if the request has none."""
+    """Returns the text of the user's last message; empty if the request has none."""
     try:
         said = [message for message in request.json["messages"] if message["role"] == "user"]
         return message_text(said[-1])

@@ -1,4 +1,4 @@
-"""A chat request that passed its checks, and what follows from it."""
+"""A checked chat request, and the values derived from it."""
 
 import time
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from penstock_server.simulator.state import State, short_hash
 
 @dataclass(slots=True)
 class Chat:
-    """One request on its way to an answer."""
+    """One checked request."""
 
     values: dict[str, Json]
     """The body without nulls, its values converted."""
@@ -45,17 +45,17 @@ class Chat:
 
     @property
     def fingerprint(self) -> str:
-        """The mark of the version that answers."""
+        """The system fingerprint, which contains the version."""
         return self.settings.fingerprint
 
     @property
     def choices(self) -> int:
-        """How many answers are asked for."""
+        """The number of answers requested."""
         return int(self.values.get("n", 1))
 
     @property
     def thinking(self) -> bool:
-        """Whether the model thinks before it speaks."""
+        """Whether the model reasons before it answers."""
         usual = "medium" if self.settings.reasoning else "none"
         effort = self.values.get("reasoning_effort", usual)
         template = self.values.get("chat_template_kwargs", {})
@@ -63,19 +63,19 @@ class Chat:
 
     @property
     def hides_thought(self) -> bool:
-        """Whether the model thinks and the request does not want to see it."""
+        """Whether the model reasons and the request excludes the reasoning."""
         return self.thinking and not self.flag("include_reasoning", True)
 
     @property
     def role(self) -> str:
-        """Who speaks in the answer."""
+        """The role of the answer."""
         if self.values.get("add_generation_prompt", True):
             return "assistant"
         return str(self.talk.messages[-1]["role"])
 
     @property
     def echoed(self) -> str:
-        """The last message, if the request wants it in front of the answer."""
+        """The last message, if the request asks to prepend it to the answer."""
         last = self.talk.messages[-1]
         wanted = self.values.get("echo") and last["role"] == self.role
         return str(last["content"]) if wanted else ""
@@ -87,19 +87,19 @@ class Chat:
 
     @property
     def named_call(self) -> bool:
-        """Whether the request says which tool that is."""
+        """Whether the request names the tool to call."""
         return isinstance(self.values.get("tool_choice"), dict)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A boolean of the body."""
+        """Returns a boolean of the body."""
         return bool(self.values.get(name, default))
 
     def call_id(self, choice: int, call: int) -> str:
-        """The id of a call."""
+        """Returns the id of a call."""
         return f"chatcmpl-tool-{short_hash(f'{self.name}:{choice}:{call}')}"
 
     def generate(self) -> Generation:
-        """The tokens of each choice: all are alike. Raises what the engine refuses."""
+        """Returns the tokens of each choice, all equal; raises the errors of the engine."""
         checks.check_engine(self.values, self.settings)
         script = compose(self.values, self.talk, self.thinking, self.settings)
         return generate(script, self._limits())

@@ -17,7 +17,7 @@ from penstock_server.simulator.http.errors import ApiError
 
 
 async def events(chat: Chat) -> Pieces:
-    """All events up to [DONE]; what the engine refuses comes as an event."""
+    """Yields all events up to [DONE]; an error of the engine becomes an event."""
     try:
         generation = chat.generate()
     except ApiError as error:
@@ -40,7 +40,7 @@ async def events(chat: Chat) -> Pieces:
 
 
 def _token_chunks(chat: Chat, generation: Generation, position: int) -> Iterator[Json]:
-    """The chunks of one token, one for each choice, if it shows at all."""
+    """Yields the chunks of one token, one per choice, if the token is visible."""
     step = generation.steps[position]
     last = position == len(generation.steps) - 1
     for index in range(chat.choices):
@@ -122,7 +122,7 @@ def _chunk(chat: Chat, choice: Json, generation: Generation, tokens: int) -> dic
 
 
 def _usage_so_far(chat: Chat, said: Sequence[Step]) -> Json:
-    """What one choice cost up to here."""
+    """Returns the usage of one choice so far."""
     thought = sum(step.channel is Channel.REASONING for step in said)
     return {
         "prompt_tokens": len(chat.prompt),

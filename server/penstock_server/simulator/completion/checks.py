@@ -1,4 +1,4 @@
-"""What vLLM refuses in a request for a text completion, and with which words."""
+"""Checks of text completion requests, with vLLM's error messages."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ _KINDS: dict[str, Kind] = {
 
 
 def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
-    """The body with its values converted, or the refusal that comes as an HTTP status."""
+    """Returns the body with its values converted; raises ApiError for what vLLM refuses."""
     values = checked(body, _KINDS)
     _check_prompt(values.get("prompt"), "prompt_embeds" in values)
     _check_logprobs(values)
@@ -50,14 +50,14 @@ def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]
 
 
 def check_engine(values: dict[str, Json], settings: SimulatorSettings) -> None:
-    """Raises what the engine refuses: in a stream the status is already sent by then."""
+    """Raises the errors of the engine; in a stream, they follow the status."""
     asked = values.get("logprobs", 0)
     counted = {"top_logprobs": VOCABULARY if asked < 0 else asked}
     chat_checks.check_engine(values | counted, settings)
 
 
 def scores_only(values: dict[str, Json]) -> bool:
-    """Whether the request wants the prompt back and nothing added."""
+    """Returns whether the request only scores the prompt, without generating text."""
     return bool(values.get("echo")) and values.get("max_tokens") == 0
 
 
@@ -87,7 +87,7 @@ def _check_prompt(prompt: Json, embedded: bool) -> None:
 
 
 def _prompt_issues(prompt: Json) -> list[Issue]:
-    """Complaints of every form that a prompt may have, if it has none of them."""
+    """Returns the issues of every valid form of a prompt, if the prompt has none of the forms."""
     if isinstance(prompt, str) or (isinstance(prompt, list) and _is_prompts(prompt)):
         return []
     if not isinstance(prompt, list):

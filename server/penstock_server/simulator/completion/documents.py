@@ -10,7 +10,7 @@ from penstock_server.simulator.prompts.tokens import Token
 
 
 def whole(completion: Completion, generations: Sequence[Generation]) -> Json:
-    """The whole answer; every field is there, null where there is nothing to say."""
+    """Returns the whole answer; contains every field, with null for absent values."""
     pairs = zip(completion.prompts, generations, strict=True)
     choices = [
         _choice(completion, prompt, generation)
@@ -34,7 +34,7 @@ def whole(completion: Completion, generations: Sequence[Generation]) -> Json:
 
 
 def envelope(completion: Completion) -> dict[str, Json]:
-    """What a body and every event begin with."""
+    """Returns the fields that start a body and every event."""
     return {
         "id": completion.id,
         "object": "text_completion",
@@ -44,16 +44,16 @@ def envelope(completion: Completion) -> dict[str, Json]:
 
 
 def usage(completion: Completion, generations: Sequence[Generation]) -> dict[str, Json]:
-    """What the whole answer cost; scoring a prompt counts one token."""
+    """Returns the usage of the whole answer; scoring a prompt counts as one token."""
     made = sum(len(one.steps) or 1 for one in generations) * completion.choices
     read = completion.prompt_tokens
     return {"prompt_tokens": read, "total_tokens": read + made, "completion_tokens": made}
 
 
 def logprobs(completion: Completion, prompt: Prompt, steps: Sequence[Step], offset: int) -> Json:
-    """The log probabilities of some tokens and of an echoed prompt, if asked for.
+    """Returns the log probabilities of tokens and of an echoed prompt, if requested.
 
-    A prompt without tokens is not echoed; `offset` is where the first token begins.
+    A prompt without tokens is not echoed; `offset` is the position of the first token.
     """
     if "logprobs" not in completion.values:
         return None
@@ -70,12 +70,12 @@ def logprobs(completion: Completion, prompt: Prompt, steps: Sequence[Step], offs
 
 
 def token_ids(completion: Completion, tokens: Iterable[Token]) -> list[int] | None:
-    """The ids of some tokens, if asked for."""
+    """Returns the ids of tokens, if requested."""
     return [token.id for token in tokens] if completion.flag("return_token_ids") else None
 
 
 def echoed(completion: Completion, prompt: Prompt) -> Prompt:
-    """The prompt if the request wants it back, else an empty one."""
+    """Returns the prompt if the request echoes it, otherwise an empty prompt."""
     return prompt if completion.flag("echo") else Prompt("", ())
 
 
@@ -102,7 +102,7 @@ def _details(completion: Completion) -> Json:
 
 def _prompt_logprobs(completion: Completion, prompt: Prompt) -> Json:
     values = completion.values
-    # vLLM gives those of an echoed prompt unasked.
+    # vLLM returns those of an echoed prompt without a request.
     unasked = values.get("logprobs") if completion.flag("echo") else None
     asked = values.get("prompt_logprobs", unasked)
     return None if asked is None else prompt_logprobs(prompt.tokens, asked)

@@ -26,7 +26,7 @@ async def create(request: Request, state: State) -> Answer:
 
 
 def prompt(request: Request) -> str:
-    """The text of the first prompt; empty if the request has none."""
+    """Returns the text of the first prompt; empty if the request has none."""
     try:
         asked = request.json["prompt"]
         first = asked if isinstance(asked, str) else asked[0]

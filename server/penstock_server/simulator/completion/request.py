@@ -1,4 +1,4 @@
-"""A request for a text completion that passed its checks, and what follows from it."""
+"""A checked text completion request, and the values derived from it."""
 
 import time
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Prompt:
 
 @dataclass(slots=True)
 class Completion:
-    """One request on its way to an answer."""
+    """One checked request."""
 
     values: dict[str, Json]
     """The body without nulls, its values converted."""
@@ -49,17 +49,17 @@ class Completion:
 
     @property
     def choices(self) -> int:
-        """How many answers are asked for, to each prompt."""
+        """The number of answers requested per prompt."""
         return int(self.values.get("n", 1))
 
     @property
     def include_usage(self) -> bool:
-        """Whether a stream tells the usage at its end."""
+        """Whether a stream reports usage at its end."""
         return bool(self.values.get("stream_options", {}).get("include_usage"))
 
     @property
     def continuous_usage(self) -> bool:
-        """Whether a stream tells the usage with every event."""
+        """Whether a stream reports usage in every event."""
         options = self.values.get("stream_options", {})
         return self.include_usage and bool(options.get("continuous_usage_stats"))
 
@@ -69,11 +69,11 @@ class Completion:
         return sum(len(prompt.tokens) for prompt in self.prompts)
 
     def flag(self, name: str) -> bool:
-        """A boolean of the body."""
+        """Returns a boolean of the body."""
         return bool(self.values.get(name))
 
     def generate(self) -> list[Generation]:
-        """The tokens of each prompt's choices: all are alike. Raises what the engine refuses."""
+        """Returns the tokens of each prompt's choices, all equal; raises engine errors."""
         checks.check_engine(self.values, self.settings)
         if checks.scores_only(self.values):
             return [_NOTHING] * len(self.prompts)

@@ -18,7 +18,7 @@ _NO_PROMPT = Prompt("", ())
 
 
 async def events(completion: Completion) -> Pieces:
-    """All events up to [DONE]; what the engine refuses comes as an event."""
+    """Yields all events up to [DONE]; an error of the engine becomes an event."""
     try:
         generations = completion.generate()
     except ApiError as error:
@@ -38,7 +38,7 @@ async def events(completion: Completion) -> Pieces:
 def _chunks(
     completion: Completion, generations: Sequence[Generation], position: int
 ) -> Iterator[Json]:
-    """The chunks of the tokens at one position, one for each choice that goes on so far."""
+    """Yields the chunks of the tokens at one position, one per unfinished choice."""
     longest = max(len(one.steps) or 1 for one in generations)
     for number, generation in enumerate(generations):
         last = max(len(generation.steps) - 1, 0)
@@ -62,7 +62,7 @@ def _choice(
     last = position >= len(generation.steps) - 1
     before = sum(len(step.token.text) for step in generation.steps[:position])
     offset = before + (len(echoed(completion, prompt).text) if position else 0)
-    # vLLM tells the ids of an echoed prompt unasked.
+    # vLLM returns the ids of an echoed prompt without a request.
     told = position == 0 and (completion.flag("echo") or completion.flag("return_token_ids"))
     return {
         "text": front.text + "".join(step.text for step in steps),
@@ -75,7 +75,7 @@ def _choice(
 
 
 def _usage_so_far(prompt: Prompt, position: int) -> Json:
-    """What one choice cost up to here."""
+    """Returns the usage of one choice so far."""
     read, made = len(prompt.tokens), position + 1
     return {"prompt_tokens": read, "total_tokens": read + made, "completion_tokens": made}
 

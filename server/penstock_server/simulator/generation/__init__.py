@@ -1,1 +1,1 @@
-"""What the model says to a prompt, token by token, with probabilities."""
+"""The output of the model for a prompt, token by token, with probabilities."""

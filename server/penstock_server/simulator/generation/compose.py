@@ -1,4 +1,4 @@
-"""What the simulator has to say to a conversation."""
+"""Composes the answer to a conversation."""
 
 import itertools
 import random
@@ -22,7 +22,7 @@ _WORDS = (
 def compose(
     body: dict[str, Json], talk: Conversation, thinking: bool, settings: SimulatorSettings
 ) -> Script:
-    """The answer to a request: a constrained text, a fixed dialogue, or the fallback."""
+    """Returns the answer to a request: a constrained text, a fixed dialogue, or the fallback."""
     constrained = constrained_text(body)
     said = Script(constrained) if constrained is not None else _said(body, talk, settings)
     script = said if thinking else replace(said, reasoning=None)
@@ -30,7 +30,7 @@ def compose(
 
 
 def continuation(text: str, body: dict[str, Json], settings: SimulatorSettings) -> Script:
-    """How a text goes on: a constrained text, or the fallback."""
+    """Returns the continuation of a text: a constrained text, or the fallback."""
     constrained = constrained_text(body)
     if constrained is not None:
         return Script(constrained)
@@ -52,7 +52,7 @@ def _said(body: dict[str, Json], talk: Conversation, settings: SimulatorSettings
 
 
 def _begun(body: dict[str, Json], talk: Conversation) -> str | None:
-    """The words of the assistant that the request wants continued, if it does."""
+    """Returns the text of the assistant to continue, if the request asks for that."""
     last = talk.messages[-1]
     asked = body.get("continue_final_message") and last["role"] == "assistant"
     return str(last["content"]) if asked else None
@@ -75,7 +75,7 @@ def _random_text(seed: str) -> str:
 
 
 def _with_tool_choice(script: Script, body: dict[str, Json]) -> Script:
-    """Adds, drops or writes out calls as the request's tool_choice says."""
+    """Adds, drops or writes out calls according to the request's tool_choice."""
     tools = body.get("tools") or []
     choice = body.get("tool_choice", "auto")
     calls = script.calls
@@ -103,7 +103,7 @@ def _invented(function: Json) -> Call:
 
 
 def _written_out(script: Script) -> str:
-    """The text with the calls as the model writes them."""
+    """Returns the text with the calls as the model writes them."""
     written = [
         f'<tool_call>\n{{"name": "{call.name}", "arguments": {call.arguments}}}\n</tool_call>'
         for call in script.calls

@@ -18,7 +18,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What the model has to say: thought, text and calls."""
+    """An output of the model: reasoning, text and calls."""
 
     content: str
     reasoning: str | None = None
@@ -26,12 +26,12 @@ class Script:
 
 
 def find(messages: list[Json], tools: list[str]) -> Script | None:
-    """The fixed answer to a conversation with these tools at hand, if there is one."""
+    """Returns the fixed answer to a conversation with these tools, if there is one."""
     return _dialogues().get(_key(messages, tools))
 
 
 def continuation(messages: list[Json], tools: list[str], begun: str) -> Script | None:
-    """The rest of a fixed answer that begins with the given words, this conversation's first."""
+    """Returns the rest of a fixed answer that starts with a text; prefers this conversation's."""
     scripts = [find(messages, tools), *_dialogues().values()]
     for script in scripts:
         if script and script.content.startswith(begun):
@@ -55,7 +55,7 @@ def _key(messages: list[Json], tools: list[str]) -> str:
 
 
 def _essence(message: Json) -> Json:
-    """What counts of a message: what the template shows of it, so no ids of calls."""
+    """Returns the parts of a message that the template renders; excludes ids of calls."""
     calls = [call.get("function") for call in message.get("tool_calls") or []]
     shown = {"role": message.get("role"), "content": message.get("content"), "calls": calls}
     return {key: value for key, value in shown.items() if value}

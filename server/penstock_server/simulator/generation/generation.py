@@ -1,4 +1,4 @@
-"""From what the model has to say to the tokens it produces, cut as the request asks."""
+"""Converts an output of the model to tokens, within the limits of the request."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from penstock_server.simulator.prompts.tokens import END, Token, tokenize
 
 
 class Channel(Enum):
-    """Where the text of a token shows."""
+    """The part of the answer to which the text of a token belongs."""
 
     CONTENT = auto()
     REASONING = auto()
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What ends an answer."""
+    """Conditions that end an answer."""
 
     max_tokens: int
     min_tokens: int = 0
@@ -49,7 +49,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The tokens of one choice and why they ended."""
+    """The tokens of one choice, and its finish reason."""
 
     steps: tuple[Step, ...]
     finish_reason: str
@@ -59,16 +59,16 @@ class Generation:
 
     @property
     def reasoning_tokens(self) -> int:
-        """How many tokens the thought took."""
+        """The number of reasoning tokens."""
         return sum(step.channel is Channel.REASONING for step in self.steps)
 
     def text(self, channel: Channel) -> str:
-        """All that a channel shows."""
+        """Returns the whole text of a channel."""
         return "".join(step.text for step in self.steps if step.channel is channel)
 
     @property
     def raw(self) -> str:
-        """The answer without its thought, calls as markup."""
+        """The answer without its reasoning, with calls as markup."""
         return "".join(step.raw for step in self.steps if step.channel is not Channel.REASONING)
 
 
@@ -99,13 +99,13 @@ def _endless(script: Script, limits: Limits) -> Iterator[Step]:
 
 
 def _filler(script: Script) -> Iterator[Step]:
-    """The words over and over, for requests that do not let the model end."""
+    """Yields the words repeatedly, for requests that ignore the end of sequence."""
     return itertools.cycle(_shown(f" {script.content or 'And so on.'}", Channel.CONTENT))
 
 
 def _steps(script: Script) -> Iterator[Step]:
     if script.reasoning is not None:
-        # vLLM takes out the tags and leaves the line ends around them in thought and text.
+        # vLLM removes the tags but keeps the line breaks around them in reasoning and text.
         yield from _unseen("<think>")
         yield from _shown(f"\n{script.reasoning}\n", Channel.REASONING)
         yield from _unseen("</think>")
@@ -162,7 +162,7 @@ def _at_stop_string(steps: list[Step], limits: Limits) -> Generation | None:
 
 
 def _trimmed(steps: list[Step], length: int) -> Iterator[Step]:
-    """The steps with no more raw text than the length."""
+    """Returns the steps, trimmed to a length of raw text."""
     for step in steps:
         raw = step.raw[:length]
         length -= len(raw)
@@ -170,7 +170,7 @@ def _trimmed(steps: list[Step], length: int) -> Iterator[Step]:
 
 
 def _held_back(steps: list[Step], limits: Limits) -> list[Step]:
-    """Shows text late by the longest stop string, as vLLM does, so that none of it leaks."""
+    """Delays text by the longest stop string, as vLLM does, so that no part of it is emitted."""
     width = 0 if limits.include_stop else max(map(len, limits.stop)) - 1
     if not width or {step.channel for step in steps} - {Channel.CONTENT, Channel.NONE}:
         return steps

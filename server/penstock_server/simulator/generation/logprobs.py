@@ -11,19 +11,19 @@ _ALL = 20
 
 
 def chat_logprob(token: Token, alternatives: int, as_ids: bool) -> Json:
-    """The entry of one token with its most probable alternatives, itself first."""
+    """Returns the entry of one token with its most probable alternatives, itself first."""
     count = _ALL if alternatives < 0 else alternatives
     ranked = [token, *(other for other in _OTHERS if other != token)][:count]
     top = [_entry(other, rank, as_ids) for rank, other in enumerate(ranked)]
     if as_ids:
-        # vLLM gives the bytes of the placeholder here, and of the token itself above.
+        # vLLM returns the bytes of the placeholder here, and those of the token itself above.
         for entry in top:
             entry["bytes"] = list(entry["token"].encode())
     return {**_entry(token, 0, as_ids), "top_logprobs": top}
 
 
 def prompt_logprobs(prompt: Sequence[Token], alternatives: int) -> list[Json]:
-    """An entry for each token of a prompt; the first has none."""
+    """Returns an entry for each token of a prompt; the first has none."""
     return [None, *(_prompt_entry(token, alternatives) for token in prompt[1:])]
 
 

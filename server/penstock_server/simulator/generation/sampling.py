@@ -10,7 +10,7 @@ _MOST_CHOICES = 16384
 
 
 def check_sampling(values: dict[str, Json], settings: SimulatorSettings) -> None:
-    """Refuses values out of range, in the order in which vLLM looks at them."""
+    """Refuses values out of range, in the order of vLLM's checks."""
     _check_choices(values)
     _check_range(values, "presence_penalty", -2, 2)
     _check_range(values, "frequency_penalty", -2, 2)
@@ -89,7 +89,7 @@ def _check_lengths(values: dict[str, Json], settings: SimulatorSettings) -> None
 
 
 def requested_tokens(values: dict[str, Json]) -> int | None:
-    """How many tokens a request allows; the newer of the two names wins."""
+    """Returns the maximum number of tokens; the newer of the two names has precedence."""
     most: int | None = values.get("max_completion_tokens", values.get("max_tokens"))
     return most
 

@@ -1,1 +1,1 @@
-"""Requests as they come, answers as data on their way out, refusals, and the connection."""
+"""HTTP requests, answers as data, errors, and the connection."""

@@ -1,4 +1,4 @@
-"""What goes on inside a running simulator: counters, and waiting for them to change."""
+"""Activity of a running simulator: counters, and waiting for their changes."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class Activity:
 
     @contextmanager
     def generation(self) -> Iterator[None]:
-        """Counts a generation while it runs, and as aborted if its caller leaves it."""
+        """Counts a generation while it runs, and as aborted if its caller disconnects."""
         self._add("active", 1)
         try:
             yield
@@ -41,7 +41,7 @@ class Activity:
         self._add("requests", 1)
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Returns once the condition holds; it is looked at after each change of a counter."""
+        """Waits until the condition holds; checks it after each change of a counter."""
         while not condition():
             await self._changed.wait()
 

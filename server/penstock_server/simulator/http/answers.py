@@ -1,4 +1,4 @@
-"""What a handler returns: an answer as data, which faults may bend before it is written."""
+"""The answer of a handler as data, which faults may change before it is written."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes to send as they are, in one HTTP chunk."""
+    """Bytes to send unchanged, in one HTTP chunk."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Silence for some seconds; None is for ever."""
+    """A pause of some seconds; None means forever."""
 
     seconds: float | None
 
@@ -86,21 +86,21 @@ class Answer:
         return cls(events, content_type=EVENT_STREAM, streamed=True)
 
     def replace(self, other: "Answer") -> None:
-        """Becomes another answer, but for the coders already asked for."""
+        """Replaces the answer, but keeps its coders."""
         self.pieces, self.status, self.content_type = other.pieces, other.status, other.content_type
         self.headers, self.streamed = other.headers, other.streamed
         self.filters = []
 
     def edit(self, change: Callable[[Json], Json]) -> None:
-        """Has every JSON document pass through a function."""
+        """Applies a function to every JSON document."""
         self.filters.append(lambda pieces: _edited(pieces, change))
 
     def code(self, change: Callable[[bytes], Iterable[bytes]]) -> None:
-        """Has all bytes pass through a function, which may split them."""
+        """Applies a function to all bytes, which may split them."""
         self.coders.append(lambda pieces: _coded(pieces, change))
 
     def encoded(self) -> Pieces:
-        """The body, filtered and encoded; no documents are left in it."""
+        """Yields the body, filtered and encoded, without documents."""
         pieces = self.pieces
         for change in self.filters:
             pieces = change(pieces)
@@ -149,5 +149,5 @@ def _encoded(document: Document, streamed: bool) -> Raw:
     data = orjson.dumps(document.data)
     if not streamed:
         return Raw(data)
-    # Only events of the Responses API have a type, which is their name as well.
+    # Only events of the Responses API have a type, which is also their name.
     return Raw(sse(data, document.data.get("type", "")))

@@ -1,4 +1,4 @@
-"""One HTTP connection: reading requests, writing answers, noticing that the caller left."""
+"""One HTTP connection: reads requests, writes answers, notices that the caller disconnects."""
 
 import asyncio
 import math
@@ -102,7 +102,7 @@ class Connection:
             self._send(h11.InformationalResponse(status_code=100, headers=[]))
 
     async def _watch(self) -> None:
-        """Returns when the client is gone; what it sends meanwhile is kept for later."""
+        """Returns when the client has disconnected; buffers the data that it sends meanwhile."""
         with suppress(ConnectionError):
             while data := await self._reader.read(_READ_SIZE):
                 self._http.receive_data(data)
@@ -110,7 +110,7 @@ class Connection:
     # Answering
 
     async def _respond(self, request: Request) -> None:
-        """Answers; the answer is dropped at the moment the client leaves."""
+        """Writes the answer; drops it as soon as the client disconnects."""
         work = asyncio.ensure_future(self._answer(request))
         watch = asyncio.ensure_future(self._watch())
         try:
@@ -198,7 +198,7 @@ class Connection:
         self._writer.write(self._http.send(event) or b"")
 
     async def _flush(self, data: bytes) -> None:
-        # Without this turn of the loop a fast answer would hide that its reader has gone.
+        # Without this turn of the loop, a fast answer would hide that the client has disconnected.
         await asyncio.sleep(0)
         self._writer.write(data)
         await self._writer.drain()
@@ -221,7 +221,7 @@ class Connection:
 
 
 async def pause(seconds: float | None) -> None:
-    """Sleeps; None and infinity are for ever."""
+    """Sleeps; None and infinity mean forever."""
     if seconds is None or math.isinf(seconds):
         await asyncio.Event().wait()
     elif seconds > 0:

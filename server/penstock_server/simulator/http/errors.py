@@ -1,4 +1,4 @@
-"""Errors as vLLM puts them on the wire, in each of the shapes it and its proxies use."""
+"""Errors in the forms that vLLM and its proxies use."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _TYPES = {400: "BadRequestError", 404: "NotFoundError", 500: "InternalServerErro
 
 
 class ApiError(Exception):
-    """A refusal in vLLM's usual shape."""
+    """An error in vLLM's usual form."""
 
     def __init__(
         self, message: str, param: str | None = None, status: int = 400, kind: str | None = None
@@ -20,11 +20,11 @@ class ApiError(Exception):
         self.body = nested(status, message, kind, param)
 
     def answer(self) -> Answer:
-        """The refusal as a unary answer."""
+        """Returns the error as a unary answer."""
         return Answer.of_json(self.body, self.status)
 
     def event(self) -> Raw:
-        """The refusal as an event of a stream that has begun; vLLM writes it with spaces."""
+        """Returns the error as an event of a running stream; vLLM writes it with spaces."""
         return error_event(self.body)
 
 
@@ -34,13 +34,13 @@ def error_event(body: Json) -> Raw:
 
 
 def parameter_error(message: str, name: str, value: object = None) -> ApiError:
-    """A refusal that ends with the name, and the value if there is one, of its parameter."""
+    """Returns an error whose message ends with the name, and the value if any, of its parameter."""
     shown = f"parameter={name}" if value is None else f"parameter={name}, value={value}"
     return ApiError(f"{message} ({shown})", name)
 
 
 def unknown_model(model: str, served: tuple[str, ...]) -> ApiError:
-    """The refusal of a model that is not served."""
+    """Returns the error for a model that is not served."""
     names = ", ".join(served)
     message = f"The model `{model}` does not exist. Valid aliases: {names}."
     return ApiError(message, "model", 404)
@@ -61,7 +61,7 @@ def flat(status: int, message: str) -> dict[str, Json]:
 
 
 def phrase(status: int) -> str:
-    """The usual words for a status."""
+    """Returns the usual phrase of a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -69,19 +69,19 @@ def phrase(status: int) -> str:
 
 
 def detail(status: int, message: str | None = None) -> Answer:
-    """Starlette's own shape, for routes and bodies that vLLM never sees."""
+    """Returns an error in Starlette's form, for routes and bodies that do not reach vLLM."""
     return Answer.of_json({"detail": message or phrase(status)}, status)
 
 
 def method_not_allowed(allowed: str) -> Answer:
-    """The refusal of a method on a path that has others."""
+    """Returns the error for a method that the path does not support."""
     answer = detail(405)
     answer.headers.append(("allow", allowed))
     return answer
 
 
 def unauthorized() -> Answer:
-    """The refusal of a missing or wrong key: `error` is a string."""
+    """Returns the error for a missing or wrong key; `error` is a string."""
     return Answer.of_json({"error": "Unauthorized"}, 401)
 
 

@@ -12,23 +12,23 @@ _FILENAME = re.compile(rb'; ?filename="([^"]*)"')
 
 
 class FormError(ValueError):
-    """A body that is no form although it says so; the text is Starlette's."""
+    """The body is not a valid form; the text is Starlette's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields, of which names may repeat, and the files by the name of their field."""
+    """The fields of a form, whose names may repeat, and its files by field name."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """The last value of a field; empty if it is not there."""
+        """Returns the last value of a field; empty if it is absent."""
         return dict(self.fields).get(name, "")
 
 
 def read_form(request: Request) -> Form:
-    """The form in a request, empty if its body is of another type; raises FormError."""
+    """Returns the form of a request, empty if the body has another type; raises FormError."""
     form = Form()
     if request.content_type != "multipart/form-data":
         return form

@@ -1,4 +1,4 @@
-"""A request as the simulator saw it."""
+"""A request as the simulator received it."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Request:
 
     @cached_property
     def json(self) -> Json:
-        """The body read as JSON, as loosely as Python does; raises ValueError."""
+        """The body parsed as JSON, as leniently as Python does; raises ValueError."""
         text = self.body.decode()
         try:
             return json.loads(text)

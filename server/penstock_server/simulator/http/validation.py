@@ -1,4 +1,4 @@
-"""Checks of a JSON body in the words of pydantic, which vLLM passes on to its callers."""
+"""Checks of a JSON body with pydantic's messages, which vLLM returns to its callers."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _FALSE = {"false", "f", "no", "n", "off", "0"}
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing wrong with a body."""
+    """One problem of a body."""
 
     kind: str
     location: str
@@ -52,7 +52,7 @@ Kind = Callable[[Json], Json]
 
 
 def refusal(issues: list[Issue]) -> ApiError:
-    """The error that lists what is wrong."""
+    """Returns the error that lists the issues."""
     count = len(issues)
     lines = [f"{count} validation error{'s' if count > 1 else ''}:"]
     lines += [f"  {issue}" for issue in issues[:_SHOWN]]
@@ -62,7 +62,7 @@ def refusal(issues: list[Issue]) -> ApiError:
 
 
 def json_object(request: Request) -> dict[str, Json]:
-    """The body of a request, which must be a JSON object and say that it is JSON."""
+    """Returns the body of a request, which must be a JSON object with a JSON content type."""
     if request.content_type != "application/json":
         unsupported = "Unsupported Media Type: Only 'application/json' is allowed"
         raise ApiError(f"1 validation error:\n  {unsupported}", kind="Bad Request")
@@ -79,7 +79,7 @@ def json_object(request: Request) -> dict[str, Json]:
 
 
 def checked(body: dict[str, Json], kinds: dict[str, Kind]) -> dict[str, Json]:
-    """The body with its null fields dropped and its values converted."""
+    """Returns the body without its null fields and with its values converted."""
     issues: list[Issue] = []
     values: dict[str, Json] = {}
     for name, value in body.items():
@@ -96,7 +96,7 @@ def checked(body: dict[str, Json], kinds: dict[str, Kind]) -> dict[str, Json]:
 
 
 def number(value: Json) -> float:
-    """A float, or a string that reads as one."""
+    """Converts a float, or a string that contains one."""
     if isinstance(value, int | float):
         return float(value)
     if not isinstance(value, str):
@@ -109,7 +109,7 @@ def number(value: Json) -> float:
 
 
 def integer(value: Json) -> int:
-    """An integer, a float without a fraction, or a string that reads as an integer."""
+    """Converts an integer, a float without a fraction, or a string that contains an integer."""
     if isinstance(value, int):
         return value
     if isinstance(value, float):
@@ -124,7 +124,7 @@ def integer(value: Json) -> int:
 
 
 def int64(value: Json) -> int:
-    """An integer of 64 bits."""
+    """Converts an integer of 64 bits."""
     whole = integer(value)
     most, least = 2**63 - 1, -(2**63)
     if whole > most:
@@ -137,7 +137,7 @@ def int64(value: Json) -> int:
 
 
 def boolean(value: Json) -> bool:
-    """A boolean, or what pydantic takes for one."""
+    """Converts a boolean, or a value that pydantic accepts as one."""
     if isinstance(value, bool):
         return value
     word = str(value).lower() if isinstance(value, int | str) else None
@@ -150,28 +150,28 @@ def boolean(value: Json) -> bool:
 
 
 def string(value: Json) -> str:
-    """A string."""
+    """Checks a string."""
     if not isinstance(value, str):
         raise Mistyped("string_type", "Input should be a valid string")
     return value
 
 
 def array(value: Json) -> list[Json]:
-    """A list of anything."""
+    """Checks a list of any values."""
     if not isinstance(value, list):
         raise Mistyped("list_type", "Input should be a valid list")
     return value
 
 
 def mapping(value: Json) -> dict[str, Json]:
-    """An object with any keys."""
+    """Checks an object with any keys."""
     if not isinstance(value, dict):
         raise Mistyped("dict_type", "Input should be a valid dictionary")
     return value
 
 
 def one_of(*words: str, inside: str = "") -> Kind:
-    """One of some strings; `inside` is where in the field it stands."""
+    """Checks for one of some strings; `inside` is the position within the field."""
     quoted = [repr(word) for word in words]
     expected = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 

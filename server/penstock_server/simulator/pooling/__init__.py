@@ -1,1 +1,1 @@
-"""The operations that give vectors, classes and scores: embed, classify, pool, score, rerank."""
+"""The operations that return vectors, classes and scores: embed, classify, pool, score, rerank."""

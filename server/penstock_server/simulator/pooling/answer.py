@@ -1,4 +1,4 @@
-"""Answers that hold vectors, in the form that the request asks for."""
+"""Answers that contain vectors, in the requested form."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _OCTETS = "application/octet-stream"
 
 
 def vectors(pooling: Pooling, outputs: Sequence[Json], key: str, kind: str) -> Answer:
-    """The answer with one output for each input; `kind` and `key` name a result and its output."""
+    """Returns the answer, one output per input; `kind` and `key` name a result and its output."""
     values = pooling.values
     form = values.get("encoding_format", "float")
     dtype, endianness = values.get("embed_dtype", "float32"), values.get("endianness", "native")

@@ -25,6 +25,6 @@ async def create(request: Request, state: State) -> Answer:
 
 
 def labels_of(state: State) -> tuple[str, ...]:
-    """The names of the classes: a reranker is a classifier of one class."""
+    """Returns the names of the classes; a reranker is a classifier with one class."""
     single = state.settings.kind == "rerank"
     return ("LABEL_0",) if single else ("NEGATIVE", "NEUTRAL", "POSITIVE")

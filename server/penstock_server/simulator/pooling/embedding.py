@@ -13,7 +13,7 @@ _UNSERVED = "The model does not support Embeddings API"
 
 
 async def create(request: Request, state: State) -> Answer:
-    """Makes a vector for each input."""
+    """Computes a vector for each input."""
     if state.settings.pooling_task.startswith("token_"):
         raise ApiError(_UNSERVED, status=501, kind="NotImplementedError")
     try:

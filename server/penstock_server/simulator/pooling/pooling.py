@@ -26,7 +26,7 @@ _NO_PLUGIN = (
 
 
 async def create(request: Request, state: State) -> Answer:
-    """Gives the output of the model for each input."""
+    """Returns the output of the model for each input."""
     try:
         pooling = prepare(request, state, "pooling", _KINDS)
     except UnicodeDecodeError:
@@ -38,13 +38,13 @@ async def create(request: Request, state: State) -> Answer:
 
 
 def loaded_task(state: State) -> str:
-    """What the model is loaded for."""
+    """Returns the task that the model is loaded for."""
     by_kind = "embed" if state.settings.kind in ("embed", "all") else "classify"
     return state.settings.pooling_task or by_kind
 
 
 def _checked_task(pooling: Pooling, served: Sequence[str]) -> str:
-    """Returns the task that is asked for, of those that are served; the first unless one is."""
+    """Returns the requested task if it is served; by default, the first served task."""
     if "dimensions" in pooling.values:
         raise parameter_error("dimensions is currently not supported", "dimensions")
     task: str = "plugin" if "data" in pooling.values else pooling.values.get("task", served[0])

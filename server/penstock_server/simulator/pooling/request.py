@@ -1,4 +1,4 @@
-"""Requests to pooling models that passed their checks."""
+"""Checked requests to pooling models."""
 
 import time
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ ENCODING: dict[str, Kind] = {
 
 @dataclass(slots=True)
 class Pooling:
-    """One request on its way to an answer."""
+    """One checked request."""
 
     values: dict[str, Json]
     """The body without nulls, its values converted."""
@@ -81,13 +81,13 @@ class Pooling:
         return bool(self.values.get("use_activation", True))
 
     def usage(self) -> dict[str, Json]:
-        """The tokens of all inputs."""
+        """Returns the number of tokens of all inputs."""
         count = sum(map(len, self.inputs))
         details = {"prompt_tokens_details": None, "completion_tokens_details": None}
         return {"prompt_tokens": count, "total_tokens": count, "completion_tokens": 0, **details}
 
     def document(self, data: Json) -> dict[str, Json]:
-        """The answer with these results."""
+        """Returns the answer with these results."""
         frame = {"id": self.id, "object": "list", "created": self.created, "model": self.model}
         return {**frame, "data": data, "usage": self.usage()}
 
@@ -95,7 +95,7 @@ class Pooling:
 def prepare(
     request: Request, state: State, prefix: str, kinds: dict[str, Kind], *, batches: bool = False
 ) -> Pooling:
-    """Checks a request as vLLM does; `batches` tells whether it may hold several conversations."""
+    """Checks a request as vLLM does; `batches`: whether it may contain several conversations."""
     body = json_object(request)
     _check_removed(body)
     if body.get("input") is None and body.get("messages") is None and body.get("data") is None:
@@ -112,7 +112,7 @@ def prepare(
 
 
 def prompt(request: Request) -> str:
-    """The words of all inputs; empty if they are token ids."""
+    """Returns the text of all inputs; empty if they are token ids."""
     try:
         return " ".join(_words(request.json))
     except (ValueError, TypeError, LookupError, AttributeError):
@@ -146,7 +146,7 @@ def _check_removed(body: dict[str, Json]) -> None:
 def _check(values: dict[str, Json], state: State) -> None:
     model, served = values.get("model"), state.settings.models
     if model and model not in served:
-        # Pooling routes do not name the models that there are.
+        # Pooling routes do not list the available models.
         raise ApiError(f"The model `{model}` does not exist.", status=404)
     check_untrusted(values)
     salt = values.get("cache_salt", "-")

@@ -27,7 +27,7 @@ _PAIRS = (
 
 
 async def rerank(request: Request, state: State) -> Answer:
-    """Documents ordered by their score; the documents are returned whether asked for or not."""
+    """Returns documents ordered by score; always includes their content, as vLLM does."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:
@@ -54,7 +54,7 @@ async def rerank(request: Request, state: State) -> Answer:
 
 
 async def score(request: Request, state: State) -> Answer:
-    """A score for each pair, in order."""
+    """Returns a score for each pair, in order."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:
@@ -88,7 +88,7 @@ async def score(request: Request, state: State) -> Answer:
 
 
 def prompt(request: Request) -> str:
-    """The first query, which may ask for a fault."""
+    """Returns the first query, which may contain a fault directive."""
     try:
         body = request.json
         asked = next(body[name] for name in ("query", *(one for one, _ in _PAIRS)) if name in body)
@@ -128,7 +128,7 @@ def _paired(left: list[Side], right: list[Side]) -> list[tuple[Side, Side]]:
 
 
 def _named(body: dict[str, Json]) -> tuple[str, str]:
-    """The names of the sides in a body."""
+    """Returns the names of the sides in a body."""
     for pair in _PAIRS:
         if all(name in body for name in pair):
             return pair

@@ -1,4 +1,4 @@
-"""A request to score or rerank that passed its checks: pairs of texts, and their scores."""
+"""A checked request to score or rerank: pairs of texts, and their scores."""
 
 import math
 import re
@@ -30,7 +30,7 @@ _FRAME_TOKENS = 3
 
 
 def natural(value: Json) -> int:
-    """An integer from 0."""
+    """Converts an integer that is 0 or larger."""
     whole = integer(value)
     if whole < 0:
         message = "Input should be greater than or equal to 0"
@@ -52,8 +52,8 @@ class Side:
     """A query or a document.
 
     Attributes:
-        text: its words, those about its media included.
-        raw: as it is in the request.
+        text: its text, including the description of its media.
+        raw: its form in the request.
     """
 
     text: str
@@ -62,7 +62,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a pair came to."""
+    """The result of a pair."""
 
     score: float
     tokens: int
@@ -150,10 +150,10 @@ def _cosine(query: str, document: str) -> float:
 
 
 def _own(document: str) -> float:
-    """A small difference between documents that share as many words."""
+    """Returns a small difference between documents that share the same number of words."""
     return zlib.crc32(document.encode()) % 1000 / 10_000
 
 
 def tokens_used(pairs: Sequence[Scored]) -> int:
-    """The tokens of all pairs."""
+    """Returns the number of tokens of all pairs."""
     return sum(pair.tokens for pair in pairs)

@@ -1,4 +1,4 @@
-"""Vectors that depend on the tokens alone, and the forms in which vLLM sends them."""
+"""Vectors that depend only on the tokens, and the forms in which vLLM sends them."""
 
 import base64
 import hashlib
@@ -18,20 +18,20 @@ Vector: TypeAlias = Sequence[float]
 
 
 def embedding(tokens: Sequence[int], length: int, *, normal: bool) -> Vector:
-    """The mean of the tokens' vectors: texts with words in common are alike."""
+    """Returns the mean of the tokens' vectors: texts with common words are similar."""
     rows = [_token_vector(token) for token in tokens]
     mean = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)][:length]
     return _normalized(mean) if normal else mean
 
 
 def token_embeddings(tokens: Sequence[int], *, normal: bool) -> list[Vector]:
-    """The vector of each token."""
+    """Returns the vector of each token."""
     rows = [_token_vector(token) for token in tokens]
     return [_normalized(row) for row in rows] if normal else list(rows)
 
 
 def class_scores(tokens: Sequence[int], classes: int, *, normal: bool) -> Vector:
-    """Scores of the classes; with `normal` their softmax, or of a single one the sigmoid."""
+    """Returns the scores of the classes; if `normal`, their softmax, or sigmoid for one class."""
     scores = [8 * value for value in embedding(tokens, classes, normal=False)]
     if not normal:
         return scores
@@ -42,27 +42,27 @@ def class_scores(tokens: Sequence[int], classes: int, *, normal: bool) -> Vector
 
 
 def packed(values: Iterable[float], dtype: str, endianness: str) -> bytes:
-    """The values one after another in a number format."""
+    """Returns the values in sequence in a number format."""
     width, pack = _FORMATS[dtype]
     data = b"".join(map(pack, values))
     return _swapped(data, width) if endianness == "big" else data
 
 
 def shape(output: Json) -> list[int]:
-    """The shape of a vector or of a list of vectors."""
+    """Returns the shape of a vector or of a list of vectors."""
     nested = bool(output) and isinstance(output[0], list | tuple)
     return [len(output), len(output[0])] if nested else [len(output)]
 
 
 def flat(output: Json) -> list[float]:
-    """All values of a vector or of a list of vectors."""
+    """Returns all values of a vector or of a list of vectors."""
     if len(shape(output)) == 1:
         return list(output)
     return [value for row in output for value in row]
 
 
 def in_base64(output: Json, dtype: str, endianness: str) -> str:
-    """The values as text, without their shape."""
+    """Returns the values as base64 text, without their shape."""
     return base64.b64encode(packed(flat(output), dtype, endianness)).decode()
 
 
@@ -89,7 +89,7 @@ def _bfloat16(value: float) -> bytes:
 
 
 def _fp8(exponent_bits: int) -> Callable[[float], bytes]:
-    """The conversion to 8-bit floats with so many bits of exponent; larger values are clamped."""
+    """Returns a conversion to 8-bit floats with a number of exponent bits; clamps large values."""
     mantissa_bits = 7 - exponent_bits
     bias = 2 ** (exponent_bits - 1) - 1
     steps = 2**mantissa_bits

@@ -1,1 +1,1 @@
-"""What a request has to say to the model: messages, media and texts, as tokens that fit."""
+"""Prompts of requests: messages, media and texts, as tokens within the model's limit."""

@@ -1,4 +1,4 @@
-"""Prompts as tokens that fit the model."""
+"""Prompts as tokens within the model's limit."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from penstock_server.simulator.settings import SimulatorSettings
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The tokens of a text; ApiError if it has a lone surrogate, in vLLM's words."""
+    """Returns the tokens of a text; raises vLLM's ApiError for a lone surrogate."""
     try:
         return list(tokenize(text))
     except UnicodeEncodeError:
@@ -21,7 +21,7 @@ def tokens_of(text: str) -> list[Token]:
 def fitting(
     tokens: Sequence[Token], values: dict[str, Json], settings: SimulatorSettings
 ) -> list[Token]:
-    """A prompt cut as the request asks; ApiError if no token could follow it."""
+    """Returns a prompt truncated as requested; raises ApiError if no token could follow it."""
     longest = settings.max_model_len
     kept = values.get("truncate_prompt_tokens")
     if kept is not None:
@@ -32,7 +32,7 @@ def fitting(
 
 
 class TooLong(ApiError):
-    """The refusal of a prompt that does not fit; vLLM counts no further than the limit."""
+    """The error for a prompt that is too long; vLLM counts only up to the limit."""
 
     def __init__(self, limit: int, count: int) -> None:
         message = (

@@ -1,4 +1,4 @@
-"""The way from messages to a prompt: texts of content parts, and a ChatML template."""
+"""Converts messages to a prompt: texts of content parts, and a ChatML template."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ class Conversation:
 
     @property
     def last_words(self) -> str:
-        """The text of the last message of the user."""
+        """The text of the user's last message."""
         said = [message["content"] for message in self.messages if message["role"] == "user"]
         return said[-1] if said else ""
 
 
 def conversation(body: dict[str, Json]) -> Conversation:
-    """Reads the messages and tools of a request; the words that ask for faults are left out."""
+    """Reads the messages and tools of a request, without fault directives."""
     media = [medium(part) for message in body["messages"] for part in _media_parts(message)]
     messages = [_as_text(message) for message in body["messages"]]
     tools = [tool["function"]["name"] for tool in body.get("tools", [])]
@@ -33,7 +33,7 @@ def conversation(body: dict[str, Json]) -> Conversation:
 
 
 def message_text(message: Json) -> str:
-    """The text of a message: its content, or its text parts joined by line ends."""
+    """Returns the text of a message: its content, or its text parts joined by line breaks."""
     content = message.get("content") or ""
     if isinstance(content, str):
         return content
@@ -41,7 +41,7 @@ def message_text(message: Json) -> str:
 
 
 def render(talk: Conversation, body: dict[str, Json], thinking: bool) -> str:
-    """The prompt as text, in the format of the project's tiny models."""
+    """Returns the prompt as text, in the format of the project's tiny models."""
     turns = [_turn(message) for message in talk.messages]
     if talk.tools:
         names = "\n".join(talk.tools)

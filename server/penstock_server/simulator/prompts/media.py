@@ -1,4 +1,4 @@
-"""Images, audio and video in a prompt: what came, in words, so that its way can be tested."""
+"""Images, audio and video in a prompt, described in words so that tests can check them."""
 
 import base64
 import binascii
@@ -27,20 +27,20 @@ PART_TYPES = frozenset(_KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """One thing that is not text."""
+    """One image, audio or video."""
 
     modality: str
     description: str
 
 
 def medium(part: Json) -> Medium:
-    """Reads a content part that carries media."""
+    """Reads a content part that contains media."""
     kind = part["type"]
     return Medium(_KINDS[kind], _description(kind, part.get(kind)))
 
 
 def in_words(media: list[Medium]) -> str:
-    """Says what came: "I see 1 image (image/png, 68 bytes)."."""
+    """Describes the media: "I see 1 image (image/png, 68 bytes)."."""
     groups = []
     for modality, count in Counter(one.modality for one in media).items():
         details = "; ".join(one.description for one in media if one.modality == modality)
@@ -50,7 +50,7 @@ def in_words(media: list[Medium]) -> str:
 
 
 def multimodal_tokens(media: list[Medium]) -> dict[str, int] | None:
-    """Tokens by modality, as usage tells them."""
+    """Returns the number of tokens by modality, as in usage."""
     counts = Counter(one.modality for one in media)
     return {modality: count * _TOKENS_EACH for modality, count in counts.items()} or None
 

@@ -41,13 +41,13 @@ END = Token("<|im_end|>", 2)
 
 
 def spelled(token: Token) -> str:
-    """The token as a byte-level vocabulary spells it: a printable character for each byte."""
+    """Returns the token in a byte-level vocabulary's form: a printable character per byte."""
     data = bytes([token.id]) if _is_byte(token) else token.text.encode()
     return "".join(_BYTE_NAMES[byte] for byte in data)
 
 
 def piece_of(token_id: int) -> bytes:
-    """The text of an id of which nothing else is known, as bytes; empty for an unknown id."""
+    """Returns the text of an id without context, as bytes; empty for an unknown id."""
     if token_id in _TEXTS:
         return _TEXTS[token_id].encode()
     if ord("!") <= token_id + 30 <= ord("~"):
@@ -57,7 +57,7 @@ def piece_of(token_id: int) -> bytes:
 
 @lru_cache(maxsize=1024)
 def tokenize(text: str) -> tuple[Token, ...]:
-    """Splits a text; joining the texts of the tokens gives it back."""
+    """Splits a text into tokens; their joined texts are the same text."""
     return tuple(token for piece in _PIECE.findall(text) for token in _tokens(piece))
 
 
@@ -85,7 +85,7 @@ _BYTE_NAMES = _byte_names()
 def _identity(piece: str) -> int:
     if piece in _SPECIAL:
         return _SPECIAL[piece]
-    # The first ids are those of the ASCII characters, as in byte-level vocabularies.
+    # The first ids are the ASCII characters, as in byte-level vocabularies.
     if len(piece) == 1 and "!" <= piece <= "~":
         return ord(piece) - 30
     return 256 + zlib.crc32(piece.encode()) % 1744

@@ -16,7 +16,7 @@ _SCHEMA_KEYS = ("name", "schema", "type", "description", "strict")
 def response(
     asked: Asked, status: str, output: list[Json], generation: Generation | None = None
 ) -> dict[str, Json]:
-    """The whole response; usage is known once the generation is."""
+    """Returns the whole response; usage is present once the generation is known."""
     values, chat = asked.values, asked.chat
     room = asked.state.settings.max_model_len - len(chat.prompt)
     wants = LOGPROBS in values.get("include", ())
@@ -57,12 +57,12 @@ def response(
 
 
 def status_of(generation: Generation) -> str:
-    """The status of a response whose generation ended."""
+    """Returns the status of a response whose generation ended."""
     return "incomplete" if generation.finish_reason == "length" else "completed"
 
 
 def output(asked: Asked, generation: Generation) -> list[Json]:
-    """The items of a whole answer: thought, text and calls."""
+    """Returns the items of a whole answer: reasoning, text and calls."""
     said = completion(asked.chat, generation)["choices"][0]["message"]
     items = []
     if said["reasoning"]:
@@ -77,7 +77,7 @@ def output(asked: Asked, generation: Generation) -> list[Json]:
 
 
 def message_item(item_id: str, content: list[Json], status: str) -> dict[str, Json]:
-    """A message."""
+    """Returns a message item."""
     return {
         "id": item_id,
         "content": content,
@@ -89,7 +89,7 @@ def message_item(item_id: str, content: list[Json], status: str) -> dict[str, Js
 
 
 def reasoning_item(item_id: str, text: str | None, status: str | None) -> dict[str, Json]:
-    """Reasoning; without content while it begins."""
+    """Returns a reasoning item, without content at its start."""
     content = None if text is None else [{"text": text, "type": "reasoning_text"}]
     return {
         "id": item_id,
@@ -102,7 +102,7 @@ def reasoning_item(item_id: str, text: str | None, status: str | None) -> dict[s
 
 
 def call_item(item_id: str, call_id: str, function: Json, status: str) -> dict[str, Json]:
-    """A call of a function."""
+    """Returns a function call item."""
     return {
         "arguments": function["arguments"],
         "call_id": call_id,
@@ -117,12 +117,12 @@ def call_item(item_id: str, call_id: str, function: Json, status: str) -> dict[s
 
 
 def text_part(text: str, entries: list[Json] | None) -> dict[str, Json]:
-    """A part of text."""
+    """Returns a text part."""
     return {"annotations": [], "text": text, "type": "output_text", "logprobs": entries}
 
 
 def logprobs(asked: Asked, steps: Sequence[Step]) -> list[Json] | None:
-    """The log probabilities of some tokens, if asked for."""
+    """Returns the log probabilities of tokens, if requested."""
     if LOGPROBS not in asked.values.get("include", ()):
         return None
     count = asked.values.get("top_logprobs", 0)

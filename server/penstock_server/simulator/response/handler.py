@@ -1,4 +1,4 @@
-"""POST /v1/responses, and what can be done to a response that was kept."""
+"""POST /v1/responses, and the operations on stored responses."""
 
 import time
 
@@ -32,17 +32,17 @@ async def create(request: Request, state: State) -> Answer:
 
 
 async def retrieve(request: Request, state: State) -> Answer:
-    """Shows a response that was kept."""
+    """Returns a stored response."""
     return Answer.of_json(state.responses.find(_named(request)).document)
 
 
 async def cancel(request: Request, state: State) -> Answer:
-    """Stops a response in the background."""
+    """Cancels a background response."""
     return Answer.of_json(state.responses.cancel(_named(request)).document)
 
 
 def prompt(request: Request) -> str:
-    """The text of the last message of the user; empty if the request has none."""
+    """Returns the text of the user's last message; empty if the request has none."""
     try:
         talk, _ = messages(request.json["input"])
         return message_text([said for said in talk if said["role"] == "user"][-1])

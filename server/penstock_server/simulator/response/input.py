@@ -1,4 +1,4 @@
-"""The input of a response as messages, put together as vLLM does it."""
+"""Converts the input of a response to messages as vLLM does."""
 
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.http.errors import parameter_error
@@ -8,7 +8,7 @@ _UNFINISHED = ("in_progress", "incomplete")
 
 
 def messages(given: Json) -> tuple[list[Json], bool]:
-    """The messages, and whether the last of them is to be continued; raises ApiError."""
+    """Returns the messages, and whether to continue the last one; raises ApiError."""
     if isinstance(given, str):
         return [{"role": "user", "content": given}], False
     made: list[Json] = []
@@ -42,7 +42,7 @@ def _add(made: list[Json], item: Json) -> None:
 
 
 def _assistant(made: list[Json], free: str | None) -> dict[str, Json]:
-    """The message of the assistant at the end, if it still has room; otherwise a new one."""
+    """Returns the assistant's last message if it can be extended, otherwise a new one."""
     last: dict[str, Json] = made[-1] if made else {}
     if last.get("role") != "assistant" or (free and last.get(free) is not None):
         last = {"role": "assistant", "content": None}

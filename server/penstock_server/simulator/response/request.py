@@ -1,4 +1,4 @@
-"""A request of the Responses API that passed its checks, as the chat that answers it."""
+"""A checked request of the Responses API, as the chat that answers it."""
 
 import time
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ _SAME_IN_CHAT = (
 
 @dataclass(slots=True)
 class Asked:
-    """One request on its way to a response."""
+    """One checked request."""
 
     values: dict[str, Json]
     """The body without nulls, its values converted."""
@@ -65,20 +65,20 @@ class Asked:
 
     @property
     def stored(self) -> bool:
-        """Whether the response is kept; without a store the wish is passed over."""
+        """Whether the response is stored; without a store, the field is ignored."""
         return self.state.settings.response_store and bool(self.values.get("store", True))
 
     @property
     def tool_choice(self) -> Json:
-        """The choice of tools as the response tells it."""
+        """Returns the tool choice in the form of the response."""
         return self.values.get("tool_choice", "auto") if self.values.get("tools") else "none"
 
     def new_id(self, prefix: str) -> str:
-        """The id of an item."""
+        """Returns the id of an item."""
         return f"{prefix}_{self.state.new_id()}"
 
     def keep(self, whole: dict[str, Json], ready: float = 0.0) -> None:
-        """Keeps the response if the request wants that."""
+        """Stores the response if the request asks for it."""
         if self.stored:
             self.state.responses.keep(self.chat.talk.messages, whole, ready)
 
@@ -98,7 +98,7 @@ def prepare(request: Request, body: dict[str, Json], state: State) -> Asked:
 
 def _check(values: dict[str, Json], body: dict[str, Json]) -> None:
     if "input" not in values:
-        # Without tools, vLLM has set the choice of them by then.
+        # Without tools, vLLM has already set the tool choice.
         read = body if values.get("tools") else {**body, "tool_choice": "none"}
         raise refusal([Issue("missing", "body.input", "Field required", read)])
     if values.get("background") and not values.get("store", True):
@@ -146,7 +146,7 @@ def _as_chat(values: dict[str, Json], before: list[Json]) -> dict[str, Json]:
 
 
 def _nested(value: Json) -> Json:
-    """A tool, or a choice of one, as chats write it."""
+    """Returns a tool, or a tool choice, in the form of chats."""
     if not isinstance(value, dict):
         return value
     return {"type": "function", "function": {k: v for k, v in value.items() if k != "type"}}

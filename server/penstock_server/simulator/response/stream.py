@@ -10,7 +10,7 @@ from penstock_server.simulator.response.request import Asked
 
 
 async def events(asked: Asked) -> Pieces:
-    """All events; what the engine refuses cuts the body, for there is no event to say it."""
+    """Yields all events; an error of the engine cuts the body, because no event can report it."""
     stream = Stream(asked)
     begun = documents.response(asked, "in_progress", [])
     yield stream.event("created", response=begun)
@@ -35,7 +35,7 @@ async def events(asked: Asked) -> Pieces:
 
 
 class Stream:
-    """Numbers events and follows the item that is open."""
+    """Numbers events and tracks the open item."""
 
     def __init__(self, asked: Asked) -> None:
         self.items: list[Json] = []
@@ -48,15 +48,15 @@ class Stream:
         self._entries: list[Json] = []
 
     def event(self, name: str, /, **fields: Json) -> Document:
-        """The next event."""
+        """Returns the next event."""
         event = {**fields, "sequence_number": self._sent, "type": f"response.{name}"}
         self._sent += 1
-        # The order of OpenAI's own types, which vLLM sends: what is optional comes last.
+        # The order of OpenAI's types, which vLLM sends: optional fields come last.
         ordered = sorted(event.items(), key=lambda one: (one[0] == "name", one[0]))
         return Document(dict(ordered))
 
     def token(self, step: Step, generation: Generation) -> Iterator[Document]:
-        """The events of one token, if it shows at all."""
+        """Yields the events of one token, if the token is visible."""
         kind = _KINDS.get(step.channel)
         hidden = kind == "reasoning" and self._asked.chat.hides_thought
         if not step.text or kind is None or hidden:
@@ -68,7 +68,7 @@ class Stream:
             yield self._delta(kind, step)
 
     def close(self) -> Iterator[Document]:
-        """The events that end the open item."""
+        """Yields the events that end the open item."""
         if self._open is None:
             return
         kind, call = self._open

@@ -1,1 +1,1 @@
-"""Texts that obey what a request demands: a schema, a pattern, a choice or a grammar."""
+"""Texts that match the constraint of a request: a schema, a pattern, a choice or a grammar."""

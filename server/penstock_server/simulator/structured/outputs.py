@@ -1,4 +1,4 @@
-"""Answers that must obey a JSON schema, a regular expression, a choice or a grammar."""
+"""Answers that match a JSON schema, a regular expression, a choice or a grammar."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _NOT_SET = {
 
 
 def check_request(body: dict[str, Json]) -> None:
-    """Refuses what vLLM refuses before it generates: none or several constraints."""
+    """Refuses requests without a constraint or with several, as vLLM does before it generates."""
     asked = body.get("response_format") or {}
     if asked.get("type") == "json_schema" and not asked.get("json_schema"):
         message = (
@@ -33,9 +33,9 @@ def check_request(body: dict[str, Json]) -> None:
 
 
 def constrained_text(body: dict[str, Json]) -> str | None:
-    """A text that obeys the constraint of a request, None if there is no constraint.
+    """Returns a text that matches the constraint of a request; None if there is no constraint.
 
-    A constraint that cannot be understood is refused here, which in a stream is after the status.
+    Refuses a constraint that is not valid; in a stream, the status has already been sent.
     """
     kind, value = _constraint(body)
     return _WRITERS[kind](value) if kind in _WRITERS else None
@@ -69,7 +69,7 @@ def _constraint(body: dict[str, Json]) -> tuple[str, Json]:
 
 
 def schema_text(schema: Json) -> str:
-    """The JSON of a value that a schema allows, which may be given as text."""
+    """Returns the JSON of a value that a schema allows; the schema may be a text."""
     try:
         schema = json.loads(schema) if isinstance(schema, str) else schema
     except (ValueError, RecursionError):

@@ -2,7 +2,7 @@
 
 import re
 
-# The parser of the standard library's own regular expressions; there is no public one.
+# The parser of the standard library's regular expressions; there is no public one.
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -20,20 +20,20 @@ _LONGEST_TEXT = 1 << 16
 
 
 class GrammarError(ValueError):
-    """A constraint that cannot be understood."""
+    """The constraint is not valid."""
 
 
 def require_moderate(characters: int) -> None:
-    """Raises GrammarError for a text that no context holds."""
+    """Raises GrammarError for a text that is longer than any context."""
     if characters > _LONGEST_TEXT:
         raise GrammarError(f"a text of {characters} characters is too long")
 
 
 def example(pattern: str) -> str:
-    """The shortest obvious text that a regular expression matches.
+    """Returns the shortest obvious text that a regular expression matches.
 
     Raises:
-        GrammarError: it cannot be understood, or the text is too long.
+        GrammarError: the expression is not valid, or the text is too long.
     """
     try:
         return _text(_parser.parse(pattern), {})
@@ -44,7 +44,7 @@ def example(pattern: str) -> str:
 
 
 def grammar_example(grammar: str) -> str:
-    """The first literal of a grammar's root rule."""
+    """Returns the first literal of a grammar's root rule."""
     balanced = all(grammar.count(left) == grammar.count(right) for left, right in ("()", "[]"))
     literals = re.findall(r'"((?:[^"\\]|\\.)*)"', grammar)
     if not balanced or not re.search(r"::=|:", grammar):

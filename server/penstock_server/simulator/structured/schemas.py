@@ -1,4 +1,4 @@
-"""Small instances of JSON schemas, for answers that must obey one."""
+"""Small instances of JSON schemas, for answers that must match one."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _UNREADABLE = (TypeError, AttributeError, LookupError, ArithmeticError, ValueErr
 
 
 def check_schema(schema: Json) -> None:
-    """Raises GrammarError for a schema that asks for an unknown type anywhere."""
+    """Raises GrammarError if a schema contains an unknown type."""
     if isinstance(schema, dict):
         for name in _type_names(schema):
             if name not in _TYPES:
@@ -33,10 +33,10 @@ def check_schema(schema: Json) -> None:
 
 
 def instance(schema: Json) -> Json:
-    """The smallest value that a schema allows; a best effort for rare keywords.
+    """Returns the smallest value that a schema allows; best effort for rare keywords.
 
     Raises:
-        GrammarError: it is not a schema, or asks for a value that is too large or has no end.
+        GrammarError: the schema is not valid, or requires a value that is too large or infinite.
     """
     try:
         check_schema(schema)
@@ -50,10 +50,10 @@ def instance(schema: Json) -> Json:
 
 
 class _Instance:
-    """Makes one value, of bounded size.
+    """Builds one value of bounded size.
 
     Attributes:
-        root: the whole schema, which references point into.
+        root: the whole schema, to which references refer.
     """
 
     def __init__(self, root: Json) -> None:
@@ -61,7 +61,7 @@ class _Instance:
         self._left = _MOST_VALUES
 
     def value(self, schema: Json) -> Json:
-        """The smallest value that a part of the schema allows."""
+        """Returns the smallest value that a part of the schema allows."""
         self._left -= 1
         if self._left < 0:
             raise GrammarError(f"the schema asks for more than {_MOST_VALUES} values")
@@ -99,7 +99,7 @@ class _Instance:
 
 
 def _chosen(schema: Json) -> dict[str, Json]:
-    """An alternative; `true` allows everything."""
+    """Returns an alternative; `true` allows everything."""
     return schema if isinstance(schema, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""The operations under /v1/audio: speech written down, or translated."""
+"""The operations under /v1/audio: transcription and translation."""
 
 from penstock_server.simulator.transcription.handler import prompt, transcribe, translate
 

@@ -1,4 +1,4 @@
-"""Audio files: how long they are, as far as their first bytes tell."""
+"""Durations of audio files, as far as their first bytes reveal them."""
 
 import io
 import wave
@@ -26,7 +26,7 @@ def duration_of(data: bytes) -> float:
 
 
 def parts_of(duration: float) -> list[float]:
-    """Where each part begins that a model hears at once, in seconds."""
+    """Returns the start of each part that a model processes at once, in seconds."""
     starts = [0.0]
     while duration - starts[-1] > _LONGEST_PART_S:
         starts.append(starts[-1] + _PART_S)
@@ -38,7 +38,7 @@ def _wav_duration(data: bytes) -> float:
         with wave.open(io.BytesIO(data)) as file:
             frame = file.getnchannels() * file.getsampwidth()
             here = max(0, len(data) - 44) // frame
-            # A file that was cut is heard up to where it ends.
+            # A truncated file is processed up to its end.
             frames: int = min(file.getnframes(), here)
             rate: int = file.getframerate()
             return frames / rate

@@ -21,17 +21,17 @@ _OBJECTS = {"transcribe": "transcription.chunk", "translate": "translation.chunk
 
 
 async def transcribe(request: Request, state: State) -> Answer:
-    """Writes speech down, whole or as a stream."""
+    """Transcribes speech, whole or as a stream."""
     return _answer(request, "transcribe", state)
 
 
 async def translate(request: Request, state: State) -> Answer:
-    """Writes speech down in English, whole or as a stream."""
+    """Translates speech to English, whole or as a stream."""
     return _answer(request, "translate", state)
 
 
 def prompt(request: Request) -> str:
-    """The prompt in the form; empty if the request has none."""
+    """Returns the prompt in the form; empty if the request has none."""
     try:
         return read_form(request).text("prompt")
     except ValueError:

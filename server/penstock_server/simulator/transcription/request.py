@@ -1,4 +1,4 @@
-"""A request for a transcription that passed vLLM's checks, and what follows from it."""
+"""A checked transcription request, and the values derived from it."""
 
 import json
 import math
@@ -67,7 +67,7 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(slots=True)
 class Speech:
-    """One request on its way to an answer."""
+    """One checked request."""
 
     task: str
     values: dict[str, Json]
@@ -79,12 +79,12 @@ class Speech:
 
     @property
     def language(self) -> str:
-        """The language that was named, or the one that is always heard."""
+        """The given language, or the default."""
         return str(self.values.get("language") or "en")
 
     @property
     def starts(self) -> list[float]:
-        """Where each part begins that is heard at once, in seconds."""
+        """The start of each part that is processed at once, in seconds."""
         return parts_of(self.duration)
 
     @property
@@ -93,17 +93,17 @@ class Speech:
         return _PROMPT_TOKENS + math.ceil(self.duration * _TOKENS_PER_S)
 
     def flag(self, name: str) -> bool:
-        """A boolean of the form."""
+        """Returns a boolean of the form."""
         return bool(self.values.get(name))
 
     def generate(self, text: str) -> Generation:
-        """The tokens in which a text is said."""
+        """Returns the tokens of the transcribed text."""
         most = self.values.get("max_completion_tokens") or self.settings.max_model_len
         return generate(Script(text), Limits(most))
 
 
 def prepare(request: Request, form: Form, task: str, state: State) -> Speech:
-    """Checks a request in the order in which vLLM does; raises ApiError."""
+    """Checks a request in vLLM's order; raises ApiError."""
     values = _values(form, task)
     _check_file(form, values)
     data = form.files["file"]
@@ -121,7 +121,7 @@ def prepare(request: Request, form: Form, task: str, state: State) -> Speech:
     count = _PROMPT_TOKENS + len(tokens_of(values.get("prompt", "")))
     if count >= longest:
         raise TooLong(longest, count)
-    # Without beams, `n` is not looked at.
+    # Without beam search, `n` is ignored.
     check_sampling({key: values[key] for key in values if key != "n"}, state.settings)
     name = request.headers.get("x-request-id") or state.new_id()
     return Speech(task, values, duration, name, state.settings)
@@ -145,7 +145,7 @@ def _check_literals(form: Form, task: str) -> None:
     issues = []
     if wanted not in _FORMATS and not (diarized and wanted == "diarized_json"):
         issues.append(_literal("response_format", _FORMATS_IN_WORDS, wanted))
-        # A union of two enumerations: each says what it would have taken.
+        # A union of two enumerations: each reports the values that it accepts.
         issues += [_literal("response_format", "'diarized_json'", wanted)] if diarized else []
     granularities = [value for name, value in form.fields if name == _GRANULARITIES]
     issues += [
