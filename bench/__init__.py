@@ -1,1 +1,1 @@
-"""The benchmark: Penstock beside what it is compared with, in one run."""
+"""The benchmark: measures Penstock and other servers in one run."""

@@ -1,4 +1,4 @@
-"""The command line of the benchmark; `make bench` and its like run it."""
+"""The command line of the benchmark, which `make bench` and related targets run."""
 
 import argparse
 import json
@@ -36,7 +36,7 @@ PAGE = ROOT / "docs" / "performance.md"
 
 
 def main() -> int:
-    """Runs a command; returns the exit code."""
+    """Runs a command and returns the exit code."""
     parsed = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--rows", type=_names, default=())
     runs.add_argument("--dry", action="store_true", help="leave docs/ as they are")
     runs.set_defaults(run=_run)
-    writes = commands.add_parser("report", help="write the report of the last run anew")
+    writes = commands.add_parser("report", help="write the report of the last run again")
     writes.add_argument("--dry", action="store_true", help="print it; leave docs/ as they are")
     writes.set_defaults(run=lambda parsed: _write(_load(RESULTS), dry=parsed.dry))
     guards = commands.add_parser("guard", help="the bounded form, for continuous integration")

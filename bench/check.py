@@ -1,4 +1,4 @@
-"""The contents of answers: looked at once by meaning, from then on compared byte by byte.
+"""Checks the contents of answers: once by meaning, then byte by byte.
 
 Before a server is measured, one call is made to it and its answer is read message by message and
 compared with what must come back. The load client then compares every answer with that one, and
@@ -32,7 +32,7 @@ class WrongContent(Exception):
 
 @dataclass(frozen=True)
 class Golden:
-    """What the load client compares with.
+    """The answer with which the load client compares all others.
 
     Attributes:
         whole: every answer; empty for streams, and for servers that write their own.
@@ -46,7 +46,7 @@ class Golden:
 
 
 def golden(scenario: Scenario, row: Row, port: int) -> Golden:
-    """Makes one call and returns what all others must give.
+    """Makes one call and returns the answer that all others must match.
 
     Raises:
         WrongContent: the answer is wrong.
@@ -132,7 +132,7 @@ def http_golden(scenario: Scenario, row: Row, body: bytes) -> Golden:
 
 
 def grpc_call(scenario: Scenario, port: int) -> list[bytes]:
-    """Returns the messages that one call brings, as bytes."""
+    """Makes one call and returns its messages as bytes."""
     options = [("grpc.max_receive_message_length", _LARGEST), ("grpc.enable_retries", 0)]
     requests = scenario.request()
     with grpc.insecure_channel(f"{HOST}:{port}", options=options) as channel:
@@ -147,7 +147,7 @@ def grpc_call(scenario: Scenario, port: int) -> list[bytes]:
 
 
 def http_call(scenario: Scenario, port: int) -> bytes:
-    """Returns the body that one call brings over HTTP.
+    """Makes one call over HTTP and returns its body.
 
     Raises:
         WrongContent: the status is not 200.
@@ -171,7 +171,7 @@ def _parsed(kind: type[_Message], answer: bytes) -> _Message:
 
 
 def _summary(messages: Sequence[StreamChatCompletionResponse]) -> tuple[object, ...]:
-    """Returns what a reader of a stream has in the end, however it was cut into messages."""
+    """Returns the sum of a stream, independent of its division into messages."""
     choices = [choice for message in messages for choice in message.choices]
     return (
         {message.id for message in messages},

@@ -1,4 +1,4 @@
-"""What a run was made with: what a reader must know to judge or repeat it."""
+"""The conditions of a run, which a reader needs to judge or repeat it."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _PACKAGES = ("grpcio", "protobuf", "httptools", "httpx", "orjson", "uvloop")
 
 
 def before() -> dict[str, str]:
-    """Returns the conditions that are known when a run begins."""
+    """Returns the conditions that are known when a run starts."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     others = ", ".join(f"{name} {number}" for name, number in servers.versions().items())
     system = f"{platform.system()} {platform.release()}"
@@ -30,7 +30,7 @@ def before() -> dict[str, str]:
 
 
 def after(repeats: str, seed: int, seconds: float) -> dict[str, str]:
-    """Returns the conditions that are known when a run is over."""
+    """Returns the conditions that are known when a run ends."""
     took = f"{repeats} repeats in {seconds / 60:.0f} minutes, order drawn with seed {seed}"
     return {"load after": f"{_load()} (the benchmark's own included)", "run": took}
 

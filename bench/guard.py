@@ -32,12 +32,12 @@ _COMPARED: Mapping[str, Sequence[Row]] = {
 
 
 def takes_part(row: Row, scenario: Scenario) -> bool:
-    """Whether a server is measured in a scenario."""
+    """Returns whether a server is measured in a scenario."""
     return row == PENSTOCK or row in _COMPARED.get(scenario.name, ())
 
 
 def guard(seed: int, result: Path = RESULT) -> list[str]:
-    """Runs every check, writes what was checked; returns the failures.
+    """Runs every check, prints the checks, and returns the failures.
 
     Raises:
         LoadFailed: a tool is missing, or a part did not start.

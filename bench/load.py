@@ -1,4 +1,4 @@
-"""The compiled load client: one window of calls, and what it saw."""
+"""The compiled load client: one window of calls, and its observations."""
 
 import json
 import time
@@ -18,7 +18,7 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Window:
-    """What the client saw in one window. Times are microseconds.
+    """The client's observations in one window. Times are in microseconds.
 
     Attributes:
         seconds: its length.
@@ -49,7 +49,7 @@ class Client:
         self._child = child
 
     def wait_ready(self) -> None:
-        """Waits until it has warmed up and begins to count.
+        """Waits until the client has warmed up and starts to count.
 
         Raises:
             LoadFailed: it ended, or nothing came back in time.
@@ -69,7 +69,7 @@ class Client:
         return int(numbers[0]), int(numbers[1])
 
     def finish(self) -> Window:
-        """Ends the window; returns what it saw.
+        """Ends the window and returns the observations.
 
         Raises:
             LoadFailed: it ended before.

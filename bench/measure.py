@@ -1,4 +1,4 @@
-"""One window: a load on one server, what the client saw and what the server spent."""
+"""One window: a load on one server, the client's observations and the server's cost."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ _LEAST_S = 1.0
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one window gave.
+    """The result of one window.
 
     Attributes:
         scenario: the name of the scenario.
@@ -100,7 +100,7 @@ def write_requests(folder: Path, scenarios: Sequence[Scenario]) -> None:
 def _until_enough(
     client: Client, scenario: Scenario, pid: int, before: float, *, wants_cpu: bool
 ) -> None:
-    """Lets the window go on until it has calls and CPU time enough, or is over."""
+    """Continues the window until it has enough calls and CPU time, or its time is over."""
     for tenth in range(1, round(scenario.longest_s * 10) + 1):
         calls, chunks = client.progress()
         enough = (chunks or calls) >= scenario.least and tenth >= _LEAST_S * 10

@@ -1,4 +1,4 @@
-"""A gRPC server that does nothing: what gRPC in Python costs by itself.
+"""A gRPC server that does nothing, which shows the cost of gRPC in Python.
 
     python -m bench.noop FOLDER [uvloop]
 
@@ -28,7 +28,7 @@ _LARGEST = 32 * 1024 * 1024
 
 
 class Answers:
-    """Answers made beforehand."""
+    """Prepared answers."""
 
     def __init__(self, unary: Mapping[bytes, bytes], around: tuple[bytes, bytes]) -> None:
         """Takes answers by model, and what stands around the marker of a chunk."""
@@ -43,7 +43,7 @@ class Answers:
         return self._unary[request[2 : 2 + request[1]]]
 
     async def stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
-        """Streams as many chunks, as far apart, as the model says."""
+        """Streams chunks; the name of the model specifies their number and interval."""
         found = _STREAM.search(request)
         assert found
         chunks, delay_s = int(found[1]), int(found[2]) / 1e6
@@ -58,7 +58,7 @@ class Answers:
             yield message
 
     async def upload(self, requests: AsyncIterator[bytes], context: Any) -> bytes:
-        """Takes all messages of an upload."""
+        """Reads all messages of an upload."""
         async for _ in requests:
             pass
         return self._unary[payloads.UPLOAD_MODEL.encode()]
@@ -78,7 +78,7 @@ def handlers(answers: Answers) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
 
 
 def chunk_around() -> tuple[bytes, bytes]:
-    """Returns what stands before and after the marker in the message of a chunk."""
+    """Returns the bytes before and after the marker in the message of a chunk."""
     marker = b"#" * 23
     head, tail = payloads.stream_messages([marker])[1].SerializeToString().split(marker)
     return head, tail

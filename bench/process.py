@@ -1,4 +1,4 @@
-"""Child processes: starting them so that none is left behind, their CPU time and memory."""
+"""Child processes: starts them so that none is left behind; reads their CPU time and memory."""
 
 import contextlib
 import os
@@ -93,7 +93,7 @@ class Child:
         return self.log.read_text(errors="replace")[-1500:].strip()
 
     def stop(self) -> None:
-        """Ends it, kindly at first."""
+        """Ends the process, gracefully at first."""
         family = descendants(self.pid)
         self._signal(signal.SIGTERM)
         try:

@@ -160,7 +160,7 @@ def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def write(page: Path, generated: str) -> None:
-    """Replaces what stands between the markers of a page.
+    """Replaces the text between the markers of a page.
 
     Raises:
         ValueError: the page has no markers.

@@ -86,7 +86,7 @@ def _repeat(
 
 
 def takes_part(row: Row, scenario: Scenario) -> bool:
-    """Whether a server is measured in a scenario."""
+    """Returns whether a server is measured in a scenario."""
     if row.workers:
         return scenario.name in _OF_WORKERS
     return scenario.peers or not row.rewrites

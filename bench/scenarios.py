@@ -1,4 +1,4 @@
-"""What is measured: the calls, how many at once, for how long."""
+"""The scenarios: the calls, their concurrency, their duration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether the load client sees what is wrong: it is given wrong expectations, and must complain."""
+"""Tests the load client: with wrong expectations, it must report errors."""
 
 from collections.abc import Callable
 from dataclasses import replace

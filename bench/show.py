@@ -1,8 +1,8 @@
-"""Lines for the person who waits."""
+"""Progress output."""
 
 import sys
 
 
 def say(line: str) -> None:
-    """Prints a line at once."""
+    """Prints a line immediately."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Medians over repeats, and what they can tell apart."""
+"""Medians over repeats, and which differences are significant."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What Penstock is to reach, each as a relation within one run."""
+"""The targets of Penstock, each as a ratio within one run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

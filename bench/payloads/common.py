@@ -1,4 +1,4 @@
-"""What all payloads share: words, framing, JSON."""
+"""Code that all payloads share: text, framing, JSON."""
 
 import json
 import random
@@ -36,7 +36,7 @@ def usage(prompt: int, completion: int) -> dict[str, Any]:
 
 
 def expect_usage(usage: Any, prompt: int, completion: int) -> None:
-    """Writes the usage that a message must have."""
+    """Sets the usage that a message must have."""
     usage.prompt_tokens, usage.completion_tokens = prompt, completion
     usage.total_tokens = prompt + completion
 
