@@ -10,6 +10,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+import httpx
+
 from penstock_server import descriptors, worker
 from penstock_server.configuration.exposed import exposed
 from penstock_server.configuration.file import SettingsError
@@ -67,6 +69,7 @@ class Service:
         *,
         clock: Callable[[], float] = monotonic,
         share_ports: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Builds the service in a running event loop, without starting it.
 
@@ -74,13 +77,14 @@ class Service:
             settings: the configuration.
             clock: the clock of quotas, in seconds.
             share_ports: whether other processes may listen on the same ports.
+            transport: sends all requests to upstreams; None for connections of its own.
 
         Raises:
             SettingsError: the keys file cannot be used, or two options exclude each other.
         """
         self.settings = settings
         self.authentication = _authentication(settings, clock)
-        self._fleet = _fleet(settings)
+        self._fleet = _fleet(settings, transport)
         self._health = HealthServicer(tuple(SERVICES))
         self._limits = _limits(settings)
         self._descriptors: asyncio.Task[None] | None = None
@@ -340,11 +344,12 @@ def _credentials(settings: Settings, authentication: Authentication | None) -> M
     return forward_credentials if settings.forward_authorization else None
 
 
-def _fleet(settings: Settings) -> Fleet:
+def _fleet(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Fleet:
     return Fleet(
         upstream_configs(settings),
         policy(settings),
         aliases=settings.aliases,
         default_model=settings.default_model,
         resendable=resendable,
+        transport=transport,
     )

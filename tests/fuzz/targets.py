@@ -48,8 +48,8 @@ from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.completeness import ChoiceStream, ResponseEvents, TranscriptStream
 from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Stage, UpstreamFailure
-from penstock_server.upstream.http.response import Response
 from penstock_server.upstream.limits import Limit, Limits
+from penstock_server.upstream.response import Response
 from penstock_server.upstream.sse import EventDecoder
 from penstock_server.upstream.stream import events
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from httpx import ByteStream
 from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream import limits
@@ -16,7 +17,6 @@ from penstock_server.upstream.config import Timeouts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import transport
 from penstock_server.upstream.http.connection import Connection
-from penstock_server.upstream.http.request import Request
 from penstock_server.upstream.http.response_parser import ResponseParser
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.multipart import File, Form
@@ -121,6 +121,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> 
     async with served(serve) as url, client(url) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
         idle.set()
+        assert isinstance(upstream.transport, transport.Transport)
         [kept] = upstream.transport.pool._idle
         async with asyncio.timeout(60):
             while kept.reusable:  # noqa: ASYNC110 - for what comes is taken without a word
@@ -336,8 +337,9 @@ async def test_a_refusal_counts_though_its_reason_does_not_come(
 @pytest.mark.parametrize("value", ["a\r\nx-more: b", "a\nb", "a\rb", "a\0b", "é"])
 async def test_headers_that_cannot_be_sent(value: str) -> None:
     async with wire(OK) as server, client(server.url) as upstream:
+        request = upstream.request("GET", "/", {"x-a": value}, ByteStream(b""))
         with pytest.raises(UpstreamFailure) as raised:
-            async with upstream.transport.send(Request("GET", "/", {"x-a": value}), Limits(QUICK)):
+            async with upstream.exchange(request, CALL, Limits(QUICK)):
                 pass
         assert (raised.value.kind, raised.value.stage) == (Kind.MISCONFIGURED, Stage.REQUEST)
         assert server.requests == []

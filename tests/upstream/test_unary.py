@@ -7,6 +7,7 @@ from time import time
 from traceback import format_exception
 
 import pytest
+from httpx import ByteStream
 from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream.call import Call
@@ -14,7 +15,6 @@ from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import Timeouts, UpstreamConfig, place
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import pool
-from penstock_server.upstream.http.request import Request
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
@@ -129,7 +129,7 @@ async def test_a_busy_upstream_is_healthy() -> None:
     async with (
         wire(http(b""), End.HOLD) as server,
         client(server.url, Timeouts(connect=60), max_connections=1) as upstream,
-        upstream.transport.send(Request("GET", "/", {}), Limits(QUICK)),
+        upstream.exchange(upstream.request("GET", "/", {}, ByteStream(b"")), CALL, Limits(QUICK)),
     ):
         await upstream.require_health(CALL, timeout_s=60)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from random import Random
 from time import monotonic
 
+import httpx
+
 from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.dispatch import Dispatcher
@@ -59,6 +61,7 @@ class Fleet:
         clock: Clock = monotonic,
         sleep: Sleep = asyncio.sleep,
         chance: Random | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Creates the replicas; opens no connection yet. Requires a running event loop.
 
@@ -73,6 +76,8 @@ class Fleet:
             clock: returns the time that deadlines of calls are given in.
             sleep: waits for so many seconds.
             chance: the source of random choices and jitter.
+            transport: sends all requests, and is not closed; None for connections of the fleet's
+                own.
         """
         self._policy = policy
         self.budget = RetryBudget(policy.retry_budget, clock)
@@ -86,7 +91,7 @@ class Fleet:
             chance,
             policy.hedge_after,
         )
-        self._members = Membership(policy, resolve, clock)
+        self._members = Membership(policy, resolve, clock, transport)
         self._directory = Directory(self._members)
         self._dispatcher = Dispatcher(self._directory, rules, policy.affinity, clock, chance)
         self.reload(configs, aliases, default_model)

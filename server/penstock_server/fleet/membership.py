@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+import httpx
+
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.policy import Policy
@@ -18,18 +20,26 @@ class Membership:
         changes: sent when a replica comes, goes or changes.
     """
 
-    def __init__(self, policy: Policy, resolve: Resolve, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        resolve: Resolve,
+        clock: Callable[[], float],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         """Creates a membership without replicas.
 
         Args:
             policy: how replicas are treated.
             resolve: returns the addresses of a host name.
             clock: returns the time in seconds.
+            transport: sends all requests; None for connections of their own.
         """
         self.changes = ChangeSignal()
         self._policy = policy
         self._resolve = resolve
         self._clock = clock
+        self._transport = transport
         self._sets: list[ReplicaSet] = []
         self._watches: dict[ReplicaSet, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -59,7 +69,7 @@ class Membership:
         for config in configs:
             if kept := _kept(config, before):
                 before.remove(kept)
-            sets.append(kept or ReplicaSet(config, self._policy, self._clock, self.changes))
+            sets.append(kept or self._replica_set(config))
         # From here on nothing fails.
         for config, one in zip(configs, sets, strict=True):
             if one.config != config:
@@ -69,6 +79,9 @@ class Membership:
         self.changes.send()
         for gone in before:
             gone.close()
+
+    def _replica_set(self, config: UpstreamConfig) -> ReplicaSet:
+        return ReplicaSet(config, self._policy, self._clock, self.changes, self._transport)
 
     async def watch(self, listener: Callable[[], None]) -> None:
         """Probes all replicas forever.

@@ -7,6 +7,8 @@ from hashlib import blake2b
 from time import time
 from urllib.parse import urlsplit
 
+import httpx
+
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.ejection import Ejection
 from penstock_server.fleet.knowledge import Knowledge
@@ -48,6 +50,7 @@ class Replica:
         policy: Policy,
         clock: Callable[[], float],
         changes: ChangeSignal,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Creates a replica about which nothing is known.
 
@@ -57,6 +60,7 @@ class Replica:
             policy: how replicas are treated.
             clock: returns the time in seconds.
             changes: sent whenever the replica comes or goes, or what it serves changes.
+            transport: sends its requests; None for connections of its own.
         """
         now = clock()
         self._address = _shown_address(config.url, address)
@@ -67,7 +71,7 @@ class Replica:
         self.load = Load(config.weight, now, policy.slow_start)
         self.ejection = Ejection(policy.ejection_failures, policy.ejection_time)
         self.probe_requested = asyncio.Event()
-        self._use(Upstream(config, address))
+        self._use(Upstream(config, address, transport=transport))
 
     def configure(self, config: UpstreamConfig) -> None:
         """Applies another configuration of the same server; keeps what is known about it."""

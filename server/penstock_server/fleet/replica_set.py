@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import httpx
+
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.discovery import Addresses, Resolve, servers
 from penstock_server.fleet.policy import Policy
@@ -26,6 +28,7 @@ class ReplicaSet:
         policy: Policy,
         clock: Callable[[], float],
         changes: ChangeSignal,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Creates the first replica.
 
@@ -34,11 +37,13 @@ class ReplicaSet:
             policy: how replicas are treated.
             clock: returns the time in seconds.
             changes: sent when a replica comes, goes or changes.
+            transport: sends all requests; None for connections of their own.
         """
         self.config = config
         self._policy = policy
         self._clock = clock
         self._changes = changes
+        self._transport = transport
         self.replicas: dict[Addresses, Replica] = {(): self._replica("")}
 
     def configure(self, config: UpstreamConfig) -> None:
@@ -83,7 +88,9 @@ class ReplicaSet:
             replica.close()
 
     def _replica(self, address: str) -> Replica:
-        return Replica(self.config, address, self._policy, self._clock, self._changes)
+        return Replica(
+            self.config, address, self._policy, self._clock, self._changes, self._transport
+        )
 
     def _to_leave(self, found: set[Addresses]) -> list[Addresses]:
         """Returns the servers whose replicas go.

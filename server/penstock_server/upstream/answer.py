@@ -24,9 +24,9 @@ from penstock_server.upstream.failure import (
     is_cut,
     status_of,
 )
-from penstock_server.upstream.http.response import EVENT_STREAM, Response
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.request_id import is_of_another
+from penstock_server.upstream.response import EVENT_STREAM, Response
 from penstock_server.upstream.written_arguments import keep_written
 
 OCTET_STREAM = "application/octet-stream"

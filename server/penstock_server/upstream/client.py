@@ -1,10 +1,13 @@
 """The client of one upstream: a vLLM server, or any other server with its HTTP API."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from time import monotonic
+from urllib.parse import urlsplit
 
+import httpx
 import orjson
 
 from penstock_server.upstream.answer import (
@@ -18,16 +21,17 @@ from penstock_server.upstream.answer import (
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig, place
+from penstock_server.upstream.exchange import ID, PATH, Exchange, UploadStream
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.headers import Headers
-from penstock_server.upstream.http.request import Request
-from penstock_server.upstream.http.response import EVENT_STREAM, Response
+from penstock_server.upstream.http.messages import LazyRequest
 from penstock_server.upstream.http.transport import Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
 from penstock_server.upstream.redaction import Redaction
+from penstock_server.upstream.response import EVENT_STREAM, Response
 from penstock_server.upstream.stream import events
 
 _JSON = "application/json"
@@ -35,6 +39,7 @@ _PROBE_CONNECTIONS = 10
 # The description of all routes is the largest, with less than one megabyte.
 _LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
 _SHORTEST_SECRET = 8
+_MOST_URLS = 64
 _LATEST_SHARE = 0.2
 """The weight of the latest answer in the moving average."""
 
@@ -48,9 +53,9 @@ class Upstream:
         latency_s: the time until the headers of an answer, as a moving average over calls, in
             seconds; None before the first.
         working_routes: the routes of operations whose usual route turned out not to work.
-        transport: the connections for calls.
-        probes: the connections for probes: if all others are in use, the upstream is busy, not
-            ill.
+        transport: sends calls.
+        probes: sends probes, over connections of its own: if all others are in use, the upstream
+            is busy, not ill.
     """
 
     latency_s: float | None
@@ -61,6 +66,7 @@ class Upstream:
         config: UpstreamConfig,
         pinned_address: str = "",
         *,
+        transport: httpx.AsyncBaseTransport | None = None,
         earlier: "Upstream | None" = None,
     ) -> None:
         """Creates the client of an upstream; opens no connection yet.
@@ -68,6 +74,8 @@ class Upstream:
         Args:
             config: the upstream.
             pinned_address: the IP address to connect to, in place of the URL's host.
+            transport: sends all requests, and belongs to the caller; None for connections of
+                its own.
             earlier: the client of the same server to take the connections over from, if any.
         """
         self.name = config.name or place(config.url)
@@ -75,15 +83,19 @@ class Upstream:
         # Shorter values of headers are no secrets, and parts of ordinary words.
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
         self._secrets = (config.api_key, *long)
-        self._headers = Headers(config.api_key, config.headers)
         self._pinned_address = pinned_address
+        self._socket = urlsplit(config.url).path if config.url.startswith("unix:") else ""
+        self._base = httpx.URL("http://localhost" if self._socket else config.url)
+        self._headers = Headers(config.api_key, config.headers, self._base.netloc.decode())
+        self._url = lru_cache(_MOST_URLS)(self._url_of)
+        self._given_transport = transport
         self.latency_s = earlier.latency_s if earlier else None
         self.working_routes = earlier.working_routes if earlier else {}
-        self.transport = self._new_transport(config.max_connections, config.max_answer_bytes)
-        self.probes = self._new_transport(_PROBE_CONNECTIONS, _LARGEST_PROBE_ANSWER)
+        self.transport = transport or self._new_transport(config.max_connections)
+        self.probes = transport or self._new_transport(_PROBE_CONNECTIONS)
         if earlier:
             self.probes = earlier.probes
-            if _bounds(config) == _bounds(earlier.config):
+            if config.max_connections == earlier.config.max_connections:
                 self.transport = earlier.transport
 
     def reconfigured(self, config: UpstreamConfig) -> "Upstream":
@@ -91,28 +103,36 @@ class Upstream:
 
         The configuration must be for the same place. Requests that are under way go on.
         """
-        other = Upstream(config, self._pinned_address, earlier=self)
-        if other.transport is not self.transport:
+        transport = self._given_transport
+        other = Upstream(config, self._pinned_address, transport=transport, earlier=self)
+        if other.transport is not self.transport and isinstance(self.transport, Transport):
             self.transport.close()
         return other
 
-    def _new_transport(self, max_connections: int, max_answer_bytes: int) -> Transport:
+    def _new_transport(self, max_connections: int) -> Transport:
         return Transport(
-            self.config,
-            self._pinned_address,
+            self._base,
             max_connections=max_connections,
-            max_answer_bytes=max_answer_bytes,
+            tls=self.config.tls,
+            pinned_address=self._pinned_address,
+            socket=self._socket,
         )
 
     @property
     def outstanding(self) -> int:
-        """The number of requests under way, including probes."""
-        return self.transport.pool.in_use + self.probes.pool.in_use
+        """The number of its own connections in use, including those of probes."""
+        return sum(transport.pool.in_use for transport in self._own_transports)
 
     def close(self) -> None:
         """Closes idle connections now, and those in use when they are released."""
-        self.transport.close()
-        self.probes.close()
+        for transport in self._own_transports:
+            transport.close()
+
+    @property
+    def _own_transports(self) -> Sequence[Transport]:
+        if self._given_transport:
+            return ()
+        return [one for one in (self.transport, self.probes) if isinstance(one, Transport)]
 
     async def get(self, path: str, call: Call, timeout_s: float) -> JsonObject:
         """Returns the JSON object at a path.
@@ -121,7 +141,7 @@ class Upstream:
             UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
         """
         request = self._bare("GET", path, call)
-        return await self._unary(self.probes, request, call, ProbeLimits(timeout_s))
+        return await self._unary(request, call, ProbeLimits(timeout_s))
 
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Returns a stored response; with POST, performs an action on it first.
@@ -132,7 +152,7 @@ class Upstream:
         call.attempts.add(self.name)
         request = self._bare(method, path, call)
         limits = Limits(self.config.timeouts)
-        answer = await self._unary(self.transport, request, call, limits, read=stored)
+        answer = await self._unary(request, call, limits, read=stored)
         self._redaction(call, request).response(answer)
         return answer
 
@@ -159,7 +179,8 @@ class Upstream:
             return
         request = self._bare("GET", self.config.health_path, call)
         try:
-            async with self.probes.send(request, ProbeLimits(timeout_s)) as response:
+            limits = ProbeLimits(timeout_s)
+            async with self.exchange(request, call, limits) as response:
                 if response.status != 200:
                     raise await refusal(response)
         except UpstreamFailure as failure:
@@ -196,8 +217,8 @@ class Upstream:
         for path in routes:
             try:
                 request = self._post(operation, path, body, call, _JSON)
-                limits = Limits(self.config.timeouts, is_upload=request.is_upload)
-                answer = await self._unary(self.transport, request, call, limits, choices=choices)
+                limits = Limits(self.config.timeouts, is_upload=isinstance(body, Form))
+                answer = await self._unary(request, call, limits, choices=choices)
             except UpstreamFailure as failure:
                 if not (failure.route_missing or (has_model and failure.model_missing)):
                     raise
@@ -228,9 +249,10 @@ class Upstream:
         """
         call.attempts.add(self.name)
         request = self._post(operation, operation.path, body, call, EVENT_STREAM)
-        limits, started = Limits(self.config.timeouts, is_upload=request.is_upload), monotonic()
+        limits = Limits(self.config.timeouts, is_upload=isinstance(body, Form))
+        started = monotonic()
         try:
-            async with self.transport.send(request, limits) as response:
+            async with self.exchange(request, call, limits) as response:
                 self._record_latency(started)
                 require_own(response, response.echoed_id)
                 await require_stream(response)
@@ -239,23 +261,50 @@ class Upstream:
         except UpstreamFailure as failure:
             raise self._placed(failure, request, call) from None
 
-    def _bare(self, method: Method, path: str, call: Call) -> Request:
+    def exchange(self, request: httpx.Request, call: Call, limits: Limits) -> Exchange:
+        """Returns the exchange that begins with a request; it sends nothing yet."""
+        transport, most_bytes = self.transport, self.config.max_answer_bytes
+        if isinstance(limits, ProbeLimits):
+            transport, most_bytes = self.probes, _LARGEST_PROBE_ANSWER
+        return Exchange(transport, request, limits, call.attempts, most_bytes)
+
+    def _bare(self, method: Method, path: str, call: Call) -> httpx.Request:
         headers = self._headers.build(call, _JSON)
-        return Request(method, path, headers, attempts=call.attempts)
+        if method == "POST":
+            headers["content-length"] = "0"
+        return self.request(method, path, headers, httpx.ByteStream(b""))
 
     def _post(
         self, operation: Operation, path: str, body: Body, call: Call, accept: str
-    ) -> Request:
-        head = self._headers.build(call, accept)
+    ) -> httpx.Request:
+        headers = self._headers.build(call, accept)
         if isinstance(body, Form):
-            head["content-type"] = body.content_type
-            content = body.encoded(self.config.max_upload_bytes)
-            return Request("POST", path, head, content, call.attempts)
-        head["content-type"] = _JSON
-        only_once = not operation.repeatable
-        return Request("POST", path, head, orjson.dumps(body), call.attempts, only_once)
+            headers["content-type"] = body.content_type
+            headers["transfer-encoding"] = "chunked"
+            upload = UploadStream(body.encoded(self.config.max_upload_bytes))
+            return self.request("POST", path, headers, upload)
+        content = orjson.dumps(body)
+        headers["content-type"] = _JSON
+        headers["content-length"] = f"{len(content)}"
+        request = self.request("POST", path, headers, httpx.ByteStream(content))
+        if not operation.repeatable:
+            request.extensions["fresh_connection"] = True
+        return request
 
-    def _placed(self, failure: UpstreamFailure, request: Request, call: Call) -> UpstreamFailure:
+    def request(
+        self, method: Method, path: str, headers: Mapping[str, str], stream: httpx.AsyncByteStream
+    ) -> httpx.Request:
+        """Returns a request for a path of the upstream."""
+        extensions = {PATH: path, ID: headers.get("x-request-id", "")}
+        return LazyRequest(method, self._url(path), headers, stream, extensions)
+
+    def _url_of(self, path: str) -> httpx.URL:
+        raw_path = self._base.raw_path.rstrip(b"/") + httpx.URL(path).raw_path
+        return self._base.copy_with(raw_path=raw_path)
+
+    def _placed(
+        self, failure: UpstreamFailure, request: httpx.Request, call: Call
+    ) -> UpstreamFailure:
         """Returns a failure of a request, with its place and without secrets.
 
         It is not raised from the failure itself, which a traceback would show.
@@ -266,19 +315,19 @@ class Upstream:
             message=redaction.text(failure.message),
             error=redaction.error(failure.error),
             upstream=self.name,
-            path=request.path,
+            path=request.extensions[PATH],
             callers_credentials=call.authorization is not None,
         )
 
-    def _redaction(self, call: Call, request: Request) -> Redaction:
+    def _redaction(self, call: Call, request: httpx.Request) -> Redaction:
         secrets = (*self._secrets, _token(call.authorization or ""))
-        sent = request.content if isinstance(request.content, bytes) else b""
+        stream = request.stream
+        sent = b"".join(stream) if isinstance(stream, httpx.ByteStream) else b""
         return Redaction(secrets, (call.model, *self.config.models.values()), sent)
 
     async def _unary(
         self,
-        transport: Transport,
-        request: Request,
+        request: httpx.Request,
         call: Call,
         limits: Limits,
         read: Callable[[Response], Awaitable[JsonObject]] = whole,
@@ -286,8 +335,8 @@ class Upstream:
     ) -> JsonObject:
         started = monotonic()
         try:
-            async with transport.send(request, limits) as response:
-                if transport is self.transport:
+            async with self.exchange(request, call, limits) as response:
+                if not isinstance(limits, ProbeLimits):
                     self._record_latency(started)
                 require_own(response, response.echoed_id)
                 if response.status != 200:
@@ -304,11 +353,6 @@ class Upstream:
         latest = monotonic() - started
         earlier = latest if self.latency_s is None else self.latency_s
         self.latency_s = earlier + _LATEST_SHARE * (latest - earlier)
-
-
-def _bounds(config: UpstreamConfig) -> tuple[int, int]:
-    """Returns the settings that a pool of connections is created with."""
-    return config.max_connections, config.max_answer_bytes
 
 
 def _token(authorization: str) -> str:

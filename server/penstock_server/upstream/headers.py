@@ -46,14 +46,18 @@ def is_token(name: str) -> bool:
 class Headers:
     """Builds the headers of the requests to one upstream."""
 
-    def __init__(self, api_key: str = "", configured: Mapping[str, str] = _NONE) -> None:
+    def __init__(
+        self, api_key: str = "", configured: Mapping[str, str] = _NONE, host: str = ""
+    ) -> None:
         """Creates the builder.
 
         Args:
             api_key: the key of the upstream; empty for none.
             configured: other headers; none of them is in `OWN_HEADERS`.
+            host: the header Host; empty for none.
         """
         self._same = {
+            **({"host": host} if host else {}),
             "user-agent": "penstock",
             **{name.lower(): value for name, value in configured.items() if value},
             "accept-encoding": "identity",

@@ -58,18 +58,13 @@ class Limits:
         self._sent = monotonic()
 
     @property
-    def connect_s(self) -> float:
-        """The limit of connecting, in seconds."""
-        return self._timeouts.connect
+    def timeouts(self) -> dict[str, float]:
+        """The limits that httpx has a name for, in seconds."""
+        connect, first_byte = self._timeouts.connect, self._timeouts.first_byte
+        return {"connect": connect, "pool": connect, "write": first_byte, "read": first_byte}
 
-    @property
-    def stall_s(self) -> float:
-        """The limit of a pause of the upstream in reading an upload, in seconds."""
-        return self._timeouts.first_byte
-
-    @property
     def answered_by(self) -> float:
-        """The deadline of `answer`, by the monotonic clock."""
+        """Returns the deadline of `answer`, by the monotonic clock."""
         return min(self._sent + self._timeouts.first_byte, self._until)
 
     def answer(self) -> Limit:
@@ -109,7 +104,7 @@ class ProbeLimits(Limits):
 
     def answer(self) -> Limit:
         """Returns the limit of the answer."""
-        return Limit(self.answered_by, self._seconds, "", "answer")
+        return Limit(self.answered_by(), self._seconds, "", "answer")
 
 
 def end() -> Limit:

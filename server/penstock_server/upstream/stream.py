@@ -17,9 +17,9 @@ from penstock_server.upstream.answer import (
 )
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.http.response import Response
 from penstock_server.upstream.limits import TOTAL, Limit, Limits, end
 from penstock_server.upstream.merging import JsonObject
+from penstock_server.upstream.response import Response
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 
 _DONE = b"[DONE]"

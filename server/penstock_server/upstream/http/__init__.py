@@ -1,4 +1,4 @@
-"""HTTP/1.1 to an upstream: parsed by httptools, with the URLs, errors and decoders of httpx."""
+"""A transport of httpx for HTTP/1.1, on asyncio and httptools. Knows nothing of models or calls."""
 
 from penstock_server.upstream.http.address import require_host, resolve
 

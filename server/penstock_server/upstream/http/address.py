@@ -23,8 +23,8 @@ class Address:
         host: the host, whose name a certificate must bear.
         port: the port.
         tls: how to verify it; None for plain HTTP.
-        pinned: an IP address of the host to connect to; empty for any that its name leads to.
-        socket: the path of a Unix socket, which stands in place of host and port; empty for none.
+        pinned: an IP address of the host to connect to; empty for any that its name resolves to.
+        socket: the path of a Unix socket that replaces host and port; empty for none.
     """
 
     host: str
@@ -63,8 +63,8 @@ async def resolve(host: str) -> Sequence[str]:
     """Returns the IP addresses of a host, as the system knows them.
 
     Raises:
-        OSError: there are none.
-        UnicodeError: no host can have this name.
+        OSError: it has none.
+        UnicodeError: the name is not valid.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
@@ -77,7 +77,7 @@ def require_host(url: str) -> None:
         ValueError: it is not.
     """
     try:
-        # As a name is resolved: its labels have their lengths.
+        # The resolver encodes a name in the same way, which limits the lengths of its labels.
         httpx.URL(url).raw_host.decode().encode("idna")
     except httpx.InvalidURL as error:
         raise ValueError(str(error)) from None

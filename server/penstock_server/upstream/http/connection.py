@@ -1,4 +1,4 @@
-"""One connection: bytes both ways, and waiting for them no longer than allowed."""
+"""One connection: sends and receives bytes, and bounds every wait."""
 
 import asyncio
 import math
@@ -52,10 +52,10 @@ class Connection(asyncio.BufferedProtocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
-    # For one exchange: begin, write, head, then blocks until there are no more.
+    # For one exchange: begin, write, head, then block until it returns nothing.
 
     def begin(self, deadline: float) -> None:
-        """Prepares for a request; for the deadline, see `wait_until`."""
+        """Prepares for a request; see `wait_until` for the deadline."""
         self.answer.expect()
         self._deadline = deadline
 
@@ -96,7 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         """Waits for status and headers of the answer.
 
         Raises:
-            httpx.TransportError: they will not come, or not in time.
+            httpx.TransportError: they did not arrive, or not in time.
             Exception: the argument of `fail`.
         """
         while not self.answer.headed:
@@ -105,10 +105,10 @@ class Connection(asyncio.BufferedProtocol):
             await self._wait()
 
     async def block(self) -> bytes:
-        """Returns what has arrived of the body, or what comes next; nothing at its end.
+        """Returns the bytes of the body that have arrived, or the next ones; empty at its end.
 
         Raises:
-            httpx.TransportError: the rest will not come, or not in time.
+            httpx.TransportError: the rest did not arrive, or not in time.
         """
         answer = self.answer
         if monotonic() >= self._deadline:
@@ -139,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def close(self) -> None:
-        """Closes it at once; what is not yet sent is dropped."""
+        """Closes it at once, and drops everything that is not sent yet."""
         # Over TLS, asking a transport that is closing how much it has to send may fail.
         if self.transport.is_closing():
             return
@@ -159,7 +159,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parses what was received; what comes while no answer is due ends the connection."""
+        """Parses received bytes; those that arrive while no answer is due end the connection."""
         if self.answer.complete:
             self.close()
             return
@@ -173,7 +173,7 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Ends the connection: what is still to be sent is not waited for."""
+        """Ends the connection, without waiting until everything is sent."""
         self.transport.abort()
 
     def pause_writing(self) -> None:
@@ -217,17 +217,17 @@ class Connection(asyncio.BufferedProtocol):
                     self.answer.feed(self._buffer[:received])
 
     def _end(self, error: Exception | None) -> None:
-        """Ends the answer, if nothing of it is missing.
+        """Ends the answer.
 
         Raises:
-            httpx.TransportError: something is.
+            httpx.TransportError: a part of it is missing.
         """
         headed = self.answer.headed
         if isinstance(error, ssl.SSLError) and not headed and not self.used:
             # A server that refuses our certificate says so after the handshake, in TLS 1.3.
             raise httpx.ConnectError(f"TLS: {error.reason or error}")
         if not headed and not self._writable:
-            # What is still to be sent is the end of a request that the peer never had whole.
+            # Some of the request is still to be sent, so the peer never received all of it.
             raise httpx.WriteError(f"the request was not sent whole: {error}")
         if error:
             raise httpx.ReadError(str(error))

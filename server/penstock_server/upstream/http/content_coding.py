@@ -1,4 +1,4 @@
-"""Bodies that are compressed although nobody asked for it, as some proxies send them."""
+"""Bodies that are compressed without having been requested so, as some proxies send them."""
 
 import asyncio
 import zlib
@@ -19,7 +19,7 @@ def coding_of(values: Iterable[bytes]) -> str:
     """Returns the content coding that the headers of an answer name; empty for none.
 
     Raises:
-        httpx.DecodingError: there are several, or it is none that can be read.
+        httpx.DecodingError: there are several, or it is not a supported one.
     """
     names = b",".join(values).decode("ascii", "replace").lower().split(",")
     codings = [name for name in map(str.strip, names) if name not in ("", "identity")]
@@ -36,8 +36,8 @@ def coding_of(values: Iterable[bytes]) -> str:
 class Inflated:
     """The body of an answer as it was before its content coding.
 
-    It is inflated piece by piece as it is read, so what is small and inflates to much holds
-    neither memory nor the event loop.
+    It is inflated piece by piece as it is read, so a small body that inflates to a large one
+    occupies neither memory nor the event loop.
     """
 
     def __init__(self, coding: str, read: Callable[[], Awaitable[bytes]]) -> None:
@@ -61,8 +61,8 @@ class Inflated:
         """Returns the next part of the body; nothing at its end.
 
         Raises:
-            httpx.DecodingError: it is not encoded as it should be.
-            httpx.TransportError: the rest will not come, or not in time.
+            httpx.DecodingError: the encoding is not valid.
+            httpx.TransportError: the rest did not arrive, or not in time.
         """
         while True:
             if not self._encoded and not self._is_full and not await self._receive():
@@ -124,5 +124,5 @@ class Inflated:
 
 
 def _is_zlib(begin: bytes) -> bool:
-    """Whether what is called deflate begins with zlib's header, as it should."""
+    """Whether a body labelled deflate begins with zlib's header, as it should."""
     return begin[0] & 0x0F == zlib.DEFLATED and int.from_bytes(begin[:2], "big") % 31 == 0

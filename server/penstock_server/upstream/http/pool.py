@@ -1,13 +1,10 @@
-"""Connections to one address, kept and used again.
-
-httpx's own pool and parser cost several times the CPU of all else that a call needs, it reads an
-answer only once the whole request is sent, and its pool cannot tell a connection that is used
-again from a new one. Failures are raised as httpx's exceptions.
-"""
+"""Connections to one address, kept and used again."""
 
 import asyncio
+import math
 import ssl
 from collections import deque
+from collections.abc import Mapping
 from time import monotonic
 
 import httpx
@@ -48,36 +45,41 @@ class Pool:
         while self._idle:
             self._idle.pop().close()
 
-    async def acquire(self, timeout_s: float, *, fresh: bool = False) -> Connection:
-        """Returns a connection that is ready for a request; `release` takes it back.
+    async def acquire(
+        self, timeouts: Mapping[str, float | None], until: float, *, fresh: bool = False
+    ) -> Connection:
+        """Returns a connection that is ready for a request, and is to be given to `release`.
 
         Args:
-            timeout_s: how long to wait until another may be in use, and then until it is open.
+            timeouts: the longest waits in seconds, by httpx's names: `pool`, until another may be
+                in use, and `connect`, until a new one is open; None for no limit.
+            until: the end of all waiting, also for the answer, by the monotonic clock.
             fresh: whether it must be a new one.
 
         Raises:
-            httpx.PoolTimeout: all that may be are in use.
+            httpx.PoolTimeout: the most connections are in use.
             httpx.TransportError: none could be opened.
         """
         if self._slots.locked():
-            await self._wait_for_slot(timeout_s)
+            await self._wait_for_slot(_shorter(timeouts.get("pool"), until))
         else:
             await self._slots.acquire()
         self.in_use += 1
         try:
-            idle = self._take_idle()
-            if idle and not fresh:
-                return idle
-            if idle:
-                idle.close()
-            return await self._connect(timeout_s)
+            connection = self._take_idle()
+            if connection and fresh:
+                connection.close()
+            if fresh or not connection:
+                connection = await self._connect(_shorter(timeouts.get("connect"), until))
+            connection.begin(until)
+            return connection
         except BaseException:
             self.in_use -= 1
             self._slots.release()
             raise
 
     def release(self, connection: Connection) -> None:
-        """Takes back a connection, to be kept if it can be used again."""
+        """Keeps a connection if it can be used again, or else closes it."""
         self.in_use -= 1
         self._slots.release()
         if connection.reusable and not self._closed:
@@ -87,7 +89,7 @@ class Pool:
         else:
             connection.close()
 
-    async def _wait_for_slot(self, timeout_s: float) -> None:
+    async def _wait_for_slot(self, timeout_s: float | None) -> None:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._slots.acquire()
@@ -106,7 +108,7 @@ class Pool:
             connection.close()
         return None
 
-    async def _connect(self, timeout_s: float) -> Connection:
+    async def _connect(self, timeout_s: float | None) -> Connection:
         try:
             async with asyncio.timeout(timeout_s):
                 if self._address.tls and not self._tls:
@@ -122,5 +124,12 @@ class Pool:
         except OSError as error:
             raise httpx.ConnectError(error.strerror or str(error)) from error
         except UnicodeError as error:
-            # What the resolver takes for no name at all, such as one with an empty label.
+            # The resolver refuses the name itself, such as one with an empty label.
             raise httpx.ConnectError(f"no host can have this name: {error}") from error
+
+
+def _shorter(timeout_s: float | None, until: float) -> float | None:
+    """Returns the shorter of two limits in seconds; None if there is none."""
+    left_s = until - monotonic()
+    shortest = left_s if timeout_s is None else min(timeout_s, left_s)
+    return None if shortest == math.inf else shortest

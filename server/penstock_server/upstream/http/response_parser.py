@@ -23,8 +23,8 @@ class ResponseParser:
         status: the answer's status, once its head is here.
         headers: its headers, their names in lower case.
         headed: whether its head is here.
-        complete: whether nothing more of it is to come; so it is also while none is expected.
-        waiting_bytes: how much of its body is here and was not taken.
+        complete: whether all of it is here; also true while no answer is expected.
+        waiting_bytes: the number of bytes of its body that have arrived and were not taken.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class ResponseParser:
 
     @property
     def reusable(self) -> bool:
-        """Whether another answer may follow: this one was taken whole, and is followed by none."""
+        """Whether the connection can carry another answer: all of this one was taken."""
         return self.complete and not self._blocks and self._keeps_alive
 
     def take(self) -> bytes:
@@ -78,7 +78,7 @@ class ResponseParser:
             raise  # a bug of ours
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._keeps_alive = False
-            raise UnparsableAnswer(f"it is no HTTP/1.1: {error}") from None
+            raise UnparsableAnswer(f"it is not HTTP/1.1: {error}") from None
         if self.waiting_bytes > before:
             # Of an answer that goes on, the frames add up: they may come apart from what they hold.
             self._overhead_bytes = 0
@@ -88,9 +88,9 @@ class ResponseParser:
                 raise UnparsableAnswer("its headers are too long")
 
     def _parse(self, data: memoryview) -> None:
-        """Parses what was received, and notes whether it goes on after a whole answer.
+        """Parses received bytes, and records whether more follow a complete answer.
 
-        The parser reports bytes there, but skips line ends: they would stay unnoticed.
+        The parser reports such bytes, except line ends, which it skips.
         """
         if data[-1] in _LINE_END:
             self._parser.feed_data(data[:-1])
@@ -100,19 +100,19 @@ class ResponseParser:
         self._parser.feed_data(data)
 
     def feed_end(self) -> None:
-        """Records that nothing more will be received, which ends some answers.
+        """Records that the connection is closed, which ends an answer without a length.
 
         Raises:
             httpx.RemoteProtocolError: the answer is not complete.
         """
-        if not self.complete and (not self.headed or self.delimited):
+        if not self.complete and (not self.headed or is_delimited(self.headers)):
             raise httpx.RemoteProtocolError("the connection was closed")
         self.complete = True
 
     # For the parser
 
     def on_message_begin(self) -> None:
-        """Begins an answer, or notes that one came that was not asked for."""
+        """Begins an answer, or records that one arrived without a request."""
         if self.complete:
             self._keeps_alive = False
 
@@ -143,11 +143,10 @@ class ResponseParser:
             self.complete = True
             self._keeps_alive = self._keeps_alive and self._parser.should_keep_alive()
 
-    @property
-    def delimited(self) -> bool:
-        """Whether the answer announces its end, so the end of the connection does not count."""
-        return any(
-            name == b"content-length"
-            or (name == b"transfer-encoding" and b"chunked" in value.lower())
-            for name, value in self.headers
-        )
+
+def is_delimited(headers: Headers) -> bool:
+    """Whether headers, their names in lower case, announce where the body ends."""
+    return any(
+        name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower())
+        for name, value in headers
+    )

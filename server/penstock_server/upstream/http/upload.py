@@ -1,12 +1,12 @@
-"""A request whose content is sent as it comes, while the answer is listened for.
+"""A request whose content is sent as it arrives, while the answer is awaited.
 
-A long upload may be refused before its end: over a limit, without a key, for a wrong model. A
-client that only listens once it has sent everything would send on in vain, or find the
+A server may refuse a long upload before its end: over a limit, without a key, for a wrong model. A
+client that reads only once it has sent everything would go on sending in vain, or find the
 connection closed and never read why.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 
@@ -16,36 +16,37 @@ _WRITE_SIZE = 256 * 1024
 
 
 class Upload:
-    """One upload, in chunks, over one connection."""
+    """One upload over one connection."""
 
     def __init__(
         self,
         connection: Connection,
-        content: AsyncGenerator[bytes, None],
-        stall_s: float,
+        content: AsyncIterator[bytes],
+        stall_s: float | None,
         sent: Callable[[], None],
+        *,
+        chunked: bool = True,
     ) -> None:
         """Creates an upload; sends nothing yet.
 
         Args:
-            connection: what it is sent over.
+            connection: the connection.
             content: the content.
-            stall_s: the longest pause of the peer in reading, in seconds.
-            sent: called when all is sent.
+            stall_s: the longest pause of the peer in reading, in seconds; None for no limit.
+            sent: called when everything is sent.
+            chunked: whether each part is sent as a chunk; otherwise a header states the length.
         """
         self._connection = connection
         self._content = content
         self._stall_s = stall_s
         self._sent = sent
+        self._chunked = chunked
         self._whole = False
         self._error: Exception | None = None
         self._sending: asyncio.Task[None] | None = None
 
     async def send(self, head: bytes, first: bytes) -> None:
-        """Sends until the answer's head is there.
-
-        An answer with an error ends the sending; any other counts only after everything was
-        sent.
+        """Sends until the answer's head is here; an answer other than 2xx ends the sending.
 
         Raises:
             httpx.TransportError: there was no answer.
@@ -56,19 +57,26 @@ class Upload:
             await self._connection.head()
             if self._connection.answer.status >= 300:
                 self._sending.cancel()
-                return
-            await self._sending
-            if self._error:
-                raise self._error
         except (httpx.ReadError, httpx.RemoteProtocolError) as lost:
             if self._whole:
                 raise
             raise httpx.WriteError("the connection broke") from lost
-        except httpx.WriteError as broken:
-            if not self._connection.answer.headed:
-                raise
-            # What has answered may have worked on it, though it did not read all.
-            raise httpx.ReadError("the connection broke") from broken
+
+    async def finish(self) -> None:
+        """Waits until everything is sent, or the answer has ended the sending.
+
+        Raises:
+            httpx.TransportError: the connection broke, or the peer stopped reading.
+            Exception: whatever the content raises.
+        """
+        if not self._sending or self._connection.answer.status >= 300:
+            return
+        await self._sending
+        if isinstance(self._error, httpx.WriteError):
+            # A peer that has answered may have worked on it, although it did not read everything.
+            raise httpx.ReadError("the connection broke") from self._error
+        if self._error:
+            raise self._error
 
     async def end(self) -> None:
         """Ends the sending if it still goes on, and then closes the connection."""
@@ -85,7 +93,8 @@ class Upload:
             await self._write(first)
             async for block in self._content:
                 await self._write(block)
-            self._connection.write(b"0\r\n\r\n")
+            if self._chunked:
+                self._connection.write(b"0\r\n\r\n")
         except httpx.WriteError as error:
             # An answer may have arrived all the same; the end of the connection says whether.
             self._error = error
@@ -99,12 +108,15 @@ class Upload:
 
     async def _write(self, block: bytes) -> None:
         for piece in _pieces(block):
-            self._connection.write(b"%x\r\n" % len(piece), piece, b"\r\n")
+            if self._chunked:
+                self._connection.write(b"%x\r\n" % len(piece), piece, b"\r\n")
+            else:
+                self._connection.write(piece)
             await self._connection.drain(self._stall_s)
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:
-    """Yields a block in pieces, none of which is empty: that would be the end of all."""
+    """Yields a block in pieces; an empty one, which would end the request, is left out."""
     if 0 < len(block) <= _WRITE_SIZE:
         yield block
         return

@@ -1,20 +1,26 @@
-"""HTTP answers: the head, and reading the body."""
+"""The answer of an upstream: its head, and reading its body."""
 
+import asyncio
 import contextlib
+import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from time import time
+from time import monotonic, time
+
+import httpx
 
 from penstock_server.upstream.call import Attempts
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
-from penstock_server.upstream.http.connection import Connection
+from penstock_server.upstream.http.body import Body
 from penstock_server.upstream.http.content_coding import Inflated, coding_of
-from penstock_server.upstream.http.failures import ERRORS, failure_of
+from penstock_server.upstream.http.messages import raw_headers
+from penstock_server.upstream.http.response_parser import is_delimited
 from penstock_server.upstream.limits import Limit, Limits
+from penstock_server.upstream.transport_failures import ERRORS, failure_of
 
 EVENT_STREAM = "text/event-stream"
 _ERROR_BODY_LIMIT = 1024 * 1024
@@ -24,43 +30,76 @@ _MOST_MEDIA_TYPES = 64
 _SUSPECT = (Kind.MALFORMED, Kind.INTERRUPTED, Kind.CLOSED)
 
 
+class _OtherBody:
+    """Reads the stream of another transport as a `Body` is read."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, until: float) -> None:
+        self._stream = stream
+        self._blocks = aiter(stream)
+        self._until = until
+
+    async def block(self) -> bytes:
+        left_s = None if self._until == math.inf else self._until - monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                async for block in self._blocks:
+                    if block:
+                        return block
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no answer in time") from error
+        return b""
+
+    def wait_until(self, deadline: float) -> None:
+        self._until = deadline
+
+    def discard(self) -> None:
+        """Does nothing: the transport decides what becomes of its connection."""
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 class Response:
-    """The head of an answer, whose body is still to be read.
+    """The head of an `httpx.Response`, whose body is read within the limits of its exchange.
 
     Attributes:
         status: the HTTP status.
         content_type: without parameters, in lower case.
-        request_id: the id of the request that it answers.
+        request_id: the id of the request that it answers; empty for none.
         attempts: the record of the call's requests.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        response: httpx.Response,
+        request_id: str,
         attempts: Attempts,
         limits: Limits,
         most_bytes: int,
-        *,
-        request_id: str = "",
     ) -> None:
-        """Creates the response whose head has arrived on a connection.
+        """Creates the answer whose head has arrived.
 
         Args:
-            connection: the connection.
+            response: the head, with the stream of the body.
+            request_id: the id of the request.
             attempts: the record of the call's requests.
             limits: the time limits of the exchange.
             most_bytes: the largest body.
-            request_id: the id of the request.
         """
         self.attempts = attempts
         self.request_id = request_id
-        self._connection = connection
+        stream, self._fields = response.stream, raw_headers(response)
+        if isinstance(stream, Body):
+            self._body: Body | _OtherBody = stream
+        else:
+            assert isinstance(stream, httpx.AsyncByteStream)
+            self._body = _OtherBody(stream, limits.answered_by())
         self._limits = limits
         self._limit: Limit | None = None
         self._most_bytes = most_bytes
-        self._read: Callable[[], Awaitable[bytes]] = connection.block
-        self._headers = dict(connection.answer.headers)
-        self.status = attempts.status = connection.answer.status
+        self._read: Callable[[], Awaitable[bytes]] = self._body.block
+        self._headers = dict(self._fields)
+        self.status = response.status_code
         self.content_type = _media_type(self._headers.get(b"content-type", b""))
         if b"content-encoding" in self._headers:
             self._read = self._decoded_block
@@ -97,7 +136,7 @@ class Response:
         return whole
 
     async def read_error(self) -> bytes:
-        """Returns the body of an error answer, or what arrived of it before long."""
+        """Returns the body of an error answer, as far as it arrives within a few seconds."""
         self.attempts.stage = Stage.BODY
         self.wait_until(self._limits.reason())
         body: list[bytes] = []
@@ -106,7 +145,7 @@ class Response:
         return b"".join(body)
 
     async def block(self) -> bytes:
-        """Returns what has arrived of a stream, or what comes next; nothing at its end.
+        """Returns the bytes of a stream that have arrived, or the next ones; empty at its end.
 
         Raises:
             UpstreamFailure: the stream broke or could not be decoded, or it did not go on in time.
@@ -118,7 +157,7 @@ class Response:
             raise self._failure(error, Stage.STREAM) from error
 
     async def begins_with(self, prefixes: tuple[bytes, ...]) -> bool:
-        """Whether the body begins with one of these, but for blanks; none of it is taken.
+        """Whether the body begins with one of these, after blanks; all of it can still be read.
 
         Raises:
             UpstreamFailure: see `block`.
@@ -140,7 +179,7 @@ class Response:
         Raises:
             UpstreamFailure: see `block`.
         """
-        self._read = self._connection.block
+        self._read = self._body.block
         while await self.block():
             pass
 
@@ -150,7 +189,7 @@ class Response:
         Reading raises an UpstreamFailure, TIMEOUT, when the time is over.
         """
         self._limit = limit
-        self._connection.wait_until(limit.until)
+        self._body.wait_until(limit.until)
 
     def doubt(self, failure: UpstreamFailure) -> None:
         """Closes the connection if the exchange failed in a way that makes it unsafe to use again.
@@ -160,17 +199,19 @@ class Response:
         cut.
         """
         if failure.kind in _SUSPECT:
-            self._connection.close()
+            self._body.discard()
 
-    @property
-    def may_be_cut(self) -> bool:
-        """Whether there may be more of it than its length says."""
-        return self.content_type == EVENT_STREAM and b"content-length" in self._headers
+    async def aclose(self) -> None:
+        """Ends the exchange."""
+        # A stream with a length may be longer than that: the rest would be left in the connection.
+        if self.content_type == EVENT_STREAM and b"content-length" in self._headers:
+            self._body.discard()
+        await self._body.aclose()
 
     @property
     def delimited(self) -> bool:
         """Whether the answer announces where it ends, so its end is not a cut."""
-        return self._connection.answer.delimited
+        return is_delimited(self._fields)
 
     async def _first(self, body: bytes, rest: Callable[[], Awaitable[bytes]]) -> bytes:
         self._read = rest
@@ -178,9 +219,8 @@ class Response:
 
     async def _decoded_block(self) -> bytes:
         """Returns the first block of an encoded body, and has the others decoded alike."""
-        headers = self._connection.answer.headers
-        coding = coding_of(value for name, value in headers if name == b"content-encoding")
-        read = self._connection.block
+        coding = coding_of(value for name, value in self._fields if name == b"content-encoding")
+        read = self._body.block
         self._read = Inflated(coding, read).block if coding else read
         return await self._read()
 

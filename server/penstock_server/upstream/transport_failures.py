@@ -1,4 +1,4 @@
-"""Maps the exceptions of an exchange to failures."""
+"""Maps the exceptions of a transport to failures."""
 
 from time import monotonic
 
