@@ -1,7 +1,7 @@
 """Models."""
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.v1 import model_pb2
@@ -24,7 +24,11 @@ CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
     routes.CLASSIFY: model_pb2.CAPABILITY_CLASSIFICATION,
     routes.POOLING: model_pb2.CAPABILITY_POOLING,
 }
-_KEYS = frozenset({"id", "object", "created", "owned_by", "root", "parent", "max_model_len"})
+_READS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("owned_by", "root", "parent"), extra.text),
+    "max_model_len": integer,
+}
+_KEYS = frozenset({"id", "object", "created", *_READS})
 
 
 @reads_answer
@@ -36,10 +40,9 @@ def model(entry: Mapping[str, Any], paths: Iterable[str] | None) -> model_pb2.Mo
     """
     converted = model_pb2.Model(capabilities=capabilities(paths))
     converted.id = entry["id"]
-    for name in ("owned_by", "root", "parent"):
-        extra.fill(converted, name, entry, extra.text)
+    for name, read in _READS.items():
+        extra.fill(converted, name, entry, read)
     timestamp.fill(converted.create_time, converted, "created", entry)
-    extra.fill(converted, "max_model_len", entry, integer)
     extra.keep(converted, entry, _KEYS)
     return converted
 
