@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from penstock_server import routes
 from penstock_server.simulator.http.answers import Answer, Json
-from penstock_server.simulator.http.errors import ApiError
+from penstock_server.simulator.http.errors import ApiError, TooLong
 from penstock_server.simulator.http.requests import Request
-from penstock_server.simulator.prompts.context import TooLong
 from penstock_server.vllm_fields import Version
 
 _DEFAULT_TOKENS = 16

@@ -28,6 +28,21 @@ class ApiError(Exception):
         return error_event(self.body)
 
 
+class TooLong(ApiError):
+    """The error for a prompt that is too long; vLLM counts only up to the limit."""
+
+    def __init__(self, limit: int, count: int) -> None:
+        message = (
+            f"This model's maximum context length is {limit} tokens. However, your prompt "
+            f"contains at least {limit + 1} input tokens, which exceeds this limit even "
+            "without any output tokens. Please reduce the length of the input prompt. "
+            f"(parameter=input_tokens, value={limit + 1})"
+        )
+        super().__init__(message, "input_tokens")
+        self.limit = limit
+        self.count = count
+
+
 def error_event(body: Json) -> Raw:
     """Frames an error body as an event, as vLLM does."""
     return Raw(sse(json.dumps(body).encode()))

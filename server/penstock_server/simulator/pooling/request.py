@@ -8,7 +8,7 @@ from typing import Any
 from penstock_server.simulator.chat.checks import check_untrusted
 from penstock_server.simulator.faults.table import without_directives
 from penstock_server.simulator.http.answers import Json
-from penstock_server.simulator.http.errors import ApiError, parameter_error
+from penstock_server.simulator.http.errors import ApiError, TooLong, parameter_error
 from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.http.validation import (
     Issue,
@@ -25,7 +25,7 @@ from penstock_server.simulator.http.validation import (
     string,
 )
 from penstock_server.simulator.pooling.vectors import DTYPES
-from penstock_server.simulator.prompts.context import TooLong, tokens_of
+from penstock_server.simulator.prompts.context import tokens_of
 from penstock_server.simulator.prompts.conversation import conversation, message_text, render
 from penstock_server.simulator.prompts.tokens import VOCABULARY
 from penstock_server.simulator.state import State

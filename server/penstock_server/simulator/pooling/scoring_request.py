@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from penstock_server.simulator.faults.table import without_directives
 from penstock_server.simulator.http.answers import Json
-from penstock_server.simulator.http.errors import ApiError
+from penstock_server.simulator.http.errors import ApiError, TooLong
 from penstock_server.simulator.http.validation import (
     Issue,
     Kind,
@@ -20,7 +20,7 @@ from penstock_server.simulator.http.validation import (
     refusal,
     string,
 )
-from penstock_server.simulator.prompts.context import TooLong, tokens_of
+from penstock_server.simulator.prompts.context import tokens_of
 from penstock_server.simulator.prompts.media import in_words, medium
 from penstock_server.simulator.settings import SimulatorSettings
 

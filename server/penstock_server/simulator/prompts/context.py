@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from penstock_server.simulator.http.answers import Json
-from penstock_server.simulator.http.errors import ApiError
+from penstock_server.simulator.http.errors import ApiError, TooLong
 from penstock_server.simulator.prompts.tokens import Token, tokenize
 from penstock_server.simulator.settings import SimulatorSettings
 
@@ -29,18 +29,3 @@ def fitting(
     if len(tokens) >= longest:
         raise TooLong(longest, len(tokens))
     return list(tokens)
-
-
-class TooLong(ApiError):
-    """The error for a prompt that is too long; vLLM counts only up to the limit."""
-
-    def __init__(self, limit: int, count: int) -> None:
-        message = (
-            f"This model's maximum context length is {limit} tokens. However, your prompt "
-            f"contains at least {limit + 1} input tokens, which exceeds this limit even "
-            "without any output tokens. Please reduce the length of the input prompt. "
-            f"(parameter=input_tokens, value={limit + 1})"
-        )
-        super().__init__(message, "input_tokens")
-        self.limit = limit
-        self.count = count

@@ -9,7 +9,7 @@ from penstock_server.simulator.generation.dialogues import Script
 from penstock_server.simulator.generation.generation import Generation, Limits, generate
 from penstock_server.simulator.generation.sampling import check_sampling
 from penstock_server.simulator.http.answers import Json
-from penstock_server.simulator.http.errors import ApiError, parameter_error, unknown_model
+from penstock_server.simulator.http.errors import ApiError, TooLong, parameter_error, unknown_model
 from penstock_server.simulator.http.form import Form
 from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.http.validation import (
@@ -23,7 +23,7 @@ from penstock_server.simulator.http.validation import (
     refusal,
     string,
 )
-from penstock_server.simulator.prompts.context import TooLong, tokens_of
+from penstock_server.simulator.prompts.context import tokens_of
 from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State
 from penstock_server.simulator.transcription.audio import duration_of, parts_of
