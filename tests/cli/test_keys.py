@@ -39,10 +39,10 @@ def test_all_that_may_stand_in_it(tmp_path: Path) -> None:
 A_KEY = f'[[key]]\nname = "a"\nsecret = "{SECRET}"\n'
 B_KEY = A_KEY.replace('"a"', '"b"')
 UNUSABLE = {
-    "empty": ("", 1, "has no [[key]] table"),
-    "no TOML": (f"[[key]]\nsecret = {SECRET}", 2, "is no TOML"),
+    "empty": ("", 1, "needs a [[key]] table"),
+    "no TOML": (f"[[key]]\nsecret = {SECRET}", 2, "not valid TOML"),
     "another table": (f"{A_KEY}[[keys]]\nname='b'", 4, "keys: unknown key"),
-    "one table": (f'[key]\nname = "a"\nsecret = "{SECRET}"', 1, "has no [[key]] table"),
+    "one table": (f'[key]\nname = "a"\nsecret = "{SECRET}"', 1, "needs a [[key]] table"),
     "no table": (f'key = ["{SECRET}"]', 1, "key 1: must be a table"),
     "no name": (f'[[key]]\nsecret = "{SECRET}"', 1, "key 1: needs the key name"),
     "empty name": ('[[key]]\nname = ""\n', 2, "name: '' must be 1 to 64 printable characters"),
@@ -55,8 +55,8 @@ UNUSABLE = {
     "a short digest": (f'[[key]]\nname = "a"\nsha256 = "{SECRET}"', 3, "key 'a'.sha256: "),
     "an unknown key": (f'{A_KEY}model = ["x"]', 4, "key 'a'.model: unknown key"),
     "models that are no list": (f"{A_KEY}models = 1", 4, "must be a list of names"),
-    "no models": (f"{A_KEY}models = []", 4, "without it, the key is good for every model"),
-    "an empty model": (f'{A_KEY}models = ["x", ""]', 4, "none of them empty"),
+    "no models": (f"{A_KEY}models = []", 4, "omit it to permit every model"),
+    "an empty model": (f'{A_KEY}models = ["x", ""]', 4, "names that are not empty"),
     "no requests": (f"{A_KEY}requests_per_minute = 0", 4, "0 must be above 0"),
     "half requests": (f"{A_KEY}requests_per_minute = 0.5", 4, "0.5 must be a whole number"),
     "a name twice": (f"{A_KEY}{A_KEY.replace(SECRET, 'sk-b')}", 4, "another key has this name"),

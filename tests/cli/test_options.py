@@ -95,7 +95,7 @@ async def test_unusable_environment() -> None:
 
 
 FILES = {
-    "no TOML": ("upstream = [", "is no TOML"),
+    "no TOML": ("upstream = [", "not valid TOML"),
     "unknown keys": (
         'upstrem = "http://x"\nlistn = 1',
         ":1: upstrem: unknown key; did you mean upstream?",
@@ -105,7 +105,7 @@ FILES = {
     "list for one": ('idle_timeout = ["1"]', "idle_timeout"),
     "boolean for a number": ("max_connections = true", "max_connections"),
     "bad URL": ('upstream = ["http://good", "bad"]', "upstream"),
-    "not UTF-8": ("listen = '\udcff'", "is no TOML"),
+    "not UTF-8": ("listen = '\udcff'", "not valid TOML"),
 }
 
 

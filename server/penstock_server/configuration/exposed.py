@@ -1,4 +1,4 @@
-"""Files that hold secrets and that others on the machine can read."""
+"""Files with secrets that every user of the machine can read."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from penstock_server.configuration.upstream_table import File, UpstreamTable
 
 
 def files(settings: Settings) -> Iterator[File]:
-    """Returns the files that the configuration names, but for that of the callers' keys."""
+    """Yields the files that the configuration names, except the keys file."""
     if settings.upstream_api_key_file:
         yield settings.upstream_api_key_file
     for entry in settings.upstream:
@@ -23,7 +23,7 @@ def exposed(settings: Settings, path: str) -> Sequence[str]:
 
     Args:
         settings: the configuration.
-        path: its file; empty if there is none.
+        path: the configuration file; empty for none.
     """
     tables = [entry for entry in settings.upstream if isinstance(entry, UpstreamTable)]
     found = [settings.keys_file]
@@ -34,7 +34,7 @@ def exposed(settings: Settings, path: str) -> Sequence[str]:
         found.extend(file.path for file in named if file)
     secrets = [settings.upstream_api_key, *(table.api_key for table in tables)]
     readable = [one for one in dict.fromkeys(found) if one and _is_read_by_all(one)]
-    # A pipe is not a file that others can read, and reading it would empty it.
+    # Others cannot read a pipe, and reading it here would empty it.
     if path and _is_read_by_all(path) and _holds(path, [one for one in secrets if one]):
         readable.append(path)
     return readable

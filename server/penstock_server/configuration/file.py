@@ -1,4 +1,4 @@
-"""A configuration file: its values, and their lines."""
+"""A configuration file: its values and their lines."""
 
 import os
 import re
@@ -10,10 +10,10 @@ from penstock_server.configuration.toml_lines import Key, line_of
 
 
 class SettingsError(Exception):
-    """An option has an unusable value, or a file an unusable content.
+    """The value of an option, or the content of a file, cannot be used.
 
     Attributes:
-        retry: whether another attempt may succeed although the same files are unchanged.
+        retry: whether another attempt may succeed without a change of the file.
     """
 
     def __init__(self, message: str, *, retry: bool = False) -> None:
@@ -28,7 +28,7 @@ class SettingsError(Exception):
 
 
 class ConfigFile:
-    """A file that was read.
+    """A configuration file that was read.
 
     Attributes:
         content: its keys and values.
@@ -38,7 +38,7 @@ class ConfigFile:
         """Reads the file.
 
         Raises:
-            SettingsError: it cannot be read or is no TOML.
+            SettingsError: it cannot be read, or is not valid TOML.
         """
         self._path = path
         try:
@@ -50,18 +50,18 @@ class ConfigFile:
             self.content: dict[str, Any] = tomllib.loads(self._text)
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            raise SettingsError(f"{path}:{line}: is no TOML: it is not UTF-8") from error
+            raise SettingsError(f"{path}:{line}: not valid TOML: not UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             named = re.search(r"at line (\d+)", str(error))
             line = int(named[1]) if named else self._text.rstrip().count("\n") + 1
-            raise SettingsError(f"{path}:{line}: is no TOML: {error}") from error
+            raise SettingsError(f"{path}:{line}: not valid TOML: {error}") from error
         except RecursionError as error:
             lines = self._text.split("\n")
             line = max(range(len(lines)), key=lambda at: len(re.findall(r"[\[{]", lines[at]))) + 1
             raise SettingsError(f"{path}:{line}: values are nested too deeply") from error
 
     def at(self, *keys: Key) -> str:
-        """Returns where a value begins, as `FILE:LINE`.
+        """Returns the start of a value as `FILE:LINE`.
 
         Args:
             keys: the keys from the root to the value; the last ones may not exist.
@@ -70,5 +70,5 @@ class ConfigFile:
 
 
 def is_read_once(path: str) -> bool:
-    """Whether a path leads to what has no name, such as a pipe of a shell: it is then empty."""
+    """Reports whether a path leads to a file without a name, such as a pipe, read only once."""
     return not os.path.exists(os.path.realpath(path))

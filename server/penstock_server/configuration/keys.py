@@ -1,4 +1,4 @@
-"""The file of the keys that callers may have."""
+"""The file of the keys of callers."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that a caller may have.
+    """The key of a caller.
 
     Attributes:
-        name: what people call it; it stands in the log and in `QuotaFailure`.
+        name: its name in the log and in `QuotaFailure`.
         sha256: the digest of the secret, which itself is not kept.
-        models: names of the models it is good for, or shell-style patterns of them (`*`, `?`,
-            `[a-z]`); empty for all.
-        requests_per_minute: how many calls it is good for; None for any number.
+        models: the names of permitted models, or shell-style patterns (`*`, `?`, `[a-z]`); empty
+            for all.
+        requests_per_minute: the number of permitted calls; None for no limit.
     """
 
     name: str
@@ -46,42 +46,46 @@ def _digest(value: Any) -> bytes:
 
 def _models(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise Unusable("must be a list of names; without it, the key is good for every model")
+        raise Unusable("must be a list of names; omit it to permit every model")
     if not all(isinstance(name, str) and name for name in value):
-        raise Unusable("must be a list of names, none of them empty")
+        raise Unusable("must be a list of names that are not empty")
     return tuple(value)
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    name: str = option(..., "What the log calls the caller.", _name, "NAME")
-    secret: str = option("", "What the caller sends.", key, "SECRET", secret=True)
-    sha256: bytes = option(b"", "Its SHA-256 digest, instead.", _digest, "HEX", secret=True)
-    models: tuple[str, ...] = option(
-        (), "Models that it is good for, or patterns.", _models, "MODEL", many=True, whole=True
+    name: str = option(..., "Name of the caller in the log.", _name, "NAME")
+    secret: str = option("", "Secret that the caller sends.", key, "SECRET", secret=True)
+    sha256: bytes = option(
+        b"", "SHA-256 digest of the secret, in its place.", _digest, "HEX", secret=True
     )
-    requests_per_minute: int | None = option(None, "How many calls.", positive, "NUMBER")
+    models: tuple[str, ...] = option(
+        (), "Models that the key permits, or patterns.", _models, "MODEL", many=True, whole=True
+    )
+    requests_per_minute: int | None = option(
+        None, "Calls per minute that the key permits.", positive, "NUMBER"
+    )
 
 
 def read_keys(path: str) -> tuple[Key, ...]:
     """Returns the keys of a TOML file: one `[[key]]` table for each.
 
     Raises:
-        SettingsError: the file cannot be used; says where, and nothing that is secret.
+        SettingsError: the file cannot be used; the text has the line, and no secret.
     """
     file = ConfigFile(path)
     if unknown := sorted(file.content.keys() - {_TABLES}):
         raise SettingsError(f"{file.at(unknown[0])}: {unknown[0]}: unknown key")
     tables = file.content.get(_TABLES)
     if not isinstance(tables, list) or not tables:
-        raise SettingsError(f"{file.at(_TABLES)}: has no [[key]] table")
+        raise SettingsError(f"{file.at(_TABLES)}: needs a [[key]] table")
     keys: list[Key] = []
     for number, table in enumerate(tables):
         try:
             keys.append(_distinct(_read(table), keys))
         except Unusable as error:
             place = file.at(_TABLES, number, *error.keys)
-            raise SettingsError(f"{place}: {error.told(_called(number, table))}") from error
+            raise SettingsError(f"{place}: {error.describe(_called(number, table))}") from error
     return tuple(keys)
 
 

@@ -1,8 +1,8 @@
-"""A command's options, each of which can be set in three ways.
+"""The options of a command, each of which can be set in three ways.
 
 The name of a field is the key in the configuration file; the flag and the environment variable
-follow from it. A flag wins over the environment, the environment over the file, the file over
-the default.
+follow from it. Flags take precedence over the environment, the environment over the file, the file
+over the default.
 """
 
 import argparse
@@ -22,14 +22,19 @@ class OptionList(Generic[S]):
     """One command's options on the command line, in the environment and in a file."""
 
     def __init__(self, settings: type[S], prefix: str) -> None:
-        """Takes the list, and what its environment variables begin with."""
+        """Prepares the options.
+
+        Args:
+            settings: the dataclass of the options.
+            prefix: the prefix of their environment variables.
+        """
         self._settings = settings
         self._prefix = prefix
         self._options = options(settings)
         self._read_once: dict[str, ConfigFile] = {}
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the flags, each with its three names, its default and its sentence."""
+        """Adds the flags, each with its three names, its default and its description."""
         config = f"{self._prefix}CONFIG"
         file = parser.add_argument(
             "--config", metavar="FILE", help=f"configuration file in TOML [environment {config}]"
@@ -55,10 +60,10 @@ class OptionList(Generic[S]):
         return path
 
     def load(self, parsed: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> S:
-        """Puts the settings together.
+        """Reads the settings from all sources.
 
         Raises:
-            SettingsError: a value or the file is unusable; the text names the option and its
+            SettingsError: a value or the file cannot be used; the text names the option and its
                 source.
         """
         config = self.config_file(parsed, environment)
@@ -83,8 +88,8 @@ class OptionList(Generic[S]):
         if known.many:
             default = ",".join(() if default is dataclasses.MISSING else default)
         names = f"environment {self._variable(name)}, key {name}"
-        told = f"{known.help} [{names}, default {str(default).lower() or 'none'}]"
-        return told.replace("%", "%%")
+        text = f"{known.help} [{names}, default {str(default).lower() or 'none'}]"
+        return text.replace("%", "%%")
 
     def _from_file(self, path: str) -> dict[str, Any]:
         file = self._file(path)
@@ -92,11 +97,11 @@ class OptionList(Generic[S]):
             return read_keys(self._options, file.content)
         except Unusable as error:
             name, *rest = error.keys
-            told = Unusable(str(error), tuple(rest)).told(str(name))
-            raise SettingsError(f"{file.at(*error.keys)}: {told}", retry=error.retry) from error
+            reason = Unusable(str(error), tuple(rest)).describe(str(name))
+            raise SettingsError(f"{file.at(*error.keys)}: {reason}", retry=error.retry) from error
 
     def _file(self, path: str) -> ConfigFile:
-        """Reads the file; one that can be read only once stays as it was."""
+        """Reads the file; keeps the content of one that can be read only once."""
         if path in self._read_once:
             return self._read_once[path]
         file = ConfigFile(path)
@@ -108,4 +113,4 @@ class OptionList(Generic[S]):
         try:
             return self._options[name].read(raw)
         except Unusable as error:
-            raise SettingsError(error.told(source), retry=error.retry) from error
+            raise SettingsError(error.describe(source), retry=error.retry) from error

@@ -1,4 +1,4 @@
-"""Options: a list of them is a dataclass, whose fields say how each is read and what it is for."""
+"""Options: the fields of a dataclass, each with its reader and its description."""
 
 import dataclasses
 import difflib
@@ -14,18 +14,18 @@ from penstock_server.configuration.toml_lines import Key
 S = TypeVar("S")
 E = TypeVar("E", bound=StrEnum)
 
-# What the kernel takes, less the zero at the end.
+# The kernel's limit, without the terminating zero.
 _LONGEST_SOCKET_PATH = 107
-# gRPC's options are 32 bits, with a sign.
+# gRPC's options are signed 32-bit integers.
 _LARGEST_MESSAGE = 2**31 - 1
 
 
 class Unusable(ValueError):
-    """A value cannot be used; the text says why, and names the value unless it is a secret.
+    """A value cannot be used; the text has the reason, and the value unless it is a secret.
 
     Attributes:
-        keys: where in the value the fault is: names in tables, positions in lists.
-        retry: whether the value may become usable without a change, as it names a file.
+        keys: the path to the fault within the value: names in tables, positions in lists.
+        retry: whether the value may become usable without a change, because it names a file.
     """
 
     def __init__(self, reason: str, keys: tuple[Key, ...] = (), *, retry: bool = False) -> None:
@@ -41,31 +41,31 @@ class Unusable(ValueError):
         self.retry = retry
 
     def below(self, key: Key) -> Self:
-        """Returns the error for the table or list that has the value at a key."""
+        """Returns the error for the table or list that contains the value at a key."""
         return type(self)(str(self), (key, *self.keys), retry=self.retry)
 
-    def told(self, name: str) -> str:
-        """Returns a line about the option of that name."""
+    def describe(self, name: str) -> str:
+        """Returns the error as a line about the option of a name."""
         return f"{'.'.join([name, *(key for key in self.keys if isinstance(key, str))])}: {self}"
 
 
 class UnusableFile(ValueError):
-    """A file that a value names cannot be read, or has an unusable content."""
+    """A file that a value names cannot be read, or its content cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What an option's field carries beside its default.
+    """An option, without its default.
 
     Attributes:
-        help: one sentence.
-        parse: from text (or a TOML value) to the option's value; raises ValueError.
-        metavar: stands for the value in the help.
-        flag: the flag, where it does not follow from the name.
-        secret: the value is never shown.
-        many: the flag may be given more than once; the environment separates by commas.
-        whole: of an option with many values, `parse` takes all of them at once.
-        live: a change is applied while the service runs.
+        help: its description, one sentence.
+        parse: converts text (or a TOML value) to the option's value; raises ValueError.
+        metavar: the placeholder of the value in the help.
+        flag: the flag, if it does not follow from the name.
+        secret: whether the value is never shown.
+        many: whether the flag can be given more than once; the environment separates by commas.
+        whole: whether `parse` converts all values at once.
+        live: whether a reload applies a change.
     """
 
     help: str
@@ -81,7 +81,7 @@ class Option:
         """Returns the option's value.
 
         Raises:
-            Unusable: it has none.
+            Unusable: the raw value cannot be used.
         """
         if not self.many:
             return self._parsed(raw)
@@ -89,7 +89,7 @@ class Option:
         if self.whole:
             return self._parsed(given)
         if not isinstance(given, list) or not given:
-            raise Unusable("must be a list, and not empty")
+            raise Unusable("must be a list that is not empty")
         return tuple(self._parsed(item) for item in given)
 
     def _parsed(self, raw: Any) -> Any:
@@ -98,8 +98,8 @@ class Option:
         except Unusable:
             raise
         except (TypeError, ValueError) as error:
-            told = isinstance(raw, str | int | float) and not self.secret
-            text = f"{raw!r} {error}" if told else str(error)
+            shown = isinstance(raw, str | int | float) and not self.secret
+            text = f"{raw!r} {error}" if shown else str(error)
             raise Unusable(text, retry=isinstance(error, UnusableFile)) from error
 
 
@@ -115,7 +115,7 @@ def option(
     whole: bool = False,
     live: bool = False,
 ) -> Any:
-    """Returns the dataclass field of an option; `...` as default for one that must be given."""
+    """Returns the dataclass field of an option; the default `...` makes it required."""
     metadata = {"option": Option(help, parse, metavar, flag, secret, many, whole, live)}
     if default is ...:
         return field(metadata=metadata)
@@ -125,12 +125,12 @@ def option(
 
 
 def options(settings: type) -> dict[str, Option]:
-    """Returns the options of a list by name, in order."""
+    """Returns the options of a dataclass by name, in order."""
     return {f.name: f.metadata["option"] for f in dataclasses.fields(settings)}
 
 
 def shown(settings: Any) -> dict[str, Any]:
-    """Returns effective options as they may be logged: secrets hidden."""
+    """Returns the effective options for the log, with secrets hidden."""
     return {
         name: "(hidden)" if known.secret and value else _shown(value)
         for name, known in options(type(settings)).items()
@@ -148,10 +148,10 @@ def _shown(value: Any) -> Any:
 
 
 def read_table(settings: type[S], content: Mapping[str, Any]) -> S:
-    """Returns the list of options that a table of a file sets.
+    """Returns the dataclass of options that a table of a file sets.
 
     Raises:
-        Unusable: a key is unknown or missing, or its value is unusable.
+        Unusable: a key is unknown or missing, or its value cannot be used.
     """
     values = read_keys(options(settings), content)
     for known in dataclasses.fields(settings):  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def read_keys(known: Mapping[str, Option], content: Mapping[str, Any]) -> dict[s
     """Returns the values of a table's keys.
 
     Raises:
-        Unusable: a key is unknown or its value is unusable.
+        Unusable: a key is unknown, or its value cannot be used.
     """
     values: dict[str, Any] = {}
     for name, raw in content.items():
@@ -190,7 +190,7 @@ def address(value: Any) -> str:
         return f"unix:{socket_path(given.removeprefix('unix:').removeprefix('//'))}"
     host, _, port = given.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("is no HOST:PORT, such as 127.0.0.1:50051, and no unix:/PATH")
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:50051, or unix:/PATH")
     return given
 
 
@@ -199,7 +199,9 @@ def socket_path(value: str) -> str:
     if not PurePosixPath(value).is_absolute() or not PurePosixPath(value).name:
         raise ValueError("must name a socket by its absolute path, such as unix:/run/vllm.sock")
     if len(value.encode()) > _LONGEST_SOCKET_PATH:
-        raise ValueError(f"is longer than a socket's path may be, {_LONGEST_SOCKET_PATH} bytes")
+        raise ValueError(
+            f"must not be longer than {_LONGEST_SOCKET_PATH} bytes, the limit of a socket's path"
+        )
     return value
 
 
@@ -226,9 +228,9 @@ def texts_by_name(value: Any) -> Mapping[str, str]:
     read: dict[str, str] = {}
     for name, given in pairs:
         if not isinstance(given, str) or not given:
-            raise Unusable("must be text, and not empty", (name,))
+            raise Unusable("must be text that is not empty", (name,))
         if name in read:
-            raise Unusable("is there twice", (name,))
+            raise Unusable("is given twice", (name,))
         read[name] = given
     return read
 
@@ -236,7 +238,7 @@ def texts_by_name(value: Any) -> Mapping[str, str]:
 def _pair(value: Any) -> tuple[str, str]:
     name, _, given = text(value).partition("=")
     if not name.strip() or not given.strip():
-        raise Unusable(f"{value!r} is no NAME=VALUE")
+        raise Unusable(f"{value!r} must be NAME=VALUE")
     return name.strip(), given.strip()
 
 
@@ -260,7 +262,7 @@ def seconds(value: Any) -> float:
 
 
 def interval(value: Any) -> float:
-    """Reads a time in seconds above 0."""
+    """Reads a time in seconds, above 0."""
     if not (given := seconds(value)):
         raise ValueError("must be above 0")
     return given
@@ -293,14 +295,14 @@ def message_size(value: Any) -> int:
 
 def countable(value: Any) -> int:
     """Reads a whole number, 0 or more, that gRPC can count."""
-    # At the largest of its integers, gRPC aborts.
+    # gRPC aborts at its largest integer.
     if (number := natural(value)) >= _LARGEST_MESSAGE:
         raise ValueError(f"must be below {_LARGEST_MESSAGE}")
     return number
 
 
 def worker_count(value: Any) -> int:
-    """Reads a number of processes above 0, or `auto` for that of the cores this one may use."""
+    """Reads a number of processes above 0, or `auto` for the number of usable cores."""
     return len(os.sched_getaffinity(0)) if value == "auto" else positive(value)
 
 
@@ -321,7 +323,7 @@ def switch(value: Any) -> bool:
 
 
 def one_of(*names: str) -> Callable[[Any], str]:
-    """Returns the reader of one of several words."""
+    """Returns a function that reads one of several words."""
 
     def parse(value: Any) -> str:
         if value not in names:
@@ -332,13 +334,13 @@ def one_of(*names: str) -> Callable[[Any], str]:
 
 
 def member_of(kind: type[E]) -> Callable[[Any], E]:
-    """Returns the reader of one of the words of an enumeration."""
+    """Returns a function that reads a member of an enumeration."""
     read = one_of(*kind)
     return lambda value: kind(read(value))
 
 
 def unless_off(parse: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Returns the reader of a text that may also be `off`, which is read as the empty one."""
+    """Returns a function that also accepts `off`, which it reads as an empty text."""
 
     def read(value: Any) -> str:
         return "" if value in ("", "off") else parse(value)

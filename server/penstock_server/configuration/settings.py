@@ -34,7 +34,7 @@ from penstock_server.fleet import Affinity, Policy
 from penstock_server.telemetry.log import FORMATS, LEVELS
 from penstock_server.upstream import NativeResponses, UpstreamConfig
 
-# What these have by default is the default of the options.
+# Their defaults are the defaults of the options.
 _POLICY = Policy()
 _UPSTREAM = UpstreamConfig("")
 
@@ -47,8 +47,8 @@ class Settings:
 
     upstream: tuple[Entry, ...] = option(
         _NO_UPSTREAM_NAMED,
-        "Base URL of a vLLM, without /v1, or unix:///PATH; may be given more than once. In the "
-        "file also [[upstream]] tables.",
+        "Base URL of a vLLM server, without /v1, or unix:///PATH; can be given more than "
+        "once. In the file, also [[upstream]] tables.",
         upstreams,
         "URL",
         many=True,
@@ -57,7 +57,8 @@ class Settings:
     )
     upstream_api_key: str = option(
         "",
-        "Bearer key for the upstreams; as a flag, ps shows it to everybody on the machine.",
+        "Bearer key for the upstreams. As a flag, it is visible to everyone on the machine, "
+        "through ps.",
         key,
         "KEY",
         flag="--api-key",
@@ -66,7 +67,7 @@ class Settings:
     )
     upstream_api_key_file: File | None = option(
         None,
-        "File that holds the bearer key for the upstreams, instead.",
+        "File that contains the bearer key for the upstreams, in place of upstream_api_key.",
         key_file,
         "FILE",
         flag="--api-key-file",
@@ -74,7 +75,7 @@ class Settings:
     )
     aliases: Mapping[str, str] = option(
         {},
-        "Another name for a model; may be given more than once. In the file a table.",
+        "Additional name for a model; can be given more than once. In the file, a table.",
         texts_by_name,
         "NAME=MODEL",
         flag="--alias",
@@ -84,38 +85,38 @@ class Settings:
     )
     default_model: str = option(
         "",
-        "Model of requests that name none, where it fits the operation.",
+        "Model for requests that name none, if it supports the operation.",
         text,
         "MODEL",
         live=True,
     )
     native_responses: NativeResponses = option(
         _UPSTREAM.native_responses,
-        "Ask upstreams for responses by their own Responses API, not by way of chats; auto: where "
-        "there is one that can be trusted.",
+        "Use the upstreams' own Responses API instead of chat completions; auto: where it is "
+        "reliable.",
         NATIVE_RESPONSES,
         "never|always|auto",
         live=True,
     )
     health_path: str = option(
         _UPSTREAM.health_path,
-        "Route of an upstream that says whether it is well; off for its list of models alone.",
+        "Route of an upstream that reports its health; off to rely on its model list alone.",
         unless_off(http_path),
         "/PATH|off",
         live=True,
     )
     listen: tuple[str, ...] | str = option(
         ("127.0.0.1:50051",),
-        "Address to serve gRPC on, or unix:/PATH; port 0 takes a free one, and 0.0.0.0 means every "
-        "address of the machine, of IPv6 too. May be given more than once.",
+        "Address to serve gRPC on, or unix:/PATH; port 0 selects a free port, and 0.0.0.0 all "
+        "addresses of the machine, including IPv6. Can be given more than once.",
         address,
         "HOST:PORT",
         many=True,
     )
     admin_listen: str = option(
         "127.0.0.1:50052",
-        "Address to serve AdminService on, which asks for no credentials; off for none. 0.0.0.0 as "
-        "above.",
+        "Address to serve AdminService on, which requires no credentials; off for none. "
+        "0.0.0.0 as in listen.",
         unless_off(address),
         "HOST:PORT",
     )
@@ -148,35 +149,36 @@ class Settings:
         live=True,
     )
     default_deadline: float = option(
-        0.0, "Deadline of calls that come without one; 0 for none.", seconds, "SECONDS", live=True
+        0.0, "Deadline of calls that have none; 0 for none.", seconds, "SECONDS", live=True
     )
     max_deadline: float = option(
         0.0,
-        "Longest that any call may take, whatever its deadline; 0 for no limit.",
+        "Longest duration of any call, whatever its deadline; 0 for no limit.",
         seconds,
         "SECONDS",
         live=True,
     )
     max_concurrent_calls: int = option(
-        0, "Most calls at once; more are refused. 0 for no limit.", natural, "NUMBER", live=True
+        0, "Most concurrent calls; more are refused. 0 for no limit.", natural, "NUMBER", live=True
     )
     max_pending_calls: int = option(
         32768,
-        "Most calls that have come and are not let in yet; each holds about 20 KB, and what it has "
-        "sent. 0 for no limit.",
+        "Most calls that have arrived but are not admitted yet; each takes about 20 KB plus "
+        "what it has sent. 0 for no limit.",
         countable,
         "NUMBER",
     )
     max_calls_per_connection: int = option(
         4096,
-        "Most calls at once on one connection of a caller, at 20 to 30 KB each; 0 for no limit.",
+        "Most concurrent calls on one connection of a caller, at 20 to 30 KB each; 0 for no limit.",
         countable,
         "NUMBER",
     )
     max_incoming_connections: int = option(
         4096,
-        "Most connections of callers to each address, at 15 to 45 KB each, and no more than half "
-        "of the file descriptors; further ones are closed. 0 for no limit but that.",
+        "Most connections of callers to each address, at 15 to 45 KB each, and at most half "
+        "of the file descriptors; further connections are closed. 0 for only the latter "
+        "limit.",
         countable,
         "NUMBER",
     )
@@ -188,38 +190,38 @@ class Settings:
     )
     max_watches: int = option(
         8192,
-        "Most calls of health and reflection at once, at about 20 KB each; 0 for no limit.",
+        "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",
         natural,
         "NUMBER",
     )
     max_watches_per_connection: int = option(
         100,
-        "Most calls of health and reflection at once on one connection; 0 for no limit.",
+        "Most concurrent calls of health and reflection on one connection; 0 for no limit.",
         natural,
         "NUMBER",
     )
     handshake_timeout: float = option(
         10.0,
-        "Longest time until a caller's new connection speaks HTTP/2.",
+        "Longest time until a new connection of a caller speaks HTTP/2.",
         interval,
         "SECONDS",
     )
     max_connection_idle: float = option(
         300.0,
-        "How long a caller's connection stays open without calls; 0 for no limit.",
+        "Longest time that a caller's connection stays open without calls; 0 for no limit.",
         seconds,
         "SECONDS",
     )
     max_connection_age: float = option(
         0.0,
-        "Age, give or take 10 %, at which a connection takes no more calls, so that its caller "
-        "connects anew; 0 for no limit.",
+        "Age, within 10 %, at which a connection accepts no more calls, so that its caller "
+        "reconnects; 0 for no limit.",
         seconds,
         "SECONDS",
     )
     max_connection_age_grace: float = option(
         0.0,
-        "How long the calls on such a connection may take to finish; 0 for no limit.",
+        "Longest time that the calls on such a connection have to finish; 0 for no limit.",
         seconds,
         "SECONDS",
     )
@@ -235,20 +237,20 @@ class Settings:
     )
     max_request_entries: int = option(
         100_000,
-        "Most fields and list elements in one message of a request, counted before it is parsed; "
-        "16 numbers of a list, or values in JSON text, count as one.",
+        "Most fields and list elements in one request message, counted before it is parsed; "
+        "16 numbers of a list, or 16 values in JSON text, count as one.",
         positive,
         "NUMBER",
     )
     max_metadata_bytes: int = option(
         16 * 1024,
-        "Largest metadata of a call; each entry counts 32 bytes more than its key and value.",
+        "Largest metadata of a call; each entry counts its key, its value and 32 bytes.",
         message_size,
         "BYTES",
     )
     max_upload_bytes: int = option(
         _UPSTREAM.max_upload_bytes,
-        "Largest audio file to pass on; the default is vLLM's own limit.",
+        "Largest audio file to forward; the default is vLLM's own limit.",
         positive,
         "BYTES",
         live=True,
@@ -267,66 +269,73 @@ class Settings:
     )
     affinity: Affinity = option(
         _POLICY.affinity,
-        "What keeps calls on one replica for its prefix cache: the session id, or the beginning "
+        "What keeps calls on one replica, for its prefix cache: the session id, or the start "
         "of the prompt.",
         member_of(Affinity),
         "none|session|prefix",
     )
     max_attempts: int = option(
         _POLICY.max_attempts,
-        "Most requests for one call, where sending it again is safe.",
+        "Most requests for one call, if sending it again is safe.",
         positive,
         "NUMBER",
     )
     retry_budget: float = option(
-        _POLICY.retry_budget, "Requests sent again, as a share of the calls.", share, "SHARE"
+        _POLICY.retry_budget,
+        "Most requests sent again, as a share of the calls.",
+        share,
+        "SHARE",
     )
     hedge_after: float = option(
         _POLICY.hedge_after,
-        "Time without a first byte after which a call that may be repeated is sent to a second "
-        "replica as well; 0 for never.",
+        "Time without a first byte after which a call that is safe to repeat is also sent to "
+        "a second replica; 0 for never.",
         seconds,
         "SECONDS",
     )
     ejection_failures: int = option(
         _POLICY.ejection_failures,
-        "As many failures in a row take a replica out.",
+        "Failures in a row after which a replica is ejected.",
         positive,
         "NUMBER",
     )
     ejection_time: float = option(
         _POLICY.ejection_time,
-        "How long a replica is out at first; twice as long each time it fails again.",
+        "Duration of the first ejection of a replica; it doubles with each further one.",
         interval,
         "SECONDS",
     )
     slow_start: float = option(
         _POLICY.slow_start,
-        "Time until a replica that is new or came back has its full share; 0 for at once.",
+        "Time until a new or returning replica gets its full share of calls; 0 for at once.",
         seconds,
         "SECONDS",
     )
     drain_delay: float = option(
         5.0,
-        "After SIGTERM, how long to report NOT_SERVING while still accepting calls; after SIGINT, "
+        "Time after SIGTERM to report NOT_SERVING while still accepting calls; after SIGINT, "
         "calls are refused at once.",
         seconds,
         "SECONDS",
         live=True,
     )
     drain_timeout: float = option(
-        20.0, "How long running calls may take to finish after that.", seconds, "SECONDS", live=True
+        20.0,
+        "Longest time that running calls have to finish after that.",
+        seconds,
+        "SECONDS",
+        live=True,
     )
     workers: int = option(
         1,
-        "Processes that share the work and the ports; auto for one for each core. Limits and "
-        "quotas count in each.",
+        "Processes that share the work and the ports; auto for one per core. Limits and "
+        "quotas apply to each process.",
         worker_count,
         "NUMBER|auto",
     )
     keys_file: str = option(
         "",
-        "TOML file of the keys that callers must have one of; without it, none is asked for.",
+        "TOML file of the keys that callers need; without it, callers need no key.",
         text,
         "FILE",
     )
@@ -338,22 +347,23 @@ class Settings:
     )
     debug_info: bool = option(
         False,
-        "Tell callers the stack of a bug of the service, as google.rpc.DebugInfo.",
+        "Include the stack of a bug of the service in its status, as google.rpc.DebugInfo.",
         switch,
         "true|false",
     )
     reflection: bool = option(
-        True, "Serve reflection, for grpcurl and the like.", switch, "true|false"
+        True, "Serve reflection, for clients such as grpcurl.", switch, "true|false"
     )
     reload_interval: float = option(
         2.0,
-        "Time between two looks at the files of the configuration; 0 to reload at SIGHUP only.",
+        "Time between two checks of the configuration files for changes; 0 to reload only at "
+        "SIGHUP.",
         seconds,
         "SECONDS",
         live=True,
     )
     log_level: str = option(
-        "info", "Least severity that is logged.", one_of(*LEVELS), "LEVEL", live=True
+        "info", "Lowest severity that is logged.", one_of(*LEVELS), "LEVEL", live=True
     )
     log_format: str = option(
         "auto", "json, text, or auto: text on a terminal.", one_of(*FORMATS), "FORMAT"
@@ -361,11 +371,11 @@ class Settings:
 
     @property
     def names_upstreams(self) -> bool:
-        """Whether any upstream is named; else it is the default one."""
-        # The same one may be named, too: that is another value.
+        """Whether the configuration names an upstream; if not, the default applies."""
+        # An identity check: the configuration may name the same URL.
         return self.upstream is not _NO_UPSTREAM_NAMED
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What `listen` says; it may be one address as it is."""
+        """The addresses of `listen`, which may also be a single text."""
         return (self.listen,) if isinstance(self.listen, str) else self.listen

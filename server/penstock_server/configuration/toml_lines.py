@@ -1,4 +1,4 @@
-"""Finds the lines of values in a TOML document that was parsed already."""
+"""Finds the lines of values in a valid TOML document."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 Key: TypeAlias = str | int
 """A name in a table, or a position in a list."""
 
-# In order: strings may hold what looks like a comment, and comments what looks like a string.
+# The order matters: strings can contain "#", and comments can contain quotes.
 _TOKEN = re.compile(
     r"""(?P<skipped>\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*)"""
     r"|(?P<opened>[\[{])|(?P<closed>[\]}])|(?P<end>\n)",

@@ -1,4 +1,4 @@
-"""An upstream in the configuration: a URL, or a table that says more of it."""
+"""An upstream in the configuration: a URL, or a table with more options."""
 
 import ssl
 from collections.abc import Mapping, Sequence
@@ -25,18 +25,18 @@ from penstock_server.configuration.options import (
 from penstock_server.upstream import OWN_HEADERS, NativeResponses, is_token, place
 
 _LONGEST_NAME = 512
-_NO_URL = "is no http, https or unix URL, such as http://localhost:8000"
+_NO_URL = "must be an http, https or unix URL, such as http://localhost:8000"
 
 NATIVE_RESPONSES = member_of(NativeResponses)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the configuration names, as it was when it was read.
+    """A file that the configuration names.
 
     Attributes:
-        path: where it is.
-        content: what it held.
+        path: its path.
+        content: its content when it was read.
     """
 
     path: str
@@ -56,28 +56,28 @@ def file(value: Any) -> File:
 
 
 def key_file(value: Any) -> File:
-    """Reads the path of a file that holds a key and nothing else."""
+    """Reads the path of a file that contains only a key."""
     found = file(value)
     try:
         secret = key(found.content.decode().strip())
     except ValueError as error:
-        raise UnusableFile("must hold a key: printable ASCII in one line") from error
+        raise UnusableFile("must contain a key: printable ASCII on one line") from error
     if not secret:
-        raise UnusableFile("holds no key")
+        raise UnusableFile("contains no key")
     return File(found.path, secret.encode())
 
 
 def url(value: Any) -> str:
     """Reads the base URL of an upstream; a trailing `/v1` is dropped."""
-    # Not for every command that has nothing to do with upstreams: this imports httpx.
+    # This imports httpx, which commands without upstreams do not need.
     from penstock_server.upstream.http import require_host
 
     given = text(value).rstrip("/")
-    # What may hold a secret is not told; so it comes first.
+    # First, since the errors below quote the value, which may contain a secret here.
     if "@" in given and not given.startswith("unix:"):
-        raise Unusable("must not hold credentials; give an API key instead")
+        raise Unusable("must not contain credentials; set an API key instead")
     if "?" in given or "#" in given:
-        raise Unusable("must end with its path")
+        raise Unusable("must not have a query or a fragment")
     parts = urlsplit(given)
     if not (given.isascii() and given.isprintable()) or " " in given:
         raise ValueError("must be written in printable ASCII, without spaces")
@@ -103,10 +103,10 @@ def name(value: Any) -> str:
 
 
 def models(value: Any) -> Mapping[str, str]:
-    """Reads a list of models, or a table of public names and those that the upstream knows."""
+    """Reads a list of models, or a table of public names and the upstream's own."""
     pairs = value if isinstance(value, Mapping) else {given: given for given in _texts(value)}
     if not pairs:
-        raise Unusable("names no model; leave it out for all that the upstream has")
+        raise Unusable("must name a model; omit it to use all models of the upstream")
     for public, served in pairs.items():
         if not isinstance(served, str) or not served or not public:
             raise Unusable("must be the name of a model", (public,))
@@ -120,18 +120,18 @@ def _texts(value: Any) -> Sequence[str]:
 
 
 def headers(value: Any) -> Mapping[str, str]:
-    """Reads a table of HTTP headers; their names come back in lower case."""
+    """Reads a table of HTTP headers; returns their names in lower case."""
     if not isinstance(value, Mapping):
         raise ValueError("must be a table")
     read: dict[str, str] = {}
     for given, content in value.items():
         lower = given.lower()
         if not is_token(given):
-            raise Unusable("is no name of a header", (given,))
+            raise Unusable("is not a valid header name", (given,))
         if lower in OWN_HEADERS:
             raise Unusable("is set by the service itself", (given,))
         if lower in read:
-            raise Unusable("is there twice", (given,))
+            raise Unusable("is given twice", (given,))
         try:
             read[lower] = key(content)
         except ValueError as error:
@@ -148,29 +148,29 @@ def weight(value: Any) -> float:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTable:
-    """One `[[upstream]]` table; what it leaves out is as the option of that name says."""
+    """An `[[upstream]]` table; for a key that it omits, the option of that name applies."""
 
     url: str = option(
         ..., "Base URL, without /v1: http, https, or unix:///PATH for a socket.", url, "URL"
     )
     name: str | None = option(
         None,
-        "What people call it; host and port, or the socket's path, if not given.",
+        "Name in logs and metadata; the default is the host and port, or the path of the socket.",
         name,
         "NAME",
     )
     api_key: str | None = option(
         None, "Bearer key, in place of upstream_api_key.", key, "KEY", secret=True
     )
-    api_key_file: File | None = option(None, "File that holds the bearer key.", key_file, "FILE")
+    api_key_file: File | None = option(None, "File that contains the bearer key.", key_file, "FILE")
     models: Mapping[str, str] | None = option(
         None,
-        "The only models to use: a list, or a table of public names and the upstream's own.",
+        "Only models to use: a list, or a table of public names and the upstream's own.",
         models,
         "MODELS",
     )
     weight: float = option(
-        1.0, "Its share of the calls, against other upstreams of the model.", weight, "NUMBER"
+        1.0, "Share of the calls, relative to other upstreams of the same model.", weight, "NUMBER"
     )
     native_responses: NativeResponses | None = option(
         None, "As the option.", NATIVE_RESPONSES, "never|always|auto"
@@ -193,7 +193,7 @@ class UpstreamTable:
         None, "Certificates to trust in place of the system's, in PEM.", file, "FILE"
     )
     client_certificate_file: File | None = option(
-        None, "Certificate to show to the upstream, in PEM.", file, "FILE"
+        None, "Client certificate for the upstream, in PEM.", file, "FILE"
     )
     client_key_file: File | None = option(
         None, "Its private key, if it is not in the same file.", file, "FILE"
@@ -202,7 +202,7 @@ class UpstreamTable:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """The files that it names."""
+        """The files that the table names."""
         named = (
             self.api_key_file,
             self.ca_file,
@@ -219,7 +219,7 @@ def upstreams(value: Any) -> tuple[Entry, ...]:
     """Reads a list of URLs and tables.
 
     Raises:
-        Unusable: one of them is unusable, or has the name of another.
+        Unusable: one of them cannot be used, or has the name of another.
     """
     if not isinstance(value, list) or not value:
         raise Unusable("must be a URL, a list of them, or [[upstream]] tables")
@@ -243,7 +243,7 @@ def called(entry: Entry) -> str:
 
 def _require_new(given: str, names: set[str]) -> None:
     if given in names:
-        raise Unusable(f"{given} is there already; give each upstream a name of its own")
+        raise Unusable(f"another upstream is named {given}; each upstream needs its own name")
     names.add(given)
 
 
@@ -265,7 +265,7 @@ def _check(table: UpstreamTable) -> None:
         raise Unusable("cannot be given together with api_key", ("api_key_file",))
     for given in ("ca_file", "client_certificate_file", "client_key_file"):
         if getattr(table, given) and not table.url.startswith("https:"):
-            raise Unusable("is for https only", (given,))
+            raise Unusable("requires an https URL", (given,))
     if table.client_key_file and not table.client_certificate_file:
         raise Unusable("needs client_certificate_file", ("client_key_file",))
     _check_tls(table)
@@ -277,7 +277,7 @@ def _check_tls(table: UpstreamTable) -> None:
         if table.ca_file:
             context.load_verify_locations(table.ca_file.path)
     except OSError as error:
-        raise Unusable(f"holds no certificates: {_reason(error)}", ("ca_file",)) from error
+        raise Unusable(f"contains no certificates: {_reason(error)}", ("ca_file",)) from error
     try:
         if table.client_certificate_file:
             key_path = table.client_key_file.path if table.client_key_file else None

@@ -1,6 +1,6 @@
-"""The upstreams as configured, and how they are dealt with.
+"""The upstreams and the policy that the configuration describes.
 
-What a table leaves out is taken from the general options.
+For keys that a table omits, the general options apply.
 """
 
 import math
@@ -14,22 +14,22 @@ from penstock_server.configuration.upstream_table import Entry, UpstreamTable, c
 from penstock_server.fleet import Policy
 from penstock_server.upstream import Timeouts, Tls, UpstreamConfig
 
-# What an answer may have of bytes in JSON for each byte of the message that it becomes.
+# JSON bytes allowed for each byte of the protobuf message.
 _JSON_PER_MESSAGE = 4
 _LEAST_ANSWER_BYTES = 1024 * 1024
 
 
 def upstream_configs(settings: Settings) -> Sequence[UpstreamConfig]:
-    """Returns all that is configured of each upstream.
+    """Returns the configuration of each upstream.
 
     Raises:
-        SettingsError: there are two keys for all.
+        SettingsError: two options give a key for all upstreams.
     """
     return [_config(entry, settings) for entry in settings.upstream]
 
 
 def policy(settings: Settings) -> Policy:
-    """Returns how a fleet deals with its replicas: each of its rules is an option of that name."""
+    """Returns the policy of the fleet: each of its fields is an option of the same name."""
     return Policy(**{rule.name: getattr(settings, rule.name) for rule in fields(Policy)})
 
 
@@ -71,7 +71,7 @@ def _health_path(table: UpstreamTable, settings: Settings) -> str:
 
 
 def _timeouts(table: UpstreamTable, settings: Settings) -> Timeouts:
-    # 0 is for no limit, so that a table can lift that of all.
+    # A table can set 0, no limit, in place of the general limit.
     total = settings.total_timeout if table.total_timeout is None else table.total_timeout
     return Timeouts(
         table.connect_timeout or settings.connect_timeout,
