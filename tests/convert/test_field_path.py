@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock_server.convert.field_path import REQUESTS, field_path
-from penstock_server.convert.fields import HOMES
+from penstock_server.convert.field_path import field_path
+from penstock_server.convert.fields import HOMES, REQUESTS
 
 CHAT = "/v1/chat/completions"
 PATHS = {

@@ -4,16 +4,15 @@ import asyncio
 import gc
 import json
 import threading
-from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from grpc import StatusCode as Code
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from penstock_server.convert import chat, embedding
-from penstock_server.upstream import answer as answers
 
 from .calls import BOUND_S, Serve, plain_channel
 from .every_rpc import EVERY_RPC, Called, Upstream, answer, running
@@ -74,7 +73,7 @@ async def test_parsing_is_not_held_up_by_the_garbage_collector(
 ) -> None:
     """It would visit the objects again and again while they are made."""
     collected: list[int] = []
-    parse = answers.orjson.loads
+    parse = orjson.loads
 
     def counted(data: bytes) -> Any:
         gc.callbacks.append(count)
@@ -87,9 +86,7 @@ async def test_parsing_is_not_held_up_by_the_garbage_collector(
         if phase == "start":
             collected.append(info["generation"])
 
-    monkeypatch.setattr(
-        answers, "orjson", SimpleNamespace(**vars(answers.orjson) | {"loads": counted})
-    )
+    monkeypatch.setattr(orjson, "loads", counted)
     async with running(upstream(CHAT)) as asked, asyncio.timeout(BOUND_S):
         service = await serve(upstream=(asked.url,), probe_interval=3600)
         async with plain_channel(service) as channel:
