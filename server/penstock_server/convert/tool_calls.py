@@ -72,9 +72,9 @@ class Calls:
         elif call.index is None:
             call.index = index
         call.arguments.append(arguments)
-        told_id, told_name = "" if call.id else call_id, "" if call.name else name
+        reported_id, reported_name = "" if call.id else call_id, "" if call.name else name
         call.id, call.name = call.id or call_id, call.name or name
-        return Piece(call.number, told_id, told_name, arguments)
+        return Piece(call.number, reported_id, reported_name, arguments)
 
     def _known(self, index: int | None, place: int | None, call_id: str, name: str) -> _Call | None:
         """Returns the call that a piece belongs to, unless it begins another."""

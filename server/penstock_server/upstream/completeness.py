@@ -112,7 +112,7 @@ class ChoiceStream:
         self._usage = self._counted
 
     def _count(self, event: JsonObject) -> None:
-        """Takes the usage of an event into account, or has it repeat that of an earlier one."""
+        """Counts the usage of an event, or repeats that of an earlier one in it."""
         if (usage := event.get("usage")) is not None:
             self._usage = self._counted = usage
         elif self._counted is not None:

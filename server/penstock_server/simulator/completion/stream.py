@@ -63,13 +63,13 @@ def _choice(
     before = sum(len(step.token.text) for step in generation.steps[:position])
     offset = before + (len(echoed(completion, prompt).text) if position else 0)
     # vLLM returns the ids of an echoed prompt without a request.
-    told = position == 0 and (completion.flag("echo") or completion.flag("return_token_ids"))
+    included = position == 0 and (completion.flag("echo") or completion.flag("return_token_ids"))
     return {
         "text": front.text + "".join(step.text for step in steps),
         "logprobs": logprobs(completion, front, steps, offset),
         "finish_reason": generation.finish_reason if last else None,
         "stop_reason": generation.stop_reason if last else None,
-        "prompt_token_ids": [token.id for token in prompt.tokens] if told else None,
+        "prompt_token_ids": [token.id for token in prompt.tokens] if included else None,
         "token_ids": token_ids(completion, (step.token for step in steps)),
     }
 

@@ -175,8 +175,8 @@ class Connection:
         body = b"".join(parts)
         length = max(0, len(body) + length_error)
         self._send_head(answer, length)
-        told, untold = body[:length], body[length:]
-        await self._flush(self._framed(told) + untold)
+        announced, beyond = body[:length], body[length:]
+        await self._flush(self._framed(announced) + beyond)
         if length > len(body):
             raise _Gone
         self._send(h11.EndOfMessage())
