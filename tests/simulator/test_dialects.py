@@ -49,7 +49,7 @@ def test_no_version(wrong: object) -> None:
 def test_the_latest_change_is_undone_first() -> None:
     versions = [change.before for change in CHANGES]
     assert versions == sorted(versions, reverse=True)
-    assert all(change.asked or change.told for change in CHANGES)
+    assert all(change.edit_request or change.edit_answer for change in CHANGES)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ async def test_wrong_task(
 
 @pytest.mark.parametrize(("dialect", "usage"), [("0.17.0", True), ("0.18.0", False)])
 async def test_stream_options(http: httpx.AsyncClient, dialect: str, usage: bool) -> None:
-    def told(parts: Stream) -> bool:
+    def has_usage(parts: Stream) -> bool:
         return any("usage" in event for event in parts.events)
 
-    assert told(await stream(http, {**HELLO, "stream_options": {}})) is usage
-    assert not told(await stream(http, HELLO))
+    assert has_usage(await stream(http, {**HELLO, "stream_options": {}})) is usage
+    assert not has_usage(await stream(http, HELLO))
     refused = {**HELLO, "stream_options": {"include_usage": False}}
-    assert not told(await stream(http, refused))
+    assert not has_usage(await stream(http, refused))
 
 
 @pytest.mark.parametrize(("dialect", "known"), [("0.27.0", False), ("0.28.0", True)])

@@ -189,7 +189,7 @@ class Simulator:
         if isinstance(route, Answer):
             return self._unserved(request) or route
         try:
-            answer = self.state.dialect.spoken(await self._answered(route, request))
+            answer = self.state.dialect.edit_answer(await self._answered(route, request))
             everywhere = self.path_faults.get(request.path, self.faults)
             apply_faults(answer, requested_faults(request, route.prompt, everywhere))
         except FaultError as error:
@@ -200,14 +200,14 @@ class Simulator:
     def _unserved(self, request: Request) -> Answer | None:
         """Returns the answer of a dialect to a route that the newest version lacks."""
         answer = self.state.dialect.wrong_task(request.path)
-        return self.state.dialect.spoken(answer) if answer else None
+        return self.state.dialect.edit_answer(answer) if answer else None
 
     async def _answered(self, route: Route, request: Request) -> Answer:
         try:
             if self.engine_dead and route.prompt:
                 raise ApiError(_ENGINE_DEAD, status=500)
             self.state.dialect.check(request)
-            return await route.handler(self.state.dialect.heard(request), self.state)
+            return await route.handler(self.state.dialect.edit_request(request), self.state)
         except ApiError as error:
             return self.state.dialect.refused(request, error).answer()
         except Exception:

@@ -1,1 +1,1 @@
-"""How older vLLMs spoke: what changed from version to version, undone."""
+"""The wire formats of older vLLMs: the changes between versions, undone."""

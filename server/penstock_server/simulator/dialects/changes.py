@@ -1,4 +1,4 @@
-"""What changed in vLLM's speech, and how requests and answers were before."""
+"""The changes of vLLM's wire format, and the earlier form of requests and answers."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ from penstock_server.simulator.http import errors
 from penstock_server.simulator.http.answers import Answer, Document, Json, Pieces, Raw
 from penstock_server.vllm_fields import Version
 
-AskedEdit: TypeAlias = Callable[[str, dict[str, Json]], object]
-"""Changes a path's JSON body before it is read."""
-ToldEdit: TypeAlias = Callable[[Answer], object]
+RequestEdit: TypeAlias = Callable[[str, dict[str, Json]], object]
+"""Changes the JSON body of a request to a path before it is read."""
+AnswerEdit: TypeAlias = Callable[[Answer], object]
 """Changes an answer before it is written."""
 
 _HOTTEST = 2.0
@@ -24,22 +24,22 @@ _PARAMETER = re.compile(r" \(parameter=[^)]*\)$")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that was different before a version.
+    """One difference between versions.
 
     Attributes:
-        before: the first version that speaks as the newest does.
-        about: what was different.
-        asked: what that makes of requests.
-        told: what that makes of answers.
+        before: the first version that behaves as the newest does.
+        about: the earlier behavior.
+        edit_request: gives a request its earlier meaning.
+        edit_answer: gives an answer its earlier form.
     """
 
     before: Version
     about: str
-    asked: AskedEdit | None = None
-    told: ToldEdit | None = None
+    edit_request: RequestEdit | None = None
+    edit_answer: AnswerEdit | None = None
 
 
-# What requests meant
+# Earlier meaning of requests
 
 
 def _usage_unless_refused(path: str, body: dict[str, Json]) -> None:
@@ -69,26 +69,26 @@ def _no_tools(path: str, body: dict[str, Json]) -> None:
         del body["tools"]
 
 
-# How answers looked
+# Earlier form of answers
 
 
-def _documents(edit: Callable[[dict[str, Json]], object], streams_only: bool = False) -> ToldEdit:
-    """Changes the JSON objects of answers and events."""
+def _documents(edit: Callable[[dict[str, Json]], object], streams_only: bool = False) -> AnswerEdit:
+    """Returns an edit that changes the JSON objects of answers and events."""
 
     def change(data: Json) -> Json:
         if isinstance(data, dict):
             edit(data)
         return data
 
-    def told(answer: Answer) -> None:
+    def edit_answer(answer: Answer) -> None:
         if answer.streamed or not streams_only:
             answer.edit(change)
 
-    return told
+    return edit_answer
 
 
 def _without(*keys: str, inside: str = "") -> Callable[[dict[str, Json]], object]:
-    """Leaves out keys of the document, or of an object inside it, whose names dots separate."""
+    """Returns an edit that removes keys of the document, or of the object at a dotted path."""
 
     def edit(data: dict[str, Json]) -> None:
         holder: Json = data
@@ -109,20 +109,20 @@ def _choices_without(*keys: str) -> Callable[[dict[str, Json]], object]:
     return edit
 
 
-def _said(data: dict[str, Json]) -> Iterator[dict[str, Json]]:
+def _messages(data: dict[str, Json]) -> Iterator[dict[str, Json]]:
     for choice in data.get("choices") or ():
         yield choice.get("message") or choice.get("delta") or {}
 
 
 def _both_reasonings(data: dict[str, Json]) -> None:
-    for said in _said(data):
-        if "reasoning" in said:
-            said["reasoning_content"] = said["reasoning"]
+    for message in _messages(data):
+        if "reasoning" in message:
+            message["reasoning_content"] = message["reasoning"]
 
 
 def _old_reasoning(data: dict[str, Json]) -> None:
-    for said in _said(data):
-        said.pop("reasoning", None)
+    for message in _messages(data):
+        message.pop("reasoning", None)
 
 
 def _fewer_keys(data: dict[str, Json]) -> None:
@@ -185,8 +185,8 @@ def _transcript_without_usage(data: dict[str, Json]) -> None:
         del data["usage"]
 
 
-def _errors(edit: Callable[[dict[str, Json]], object], flat: bool = False) -> ToldEdit:
-    """Changes errors, in bodies and in events; takes them out of `error` in bodies if flat."""
+def _errors(edit: Callable[[dict[str, Json]], object], flat: bool = False) -> AnswerEdit:
+    """Returns an edit of errors in bodies and events; flat removes `error` from bodies."""
 
     def change(data: Json) -> Json:
         edit(data["error"])
@@ -213,123 +213,125 @@ def _is_error(data: Json) -> bool:
 CHANGES = (
     Change(
         (0, 31),
-        "Parameters of media were taken from anyone.",
-        asked=_trusting,
+        "Media parameters were accepted from every caller.",
+        edit_request=_trusting,
     ),
     Change(
         (0, 28),
-        "Usage did not tell the tokens of thought and those that were put into the cache.",
-        told=_documents(_without("completion_tokens_details", inside="usage")),
+        "Usage did not contain the reasoning tokens.",
+        edit_answer=_documents(_without("completion_tokens_details", inside="usage")),
     ),
     Change(
         (0, 28),
         "Answers had no metrics.",
-        told=_documents(_without("metrics")),
+        edit_answer=_documents(_without("metrics")),
     ),
     Change(
         (0, 28),
-        "Usage did not tell the tokens that were put into the cache.",
-        told=_documents(_without("created_cache_tokens", inside="usage.prompt_tokens_details")),
+        "Usage did not contain the tokens written to the cache.",
+        edit_answer=_documents(
+            _without("created_cache_tokens", inside="usage.prompt_tokens_details")
+        ),
     ),
     Change(
         (0, 24),
-        "Any temperature was taken.",
-        asked=_hot,
+        "Every temperature was accepted.",
+        edit_request=_hot,
     ),
     Change(
         (0, 24),
-        "Usage did not tell the tokens of images and audio.",
-        told=_documents(_without("multimodal_tokens", inside="usage.prompt_tokens_details")),
+        "Usage did not contain the tokens of images and audio.",
+        edit_answer=_documents(_without("multimodal_tokens", inside="usage.prompt_tokens_details")),
     ),
     Change(
         (0, 22),
         "Streams had no fingerprint.",
-        told=_documents(_without("system_fingerprint"), streams_only=True),
+        edit_answer=_documents(_without("system_fingerprint"), streams_only=True),
     ),
     Change(
         (0, 22),
-        "Whole answers had a fingerprint without a value.",
-        told=_documents(_without_fingerprint),
+        "The fingerprint of unary answers was null.",
+        edit_answer=_documents(_without_fingerprint),
     ),
     Change(
         (0, 21),
-        "What was wrong with the shape of a request was told without the parameter.",
-        told=_errors(_without_param),
+        "Errors about the structure of a request did not name the parameter.",
+        edit_answer=_errors(_without_param),
     ),
     Change(
         (0, 21),
-        "The prompt as text could not be had.",
-        told=_documents(_without("prompt_text")),
+        "Answers did not contain the prompt as text.",
+        edit_answer=_documents(_without("prompt_text")),
     ),
     Change(
         (0, 18),
-        "Stream options that did not mention usage asked for it.",
-        asked=_usage_unless_refused,
+        "Stream options without `include_usage` enabled it.",
+        edit_request=_usage_unless_refused,
     ),
     Change(
         (0, 16),
-        "Thought had two names, with the same text.",
-        told=_documents(_both_reasonings),
+        "Reasoning was in two fields, with the same text.",
+        edit_answer=_documents(_both_reasonings),
     ),
     Change(
         (0, 15),
         "Answers had fewer keys.",
-        told=_documents(_fewer_keys),
+        edit_answer=_documents(_fewer_keys),
     ),
     Change(
         (0, 15),
         "Responses had fewer keys.",
-        told=_documents(_plain_response),
+        edit_answer=_documents(_plain_response),
     ),
     Change(
         (0, 15),
-        "Segments had no measures, and a duration was a text.",
-        told=_documents(_rough_segments),
+        "Segments had no quality measures, and the duration was a string.",
+        edit_answer=_documents(_rough_segments),
     ),
     Change(
         (0, 15),
-        "A chat's limit of 0 tokens was none.",
-        asked=_no_limit,
+        "A limit of 0 tokens in a chat meant no limit.",
+        edit_request=_no_limit,
     ),
     Change(
         (0, 15),
-        "An empty list of tools was none.",
-        asked=_no_tools,
+        "An empty list of tools was ignored.",
+        edit_request=_no_tools,
     ),
     Change(
         (0, 15),
-        "Usage did not say how much of the prompt had been kept.",
-        told=_documents(_without_details),
+        "Usage did not contain the cached tokens of the prompt.",
+        edit_answer=_documents(_without_details),
     ),
     Change(
         (0, 14),
         "Errors did not name the parameter.",
-        told=_errors(_unnamed),
+        edit_answer=_errors(_unnamed),
     ),
     Change(
         (0, 13),
-        "The usage of rerank had a total only.",
-        told=_documents(_total_only),
+        "The usage of reranking had only a total.",
+        edit_answer=_documents(_total_only),
     ),
     Change(
         (0, 11, 1),
-        "Thought had its old name only.",
-        told=_documents(_old_reasoning),
+        "Reasoning had only its old name.",
+        edit_answer=_documents(_old_reasoning),
     ),
     Change(
         (0, 10, 2),
-        "The ids of tokens could not be had.",
-        told=_documents(_choices_without("token_ids", "prompt_token_ids")),
+        "Answers did not contain token ids.",
+        edit_answer=_documents(_choices_without("token_ids", "prompt_token_ids")),
     ),
     Change(
         (0, 10, 2),
         "Transcripts had no usage.",
-        told=_documents(_transcript_without_usage),
+        edit_answer=_documents(_transcript_without_usage),
     ),
     Change(
         (0, 10, 1),
         "The body of an error was the error itself.",
-        told=_errors(lambda error: error.update(object="error"), flat=True),
+        edit_answer=_errors(lambda error: error.update(object="error"), flat=True),
     ),
 )
-"""What changed, the latest first; those of routes, keys and forms are the dialect's own."""
+"""The changes, latest first; `Dialect` contains those of routes, keys and forms."""

@@ -1,10 +1,9 @@
-"""How older vLLMs spoke: which fields they had, and what else changed, applied to both ways.
+"""The wire format of an older vLLM: its fields, and other changes to requests and answers.
 
-The simulator itself speaks as the newest version. Fields that are younger than the dialect's
-version have no effect, and those with an older name have it under that name (`vllm_fields.py`).
-Each change undoes one step: it makes a request mean what it meant before some version, or makes
-an answer look as it looked. A dialect is all changes that came after its version, the latest
-first.
+The simulator itself implements the newest version. Fields that are younger than the dialect's
+version have no effect; those with an older name have their effect under it (`vllm_fields.py`).
+Each change undoes one step: it gives a request the meaning, or an answer the form, that it had
+before some version. A dialect consists of all changes after its version, latest first.
 """
 
 from dataclasses import replace
@@ -36,7 +35,7 @@ _BATCHES = (0, 18)
 _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
 
-# Where a route has several paths.
+# Alternative paths of routes.
 _ROUTES = {"/score": routes.SCORE, "/rerank": routes.RERANK, "/v2/rerank": routes.RERANK}
 
 _APIS = {
@@ -57,19 +56,22 @@ _APIS = {
 
 
 class Dialect:
-    """The speech of one vLLM version."""
+    """The wire format of one vLLM version.
+
+    Args:
+        version: the version, such as 0.14 or 0.10.1.
+    """
 
     def __init__(self, version: str) -> None:
-        """Takes a version, such as 0.14 or 0.10.1."""
         self._version = numbers(version) or OLDEST
         self._younger = younger_than(version)
         self._changes = [change for change in CHANGES if self._version < change.before]
 
-    def heard(self, request: Request) -> Request:
-        """The request as this version understands it."""
+    def edit_request(self, request: Request) -> Request:
+        """Returns the request as this version understands it."""
         route = _ROUTES.get(request.path, request.path)
         younger = self._younger.get(route, {})
-        edits = [change.asked for change in self._changes if change.asked]
+        edits = [change.edit_request for change in self._changes if change.edit_request]
         body = _object(request) if edits or younger else None
         if body is None:
             return request
@@ -79,7 +81,7 @@ class Dialect:
         return request if body == request.json else replace(request, body=orjson.dumps(body))
 
     def _understand(self, route: str, body: dict[str, Json], younger: Fields) -> None:
-        """Takes out the fields that this version does not have; reads those with older names."""
+        """Removes the fields that this version does not have; reads those with older names."""
         for name, field in younger.items():
             body.pop(name, None)
             if field.older in body and self._version >= field.older_since:
@@ -94,7 +96,7 @@ class Dialect:
                 body[STRUCTURED_OUTPUTS] = constraints
 
     def check(self, request: Request) -> None:
-        """Raises an ApiError for what this version refuses and the newest does not."""
+        """Raises an ApiError if this version, unlike the newest, refuses the request."""
         if self._version < _VERBOSE_JSON and request.path.startswith("/v1/audio/"):
             _refuse_verbose_json(request)
         if self._version < _OBJECTS_ONLY:
@@ -108,15 +110,15 @@ class Dialect:
         if self._version < _GENTLER and request.path.startswith("/v1/audio/"):
             _refuse_segments_without_language(request)
 
-    def spoken(self, answer: Answer) -> Answer:
-        """The answer as this version gives it."""
+    def edit_answer(self, answer: Answer) -> Answer:
+        """Returns the answer as this version sends it."""
         for change in self._changes:
-            if change.told:
-                change.told(answer)
+            if change.edit_answer:
+                change.edit_answer(answer)
         return answer
 
     def wrong_task(self, path: str) -> Answer | None:
-        """What a route answers that the model does not serve; None if there is no such route."""
+        """Returns the answer of a route that the model does not serve; None for HTTP 404."""
         name = next((name for prefix, name in _APIS.items() if _is_under(path, prefix)), None)
         if name is None or self._version >= _ROUTES_BY_TASK:
             return None
@@ -125,22 +127,22 @@ class Dialect:
         return answer
 
     def refused(self, request: Request, error: ApiError) -> ApiError:
-        """The refusal in this version's words."""
+        """Returns the refusal in this version's words."""
         return reworded(request, error, self._version)
 
     def pooling_tasks(self, loaded: str) -> tuple[str, ...]:
-        """What /pooling gives with a model that is loaded for a task, the default first."""
+        """Returns the tasks of /pooling with a model loaded for a task, the default first."""
         base = loaded.removeprefix("token_")
         return (loaded,) if self._version >= _ROUTES_BY_TASK else (f"token_{base}", base)
 
     @property
     def batches_conversations(self) -> bool:
-        """Whether a request for embeddings may hold several conversations."""
+        """Whether a request for embeddings may contain several conversations."""
         return self._version >= _BATCHES
 
     @property
     def guarded(self) -> tuple[str, ...]:
-        """What the paths begin with that ask for the key."""
+        """Prefixes of the paths that require the key."""
         newer = self._version >= _MORE_GUARDED
         return ("/v1", "/v2", "/inference", "/cohere") if newer else ("/v1",)
 
@@ -150,7 +152,7 @@ def _is_under(path: str, prefix: str) -> bool:
 
 
 def _object(request: Request) -> dict[str, Json] | None:
-    """The body, to be changed freely, if it is a JSON object."""
+    """Returns a copy of the body, if it is a JSON object."""
     try:
         body = orjson.loads(request.body)
     except orjson.JSONDecodeError:
@@ -193,7 +195,7 @@ class _Crash(ApiError):
         super().__init__(phrase(500), status=500)
 
     def answer(self) -> Answer:
-        """Starlette's own answer."""
+        """Returns Starlette's own answer."""
         return Answer.of_bytes(phrase(500).encode(), "text/plain; charset=utf-8", 500)
 
 
@@ -207,7 +209,7 @@ def _bad_words(request: Request) -> Json:
 
 
 def _refuse_bytes(request: Request) -> None:
-    asked = (_object(request) or {}).get("encoding_format")
-    if asked in ("bytes", "bytes_only"):
-        message = f"1 validation error:\n  Input should be 'float' or 'base64', not {asked!r}"
+    encoding = (_object(request) or {}).get("encoding_format")
+    if encoding in ("bytes", "bytes_only"):
+        message = f"1 validation error:\n  Input should be 'float' or 'base64', not {encoding!r}"
         raise ApiError(message, "body.encoding_format", kind="Bad Request")

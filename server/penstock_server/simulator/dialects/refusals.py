@@ -1,6 +1,6 @@
-"""What older vLLMs refused in other words, or in other places of an error.
+"""The refusals of older vLLMs that have other words, or other fields of an error.
 
-The newest version's refusal decides which request is refused; a rewording replaces what it says.
+The newest version's rules decide which request is refused; a rewording replaces the error.
 """
 
 import re
@@ -22,11 +22,11 @@ Reworded = Callable[[Request, ApiError], ApiError | None]
 
 @dataclass(frozen=True, slots=True)
 class Rewording:
-    """How one refusal was before a version.
+    """The earlier form of one refusal.
 
     Attributes:
-        before: the first version that says it in the newest's words.
-        reworded: returns the older refusal, or None if it is not about this one.
+        before: the first version that words it as the newest does.
+        reworded: returns the older refusal, or None if the rewording does not apply.
     """
 
     before: Version
@@ -34,7 +34,7 @@ class Rewording:
 
 
 def _words(pattern: str, older: str, param: str | None = None, status: int = 400) -> Reworded:
-    """Replaces a message by a template with the groups of a pattern."""
+    """Returns a rewording that replaces a message by a template with the groups of a pattern."""
     known = re.compile(pattern, re.DOTALL)
 
     def reworded(request: Request, error: ApiError) -> ApiError | None:
@@ -45,7 +45,7 @@ def _words(pattern: str, older: str, param: str | None = None, status: int = 400
 
 
 def _by_a_validator(pattern: str, *, named: bool) -> Reworded:
-    """Refuses in the frame of pydantic, with the parameter's name or without."""
+    """Returns a rewording in pydantic's format, with the parameter's name or without."""
     known = re.compile(pattern)
 
     def reworded(request: Request, error: ApiError) -> ApiError | None:
@@ -81,10 +81,10 @@ def _too_long(request: Request, error: ApiError) -> ApiError | None:
 
 
 class _Silent(ApiError):
-    """A failure without a word."""
+    """A failure without an error message."""
 
     def answer(self) -> Answer:
-        """An empty body."""
+        """Returns an empty body."""
         return Answer.of_bytes(b"", None, self.status)
 
 
@@ -173,11 +173,11 @@ REWORDINGS = (
         _words(r"(The model `.*` does not exist\.)", r"\1", "model", 404),
     ),
 )
-"""What was said otherwise, the latest first; the first that fits is it."""
+"""The rewordings, latest first; the first that applies is used."""
 
 
 def reworded(request: Request, error: ApiError, version: Version) -> ApiError:
-    """Returns a refusal as a version puts it."""
+    """Returns a refusal in a version's words."""
     for one in REWORDINGS:
         if version < one.before and (older := one.reworded(request, error)):
             return older
