@@ -1,7 +1,7 @@
 """The command line: serve, simulate, demo, and the client's commands.
 
-Exit codes: 0 done; 1 the call failed or the service is not serving; 2 wrong usage; 3 an option
-or a file is unusable; 4 the address cannot be listened on; 5 a part is not installed.
+Exit codes: 0 success; 1 the call failed, or the service is not serving; 2 incorrect usage; 3 an
+option or a file cannot be used; 4 the service cannot listen on an address; 5 a package is missing.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-# gRPC's core writes its own lines about a taken port or a lost connection; ours are enough.
+# gRPC's core would log taken ports and lost connections itself; the service reports them.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
@@ -31,10 +31,10 @@ EXIT_NOT_INSTALLED = 5
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
+    """A parser whose error messages are a single line."""
 
     def error(self, message: str) -> NoReturn:
-        """Prints the complaint and exits."""
+        """Prints the error message and exits."""
         self.exit(EXIT_USAGE, f"penstock: {message}; see {self.prog} --help\n")
 
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if parsed.more and not any(one.startswith("-") for one in unknown):
-        # Python 3.11 takes no more arguments of a list once an option has interrupted it.
+        # Python 3.11 does not add to a list of arguments after an option has interrupted it.
         setattr(parsed, parsed.more, [*getattr(parsed, parsed.more), *unknown])
         unknown = []
     if unknown and not parsed.not_installed:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the output has had enough, as `head` has.
+        # The reader of the output has closed it, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return client.EXIT_FAILED
     except ModuleNotFoundError as error:
@@ -94,11 +94,11 @@ def _add_simulate(commands: Any) -> None:
         "PENSTOCK_SIMULATE_",
         _simulate,
     )
-    parser.add_argument("--list-faults", action="store_true", help="list what --faults takes")
+    parser.add_argument("--list-faults", action="store_true", help="list the valid --faults")
 
 
 def _add_demo(commands: Any) -> None:
-    summary = "a streamed chat on a simulated upstream; then goes on serving"
+    summary = "stream a chat from a simulated upstream, then continue to serve"
     demo = commands.add_parser("demo", help=summary, description=summary, allow_abbrev=False)
     demo.add_argument(
         "--listen",
@@ -112,7 +112,7 @@ def _add_demo(commands: Any) -> None:
         metavar="HOST:PORT",
         default=DEFAULT_ADMIN_TARGET,
         type=unless_off(address),
-        help=f"address that upstreams asks; off for none (default {DEFAULT_ADMIN_TARGET})",
+        help=f"address to serve AdminService on; off for none (default {DEFAULT_ADMIN_TARGET})",
     )
     demo.set_defaults(run=_demo)
 
@@ -125,12 +125,12 @@ def _add_with_options(
     prefix: str,
     run: Callable[[argparse.Namespace, OptionList[Any]], int],
 ) -> argparse.ArgumentParser:
-    """Adds a command whose options are a list of settings, named as "module:class"."""
+    """Adds a command whose options are a settings class, given as "module:class"."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}. A flag wins over the environment "
-        "variable, that over the key in the configuration file.",
+        description=f"{summary[0].upper()}{summary[1:]}. A flag overrides the environment "
+        "variable, which overrides the key in the configuration file.",
         allow_abbrev=False,
     )
     module, _, cls = settings.partition(":")
@@ -139,7 +139,7 @@ def _add_with_options(
         options.add_to(parser)
     except ModuleNotFoundError as error:
         missing = error
-        # Its options are not known either.
+        # The options of the command are unknown too.
         parser.set_defaults(run=lambda parsed: _not_installed(missing), not_installed=True)
         return parser
     parser.set_defaults(run=lambda parsed: _with_settings(options, parsed, run))
@@ -154,7 +154,7 @@ def _with_settings(
     try:
         return run(parsed, options)
     except SettingsError as error:
-        return _complain(str(error), EXIT_SETTINGS)
+        return _fail(str(error), EXIT_SETTINGS)
 
 
 def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
@@ -214,7 +214,7 @@ def _until_stopped(
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(running)
     except OSError as error:
-        return _complain(str(error), EXIT_ADDRESS)
+        return _fail(str(error), EXIT_ADDRESS)
     return 0
 
 
@@ -228,7 +228,7 @@ def _serve_until_stopped(
     try:
         return _until_stopped(running, loop_factory)
     except CannotListen as error:
-        return _complain(str(error), EXIT_ADDRESS)
+        return _fail(str(error), EXIT_ADDRESS)
     except WorkerFailed as failed:
         return failed.code
     except WatchEnded:
@@ -236,7 +236,7 @@ def _serve_until_stopped(
 
 
 def _loop_factory() -> LoopFactory | None:
-    """Returns what makes a faster event loop than Python's own; None where there is none."""
+    """Returns the factory of a faster event loop than Python's own; None if it is not installed."""
     try:
         from uvloop import new_event_loop
     except ModuleNotFoundError:
@@ -247,9 +247,9 @@ def _loop_factory() -> LoopFactory | None:
 def _not_installed(error: ModuleNotFoundError) -> int:
     extra = "cli" if error.name == "shtab" else "server"
     what = f"{error.name} is not installed"
-    return _complain(f'{what}; run: pip install "penstock[{extra}]"', EXIT_NOT_INSTALLED)
+    return _fail(f'{what}; run: pip install "penstock[{extra}]"', EXIT_NOT_INSTALLED)
 
 
-def _complain(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     print(f"penstock: {message}", file=sys.stderr)
     return code

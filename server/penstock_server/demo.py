@@ -1,4 +1,4 @@
-"""`penstock demo`: one streamed chat over gRPC on a simulated upstream, then goes on serving."""
+"""`penstock demo`: one streamed chat over gRPC from a simulated upstream; then it serves."""
 
 import json
 import os
@@ -26,10 +26,10 @@ async def run(listen: str, admin_listen: str, say: Callable[[str], None]) -> Non
     Args:
         listen: HOST:PORT to serve gRPC on.
         admin_listen: HOST:PORT to serve AdminService on; empty for none.
-        say: prints a piece of text as it is.
+        say: prints a piece of text without changes.
 
     Raises:
-        CannotListen: an address is taken.
+        CannotListen: an address is already in use.
     """
     simulated = SimulatorSettings(listen="127.0.0.1:0", kind="all", inter_token_latency=0.05)
     signals = stop_signals()
@@ -76,13 +76,13 @@ Serving until Ctrl-C.
 
 
 def _at(target: str, default: str) -> str:
-    """Returns the option that a command needs to find the service."""
+    """Returns the option with which a command finds the service; empty for the default."""
     return "" if target == default else f" --target {target}"
 
 
 def _command(name: str) -> str:
-    """Returns how to run a command from the current folder, found or not."""
-    beside = Path(sys.executable).with_name(name)
-    if shutil.which(name) or not beside.exists():
+    """Returns a command as it can be run in the current folder."""
+    neighbor = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not neighbor.exists():
         return name
-    return os.path.relpath(beside)
+    return os.path.relpath(neighbor)

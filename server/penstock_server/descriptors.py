@@ -1,4 +1,4 @@
-"""File descriptors: the limit of this process, and a warning when they run short."""
+"""File descriptors: the limit of this process, and a warning when few are left."""
 
 import asyncio
 import contextlib
@@ -18,26 +18,26 @@ _log = logging.getLogger("penstock.descriptors")
 
 
 def raise_limit() -> None:
-    """Raises the limit as far as the system allows; the default suits programs with few files."""
+    """Raises the limit to the system's maximum; the default suits programs with few files."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def limit() -> int:
-    """Returns the limit of this process."""
+    """Returns the limit of open descriptors of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
 async def watch(ports: Collection[int], most_connections: int) -> None:
-    """Logs a warning while descriptors run short or connections have reached their limit.
+    """Logs a warning while few descriptors are left or connections have reached their limit.
 
     gRPC closes further connections silently. The next warning comes a minute later at the earliest.
 
     Args:
         ports: the ports that callers connect to.
-        most_connections: the limit of connections to each.
+        most_connections: the limit of connections to each port.
     """
     while True:
         warned = await asyncio.to_thread(_look, ports, most_connections)
@@ -45,7 +45,7 @@ async def watch(ports: Collection[int], most_connections: int) -> None:
 
 
 def _look(ports: Collection[int], most_connections: int) -> bool:
-    """Warns if there is a reason; returns whether there was."""
+    """Logs a warning if a limit is near; returns whether it did."""
     names = _open_descriptors()
     if names is None or len(names) >= _SHORT * limit():
         _log.warning("file descriptors run short", extra={"fields": {"limit": limit()}})
@@ -61,7 +61,7 @@ def _look(ports: Collection[int], most_connections: int) -> bool:
 
 
 def _open_descriptors() -> list[str] | None:
-    """Returns the names of open descriptors; None if there is none left to list them with."""
+    """Returns the names of open descriptors; None if no descriptor is left for listing them."""
     try:
         return os.listdir(_OPEN)
     except OSError:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def integer(value: Any) -> int:
-    """Returns an integer that is written as an integer, a float or a text.
+    """Returns an integer that is written as an integer, a float or a string.
 
     Raises:
         ValueError: the value is not an integer.
@@ -21,7 +21,7 @@ def integer(value: Any) -> int:
 
 
 def number(value: Any) -> float:
-    """Returns a number; null, which stands for what JSON cannot write, is NaN.
+    """Returns a number; null, which represents values that JSON does not support, is NaN.
 
     Raises:
         ValueError: the value is not a number.
@@ -36,7 +36,7 @@ def number(value: Any) -> float:
 
 
 def position(item: Mapping[str, Any], otherwise: int) -> int:
-    """Returns the `index` of an item, or another number if the item has none.
+    """Returns the `index` of an item, or `otherwise` if the item has none.
 
     Raises:
         ValueError: the index is not an integer.

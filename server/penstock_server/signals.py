@@ -16,7 +16,7 @@ def stop_signals() -> asyncio.Queue[int]:
 
 @contextlib.contextmanager
 def reloads_held() -> Iterator[None]:
-    """Blocks SIGHUP, also in processes started meanwhile, which it would end."""
+    """Blocks SIGHUP, also in processes started meanwhile, which it would otherwise terminate."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
     try:
         yield
@@ -25,6 +25,6 @@ def reloads_held() -> Iterator[None]:
 
 
 def when_to_reload(reload: Callable[[], object]) -> None:
-    """Calls `reload` at every SIGHUP from now on, and at once if one was blocked."""
+    """Calls `reload` at every SIGHUP from now on, and immediately if one was blocked."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))

@@ -1,4 +1,4 @@
-"""A folder for sockets between the processes of one service, removed at its end."""
+"""A folder for sockets between the processes of one service, removed when the service ends."""
 
 import contextlib
 import fcntl
@@ -15,10 +15,10 @@ _PREFIX = "penstock-sockets-"
 def socket_folder() -> Iterator[str]:
     """Creates a folder and yields its path; removes folders that killed processes left behind.
 
-    The folder is locked while it is in use, so that other services leave it alone.
+    The folder is locked while it is in use, so that other services do not remove it.
 
     Raises:
-        OSError: no folder can be created.
+        OSError: the folder cannot be created.
     """
     folder = tempfile.mkdtemp(prefix=_PREFIX)
     lock = os.open(folder, os.O_RDONLY)

@@ -8,12 +8,12 @@ import stat
 
 
 def require_free(path: str) -> None:
-    """Checks that nobody listens on a path; removes a socket left behind there.
+    """Checks that no process listens on a path; removes a socket left behind there.
 
     gRPC and asyncio would silently take the path from a process that listens on it.
 
     Raises:
-        OSError: a process listens, the file is not a socket, or it cannot be removed.
+        OSError: a process listens on the path, or the file is not a socket or cannot be removed.
     """
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -28,11 +28,11 @@ def require_free(path: str) -> None:
             remove(path)
             return
         except BlockingIOError:
-            pass  # its queue is full, so a process listens
+            pass  # its queue is full, so a process is listening
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
 def remove(path: str) -> None:
-    """Removes a socket's file, if it is there."""
+    """Removes a socket's file if it exists."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -1,9 +1,9 @@
-"""Which vLLM has which field of its requests: those that came after the oldest that is known.
+"""The request fields that vLLM gained after the oldest known version.
 
-A vLLM ignores a field that it does not know. The service therefore has to know what an older one
-does with a request (`fleet/adaptation.py`), and the simulator has to do it (its dialects). Both
-read this table. Each entry was read from the request models of the releases 0.10.0 to 0.33.0.
-Fields that all of these have are not listed.
+vLLM ignores fields that it does not know. The service therefore adapts requests to older versions
+(`fleet/adaptation.py`), and the simulator behaves as they do (its dialects). Both use this table.
+The entries are taken from the request models of the releases 0.10.0 to 0.33.0. Fields that all of
+these releases have are not listed.
 """
 
 import re
@@ -18,10 +18,10 @@ Version: TypeAlias = tuple[int, ...]
 """The numbers of a version, which can be compared."""
 
 OLDEST: Final[Version] = (0, 10)
-"""What came before is not known."""
+"""The oldest version whose fields are known."""
 
 WHOLE_RESPONSES: Final[Version] = (0, 20)
-"""The first version whose own Responses API says when an answer was cut, and repeats nothing."""
+"""The first version whose own Responses API reports truncated answers and repeats nothing."""
 
 STRUCTURED_OUTPUTS: Final = "structured_outputs"
 
@@ -31,14 +31,14 @@ _NOTHING: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that is younger than the oldest version.
+    """A field that is newer than the oldest version.
 
     Attributes:
         since: the first version that has it.
-        older: its name before, with the same meaning; empty if it had none.
+        older: its earlier name, with the same meaning; empty if it had none.
         older_since: the first version that has the older name.
-        unset: a value with the same effect as no value.
-        hint: whether the answer is the same without it.
+        unset: the value with the same effect as no value.
+        hint: whether the answer is the same without the field.
     """
 
     since: Version
@@ -109,7 +109,7 @@ _POOLING_MODEL = {
     "truncation_side": Field((0, 18)),
     "padding": Field((0, 29)),
 }
-# Vectors come as native 32-bit floats without these, which are little-endian on all that runs it.
+# Without these, vectors are native 32-bit floats: little-endian on every platform of vLLM.
 _ENCODING = {
     "embed_dtype": Field((0, 11, 1), hint=True),
     "endianness": Field((0, 11, 1), hint=True),
@@ -163,7 +163,7 @@ _SCORING = (
         "instruction": Field((0, 22)),
     }
 )
-# The sides of a score are sent by their oldest names.
+# The service sends both sides of a score under their oldest names.
 _SCORE = _SCORING | {
     "data_1": Field((0, 15)),
     "data_2": Field((0, 15)),
@@ -230,15 +230,15 @@ OLDER_CONSTRAINTS: Mapping[str, Mapping[str, str]] = {
         "whitespace_pattern": "guided_whitespace_pattern",
     },
 }
-"""What the parts of `structured_outputs` were called before they had this name in common."""
+"""The earlier names of the parts of `structured_outputs`, by route."""
 
 
 @lru_cache(maxsize=64)
 def numbers(version: str) -> Version | None:
-    """Returns the numbers of the release that a version's text begins with, if any.
+    """Returns the numbers of the release that a version string begins with; None if unknown.
 
-    Builds from a working copy without tags call themselves 0.1.dev or dev: nothing is known of
-    those, nor of what is older than the table.
+    Unknown are versions older than the table, and builds from a working copy without tags, which
+    report 0.1.dev or dev.
     """
     match = _RELEASE.match(version)
     found = tuple(int(part) for part in match[1].split(".")) if match else ()
@@ -247,7 +247,7 @@ def numbers(version: str) -> Version | None:
 
 @lru_cache(maxsize=64)
 def younger_than(version: str) -> Mapping[str, Fields]:
-    """Returns the fields that a version does not have, by route; none if it is not known."""
+    """Returns the fields that a version lacks, by route; empty if the version is unknown."""
     own = numbers(version)
     if own is None:
         return {}
@@ -259,5 +259,5 @@ def younger_than(version: str) -> Mapping[str, Fields]:
 
 
 def text(version: Version) -> str:
-    """Returns a version as people write it."""
+    """Returns a version in its usual notation."""
     return ".".join(map(str, (*version, 0)[:3]))
