@@ -44,7 +44,7 @@ WORKERS ?=
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(VENV)/.demo  ## a streamed chat on a simulated upstream, then keep serving
+demo: $(VENV)/.demo  ## stream a chat from a simulated upstream, then continue to serve
 	@# Under job control, so that Ctrl-C ends the demonstration and not make.
 	@set -m; $(BIN)/penstock demo --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN); exit $$?
 
