@@ -142,5 +142,5 @@ async def test_simulate() -> None:
         process.signal(signal.SIGINT)
         assert (await process.end()).code == 0
     result = await penstock("simulate", "--list-faults")
-    assert "done-only\t\tSends [DONE]" in result.out
-    assert "empty-events form=all after=0 every=1\tharmless\tPuts" in result.out
+    assert "done-only\t\tSends only [DONE]." in result.out
+    assert "empty-events form=all after=0 every=1\tharmless\tInserts" in result.out
