@@ -20,7 +20,7 @@ class SettingsError(Exception):
         """Creates the error.
 
         Args:
-            message: what is wrong, and where.
+            message: the fault and its location.
             retry: see the attribute.
         """
         super().__init__(message)
@@ -38,7 +38,7 @@ class ConfigFile:
         """Reads the file.
 
         Raises:
-            SettingsError: it cannot be read, or is not valid TOML.
+            SettingsError: the file cannot be read, or is not valid TOML.
         """
         self._path = path
         try:
@@ -70,5 +70,5 @@ class ConfigFile:
 
 
 def is_read_once(path: str) -> bool:
-    """Reports whether a path leads to a file without a name, such as a pipe, read only once."""
+    """Returns whether a path leads to a file that can be read only once, such as a pipe."""
     return not os.path.exists(os.path.realpath(path))

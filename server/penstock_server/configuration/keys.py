@@ -71,7 +71,7 @@ def read_keys(path: str) -> tuple[Key, ...]:
     """Returns the keys of a TOML file: one `[[key]]` table for each.
 
     Raises:
-        SettingsError: the file cannot be used; the text has the line, and no secret.
+        SettingsError: the file cannot be used; the message contains the line, and no secret.
     """
     file = ConfigFile(path)
     if unknown := sorted(file.content.keys() - {_TABLES}):

@@ -21,7 +21,7 @@ _LARGEST_MESSAGE = 2**31 - 1
 
 
 class Unusable(ValueError):
-    """A value cannot be used; the text has the reason, and the value unless it is a secret.
+    """A value cannot be used; the message contains the reason, and the value unless it is secret.
 
     Attributes:
         keys: the path to the fault within the value: names in tables, positions in lists.

@@ -202,7 +202,7 @@ class Settings:
     )
     handshake_timeout: float = option(
         10.0,
-        "Longest time until a new connection of a caller speaks HTTP/2.",
+        "Longest time until a new connection of a caller starts HTTP/2.",
         interval,
         "SECONDS",
     )
@@ -269,20 +269,20 @@ class Settings:
     )
     affinity: Affinity = option(
         _POLICY.affinity,
-        "What keeps calls on one replica, for its prefix cache: the session id, or the start "
+        "Key that keeps calls on one replica, for its prefix cache: the session id, or the start "
         "of the prompt.",
         member_of(Affinity),
         "none|session|prefix",
     )
     max_attempts: int = option(
         _POLICY.max_attempts,
-        "Most requests for one call, if sending it again is safe.",
+        "Most requests for one call, if a retry is safe.",
         positive,
         "NUMBER",
     )
     retry_budget: float = option(
         _POLICY.retry_budget,
-        "Most requests sent again, as a share of the calls.",
+        "Most retries, as a share of the calls.",
         share,
         "SHARE",
     )
@@ -347,7 +347,7 @@ class Settings:
     )
     debug_info: bool = option(
         False,
-        "Include the stack of a bug of the service in its status, as google.rpc.DebugInfo.",
+        "Include the stack trace of an internal error in its status, as google.rpc.DebugInfo.",
         switch,
         "true|false",
     )
