@@ -46,8 +46,8 @@ async def test_the_key_of_a_caller(file: Path, tmp_path: Path, simulator: Simula
         none = await penstock("chat", "Hi", "--target", address, "--api-key-file", "/no/such")
         assert (none.code, "/no/such" in none.err) == (1, True)
     for command in ("serve", "chat"):
-        told = " ".join((await penstock(command, "--help")).out.split())
-        assert "ps shows it" in told
+        shown = " ".join((await penstock(command, "--help")).out.split())
+        assert "through ps" in shown
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o640, 0o600])
