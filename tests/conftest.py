@@ -48,8 +48,10 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     match item.path.parent.name:
         case "upstream":
             return loops  # which differ most in what they tell of connections
-        case "cli":
-            del loops["uvloop"]  # as in the process that watches workers
+        case "cli" | "configuration":
+            # As in the process that watches workers. These start processes: uvloop runs Python
+            # between fork and exec, where another thread's lock may never be released.
+            del loops["uvloop"]
         case _:
             del loops["asyncio"]
     return loops
