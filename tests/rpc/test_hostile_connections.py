@@ -127,7 +127,9 @@ async def test_idle_connections_leave_descriptors_for_upstreams(simulator: Simul
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 idle.callback(writer.close)
             warning = await process.log("the limit of connections is reached")
-            assert (warning["limit"], warning["connections"]) == (256, 128)
+            assert warning["limit"] == 256
+            # Half of the descriptors, and those that gRPC is about to close.
+            assert 128 <= warning["connections"] < 140
             for _ in range(24):
                 assert (await stream(first, chat())).code is Code.OK
             async with aio.insecure_channel(target) as later:
