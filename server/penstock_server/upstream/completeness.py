@@ -99,7 +99,9 @@ class ChoiceStream:
             index = choice.get("index") if choice else None
             if type(index) is not int or index not in self._open or choice.get("finish_reason"):
                 if not (choice and self._unusual(choice)):
-                    idle = [*(idle or ()), choice]
+                    if idle is None:
+                        idle = []
+                    idle.append(choice)
             elif self._counted is not None:
                 self._note(choice)
         if idle:
@@ -237,7 +239,8 @@ def _trimmed(choice: JsonObject) -> bool:
 
 def _remove(idle: list[Any], event: JsonObject) -> None:
     """Removes choices that add nothing from an event, and all else if that adds nothing either."""
-    event["choices"] = [c for c in event["choices"] if not any(c is one for one in idle)]
+    removed = set(map(id, idle))
+    event["choices"] = [choice for choice in event["choices"] if id(choice) not in removed]
     if event.get("usage") is None and not _has_news(event):
         event.clear()
 
