@@ -13,7 +13,23 @@ import httpx
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-class LazyRequest(httpx.Request):
+class _Lazy:
+    """Completes a message of httpx when an attribute is read that it does not have yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        given = dict(vars(self))
+        if (fields := given.get("fields")) is None:
+            raise AttributeError(name)
+        self._complete(fields)
+        vars(self).update(given, fields=None)
+        return getattr(self, name)
+
+    def _complete(self, fields: Any) -> None:
+        """Has httpx set all attributes, with these headers."""
+        raise NotImplementedError
+
+
+class LazyRequest(_Lazy, httpx.Request):
     """A request whose headers are built when they are read.
 
     Attributes:
@@ -45,16 +61,11 @@ class LazyRequest(httpx.Request):
         self.stream = stream
         self.extensions = extensions
 
-    def __getattr__(self, name: str) -> Any:
-        given = dict(vars(self))
-        if (fields := given.get("fields")) is None:
-            raise AttributeError(name)
+    def _complete(self, fields: Mapping[str, str]) -> None:
         super().__init__(self.method, self.url, headers=fields, stream=self.stream)
-        vars(self).update(given, fields=None)
-        return getattr(self, name)
 
 
-class LazyResponse(httpx.Response):
+class LazyResponse(_Lazy, httpx.Response):
     """A response whose headers are built when they are read.
 
     Attributes:
@@ -84,13 +95,8 @@ class LazyResponse(httpx.Response):
         self.stream = stream
         self.extensions = extensions or {}
 
-    def __getattr__(self, name: str) -> Any:
-        given = dict(vars(self))
-        if (fields := given.get("fields")) is None:
-            raise AttributeError(name)
+    def _complete(self, fields: RawHeaders) -> None:
         super().__init__(self.status_code, headers=fields, stream=self.stream)
-        vars(self).update(given, fields=None)
-        return getattr(self, name)
 
 
 def raw_headers(response: httpx.Response) -> RawHeaders:
