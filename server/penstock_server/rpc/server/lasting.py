@@ -89,10 +89,11 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]
         if self._succeeding:
             await asyncio.wait((self._succeeding,))
         # The successor's loop ends when our shutdown fails the request for the next call.
-        ending = [asyncio.ensure_future(s.shutdown(None)) for s in (self._successor,) if s]
+        ending = self._successor and asyncio.ensure_future(self._successor.shutdown(None))
         with suppress(UnicodeDecodeError):
             await super()._start_shutting_down()
-        await asyncio.gather(*ending)
+        if ending:
+            await ending
 
 
 class _Successor(cygrpc.AioServer):  # type: ignore[misc]
