@@ -62,13 +62,13 @@ def _by_a_validator(pattern: str, *, named: bool) -> Reworded:
 def _too_long(request: Request, error: ApiError) -> ApiError | None:
     if not isinstance(error, TooLong) or request.path.startswith("/v1/audio/"):
         return None
-    limit, count = error.limit, error.count
+    limit, count, param = error.limit, error.count, None
     if request.path in _SCORES:
         what = f"you requested {count} tokens in the input for embedding generation"
-        rest, param = "input", None
+        rest = "input"
     else:
         what = f"your request has {count} input tokens"
-        rest, param = "input messages", None
+        rest = "input messages"
     if request.path == routes.COMPLETIONS:
         limit -= _object(request).get("max_tokens") or _DEFAULT_TOKENS
         param = "input_tokens"
@@ -98,7 +98,9 @@ def _no_audio(request: Request, error: ApiError) -> ApiError | None:
     return ApiError(_UNKNOWN_FILE, status=500, kind="Internal Server Error")
 
 
-_SCORES = frozenset({routes.RERANK, routes.SCORE, "/rerank", "/v2/rerank", "/score"})
+_SCORES = frozenset(
+    (routes.RERANK, routes.RERANK_UNVERSIONED, routes.RERANK_V2, routes.SCORE, "/score")
+)
 
 REWORDINGS = (
     Rewording(
