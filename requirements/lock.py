@@ -29,6 +29,7 @@ LOCKS = {
         "pyproject.toml",
         "--extra=server",
         "--extra=cli",
+        "--extra=pydantic",
         "--group=dev",
         f"--constraints={RUNTIME}",
     ),

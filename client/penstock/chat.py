@@ -114,14 +114,15 @@ class Chat(Resource):
             (True, <class 'int'>)
 
         Args:
-            kind: a pydantic model, dataclass, TypedDict, enum, or another type that can be
-                represented in JSON.
+            kind: a type that can be represented in JSON; other than a list, a dict or a scalar, it
+                requires the extra `pydantic`.
             messages: the conversation; a string is a message of the user.
             **options: see `ChatOptions`; `response_format` is replaced.
 
         Raises:
             AnswerParseError: the answer is not a valid value, for example because it was cut off.
             CallError: the call ended with a status other than OK.
+            TypeError: the type cannot be represented in JSON, or requires pydantic.
         """
         options["response_format"] = kind
         return ParsedChatCompletion(self.create(messages, **options), kind)

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from penstock._base.functions import behind
 from penstock._base.json_documents import WithExtra, document
-from penstock._base.kinds import behind
 from penstock._base.options import message
 from penstock.schema import parameters_schema
 from penstock.v1.message_pb2 import FunctionDefinition, Tool, ToolChoice
@@ -83,7 +83,7 @@ class ToolCall(WithExtra):
         """Returns the arguments by name, converted to the types of a function's parameters.
 
         For example, a JSON string becomes an enum member or a date, and a JSON object becomes a
-        dataclass or a pydantic model.
+        dataclass or a pydantic model; these types require the extra `pydantic`.
 
             >>> from datetime import date
             >>> def is_weekend(day: date) -> bool:
@@ -97,6 +97,7 @@ class ToolCall(WithExtra):
 
         Raises:
             ValueError: the arguments are not a valid JSON object, or do not match the function.
+            TypeError: a parameter's type requires pydantic.
         """
         return arguments_from(function, self.arguments)
 
@@ -110,7 +111,8 @@ def tool(
 ) -> Tool:
     """Returns a Python function as a tool.
 
-    The annotations define the schema of the arguments (see `penstock.schema`). Descriptions come
+    The annotations define the schema of the arguments; those other than scalars, lists, dicts,
+    `Literal` and optional types require the extra `pydantic`. Descriptions come
     from the docstring's first paragraph and its "Args" section, or from `Annotated[str, "name of
     the city"]`. The model does not see arguments that a `functools.partial` already binds.
 
@@ -124,7 +126,8 @@ def tool(
         strict: whether arguments must follow the schema, if the upstream supports it.
 
     Raises:
-        TypeError: a parameter cannot be passed by name, or its type cannot be represented in JSON.
+        TypeError: a parameter cannot be passed by name, its type cannot be represented in JSON, or
+            its type requires pydantic.
     """
     called: Any = behind(function)
     named = hasattr(called, "__name__")

@@ -1,6 +1,7 @@
 """JSON Schema from types, values from JSON."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,18 +16,18 @@ from typing import (
     NewType,
     NotRequired,
     Optional,
-    TypedDict,
 )
 from uuid import UUID
 
 import pytest
 from operations.canned import canned, in_json
 from pydantic import BaseModel, Field, create_model
+from typing_extensions import TypedDict  # pydantic reads that of typing from Python 3.12 on
 
 from penstock import AnswerParseError, AsyncClient, Client
 from penstock._base.generation import as_format
 from penstock.schema import json_schema, parameters_schema
-from penstock.values import from_json
+from penstock.values import arguments_from, from_json
 
 
 class Color(Enum):
@@ -99,10 +100,13 @@ Age = Annotated[int, Field(ge=0, description="in years")]
 
 
 POINT = {
+    "title": "Point",
     "type": "object",
-    "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
+    "properties": {
+        "x": {"title": "X", "type": "number"},
+        "y": {"title": "Y", "type": "number", "default": 0.0},
+    },
     "required": ["x"],
-    "additionalProperties": False,
 }
 
 
@@ -122,7 +126,7 @@ POINT = {
         (dict, {"type": "object", "additionalProperties": {}}),
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (Literal[1, "a"], {"enum": [1, "a"]}),
-        (Color, {"enum": ["red", "green"]}),
+        (Color, {"title": "Color", "type": "string", "enum": ["red", "green"]}),
         (Annotated[int, "how many"], {"type": "integer", "description": "how many"}),
         (Age, {"type": "integer", "minimum": 0, "description": "in years"}),
         (Sequence[int], {"type": "array", "items": {"type": "integer"}}),
@@ -146,6 +150,7 @@ def test_schema_of_objects() -> None:
     schema = json_schema(Options)
     assert schema["required"] == ["color"]
     assert list(schema["properties"]) == ["color", "name"]
+    assert schema["properties"]["color"] == {"$ref": "#/$defs/Color"}
     assert json_schema(Sum)["properties"]["result"]["type"] == "integer"
     pair = json_schema(tuple[int, str])
     assert (pair["minItems"], pair["maxItems"], len(pair["prefixItems"])) == (2, 2, 2)
@@ -157,12 +162,72 @@ def test_no_schema(kind: Any) -> None:
         json_schema(kind)
 
 
-@pytest.mark.parametrize("kind", [datetime, list[bytes], dict[int, str], Age, Pair])
-def test_what_is_left_to_pydantic(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+LEFT_TO_PYDANTIC = (
+    (datetime, '"2024-01-01T00:00:00Z"'),
+    (list[bytes], '["a"]'),
+    (dict[int, str], '{"1": "a"}'),
+    (dict[str, Color], '{"a": "red"}'),
+    (Age, "1"),
+    (Color, '"red"'),
+    (Color | None, '"red"'),
+    (Pair, '[1, "a"]'),
+    (Point, '{"x": 1}'),
+    (Options, '{"color": "red"}'),
+    (Sum, '{"result": 1}'),
+    (int | str, "1"),
+    (set[str], '["a"]'),
+    (tuple[int, ...], "[1]"),
+    (Sequence[int], "[1]"),
+    (UserId, "1"),
+)
+MISSING = re.escape(
+    'requires pydantic, which is not installed; run: pip install "penstock[pydantic]"'
+)
+
+
+@pytest.mark.parametrize(("kind", "text"), LEFT_TO_PYDANTIC)
+def test_what_is_left_to_pydantic(kind: Any, text: str) -> None:
     json_schema(kind)
+    from_json(kind, text)
+
+
+@pytest.mark.parametrize(("kind", "text"), LEFT_TO_PYDANTIC)
+def test_without_pydantic(kind: Any, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def function(at: int, what: Any) -> None:
+        pass
+
+    function.__annotations__["what"] = kind
     monkeypatch.setitem(sys.modules, "pydantic", None)
-    with pytest.raises(TypeError, match="cannot be represented in JSON without pydantic"):
+    with pytest.raises(TypeError, match=MISSING):
         json_schema(kind)
+    with pytest.raises(TypeError, match=MISSING):
+        from_json(kind, text)
+    with pytest.raises(TypeError, match=f"^parameter 'what': .*{MISSING}"):
+        parameters_schema(function, {})
+    with pytest.raises(TypeError, match=f"^parameter 'what': .*{MISSING}"):
+        arguments_from(function, {"at": 1, "what": json.loads(text)})
+
+
+SIMPLE = (str, int, float, bool, None, Any, object, list, dict, list[str], dict[str, Any])
+
+
+@pytest.mark.parametrize("simple", SIMPLE)
+def test_what_needs_no_pydantic(simple: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    for kind in (simple, list[simple], dict[str, simple], Annotated[simple, "a"]):
+        assert isinstance(json_schema(kind), dict)
+    assert from_json(list[simple], "[]") == []
+
+
+def test_optional_and_literal_need_no_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    literal: Any = Literal["a", 1, None, Color.RED]
+    assert json_schema(literal) == {"enum": ["a", 1, None, "red"]}
+    assert from_json(literal, '"red"') is Color.RED
+    for optional in (list[int] | None, Optional[list[int]]):  # noqa: UP045
+        kind: Any = optional
+        assert json_schema(kind)["anyOf"][1] == {"type": "null"}
+        assert (from_json(kind, "[1]"), from_json(kind, "null")) == ([1], None)
 
 
 def references(schema: Any) -> Iterator[str]:
@@ -178,25 +243,25 @@ def references(schema: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "defined"),
+    ("kind", "names"),
     [
         (Order, {"Item"}),
-        (list[Order], {"Item"}),
-        (Order | None, {"Item"}),
-        (Customer, {"Item"}),
-        (dict[str, Customer], {"Item"}),
+        (list[Order], {"Item", "Order"}),
+        (Order | None, {"Item", "Order"}),
+        (Customer, {"Item", "Order"}),
+        (dict[str, Customer], {"Item", "Order", "Customer"}),
         (Tree, {"Tree"}),
         (list[Tree], {"Tree"}),
-        (Comment, {"Comment"}),
-        (tuple[Answer, Comment], {"Answer"}),
+        (Comment, {"Answer", "Comment"}),
+        (tuple[Answer, Comment], {"Answer", "Comment"}),
         (Category, {"Category"}),
-        (tuple[Category, Tree, Order], {"Category", "Tree", "Item"}),
+        (tuple[Category, Tree, Order], {"Category", "Tree", "Item", "Order"}),
     ],
 )
-def test_definitions_are_at_the_root(kind: Any, defined: set[str]) -> None:
+def test_definitions_are_at_the_root(kind: Any, names: set[str]) -> None:
     schema = json_schema(kind)
-    assert set(schema["$defs"]) == defined
-    assert set(references(schema)) == {f"#/$defs/{name}" for name in defined}
+    assert set(schema["$defs"]) == names
+    assert set(references(schema)) == {f"#/$defs/{name}" for name in names}
     assert all(definition["properties"] for definition in schema["$defs"].values())
     assert str(schema).count("$defs': ") == 1
 
@@ -213,35 +278,50 @@ def other_models() -> tuple[Any, Any]:
     return Order, Item
 
 
+def defined(schema: Any, reference: dict[str, str]) -> Any:
+    return schema["$defs"][reference["$ref"].removeprefix("#/$defs/")]
+
+
 def test_models_of_one_name() -> None:
     other, item = other_models()
-    kind: Any = (Order, other, Order)
-    schema = json_schema(tuple[kind])
-    first, second, third = (one["properties"]["items"]["items"] for one in schema["prefixItems"])
-    assert first == third == {"$ref": "#/$defs/Item"}
-    assert second == {"$ref": "#/$defs/Item_2"}
-    assert schema["$defs"] == {"Item": Item.model_json_schema(), "Item_2": item.model_json_schema()}
+
+    def function(first: Order, second: other, third: Order) -> None:  # type: ignore[valid-type]
+        pass
+
+    schema = parameters_schema(function, {})
+    properties = schema["properties"]
+    assert properties["first"] == properties["third"] != properties["second"]
+    for name, expected in (("first", Item), ("second", item)):
+        order = defined(schema, properties[name])
+        found = defined(schema, order["properties"]["items"]["items"])
+        assert found == expected.model_json_schema()
+    assert len(schema["$defs"]) == 4
 
 
 def test_a_model_and_a_dataclass_of_one_name() -> None:
     tree = create_model("Tree", item=(Item, ...))
     kind: Any = (Tree, create_model("Holder", tree=(tree, ...)))
     schema = json_schema(tuple[kind])
-    assert schema["prefixItems"][0] == {"$ref": "#/$defs/Tree"}
-    assert schema["prefixItems"][1]["properties"]["tree"] == {"$ref": "#/$defs/Tree_2"}
-    assert list(schema["$defs"]["Tree"]["properties"]) == ["value", "branches"]
-    assert schema["$defs"]["Tree_2"]["properties"]["item"] == {"$ref": "#/$defs/Item"}
+    ours, holder = (defined(schema, one) for one in schema["prefixItems"])
+    assert list(ours["properties"]) == ["value", "branches"]
+    other = defined(schema, holder["properties"]["tree"])
+    assert defined(schema, other["properties"]["item"]) == Item.model_json_schema()
 
 
 def test_parameters() -> None:
-    def buy(order: Order, for_whom: Customer, at: datetime) -> None:
+    def buy(order: Order, for_whom: Customer, at: datetime, count: int = 1) -> None:
         pass
 
     schema = parameters_schema(buy, {"order": "what to buy"})
-    assert schema["properties"]["order"]["description"] == "what to buy"
+    assert schema["properties"]["order"] == {
+        "$ref": "#/$defs/Order",
+        "description": "what to buy",
+    }
     assert schema["properties"]["at"] == {"type": "string", "format": "date-time"}
-    assert set(references(schema)) == {"#/$defs/Item"}
-    assert set(schema["$defs"]) == {"Item"}
+    assert schema["properties"]["count"] == {"type": "integer", "default": 1}
+    assert list(schema["properties"]) == ["order", "for_whom", "at", "count"]
+    assert set(schema["$defs"]) == {"Item", "Order", "Customer"}
+    assert set(references(schema)) == {f"#/$defs/{name}" for name in schema["$defs"]}
 
 
 @pytest.mark.parametrize(
@@ -293,13 +373,16 @@ def test_from_json(kind: Any, text: str, value: Any) -> None:
         (int, "{"),
         (Point, "[]"),
         (Point, "{}"),
-        (Point, '{"x": 1, "z": 1}'),
-        (Point, '{"x": "1"}'),
+        (Point, '{"x": "a"}'),
         (Color, '"blue"'),
         (Literal["a"], '"b"'),
         (int | str, "[]"),
         (tuple[int, str], "[1]"),
         (list[int], '{"a": 1}'),
+        (list[int], '["1"]'),
+        (dict[str, int], "[1]"),
+        (float, "1" + 400 * "0"),
+        (float | None, '"1"'),
         (Age, "-1"),
         (Literal[1], "true"),
         (Mapping[str, int], "[]"),
