@@ -18,6 +18,7 @@ from penstock_server.rpc.calls.interceptor import (
 )
 from penstock_server.rpc.calls.metadata import upstream_call
 from penstock_server.rpc.calls.parsing import converted
+from penstock_server.rpc.calls.reports import Usage
 
 __all__ = [
     "PACKAGE",
@@ -30,6 +31,7 @@ __all__ = [
     "Middleware",
     "ReplyTooLarge",
     "Rpc",
+    "Usage",
     "converted",
     "fits_header",
     "require_end",

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import aio
 
+from penstock_server.rpc.calls.reports import Usage
 from penstock_server.upstream import Attempts, any_model
 
 _REQUEST_ID_LIMIT = 128
@@ -37,7 +38,16 @@ class Rpc:
         started: the time of arrival on the monotonic clock.
         model: the model that the request names, once the servicer has asked for it.
         deadline: the deadline on the monotonic clock.
+        messages_received: the number of request messages that have arrived.
+        bytes_received: their size.
         messages_sent: the number of stream messages handed to gRPC.
+        bytes_sent: the size of these, or of the single answer.
+        first_message: the time on the monotonic clock when the first stream message was handed to
+            gRPC; 0 before.
+        response_model: the model that the answer names, once there is an answer.
+        usage: the token counts that the answer reports, once it does.
+        finish_reasons: why each choice of the answer ended, once it has: such as "stop"; the
+            status of a response of the Responses API, such as "completed".
         code: the status code so far.
         reason: `ErrorInfo.reason` of a status of ours.
         attempts: the record of the requests sent upstream.
@@ -54,13 +64,18 @@ class Rpc:
         "admitted",
         "attempts",
         "authorization",
+        "bytes_received",
+        "bytes_sent",
         "caller",
         "code",
         "context",
         "deadline",
         "debug",
+        "finish_reasons",
+        "first_message",
         "large",
         "may_use",
+        "messages_received",
         "messages_sent",
         "metadata",
         "method",
@@ -69,7 +84,9 @@ class Rpc:
         "reason",
         "request",
         "request_id",
+        "response_model",
         "started",
+        "usage",
     )
 
     def __init__(self, method: str, context: GrpcContext, request: Any) -> None:
@@ -83,7 +100,12 @@ class Rpc:
         self.started = monotonic()
         self.model = ""
         self.deadline = math.inf
-        self.messages_sent = 0
+        self.messages_received = self.bytes_received = 0
+        self.messages_sent = self.bytes_sent = 0
+        self.first_message = 0.0
+        self.response_model = ""
+        self.usage: Usage | None = None
+        self.finish_reasons: tuple[str, ...] = ()
         self.code = grpc.StatusCode.OK
         self.reason = ""
         self.attempts = Attempts()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import chain
+from time import monotonic
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -16,6 +17,7 @@ from penstock_server.rpc import status
 from penstock_server.rpc.calls.arrival import Arrivals
 from penstock_server.rpc.calls.context import CallNext, GrpcContext, Middleware, Rpc
 from penstock_server.rpc.calls.parsing import Parser
+from penstock_server.rpc.calls.reports import reader
 
 PACKAGE = "/penstock.v1."
 
@@ -110,9 +112,14 @@ class CallInterceptor(aio.ServerInterceptor):
     def _unary(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_unary or handler.unary_unary
         read, serialize = self._reader(handler), handler.response_serializer
+        record = reader(method)
 
         async def answer(rpc: Rpc) -> bytes:
-            return self._serialized(await behavior(await read(rpc), rpc), serialize)
+            message = await behavior(await read(rpc), rpc)
+            record(rpc, message)
+            reply = self._serialized(message, serialize)
+            rpc.bytes_sent = len(reply)
+            return reply
 
         serve = self._surrounded(method, answer)
         return grpc.stream_unary_rpc_method_handler(serve)
@@ -120,17 +127,21 @@ class CallInterceptor(aio.ServerInterceptor):
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
         read, serialize = self._reader(handler), handler.response_serializer
+        record = reader(method)
 
         async def answer(rpc: Rpc) -> None:
             context = rpc.context
             request = await read(rpc)
             async with aclosing(behavior(request, rpc)) as messages:
                 async for message in messages:
+                    record(rpc, message)
                     reply = self._serialized(message, serialize)
                     if not rpc.messages_sent:
                         await context.send_initial_metadata(_initial_metadata(rpc))
+                        rpc.first_message = monotonic()
                     # It arrives even if the call ends before this returns.
                     rpc.messages_sent += 1
+                    rpc.bytes_sent += len(reply)
                     await context.write(reply)
 
         made: Any = self._surrounded(method, answer)
@@ -179,6 +190,8 @@ async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
     while (data := await arrivals.arrived(anext(requests, None), first=first)) is not None:
         rpc.on_arrival()
         rpc.admitted, first = True, False
+        rpc.messages_received += 1
+        rpc.bytes_received += len(data)
         yield data
 
 
@@ -189,6 +202,7 @@ async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc) -> Any:
         raise status.Refusal(status.of_no_request())
     rpc.on_arrival()
     rpc.admitted = True
+    rpc.messages_received, rpc.bytes_received = 1, len(data)
     return await parser.parsed(rpc, data)
 
 
