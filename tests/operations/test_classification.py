@@ -103,14 +103,14 @@ GOOD = result(1, [1.0], num_classes=1)
 MALFORMED = {
     "no results": ({"id": "x"}, "no list of results"),
     "one missing": (answer(GOOD), "none for 0"),
-    "one twice": (answer(GOOD, GOOD), "for input 1 twice"),
-    "out of range": (answer(GOOD, result(7, [1.0])), "index 7, outside of 2 inputs"),
+    "one twice": (answer(GOOD, GOOD), "two results for input 1"),
+    "out of range": (answer(GOOD, result(7, [1.0])), "index 7, out of range for 2 inputs"),
     "no probabilities": (answer({"index": 0}, GOOD), "it lacks "),
     "empty probabilities": (answer(result(0, []), GOOD), "0 probabilities"),
-    "null": (answer(result(0, None), GOOD), "not of the kind"),
-    "words": (answer(result(0, ["x"]), GOOD), "not of the kind"),
+    "null": (answer(result(0, None), GOOD), "wrong type"),
+    "words": (answer(result(0, ["x"]), GOOD), "wrong type"),
     "another count": (answer(result(0, [1.0], num_classes=2), GOOD), "1 probabilities for 2"),
-    "count of another kind": (answer(result(0, [1.0], num_classes="one"), GOOD), "not of the kind"),
+    "count of another kind": (answer(result(0, [1.0], num_classes="one"), GOOD), "wrong type"),
 }
 
 

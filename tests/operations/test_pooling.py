@@ -216,10 +216,13 @@ async def test_plugin() -> None:
 MALFORMED = {
     "no results": ({"id": "x"}, "no list of results"),
     "one missing": (answer(result(1, [1.0])), "none for 0"),
-    "one twice": (answer(result(1, [1.0]), result(1, [1.0])), "for input 1 twice"),
-    "out of range": (answer(result(0, [1.0]), result(9, [1.0])), "index 9, outside of 2 inputs"),
+    "one twice": (answer(result(1, [1.0]), result(1, [1.0])), "two results for input 1"),
+    "out of range": (
+        answer(result(0, [1.0]), result(9, [1.0])),
+        "index 9, out of range for 2 inputs",
+    ),
     "no data": (answer({"index": 0}, result(1, [1.0])), "it lacks "),
-    "three dimensions": (answer(result(0, [[[1.0]]]), result(1, [1.0])), "not of the kind"),
+    "three dimensions": (answer(result(0, [[[1.0]]]), result(1, [1.0])), "wrong type"),
 }
 
 

@@ -202,15 +202,15 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "index a word": (answer(ranked("first")), "no integer index"),
     "index a fraction": (answer(ranked(0.5)), "no integer index"),
     "index true": (answer(ranked(True)), "no integer index"),
-    "index below": (answer(ranked(-1)), "outside of 3"),
-    "index above": (answer(ranked(3)), "outside of 3"),
-    "index twice": (answer(ranked(0), ranked(1), ranked(0)), "twice"),
+    "index below": (answer(ranked(-1)), "out of range for 3"),
+    "index above": (answer(ranked(3)), "out of range for 3"),
+    "index twice": (answer(ranked(0), ranked(1), ranked(0)), "two results for input 0"),
     "no score": (answer({"index": 0}), "document 0 has no score"),
     "score null": (answer(ranked(0, None)), "document 0 has no score"),
     "score a word": (answer(ranked(0, "high")), "is not a number"),
     "score true": (answer(ranked(0, True)), "is not a number"),
-    "one short": (answer(ranked(0), ranked(1)), "2 results where there should be 3"),
-    "empty": (answer(), "0 results where there should be 3"),
+    "one short": (answer(ranked(0), ranked(1)), "2 results instead of 3"),
+    "empty": (answer(), "0 results instead of 3"),
 }
 
 

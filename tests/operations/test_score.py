@@ -113,8 +113,8 @@ def test_answer() -> None:
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "no data": ({}, "no list"),
     "no index": ({"data": [{"score": 1}]}, "no integer index"),
-    "outside": ({"data": [pair(0), pair(2)]}, "outside of 2"),
-    "twice": ({"data": [pair(1), pair(1)]}, "twice"),
+    "outside": ({"data": [pair(0), pair(2)]}, "out of range for 2"),
+    "twice": ({"data": [pair(1), pair(1)]}, "two results for input 1"),
     "short": ({"data": [pair(1)]}, "1 results for 2"),
     "no score": ({"data": [pair(0, None), pair(1)]}, "document 0 has no score"),
     "score a word": ({"data": [pair(0), pair(1, "x")]}, "document 1 is not a number"),

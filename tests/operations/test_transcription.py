@@ -386,7 +386,7 @@ async def test_not_streamed(
         ("language", "config.language_code"),
         ("timestamp_granularities[]", "config.timestamp_granularities"),
         ("max_completion_tokens", "config.sampling.max_tokens"),
-        ("stream", "choose the RPC"),
+        ("stream", "the RPC sets it"),
         ("file", "audio"),
     ],
 )

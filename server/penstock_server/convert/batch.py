@@ -1,4 +1,4 @@
-"""Answers to several inputs at once: one result for each, each in its place."""
+"""Answers to several inputs: one result for each input, in the order of the inputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,11 @@ def in_order(results: Any, inputs: int) -> list[Mapping[str, Any]]:
     """Returns the results in the order of the inputs.
 
     Args:
-        results: the upstream's list; each result names its input in `index`, or none does.
-        inputs: how many inputs the request has.
+        results: the upstream's list; either each result names its input in `index`, or none does.
+        inputs: number of inputs in the request.
 
     Raises:
-        MalformedAnswer: a result is missing, comes twice, or is of no input.
+        MalformedAnswer: a result is missing, duplicated or belongs to no input.
     """
     if _has_no_index(results) and len(results) == inputs:
         return list(results)
@@ -31,7 +31,7 @@ def by_index(results: Any, inputs: int) -> dict[int, Mapping[str, Any]]:
     """Returns the results by the position of their input, in the upstream's order.
 
     Raises:
-        MalformedAnswer: a result comes twice or is of no input.
+        MalformedAnswer: a result is duplicated or belongs to no input.
     """
     if not isinstance(results, list):
         raise MalformedAnswer("it has no list of results")
@@ -39,7 +39,7 @@ def by_index(results: Any, inputs: int) -> dict[int, Mapping[str, Any]]:
     for number, result in enumerate(results):
         index = _index(result, number, inputs)
         if index in found:
-            raise MalformedAnswer(f"it has a result for input {index} twice")
+            raise MalformedAnswer(f"it has two results for input {index}")
         found[index] = result
     return found
 
@@ -64,5 +64,7 @@ def _index(result: Any, number: int, inputs: int) -> int:
     if type(index) is not int:
         index = _integer(index, number)
     if not 0 <= index < inputs:
-        raise MalformedAnswer(f"result {number} has index {index}, outside of {inputs} inputs")
+        raise MalformedAnswer(
+            f"result {number} has index {index}, out of range for {inputs} inputs"
+        )
     return index

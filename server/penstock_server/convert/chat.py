@@ -28,7 +28,7 @@ from penstock_server.convert.errors import MalformedAnswer, reads_answer
 _PLAIN_FIELDS = options.plain_names(CreateChatCompletionRequest.DESCRIPTOR)
 _FORM_FIELDS = frozenset({"tools", "tool_choice", "response_format", "structured_outputs"})
 ANSWER_KEYS = generation.ANSWER_KEYS | {"prompt_token_ids", "prompt_text", "prompt_logprobs"}
-"""Keys of an answer that are read, or say the same in every answer."""
+"""Keys of an answer that are read, or have the same value in every answer."""
 # Upstreams do not stream them, so the streamed message has no field for them.
 _EVENT_KEYS = ANSWER_KEYS - {"prompt_logprobs"}
 _SENT_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
@@ -68,7 +68,7 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
 
 
 def logprobs(wanted: common_pb2.LogprobOptions) -> dict[str, Any]:
-    """Returns the keys that ask for log probabilities."""
+    """Returns the keys that request log probabilities."""
     body: dict[str, Any] = {"logprobs": True}
     if wanted.HasField("top_logprobs"):
         body["top_logprobs"] = wanted.top_logprobs
@@ -76,7 +76,7 @@ def logprobs(wanted: common_pb2.LogprobOptions) -> dict[str, Any]:
 
 
 def choices_wanted(request: CreateChatCompletionRequest) -> int:
-    """Returns how many choices the request asks for."""
+    """Returns the number of choices that the request asks for."""
     return max(1, request.sampling.n)
 
 
@@ -106,7 +106,7 @@ class ChatStream:
     """Turns the events of one stream into messages."""
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates a stream before its first event."""
         self._beginning = generation.Beginning()
         self._speaking: set[int] = set()
         self._calls: dict[int, tool_calls.Calls] = {}
@@ -136,7 +136,7 @@ class ChatStream:
         return answer
 
     def _send_once(self, answer: StreamChatCompletionResponse) -> None:
-        """Clears the fields of the prompt that were sent before; vLLM repeats them."""
+        """Clears fields of the prompt that were already sent; vLLM repeats them in each event."""
         for name in _SENT_ONCE:
             if name in self._sent:
                 answer.ClearField(name)
@@ -144,7 +144,7 @@ class ChatStream:
                 self._sent.add(name)
 
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:
-        # Always there, so that `choice.delta.content` is safe in languages with null messages.
+        # Always set, so that `choice.delta.content` is safe in languages with null messages.
         target.SetInParent()
         if index not in self._speaking:
             # The first message of a choice names the role, whether or not the upstream does.

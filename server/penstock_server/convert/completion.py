@@ -21,7 +21,7 @@ from penstock_server.json_numbers import integer, number
 
 _CHOICE_KEYS = generation.CHOICE_KEYS | {"text", "logprobs", "prompt_token_ids"}
 _LOGPROB_KEYS = frozenset({"tokens", "token_logprobs", "text_offset", "top_logprobs"})
-# Events have no log probabilities of the prompt; an upstream that sends some has them in `extra`.
+# Events have no log probabilities of the prompt; if an upstream sends some, `extra` holds them.
 _UNARY_CHOICE_KEYS = _CHOICE_KEYS | {"prompt_logprobs"}
 
 
@@ -50,7 +50,7 @@ def request_body(request: CreateCompletionRequest, *, stream: bool) -> dict[str,
 
 
 def choices_wanted(request: CreateCompletionRequest) -> int:
-    """Returns how many choices the request asks for."""
+    """Returns the number of choices that the request asks for."""
     return len(request.prompts) * max(1, request.sampling.n)
 
 
@@ -86,7 +86,11 @@ class CompletionStream:
     """Turns the events of one stream into messages."""
 
     def __init__(self, *, echo: bool = False) -> None:
-        """Starts before the first event of texts that begin with the prompt, or do not."""
+        """Creates a stream before its first event.
+
+        Args:
+            echo: whether the texts begin with the prompt.
+        """
         self._echo = echo
         self._beginning = generation.Beginning()
 
@@ -107,7 +111,7 @@ class CompletionStream:
         for item in event.get("choices") or ():
             target = choices.add()
             _fill_choice(target, item, choices, self._echo)
-            # Some upstreams leave it out where a choice only ends.
+            # Some upstreams omit it if a choice only ends.
             target.text = item.get("text") or ""
             extra.keep(target, item, _CHOICE_KEYS)
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
@@ -118,12 +122,12 @@ class CompletionStream:
 
 def _prompts(prompts: Sequence[Prompt]) -> dict[str, Any]:
     if not prompts:
-        raise invalid("prompts", "give at least one prompt")
+        raise invalid("prompts", "must contain at least one prompt")
     kinds = [prompt.WhichOneof("prompt") for prompt in prompts]
     values = [_prompt(prompt, f"prompts[{i}]") for i, prompt in enumerate(prompts)]
     for i, kind in enumerate(kinds):
         if kind != kinds[0]:
-            raise invalid(f"prompts[{i}]", f"is {kind} where the first prompt is {kinds[0]}")
+            raise invalid(f"prompts[{i}]", f"is {kind}; all must be of one kind, {kinds[0]}")
     key = "prompt_embeds" if kinds[0] == "embeds" else "prompt"
     return {key: values[0] if len(values) == 1 else values}
 
@@ -166,7 +170,7 @@ def _completion_logprobs(data: Mapping[str, Any], echo: bool) -> Iterable[Comple
     columns = tokens, data["token_logprobs"], offsets, data.get("top_logprobs") or nothing
     for token, logprob, offset, top in zip(*columns, strict=True):
         record = CompletionLogprob(token=token, text_offset=integer(offset or 0))
-        # The first token of a prompt has no value. Any other null is a number that is not finite.
+        # The first token of a prompt has no value. Any other null stands for a non-finite number.
         if logprob is not None or top or offset or not echo:
             record.logprob = number(logprob)
         for text, value in (top or {}).items():

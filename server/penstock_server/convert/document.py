@@ -11,15 +11,15 @@ from penstock.v1 import common_pb2
 from penstock_server.convert.errors import MalformedAnswer, invalid
 
 _EXACT = 2.0**53
-# What orjson writes is 254 levels deep at most, with those of the request around it.
+# orjson writes at most 254 levels, including those of the request around the document.
 _DEEPEST = 200
 _NOT_FINITE = "must be a finite number"
 
 
 def from_document(document: common_pb2.JsonDocument, path: str) -> Any:
-    """Returns the JSON of a document, ready to be written.
+    """Returns the JSON of a document, ready to be serialized.
 
-    The `json` form is written as it was given, byte for byte.
+    The `json` form is sent unchanged, byte for byte.
 
     Raises:
         InvalidRequest: the document is empty or not valid JSON.
@@ -28,7 +28,7 @@ def from_document(document: common_pb2.JsonDocument, path: str) -> Any:
 
 
 def from_object(document: common_pb2.JsonDocument, path: str) -> Any:
-    """Returns the JSON object of a document, ready to be written; see `from_document`.
+    """Returns the JSON object of a document, ready to be serialized; see `from_document`.
 
     Raises:
         InvalidRequest: the document is empty, not valid JSON, or not an object.
@@ -37,10 +37,11 @@ def from_object(document: common_pb2.JsonDocument, path: str) -> Any:
 
 
 def members(document: common_pb2.JsonDocument, path: str) -> dict[str, Any]:
-    """Returns the JSON object that a document holds, to be looked into.
+    """Parses a document that must hold a JSON object.
 
     Raises:
-        InvalidRequest: the document is empty, not valid JSON, or not an object.
+        InvalidRequest: the document is empty, not valid JSON, not an object, or nested too
+            deeply.
     """
     value = read(document, path)
     if not isinstance(value, dict):
@@ -51,7 +52,7 @@ def members(document: common_pb2.JsonDocument, path: str) -> dict[str, Any]:
 
 
 def read(document: common_pb2.JsonDocument, path: str) -> Any:
-    """Returns the value that a document holds, to be looked into.
+    """Parses the value that a document holds.
 
     Raises:
         InvalidRequest: the document is empty or not valid JSON.
@@ -60,7 +61,7 @@ def read(document: common_pb2.JsonDocument, path: str) -> Any:
     if form == "object":
         return _from_object(document.object, f"{path}.object")
     if form is None:
-        raise invalid(path, "give json or object")
+        raise invalid(path, "set json or object")
     try:
         return orjson.loads(document.json)
     except orjson.JSONDecodeError as error:
@@ -71,26 +72,26 @@ def to_document(value: Any) -> common_pb2.JsonDocument:
     """Returns a document with the `json` form of a value.
 
     Raises:
-        MalformedAnswer: the value is nested too deep to be written.
+        MalformedAnswer: the value is nested too deeply to be serialized.
     """
     return common_pb2.JsonDocument(json=_written(value))
 
 
 def add(target: common_pb2.JsonDocument, values: Mapping[str, Any]) -> None:
-    """Adds members to the object that a document holds; an unset document holds none.
+    """Adds members to the object in a document; an unset document counts as an empty object.
 
     Raises:
-        MalformedAnswer: a value is nested too deep to be written.
+        MalformedAnswer: a value is nested too deeply to be serialized.
     """
     held = orjson.loads(target.json) if target.json else {}
     target.json = _written({**held, **values})
 
 
 def finite(number: float, path: str) -> float:
-    """Returns the number.
+    """Returns the number unchanged.
 
     Raises:
-        InvalidRequest: it is NaN or infinite, which JSON cannot say.
+        InvalidRequest: it is NaN or infinite, which cannot be represented in JSON.
     """
     if not isfinite(number):
         raise invalid(path, _NOT_FINITE)
@@ -98,7 +99,7 @@ def finite(number: float, path: str) -> float:
 
 
 def _as_given(document: common_pb2.JsonDocument, value: Any) -> Any:
-    """Returns the value, as the text that it was read from if there is one."""
+    """Returns the value, or the text that it was parsed from if there is one."""
     return orjson.Fragment(document.json) if document.WhichOneof("document") == "json" else value
 
 
@@ -112,7 +113,7 @@ def _written(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError as error:
-        raise MalformedAnswer(f"a value cannot be written: {error}") from None
+        raise MalformedAnswer(f"a value cannot be serialized: {error}") from None
 
 
 def _from_object(struct: Struct, path: str) -> dict[str, Any]:
@@ -124,9 +125,10 @@ def _from_object(struct: Struct, path: str) -> dict[str, Any]:
 
 
 class _Faulty(Exception):
-    """A value cannot be sent; its place is put together on the way up, innermost step first.
+    """A value that cannot be sent.
 
-    A path made for each value of a long list would be made in vain, and costs the names above it.
+    Its path is collected while the exception propagates, innermost step first: building a path
+    for each value of a long list would be wasted work.
     """
 
     def __init__(self, description: str) -> None:

@@ -32,7 +32,7 @@ def response(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> Creat
     """Returns the message for the answer to a request.
 
     Raises:
-        MalformedAnswer: the answer does not have the API's shape, or is not what was asked for.
+        MalformedAnswer: the answer does not have the API's shape, or does not match the request.
     """
     answer = CreateEmbeddingsResponse()
     pooling_input.fill_answer(answer, data)
@@ -46,7 +46,7 @@ def response(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> Creat
         _check(embedding, values, request)
         extra.keep(embedding, result, _RESULT_KEYS)
     if len(lengths) > 1:
-        raise MalformedAnswer("its vectors are of different lengths")
+        raise MalformedAnswer("its vectors have different lengths")
     return answer
 
 
@@ -54,18 +54,21 @@ def _encoding(request: CreateEmbeddingsRequest) -> dict[str, Any]:
     form = vector.form_of(request.dtype)
     if request.HasField("late_chunking"):
         if form.packed:
-            raise invalid("dtype", "late chunking gives 32-bit floats only")
+            raise invalid("dtype", "must be VECTOR_DTYPE_FLOAT32 or unset with late_chunking")
         return vector.as_floats()
     return vector.as_bytes(form, len(request.inputs)) if form.packed else vector.as_base64()
 
 
 def _check(embedding: Embedding, values: int, request: CreateEmbeddingsRequest) -> None:
-    """Checks that the upstream heeded what it ignores if it does not know it.
+    """Checks that the upstream applied options that upstreams ignore if they do not know them.
 
     Raises:
-        UnsupportedRequest: it did not.
+        UnsupportedRequest: the upstream ignored one.
     """
     if request.HasField("dimensions") and values != request.dimensions:
         raise unsupported("dimensions", f"the upstream ignored it and sent {values} values")
     if request.HasField("late_chunking") and not embedding.HasField("multi_vector"):
-        raise unsupported("late_chunking", "the upstream ignored it: it or its model cannot do it")
+        raise unsupported(
+            "late_chunking",
+            "the upstream ignored it and may not support it",
+        )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 MOST_VIOLATIONS = 32
-"""Number of faults that an error lists: a list in a request may be as long as a message."""
+"""Maximum number of faults that an error lists: a request may contain very long lists."""
 
-# A missing key that is longer is not one that we read; it is not quoted.
+# A longer missing key is not one that the conversions read, so it is not quoted.
 _LONGEST_KEY = 40
 
 P = ParamSpec("P")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One fault of a request: the path of the field, and its fault."""
+    """One fault of a request: the path of a field and what is wrong with it."""
 
     field: str
     description: str
@@ -27,8 +27,8 @@ class InvalidRequest(Exception):
     """The request cannot be sent upstream.
 
     Attributes:
-        violations: every fault that was found.
-        conflicting: the faults are fields that contradict each other.
+        violations: faults that were found.
+        conflicting: whether the faults are fields that contradict each other.
     """
 
     def __init__(self, *violations: Violation, conflicting: bool = False) -> None:
@@ -42,7 +42,7 @@ class UnsupportedRequest(Exception):
     """The request asks for something that this kind of upstream does not support.
 
     Attributes:
-        violations: every field that asks for it.
+        violations: fields that request it.
     """
 
     def __init__(self, *violations: Violation) -> None:
@@ -66,11 +66,11 @@ def unsupported(field: str, description: str) -> UnsupportedRequest:
 
 
 def _fault(error: Exception) -> str:
-    """Describes the fault of an answer without quoting the answer."""
+    """Describes what is wrong with an answer without quoting the answer."""
     key = error.args[0] if isinstance(error, KeyError) else None
     if isinstance(key, str) and key.isidentifier() and key.isascii() and len(key) <= _LONGEST_KEY:
         return f"it lacks {key}"
-    return "a value in it is not of the kind that it must be"
+    return "a value in it has the wrong type"
 
 
 def reads_answer(function: Callable[P, T]) -> Callable[P, T]:

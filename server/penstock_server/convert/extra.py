@@ -1,4 +1,4 @@
-"""Upstream keys that our messages have no field for."""
+"""Upstream keys without a field in our messages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
@@ -8,11 +8,11 @@ from penstock_server.convert import document
 from penstock_server.convert.errors import InvalidRequest, Violation
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What the reading of a value of an unexpected kind raises."""
+"""Exceptions that reading a value of an unexpected type raises."""
 
 
 class HasExtra(Protocol):
-    """A message with a field for unknown keys."""
+    """A message with a field for unknown keys, `extra`."""
 
     def HasField(self, field_name: Literal["extra"], /) -> bool:
         """Whether a field is set."""
@@ -23,34 +23,32 @@ class HasExtra(Protocol):
 
 
 def unknown(data: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Returns the keys that are not known and not null."""
+    """Returns the keys that are neither known nor null."""
     return {key: value for key, value in data.items() if key not in known and value is not None}
 
 
 def keep(target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Keeps the keys that are not known and not null; touches nothing when there are none."""
-    if known.issuperset(data):  # nearly always: quicker than to look at each
+    """Keeps the keys that are neither known nor null in `extra`, which stays unset without any."""
+    if known.issuperset(data):  # true for nearly every object, and faster than a loop
         return
     if kept := unknown(data, known):
         document.add(target.extra, kept)
 
 
 def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Keeps such keys of an inner object under its name."""
+    """Keeps the keys of an inner object that are neither known nor null under its name."""
     if kept := unknown(data, known):
         document.add(target.extra, {name: kept})
 
 
 def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
-    """Writes a field that an answer is whole without.
-
-    A value that cannot be read is kept as it came.
+    """Writes a field that an answer can do without; a value that cannot be read goes to `extra`.
 
     Args:
         target: the message.
         name: the name of the field and of the upstream's key.
         data: the upstream's object.
-        read: returns the value of the field for that of the key.
+        read: converts the upstream's value to that of the field.
     """
     value = data.get(name)
     if value is None:
@@ -64,7 +62,7 @@ def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[A
 def fill_with(
     target: HasExtra, key: str, data: Mapping[str, Any], write: Callable[[Any], None]
 ) -> None:
-    """Has a value written that an answer is whole without; keeps it if it cannot be read."""
+    """Calls `write` with a value that an answer can do without; keeps it if that fails."""
     value = data.get(key)
     if value is None:
         return
@@ -75,10 +73,10 @@ def fill_with(
 
 
 def text(value: Any) -> str:
-    """Returns a text; integers stand for their digits.
+    """Returns a text, or the digits of an integer.
 
     Raises:
-        TypeError: the value is neither.
+        TypeError: the value is neither a text nor an integer.
     """
     if isinstance(value, str):
         return value
@@ -94,15 +92,15 @@ def add(item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str]) 
         item: the message.
         body: its JSON.
         path: the path of the message.
-        known: the keys that fields stand for.
+        known: the keys that have a field.
 
     Raises:
-        InvalidRequest: a key is known, and so has a field.
+        InvalidRequest: a key has a field.
     """
     if not item.HasField("extra"):
         return
     added = document.members(item.extra, f"{path}.extra")
-    covered = [Violation(f"{path}.extra.{key}", "has a field") for key in added if key in known]
+    covered = [Violation(f"{path}.extra.{key}", "use its field") for key in added if key in known]
     if covered:
         raise InvalidRequest(*covered, conflicting=True)
     body.update(added)

@@ -1,4 +1,4 @@
-"""Finds our field for the one that an upstream's error names."""
+"""Maps a parameter that an upstream's error names to the field of our request."""
 
 from collections.abc import Iterable
 
@@ -7,17 +7,18 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from penstock_server import routes
 from penstock_server.convert.fields import CONVERTED, HOMES, REQUESTS
 
-# Names that vLLM gives the input when it is too long.
+# Names that vLLM uses for the input if it is too long.
 _LENGTH = ("input_tokens", "input_text")
 
-# One item of the input is not one message: a position in these is not a position in our field.
+# An item of our input is not exactly one message, so positions in these keys do not apply to ours.
 _AS_A_WHOLE = ((CONVERTED, "messages"),)
 
 
 def field_path(route: str, param: str) -> str:
-    """Returns the path of our field that an upstream error names, or the name unchanged.
+    """Returns the path of our field for the parameter of an upstream error.
 
-    What lies below the field is followed as far as our message has it too.
+    The path below the field is kept as far as our message has the same structure. A parameter
+    without a field is returned unchanged.
 
     Args:
         route: a key of `HOMES`.
@@ -38,7 +39,7 @@ def field_path(route: str, param: str) -> str:
 
 
 def _field(message: Descriptor, path: str) -> FieldDescriptor:
-    """Returns the field at a path of ours."""
+    """Returns the field at a path of our message."""
     *parents, name = (part.partition("[")[0] for part in path.split("."))
     for parent in parents:
         inner = message.fields_by_name[parent].message_type
@@ -48,7 +49,7 @@ def _field(message: Descriptor, path: str) -> FieldDescriptor:
 
 
 def _below(field: FieldDescriptor, keys: Iterable[str]) -> str:
-    """Returns what follows on the path of a field for keys inside its value."""
+    """Returns the rest of a field's path for keys inside its value."""
     found = ""
     for key in keys:
         if key.isdecimal():
@@ -60,5 +61,5 @@ def _below(field: FieldDescriptor, keys: Iterable[str]) -> str:
             found += f".{key}"
         elif not key[:1].isupper():
             break
-        # Else it is a class of vLLM's that the value was tried as.
+        # Otherwise the key is a class of vLLM that the value was validated against.
     return found

@@ -1,10 +1,10 @@
-"""Where every request field of vLLM lives in our messages.
+"""Where our messages hold each request field of vLLM.
 
 A key of vLLM has its home in the field of the same name. `REQUESTS` declares, for each route, the
 message and what differs from that: keys with other names, and options that a route does not have.
-`HOMES` is derived from it. It says which keys of `extra_body` a typed field covers, and where the
-parameter of an upstream error is in our message (field_path.py). The tests compare it with vLLM's
-own schema in both directions.
+`HOMES` is derived from it. It determines which keys of `extra_body` a typed field covers, and
+where the parameter of an upstream error is in our message (field_path.py). The tests compare it
+with vLLM's own schema in both directions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,16 +50,16 @@ _SPREAD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a route takes.
+    """The request of a route.
 
     Attributes:
         message: our message for it.
-        input: the path of the input, which an upstream names in its own way if it is too long;
-            empty if it names it as we do.
-        renamed: paths of fields by vLLM's keys, where the name differs or one field stands for
-            several keys; the empty path stands for the choice of RPC.
-        keyless: paths of fields that are sent in another way than by a key.
-        only: by the path of a message, the names in it that the route has; without an entry, all.
+        input: path of the input, for which upstreams use another name if it is too long; empty if
+            they use our name.
+        renamed: paths of fields by vLLM's keys, if the name differs or one field stands for several
+            keys; the empty path means that the choice of RPC determines the key.
+        keyless: paths of fields that are not sent as a key of their own.
+        only: fields that the route has, by the path of their message; without an entry, all.
     """
 
     message: Descriptor
@@ -83,7 +83,7 @@ class Request:
 
 
 def _paths(message: Descriptor, parent: str = "") -> Iterator[str]:
-    """Yields the paths of the fields that are values of keys."""
+    """Yields the paths of the fields that correspond to keys."""
     for one in message.fields:
         inner = one.message_type
         if inner and inner.full_name in _SPREAD:
@@ -96,7 +96,7 @@ def _names(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-# The header of the data-parallel rank has no key; the rest of `extra_body` is keys.
+# The data-parallel rank is sent as a header; `extra_body` consists of keys itself.
 _KEYLESS = _names("extra_body", "engine.data_parallel_rank")
 _LIMITS = {
     "max_tokens": "sampling.max_tokens",
@@ -109,7 +109,7 @@ _LOGPROBS = {
 }
 _STREAM = {"stream": "", "stream_interval": "stream_options.stream_interval"}
 
-# Conversations have a switch of their own for special tokens; here the one for texts counts.
+# Conversations have their own switch for special tokens; this is the one for texts.
 _SPECIAL_TOKENS = {"add_special_tokens": "options.add_special_tokens"}
 _POOLED_ENGINE = _names("priority", "cache_salt", "request_id")
 _POOLED: Mapping[str, frozenset[str]] = {
@@ -151,7 +151,7 @@ _SPEECH_NAMES = {
     "file": "audio",
     "audio_filesize_mb": "audio",
 }
-# The task is the choice of the route, name and type are of the file, subtitles are made here.
+# The task selects the route, name and type belong to the file, and subtitles are generated here.
 _SPEECH_KEYLESS = _names(
     "config.task",
     "config.filename",
@@ -181,7 +181,7 @@ _SPEECH_OPTIONS: Mapping[str, frozenset[str]] = {
 _GRANULARITIES = "config.timestamp_granularities"
 
 CONVERTED: Final = "response"
-"""Key of `REQUESTS` for responses that are asked for as chats."""
+"""Key of `REQUESTS` for responses that are converted to chats."""
 
 REQUESTS: Mapping[str, Request] = {
     routes.CHAT_COMPLETIONS: Request(
@@ -190,7 +190,7 @@ REQUESTS: Mapping[str, Request] = {
         renamed={**_LIMITS, **_LOGPROBS, **_STREAM},
         keyless=_KEYLESS,
     ),
-    # Asked for as a chat, a response takes the keys of both APIs in fields of its own.
+    # The request of a converted response has fields for the keys of both APIs.
     CONVERTED: Request(
         response_pb2.CreateResponseRequest.DESCRIPTOR,
         input="input",
@@ -296,7 +296,7 @@ REQUESTS: Mapping[str, Request] = {
     routes.SCORE: Request(
         rerank_pb2.ScoreRequest.DESCRIPTOR,
         input="documents",
-        # Each version of vLLM knows some of the names for the two sides of a pair.
+        # Versions of vLLM differ in the names of the two sides of a pair.
         renamed={
             **dict.fromkeys(("text_1", "data_1", "queries"), "queries"),
             **dict.fromkeys(("text_2", "data_2", "documents", "items"), "documents"),
@@ -324,20 +324,20 @@ REQUESTS: Mapping[str, Request] = {
         only=_SPEECH_OPTIONS,
     ),
 }
-"""What each route takes."""
+"""The request of each route."""
 
 HOMES: Mapping[str, Mapping[str, str]] = {
     route: request.homes() for route, request in REQUESTS.items()
 }
-"""For each route of `REQUESTS`, the path of the field for each key of vLLM."""
+"""Path of the field for each key of vLLM, by route."""
 
 EXTRA_ONLY: Mapping[str, str] = {
-    "return_token_offsets": "of the render endpoints only",
-    "mm_payload": "of the render endpoints only",
-    "return_mm_kwargs": "of the render endpoints only",
+    "return_token_offsets": "for the render endpoints only",
+    "mm_payload": "for the render endpoints only",
+    "return_mm_kwargs": "for the render endpoints only",
     "dimensions": "refused by the pooling endpoint",
 }
-"""Keys of vLLM that have no home, and why; `extra_body` takes them."""
+"""Keys of vLLM without a field, with the reason; callers use `extra_body` for them."""
 
 _MOVING = moving(IN_REQUESTS)
 
@@ -356,11 +356,11 @@ REMOVED: Mapping[str, str] = {
     "functions": "use tools",
     "function_call": "use tool_choice",
 }
-"""Keys that vLLM once had and would now ignore without a word."""
+"""Keys of older vLLMs, which newer ones ignore silently."""
 
 
 def names_under(route: str, parent: str) -> frozenset[str]:
-    """Returns which fields of an inner message of the request a route knows.
+    """Returns the names of the fields that a route has in an inner message of the request.
 
     Args:
         route: a key of `HOMES`.
@@ -373,7 +373,7 @@ def names_under(route: str, parent: str) -> frozenset[str]:
 def merge_extra(
     route: str, body: dict[str, Any], given: JsonDocument, path: str = "extra_body"
 ) -> None:
-    """Adds the keys of `extra_body`, which is found at the path, to a request body.
+    """Adds the keys of `extra_body` to a request body.
 
     Raises:
         InvalidRequest: it is not a JSON object, or a key has a field or would be ignored by vLLM.
@@ -381,7 +381,7 @@ def merge_extra(
     extra = document.members(given, path)
     homes = HOMES[route]
     covered = [
-        Violation(f"{path}.{key}", f"use {homes[key]}" if homes[key] else "choose the RPC")
+        Violation(f"{path}.{key}", f"use {homes[key]}" if homes[key] else "the RPC sets it")
         for key in extra
         if key in homes and (key in body or key not in _MOVING)
     ]

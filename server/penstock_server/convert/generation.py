@@ -19,7 +19,7 @@ FINISH_REASONS: Mapping[str, common_pb2.FinishReason.ValueType] = {
     "repetition": common_pb2.FINISH_REASON_REPETITION,
 }
 PLAIN_EVENT_KEYS = frozenset({"id", "object", "model", "created", "choices"})
-"""Keys of nearly all events of a stream; few events have others."""
+"""Keys that nearly all events of a stream have; few events have others."""
 
 ANSWER_KEYS = PLAIN_EVENT_KEYS | {
     "usage",
@@ -29,11 +29,11 @@ ANSWER_KEYS = PLAIN_EVENT_KEYS | {
     "kv_transfer_params",
     "ec_transfer_params",
 }
-"""What `fill_origin` and `fill_answer` read, the choices, and the kind of object."""
+"""Keys that `fill_origin` and `fill_answer` read, with those of the choices and the object type."""
 CHOICE_KEYS = frozenset(
     {"index", "finish_reason", "stop_reason", "token_ids", "weight_versions", "routed_experts"}
 )
-"""What `fill_choice` reads."""
+"""Keys that `fill_choice` reads."""
 
 _PLACE_AND_END = frozenset({"index", "delta", "finish_reason", "stop_reason"})
 _NAMES = ("id", "model", "created")
@@ -56,7 +56,7 @@ Answer: TypeAlias = (
 
 
 def fill_origin(target: Origin, data: Mapping[str, Any]) -> None:
-    """Writes the id, the model and the creation time of an answer."""
+    """Writes the id, model and creation time of an answer."""
     try:
         target.id = data.get("id") or ""
         target.model = data.get("model") or ""
@@ -93,7 +93,7 @@ def fill_choice(target: Choice, data: Mapping[str, Any], siblings: Sized) -> Non
     Args:
         target: the choice.
         data: the upstream's object.
-        siblings: the choices that came with it, up to this one.
+        siblings: the choices in the same answer or event, up to this one.
     """
     if type(index := data.get("index")) is not int:
         index = position(data, len(siblings) - 1)
@@ -109,10 +109,10 @@ def fill_choice(target: Choice, data: Mapping[str, Any], siblings: Sized) -> Non
 
 
 def extend(target: MutableSequence[int], values: Iterable[Any]) -> None:
-    """Appends integers, however they are written.
+    """Appends integers, in whichever form JSON has them.
 
     Raises:
-        ValueError: one is not an integer.
+        ValueError: a value is not an integer.
     """
     try:
         target.extend(values)
@@ -121,40 +121,40 @@ def extend(target: MutableSequence[int], values: Iterable[Any]) -> None:
 
 
 def has_content(choice: Mapping[str, Any]) -> bool:
-    """Whether a choice of an event contains more than its role and its end."""
+    """Returns whether a choice of an event contains more than its role and its end."""
     rest = [value for key, value in choice.items() if key not in _PLACE_AND_END and value]
     delta = choice.get("delta") or {}
     return bool(rest) or any(value for key, value in delta.items() if key != "role")
 
 
 class Beginning:
-    """Finds where the answer begins in a stream, and remembers its name.
+    """The beginning of the answer in a stream, and the answer's id.
 
     Attributes:
-        id: the name of the answer; empty until it is known.
+        id: id of the answer; empty until it is known.
         begun: whether the first event of the answer has arrived.
     """
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates the state before the first event."""
         self.id = ""
         self.begun = False
         self._early: list[Mapping[str, Any]] = []
 
     def is_awaited(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event comes before the answer: a sign of life."""
+        """Returns whether an event only keeps the connection alive before the answer begins."""
         if self.begun or begins(event):
             return False
         self._early.append(event)
         return True
 
     def fill(self, target: Origin, event: Mapping[str, Any], known: frozenset[str]) -> None:
-        """Writes the origin into the first message of an answer, or a name that came later.
+        """Writes the origin into the first message of an answer, or an id that arrived later.
 
         Args:
             target: the message.
             event: the upstream's event.
-            known: the keys of events that have a field.
+            known: keys of events that have a field.
         """
         if self.begun:
             extra.fill(target, "id", event, extra.text)
@@ -166,7 +166,7 @@ class Beginning:
         self.id = target.id
 
     def _named(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns an event with the names from earlier ones that are not signs of life."""
+        """Returns an event with the origin that earlier events of the answer reported."""
         found: dict[str, Any] = {}
         for one in (*(early for early in self._early if early.get("created")), event):
             found |= {key: one[key] for key in _NAMES if one.get(key) is not None}
@@ -174,9 +174,9 @@ class Beginning:
 
 
 def begins(event: Mapping[str, Any]) -> bool:
-    """Whether an event belongs to an answer.
+    """Returns whether an event belongs to an answer.
 
-    Servers that keep a connection alive by events send empty ones, at most with a role, and
+    Servers that keep a connection alive with events send empty ones, at most with a role, and
     without the model or the time.
     """
     if event.get("created") and any(event[key] for key in event.keys() - PLAIN_EVENT_KEYS):
@@ -194,7 +194,7 @@ def fill_finish(target: Finished, finish_reason: str, data: Mapping[str, Any]) -
 
     Args:
         target: the message.
-        finish_reason: the upstream's name of the reason.
+        finish_reason: the upstream's name for the reason.
         data: the upstream's object, whose `stop_reason` may name the stop string or token.
     """
     target.finish_reason = FINISH_REASONS.get(finish_reason, common_pb2.FINISH_REASON_OTHER)
@@ -223,7 +223,7 @@ def _fill_logprob(
     target: common_pb2.TokenLogprob | common_pb2.TopLogprob, token: Mapping[str, Any]
 ) -> None:
     target.token = token["token"]
-    # vLLM writes null for what is not finite.
+    # vLLM writes null for non-finite numbers.
     target.logprob = number(token["logprob"])
     if utf8 := token.get("bytes"):
         target.bytes = _bytes(utf8)
@@ -239,7 +239,7 @@ def _bytes(values: Any) -> bytes:
 def prompt_logprobs(
     positions: Iterable[Mapping[str, Any] | None],
 ) -> list[common_pb2.PromptTokenLogprobs]:
-    """Returns one record for each position of the prompt; the first has no candidates."""
+    """Returns one record per position of the prompt; the first has no candidates."""
     return [_prompt_position(candidates or {}) for candidates in positions]
 
 

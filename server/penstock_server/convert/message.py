@@ -30,7 +30,7 @@ _TOOL_MODES = {
 SAID_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
-"""Keys of the messages that models write."""
+"""Keys of messages that models generate."""
 _LABELS = ("name", "tool_call_id", "task")
 _LABEL_KEYS = frozenset(_LABELS)
 _MESSAGE_KEYS = SAID_KEYS | _LABEL_KEYS | {"tools"}
@@ -53,31 +53,31 @@ _DETAILS = {
     message_pb2.IMAGE_DETAIL_HIGH: "high",
     message_pb2.IMAGE_DETAIL_ORIGINAL: "original",
 }
-# The formats that the API has a name for, by the subtypes of their media types.
+# Names of the API's audio formats, by the subtype of the media type.
 _AUDIO_FORMATS = {
     **dict.fromkeys(("mp3", "mpeg", "mpeg3", "x-mp3", "x-mpeg", "x-mpeg-3"), "mp3"),
     **dict.fromkeys(("wav", "wave", "x-wav", "x-pn-wav", "vnd.wave"), "wav"),
 }
 _STRUCTURAL_TAG = "structural_tag"
 _URL_SCHEMES = ("http", "https", "data", "file")
-# Contains scheme and host. `urlsplit` caches its arguments, and data URIs hold whole images.
+# Long enough for scheme and host. `urlsplit` caches its arguments, and a data URI may be huge.
 _URL_HEAD = 2048
 
 
 def messages(items: Iterable[message_pb2.ChatMessage], path: str = "messages") -> list[JsonObject]:
-    """Returns the messages of a conversation.
+    """Returns the JSON of the messages of a conversation.
 
     Raises:
-        InvalidRequest: there is none, or one is faulty.
+        InvalidRequest: there is no message, or one is faulty.
     """
     converted = [message(item, f"{path}[{i}]") for i, item in enumerate(items)]
     if not converted:
-        raise invalid(path, "give at least one message")
+        raise invalid(path, "must contain at least one message")
     return converted
 
 
 def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
-    """Returns one message.
+    """Returns the JSON of one message.
 
     Raises:
         InvalidRequest: the role is missing or unknown, or a part is faulty.
@@ -108,7 +108,7 @@ def _add_rest(body: JsonObject, item: message_pb2.ChatMessage, path: str) -> Non
 
 
 def content_part(part: message_pb2.ContentPart, path: str) -> JsonObject:
-    """Returns one part of a content.
+    """Returns the JSON of one content part.
 
     Raises:
         InvalidRequest: it is empty or faulty.
@@ -120,7 +120,7 @@ def content_part(part: message_pb2.ContentPart, path: str) -> JsonObject:
 
 
 def tools(items: Iterable[message_pb2.Tool], path: str = "tools") -> list[JsonObject]:
-    """Returns the definitions of tools.
+    """Returns the JSON of tool definitions.
 
     Raises:
         InvalidRequest: a tool is empty or a function has no name.
@@ -129,10 +129,10 @@ def tools(items: Iterable[message_pb2.Tool], path: str = "tools") -> list[JsonOb
 
 
 def tool_choice(choice: message_pb2.ToolChoice, path: str = "tool_choice") -> Any:
-    """Returns a choice of tools.
+    """Returns the JSON of a tool choice.
 
     Raises:
-        InvalidRequest: nothing is chosen, or the mode is unknown.
+        InvalidRequest: the choice is empty, or the mode is unknown.
     """
     match choice.WhichOneof("choice"):
         case "mode" if choice.mode in _TOOL_MODES:
@@ -143,11 +143,11 @@ def tool_choice(choice: message_pb2.ToolChoice, path: str = "tool_choice") -> An
             return {"type": "function", "function": {"name": choice.function_name}}
         case "other":
             return document.from_document(choice.other, f"{path}.other")
-    raise invalid(path, "choose a mode or a function")
+    raise invalid(path, "set mode, function_name or other")
 
 
 def response_format(form: message_pb2.ResponseFormat, path: str = "response_format") -> Any:
-    """Returns a response format.
+    """Returns the JSON of a response format.
 
     Raises:
         InvalidRequest: there is no format, or its schema is faulty.
@@ -164,7 +164,7 @@ def response_format(form: message_pb2.ResponseFormat, path: str = "response_form
             }
         case "structural_tag":
             return _structural_tag(form.structural_tag, f"{path}.structural_tag")
-    raise invalid(path, "name a format")
+    raise invalid(path, "set text, json_object, json_schema or structural_tag")
 
 
 def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:
@@ -196,13 +196,13 @@ def _fill_rest(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None
 
 
 def role_of(name: str) -> tuple[message_pb2.Role.ValueType, str]:
-    """Returns the role of that name; for a role of the model's own, also its name."""
+    """Returns the role with a name; for a custom role, also the name."""
     role = _ROLES_BY_NAME.get(name)
     return (message_pb2.ROLE_CUSTOM, name) if role is None else (role, "")
 
 
 def reasoning_of(data: Mapping[str, Any]) -> str | None:
-    """Returns the reasoning, which older vLLMs name `reasoning_content` and some name twice."""
+    """Returns the reasoning, which older vLLMs send as `reasoning_content` and some send twice."""
     reasoning: str | None = data.get("reasoning")
     if reasoning:
         return reasoning
@@ -211,13 +211,13 @@ def reasoning_of(data: Mapping[str, Any]) -> str | None:
 
 
 def other_reasoning(data: Mapping[str, Any], reasoning: str) -> dict[str, Any]:
-    """Returns the key of a second text of reasoning that says something else than the first."""
+    """Returns the second reasoning text, with its key, if it differs from the first."""
     other = data.get("reasoning_content")
     return {"reasoning_content": other} if other and other != reasoning else {}
 
 
 def text_of(content: Any) -> Any:
-    """Returns the content of an answer as one text; some servers send it as parts of text.
+    """Returns the content of an answer as one text; some servers send it as text parts.
 
     Raises:
         TypeError: a part is not a text.
@@ -226,19 +226,19 @@ def text_of(content: Any) -> Any:
         return content
     parts = [part for part in content if part is not None]
     if any(part.get("type") != "text" for part in parts):
-        raise TypeError("a part that is not a text")
+        raise TypeError("a part is not a text")
     return "".join(part["text"] for part in parts)
 
 
 def _role(item: message_pb2.ChatMessage, path: str) -> str:
     if item.role == message_pb2.ROLE_CUSTOM:
         if not item.custom_role:
-            raise invalid(f"{path}.custom_role", "name the role")
+            raise invalid(f"{path}.custom_role", "must be set with ROLE_CUSTOM")
         return item.custom_role
     if item.custom_role:
-        raise invalid(f"{path}.custom_role", "is for ROLE_CUSTOM only")
+        raise invalid(f"{path}.custom_role", "must be set with ROLE_CUSTOM only")
     if item.role not in ROLES:
-        raise invalid(f"{path}.role", "is not a known role" if item.role else "name the role")
+        raise invalid(f"{path}.role", "is not a known value" if item.role else "must be set")
     return ROLES[item.role]
 
 
@@ -278,9 +278,9 @@ def _part_body(part: message_pb2.ContentPart, path: str) -> JsonObject:
 def _other_part(body: JsonObject, path: str) -> JsonObject:
     kind = body.get("type")
     if not isinstance(kind, str) or not kind:
-        raise invalid(f"{path}.other.type", "name the kind of part")
+        raise invalid(f"{path}.other.type", "must name the type of the part")
     if kind in _TYPED_PARTS:
-        raise invalid(f"{path}.other.type", f"{kind} has a field of its own")
+        raise invalid(f"{path}.other.type", f"{kind} has its own field; use that")
     return body
 
 
@@ -296,7 +296,7 @@ def _by_url(kind: str, media: message_pb2.Media, path: str, uuid: str) -> JsonOb
 
 def _require_no_detail(media: message_pb2.Media, path: str) -> None:
     if media.detail:
-        raise invalid(f"{path}.detail", "is for images only")
+        raise invalid(f"{path}.detail", "applies to images only")
 
 
 def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
@@ -304,7 +304,7 @@ def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
         return _by_url("audio_url", media, path, uuid)
     kind, _, form = _mime_type(media, path).partition("/")
     if kind != "audio" or not form:
-        raise invalid(f"{path}.mime_type", "must be audio/…")
+        raise invalid(f"{path}.mime_type", 'must be an audio type, such as "audio/wav"')
     if form not in _AUDIO_FORMATS:
         return _by_url("audio_url", media, path, uuid)
     audio = {"data": b64encode(media.data).decode(), "format": _AUDIO_FORMATS[form]}
@@ -320,14 +320,14 @@ def _media_url(media: message_pb2.Media, path: str, uuid: str) -> str | None:
             return f"data:{mime_type};base64,{b64encode(media.data).decode()}"
     if uuid:
         return None
-    raise invalid(path, "give url or data")
+    raise invalid(path, "set url or data")
 
 
 def _mime_type(media: message_pb2.Media, path: str) -> str:
     if not media.data:
-        raise invalid(f"{path}.data", "is empty")
+        raise invalid(f"{path}.data", "must not be empty")
     if "/" not in media.mime_type:
-        raise invalid(f"{path}.mime_type", 'name the media type, such as "image/png"')
+        raise invalid(f"{path}.mime_type", 'must be a media type, such as "image/png"')
     # Upstreams do not understand parameters in a data URI.
     return media.mime_type.partition(";")[0].strip().lower()
 
@@ -355,7 +355,7 @@ def _tool(tool: message_pb2.Tool, path: str) -> Any:
 
 def _function(function: message_pb2.FunctionDefinition, path: str) -> JsonObject:
     if not function.name:
-        raise invalid(f"{path}.name", "name the function")
+        raise invalid(f"{path}.name", "must not be empty")
     body = scalars(function, path, skip=("extra", "parameters"))
     if function.HasField("parameters"):
         body["parameters"] = document.from_document(function.parameters, f"{path}.parameters")
@@ -365,7 +365,7 @@ def _function(function: message_pb2.FunctionDefinition, path: str) -> JsonObject
 
 def _json_schema(form: message_pb2.JsonSchemaFormat, path: str) -> JsonObject:
     if not form.name:
-        raise invalid(f"{path}.name", "name the schema")
+        raise invalid(f"{path}.name", "must not be empty")
     schema = document.from_document(form.schema, f"{path}.schema")
     return scalars(form, path, skip=("schema",)) | {"schema": schema}
 
@@ -378,7 +378,7 @@ def _structural_tag(tag: common_pb2.JsonDocument, path: str) -> Any:
         return {"type": _STRUCTURAL_TAG, **body}
     text = tag.json
     if "type" not in body:
-        # Added in front; the rest stays as it was written.
+        # Inserted at the beginning; the rest stays as the caller wrote it.
         rest = text.lstrip()[1:]
         text = f'{{"type":"{_STRUCTURAL_TAG}"{"," if body else ""}{rest}'
     return orjson.Fragment(text)

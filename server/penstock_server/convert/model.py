@@ -10,7 +10,7 @@ from penstock_server.convert import extra, timestamp
 from penstock_server.convert.errors import invalid, reads_answer
 from penstock_server.json_numbers import integer
 
-# The routes of a vLLM that serves the capability.
+# Capabilities by the routes that a vLLM with this capability has.
 CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
     routes.CHAT_COMPLETIONS: model_pb2.CAPABILITY_CHAT,
     routes.COMPLETIONS: model_pb2.CAPABILITY_COMPLETION,
@@ -33,7 +33,11 @@ _KEYS = frozenset({"id", "object", "created", *_READS})
 
 @reads_answer
 def model(entry: Mapping[str, Any], paths: Iterable[str] | None) -> model_pb2.Model:
-    """Returns the message for an entry of a model list; `paths` are its upstream's routes.
+    """Returns the message for an entry of a model list.
+
+    Args:
+        entry: the upstream's entry.
+        paths: routes of the upstream; None if they are not known.
 
     Raises:
         MalformedAnswer: the entry does not have the API's shape.
@@ -48,22 +52,22 @@ def model(entry: Mapping[str, Any], paths: Iterable[str] | None) -> model_pb2.Mo
 
 
 def capabilities(paths: Iterable[str] | None) -> list[model_pb2.Capability.ValueType]:
-    """Returns what an upstream with these routes serves; nothing if the routes are not known."""
+    """Returns the capabilities of an upstream with these routes; none if they are not known."""
     served = {CAPABILITIES[path] for path in paths or () if path in CAPABILITIES}
     if model_pb2.CAPABILITY_CHAT in served:
-        # A response is converted to a chat completion.
+        # Responses are converted to chat completions.
         served.add(model_pb2.CAPABILITY_RESPONSES)
     return sorted(served)
 
 
 class Page:
-    """The part of a list that a request asks for."""
+    """The page of a list that a request asks for."""
 
     def __init__(self, request: model_pb2.ListModelsRequest) -> None:
-        """Reads the size and the token of a request.
+        """Reads the page size and the page token of a request.
 
         Raises:
-            InvalidRequest: the size is negative or the token is not one of ours.
+            InvalidRequest: the size is negative or the token is not valid.
         """
         if request.page_size < 0:
             raise invalid("page_size", "must not be negative")
@@ -71,7 +75,7 @@ class Page:
         self._after = _read_token(request.page_token) if request.page_token else ""
 
     def of(self, models: Sequence[model_pb2.Model]) -> model_pb2.ListModelsResponse:
-        """Returns that part of a sorted list."""
+        """Returns the page from a sorted list."""
         rest = [entry for entry in models if entry.id > self._after]
         shown = rest[: self._size or len(rest)]
         answer = model_pb2.ListModelsResponse(models=shown)
@@ -85,10 +89,10 @@ _STANDARD = str.maketrans("-_", "+/")
 
 def _read_token(token: str) -> str:
     try:
-        # urlsafe_b64decode ignores foreign characters, or warns of them, by the version of Python.
+        # urlsafe_b64decode ignores foreign characters or warns about them, depending on the Python.
         text = b64decode(token.translate(_STANDARD), validate=True).decode()
     except ValueError:
         text = ""
     if not text.startswith("after:"):
-        raise invalid("page_token", "is not a token of this server")
+        raise invalid("page_token", "is not a page token of this server")
     return text.removeprefix("after:")

@@ -1,7 +1,7 @@
-"""Keys that moved from free JSON to a field, which stay in both for one minor release.
+"""Keys that moved from free JSON to a field and stay in both for one minor release.
 
-Callers who read a key in `extra`, or give it in `extra_body`, have the release that brings its
-field to change. Later releases know the key by its field alone, without another change here.
+Callers that read a key in `extra`, or send it in `extra_body`, can migrate during the release that
+adds the field. Later releases use the field alone, without another change here.
 """
 
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ from typing import Final
 _HERE: Final = version("penstock")
 
 IN_REQUESTS: Mapping[str, str] = {}
-"""By a key of upstream requests: the release that brought its field, as "0.2"."""
+"""Release that added the field, such as "0.2", by the key of upstream requests."""
 
 
 def settled(brought: Mapping[str, str], release: str = _HERE) -> frozenset[str]:
-    """Returns the keys that a field alone stands for by now.
+    """Returns the keys whose transition is over, so that only the field holds them.
 
-    The set of known keys of a message is extended by it: `_KEYS | settled({"cost": "0.2"})`.
+    Extend the set of a message's known keys by it: `_KEYS | settled({"cost": "0.2"})`.
 
     Args:
-        brought: by key, the release that brought its field, as "0.2".
-        release: the release that runs.
+        brought: release that added the field, such as "0.2", by key.
+        release: release that is running.
     """
     return frozenset(key for key, since in brought.items() if _minor(release) > _minor(since))
 
 
 def moving(brought: Mapping[str, str], release: str = _HERE) -> frozenset[str]:
-    """Returns the keys that are still taken where they were before they had a field."""
+    """Returns the keys that are still accepted in their old place."""
     return frozenset(brought) - settled(brought, release)
 
 

@@ -1,4 +1,4 @@
-"""Floats of 32 bits in 16, rounded to the nearest as PyTorch does."""
+"""Conversion of 32-bit floats to 16 bits, rounded to the nearest as PyTorch does."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ def _bfloat16(values: Sequence[float]) -> bytes:
 
 
 def _upper_half(value: float, bits: int) -> int:
-    # Half of the last place that stays; a tie goes to the even neighbour.
+    # Adds half of the last kept place; ties round to even.
     return _NOT_A_NUMBER if isnan(value) else (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
 
 
@@ -39,4 +39,4 @@ NARROW: Mapping[VectorDtype.ValueType, Callable[[Sequence[float]], bytes]] = {
     common_pb2.VECTOR_DTYPE_FLOAT16: _float16,
     common_pb2.VECTOR_DTYPE_BFLOAT16: _bfloat16,
 }
-"""By the format: what packs floats of 32 bits in it, little-endian."""
+"""Functions that pack 32-bit floats, little-endian, by the format they pack them in."""

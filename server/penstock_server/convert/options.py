@@ -1,4 +1,4 @@
-"""Option messages that several operations share, to vLLM's JSON keys."""
+"""Conversion of the option messages that several operations share to vLLM's JSON keys."""
 
 from collections.abc import Collection, Container
 from typing import Any
@@ -28,14 +28,18 @@ _PADDINGS = {
 
 
 def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
-    """Returns the keys of SamplingParams; `max_tokens` is the operation's name for the limit.
+    """Returns the keys of SamplingParams.
+
+    Args:
+        options: the message.
+        max_tokens: the operation's key for the limit on tokens.
 
     Raises:
         InvalidRequest: a number is not finite, an enum is unknown, or a bad word is empty.
     """
     body = scalars(options, "sampling", skip=("logit_bias", "repetition_detection"))
     if "" in options.bad_words:
-        # Older versions of vLLM answer HTTP 500.
+        # Older versions of vLLM answer it with HTTP 500.
         position = list(options.bad_words).index("")
         raise invalid(f"sampling.bad_words[{position}]", "must not be empty")
     if "max_tokens" in body:
@@ -58,7 +62,7 @@ def sampling(options: common_pb2.SamplingParams, max_tokens: str) -> JsonObject:
 
 
 def require_tokens(sampling: common_pb2.SamplingParams) -> None:
-    """Checks that an answer may have tokens: some vLLMs read a limit of 0 as no limit.
+    """Checks that the limit on tokens is not 0, which some vLLMs treat as no limit.
 
     Raises:
         InvalidRequest: the limit is 0.
@@ -68,7 +72,7 @@ def require_tokens(sampling: common_pb2.SamplingParams) -> None:
 
 
 def logprob_tokens(wanted: common_pb2.LogprobOptions) -> JsonObject:
-    """Returns the keys of LogprobOptions that choose the reported tokens and their form."""
+    """Returns the keys of LogprobOptions that select the reported tokens and their form."""
     body: JsonObject = {}
     if wanted.token_ids:
         body["logprob_token_ids"] = list(wanted.token_ids)
@@ -81,31 +85,31 @@ def structured_outputs(options: common_pb2.StructuredOutputs) -> JsonObject:
     """Returns vLLM's `structured_outputs`.
 
     Raises:
-        InvalidRequest: there is no constraint, or it is empty.
+        InvalidRequest: the constraint is missing or empty.
     """
     path = "structured_outputs"
     constraint = options.WhichOneof("constraint")
     body = scalars(options, path, skip=("json_schema", "structural_tag"))
     match constraint:
         case None:
-            raise invalid(path, "name a constraint")
+            raise invalid(path, "must contain a constraint")
         case "json_schema":
             body["json"] = document.from_document(options.json_schema, f"{path}.json_schema")
         case "json_object":
             body["json_object"] = True
         case "structural_tag":
             tag = document.from_object(options.structural_tag, f"{path}.structural_tag")
-            # vLLM takes it as a text.
+            # vLLM expects it as a string.
             body["structural_tag"] = orjson.dumps(tag).decode()
         case "choice":
             if not options.choice.choices:
-                raise invalid(f"{path}.choice.choices", "give at least one choice")
+                raise invalid(f"{path}.choice.choices", "must contain at least one choice")
             body["choice"] = list(options.choice.choices)
     return body
 
 
 def engine(options: common_pb2.EngineOptions) -> JsonObject:
-    """Returns the keys of EngineOptions that stand in the body.
+    """Returns the keys of EngineOptions that belong in the body.
 
     Raises:
         InvalidRequest: a document or a number is faulty.
@@ -126,7 +130,7 @@ def template(options: message_pb2.TemplateOptions, path: str = "template") -> Js
 
 
 def streaming(options: common_pb2.StreamOptions) -> JsonObject:
-    """Returns the keys that ask for a stream; its end always has the usage."""
+    """Returns the keys that request a stream; its end always has the usage."""
     stream_options = {"include_usage": True}
     if options.HasField("continuous_usage_stats"):
         stream_options["continuous_usage_stats"] = options.continuous_usage_stats
@@ -151,25 +155,25 @@ def pooling(options: common_pb2.PoolingOptions) -> JsonObject:
 
 
 def refuse(options: Message, path: str, *names: str) -> None:
-    """Checks that fields without a meaning for the operation are not set.
+    """Checks that fields that do not apply to the operation are not set.
 
     Raises:
-        InvalidRequest: some are.
+        InvalidRequest: one of them is set.
     """
     _refuse({field.name for field, _ in options.ListFields()} & set(names), path)
 
 
 def refuse_all_but(options: Message, path: str, *names: str) -> None:
-    """Checks that only fields with a meaning for the operation are set.
+    """Checks that only fields that apply to the operation are set.
 
     Raises:
-        InvalidRequest: others are.
+        InvalidRequest: another field is set.
     """
     _refuse({field.name for field, _ in options.ListFields()} - set(names), path)
 
 
 def plain_names(message: Descriptor) -> frozenset[str]:
-    """Returns the names of the single texts, numbers and booleans of a message."""
+    """Returns the names of a message's fields that are single texts, numbers or booleans."""
     return frozenset(
         field.name
         for field in message.fields
@@ -202,7 +206,7 @@ def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObjec
 def _refuse(names: Collection[str], path: str) -> None:
     if names:
         raise InvalidRequest(
-            *(Violation(f"{path}.{name}", "has no meaning here") for name in sorted(names))
+            *(Violation(f"{path}.{name}", "does not apply to this RPC") for name in sorted(names))
         )
 
 
@@ -211,10 +215,10 @@ def _truncation_side(side: common_pb2.TruncationSide.ValueType, path: str) -> st
 
 
 def known(value: str | None, path: str) -> str:
-    """Returns the value.
+    """Returns the value unchanged.
 
     Raises:
-        InvalidRequest: it is None, because an enum's number has no name.
+        InvalidRequest: it is None because the number of an enum is unknown.
     """
     if value is None:
         raise invalid(path, "is not a known value")

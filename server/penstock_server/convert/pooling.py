@@ -1,4 +1,4 @@
-"""Pooling: the output of pooling models as it is."""
+"""Pooling: the unprocessed output of pooling models."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -47,7 +47,7 @@ def response(data: Mapping[str, Any], request: PoolRequest) -> PoolResponse:
     """Returns the message for the answer to a request.
 
     Raises:
-        MalformedAnswer: the answer does not have the API's shape, or is not what was asked for.
+        MalformedAnswer: the answer does not have the API's shape, or does not match the request.
     """
     answer = PoolResponse()
     if request.HasField("plugin_data"):
@@ -73,11 +73,11 @@ def _inputs(request: PoolRequest) -> dict[str, Any]:
 
 def _plugin(request: PoolRequest) -> dict[str, Any]:
     if request.inputs:
-        raise invalid("plugin_data", "give either inputs or plugin_data")
+        raise invalid("plugin_data", "must not be set together with inputs")
     if request.task not in _PLUGIN_TASKS:
-        raise invalid("task", "must be POOLING_TASK_PLUGIN, or unset, with plugin_data")
+        raise invalid("task", "must be POOLING_TASK_PLUGIN or unset with plugin_data")
     if request.dtype:
-        raise invalid("dtype", "has no meaning with plugin_data")
+        raise invalid("dtype", "must not be set with plugin_data")
     options.refuse_all_but(request.options, "options")
     options.refuse_all_but(request.template, "template")
     body = {

@@ -1,4 +1,4 @@
-"""What requests to pooling models have in common, and the frame of their answers."""
+"""Common parts of requests to pooling models and of their answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -24,8 +24,8 @@ def shared_body(request: Request) -> JsonObject:
     """Returns the keys of the inputs and of all option messages.
 
     Raises:
-        InvalidRequest: there is no input, they are of several kinds, one is faulty, or an
-            option has no meaning for them.
+        InvalidRequest: there is no input, the inputs are of several kinds, one is faulty, or an
+            option does not apply to them.
     """
     kind = _kind(request.inputs)
     if kind == "chat":
@@ -46,7 +46,7 @@ def engine(request: Request) -> JsonObject:
     """Returns the keys of the engine options.
 
     Raises:
-        InvalidRequest: one has no meaning for pooling models.
+        InvalidRequest: an option does not apply to pooling models.
     """
     options.refuse_all_but(request.engine, "engine", *_ENGINE)
     return options.engine(request.engine)
@@ -64,17 +64,17 @@ def with_extra(route: str, body: JsonObject, request: Request) -> JsonObject:
 
 
 def one_conversation(inputs: Sequence[PoolingInput]) -> None:
-    """Checks that there are not several conversations, which only embeddings take.
+    """Checks that there is at most one conversation; only embeddings accept several.
 
     Raises:
-        InvalidRequest: there are.
+        InvalidRequest: there are several conversations.
     """
     if len(inputs) > 1 and all(item.HasField("chat") for item in inputs):
         raise invalid("inputs[1]", "a conversation must be the only input of this operation")
 
 
 def fill_answer(target: Response, data: Mapping[str, Any]) -> None:
-    """Writes everything of an answer but its results."""
+    """Writes an answer except its results."""
     generation.fill_origin(target, data)
     if (usage := data.get("usage")) is not None:
         fill_usage(target.usage, usage)
@@ -84,10 +84,10 @@ def fill_answer(target: Response, data: Mapping[str, Any]) -> None:
 def _kind(inputs: Sequence[PoolingInput]) -> str:
     kinds = [item.WhichOneof("input") for item in inputs]
     if not kinds:
-        raise invalid("inputs", "give at least one input")
+        raise invalid("inputs", "must contain at least one input")
     for i, kind in enumerate(kinds):
         if kind is None:
-            raise invalid(f"inputs[{i}]", "give text, token_ids or chat")
+            raise invalid(f"inputs[{i}]", "set text, token_ids or chat")
         if kind != kinds[0]:
             raise invalid(f"inputs[{i}]", f"is {kind}; all must be of one kind, {kinds[0]}")
     return str(kinds[0])
@@ -103,12 +103,12 @@ def _inputs(inputs: Sequence[PoolingInput], kind: str) -> JsonObject:
         message.messages(item.chat.messages, f"inputs[{i}].chat.messages")
         for i, item in enumerate(inputs)
     ]
-    # One conversation goes as a plain list, which older vLLMs take as well.
+    # A single conversation is sent as a plain list, which older vLLMs accept too.
     return {"messages": talks[0] if len(talks) == 1 else talks}
 
 
 def _token_ids(item: PoolingInput, path: str) -> list[int]:
     ids = prompt_ids.read(item.token_ids, path)
     if not ids:
-        raise invalid(f"{path}.ids", "give at least one token id")
+        raise invalid(f"{path}.ids", "must contain at least one token id")
     return ids

@@ -7,7 +7,8 @@ from penstock_server.convert.errors import invalid
 def read(tokens: TokenIds, path: str) -> list[int]:
     """Returns the ids.
 
-    A negative one is not left to vLLM: older versions do not check it, and it ends their engine.
+    Negative ids are refused here because they crash the engine of older vLLMs, which do not check
+    them.
 
     Raises:
         InvalidRequest: an id is negative.

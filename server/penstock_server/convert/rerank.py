@@ -34,7 +34,8 @@ def request_body(request: RerankRequest) -> dict[str, Any]:
 def response(data: Mapping[str, Any], request: RerankRequest) -> RerankResponse:
     """Returns the message for the answer to a request.
 
-    The order, the number of results and the documents are ours: upstreams differ in them.
+    The order, the number of results and the documents are set here, because upstreams differ in
+    them.
 
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
@@ -48,21 +49,21 @@ def response(data: Mapping[str, Any], request: RerankRequest) -> RerankResponse:
         _result(item, i) for i, item in batch.by_index(data.get("results"), documents).items()
     ]
     if len(results) < wanted:
-        raise MalformedAnswer(f"{len(results)} results where there should be {wanted}")
+        raise MalformedAnswer(f"{len(results)} results instead of {wanted}")
     results.sort(key=lambda result: (-result.relevance_score, result.index))
     answer.results.extend(results[:wanted])
     if request.return_documents:
         for result in answer.results:
             result.document.CopyFrom(request.documents[result.index])
     if (usage := data.get("usage")) is not None:
-        # vLLM before 0.13 gives the total alone; all of it was read, since nothing is generated.
+        # vLLM before 0.13 sends the total alone; all tokens belong to the prompt.
         fill_usage(answer.usage, {"prompt_tokens": usage.get("total_tokens"), **usage})
     extra.keep(answer, data, _ANSWER_KEYS)
     return answer
 
 
 def _result(item: Mapping[str, Any], index: int) -> RerankResult:
-    # Some upstreams use the second name.
+    # Some upstreams name it `score`.
     key = "score" if item.get("relevance_score") is None else "relevance_score"
     result = RerankResult(index=index, relevance_score=scoring.score(item, key, index))
     extra.keep(result, item, _RESULT_KEYS | {key})

@@ -14,7 +14,7 @@ _RESULT_KEYS = frozenset({"index", "object", "score"})
 
 
 def request_body(request: ScoreRequest) -> dict[str, Any]:
-    """Returns the JSON of a request, with the names of the pairs that every vLLM knows.
+    """Returns the JSON of a request, with the keys for the pairs that every vLLM knows.
 
     Raises:
         InvalidRequest: a field is missing, faulty or contradicts another.
@@ -23,7 +23,7 @@ def request_body(request: ScoreRequest) -> dict[str, Any]:
     documents = scoring.inputs(request.documents, "documents")
     if len(queries) not in (1, len(documents)):
         counts = f"{len(queries)} queries for {len(documents)} documents"
-        raise invalid("queries", f"must be one or as many as documents, not {counts}")
+        raise invalid("queries", f"must be one or as many as the documents, not {counts}")
     body = {"text_1": queries[0] if len(queries) == 1 else queries, "text_2": documents}
     return body | scoring.settings(routes.SCORE, request)
 

@@ -1,4 +1,4 @@
-"""What reranking and scoring have in common: inputs, settings, scores."""
+"""Common parts of reranking and scoring: inputs, settings, scores."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,36 +12,36 @@ _PARTS = ("text", "image", "video", "other")
 
 
 def inputs(items: Iterable[ScoringInput], path: str) -> list[Any]:
-    """Returns queries or documents.
+    """Returns the JSON of queries or documents.
 
     Raises:
-        InvalidRequest: there is none, or one is faulty.
+        InvalidRequest: the list is empty, or an item is faulty.
     """
     converted = [scoring_input(item, f"{path}[{i}]") for i, item in enumerate(items)]
     if not converted:
-        raise invalid(path, "give at least one")
+        raise invalid(path, "must not be empty")
     return converted
 
 
 def scoring_input(item: ScoringInput, path: str) -> Any:
-    """Returns one query or document: a string, or an object with content parts.
+    """Returns the JSON of one query or document: a string, or an object with content parts.
 
     Raises:
-        InvalidRequest: it is empty, or a part is faulty or of a kind that is not scored.
+        InvalidRequest: it is empty, or a part is faulty or of a kind that cannot be scored.
     """
     match item.WhichOneof("input"):
         case "text":
             return item.text
         case "multimodal":
             return {"content": _parts(item.multimodal, f"{path}.multimodal.parts")}
-    raise invalid(path, "give text or multimodal")
+    raise invalid(path, "set text or multimodal")
 
 
 def settings(route: str, request: RerankRequest | ScoreRequest) -> dict[str, Any]:
-    """Returns everything of a request but its queries and documents.
+    """Returns the JSON of a request except its queries and documents.
 
     Raises:
-        InvalidRequest: an option has no meaning for scoring, is faulty, or stands twice.
+        InvalidRequest: an option does not apply to scoring, is faulty, or is set twice.
     """
     options.refuse(request.options, "options", "add_special_tokens")
     options.refuse_all_but(request.engine, "engine", *fields.names_under(route, "engine"))
@@ -57,10 +57,15 @@ def settings(route: str, request: RerankRequest | ScoreRequest) -> dict[str, Any
 
 
 def score(result: Mapping[str, Any], key: str, index: int) -> float:
-    """Returns the score that stands under a key of the result for a document.
+    """Returns the score of a document.
+
+    Args:
+        result: the upstream's result.
+        key: key of the score in the result.
+        index: index of the document.
 
     Raises:
-        MalformedAnswer: there is none.
+        MalformedAnswer: there is no score, or it is not a number.
     """
     found = result.get(key)
     if found is None:
@@ -73,11 +78,13 @@ def score(result: Mapping[str, Any], key: str, index: int) -> float:
 
 def _parts(item: MultimodalInput, path: str) -> list[Any]:
     if not item.parts:
-        raise invalid(path, "give at least one part")
+        raise invalid(path, "must contain at least one part")
     for i, part in enumerate(item.parts):
         kind = part.WhichOneof("part")
         if kind is not None and kind not in _PARTS:
-            raise invalid(f"{path}[{i}].{kind}", "has no meaning here")
+            raise invalid(
+                f"{path}[{i}].{kind}", "is not supported; use text, image, video or other"
+            )
     return [message.content_part(part, f"{path}[{i}]") for i, part in enumerate(item.parts)]
 
 

@@ -1,4 +1,4 @@
-"""Subtitles made from the segments of a transcription."""
+"""Subtitles generated from the segments of a transcription."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def srt(segments: Iterable[Transcription.Segment]) -> str:
-    """Returns the segments as SubRip; those without text are left out."""
+    """Returns the segments as SubRip; segments without text are omitted."""
     cues = (
         f"{number}\n{_span(segment, ',')}\n{_srt_text(segment, text)}\n"
         for number, (segment, text) in enumerate(_spoken(segments), 1)
@@ -19,7 +19,7 @@ def srt(segments: Iterable[Transcription.Segment]) -> str:
 
 
 def vtt(segments: Iterable[Transcription.Segment]) -> str:
-    """Returns the segments as WebVTT; those without text are left out."""
+    """Returns the segments as WebVTT; segments without text are omitted."""
     cues = (
         f"{_span(segment, '.')}\n{_voice(segment)}{text.translate(_MARKUP)}\n"
         for segment, text in _spoken(segments)
@@ -31,14 +31,14 @@ def _spoken(
     segments: Iterable[Transcription.Segment],
 ) -> Iterator[tuple[Transcription.Segment, str]]:
     for segment in segments:
-        # In one line: an empty one would end the cue.
+        # On one line, because an empty line would end the cue.
         if text := _in_line(segment.text):
             yield segment, text
 
 
 def _srt_text(segment: Transcription.Segment, text: str) -> str:
     speaker = _in_line(segment.speaker)
-    # SubRip has no way to write the arrow of its own times.
+    # SubRip has no escape for the arrow of its timings.
     return (f"{speaker}: {text}" if speaker else text).replace("-->", "->")
 
 

@@ -1,4 +1,4 @@
-"""Points in time as upstreams write them."""
+"""Timestamps in the forms that upstreams use."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,11 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock_server.convert import extra
 from penstock_server.json_numbers import number
 
-_SECONDS = range(253_402_300_800)  # until the end of the year 9999, which is that of timestamps
+_SECONDS = range(253_402_300_800)  # until the end of the year 9999, as in protobuf
 
 
 def fill(target: Timestamp, holder: extra.HasExtra, key: str, data: Mapping[str, Any]) -> None:
-    """Writes the time under a key; one that cannot be read is kept in `extra`.
+    """Writes a time; if it cannot be read, keeps it in `extra`.
 
     Args:
         target: the field of the message.
@@ -29,7 +29,7 @@ def fill(target: Timestamp, holder: extra.HasExtra, key: str, data: Mapping[str,
 
 
 def _timestamp(value: Any) -> Timestamp:
-    """Returns the time that is written as seconds since 1970, or as in RFC 3339."""
+    """Converts seconds since 1970 or a time as in RFC 3339."""
     made = Timestamp()
     if isinstance(value, str) and "T" in value:
         made.FromJsonString(value)

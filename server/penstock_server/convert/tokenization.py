@@ -47,9 +47,9 @@ def tokenize_response(data: Mapping[str, Any]) -> TokenizeResponse:
     generation.extend(answer.token_ids, data["tokens"])
     answer.count = integer(data["count"])
     if answer.count != len(answer.token_ids):
-        raise MalformedAnswer("it counts other tokens than it lists")
+        raise MalformedAnswer("its count of tokens does not match its list of tokens")
     if answer.token_strings and len(answer.token_strings) != answer.count:
-        raise MalformedAnswer("it has other tokens as text than as numbers")
+        raise MalformedAnswer("it lists a different number of token strings than of token ids")
     extra.keep(answer, data, _TOKENIZE_KEYS)
     return answer
 
@@ -89,10 +89,10 @@ def _input(request: TokenizeRequest) -> dict[str, Any]:
                 body["add_special_tokens"] = request.add_special_tokens
             return body
         case "chat" if request.HasField("add_special_tokens"):
-            raise invalid("add_special_tokens", "is for text; use chat.template.add_special_tokens")
+            raise invalid("add_special_tokens", "for a chat, use chat.template.add_special_tokens")
         case "chat":
             return _chat(request.chat)
-    raise invalid("input", "give text or chat")
+    raise invalid("input", "set text or chat")
 
 
 def _chat(chat: ChatTokenizeInput) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Which call of a choice each piece of a stream belongs to.
+"""Assignment of the pieces of a stream to the tool calls of a choice.
 
-Upstreams number the calls of a choice by `index`. Some give several calls one index or none, and
-some repeat the id and the name of a call in each of its pieces.
+Upstreams number the calls of a choice by `index`. Some use one index for several calls or none at
+all, and some repeat the id and the name of a call in each of its pieces.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ class Piece:
     """A piece of a call.
 
     Attributes:
-        number: which call of the choice it belongs to, from 0.
-        id: the call's id, in the first piece that has one; else empty.
-        name: the function's name, in the first piece that has one; else empty.
-        arguments: the next piece of the arguments.
+        number: number of its call in the choice, from 0.
+        id: id of the call, in the first piece that has one; empty in others.
+        name: name of the function, in the first piece that has one; empty in others.
+        arguments: next piece of the arguments.
     """
 
     number: int
@@ -47,10 +47,10 @@ class _Call:
 
 
 class Calls:
-    """The calls of one choice of a stream, as far as they came."""
+    """The calls of one choice of a stream, as received so far."""
 
     def __init__(self) -> None:
-        """Starts without a call."""
+        """Creates a choice without calls."""
         self._calls: list[_Call] = []
         self._numbers: set[int] = set()
 
@@ -77,14 +77,14 @@ class Calls:
         return Piece(call.number, reported_id, reported_name, arguments)
 
     def _known(self, index: int | None, place: int | None, call_id: str, name: str) -> _Call | None:
-        """Returns the call that a piece belongs to, unless it begins another."""
+        """Returns the call that a piece continues; None if the piece begins another call."""
         latest = self._calls[-1] if self._calls else None
         if index is None:
             return self._with_id(self._calls, call_id) or self._at(place, call_id, name) or latest
         same = [call for call in self._calls if call.index == index]
         if same:
             return self._with_id(same, call_id) or same[-1]
-        # The first piece of the call may have come without its index.
+        # The first piece of the call may have had no index.
         loose = [call for call in self._calls if call.index is None]
         if call_id or name:
             return self._with_id(loose, call_id)
@@ -95,7 +95,7 @@ class Calls:
         return next((call for call in reversed(calls) if call_id and call.id == call_id), None)
 
     def _at(self, place: int | None, call_id: str, name: str) -> _Call | None:
-        """Returns the call at a place in the delta, which counts where nothing else names it."""
+        """Returns the call at a place in the delta, which counts if nothing else names the call."""
         if place is None or call_id or name or place >= len(self._calls):
             return None
         return self._calls[place]
@@ -110,7 +110,7 @@ class Calls:
 
 
 def whole_calls(calls: Any) -> Iterator[tuple[Piece, Mapping[str, Any]]]:
-    """Yields calls that came whole, each as a piece with the upstream's object."""
+    """Yields complete calls, each as a piece with the upstream's object."""
     for number, data in enumerate(call for call in calls or () if call is not None):
         yield Piece(number, *_contents(data)), data
 
@@ -123,7 +123,7 @@ def arguments_text(value: Any) -> str:
 
 
 def _contents(data: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Returns the id, the name and the arguments of a call or a piece of one."""
+    """Returns the id, name and arguments of a call or of a piece of one."""
     function = data.get("function") or {}
     return (
         extra.text(data.get("id") or ""),
@@ -133,7 +133,7 @@ def _contents(data: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _index(data: Mapping[str, Any]) -> int | None:
-    """Returns the index of a call; None if it has none that can be read."""
+    """Returns the index of a call; None if it is missing or cannot be read."""
     try:
         index = integer(data.get("index"))
     except extra.UNREADABLE:
@@ -142,17 +142,17 @@ def _index(data: Mapping[str, Any]) -> int | None:
 
 
 def _is_another(call: _Call, call_id: str, name: str, *, in_delta: bool) -> bool:
-    """Whether a piece that would continue a call begins another one.
+    """Returns whether a piece that seems to continue a call begins another one.
 
-    Another name is of another call. With the same name, some servers give each piece of one call
-    a new id, or none: then the call goes on until its arguments are whole. Two ids in one delta
-    are of two calls, though.
+    A different name begins another call. With the same name, some servers send each piece of one
+    call with a new id, or with none: then the call continues until its arguments are complete.
+    However, two ids in one delta belong to two calls.
 
     Args:
         call: the call.
         call_id: the id in the piece.
         name: the name in the piece.
-        in_delta: whether the delta has a piece of the call before this one.
+        in_delta: whether an earlier piece of the delta belongs to the call.
     """
     if not name or not call.name or (call_id and call_id == call.id):
         return False
@@ -162,7 +162,7 @@ def _is_another(call: _Call, call_id: str, name: str, *, in_delta: bool) -> bool
 
 
 class _Nesting:
-    """How deep inside of JSON a text ends, of which each piece is looked at once."""
+    """Nesting depth at the end of a JSON text that arrives in pieces; reads each piece once."""
 
     def __init__(self) -> None:
         self._seen = 0
@@ -172,7 +172,7 @@ class _Nesting:
         self._begun = False
 
     def is_whole(self, pieces: list[str]) -> bool:
-        """Whether the pieces make a whole object or array."""
+        """Returns whether the pieces form a complete object or array."""
         for piece in pieces[self._seen :]:
             for character in piece:
                 self._read(character)

@@ -1,4 +1,4 @@
-"""Answers of transcriptions, whole and streamed."""
+"""Answers to transcriptions, unary and streamed."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,7 +32,7 @@ _DELTA_KEYS = frozenset({"role", "content"})
 
 @reads_answer
 def response(data: Mapping[str, Any], config: pb.TranscriptionConfig) -> pb.Transcription:
-    """Returns the message for an answer to a request of this configuration.
+    """Returns the message for the answer to a request with this configuration.
 
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
@@ -61,13 +61,13 @@ def response(data: Mapping[str, Any], config: pb.TranscriptionConfig) -> pb.Tran
 class TranscriptDeltas:
     """Turns the events of one stream into messages.
 
-    Each part of the audio ends with a finish reason of its own. The caller gets one, together
-    with the usage at the end or after it: a reason other than "stop" if any part has one, because
-    the reason says that text is missing.
+    Each part of the audio ends with its own finish reason. The caller receives one, with the usage
+    at the end or after it: a reason other than "stop" if any part has one, because such a reason
+    means that text is missing.
     """
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates a stream before its first event."""
         self._beginning = generation.Beginning()
         self._open = False
         self._finish = ""
@@ -75,7 +75,7 @@ class TranscriptDeltas:
 
     @reads_answer
     def delta(self, event: Mapping[str, Any]) -> pb.TranscriptionDelta | None:
-        """Returns the message for the next event; None if it has nothing for the caller.
+        """Returns the message for the next event; None if the event has nothing for the caller.
 
         Raises:
             MalformedAnswer: the event does not have the API's shape.
@@ -125,7 +125,7 @@ def _set_language(target: pb.Transcription, name: Any) -> None:
 
 
 def _fill_segment(target: pb.Transcription.Segment, data: Mapping[str, Any], place: int) -> None:
-    # vLLM counts anew in each part of a long audio.
+    # vLLM restarts the count in each part of a long audio.
     name = data.get("id")
     target.id = name if isinstance(name, str) else str(place)
     _fill_duration(target.start_offset, data["start"])
@@ -135,7 +135,7 @@ def _fill_segment(target: pb.Transcription.Segment, data: Mapping[str, Any], pla
     for key, read in _OPTIONAL.items():
         extra.fill(target, key, data, read)
     if "avg_logprob" in data and data["avg_logprob"] is None:
-        # vLLM writes null for what is not finite.
+        # vLLM writes null for non-finite numbers.
         target.avg_logprob = nan
     target.speaker = extra.text(data.get("speaker") or "")
     extra.keep(target, data, _SEGMENT_KEYS)
@@ -163,5 +163,5 @@ def _fill_duration(target: Duration, seconds: Any) -> None:
     # Some versions of vLLM write the duration as a string.
     nanoseconds = round(number(seconds) * 1e9)
     if nanoseconds < 0:
-        raise MalformedAnswer("it has a time before the start of the audio")
+        raise MalformedAnswer("it has a negative time")
     target.FromNanoseconds(nanoseconds)

@@ -1,4 +1,4 @@
-"""Requests for transcriptions: the fields of a form, and the order of an upload."""
+"""Requests for transcriptions: the fields of a form, and the sequence of an upload."""
 
 import re
 from collections.abc import Iterator
@@ -44,10 +44,10 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[ !-~]+)?", re.ASCII)
 
 
 def translates(config: pb.TranscriptionConfig) -> bool:
-    """Whether the speech is to be translated.
+    """Returns whether the request is for a translation.
 
     Raises:
-        InvalidRequest: the task is not known.
+        InvalidRequest: the task is unknown.
     """
     if config.task not in pb.TranscriptionTask.values():
         raise invalid("config.task", "is not a known value")
@@ -55,12 +55,12 @@ def translates(config: pb.TranscriptionConfig) -> bool:
 
 
 def wants_segments(config: pb.TranscriptionConfig) -> bool:
-    """Whether the upstream is asked for segments."""
+    """Returns whether the request needs segments from the upstream."""
     return config.detail > pb.TRANSCRIPT_DETAIL_TEXT or bool(config.subtitles)
 
 
 def form_fields(config: pb.TranscriptionConfig, *, stream: bool) -> list[tuple[str, str]]:
-    """Returns the fields of the form, all but the file.
+    """Returns the fields of the form except the file.
 
     Raises:
         InvalidRequest: a field is faulty or contradicts another.
@@ -86,21 +86,21 @@ def filename(config: pb.TranscriptionConfig) -> str:
     """Returns the name of the file that is sent upstream.
 
     Raises:
-        InvalidRequest: the name has control characters.
+        InvalidRequest: the name contains control characters.
     """
     if not config.filename:
         suffix = config.mime_type.partition(";")[0].rpartition("/")[2].removeprefix("x-").lower()
         return f"audio.{_SUFFIXES[suffix]}" if suffix in _SUFFIXES else "audio"
     if any(character < " " or character == "\x7f" for character in config.filename):
-        raise invalid("config.filename", "must have no control characters")
+        raise invalid("config.filename", "must not contain control characters")
     return config.filename
 
 
 def media_type(config: pb.TranscriptionConfig) -> str:
-    """Returns the media type that the file is sent with.
+    """Returns the media type of the file that is sent upstream.
 
     Raises:
-        InvalidRequest: it is not a valid media type.
+        InvalidRequest: the media type is not valid.
     """
     if not config.mime_type:
         return "application/octet-stream"
@@ -110,26 +110,29 @@ def media_type(config: pb.TranscriptionConfig) -> str:
 
 
 def whole_audio(request: pb.TranscribeRequest) -> bytes:
-    """Returns the audio of a request that has all of it.
+    """Returns the audio of a request that contains all of it.
 
     Raises:
-        InvalidRequest: there is none.
+        InvalidRequest: the audio is empty.
     """
     if not request.audio:
-        raise invalid("audio", "is empty")
+        raise invalid("audio", "must not be empty")
     return request.audio
 
 
 def upload_config(first: pb.UploadTranscribeRequest | None) -> pb.TranscriptionConfig:
-    """Returns the configuration of an upload; None stands for an upload without messages.
+    """Returns the configuration of an upload.
+
+    Args:
+        first: first message of the upload; None if it has no messages.
 
     Raises:
-        InvalidRequest: the first message does not have it.
+        InvalidRequest: the first message is missing or is not the configuration.
     """
     if first is None:
-        raise invalid("config", "is missing: the upload has no messages")
+        raise invalid("config", "is missing; the upload has no messages")
     if first.WhichOneof("payload") != "config":
-        raise invalid("config", "must come in the first message")
+        raise invalid("config", "must be in the first message")
     return first.config
 
 
@@ -137,11 +140,11 @@ def audio_chunk(message: pb.UploadTranscribeRequest) -> bytes:
     """Returns the audio in a later message of an upload, possibly empty.
 
     Raises:
-        InvalidRequest: the message brings something else.
+        InvalidRequest: the message contains something else.
     """
     payload = message.WhichOneof("payload")
     if payload == "config":
-        raise invalid("config", "must come only once, in the first message")
+        raise invalid("config", "must be in the first message only")
     if payload is None:
         raise invalid("audio_chunk", "must be in every message after the first")
     return message.audio_chunk
@@ -149,7 +152,7 @@ def audio_chunk(message: pb.UploadTranscribeRequest) -> bytes:
 
 def no_audio() -> InvalidRequest:
     """Returns the error for an upload that ended without audio."""
-    return invalid("audio_chunk", "there was no audio in the upload")
+    return invalid("audio_chunk", "the upload contains no audio")
 
 
 def _check(config: pb.TranscriptionConfig) -> None:
@@ -162,14 +165,14 @@ def _faulty_detail(config: pb.TranscriptionConfig) -> Iterator[Violation]:
     if config.detail not in pb.TranscriptDetail.values():
         yield Violation("config.detail", "is not a known value")
     if config.detail == pb.TRANSCRIPT_DETAIL_DIARIZED and translates(config):
-        yield Violation("config.detail", "translations do not distinguish speakers")
+        yield Violation("config.detail", "must not be DIARIZED for translations")
     if config.subtitles and config.detail == pb.TRANSCRIPT_DETAIL_TEXT:
-        yield Violation("config.subtitles", "need segments, and detail asks for text alone")
+        yield Violation("config.subtitles", "require segments, which detail TEXT excludes")
     if config.timestamp_granularities:
         if config.detail != pb.TRANSCRIPT_DETAIL_SEGMENTS:
-            yield Violation("config.timestamp_granularities", "need TRANSCRIPT_DETAIL_SEGMENTS")
+            yield Violation("config.timestamp_granularities", "require TRANSCRIPT_DETAIL_SEGMENTS")
         if translates(config):
-            yield Violation("config.timestamp_granularities", "have no meaning for translations")
+            yield Violation("config.timestamp_granularities", "do not apply to translations")
 
 
 def _faulty_lists(config: pb.TranscriptionConfig) -> Iterator[Violation]:
@@ -181,7 +184,7 @@ def _faulty_lists(config: pb.TranscriptionConfig) -> Iterator[Violation]:
         if subtitles not in _SUBTITLES:
             yield Violation(f"config.subtitles[{index}]", "is not a known value")
         elif subtitles in given:
-            yield Violation(f"config.subtitles[{index}]", "is given twice")
+            yield Violation(f"config.subtitles[{index}]", "must not be repeated")
         given.add(subtitles)
 
 

@@ -1,4 +1,4 @@
-"""Counts of tokens, and the engine's measurements."""
+"""Token counts and the engine's measurements."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -20,7 +20,7 @@ USAGE_KEYS = frozenset(
         "completion_tokens_details",
     }
 )
-"""What OpenAI's usage has, and our messages have fields for."""
+"""Keys of OpenAI's usage that have a field."""
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DURATIONS = {
@@ -33,7 +33,7 @@ _METRIC_KEYS = frozenset({*_DURATIONS, "tokens_per_second", "speculative_decodin
 
 
 def fill_usage(target: common_pb2.Usage, usage: Mapping[str, Any]) -> None:
-    """Writes the counts of tokens."""
+    """Writes the token counts."""
     try:
         target.prompt_tokens = usage.get("prompt_tokens") or 0
         target.completion_tokens = usage.get("completion_tokens") or 0
@@ -51,12 +51,12 @@ def fill_usage(target: common_pb2.Usage, usage: Mapping[str, Any]) -> None:
 def fill_details(
     target: Message, details: Any, renamed: Mapping[str, str] = MappingProxyType({})
 ) -> Any:
-    """Writes the parts of a count; returns what has no field or cannot be read.
+    """Writes the parts of a count; returns those that have no field or cannot be read.
 
     Args:
         target: the message of the parts.
         details: the upstream's object.
-        renamed: fields by the upstream's keys, where the names differ.
+        renamed: names of fields by the upstream's keys, if they differ.
     """
     if not isinstance(details, Mapping):
         return details

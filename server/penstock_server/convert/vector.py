@@ -1,7 +1,7 @@
-"""Vectors: the form in which they are asked for, and the way into our messages.
+"""Vectors: the form in which they are requested, and their conversion to our messages.
 
-Numbers are copied as blocks of bytes wherever the upstream sends them so: the wire form of a
-packed `repeated float` is the little-endian bytes themselves.
+If the upstream sends numbers as bytes, they are copied in blocks: the wire form of a packed
+`repeated float` is the little-endian bytes themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
 
-from pybase64 import b64decode  # twenty times as quick as the standard library's
+from pybase64 import b64decode  # twenty times as fast as the standard library's
 
 from penstock.v1 import common_pb2
 from penstock.v1.common_pb2 import FloatVector, VectorDtype
@@ -23,12 +23,12 @@ Target: TypeAlias = Embedding | PoolingResult
 
 FLOAT32 = common_pb2.VECTOR_DTYPE_FLOAT32
 MOST_SHAPED = 512
-"""Inputs whose shapes fit the one header in which vLLM sends them, with room to spare."""
+"""Number of inputs whose shapes certainly fit in the single header in which vLLM sends them."""
 KEYS = frozenset({"index", "object", "bytes", "embed_dtype", "endianness", "start", "end", "shape"})
-"""Keys of a result that describe its vector, beside the one that holds it."""
+"""Keys of a result that describe its vector, besides the one that holds it."""
 
 _ENCODING = "encoding_format"
-# In the message of vLLM before 0.11.1, where it is asked for another.
+# From the error message of vLLM before 0.11.1 for any other encoding.
 _OLD_ENCODINGS = "'float' or 'base64'"
 _FAST_KEYS = frozenset({_ENCODING, "embed_dtype", "endianness"})
 _TAG_OF_VALUES = bytes([FloatVector.VALUES_FIELD_NUMBER << 3 | 2])
@@ -39,9 +39,9 @@ class Format:
     """A number format.
 
     Attributes:
-        dtype: its number in our API.
-        name: its name in vLLM's API.
-        width: bytes of one value.
+        dtype: number in our API.
+        name: name in vLLM's API.
+        width: size of one value in bytes.
     """
 
     dtype: VectorDtype.ValueType
@@ -50,7 +50,7 @@ class Format:
 
     @property
     def packed(self) -> bool:
-        """Whether callers get bytes in place of floats."""
+        """Whether callers receive bytes instead of floats."""
         return self.dtype != FLOAT32
 
 
@@ -70,7 +70,7 @@ def form_of(dtype: VectorDtype.ValueType) -> Format:
     """Returns the format that a request asks for.
 
     Raises:
-        InvalidRequest: the number is unknown.
+        InvalidRequest: the dtype is unknown.
     """
     form = _FORMATS.get(dtype or FLOAT32)
     if form is None:
@@ -79,14 +79,14 @@ def form_of(dtype: VectorDtype.ValueType) -> Format:
 
 
 def as_base64() -> dict[str, Any]:
-    """Returns the keys that ask for plain vectors of 32-bit floats, the form all upstreams know."""
+    """Returns the keys that request plain vectors of 32-bit floats, which all upstreams support."""
     return {_ENCODING: "base64", "endianness": "little"}
 
 
 def as_bytes(form: Format, inputs: int) -> dict[str, Any]:
-    """Returns the keys that ask for vectors of any shape and format.
+    """Returns the keys that request vectors of any shape and format.
 
-    The answer has shape and format of each vector in a header, which limits the inputs.
+    The answer describes each vector in a header, whose size limits the number of inputs.
 
     Raises:
         InvalidRequest: there are too many inputs for a packed format.
@@ -94,22 +94,22 @@ def as_bytes(form: Format, inputs: int) -> dict[str, Any]:
     if inputs <= MOST_SHAPED:
         return {_ENCODING: "bytes", "embed_dtype": form.name, "endianness": "little"}
     if form.packed:
-        raise invalid("inputs", f"at most {MOST_SHAPED} inputs at once in this dtype")
+        raise invalid("inputs", f"must be at most {MOST_SHAPED} with this dtype")
     return as_floats()
 
 
 def as_floats() -> dict[str, Any]:
-    """Returns the keys that ask for JSON numbers: slow, but of any shape and number."""
+    """Returns the keys that request JSON numbers, which are slow but have no limits."""
     return {_ENCODING: "float"}
 
 
 def otherwise(body: Mapping[str, Any], refused: str, why: str) -> dict[str, Any] | None:
-    """Returns the body that asks for JSON numbers, where an upstream refused the encoding.
+    """Returns the body that requests JSON numbers if an upstream refused the encoding, else None.
 
     Args:
-        body: the body that was refused.
-        refused: the parameter that the upstream named; vLLM before 0.14 names none.
-        why: the upstream's message.
+        body: the refused body.
+        refused: parameter that the upstream named; vLLM before 0.14 names none.
+        why: error message of the upstream.
     """
     fast = body.get(_ENCODING) in ("base64", "bytes")
     packed = body.get("embed_dtype", "float32") != "float32"
@@ -120,16 +120,16 @@ def otherwise(body: Mapping[str, Any], refused: str, why: str) -> dict[str, Any]
 
 
 def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> None:
-    """Writes the vector or vectors of a result, in whichever form they came.
+    """Writes the vector or vectors of a result, whatever their form.
 
     Args:
         target: the message to write to.
         result: the upstream's result; `key` holds base64 or numbers, or `bytes` the bytes.
         key: see above.
-        form: the format that was asked for.
+        form: requested format.
 
     Raises:
-        MalformedAnswer: the result has no vector, or one that is not of its own format.
+        MalformedAnswer: the result has no vector, or the vector does not match its description.
         UnsupportedRequest: the upstream ignored the format.
     """
     raw = result.get("bytes")
@@ -153,10 +153,10 @@ def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> N
 
 
 def _fill_narrowed(target: Target, result: Mapping[str, Any], key: str, form: Format) -> None:
-    """Writes vectors of 32-bit floats in the format that was asked for and that was ignored.
+    """Converts vectors of 32-bit floats to the requested format, which the upstream ignored.
 
     Raises:
-        UnsupportedRequest: the format cannot be made of them here.
+        UnsupportedRequest: there is no conversion to the format.
     """
     narrow = NARROW.get(form.dtype)
     if narrow is None:
@@ -189,7 +189,7 @@ def _check_form(result: Mapping[str, Any], form: Format) -> None:
     if _has_form(result, form):
         return
     came = f"{result['endianness']}-endian {result['embed_dtype']}"
-    fault = f"little-endian {form.name} was asked for and {came:.80} came"
+    fault = f"expected little-endian {form.name}, received {came:.80}"
     if form.packed:
         raise unsupported("dtype", f"the upstream ignored it: {fault}")
     raise MalformedAnswer(fault)
@@ -197,13 +197,13 @@ def _check_form(result: Mapping[str, Any], form: Format) -> None:
 
 def _fill_bytes(target: Target, raw: bytes, shape: Sequence[int], form: Format) -> None:
     if min(shape, default=0) < 0 or prod(shape) * form.width != len(raw):
-        raise MalformedAnswer(f"{len(raw)} bytes do not make {form.name} of shape {shape!s:.80}")
+        raise MalformedAnswer(f"{len(raw)} bytes do not match {form.name} of shape {shape!s:.80}")
     if len(shape) == 1:
         _fill_one(target, raw, form)
     elif len(shape) == 2:
         _fill_several(target, raw, shape, form)
     else:
-        raise MalformedAnswer(f"the shape {shape!s:.80} is neither a vector nor several")
+        raise MalformedAnswer(f"the shape {shape!s:.80} has neither one nor two dimensions")
 
 
 def _fill_one(target: Target, raw: bytes, form: Format) -> None:
@@ -231,7 +231,7 @@ def _fill_several(target: Target, raw: bytes, shape: Sequence[int], form: Format
 
 
 def _fill_floats(target: FloatVector, raw: bytes) -> None:
-    """Parses the bytes as what they are on the wire; a loop over floats takes far longer."""
+    """Parses the bytes as protobuf's wire form, which is far faster than a loop over floats."""
     target.MergeFromString(_TAG_OF_VALUES + _varint(len(raw)) + raw)
 
 
@@ -252,7 +252,7 @@ def _fill_numbers(target: Target, values: list[Any]) -> None:
         return
     for row in values:
         if len(row) != len(values[0]):
-            raise MalformedAnswer("its vectors are of different lengths")
+            raise MalformedAnswer("its vectors have different lengths")
         _extend(target.multi_vector.vectors.add(), row)
 
 

@@ -1,5 +1,5 @@
-"""Responses: by way of chat completions, or by the upstream's own Responses API.
+"""Responses, converted to chat completions or through the upstream's own Responses API.
 
-The `chat` modules make a chat request of a response request, and a response of the chat's answer;
-the `native` modules speak the Responses API; `echoed_settings` returns the settings of the request.
+The `chat` modules convert the request to a chat request and the chat's answer to a response; the
+`native` modules use the Responses API; `echoed_settings` returns the settings of the request.
 """

@@ -1,4 +1,4 @@
-"""Answers of chats as responses, whole and in events."""
+"""Conversion of chat answers to responses, unary and streamed."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -19,7 +19,7 @@ from penstock_server.json_numbers import integer, position
 def response(
     data: Mapping[str, Any], request: response_pb2.CreateResponseRequest
 ) -> response_pb2.CreateResponseResponse:
-    """Returns the message for a whole chat answer: it is read as a stream of one event.
+    """Returns the message for a unary chat answer, which is read as a stream of one event.
 
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
@@ -44,7 +44,7 @@ class ResponseStream:
 
     @reads_answer
     def messages(self, event: Mapping[str, Any]) -> list[response_pb2.StreamResponseResponse]:
-        """Returns the messages for the next event: none, one or several.
+        """Returns the messages for the next event, which may be none, one or several.
 
         Raises:
             MalformedAnswer: the event does not have the API's shape.
@@ -53,7 +53,7 @@ class ResponseStream:
         return self._events.take()
 
     def end(self) -> list[response_pb2.StreamResponseResponse]:
-        """Returns what follows when the chat stream is complete: the terminal event."""
+        """Returns the messages after a complete chat stream; the last is the terminal event."""
         whole = self.finished()
         if whole.status == response_pb2.RESPONSE_STATUS_INCOMPLETE:
             self._events.add(incomplete=whole)
@@ -62,7 +62,7 @@ class ResponseStream:
         return self._events.take()
 
     def failure(self, code: str, message: str) -> list[response_pb2.StreamResponseResponse]:
-        """Returns what follows when the upstream reports that it failed; nothing before a start."""
+        """Returns the messages after a failure of the upstream; none before the answer began."""
         if not self._beginning.begun:
             return []
         for found in self._choices.values():
@@ -76,7 +76,12 @@ class ResponseStream:
         return self._events.take()
 
     def read(self, data: Mapping[str, Any], *, said: str) -> None:
-        """Reads an event or a whole answer; `said` is the key of the message in a choice."""
+        """Reads an event or a unary answer.
+
+        Args:
+            data: the upstream's object.
+            said: key of the message in a choice.
+        """
         beginning = self._beginning
         if not beginning.begun:
             if said == "delta" and beginning.is_awaited(data):
@@ -85,7 +90,7 @@ class ResponseStream:
         for place, item in enumerate(data.get("choices") or ()):
             choice = self._choice(position(item, place))
             whole = said == "message"
-            # An event may report only the end; a whole answer needs its message.
+            # An event may report only the end; a unary answer requires its message.
             choice.read(item, item[said] if whole else item.get(said) or {}, whole=whole)
         self._note(data)
 
@@ -105,7 +110,7 @@ class ResponseStream:
 
     def _begin(self, data: Mapping[str, Any]) -> None:
         self._beginning.fill(self._response, data, generation.ANSWER_KEYS)
-        # The name of a chat that has none is made here: items are named after it.
+        # A chat without an id gets one here, because the ids of items are derived from it.
         chat = self._response.id or uuid4().hex
         self._response.id = "resp_" + chat.removeprefix("chatcmpl-")
         self._response.status = response_pb2.RESPONSE_STATUS_IN_PROGRESS

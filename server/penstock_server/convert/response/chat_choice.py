@@ -1,4 +1,4 @@
-"""One choice of a chat as items of a response."""
+"""Conversion of one choice of a chat to the items of a response."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ _ROLES = {name: role for role, name in chat_input.ROLES.items()}
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a choice ended: with a status and, if it ended early, a reason."""
+    """The end of a choice: its status and, if it ended early, the reason."""
 
     status: response_pb2.ResponseStatus.ValueType
     reason: str = ""
 
     @classmethod
     def of(cls, finish_reason: str) -> "End":
-        """Returns what a finish reason of a chat means."""
+        """Returns the end that a finish reason of a chat stands for."""
         if finish_reason in _NATURAL_ENDS:
             return cls(_COMPLETED)
         return cls(_INCOMPLETE, _REASONS.get(finish_reason, finish_reason))
@@ -43,11 +43,11 @@ class End:
 class ResponseChoice:
     """The items of one choice, in the order in which they begin.
 
-    Reasoning and text close each other and are closed by a call; calls stay open until the
-    choice ends, because pieces of several may interleave.
+    Reasoning closes text, text closes reasoning, and a call closes both; calls stay open until the
+    choice ends, because pieces of several calls may interleave.
 
     Attributes:
-        ended: how the choice ended; of no status while it goes on.
+        ended: end of the choice; its status is unspecified until then.
         rest: keys of the choice that have no field in a response.
     """
 
@@ -57,10 +57,10 @@ class ResponseChoice:
         """Creates a choice without items.
 
         Args:
-            events: where its events go.
-            items: where its items go.
-            suffix: the end of its ids.
-            index: its number.
+            events: collects the events of the choice.
+            items: collects the items of the response.
+            suffix: end of the items' ids.
+            index: number of the choice.
         """
         self.ended = End(response_pb2.RESPONSE_STATUS_UNSPECIFIED)
         self.rest: dict[str, Any] = {}
@@ -73,11 +73,17 @@ class ResponseChoice:
         self._calls: list[Call] = []
         self._by_number: dict[int, Call] = {}
         self._pieces = tool_calls.Calls()
-        self._held: list[common_pb2.TokenLogprob] = []  # entries of tokens whose text has not come
+        self._held: list[common_pb2.TokenLogprob] = []  # entries of tokens without text yet
         self._last_index = -1  # the position of the choice's last item
 
     def read(self, data: Mapping[str, Any], said: Mapping[str, Any], *, whole: bool) -> None:
-        """Takes in a choice of an event or of a whole answer, and what it says."""
+        """Reads a choice of an event or of a unary answer.
+
+        Args:
+            data: the choice.
+            said: its message or delta.
+            whole: whether the answer is unary.
+        """
         if role := said.get("role"):
             self._role = _ROLES.get(role, message_pb2.ROLE_ASSISTANT)
         logprobs = data.get("logprobs") or {}
@@ -85,7 +91,7 @@ class ResponseChoice:
         if not _LOGPROB_KEYS.issuperset(logprobs):
             _merge(self.rest.setdefault("logprobs", {}), logprobs, _LOGPROB_KEYS)
         calls = said.get("tool_calls") or ()
-        # In a whole answer each is a call of its own, whatever it is named.
+        # In a unary answer each entry is a separate call, whatever its id and name.
         found = tool_calls.whole_calls(calls) if whole else self._pieces.pieces(calls)
         for piece, call in found:
             self._read_call(piece, call)
@@ -97,7 +103,7 @@ class ResponseChoice:
             self.end(self.ended.status)
 
     def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
-        """Closes the open items; the status is that of the last one, which may be cut off."""
+        """Closes the open items; `status` applies to the last one, which may be incomplete."""
         if isinstance(self._said, Message):
             self._said.end_text(self._held)
         still = [*self._calls, *([self._said] if self._said else [])]
@@ -115,16 +121,16 @@ class ResponseChoice:
         if text:
             self._read_text(text, reasoning or "", [*self._held, *logprob_records(entries)])
         elif not (reasoning or said.get("tool_calls")) and self._expects_text:
-            # A token that shows no text yet: a part of a character, or the end.
+            # A token without text yet: a part of a character, or the end.
             self._held += logprob_records(entries)
         if refusal := said.get("refusal"):
             self._speaking().write_refusal(refusal)
 
     def _read_text(self, text: str, reasoning: str, entries: list[common_pb2.TokenLogprob]) -> None:
-        """Takes in a text; of the entries before it, those that neither it nor earlier text has."""
+        """Adds a text with the entries of its tokens; holds back those of later text."""
         first, end = tokens_of(text, reasoning, entries)
         if not (reasoning or isinstance(self._said, Reasoning) or self._calls):
-            first = 0  # nothing else was said that they could be of
+            first = 0  # they can belong to nothing else
         self._speaking().write_text(text, entries[first:end])
         self._held = entries[end:]
 
@@ -145,7 +151,7 @@ class ResponseChoice:
         return self._said
 
     def _close_said(self) -> None:
-        """Closes reasoning or text; what was held would have belonged to a text after it."""
+        """Closes reasoning or text; entries that were held back for later text are discarded."""
         if self._said:
             self._said.close(_COMPLETED)
         self._said = None
@@ -161,7 +167,7 @@ class ResponseChoice:
         extra.keep(call.item, data, tool_calls.KEYS)
 
     def _call(self, piece: tool_calls.Piece) -> Call:
-        """Returns the call that a piece belongs to; makes it if the piece is its first."""
+        """Returns the call that a piece belongs to; creates the call for its first piece."""
         if known := self._by_number.get(piece.number):
             if piece.name:
                 known.item.function_call.name = piece.name
@@ -183,7 +189,7 @@ class ResponseChoice:
         self._events.add(output_item_done=whole)
 
     def _new(self, prefix: str) -> tuple[int, response_pb2.ResponseItem]:
-        """Returns the next position of the output and the item there."""
+        """Adds an item to the output; returns its position and the item."""
         position = len(self._items)
         item = response_pb2.ResponseItem(
             id=f"{prefix}_{self._suffix}_{position}", choice_index=self._index
@@ -198,7 +204,7 @@ def _made_id(item_id: str) -> str:
 
 
 def _merge(target: dict[str, Any], data: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Keeps the keys that are not known and not null; texts and lists of a stream add up."""
+    """Merges the keys that are neither known nor null; concatenates texts and lists."""
     for key, value in data.items():
         if key in known or value is None:
             continue

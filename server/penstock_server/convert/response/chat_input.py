@@ -1,4 +1,4 @@
-"""The input of a response as the messages of a chat."""
+"""Conversion of the input of a response to the messages of a chat."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from penstock_server.convert.errors import invalid, unsupported
 
 JsonObject = dict[str, Any]
 
-NEEDS_NATIVE = "needs an upstream that is asked by its own Responses API"
+NEEDS_NATIVE = "is supported only through the upstream's own Responses API"
 ROLES: Mapping[message_pb2.Role.ValueType, str] = {
     role: message.ROLES[role]
     for role in (
@@ -41,11 +41,11 @@ _CALL_KEYS = frozenset({"id", "type", "function", "index", "call_id", "name", "a
 def messages(request: response_pb2.CreateResponseRequest) -> list[JsonObject]:
     """Returns the conversation of a request.
 
-    What the model said in a row becomes one message: its reasoning, its text and its calls.
+    Consecutive items of the model become one message with reasoning, text and calls.
 
     Raises:
         InvalidRequest: an item is faulty.
-        UnsupportedRequest: an item has no place in a chat.
+        UnsupportedRequest: an item cannot be represented in a chat.
     """
     conversation = _Conversation()
     if request.instructions:
@@ -58,7 +58,7 @@ def messages(request: response_pb2.CreateResponseRequest) -> list[JsonObject]:
 
 
 def continues(request: response_pb2.CreateResponseRequest) -> bool:
-    """Whether the input ends with an unfinished message of the model, to be continued."""
+    """Returns whether the input ends with an unfinished message of the model, to be continued."""
     if not request.input or request.input[-1].WhichOneof("item") != "message":
         return False
     last = request.input[-1]
@@ -66,10 +66,10 @@ def continues(request: response_pb2.CreateResponseRequest) -> bool:
 
 
 def role(item: response_pb2.MessageItem, path: str) -> str:
-    """Returns the role of a message.
+    """Returns the name of a message's role.
 
     Raises:
-        InvalidRequest: it is none that a message of a response can have.
+        InvalidRequest: a message of a response cannot have the role.
     """
     if item.role not in ROLES:
         raise invalid(f"{path}.role", "must be system, developer, user or assistant")
@@ -77,10 +77,10 @@ def role(item: response_pb2.MessageItem, path: str) -> str:
 
 
 def require(value: str, path: str) -> str:
-    """Returns a text that must not be empty.
+    """Returns a text unchanged.
 
     Raises:
-        InvalidRequest: it is.
+        InvalidRequest: the text is empty.
     """
     if not value:
         raise invalid(path, "must not be empty")
@@ -88,19 +88,19 @@ def require(value: str, path: str) -> str:
 
 
 class _Conversation:
-    """Messages, the last of which may be one of the model that is still being put together."""
+    """Messages; the last one may be a message of the model that is still being built."""
 
     def __init__(self) -> None:
         self.messages: list[JsonObject] = []
         self._said: JsonObject | None = None
 
     def add(self, body: JsonObject) -> None:
-        """Adds a message that is whole."""
+        """Adds a complete message."""
         self.messages.append(body)
         self._said = None
 
     def think(self, text: str) -> JsonObject:
-        """Adds reasoning, which comes before what the model says next."""
+        """Adds reasoning, which precedes the model's next text or call; returns the message."""
         if self._has_text_only():
             self._said = None
         body = self._open()
@@ -108,7 +108,7 @@ class _Conversation:
         return body
 
     def say(self, content: Any) -> JsonObject:
-        """Adds text of the model."""
+        """Adds text of the model; returns the message."""
         if self._has_text_only():
             self._said = None
         body = self._open()
@@ -121,7 +121,10 @@ class _Conversation:
         self._open().setdefault("tool_calls", []).append(call)
 
     def _has_text_only(self) -> bool:
-        """Whether the message has text and no call, whose result must come right after it."""
+        """Returns whether the open message has text and no call.
+
+        The result of a call must follow its message directly.
+        """
         said = self._said
         return said is not None and said["content"] is not None and "tool_calls" not in said
 
@@ -163,7 +166,7 @@ def _add_message(conversation: _Conversation, item: response_pb2.ResponseItem, p
     if item.message.phase:
         raise unsupported(f"{inner}.phase", NEEDS_NATIVE)
     if not item.message.content:
-        raise invalid(f"{inner}.content", "give at least one part")
+        raise invalid(f"{inner}.content", "must contain at least one part")
     content = _content(item.message.content, f"{inner}.content")
     if item.message.role == message_pb2.ROLE_ASSISTANT:
         body = conversation.say(content)
@@ -193,7 +196,7 @@ def _reasoning(item: response_pb2.ReasoningItem, path: str) -> str:
     if item.encrypted_content:
         raise unsupported(f"{path}.encrypted_content", NEEDS_NATIVE)
     if item.content and item.summary:
-        raise unsupported(f"{path}.summary", f"beside content, it {NEEDS_NATIVE}")
+        raise unsupported(f"{path}.summary", f"together with content, it {NEEDS_NATIVE}")
     return "\n".join(item.content or item.summary)
 
 
@@ -229,7 +232,7 @@ def _chat_part(part: response_pb2.ResponseContentPart, path: str) -> message_pb2
         case "refusal":
             return message_pb2.ContentPart(refusal=part.refusal)
         case "reasoning":
-            raise invalid(f"{path}.reasoning", "give reasoning as an item of its own")
+            raise invalid(f"{path}.reasoning", "must be a separate item, not a part")
         case "other":
             raise unsupported(f"{path}.other", NEEDS_NATIVE)
     raise invalid(path, "the part is empty")

@@ -1,4 +1,4 @@
-"""Items of a response while they are put together, and the events that report it."""
+"""Items of a response while they are being built, and the events that report them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,23 +10,23 @@ Logprobs = Sequence[common_pb2.TokenLogprob]
 
 
 class Events:
-    """Events on their way to the caller, numbered when they leave."""
+    """Events for the caller, numbered when they are taken."""
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates an empty sequence."""
         self._waiting: list[response_pb2.StreamResponseResponse] = []
         self._sent = 0
 
     def add(self, **event: Any) -> None:
-        """Adds an event, given as the member of the message that holds it."""
+        """Adds an event, passed as the member of the message that holds it."""
         self._waiting.append(response_pb2.StreamResponseResponse(**event))
 
     def discard(self) -> None:
-        """Forgets the events that have not left."""
+        """Discards the pending events."""
         self._waiting.clear()
 
     def take(self) -> list[response_pb2.StreamResponseResponse]:
-        """Drains and returns the pending events."""
+        """Removes and returns the pending events."""
         taken, self._waiting = self._waiting, []
         for event in taken:
             event.sequence_number = self._sent
@@ -38,12 +38,12 @@ class Item:
     """One item of the output.
 
     Attributes:
-        index: its position in the output.
-        item: the item as it will be; empty of content until it is closed.
+        index: position in the output.
+        item: the item's message, without content until the item is closed.
     """
 
     def __init__(self, events: Events, index: int, item: response_pb2.ResponseItem) -> None:
-        """Announces an item that is still empty."""
+        """Adds an empty item and its event."""
         self.index = index
         self.item = item
         self._events = events
@@ -51,7 +51,7 @@ class Item:
         events.add(output_item_added=self._event())
 
     def close(self, status: response_pb2.ResponseStatus.ValueType) -> None:
-        """Completes the item and adds the events with all of it."""
+        """Completes the item and adds the events that contain all of it."""
         self._complete()
         self.item.status = status
         self._events.add(output_item_done=self._event())
@@ -73,7 +73,7 @@ class Message(Item):
         item: response_pb2.ResponseItem,
         role: message_pb2.Role.ValueType,
     ) -> None:
-        """Announces a message without parts."""
+        """Adds a message without parts and its event."""
         item.message.role = role
         super().__init__(events, index, item)
         self._part: response_pb2.ResponseContentPart | None = None
@@ -92,7 +92,7 @@ class Message(Item):
         self._events.add(refusal_delta=self._piece(piece))
 
     def end_text(self, logprobs: Logprobs) -> None:
-        """Adds entries of tokens that end the text and do not show in it."""
+        """Adds entries of tokens that end the text and are not visible in it."""
         if logprobs and self._part and self._part.WhichOneof("part") == "text":
             self.write_text("", logprobs)
 
@@ -150,7 +150,7 @@ class Reasoning(Item):
     """Reasoning, in one part."""
 
     def __init__(self, events: Events, index: int, item: response_pb2.ResponseItem) -> None:
-        """Announces reasoning and its part, both empty."""
+        """Adds empty reasoning with one part, and their events."""
         item.reasoning.SetInParent()
         super().__init__(events, index, item)
         self._pieces: list[str] = []
@@ -183,7 +183,7 @@ class Call(Item):
     def __init__(
         self, events: Events, index: int, item: response_pb2.ResponseItem, call_id: str, name: str
     ) -> None:
-        """Announces a call without arguments."""
+        """Adds a call without arguments and its event."""
         item.function_call.call_id = call_id
         item.function_call.name = name
         super().__init__(events, index, item)
@@ -209,7 +209,7 @@ class Call(Item):
 
 
 def logprob_records(entries: Sequence[Any]) -> list[common_pb2.TokenLogprob]:
-    """Returns the records of a chat's entries."""
+    """Converts the log probabilities of a chat's tokens."""
     records: list[common_pb2.TokenLogprob] = []
     generation.fill_logprobs(records, entries)
     return records

@@ -1,4 +1,4 @@
-"""Requests for responses: what holds for both ways to ask an upstream, and the way by chat."""
+"""Requests for responses: checks for both ways to ask an upstream, and conversion to chats."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -17,7 +17,7 @@ from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_input import NEEDS_NATIVE
 
 LOGPROBS = "message.output_text.logprobs"
-"""The name under which `include` asks for log probabilities."""
+"""Name in `include` that requests log probabilities."""
 
 _NO_MEANING = (
     "return_token_ids",
@@ -26,7 +26,7 @@ _NO_MEANING = (
     "prompt_logprobs",
     "routed_experts_prompt_start",
 )
-# Of the fields that have no effect on vLLM, other upstreams know some in chats too.
+# Some of them have no effect on vLLM, but other upstreams use them in chats too.
 _LABELS = ("model", "user", "service_tier", "safety_identifier", "prompt_cache_key")
 _NATIVE_FIELDS = (
     "previous_response_id",
@@ -51,7 +51,7 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
 
     Raises:
         InvalidRequest: a field is missing, faulty or contradicts another.
-        UnsupportedRequest: a field asks for what a chat cannot do.
+        UnsupportedRequest: a field requests something that chats do not support.
     """
     check(request, stream=stream)
     asked = islice(_native_fields(request), MOST_VIOLATIONS)
@@ -72,25 +72,25 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
 
 
 def choices_wanted(request: response_pb2.CreateResponseRequest) -> int:
-    """Returns how many choices the request asks for."""
+    """Returns the number of choices that the request asks for."""
     return max(1, request.sampling.n)
 
 
 def wants_logprobs(request: response_pb2.CreateResponseRequest) -> bool:
-    """Returns whether the request asks for log probabilities, in either way to say so."""
+    """Returns whether the request asks for log probabilities, by `logprobs` or by `include`."""
     return request.HasField("logprobs") or LOGPROBS in request.include
 
 
 def check(request: response_pb2.CreateResponseRequest, *, stream: bool) -> None:
-    """Checks what holds whichever way the upstream is asked.
+    """Checks a request independently of the API that the upstream is asked through.
 
     Raises:
-        InvalidRequest: a field is missing, faulty, without meaning or contradicts another.
+        InvalidRequest: a field is missing, faulty, does not apply or contradicts another.
     """
     if request.input and request.input_text:
-        raise _conflict("input_text", "is short for input; give one of the two")
+        raise _conflict("input_text", "is short for input; set only one of them")
     if not request.input and not request.input_text:
-        raise invalid("input", "give input or input_text")
+        raise invalid("input", "set input or input_text")
     for path, number, kind in (
         ("truncation", request.truncation, response_pb2.Truncation),
         ("text_verbosity", request.text_verbosity, response_pb2.TextVerbosity),
@@ -103,7 +103,7 @@ def check(request: response_pb2.CreateResponseRequest, *, stream: bool) -> None:
         options.refuse(request.stream_options, "stream_options", "continuous_usage_stats")
     form = request.text_format.WhichOneof("format")
     if request.HasField("structured_outputs") and form not in (None, "text"):
-        raise _conflict("structured_outputs", "is given beside text_format; give one of the two")
+        raise _conflict("structured_outputs", "must not be set together with text_format")
 
 
 def _conflict(path: str, description: str) -> InvalidRequest:
@@ -111,7 +111,7 @@ def _conflict(path: str, description: str) -> InvalidRequest:
 
 
 def _native_fields(request: response_pb2.CreateResponseRequest) -> Iterator[str]:
-    """Lists the paths of what only the Responses API of an upstream can do."""
+    """Yields the paths of fields that require the Responses API of an upstream."""
     for name in _NATIVE_FIELDS:
         if getattr(request, name):
             yield name
@@ -168,7 +168,7 @@ def _form(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
         body["tools"] = message.tools(request.tools)
     if request.HasField("tool_choice"):
         choice = message.tool_choice(request.tool_choice)
-        # Without tools it means nothing, and vLLM's chat refuses it.
+        # Without tools it has no effect, and vLLM's chats refuse it.
         if request.tools or choice != "auto":
             body["tool_choice"] = choice
     if request.HasField("text_format"):

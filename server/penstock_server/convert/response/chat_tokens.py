@@ -1,4 +1,4 @@
-"""Which tokens a text is made of, of all that came with it."""
+"""The tokens of a text, among all tokens that arrived with it."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from penstock.v1.common_pb2 import TokenLogprob
 
 
 def tokens_of(text: str, before: str, entries: Sequence[TokenLogprob]) -> tuple[int, int]:
-    """Returns the first entry of a text and the one after its last; all, if they are not found.
+    """Returns the range of the entries of a text; all entries if they cannot be found.
 
     Args:
         text: the text.
-        before: what was said before it by tokens among these.
-        entries: the log probabilities of all tokens, in order.
+        before: text before it whose tokens are among the entries.
+        entries: log probabilities of all tokens, in order.
     """
     spoken = [entry.bytes or entry.token.encode() for entry in entries]
     earlier, wanted = before.encode(), text.encode()
@@ -23,7 +23,7 @@ def tokens_of(text: str, before: str, entries: Sequence[TokenLogprob]) -> tuple[
 
 
 def _in_order(text: bytes, spoken: Sequence[bytes], start: int) -> tuple[int, int] | None:
-    """Finds whole tokens that make the text, with or without hidden ones among them."""
+    """Finds whole tokens that form the text, possibly with invisible ones between them."""
     first, position = -1, 0
     for place in range(start, len(spoken)):
         if spoken[place] and text.startswith(spoken[place], position):
@@ -35,7 +35,7 @@ def _in_order(text: bytes, spoken: Sequence[bytes], start: int) -> tuple[int, in
 
 
 def _overlapping(text: bytes, before: bytes, spoken: Sequence[bytes]) -> tuple[int, int] | None:
-    """Finds tokens that have the text in them, which may begin and end inside of one."""
+    """Finds tokens that contain the text, which may begin and end inside a token."""
     whole = b"".join(spoken)
     start = whole.find(text, max(0, whole.find(before)) + len(before))
     if start < 0:

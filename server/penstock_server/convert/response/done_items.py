@@ -1,4 +1,4 @@
-"""The items of a native stream: the place of each, and its content when it was done."""
+"""The items of a native stream: their places, and their contents once they were done."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +16,13 @@ class DoneItems:
     """The items of one stream, by their place in the output."""
 
     def __init__(self) -> None:
-        """Starts before the first item."""
+        """Creates a stream before its first item."""
         self._places: dict[str, int] = {}
         self._last = -1
         self._done: dict[int, Json] = {}
 
     def note(self, event: Json) -> int:
-        """Takes in an event of an item; returns the place of the item.
+        """Records an event of an item; returns the place of the item.
 
         Raises:
             ValueError: the event has an index that is not an integer.
@@ -48,7 +48,7 @@ class DoneItems:
         """Returns the items of a response, completed by the events that reported them done.
 
         Args:
-            listed: the items in the response itself, which may be fewer or less complete.
+            listed: items in the response itself, which may be fewer or less complete.
         """
         items = list(filter(None, listed or ()))
         free = set(range(len(items)))
@@ -67,7 +67,7 @@ class DoneItems:
 
 
 def _find(items: list[Any], free: set[int], done: Json, names: set[Any]) -> int | None:
-    """Returns which of the free items is the one that was done; some servers name it anew."""
+    """Finds the item that was done among the free ones; some servers change its id."""
     same = [place for place in sorted(free) if items[place].get("id") == done.get("id")]
     other = [
         place
@@ -78,7 +78,7 @@ def _find(items: list[Any], free: set[int], done: Json, names: set[Any]) -> int 
 
 
 def _filled(value: Any, done: Any) -> Any:
-    """Returns a value; where it is empty, the one that was reported before."""
+    """Returns a value, with empty parts replaced by what was reported before."""
     if value in _NOTHING:
         return value if done in _NOTHING else done
     if isinstance(value, Mapping) and isinstance(done, Mapping):

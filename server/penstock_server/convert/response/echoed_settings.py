@@ -1,4 +1,4 @@
-"""The settings of a response: those of the request, or those that the upstream returns."""
+"""The settings of a response, from the request or from the upstream's answer."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -10,7 +10,7 @@ from penstock_server.convert.response import words
 from penstock_server.convert.response.chat_request import wants_logprobs
 from penstock_server.json_numbers import integer, number
 
-# Returned as they were given, or with their default.
+# Returned as in the request, or with their default.
 _SAME = (
     "instructions",
     "previous_response_id",
@@ -44,7 +44,7 @@ _SWITCHES = ("parallel_tool_calls", "store", "background")
 
 
 def of_request(request: response_pb2.CreateResponseRequest) -> response_pb2.ResponseSettings:
-    """Returns the settings of a request that is asked for as a chat."""
+    """Returns the settings of a request that is converted to a chat."""
     settings = response_pb2.ResponseSettings(
         tools=request.tools,
         text_format=request.text_format if request.HasField("text_format") else None,
@@ -82,7 +82,7 @@ def _fill_choice(
 
 
 def fill(target: response_pb2.ModelResponse, data: Mapping[str, Any]) -> None:
-    """Writes the settings in a response of the Responses API."""
+    """Writes the settings from a response of the Responses API."""
     target.settings.SetInParent()
     for key, write in _WRITERS.items():
         extra.fill_with(target, key, data, partial(write, target.settings))
@@ -150,13 +150,13 @@ _WRITERS: Mapping[str, Callable[[response_pb2.ResponseSettings, Any], None]] = {
     "text": _set_text,
     "reasoning": _set_reasoning,
 }
-"""By the key of a setting: what writes it."""
+"""Functions that write a setting, by its key."""
 KEYS = frozenset(_WRITERS)
-"""The keys of a response that hold its settings."""
+"""Keys of a response that hold its settings."""
 
 
 def tool(data: Mapping[str, Any]) -> message_pb2.Tool:
-    """Returns a tool as the Responses API writes it: a function is not nested."""
+    """Converts a tool from the form of the Responses API, in which functions are not nested."""
     if data.get("type") != "function":
         return message_pb2.Tool(other=document.to_document(data))
     function = message_pb2.FunctionDefinition(

@@ -33,14 +33,14 @@ _RESPONSE_KEYS = echoed_settings.KEYS | {
     "kv_transfer_params",
     "ec_transfer_params",
 }
-# In other states it may not have begun.
+# With another status, the output may not have begun.
 _NEED_OUTPUT = (None, "completed", "incomplete")
 _USAGE_KEYS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
 
 
 @reads_answer
 def response(data: Json) -> response_pb2.ModelResponse:
-    """Returns a response.
+    """Returns the message for a response.
 
     Raises:
         MalformedAnswer: the answer does not have the API's shape.
@@ -82,39 +82,43 @@ def _fill_reason(target: response_pb2.ModelResponse, details: Json) -> None:
 
 @reads_answer
 def created(data: Json, *, background: bool) -> response_pb2.ModelResponse:
-    """Returns a response that was just asked for, to be made in the background or not.
+    """Returns the message for a response that was just created.
+
+    Args:
+        data: the upstream's object.
+        background: whether the response may still be in progress.
 
     Raises:
-        MalformedAnswer: the answer does not have the API's shape, or is none yet.
+        MalformedAnswer: the answer does not have the API's shape, or the response has not ended.
     """
     if not background and data.get("status") in ("in_progress", "queued"):
-        raise MalformedAnswer("it is a response that has not ended")
+        raise MalformedAnswer("the response has not ended")
     return response(data)
 
 
 def failed(message: Event) -> bool:
-    """Whether a message reports that the response failed, which vLLM may do in `completed`."""
+    """Returns whether a message reports a failed response, which vLLM may do in `completed`."""
     ended = message.completed if message.HasField("completed") else message.incomplete
     return message.HasField("failed") or ended.status == response_pb2.RESPONSE_STATUS_FAILED
 
 
 def with_error(message: Event, said: str) -> Event:
-    """Replaces the error message of a message that reports a failure, and returns it."""
+    """Replaces the error text in a message that reports a failure; returns the message."""
     getattr(message, message.WhichOneof("event") or "failed").error.message = said
     return message
 
 
 class NativeStream:
-    """Numbers and converts the events of one stream."""
+    """Conversion and numbering of the events of one stream."""
 
     def __init__(self) -> None:
-        """Starts before the first event."""
+        """Creates a stream before its first event."""
         self._number = 0
         self._items = DoneItems()
 
     @reads_answer
     def message(self, event: Json) -> Event:
-        """Returns the message for the next event; an unknown kind is passed on as it is.
+        """Returns the message for the next event; unknown events are passed on unchanged.
 
         Raises:
             MalformedAnswer: the event does not have the API's shape.
@@ -184,7 +188,7 @@ def _fill_arguments(key: str) -> Callable[[response_pb2.ArgumentsEvent, Json], N
 _PLACE = frozenset({"output_index", "item_id"})
 _PART_PLACE = _PLACE | {"content_index"}
 Fill = Callable[[Any, Json], None] | None
-"""Writes an event of an item; None for those of the whole response."""
+"""A function that writes an event of an item; None for events of the whole response."""
 Reader = tuple[str, Fill, frozenset[str]]
 
 
@@ -227,4 +231,4 @@ _READERS: Mapping[str, Reader] = {
         for when, key in (("delta", "delta"), ("done", "arguments"))
     },
 }
-"""By the type of an event: the arm of the message, what writes it, and the keys it reads."""
+"""Field of the message, function that writes it, and keys that it reads, by event type."""

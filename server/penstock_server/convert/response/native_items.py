@@ -1,4 +1,4 @@
-"""Items and parts as the Responses API answers them."""
+"""Items and parts in answers of the Responses API."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ _PLAIN_KEYS = frozenset({"type", "text"})
 
 
 def fill_status(target: response_pb2.ModelResponse | response_pb2.ResponseItem, data: Json) -> None:
-    """Writes a status; one that has no value goes to `extra`."""
+    """Writes a status; one without a value in the enum goes to `extra`."""
     name = data.get("status")
     if name in STATUSES_BY_NAME:
         target.status = STATUSES_BY_NAME[name]
@@ -31,7 +31,7 @@ def fill_status(target: response_pb2.ModelResponse | response_pb2.ResponseItem, 
 
 
 def fill_item(target: response_pb2.ResponseItem, data: Json) -> None:
-    """Writes an item; one of an unknown kind or form as it is."""
+    """Writes an item; an item of an unknown type or form is kept unchanged."""
     match data.get("type"):
         case "message" if data.get("role") in _ROLES_BY_NAME:
             _fill_message(target.message, data)
@@ -58,7 +58,7 @@ def fill_item(target: response_pb2.ResponseItem, data: Json) -> None:
 
 
 def fill_part(target: response_pb2.ResponseContentPart, data: Json) -> None:
-    """Writes a part; one of an unknown kind as it is."""
+    """Writes a part; a part of an unknown type is kept unchanged."""
     match data.get("type"):
         case "output_text" | "input_text":
             target.text = data.get("text") or ""
@@ -91,7 +91,7 @@ def _fill_content(target: Any, content: str | Iterable[Json] | None) -> None:
 
 
 def _is_plain(data: Json) -> bool:
-    """Whether reasoning consists of nothing but texts."""
+    """Returns whether reasoning consists only of texts."""
     kinds = (("summary", "summary_text"), ("content", "reasoning_text"))
     return all(
         part.keys() == _PLAIN_KEYS and part["type"] == kind

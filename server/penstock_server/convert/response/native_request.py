@@ -1,4 +1,4 @@
-"""Requests for responses in the form of the Responses API."""
+"""Conversion of requests for responses to the form of the Responses API."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -27,8 +27,8 @@ JsonObject = dict[str, Any]
 
 _LONGEST_ID = 512
 
-_NEEDS_CHAT = "needs an upstream that is asked by way of chats"
-# What the Responses API has of the options that operations share.
+_NEEDS_CHAT = "is supported only for responses that are converted to chat completions"
+# Shared options that the Responses API has.
 _SHARED: Mapping[str, frozenset[str]] = {
     name: fields.names_under(routes.RESPONSES, name)
     for name in ("sampling", "logprobs", "template")
@@ -50,7 +50,7 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
 
     Raises:
         InvalidRequest: a field is missing, faulty or contradicts another.
-        UnsupportedRequest: a field asks for what the Responses API cannot do.
+        UnsupportedRequest: a field requests something that the Responses API does not support.
     """
     check(request, stream=stream)
     if asked := [Violation(path, _NEEDS_CHAT) for path in _chat_fields(request, stream=stream)]:
@@ -76,30 +76,30 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
     if stream:
         made["stream"] = True
     if request.HasField("extra_body"):
-        # The Responses API would ignore the keys of chats without a word.
+        # The Responses API would silently ignore the keys of chats.
         fields.merge_extra(fields.CONVERTED, made, request.extra_body)
     return made
 
 
 def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
-    """Returns the path of a stored response, or of something to do with it.
+    """Returns the path of a stored response, or of an action on it.
 
     Raises:
         InvalidRequest: the id is missing or not valid.
-        UnsupportedRequest: the upstream is asked by way of chats, where nothing is stored.
+        UnsupportedRequest: responses are converted to chats, which are not stored.
     """
     if not native:
         raise unsupported("response_id", f"a stored response {NEEDS_NATIVE}")
     if len(require(response_id, "response_id")) > _LONGEST_ID:
         raise invalid("response_id", f"must not be longer than {_LONGEST_ID} characters")
     if not response_id.strip("."):
-        # In a path it would lead elsewhere.
+        # In a URL's path, dots would lead elsewhere.
         raise invalid("response_id", "is not a valid id")
     return f"{routes.RESPONSES}/{quote(response_id, safe='')}{action}"
 
 
 def _chat_fields(request: response_pb2.CreateResponseRequest, *, stream: bool) -> Iterator[str]:
-    """Lists the paths of what only a chat can do."""
+    """Yields the paths of fields that require a chat."""
     for name, known in _SHARED.items():
         shared: Message = getattr(request, name)
         for field, _ in shared.ListFields():
@@ -132,7 +132,7 @@ def _form(request: response_pb2.CreateResponseRequest) -> JsonObject:
 
 def _text(request: response_pb2.CreateResponseRequest) -> JsonObject:
     made: JsonObject = {}
-    # Free text is the default; beside structured_outputs, vLLM would read it as a second format.
+    # Free text is the default; with structured_outputs, vLLM would treat it as a second format.
     given = request.HasField("text_format") and not request.HasField("structured_outputs")
     if given:
         form = message.response_format(request.text_format, "text_format")
@@ -143,7 +143,7 @@ def _text(request: response_pb2.CreateResponseRequest) -> JsonObject:
 
 
 def _flat(value: Any, kind: str) -> Any:
-    """Returns what chats nest under the name of its type without the nesting."""
+    """Returns an object without the nesting under the name of its type that chats have."""
     if not isinstance(value, dict) or value.get("type") != kind:
         return value
     nested = value.get(kind)
@@ -167,7 +167,10 @@ def _items(items: Sequence[response_pb2.ResponseItem]) -> list[Any]:
 def _item(item: response_pb2.ResponseItem, path: str) -> Any:
     if item.WhichOneof("item") == "other":
         if item.id or item.status:
-            raise invalid(f"{path}.other", "has an id and a status of its own")
+            raise invalid(
+                f"{path}.other",
+                "must contain its id and status itself; leave the item's unset",
+            )
         return document.from_document(item.other, f"{path}.other")
     made = _item_body(item, path)
     if item.id:
@@ -216,7 +219,7 @@ def _reasoning_item(item: response_pb2.ReasoningItem) -> JsonObject:
 
 def _message(item: response_pb2.MessageItem, path: str) -> JsonObject:
     if not item.content:
-        raise invalid(f"{path}.content", "give at least one part")
+        raise invalid(f"{path}.content", "must contain at least one part")
     own = item.role == message_pb2.ROLE_ASSISTANT
     name, inner = role(item, path), f"{path}.content"
     content = _parts(item.content, "output_text", inner) if own else None
@@ -229,7 +232,7 @@ def _message(item: response_pb2.MessageItem, path: str) -> JsonObject:
 
 
 def _content(parts: Sequence[response_pb2.ResponseContentPart], text_type: str, path: str) -> Any:
-    """Returns a content: one plain text as a string, the rest as a list."""
+    """Returns a single plain text as a string, other content as a list."""
     made = _parts(parts, text_type, path)
     if len(made) == 1 and isinstance(made[0], dict) and made[0].keys() == {"type", "text"}:
         return made[0]["text"]
@@ -274,5 +277,5 @@ def _part_body(part: response_pb2.ResponseContentPart, text_type: str, path: str
         case "video":
             raise unsupported(f"{path}.video", _NEEDS_CHAT)
         case "reasoning":
-            raise invalid(f"{path}.reasoning", "give reasoning as an item of its own")
+            raise invalid(f"{path}.reasoning", "must be a separate item, not a part")
     raise invalid(path, "the part is empty")

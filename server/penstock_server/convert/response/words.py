@@ -1,4 +1,4 @@
-"""The words of the Responses API that are enums in our messages."""
+"""Words of the Responses API for the enums of our messages."""
 
 from collections.abc import Mapping
 
