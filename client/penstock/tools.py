@@ -160,7 +160,7 @@ def as_tool_choice(given: ToolChoiceLike) -> ToolChoice:
     if isinstance(given, ToolChoice):
         return given
     if isinstance(given, Mapping):
-        # The Responses API names the function beside the type.
+        # The Responses API names the function next to the type.
         function = given.get("function", given if given.get("type") == "function" else {})
         if name := function.get("name"):
             return ToolChoice(function_name=name)

@@ -46,7 +46,7 @@ def as_format(given: Any) -> ResponseFormat | None:
             )
         return message(ResponseFormat, {given: {}})
     if isinstance(given, Mapping) and (kind := given.get("type")) in _AS_OPENAI:
-        # The Responses API and vLLM's structural tags put a format's details beside its type.
+        # The Responses API and vLLM's structural tags put a format's details next to its type.
         beside = {name: value for name, value in given.items() if name != "type"}
         return message(ResponseFormat, {kind: given.get(kind, beside)})
     schema = json_schema(given)

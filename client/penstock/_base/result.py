@@ -51,7 +51,7 @@ class Result(WithExtra, Generic[P]):
 
 
 class _Message(Protocol):
-    """Fields that the answers of most models have beside their content."""
+    """Fields that the answers of most models have besides their content."""
 
     @property
     def model(self) -> str: ...
