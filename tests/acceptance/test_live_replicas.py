@@ -19,7 +19,7 @@ from servers import FLEET, VllmServers
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock_server.fleet import Affinity
-from penstock_server.upstream.config import place
+from penstock_server.upstream.base_url import place
 
 from .chats import Chats, story
 from .conftest import CASE_LIMIT_S, serving

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock_server.upstream.base_url import place
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.completeness import ChoiceStream
@@ -51,6 +52,21 @@ async def failure_of(url: str, tls: Tls = NO_TLS, pinned: str = LOCAL) -> Upstre
     with pytest.raises(UpstreamFailure) as raised:
         await ask(url, tls, pinned)
     return raised.value
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "shown"),
+    [
+        ("http://vllm", "", "vllm"),
+        ("http://vllm:8000/base", "", "vllm:8000"),
+        ("unix:///run/vllm", "", "/run/vllm"),
+        ("http://vllm", "10.0.0.1", "10.0.0.1:80"),
+        ("https://vllm", "10.0.0.1", "10.0.0.1:443"),
+        ("https://vllm:8000", "fd00::1", "[fd00::1]:8000"),
+    ],
+)
+def test_place(url: str, address: str, shown: str) -> None:
+    assert place(url, address) == shown
 
 
 async def test_an_authority_that_is_trusted(certificates: Certificates) -> None:

@@ -10,9 +10,10 @@ import pytest
 from httpx import ByteStream
 from skipping import LIMIT_S, Skipping
 
+from penstock_server.upstream.base_url import place
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.client import Upstream
-from penstock_server.upstream.config import Timeouts, UpstreamConfig, place
+from penstock_server.upstream.config import Timeouts, UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import pool
 from penstock_server.upstream.limits import Limits

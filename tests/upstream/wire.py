@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from penstock_server.upstream.base_url import place
 from penstock_server.upstream.client import Upstream
-from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig, place
+from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 
 from .certificates import HOST, Certificates
 

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from time import time
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -63,7 +62,7 @@ class Replica:
             transport: sends its requests; None for connections of its own.
         """
         now = clock()
-        self._address = _shown_address(config.url, address)
+        self._address = place(config.url, address)
         self._changes = changes
         self._asking = asyncio.Lock()
         self.clock = clock
@@ -199,11 +198,3 @@ class Replica:
         if self.known.paths is None:
             return ()
         return tuple(operation.name for operation in ALL_OPERATIONS if self.serves(operation))
-
-
-def _shown_address(url: str, address: str) -> str:
-    if not address:
-        return place(url)
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -3,6 +3,7 @@
 Other packages import from here. `client`, which sends the requests, is for the fleet only.
 """
 
+from penstock_server.upstream.base_url import place
 from penstock_server.upstream.call import Attempts, Call, any_model
 from penstock_server.upstream.completeness import (
     ChoiceStream,
@@ -10,7 +11,7 @@ from penstock_server.upstream.completeness import (
     StreamContract,
     TranscriptStream,
 )
-from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig, place
+from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import OWN_HEADERS, is_token
 from penstock_server.upstream.merging import JsonObject

@@ -18,9 +18,10 @@ from penstock_server.upstream.answer import (
     stored,
     whole,
 )
+from penstock_server.upstream.base_url import place
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
-from penstock_server.upstream.config import UpstreamConfig, place
+from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.exchange import ID, PATH, Exchange, UploadStream
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.headers import Headers

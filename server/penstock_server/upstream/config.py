@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 
 class NativeResponses(StrEnum):
@@ -50,12 +49,6 @@ class Tls:
     certificate_file: str = ""
     key_file: str = ""
     digest: str = ""
-
-
-def place(url: str) -> str:
-    """Returns the place of a base URL for people: host and port, or the path of a socket."""
-    parts = urlsplit(url)
-    return parts.netloc or parts.path
 
 
 @dataclass(frozen=True, slots=True)

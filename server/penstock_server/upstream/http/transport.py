@@ -20,6 +20,7 @@ from time import monotonic
 
 import httpx
 
+from penstock_server.upstream.base_url import port
 from penstock_server.upstream.config import Tls
 from penstock_server.upstream.http.address import Address
 from penstock_server.upstream.http.body import Body
@@ -172,5 +173,4 @@ def _address(url: httpx.URL, tls: Tls, pinned: str, socket: str) -> Address:
     if not secure and url.scheme != "http":
         raise ValueError("the URL must begin with http://, https:// or unix://")
     host = url.raw_host.decode().strip("[]")
-    port = url.port or (443 if secure else 80)
-    return Address(host, port, tls if secure else None, pinned, socket)
+    return Address(host, port(url.scheme, url.port), tls if secure else None, pinned, socket)
