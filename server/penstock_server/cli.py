@@ -90,7 +90,7 @@ def _add_simulate(commands: Any) -> None:
         commands,
         "simulate",
         "serve vLLM's HTTP API without a model",
-        "penstock_server.simulator.settings:SimulatorSettings",
+        "penstock_server.simulator.vllm_settings:SimulatorSettings",
         "PENSTOCK_SIMULATE_",
         _simulate,
     )

@@ -20,12 +20,12 @@ from penstock_server.convert import (
     fields,
     generation,
     message,
-    options,
+    option_messages,
     tool_calls,
 )
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 
-_PLAIN_FIELDS = options.plain_names(CreateChatCompletionRequest.DESCRIPTOR)
+_PLAIN_FIELDS = option_messages.plain_names(CreateChatCompletionRequest.DESCRIPTOR)
 _FORM_FIELDS = frozenset({"tools", "tool_choice", "response_format", "structured_outputs"})
 ANSWER_KEYS = generation.ANSWER_KEYS | {"prompt_token_ids", "prompt_text", "prompt_logprobs"}
 """Keys of an answer that are read, or have the same value in every answer."""
@@ -49,19 +49,19 @@ def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[
     given = {field.name for field, _ in request.ListFields()}
     body: dict[str, Any] = {"messages": message.messages(request.messages)}
     if "sampling" in given:
-        options.require_tokens(request.sampling)
-        body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
+        option_messages.require_tokens(request.sampling)
+        body |= option_messages.sampling(request.sampling, max_tokens="max_completion_tokens")
     if "engine" in given:
-        body |= options.engine(request.engine)
+        body |= option_messages.engine(request.engine)
     if "template" in given:
-        body |= options.template(request.template)
+        body |= option_messages.template(request.template)
     body |= {name: getattr(request, name) for name in given & _PLAIN_FIELDS}
     if "logprobs" in given:
         body |= logprobs(request.logprobs)
     if given & _FORM_FIELDS:
         body |= _form(request)
     if stream:
-        body |= options.streaming(request.stream_options)
+        body |= option_messages.streaming(request.stream_options)
     if "extra_body" in given:
         fields.merge_extra(routes.CHAT_COMPLETIONS, body, request.extra_body)
     return body
@@ -72,7 +72,7 @@ def logprobs(wanted: common_pb2.LogprobOptions) -> dict[str, Any]:
     body: dict[str, Any] = {"logprobs": True}
     if wanted.HasField("top_logprobs"):
         body["top_logprobs"] = wanted.top_logprobs
-    return body | options.logprob_tokens(wanted)
+    return body | option_messages.logprob_tokens(wanted)
 
 
 def choices_wanted(request: CreateChatCompletionRequest) -> int:
@@ -176,7 +176,7 @@ def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
     if request.HasField("response_format"):
         body["response_format"] = message.response_format(request.response_format)
     if request.HasField("structured_outputs"):
-        body["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+        body["structured_outputs"] = option_messages.structured_outputs(request.structured_outputs)
     return body
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.v1.classification_pb2 import Classification, ClassifyRequest, ClassifyResponse
 from penstock_server import routes
-from penstock_server.convert import batch, extra, options, pooling_input
+from penstock_server.convert import batch, extra, option_messages, pooling_input
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.json_numbers import integer, number
 
@@ -20,7 +20,7 @@ def request_body(request: ClassifyRequest) -> dict[str, Any]:
     """
     pooling_input.one_conversation(request.inputs)
     body = pooling_input.shared_body(request)
-    body |= options.scalars(request, "", skip=("extra_body",))
+    body |= option_messages.scalars(request, "", skip=("extra_body",))
     return pooling_input.with_extra(routes.CLASSIFY, body, request)
 
 

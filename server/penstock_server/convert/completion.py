@@ -15,7 +15,7 @@ from penstock.v1.completion_pb2 import (
     StreamCompletionResponse,
 )
 from penstock_server import routes
-from penstock_server.convert import extra, fields, generation, message, options, prompt_ids
+from penstock_server.convert import extra, fields, generation, message, option_messages, prompt_ids
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer, number
 
@@ -31,19 +31,19 @@ def request_body(request: CreateCompletionRequest, *, stream: bool) -> dict[str,
     Raises:
         InvalidRequest: a field is missing, faulty or contradicts another.
     """
-    options.refuse(request.engine, "engine", "return_prompt_text")
+    option_messages.refuse(request.engine, "engine", "return_prompt_text")
     body = _prompts(request.prompts)
-    body |= options.sampling(request.sampling, max_tokens="max_tokens")
-    body |= options.engine(request.engine)
-    body |= options.scalars(request, "", skip=("extra_body",))
+    body |= option_messages.sampling(request.sampling, max_tokens="max_tokens")
+    body |= option_messages.engine(request.engine)
+    body |= option_messages.scalars(request, "", skip=("extra_body",))
     if request.HasField("logprobs"):
         body |= _logprobs(request.logprobs)
     if request.HasField("response_format"):
         body["response_format"] = message.response_format(request.response_format)
     if request.HasField("structured_outputs"):
-        body["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+        body["structured_outputs"] = option_messages.structured_outputs(request.structured_outputs)
     if stream:
-        body |= options.streaming(request.stream_options)
+        body |= option_messages.streaming(request.stream_options)
     if request.HasField("extra_body"):
         fields.merge_extra(routes.COMPLETIONS, body, request.extra_body)
     return body
@@ -144,7 +144,7 @@ def _prompt(prompt: Prompt, path: str) -> str | list[int]:
 
 
 def _logprobs(wanted: LogprobOptions) -> dict[str, Any]:
-    return {"logprobs": wanted.top_logprobs} | options.logprob_tokens(wanted)
+    return {"logprobs": wanted.top_logprobs} | option_messages.logprob_tokens(wanted)
 
 
 def _fill_choice(

@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding
 from penstock_server import routes
-from penstock_server.convert import batch, extra, options, pooling_input, vector
+from penstock_server.convert import batch, extra, option_messages, pooling_input, vector
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer, unsupported
 
 _RESULT_KEYS = vector.KEYS | {"embedding"}
@@ -18,7 +18,7 @@ def request_body(request: CreateEmbeddingsRequest) -> dict[str, Any]:
         InvalidRequest: a field is missing, faulty or contradicts another.
     """
     body = pooling_input.shared_body(request)
-    body |= options.scalars(request, "", skip=("dtype", "extra_body"))
+    body |= option_messages.scalars(request, "", skip=("dtype", "extra_body"))
     body |= _encoding(request)
     if request.HasField("late_chunking"):
         if request.late_chunking.chunk_size < 1:

@@ -10,7 +10,7 @@ import orjson
 from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert import document, extra, tool_calls
 from penstock_server.convert.errors import invalid
-from penstock_server.convert.options import known, scalars
+from penstock_server.convert.option_messages import known, scalars
 
 JsonObject = dict[str, Any]
 

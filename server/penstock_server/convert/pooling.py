@@ -11,7 +11,7 @@ from penstock_server.convert import (
     batch,
     document,
     extra,
-    options,
+    option_messages,
     pooling_input,
     timestamp,
     vector,
@@ -38,7 +38,9 @@ def request_body(request: PoolRequest) -> dict[str, Any]:
         InvalidRequest: a field is missing, faulty or contradicts another.
     """
     body = _plugin(request) if request.HasField("plugin_data") else _inputs(request)
-    body |= options.scalars(request, "", skip=("task", "dtype", "plugin_data", "extra_body"))
+    body |= option_messages.scalars(
+        request, "", skip=("task", "dtype", "plugin_data", "extra_body")
+    )
     return pooling_input.with_extra(routes.POOLING, body, request)
 
 
@@ -67,7 +69,7 @@ def _inputs(request: PoolRequest) -> dict[str, Any]:
     body = pooling_input.shared_body(request)
     body |= vector.as_bytes(vector.form_of(request.dtype), len(request.inputs))
     if request.task:
-        body["task"] = options.known(_TASKS.get(request.task), "task")
+        body["task"] = option_messages.known(_TASKS.get(request.task), "task")
     return body
 
 
@@ -78,8 +80,8 @@ def _plugin(request: PoolRequest) -> dict[str, Any]:
         raise invalid("task", "must be POOLING_TASK_PLUGIN or unset with plugin_data")
     if request.dtype:
         raise invalid("dtype", "must not be set with plugin_data")
-    options.refuse_all_but(request.options, "options")
-    options.refuse_all_but(request.template, "template")
+    option_messages.refuse_all_but(request.options, "options")
+    option_messages.refuse_all_but(request.template, "template")
     body = {
         "data": document.from_document(request.plugin_data, "plugin_data"),
         "task": _TASKS[pooling_pb2.POOLING_TASK_PLUGIN],

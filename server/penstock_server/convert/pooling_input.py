@@ -7,16 +7,17 @@ from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
 from penstock.v1.message_pb2 import PoolingInput
 from penstock.v1.pooling_pb2 import PoolRequest, PoolResponse
-from penstock_server.convert import extra, fields, generation, message, options, prompt_ids
+from penstock_server import routes
+from penstock_server.convert import extra, fields, generation, message, option_messages, prompt_ids
 from penstock_server.convert.errors import invalid
 from penstock_server.convert.usage import fill_usage
 
 JsonObject = dict[str, Any]
 Request: TypeAlias = CreateEmbeddingsRequest | ClassifyRequest | PoolRequest
 
-_ENGINE = fields.names_under("/pooling", "engine")
 Response: TypeAlias = CreateEmbeddingsResponse | ClassifyResponse | PoolResponse
 
+_ENGINE = fields.names_under(routes.POOLING, "engine")
 _ANSWER_KEYS = frozenset({"id", "object", "created", "model", "data", "usage"})
 
 
@@ -29,16 +30,16 @@ def shared_body(request: Request) -> JsonObject:
     """
     kind = _kind(request.inputs)
     if kind == "chat":
-        options.refuse(request.template, "template", "echo", "documents")
+        option_messages.refuse(request.template, "template", "echo", "documents")
     else:
-        options.refuse_all_but(request.template, "template")
+        option_messages.refuse_all_but(request.template, "template")
     if kind != "text":
-        options.refuse(request.options, "options", "add_special_tokens")
+        option_messages.refuse(request.options, "options", "add_special_tokens")
     return (
         _inputs(request.inputs, kind)
         | engine(request)
-        | options.pooling(request.options)
-        | options.template(request.template)
+        | option_messages.pooling(request.options)
+        | option_messages.template(request.template)
     )
 
 
@@ -48,8 +49,8 @@ def engine(request: Request) -> JsonObject:
     Raises:
         InvalidRequest: an option does not apply to pooling models.
     """
-    options.refuse_all_but(request.engine, "engine", *_ENGINE)
-    return options.engine(request.engine)
+    option_messages.refuse_all_but(request.engine, "engine", *_ENGINE)
+    return option_messages.engine(request.engine)
 
 
 def with_extra(route: str, body: JsonObject, request: Request) -> JsonObject:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from penstock.v1.rerank_pb2 import MultimodalInput, RerankRequest, ScoreRequest, ScoringInput
-from penstock_server.convert import fields, message, options
+from penstock_server.convert import fields, message, option_messages
 from penstock_server.convert.errors import MalformedAnswer, invalid
 from penstock_server.json_numbers import number
 
@@ -43,10 +43,10 @@ def settings(route: str, request: RerankRequest | ScoreRequest) -> dict[str, Any
     Raises:
         InvalidRequest: an option does not apply to scoring, is faulty, or is set twice.
     """
-    options.refuse(request.options, "options", "add_special_tokens")
-    options.refuse_all_but(request.engine, "engine", *fields.names_under(route, "engine"))
-    body = options.pooling(request.options)
-    body |= options.engine(request.engine)
+    option_messages.refuse(request.options, "options", "add_special_tokens")
+    option_messages.refuse_all_but(request.engine, "engine", *fields.names_under(route, "engine"))
+    body = option_messages.pooling(request.options)
+    body |= option_messages.engine(request.engine)
     body |= _scoring(request)
     for name in ("model", "user"):
         if value := getattr(request, name):
@@ -89,7 +89,7 @@ def _parts(item: MultimodalInput, path: str) -> list[Any]:
 
 
 def _scoring(request: RerankRequest | ScoreRequest) -> dict[str, Any]:
-    body = options.scalars(request.scoring, "scoring")
+    body = option_messages.scalars(request.scoring, "scoring")
     for name in ("max_tokens_per_query", "max_tokens_per_doc"):
         if body.get(name, 0) < 0:
             raise invalid(f"scoring.{name}", "must not be negative")

@@ -11,7 +11,7 @@ from penstock.v1.tokenization_pb2 import (
     TokenizeResponse,
 )
 from penstock_server import routes
-from penstock_server.convert import extra, fields, generation, message, options
+from penstock_server.convert import extra, fields, generation, message, option_messages
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer
 
@@ -96,8 +96,8 @@ def _input(request: TokenizeRequest) -> dict[str, Any]:
 
 
 def _chat(chat: ChatTokenizeInput) -> dict[str, Any]:
-    options.refuse(chat.template, "chat.template", "echo", "documents")
+    option_messages.refuse(chat.template, "chat.template", "echo", "documents")
     body = {"messages": message.messages(chat.messages, "chat.messages")}
     if chat.tools:
         body["tools"] = message.tools(chat.tools, "chat.tools")
-    return body | options.template(chat.template, "chat.template")
+    return body | option_messages.template(chat.template, "chat.template")

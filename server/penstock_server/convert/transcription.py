@@ -10,7 +10,7 @@ import orjson
 from penstock.v1 import transcription_pb2 as pb
 from penstock.v1.common_pb2 import EngineOptions
 from penstock_server import routes
-from penstock_server.convert import document, fields, options
+from penstock_server.convert import document, fields, option_messages
 from penstock_server.convert.errors import MOST_VIOLATIONS, InvalidRequest, Violation, invalid
 
 _SAMPLING = fields.names_under(routes.TRANSLATIONS, "config.sampling")
@@ -67,8 +67,8 @@ def form_fields(config: pb.TranscriptionConfig, *, stream: bool) -> list[tuple[s
     """
     _check(config)
     body = _texts(config) | _response_format(config) | _engine(config.engine)
-    options.refuse_all_but(config.sampling, "config.sampling", *_SAMPLING)
-    body |= options.scalars(config.sampling, "config.sampling")
+    option_messages.refuse_all_but(config.sampling, "config.sampling", *_SAMPLING)
+    body |= option_messages.scalars(config.sampling, "config.sampling")
     if "max_tokens" in body:
         body["max_completion_tokens"] = body.pop("max_tokens")
     if stream:
@@ -206,7 +206,7 @@ def _response_format(config: pb.TranscriptionConfig) -> dict[str, Any]:
 
 
 def _engine(engine: EngineOptions) -> dict[str, Any]:
-    options.refuse_all_but(
+    option_messages.refuse_all_but(
         engine, "config.engine", "vllm_xargs", "request_id", "session_id", "data_parallel_rank"
     )
     if not engine.HasField("vllm_xargs"):
@@ -226,7 +226,7 @@ def _streaming(config: pb.TranscriptionConfig) -> dict[str, Any]:
         if set_
     ]:
         raise InvalidRequest(*violations)
-    options.refuse(config.stream_options, "config.stream_options", "stream_interval")
+    option_messages.refuse(config.stream_options, "config.stream_options", "stream_interval")
     body = {"stream": True, "stream_include_usage": True}
     if config.stream_options.HasField("continuous_usage_stats"):
         wanted = config.stream_options.continuous_usage_stats

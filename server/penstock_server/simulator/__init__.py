@@ -1,20 +1,20 @@
 """A vLLM-compatible upstream without a model: deterministic, with faults on request.
 
-`http` reads a request, `dialects` interprets it as the simulated version would, and `routes` finds
-its operation. The answer is returned as data, which dialects and `faults` change before it is
+`http` reads a request, `dialects` interprets it as the simulated version would, and `route_table`
+finds its operation. The answer is returned as data, which dialects and `faults` change before it is
 written. Imports point down this list:
 
-- `server`, then `routes`;
+- `server`, then `route_table`;
 - the operations, each a subpackage, or a module if one is enough: `completion`, `response`,
   `pooling`, `transcription`, `tokenization`, `introspection`, and below them `chat`, whose parts
   some of them share;
 - `state` with `response_store`, the data kept between requests; `generation`, the output of the
   model, from `prompts` and under the constraints of `structured`;
-- `settings`, then `dialects` and `faults`, and `http` at the bottom.
+- `vllm_settings`, then `dialects` and `faults`, and `http` at the bottom.
 """
 
 from penstock_server.simulator.faults import FAULTS, Fault
 from penstock_server.simulator.server import Simulator, serve
-from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 __all__ = ["FAULTS", "Fault", "Simulator", "SimulatorSettings", "serve"]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from penstock_server import routes
 from penstock_server.simulator import (
     chat,
     completion,
@@ -17,8 +18,8 @@ from penstock_server.simulator.http.errors import detail, method_not_allowed
 from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.pooling import classification, embedding, pooling, scoring
 from penstock_server.simulator.pooling import request as pooling_request
-from penstock_server.simulator.settings import KINDS
 from penstock_server.simulator.state import State
+from penstock_server.simulator.vllm_settings import KINDS
 
 Handler = Callable[[Request, State], Awaitable[Answer]]
 """Answers a request, or raises an ApiError."""
@@ -57,31 +58,31 @@ _CLASSIFY = ("rerank", "classify")
 _POOL = ("rerank", "embed", "classify")
 
 ROUTES = (
-    Route("POST", "/v1/chat/completions", chat.create, chat.prompt, _GENERATE),
-    Route("POST", "/v1/completions", completion.create, completion.prompt, _GENERATE),
-    Route("POST", "/v1/responses", response.create, response.prompt, _GENERATE),
-    Route("GET", "/v1/responses/{response_id}", response.retrieve, kinds=_GENERATE),
-    Route("POST", "/v1/responses/{response_id}/cancel", response.cancel, kinds=_GENERATE),
-    Route("POST", "/tokenize", tokenization.tokenize, tokenization.prompt),
-    Route("POST", "/detokenize", tokenization.detokenize, tokenization.prompt),
-    Route("POST", "/rerank", scoring.rerank, scoring.prompt, _SCORE),
-    Route("POST", "/v1/rerank", scoring.rerank, scoring.prompt, _SCORE),
-    Route("POST", "/v2/rerank", scoring.rerank, scoring.prompt, _SCORE),
-    Route("POST", "/score", scoring.score, scoring.prompt, _SCORE),
-    Route("POST", "/v1/score", scoring.score, scoring.prompt, _SCORE),
-    Route("POST", "/v1/embeddings", embedding.create, pooling_request.prompt, ("embed",)),
-    Route("POST", "/classify", classification.create, pooling_request.prompt, _CLASSIFY),
-    Route("POST", "/pooling", pooling.create, pooling_request.prompt, _POOL),
+    Route("POST", routes.CHAT_COMPLETIONS, chat.create, chat.prompt, _GENERATE),
+    Route("POST", routes.COMPLETIONS, completion.create, completion.prompt, _GENERATE),
+    Route("POST", routes.RESPONSES, response.create, response.prompt, _GENERATE),
+    Route("GET", routes.RESPONSES + "/{response_id}", response.retrieve, kinds=_GENERATE),
+    Route("POST", routes.RESPONSES + "/{response_id}/cancel", response.cancel, kinds=_GENERATE),
+    Route("POST", routes.TOKENIZE, tokenization.tokenize, tokenization.prompt),
+    Route("POST", routes.DETOKENIZE, tokenization.detokenize, tokenization.prompt),
+    Route("POST", routes.RERANK_UNVERSIONED, scoring.rerank, scoring.prompt, _SCORE),
+    Route("POST", routes.RERANK, scoring.rerank, scoring.prompt, _SCORE),
+    Route("POST", routes.RERANK_V2, scoring.rerank, scoring.prompt, _SCORE),
+    Route("POST", routes.SCORE_UNVERSIONED, scoring.score, scoring.prompt, _SCORE),
+    Route("POST", routes.SCORE, scoring.score, scoring.prompt, _SCORE),
+    Route("POST", routes.EMBEDDINGS, embedding.create, pooling_request.prompt, ("embed",)),
+    Route("POST", routes.CLASSIFY, classification.create, pooling_request.prompt, _CLASSIFY),
+    Route("POST", routes.POOLING, pooling.create, pooling_request.prompt, _POOL),
     Route(
         "POST",
-        "/v1/audio/transcriptions",
+        routes.TRANSCRIPTIONS,
         transcription.transcribe,
         transcription.prompt,
         ("whisper",),
     ),
     Route(
         "POST",
-        "/v1/audio/translations",
+        routes.TRANSLATIONS,
         transcription.translate,
         transcription.prompt,
         ("whisper",),
@@ -96,7 +97,7 @@ ROUTES = (
 )
 """All routes of the simulator."""
 
-_STORED = re.compile(r"^(/v1/responses/)[^/]+(/cancel)?$")
+_STORED = re.compile(rf"^({routes.RESPONSES}/)[^/]+(/cancel)?$")
 _BY_PATH: dict[str, dict[str, Route]] = {}
 for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route

@@ -11,9 +11,9 @@ from penstock_server.simulator.http.answers import Answer
 from penstock_server.simulator.http.connection import Connection
 from penstock_server.simulator.http.errors import ApiError, unauthorized
 from penstock_server.simulator.http.requests import Request
-from penstock_server.simulator.routes import Route, resolve
-from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.route_table import Route, resolve
 from penstock_server.simulator.state import State
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _log = logging.getLogger(__name__)
 

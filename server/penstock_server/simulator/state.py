@@ -9,7 +9,7 @@ from penstock_server.simulator.dialects.dialect import Dialect
 from penstock_server.simulator.http.activity import Activity
 from penstock_server.simulator.prompts.tokens import Token, piece_of
 from penstock_server.simulator.response_store import Responses
-from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 CACHE_BLOCK = 128
 """Tokens per block of the prefix cache, as on vLLM's CPU backend."""

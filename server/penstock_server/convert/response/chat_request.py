@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import chat, document, fields, message, options
+from penstock_server.convert import chat, document, fields, message, option_messages
 from penstock_server.convert.errors import (
     MOST_VIOLATIONS,
     InvalidRequest,
@@ -58,14 +58,14 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
     if violations := [Violation(path, NEEDS_NATIVE) for path in asked]:
         raise UnsupportedRequest(*violations)
     body: dict[str, Any] = {"messages": chat_input.messages(request)}
-    options.require_tokens(request.sampling)
-    body |= options.sampling(request.sampling, max_tokens="max_completion_tokens")
-    body |= options.engine(request.engine)
+    option_messages.require_tokens(request.sampling)
+    body |= option_messages.sampling(request.sampling, max_tokens="max_completion_tokens")
+    body |= option_messages.engine(request.engine)
     body |= _template(request)
     body |= {name: value for name in _LABELS if (value := getattr(request, name))}
     body |= _switches(request) | _form(request)
     if stream:
-        body |= options.streaming(request.stream_options)
+        body |= option_messages.streaming(request.stream_options)
     if request.HasField("extra_body"):
         fields.merge_extra(fields.CONVERTED, body, request.extra_body)
     return body
@@ -98,9 +98,9 @@ def check(request: response_pb2.CreateResponseRequest, *, stream: bool) -> None:
     ):
         if number not in kind.values():
             raise invalid(path, "is not a known value")
-    options.refuse(request.engine, "engine", *_NO_MEANING)
+    option_messages.refuse(request.engine, "engine", *_NO_MEANING)
     if stream:
-        options.refuse(request.stream_options, "stream_options", "continuous_usage_stats")
+        option_messages.refuse(request.stream_options, "stream_options", "continuous_usage_stats")
     form = request.text_format.WhichOneof("format")
     if request.HasField("structured_outputs") and form not in (None, "text"):
         raise _conflict("structured_outputs", "must not be set together with text_format")
@@ -140,7 +140,7 @@ def _native_fields(request: response_pb2.CreateResponseRequest) -> Iterator[str]
 
 
 def _template(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
-    body = options.template(request.template)
+    body = option_messages.template(request.template)
     if chat_input.continues(request):
         # As vLLM itself does with an unfinished message at the end of the input.
         body.setdefault("continue_final_message", True)
@@ -174,5 +174,5 @@ def _form(request: response_pb2.CreateResponseRequest) -> dict[str, Any]:
     if request.HasField("text_format"):
         body["response_format"] = message.response_format(request.text_format, "text_format")
     if request.HasField("structured_outputs"):
-        body["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+        body["structured_outputs"] = option_messages.structured_outputs(request.structured_outputs)
     return body

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from penstock.v1 import message_pb2, response_pb2
 from penstock_server import routes
-from penstock_server.convert import document, extra, fields, message, options
+from penstock_server.convert import document, extra, fields, message, option_messages
 from penstock_server.convert.errors import (
     UnsupportedRequest,
     Violation,
@@ -42,7 +42,7 @@ _STATUSES: Mapping[response_pb2.ResponseStatus.ValueType, str] = {
     response_pb2.RESPONSE_STATUS_CANCELLED: "cancelled",
 }
 STATUSES_BY_NAME = {name: status for status, name in _STATUSES.items()}
-_SAME = options.plain_names(response_pb2.CreateResponseRequest.DESCRIPTOR) - {"input_text"}
+_SAME = option_messages.plain_names(response_pb2.CreateResponseRequest.DESCRIPTOR) - {"input_text"}
 
 
 def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonObject:
@@ -56,10 +56,10 @@ def body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> JsonOb
     if asked := [Violation(path, _NEEDS_CHAT) for path in _chat_fields(request, stream=stream)]:
         raise UnsupportedRequest(*asked)
     made: JsonObject = {"input": request.input_text or _items(request.input)}
-    options.require_tokens(request.sampling)
-    made |= options.sampling(request.sampling, max_tokens="max_output_tokens")
-    made |= options.engine(request.engine)
-    made |= options.template(request.template)
+    option_messages.require_tokens(request.sampling)
+    made |= option_messages.sampling(request.sampling, max_tokens="max_output_tokens")
+    made |= option_messages.engine(request.engine)
+    made |= option_messages.template(request.template)
     present = {field.name for field, _ in request.ListFields()}
     made |= {name: getattr(request, name) for name in _SAME if name in present}
     made |= _form(request) | _reasoning(request)
@@ -118,7 +118,7 @@ def _form(request: response_pb2.CreateResponseRequest) -> JsonObject:
     if request.HasField("tool_choice"):
         made["tool_choice"] = _flat(message.tool_choice(request.tool_choice), "function")
     if request.HasField("structured_outputs"):
-        made["structured_outputs"] = options.structured_outputs(request.structured_outputs)
+        made["structured_outputs"] = option_messages.structured_outputs(request.structured_outputs)
     include = list(request.include)
     if wants_logprobs(request):
         include = [*(name for name in include if name != LOGPROBS), LOGPROBS]
@@ -153,7 +153,7 @@ def _flat(value: Any, kind: str) -> Any:
 def _reasoning(request: response_pb2.CreateResponseRequest) -> JsonObject:
     if not request.HasField("reasoning"):
         return {}
-    made = options.scalars(request.reasoning, "reasoning", skip=("summary", "extra"))
+    made = option_messages.scalars(request.reasoning, "reasoning", skip=("summary", "extra"))
     if request.reasoning.summary:
         made["summary"] = words.SUMMARIES[request.reasoning.summary]
     extra.add(request.reasoning, made, "reasoning", frozenset({"effort", "summary"}))
@@ -176,7 +176,7 @@ def _item(item: response_pb2.ResponseItem, path: str) -> Any:
     if item.id:
         made["id"] = item.id
     if item.status:
-        made["status"] = options.known(_STATUSES.get(item.status), f"{path}.status")
+        made["status"] = option_messages.known(_STATUSES.get(item.status), f"{path}.status")
     extra.add(item, made, path, frozenset({*made, "id", "status"}))
     return made
 

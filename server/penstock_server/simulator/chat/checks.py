@@ -20,8 +20,8 @@ from penstock_server.simulator.http.validation import (
 )
 from penstock_server.simulator.prompts.media import PART_TYPES
 from penstock_server.simulator.prompts.tokens import VOCABULARY
-from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.structured import outputs
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _MOST_STOPS = 4
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

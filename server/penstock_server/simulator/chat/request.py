@@ -13,8 +13,8 @@ from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.prompts.context import fitting, tokens_of
 from penstock_server.simulator.prompts.conversation import Conversation, conversation, render
 from penstock_server.simulator.prompts.tokens import Token
-from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State, short_hash
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from penstock_server.simulator.http.validation import (
     string,
 )
 from penstock_server.simulator.prompts.tokens import VOCABULARY
-from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.structured import outputs
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _MOST_PROMPTS = 1024
 _KINDS: dict[str, Kind] = {

@@ -13,8 +13,8 @@ from penstock_server.simulator.http.errors import ApiError
 from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.prompts.context import fitting, tokens_of
 from penstock_server.simulator.prompts.tokens import VOCABULARY, Token
-from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _DEFAULT_MAX_TOKENS = 16
 _NOTHING = Generation((), "length", None, ())

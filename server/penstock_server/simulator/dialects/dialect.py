@@ -36,22 +36,26 @@ _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
 
 # Alternative paths of routes.
-_ROUTES = {"/score": routes.SCORE, "/rerank": routes.RERANK, "/v2/rerank": routes.RERANK}
+_ROUTES = {
+    routes.SCORE_UNVERSIONED: routes.SCORE,
+    routes.RERANK_UNVERSIONED: routes.RERANK,
+    routes.RERANK_V2: routes.RERANK,
+}
 
 _APIS = {
-    "/v1/chat/completions": "Chat Completions",
-    "/v1/completions": "Completions",
-    "/v1/responses": "Responses",
-    "/v1/embeddings": "Embeddings",
-    "/pooling": "Pooling",
-    "/classify": "Classification",
-    "/score": "Score",
-    "/v1/score": "Score",
-    "/rerank": "Rerank (Score)",
-    "/v1/rerank": "Rerank (Score)",
-    "/v2/rerank": "Rerank (Score)",
-    "/v1/audio/transcriptions": "Transcriptions",
-    "/v1/audio/translations": "Translations",
+    routes.CHAT_COMPLETIONS: "Chat Completions",
+    routes.COMPLETIONS: "Completions",
+    routes.RESPONSES: "Responses",
+    routes.EMBEDDINGS: "Embeddings",
+    routes.POOLING: "Pooling",
+    routes.CLASSIFY: "Classification",
+    routes.SCORE_UNVERSIONED: "Score",
+    routes.SCORE: "Score",
+    routes.RERANK_UNVERSIONED: "Rerank (Score)",
+    routes.RERANK: "Rerank (Score)",
+    routes.RERANK_V2: "Rerank (Score)",
+    routes.TRANSCRIPTIONS: "Transcriptions",
+    routes.TRANSLATIONS: "Translations",
 }
 
 

@@ -99,7 +99,13 @@ def _no_audio(request: Request, error: ApiError) -> ApiError | None:
 
 
 _SCORES = frozenset(
-    (routes.RERANK, routes.RERANK_UNVERSIONED, routes.RERANK_V2, routes.SCORE, "/score")
+    (
+        routes.RERANK,
+        routes.RERANK_UNVERSIONED,
+        routes.RERANK_V2,
+        routes.SCORE,
+        routes.SCORE_UNVERSIONED,
+    )
 )
 
 REWORDINGS = (

@@ -9,8 +9,8 @@ from penstock_server.simulator.generation.dialogues import Call, Script
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.prompts import media
 from penstock_server.simulator.prompts.conversation import Conversation
-from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.structured.outputs import constrained_text, schema_text
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _WORDS = (
     *("water", "stone", "river", "gate", "wheel", "mill", "valley", "morning", "light"),

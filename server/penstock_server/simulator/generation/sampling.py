@@ -4,7 +4,7 @@ import math
 
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.http.errors import ApiError, parameter_error
-from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _MOST_CHOICES = 16384
 

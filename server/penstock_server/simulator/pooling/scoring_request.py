@@ -22,7 +22,7 @@ from penstock_server.simulator.http.validation import (
 )
 from penstock_server.simulator.prompts.context import tokens_of
 from penstock_server.simulator.prompts.media import in_words, medium
-from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _WORD = re.compile(r"\w+")
 _FRAME_TOKENS = 3

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.http.errors import ApiError, TooLong
 from penstock_server.simulator.prompts.tokens import Token, tokenize
-from penstock_server.simulator.settings import SimulatorSettings
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 
 def tokens_of(text: str) -> list[Token]:

@@ -2,6 +2,7 @@
 
 import time
 
+from penstock_server import routes
 from penstock_server.simulator.http.answers import Answer, Document, Pause, Pieces
 from penstock_server.simulator.http.errors import detail
 from penstock_server.simulator.http.requests import Request
@@ -51,7 +52,7 @@ def prompt(request: Request) -> str:
 
 
 def _named(request: Request) -> str:
-    return request.path.removeprefix("/v1/responses/").removesuffix("/cancel")
+    return request.path.removeprefix(f"{routes.RESPONSES}/").removesuffix("/cancel")
 
 
 def _whole(asked: Asked) -> dict[str, object]:

@@ -24,9 +24,9 @@ from penstock_server.simulator.http.validation import (
     string,
 )
 from penstock_server.simulator.prompts.context import tokens_of
-from penstock_server.simulator.settings import SimulatorSettings
 from penstock_server.simulator.state import State
 from penstock_server.simulator.transcription.audio import duration_of, parts_of
+from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 SENTENCES = {
     "transcribe": (" Hello world, this is a", " test. The quick brown fox — café."),
