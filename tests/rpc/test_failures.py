@@ -116,7 +116,9 @@ async def test_the_first_byte_has_a_limit(simulator: Simulator, serve: Serve) ->
 
 
 async def test_all_connections_in_use(simulator: Simulator, serve: Serve, skip: Skipping) -> None:
-    service = await serve(upstream=(simulator.url,), max_connections=1, connect_timeout=LIMIT_S)
+    service = await serve(
+        upstream=(simulator.url,), max_connections=1, connect_timeout=LIMIT_S, max_attempts=1
+    )
     async with plain_channel(service) as channel:
         waiting = ChatCompletionServiceStub(channel).CreateChatCompletion(chat(fault="silent"))
         await simulator.wait_active(1)
