@@ -98,7 +98,7 @@ check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=client:server $(VENV)/codegen/bin/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against '$(AGAINST)'

@@ -375,7 +375,7 @@ async def test_a_file_that_is_being_written_is_left_alone(
     assert len(seen) <= 2
 
 
-CALLS, RELOADS, CALLERS = 10_000, 50, 20
+CALLS, RELOADS, CALLERS = 3_000, 15, 20
 
 
 class Counting(Simulator):

@@ -34,6 +34,9 @@ CHUNK = 64 * 1024
 Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+_TONE = b"".join(struct.pack("<h", int(8000 * math.sin(i * 0.17))) for i in range(16000))
+
+
 def wav(seconds: float) -> bytes:
     """A tone as a WAV file of 32 kB a second."""
     file = io.BytesIO()
@@ -41,8 +44,8 @@ def wav(seconds: float) -> bytes:
         writer.setnchannels(1)
         writer.setsampwidth(2)
         writer.setframerate(16000)
-        samples = (int(8000 * math.sin(i * 0.17)) for i in range(int(16000 * seconds)))
-        writer.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+        size = 2 * int(16000 * seconds)
+        writer.writeframes((_TONE * (size // len(_TONE) + 1))[:size])
     return file.getvalue()
 
 

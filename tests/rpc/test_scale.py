@@ -15,7 +15,7 @@ from grpc import aio
 from .calls import Serve, plain_channel, until
 from .every_rpc import EVERY_RPC, STREAM_HEAD, Upstream, event, running
 
-CALLS = 10_000
+CALLS = 4_000
 AT_ONCE = 50
 READERS = 200
 EVENTS = 100
@@ -27,7 +27,7 @@ UNARY = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("CreateChatCompletion
 
 
 @pytest.mark.timeout(600)  # as many calls take long where the machine is slow
-async def test_nothing_is_left_of_ten_thousand_cancelled_calls(serve: Serve) -> None:
+async def test_nothing_is_left_of_thousands_of_cancelled_calls(serve: Serve) -> None:
     async with running(Upstream(STREAM_HEAD, event(STREAM.event), hold=True)) as upstream:
         service = await serve(upstream=(upstream.url,), probe_interval=3600)
         async with plain_channel(service) as channel:
@@ -40,8 +40,8 @@ async def test_nothing_is_left_of_ten_thousand_cancelled_calls(serve: Serve) -> 
     assert service._fleet.replicas[0].upstream.outstanding == 0
     assert after["tasks"] <= before["tasks"]
     assert after["descriptors"] <= before["descriptors"]
-    assert after["objects"] < before["objects"] + CALLS // 10, (before, after)
-    assert after["bytes"] < before["bytes"] + 8 * MEBIBYTE, (before, after)
+    assert after["objects"] < before["objects"] + CALLS // 5, (before, after)
+    assert after["bytes"] < before["bytes"] + 6 * MEBIBYTE, (before, after)
 
 
 class _Story(Upstream):
