@@ -25,7 +25,9 @@ from penstock_server.app import Service
 from penstock_server.configuration.upstream_table import UpstreamTable
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.convert.response import native_answer, native_request
+from penstock_server.fleet import Fleet
 from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.simulator.dialects.versions import NEWEST
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import NativeResponses, UpstreamConfig
@@ -556,6 +558,17 @@ async def test_what_an_upstream_has(kind: str, has: bool) -> None:
         url = simulator.url
         assert await asked(url) is has
     assert await asked(url) is None
+
+
+@pytest.mark.parametrize(("dialect", "native"), [("0.14.1", False), (NEWEST, True)])
+async def test_an_old_version_is_known_before_the_first_probe(dialect: str, native: bool) -> None:
+    async with Simulator(SimulatorSettings(listen="127.0.0.1:0", dialect=dialect)) as simulator:
+        config = UpstreamConfig(simulator.url, native_responses=NativeResponses.AUTO)
+        fleet = Fleet([config])  # nobody watches it, so it makes no probe
+        try:
+            assert await fleet.responds_natively(Call(request_id="first")) is native
+        finally:
+            fleet.close()
 
 
 async def asked(url: str) -> bool | None:

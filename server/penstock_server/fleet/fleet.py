@@ -15,7 +15,7 @@ from penstock_server.fleet.dispatch import Dispatcher
 from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
 from penstock_server.fleet.policy import Policy
-from penstock_server.fleet.probe import probe_call
+from penstock_server.fleet.probe import responds_natively
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
 from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
@@ -223,7 +223,7 @@ class Fleet:
         if self._all_native:
             return True
         replica = self._dispatcher.pick(await self._directory.routes(RESPONSE, call))
-        return await replica.responds_natively(self._policy.probe_timeout, probe_call())
+        return await responds_natively(replica, self._policy.probe_timeout)
 
     async def may_store(self, call: Call) -> bool:
         """Whether any upstream may have stored a response; asks each of them once.
@@ -236,7 +236,7 @@ class Fleet:
         await self._directory.routes(RESPONSE, call)
         replicas = self._directory.table.everywhere(RESPONSE, call)
         timeout_s = self._policy.probe_timeout
-        asked = (replica.responds_natively(timeout_s, probe_call()) for replica in replicas)
+        asked = (responds_natively(replica, timeout_s) for replica in replicas)
         return any(await asyncio.gather(*asked))
 
     @property

@@ -127,9 +127,9 @@ class Knowledge:
         if (paths, version) != (self.paths, self.version):
             self.paths, self.version, self.changed = paths, version, True
 
-    def record_native(self, native: bool | None) -> None:
-        """Records whether it has a Responses API; None if that is unknown."""
-        self.native, self.changed = native, True
+    def record_native(self, native: bool | None, version: str = "") -> None:
+        """Records whether it has a Responses API, None if that is unknown; and a known version."""
+        self.native, self.version, self.changed = native, version or self.version, True
 
     def record_success(self) -> None:
         """Records that a probe succeeded."""

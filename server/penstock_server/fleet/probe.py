@@ -10,10 +10,18 @@ from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.model_list import ModelList, read
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
-from penstock_server.upstream import Call, JsonObject, Kind, Stage, UpstreamFailure
+from penstock_server.upstream import (
+    Call,
+    JsonObject,
+    Kind,
+    NativeResponses,
+    Stage,
+    UpstreamFailure,
+)
 from penstock_server.upstream.client import Upstream
 
 MODELS_PATH = "/v1/models"
+_VERSION_PATH = "/version"
 
 _log = logging.getLogger("penstock.fleet")
 
@@ -79,7 +87,7 @@ async def probe(replica: Replica, timeout_s: float) -> None:
 async def _request_routes(replica: Replica, call: Call, timeout_s: float) -> None:
     document, about = await asyncio.gather(
         _get(replica.upstream, "/openapi.json", call, timeout_s),
-        _get(replica.upstream, "/version", call, timeout_s),
+        _get(replica.upstream, _VERSION_PATH, call, timeout_s),
     )
     # What comes back may be another server, about which nothing is known yet.
     known = replica.known
@@ -89,6 +97,29 @@ async def _request_routes(replica: Replica, call: Call, timeout_s: float) -> Non
         version if about is None else _version(about),
         complete=document is not None and about is not None,
     )
+
+
+async def responds_natively(replica: Replica, timeout_s: float) -> bool:
+    """Whether responses are requested from a replica's own API; asks it once, if necessary."""
+    wanted = replica.upstream.config.native_responses
+    if wanted != NativeResponses.AUTO:
+        return wanted == NativeResponses.ALWAYS
+    async with replica.asking:
+        if replica.known.native is None:
+            await _request_native(replica, probe_call(), timeout_s)
+    return replica.known.responds_natively
+
+
+async def _request_native(replica: Replica, call: Call, timeout_s: float) -> None:
+    # The API is complete since a certain version, and no probe may have ended yet.
+    native, about = await asyncio.gather(
+        replica.upstream.has_responses(call, timeout_s),
+        _get(replica.upstream, _VERSION_PATH, call, timeout_s),
+    )
+    if about is None:
+        replica.record_native(None, "")
+    else:
+        replica.record_native(native, _version(about))
 
 
 async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> None:

@@ -16,9 +16,7 @@ from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream import (
     ALL_OPERATIONS,
-    Call,
     JsonObject,
-    NativeResponses,
     Operation,
     UpstreamConfig,
     UpstreamFailure,
@@ -37,6 +35,7 @@ class Replica:
         known: what is known about it.
         load: its requests.
         ejection: whether its requests keep failing.
+        asking: held while it is asked whether it has a Responses API.
         probe_requested: set when it should be probed at once.
         clock: returns the time in seconds.
         place: identifies it among the replicas, also after a restart.
@@ -64,7 +63,7 @@ class Replica:
         now = clock()
         self._address = place(config.url, address)
         self._changes = changes
-        self._asking = asyncio.Lock()
+        self.asking = asyncio.Lock()
         self.clock = clock
         self.known = Knowledge(now)
         self.load = Load(config.weight, now, policy.slow_start)
@@ -104,17 +103,6 @@ class Replica:
         """Whether a route of the operation exists, as far as is known."""
         return self.known.serves(operation, self.upstream.config.native_responses)
 
-    async def responds_natively(self, timeout_s: float, call: Call) -> bool:
-        """Whether responses are requested from its own API; asks it once, if necessary."""
-        wanted = self.upstream.config.native_responses
-        if wanted != NativeResponses.AUTO:
-            return wanted == NativeResponses.ALWAYS
-        async with self._asking:
-            if self.known.native is None:
-                self.known.record_native(await self.upstream.has_responses(call, timeout_s))
-                self.report_change()
-        return self.known.responds_natively
-
     # What probes find
 
     def record_models(self, listing: Sequence[JsonObject], oddities: str = "") -> None:
@@ -129,6 +117,11 @@ class Replica:
     ) -> None:
         """Records its routes and its version; see `Knowledge.record_routes`."""
         self.known.record_routes(paths, version, self.clock(), complete=complete)
+
+    def record_native(self, native: bool | None, version: str) -> None:
+        """Records whether it has a Responses API, and its version; see `Knowledge`."""
+        self.known.record_native(native, version)
+        self.report_change()
 
     def record_failed_probe(self, failure: UpstreamFailure) -> None:
         """Records that a probe failed; requests another if it is not certain to be down."""
