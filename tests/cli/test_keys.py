@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from steps import steps
 
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.keys import Key, read_keys
@@ -34,6 +35,16 @@ def test_all_that_may_stand_in_it(tmp_path: Path) -> None:
         Key("a", hashlib.sha256(b"sk-a").digest()),
         Key("b", DIGEST, ("tiny-chat", "lab/*"), 60),
     )
+
+
+def test_many_keys(tmp_path: Path) -> None:
+    def read(count: int) -> None:
+        path = tmp_path / "keys.toml"
+        names = (f"k{number:04}" for number in range(count))
+        path.write_text("".join(f'[[key]]\nname="{name}"\nsecret="sk-{name}"\n' for name in names))
+        assert len(read_keys(str(path))) == count
+
+    assert steps(lambda: read(1600)) < 2.1 * steps(lambda: read(800))
 
 
 A_KEY = f'[[key]]\nname = "a"\nsecret = "{SECRET}"\n'

@@ -79,14 +79,18 @@ def read_keys(path: str) -> tuple[Key, ...]:
     tables = file.content.get(_TABLES)
     if not isinstance(tables, list) or not tables:
         raise SettingsError(f"{file.at(_TABLES)}: needs a [[key]] table")
-    keys: list[Key] = []
+    keys: dict[str, Key] = {}
+    owners: dict[bytes, str] = {}
     for number, table in enumerate(tables):
         try:
-            keys.append(_distinct(_read(table), keys))
+            new = _read(table)
+            _require_distinct(new, keys, owners)
         except Unusable as error:
             place = file.at(_TABLES, number, *error.keys)
             raise SettingsError(f"{place}: {error.describe(_called(number, table))}") from error
-    return tuple(keys)
+        keys[new.name] = new
+        owners[new.sha256] = new.name
+    return tuple(keys.values())
 
 
 def _read(table: Any) -> Key:
@@ -99,13 +103,11 @@ def _read(table: Any) -> Key:
     return Key(given.name, digest, given.models, given.requests_per_minute)
 
 
-def _distinct(new: Key, others: list[Key]) -> Key:
-    for other in others:
-        if other.name == new.name:
-            raise Unusable("another key has this name")
-        if other.sha256 == new.sha256:
-            raise Unusable(f"{other.name} has the same secret")
-    return new
+def _require_distinct(new: Key, keys: Mapping[str, Key], owners: Mapping[bytes, str]) -> None:
+    if new.name in keys:
+        raise Unusable("another key has this name")
+    if new.sha256 in owners:
+        raise Unusable(f"{owners[new.sha256]} has the same secret")
 
 
 def _called(number: int, table: Any) -> str:
