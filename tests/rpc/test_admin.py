@@ -19,7 +19,8 @@ from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, R
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
-from penstock_server.rpc.server import CannotListen
+from penstock_server.rpc.server import AdminServer, CannotListen
+from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import FREE_PORT, Serve, chat, create, ended, plain_channel, stream
@@ -62,6 +63,30 @@ def name(url: str) -> str:
 
 def all_ready(answer: ListUpstreamsResponse) -> bool:
     return all(one.state == READY for one in answer.replicas)
+
+
+async def test_workers_that_do_not_answer(tmp_path: Path) -> None:
+    servicer = CombinedAdminServicer([f"unix:{tmp_path}/{number}" for number in range(2)])
+    server = AdminServer(
+        FREE_PORT, servicer, max_message_bytes=4096, max_request_entries=10, reflection=False
+    )
+    server.bind()
+    await server.start()
+    try:
+        async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            with pytest.raises(aio.AioRpcError) as raised:
+                await listed(channel)
+    finally:
+        await server.stop()
+    refusal = ended(raised.value)
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "UPSTREAM_UNAVAILABLE",
+    )
+    assert refusal.message == "none of the 2 worker processes answered"
+    assert refusal.request_id == refusal.trailers["x-request-id"] != ""
+    assert int(refusal.pushback or 0) > 0
+    assert refusal.retry_s
 
 
 async def test_an_upstream_that_is_well(serve: Serve) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-import grpc
 from grpc import aio
 
 from penstock.channel import open_async_channel
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, Replica
-from penstock_server.rpc.calls import Context, Rpc
+from penstock_server.rpc import status
+from penstock_server.rpc.calls import Context
 
 _ANSWER_LIMIT_S = 2.0
 
@@ -39,11 +39,15 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
     async def ListUpstreams(
         self, request: ListUpstreamsRequest, context: Context
     ) -> ListUpstreamsResponse:
-        """Lists every replica once; leaves out processes that do not answer."""
+        """Lists every replica once; leaves out processes that do not answer.
+
+        Raises:
+            Refusal: no process answers.
+        """
         asked = await asyncio.gather(*(_ask(address) for address in self._addresses))
         answers = [answer for answer in asked if answer]
         if not answers:
-            await Rpc.of(context).context.abort(grpc.StatusCode.UNAVAILABLE, "no worker answers")
+            raise status.Refusal(status.of_silent_workers(len(self._addresses)))
         return combined(answers)
 
 

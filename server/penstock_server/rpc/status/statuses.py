@@ -24,6 +24,7 @@ from penstock_server.rpc.status.table import (
     OVERLOADED,
     RATE_LIMITED,
     TOO_LARGE,
+    UNAVAILABLE,
     UNSUPPORTED_OPERATION,
     Resend,
     Row,
@@ -196,6 +197,11 @@ def of_shutdown(messages_sent: int) -> Status:
     """Returns the status of a call that the server's shutdown cut off."""
     row = INTERRUPTED if messages_sent else KIND_ROWS[Kind.CLOSED]
     return Status(row, "the server shut down before the answer was complete")
+
+
+def of_silent_workers(count: int) -> Status:
+    """Returns the status of a call that needs a worker process while none of them answers."""
+    return Status(UNAVAILABLE, f"none of the {count} worker processes answered")
 
 
 def of_bug(shown: Exception | None = None) -> Status:
