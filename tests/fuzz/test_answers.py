@@ -38,7 +38,7 @@ def has_its_choices(rpc: Called, answer: Answer) -> bool:
 
 
 @every_rpc
-@examples(60)
+@examples(30)
 @given(data=st.data())
 async def test_any_answer(rpc: Called, conversation: Conversation, data: st.DataObject) -> None:
     answer = data.draw(answers(rpc))

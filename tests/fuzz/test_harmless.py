@@ -52,7 +52,7 @@ def test_no_harmless_fault_is_without_effect() -> None:
 
 
 @every_stream
-@examples(40)
+@examples(20)
 @given(data=st.data(), blocks=_BLOCKS)
 async def test_answer_is_the_same_however_it_is_written(
     rpc: Called, conversation: Conversation, data: st.DataObject, blocks: tuple[int, ...]

@@ -71,7 +71,7 @@ async def upstream() -> AsyncIterator[Engine]:
         yield running
 
 
-@examples(300)
+@examples(150)
 @given(data=st.data())
 async def test_any_answer_to_a_probe(upstream: Engine, data: st.DataObject) -> None:
     upstream.answers = {path: data.draw(told(path)) for path in ORDINARY}

@@ -62,7 +62,7 @@ def requests(draw: st.DrawFn, rpc: Called) -> list[bytes]:
 
 
 @every_rpc
-@examples(40)
+@examples(20)
 @given(data=st.data())
 async def test_any_message(rpc: Called, conversation: Conversation, data: st.DataObject) -> None:
     result = await conversation.call(rpc, data.draw(requests(rpc)))

@@ -27,7 +27,7 @@ async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]
 
 
 @every_stream
-@examples(100)
+@examples(50)
 @given(data=st.data(), cuts=_CUTS)
 async def test_ok_means_complete(
     rpc: Called, conversation: Conversation, data: st.DataObject, cuts: tuple[int, ...]

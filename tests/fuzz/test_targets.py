@@ -19,7 +19,7 @@ def test_as_captured(name: str) -> None:
 
 
 @every_target
-@examples(150)
+@examples(75)
 @given(data=st.data())
 def test_with_bytes_changed(name: str, data: st.DataObject) -> None:
     changed = bytearray(data.draw(st.sampled_from(list(TARGETS[name][1]()))))
