@@ -46,6 +46,10 @@ class Skipping:
         while not any(seconds - _LONG_S < one.delay <= seconds for one in self._pending()):
             self._added.clear()
             await self._added.wait()
+        self.jump(seconds)
+
+    def jump(self, seconds: float) -> None:
+        """Lets time pass, whoever waits."""
         self._skipped += seconds
         for timer in self._pending():
             if timer.due <= self.monotonic():

@@ -111,14 +111,19 @@ async def create(
 
 
 async def stream(
-    channel: aio.Channel, request: CreateChatCompletionRequest, **options: Any
+    channel: aio.Channel,
+    request: CreateChatCompletionRequest,
+    begun: asyncio.Event | None = None,
+    **options: Any,
 ) -> Ended:
-    """Makes a streaming call, whatever comes of it."""
+    """Makes a streaming call, whatever comes of it; sets `begun` at its first message."""
     received: list[Any] = []
     call = ChatCompletionServiceStub(channel).StreamChatCompletion(request, **options)
     try:
         async for message in call:
             received.append(message)
+            if begun:
+                begun.set()
     except aio.AioRpcError as error:
         result = ended(error)
         result.received = received

@@ -125,9 +125,10 @@ async def test_callers_without_a_pause_do_not_put_off_the_stop(stopping: Service
 async def test_the_grace_is_over(simulator: Simulator, stopping: Service) -> None:
     async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
         unary = asyncio.create_task(create(channel, chat(fault="silent")))
-        streamed = asyncio.create_task(stream(channel, chat(fault="stall after=1")))
+        begun = asyncio.Event()
+        streamed = asyncio.create_task(stream(channel, chat(fault="stall after=1"), begun))
         await simulator.wait_active(2)
-        await asyncio.sleep(0.1)  # for the first message to arrive
+        await begun.wait()
         await stopping.stop(0.2)
         ends: list[Ended] = [await unary, await streamed]
         await simulator.wait_active(0)

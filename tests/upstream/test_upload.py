@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import pytest
+from skipping import LIMIT_S, Skipping
 
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.client import Upstream
@@ -143,15 +144,15 @@ async def test_the_whole_answer_to_an_upload_has_a_limit() -> None:
     assert (failure.kind, failure.limit) == (Kind.TIMEOUT, "first_byte_timeout")
 
 
-async def test_the_limit_begins_when_the_upload_is_sent() -> None:
+async def test_the_limit_begins_when_the_upload_is_sent(skip: Skipping) -> None:
     answered = slowly([http(b'{"text": "x"}')])
 
     async def audio() -> AsyncGenerator[bytes, None]:
         for _ in range(5):
             yield b"RIFF"
-            await asyncio.sleep(0.1)
+            skip.jump(LIMIT_S)
 
-    async with served(answered) as url, client(url, Timeouts(first_byte=0.3)) as upstream:
+    async with served(answered) as url, client(url, Timeouts(first_byte=LIMIT_S)) as upstream:
         file = File(audio(), "a.wav", "audio/wav")
         answer = await upstream.call(TRANSCRIPTION, Form([("model", "m")], file), CALL)
     assert answer == {"text": "x"}
