@@ -145,7 +145,7 @@ async def test_a_name_whose_only_address_changes(family: tuple[str, ...]) -> Non
             if not family:  # nobody knows this name but the test
                 await running.until(lambda: shown(running.fleet) == [f"127.0.0.3:{old.port}"])
                 await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
-                assert new.requests[-1].path == CHAT_COMPLETION.path
+                assert CHAT_COMPLETION.path in [request.path for request in new.requests]
                 await old.wait_connections(0)
 
 

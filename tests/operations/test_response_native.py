@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from conftest import Serve
 from documents import document, value_of
 from google.protobuf import text_format
 from grpc import aio
-from rpc.calls import until
+from rpc.calls import FREE_PORT, until
 from upstream.wire import http
 
 from penstock.channel import open_async_channel
@@ -720,6 +721,60 @@ async def test_upstream_that_might_have_it_is_down(serve: Serve) -> None:
             get = response_pb2.GetResponseRequest(response_id="resp_1", model="tiny-chat")
             refusal = await refused(Responses(channel).stub.GetResponse(get))
             assert refusal.reason == "UPSTREAM_CONNECT_FAILED"
+
+
+@pytest.mark.parametrize("rpc", ["GetResponse", "CancelResponse"])
+@pytest.mark.parametrize("others", [{}, {"response_store": True}, {"kind": "embed"}])
+async def test_upstream_that_could_not_be_asked_whether_it_stores(
+    serve: Serve, others: dict[str, Any], rpc: str
+) -> None:
+    """It may have the response, which is therefore not reported as missing."""
+    async with AsyncExitStack() as stack:
+        down = await stack.enter_async_context(Simulator(SimulatorSettings(listen=FREE_PORT)))
+        settings = SimulatorSettings(listen=FREE_PORT, **others)
+        urls = [(await stack.enter_async_context(Simulator(settings))).url] if others else []
+        service = await serve(upstream=(*urls, down.url), native_responses="auto")
+        await down.stop()
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            stub = Responses(channel).stub
+            request = getattr(response_pb2, f"{rpc}Request")(
+                response_id="resp_1", model="tiny-chat"
+            )
+            refusal = await refused(getattr(stub, rpc)(request))
+            assert refusal.code == grpc.StatusCode.UNAVAILABLE
+            assert refusal.reason == "UPSTREAM_CONNECT_FAILED"
+
+
+@pytest.mark.parametrize("others", [{}, {"response_store": True}])
+async def test_continued_while_one_could_not_be_asked_whether_it_stores(
+    serve: Serve, others: dict[str, Any]
+) -> None:
+    async with AsyncExitStack() as stack:
+        down = await stack.enter_async_context(Simulator(SimulatorSettings(listen=FREE_PORT)))
+        settings = SimulatorSettings(listen=FREE_PORT, **others)
+        urls = [(await stack.enter_async_context(Simulator(settings))).url] if others else []
+        service = await serve(upstream=(*urls, down.url), native_responses="auto")
+        await down.stop()
+        await until(lambda: service._fleet.replicas[-1].known.alive is False)
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            request = asking("Say hello.", model="tiny-chat", previous_response_id="resp_1")
+            stub = Responses(channel).stub
+            for refusal in (
+                await refused(stub.CreateResponse(request)),
+                await refused(stub.StreamResponse(request).read()),
+            ):
+                assert refusal.code == grpc.StatusCode.UNAVAILABLE
+                assert refusal.reason == "UPSTREAM_CONNECT_FAILED"
+
+
+async def test_missing_where_one_upstream_has_no_such_route(serve: Serve) -> None:
+    storing = SimulatorSettings(listen=FREE_PORT, response_store=True)
+    async with Simulator(replace(storing, kind="embed")) as one, Simulator(storing) as other:
+        service = await serve(upstream=(one.url, other.url), native_responses="always")
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            get = response_pb2.GetResponseRequest(response_id="resp_1", model="tiny-chat")
+            refusal = await refused(Responses(channel).stub.GetResponse(get))
+            assert refusal.reason == "RESPONSE_NOT_FOUND"
 
 
 @pytest.mark.parametrize("response_id", ["", "../models", "a/b?c"])

@@ -1,11 +1,12 @@
 """The directory: where calls can go, as things stand now."""
 
+import contextlib
 from collections.abc import Mapping
 
 from penstock_server.fleet.membership import Membership
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import Routes, RoutingTable
-from penstock_server.upstream import Call, Operation
+from penstock_server.upstream import NATIVE_RESPONSE, Call, Operation, UpstreamFailure
 
 
 class Directory:
@@ -61,6 +62,18 @@ class Directory:
             await self._changes.wait()
             table = self.table
         return table.find(operation, call)
+
+    async def storing(self, call: Call) -> Routes:
+        """Returns the replicas that may have the response that a call continues.
+
+        Waits as `routes` does.
+
+        Raises:
+            UpstreamFailure: there are none; see `RoutingTable.find`.
+        """
+        with contextlib.suppress(UpstreamFailure):
+            await self.routes(NATIVE_RESPONSE, call)
+        return self.table.storing(call)
 
     async def probed(self) -> None:
         """Returns once every replica has been probed; they must be watched."""

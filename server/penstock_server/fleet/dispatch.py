@@ -17,6 +17,7 @@ from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes, Target
 from penstock_server.upstream import (
+    NATIVE_RESPONSE,
     Attempts,
     Body,
     Call,
@@ -120,7 +121,7 @@ class Dispatcher:
                     return renaming.with_public_name(routes[replica], answer)
             except UpstreamFailure as failure:
                 failures.append(failure)
-        raise min(failures, key=lambda failure: failure.status == 404)
+        raise min(failures, key=_missing_last)
 
     def pick(
         self,
@@ -153,6 +154,11 @@ class Dispatcher:
         if key and not tried:
             return affinity.preferred(fit, key, now)
         return least_loaded(fit, now, self._chance)
+
+
+def _missing_last(failure: UpstreamFailure) -> tuple[bool, bool]:
+    """Sorts failures that report the response as missing last, a missing route behind them."""
+    return failure.status == 404 or failure.route_missing, not failure.response_missing
 
 
 class _Begun(NamedTuple):
@@ -240,6 +246,8 @@ class _Requests:
         self._sent: dict[str, int] = {}  # by upstream
         self._failure: UpstreamFailure | None = None
         document = None if isinstance(body, Form) else body
+        native = document if operation is NATIVE_RESPONSE else None
+        self._continues = "previous_response_id" in (native or ())
         self._only_once = isinstance(body, Form) and body.only_once
         self._key = affinity.key(dispatcher.affinity, call.session_id, document)
         once = self._only_once or not operation.repeatable
@@ -395,8 +403,11 @@ class _Requests:
         return replica.upstream.config.max_attempts or self._dispatcher.rules.max_attempts
 
     async def _routes(self) -> Routes:
+        directory = self._dispatcher.directory
         try:
-            return await self._dispatcher.directory.routes(self._operation, self._call)
+            if self._continues:
+                return await directory.storing(self._call)
+            return await directory.routes(self._operation, self._call)
         except UpstreamFailure as no_route:
             # The failure of a request says more than that a reload left no replica for another.
             raise self._failure or no_route from None

@@ -197,7 +197,7 @@ class Fleet:
         """
         self.budget.begin()
         try:
-            routes = self._directory.table.everywhere(NATIVE_RESPONSE, call)
+            routes = self._directory.table.storing(call)
             return await self._dispatcher.stored(routes, method, path, call)
         except UpstreamFailure as failure:
             raise self._with_names(failure, NATIVE_RESPONSE, call) from failure
@@ -214,19 +214,25 @@ class Fleet:
 
     # Questions of callers
 
-    async def responds_natively(self, call: Call) -> bool:
+    async def responds_natively(self, call: Call, *, continues: bool = False) -> bool:
         """Whether a response is requested from an upstream's own Responses API.
+
+        Args:
+            call: the call.
+            continues: whether it continues a stored response, which any upstream may have.
 
         Raises:
             UpstreamFailure: no upstream fits.
         """
-        if self._all_native:
-            return True
+        if continues or self._all_native:
+            return await self.may_store(call)
         replica = self._dispatcher.pick(await self._directory.routes(RESPONSE, call))
         return await responds_natively(replica, self._policy.probe_timeout)
 
     async def may_store(self, call: Call) -> bool:
         """Whether any upstream may have stored a response; asks each of them once.
+
+        One that could not be asked may have.
 
         Raises:
             UpstreamFailure: no upstream fits.
@@ -236,8 +242,8 @@ class Fleet:
         await self._directory.routes(RESPONSE, call)
         replicas = self._directory.table.everywhere(RESPONSE, call)
         timeout_s = self._policy.probe_timeout
-        asked = (responds_natively(replica, timeout_s) for replica in replicas)
-        return any(await asyncio.gather(*asked))
+        await asyncio.gather(*(responds_natively(replica, timeout_s) for replica in replicas))
+        return any(replica.may_store for replica in replicas)
 
     @property
     def _all_native(self) -> bool:

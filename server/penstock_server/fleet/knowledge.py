@@ -78,8 +78,13 @@ class Knowledge:
     @property
     def responds_natively(self) -> bool:
         """Whether it has a Responses API that is complete, as far as is known."""
+        return bool(self.native) and self.may_respond_natively
+
+    @property
+    def may_respond_natively(self) -> bool:
+        """Whether it has such an API, or has not answered whether it does."""
         version = numbers(self.version)
-        return bool(self.native) and (version is None or version >= WHOLE_RESPONSES)
+        return self.native is not False and (version is None or version >= WHOLE_RESPONSES)
 
     def routes_are_old(self, now: float) -> bool:
         """Whether its routes and its version should be requested again."""

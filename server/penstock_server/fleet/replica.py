@@ -16,7 +16,9 @@ from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
 from penstock_server.upstream import (
     ALL_OPERATIONS,
+    NATIVE_RESPONSE,
     JsonObject,
+    NativeResponses,
     Operation,
     UpstreamConfig,
     UpstreamFailure,
@@ -102,6 +104,12 @@ class Replica:
     def serves(self, operation: Operation) -> bool:
         """Whether a route of the operation exists, as far as is known."""
         return self.known.serves(operation, self.upstream.config.native_responses)
+
+    @property
+    def may_store(self) -> bool:
+        """Whether it may have stored a response: it can, or has not answered whether it can."""
+        auto = self.upstream.config.native_responses == NativeResponses.AUTO
+        return self.serves(NATIVE_RESPONSE) or (auto and self.known.may_respond_natively)
 
     # What probes find
 

@@ -7,6 +7,8 @@ from typing import NamedTuple, TypeAlias
 from penstock_server.fleet.model_names import bases, one_model_each
 from penstock_server.fleet.replica import Replica
 from penstock_server.upstream import (
+    NATIVE_RESPONSE,
+    RESPONSE,
     Call,
     JsonObject,
     Kind,
@@ -119,6 +121,24 @@ class RoutingTable:
             UpstreamFailure: as for `find`.
         """
         return {**self._possible(operation, call.model), **self.find(operation, call)}
+
+    def storing(self, call: Call) -> Routes:
+        """Returns the replicas that may have stored a response, those that can store one first.
+
+        Raises:
+            UpstreamFailure: as for `find`.
+        """
+        found: dict[Replica, Target] = {}
+        for operation in (NATIVE_RESPONSE, RESPONSE):
+            try:
+                routes = self.everywhere(operation, call)
+            except UpstreamFailure as failure:
+                refusal = failure
+            else:
+                found |= {one: routes[one] for one in routes if one.may_store}
+        if not found:
+            raise refusal
+        return found
 
     def missing(self, call: Call) -> str:
         """Returns the message for a call's model that an upstream reports as missing.

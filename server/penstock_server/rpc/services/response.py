@@ -49,7 +49,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         """Answers in one message."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine)
-        if await self._fleet.responds_natively(call):
+        if await self._responds_natively(request, call):
             body = await converted(rpc, native_request.body, request, stream=False)
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
             made = await converted(
@@ -67,7 +67,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         """Answers in events."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine)
-        native = await self._fleet.responds_natively(call)
+        native = await self._responds_natively(request, call)
         way = self._native_stream if native else self._converted_stream
         async with aclosing(way(rpc, request, call)) as messages:
             async for message in messages:
@@ -90,6 +90,10 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         answer = await self._stored(rpc, "POST", request, "/cancel")
         made = await converted(rpc, native_answer.response, answer)
         return CancelResponseResponse(response=made)
+
+    async def _responds_natively(self, request: CreateResponseRequest, call: Call) -> bool:
+        continues = bool(request.previous_response_id)
+        return await self._fleet.responds_natively(call, continues=continues)
 
     async def _native_stream(
         self, rpc: Rpc, request: CreateResponseRequest, call: Call
