@@ -52,11 +52,8 @@ def _message_items(message: ChatMessage) -> Iterator[ResponseItem]:
         yield ResponseItem(message=item, extra=extra)
     for call in message.tool_calls:
         function = call.function
-        yield ResponseItem(
-            function_call=FunctionCallItem(
-                call_id=call.id, name=function.name, arguments=function.arguments
-            )
-        )
+        made = FunctionCallItem(call_id=call.id, name=function.name, arguments=function.arguments)
+        yield ResponseItem(function_call=made, extra=call.extra if call.HasField("extra") else None)
 
 
 def _parts(message: ChatMessage) -> list[ResponseContentPart]:

@@ -254,7 +254,6 @@ _CUT_OUT = {"start": "where the bytes were in the body", "end": "where the bytes
 UNREAD: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("embedding", "response"): _CUT_OUT,
     ("pooling", "response"): _CUT_OUT,
-    ("message", "_fill_tool_call"): {"index": "of a call that came whole, its position"},
     ("rerank", "_result"): {"document": "taken from the request"},
     ("transcript", "response"): {"task": "what was asked for"},
     ("transcript", "_take"): {

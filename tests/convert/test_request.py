@@ -363,11 +363,27 @@ def test_extra_of_a_call() -> None:
     call.extra.CopyFrom(document({"signature": "s"}))
     made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
     assert message_body(made)["tool_calls"][0]["signature"] == "s"
-    call.extra.CopyFrom(document({"id": "other"}))
+    call.extra.CopyFrom(document({"function": {"signature": "s"}}))
+    made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
+    function = {"name": "f", "arguments": "{}", "signature": "s"}
+    assert message_body(made)["tool_calls"][0]["function"] == function
+
+
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ({"id": "other"}, "id"),
+        ({"function": {"new": 1, "name": "g"}}, "function.name"),
+        ({"function": "f"}, "function"),
+    ],
+)
+def test_extra_of_a_call_must_not_repeat_a_field(extra: dict[str, Any], field: str) -> None:
+    call = message.ToolCall(id="c1", function=message.FunctionCall(name="f", arguments="{}"))
+    call.extra.CopyFrom(document(extra))
     made = message.ChatMessage(role=message.ROLE_ASSISTANT, tool_calls=[call])
     error = refused(CreateChatCompletionRequest(messages=[made]))
     assert error.conflicting
-    assert fields_of(error) == {"messages[0].tool_calls[0].extra.id"}
+    assert fields_of(error) == {f"messages[0].tool_calls[0].extra.{field}"}
 
 
 def test_empty_call() -> None:

@@ -9,7 +9,7 @@ import pytest
 from documents import value_of
 from upstream.wire import http
 
-from penstock import AsyncClient, CallError
+from penstock import AsyncClient, CallError, tool_result
 from penstock.v1 import common_pb2 as common
 from penstock.v1 import model_pb2
 from penstock.v1.model_pb2_grpc import ModelServiceStub
@@ -360,6 +360,54 @@ async def test_log_probabilities_of_a_completion_without_places(offsets: Json) -
     for answer in await completions(logprobs=logprobs):
         [entry] = answer.choices[0].logprobs
         assert (entry.token, entry.logprob, entry.text_offset) == ("Hi", -0.5, 0)
+
+
+# Tool calls
+
+
+async def test_unknown_keys_of_a_call_are_kept_and_sent_back() -> None:
+    function = {"name": "f", "arguments": "{}", "signature": "s", "none": None}
+    calls = [{"index": 0, "id": "c", "type": "function", "function": function, "new": 1}]
+    kept = {"new": 1, "function": {"signature": "s"}}
+    for answer in await chats({"tool_calls": calls}):
+        [call] = answer.choices[0].message.tool_calls
+        assert value_of(call.extra) == kept
+        await _sent_back(chat=[answer.choices[0].message])
+        await _sent_back(response=[answer.choices[0].message])
+    for response in await responses({"tool_calls": calls}):
+        *_, item = response.output
+        assert value_of(item.extra) == kept
+        await _sent_back(response=response.output)
+
+
+async def _sent_back(chat: Any = (), response: Any = ()) -> None:
+    whole, _ = _both(None, None, {})
+    async with canned(whole) as (channel, upstream):
+        client = AsyncClient(channel=channel)
+        if chat:
+            await client.chat.create(["x", *chat, tool_result("c", "1")])
+        else:
+            await client.responses.create([*response, tool_result("c", "1")])
+    [body] = upstream.bodies("/v1/chat/completions")
+    [call] = next(one["tool_calls"] for one in body["messages"] if "tool_calls" in one)
+    assert call["new"] == 1
+    assert call["function"] == {"name": "f", "arguments": "{}", "signature": "s"}
+
+
+async def test_unknown_keys_of_a_call_in_pieces_are_kept() -> None:
+    pieces = [{"name": "f", "one": 1}, {"arguments": "{}", "two": 2}]
+    said = [{"tool_calls": [{"index": 0, "id": "c", "function": piece}]} for piece in pieces]
+    choices = [{"index": 0, "delta": delta} for delta in said]
+    end = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+    events = [FRAME | {"choices": [one]} for one in (*choices, end)]
+    stream = in_events(*events, FRAME | {"choices": [], "usage": USAGE})
+    async with canned(stream) as (channel, _):
+        client = AsyncClient(channel=channel)
+        chat = await client.chat.stream("x").final()
+        response = await client.responses.stream("x").final()
+    [call] = chat.proto.choices[0].message.tool_calls
+    [item] = response.proto.output
+    assert value_of(call.extra) == value_of(item.extra) == {"function": {"one": 1, "two": 2}}
 
 
 # How a choice ends

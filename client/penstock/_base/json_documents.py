@@ -57,12 +57,19 @@ def members(message: Any) -> dict[str, Any]:
 
 
 def merge(target: JsonDocument, source: JsonDocument) -> None:
-    """Merges the members of `source` into `target`; replaces members of the same name."""
+    """Merges the members of `source` into `target`.
+
+    Of members of the same name, objects are merged and all other values replaced.
+    """
     if not target.WhichOneof("document"):
         target.CopyFrom(source)
     else:
         # As the server writes it, so that equal objects are equal messages.
-        both = {**value_of(target), **value_of(source)}
+        before, after = value_of(target), value_of(source)
+        both = {**before, **after}
+        for name in before.keys() & after.keys():
+            if isinstance(before[name], dict) and isinstance(after[name], dict):
+                both[name] = {**before[name], **after[name]}
         target.json = json.dumps(both, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -208,4 +208,4 @@ def _fill_tool_delta(
 ) -> None:
     target.index = piece.number
     target.id, target.name, target.arguments = piece.id, piece.name, piece.arguments
-    extra.keep(target, data, tool_calls.KEYS)
+    tool_calls.keep_unknown(target, data)

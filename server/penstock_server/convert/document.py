@@ -87,6 +87,16 @@ def add(target: common_pb2.JsonDocument, values: Mapping[str, Any]) -> None:
     target.json = _written({**held, **values})
 
 
+def add_under(name: str, target: common_pb2.JsonDocument, values: Mapping[str, Any]) -> None:
+    """Adds members to the object that is a member of the object in a document.
+
+    Raises:
+        MalformedAnswer: a value is nested too deeply to be serialized.
+    """
+    held = orjson.loads(target.json) if target.json else {}
+    target.json = _written({**held, name: {**held.get(name, {}), **values}})
+
+
 def finite(number: float, path: str) -> float:
     """Returns the number unchanged.
 

@@ -37,8 +37,10 @@ def keep(target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> No
 
 def keep_under(name: str, target: HasExtra, data: Mapping[str, Any], known: frozenset[str]) -> None:
     """Keeps the keys of an inner object that are neither known nor null under its name."""
+    if known.issuperset(data):
+        return
     if kept := unknown(data, known):
-        document.add(target.extra, {name: kept})
+        document.add_under(name, target.extra, kept)
 
 
 def fill(target: HasExtra, name: str, data: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
@@ -85,7 +87,9 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def add(item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str]) -> None:
+def add(
+    item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str], *, inner: str = ""
+) -> None:
     """Adds the keys that a request gives in `extra` to the JSON of a message.
 
     Args:
@@ -93,6 +97,7 @@ def add(item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str]) 
         body: its JSON.
         path: the path of the message.
         known: the keys that have a field.
+        inner: the key of an object in the JSON whose unknown keys are under it in `extra`, too.
 
     Raises:
         InvalidRequest: a key has a field.
@@ -100,7 +105,12 @@ def add(item: HasExtra, body: dict[str, Any], path: str, known: frozenset[str]) 
     if not item.HasField("extra"):
         return
     added = document.members(item.extra, f"{path}.extra")
-    covered = [Violation(f"{path}.extra.{key}", "use its field") for key in added if key in known]
+    nested = added.pop(inner) if isinstance(added.get(inner), dict) else {}
+    covered = [key for key in added if key in known]
+    covered += [f"{inner}.{key}" for key in nested if key in body[inner]]
     if covered:
-        raise InvalidRequest(*covered, conflicting=True)
+        places = (f"{path}.extra.{key}" for key in covered)
+        raise InvalidRequest(*(Violation(one, "use its field") for one in places), conflicting=True)
     body.update(added)
+    if nested:
+        body[inner] |= nested

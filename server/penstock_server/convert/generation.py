@@ -209,7 +209,10 @@ def fill_finish(target: Finished, finish_reason: str, data: Mapping[str, Any]) -
 def fill_logprobs(
     target: MutableSequence[common_pb2.TokenLogprob], tokens: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Writes the log probabilities of generated tokens."""
+    """Writes the log probabilities of generated tokens; drops unknown keys of an entry.
+
+    The entries are many and have no `extra`; see `protos/README.md`.
+    """
     for token in tokens:
         record = common_pb2.TokenLogprob()
         _fill_logprob(record, token)

@@ -46,7 +46,6 @@ _TYPED_PARTS = frozenset(
         "thinking",
     }
 )
-_TOOL_CALL_KEYS = frozenset({"id", "type", "function", "index"})
 _DETAILS = {
     message_pb2.IMAGE_DETAIL_AUTO: "auto",
     message_pb2.IMAGE_DETAIL_LOW: "low",
@@ -389,7 +388,7 @@ def _tool_call(call: message_pb2.ToolCall, path: str) -> Any:
         case "function":
             function = {"name": call.function.name, "arguments": call.function.arguments}
             body = {"id": call.id, "type": "function", "function": function}
-            extra.add(call, body, path, _TOOL_CALL_KEYS)
+            extra.add(call, body, path, tool_calls.KEYS, inner="function")
             return body
         case "other":
             return document.from_document(call.other, f"{path}.other")
@@ -404,4 +403,4 @@ def _fill_tool_call(target: message_pb2.ToolCall, call: Mapping[str, Any]) -> No
         return
     target.function.name = extra.text(function.get("name") or "")
     target.function.arguments = tool_calls.arguments_text(function.get("arguments"))
-    extra.keep(target, call, _TOOL_CALL_KEYS)
+    tool_calls.keep_unknown(target, call)

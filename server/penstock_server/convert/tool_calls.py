@@ -14,8 +14,9 @@ from penstock_server.convert import extra
 from penstock_server.json_numbers import integer
 
 KEYS = frozenset({"index", "id", "type", "function"})
-"""Keys of a piece that `Piece` has fields for."""
+"""Keys of a call that have a field."""
 
+_FUNCTION_KEYS = frozenset({"name", "arguments"})
 _LARGEST = 2**31 - 1
 
 
@@ -113,6 +114,12 @@ def whole_calls(calls: Any) -> Iterator[tuple[Piece, Mapping[str, Any]]]:
     """Yields complete calls, each as a piece with the upstream's object."""
     for number, data in enumerate(call for call in calls or () if call is not None):
         yield Piece(number, *_contents(data)), data
+
+
+def keep_unknown(target: extra.HasExtra, call: Mapping[str, Any]) -> None:
+    """Keeps the keys of a call without a field; those of its function under `function`."""
+    extra.keep(target, call, KEYS)
+    extra.keep_under("function", target, call.get("function") or {}, _FUNCTION_KEYS)
 
 
 def arguments_text(value: Any) -> str:

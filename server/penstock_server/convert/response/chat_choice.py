@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.v1 import common_pb2, message_pb2, response_pb2
-from penstock_server.convert import document, extra, message, tool_calls
+from penstock_server.convert import document, message, tool_calls
 from penstock_server.convert.response import chat_input
 from penstock_server.convert.response.chat_items import (
     Call,
@@ -164,7 +164,7 @@ class ResponseChoice:
         call = self._call(piece)
         if piece.arguments:
             call.write(piece.arguments)
-        extra.keep(call.item, data, tool_calls.KEYS)
+        tool_calls.keep_unknown(call.item, data)
 
     def _call(self, piece: tool_calls.Piece) -> Call:
         """Returns the call that a piece belongs to; creates the call for its first piece."""

@@ -145,7 +145,7 @@ def _add_item(conversation: _Conversation, item: response_pb2.ResponseItem, path
             _add_message(conversation, item, path)
         case "function_call":
             call = _call(item.function_call, f"{path}.function_call")
-            extra.add(item, call, path, _CALL_KEYS)
+            extra.add(item, call, path, _CALL_KEYS, inner="function")
             conversation.call(call)
         case "function_call_output":
             result = _call_output(item.function_call_output, f"{path}.function_call_output")
