@@ -108,7 +108,10 @@ def penstock(workers: int = 0) -> Start:
         command += ["--upstream", f"http://{HOST}:{place.upstream}", "--drain-delay", "0"]
         if workers:
             command += ["--workers", str(workers)]
-        env = _environment() | {"PENSTOCK_ADMIN_LISTEN": f"{HOST}:0"}
+        env = _environment() | {
+            "PENSTOCK_ADMIN_LISTEN": f"{HOST}:0",
+            "PENSTOCK_METRICS_LISTEN": f"{HOST}:0",
+        }
         with Child(command, place.log("penstock"), env=env) as child:
             _wait(child, "penstock serve", lambda: _logged_port(child.log) > 0)
             yield Running(child, _logged_port(child.log))

@@ -91,6 +91,7 @@ async def serve() -> AsyncIterator[Serve]:
             defaults: dict[str, Any] = {
                 "listen": FREE_PORT,
                 "admin_listen": "",
+                "metrics_listen": "",
                 "probe_interval": 0.05,
                 "probe_timeout": 60,  # on a busy machine, what is well may answer late
             }

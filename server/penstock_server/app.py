@@ -6,11 +6,13 @@ import dataclasses
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import httpx
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from penstock_server import descriptors, worker
 from penstock_server.configuration.exposed import exposed
@@ -23,7 +25,13 @@ from penstock_server.fleet import Fleet
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
 from penstock_server.rpc.calls import Arrivals, Middleware
-from penstock_server.rpc.middleware import Admission, Authentication, Deadlines, forward_credentials
+from penstock_server.rpc.middleware import (
+    Admission,
+    Authentication,
+    CallRecorder,
+    Deadlines,
+    forward_credentials,
+)
 from penstock_server.rpc.server import (
     AdminServer,
     CannotListen,
@@ -32,12 +40,16 @@ from penstock_server.rpc.server import (
     Watches,
     bind_all,
     build_server,
+    do_without,
     release,
 )
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
 from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import log
+from penstock_server.telemetry.metrics.endpoint import MetricsServer
+from penstock_server.telemetry.metrics.service import ServiceMetrics
+from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
 
 # How long the last statuses may take to reach their callers.
 _LAST_WORDS_S = 1.0
@@ -58,6 +70,7 @@ class Service:
         port: the first port among them, or 0.
         authentication: checks the keys of callers; None if no keys are configured.
         admin: the server for operators.
+        metrics: the server of the metrics.
         watching: the task that follows the upstreams, once started; only the end of the service or
             a bug ends it.
         serving: ends when gRPC no longer serves; an exception says why, if it was not stopped.
@@ -92,10 +105,19 @@ class Service:
         self._admission = Admission(settings.max_concurrent_calls, self._arrivals)
         self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
         self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._configuration = AdminServicer(self._fleet, worker.generation())
+        self._upstream_metrics = UpstreamMetrics(self._registry, self._fleet)
+        self._service_metrics = ServiceMetrics(
+            self._registry, version("penstock"), lambda: self._configuration.generation
+        )
+        ProcessCollector(registry=self._registry)
+        self.metrics = MetricsServer(settings.metrics_listen, self._current_metrics)
         self._server = build_server(
             self._fleet,
             self._health,
             middleware.stack(
+                recorder=_recorder(settings, self._registry, self._fleet),
                 debug=settings.debug_info,
                 credentials=_credentials(settings, self.authentication),
                 admission=self._admission,
@@ -108,7 +130,6 @@ class Service:
             reflection=settings.reflection,
             share_ports=share_ports,
         )
-        self._configuration = AdminServicer(self._fleet, worker.generation())
         self.admin = AdminServer(
             settings.admin_listen,
             self._configuration,
@@ -149,6 +170,7 @@ class Service:
                 self._server, self.settings.addresses, share_ports=self._share_ports
             )
             self.admin.bind()
+            await self._start_metrics()
         except CannotListen:
             release(self.addresses)
             await self._end_watch()
@@ -163,6 +185,20 @@ class Service:
         )
         for address in self.addresses:
             _log.info("serving", extra={"fields": {"address": address}})
+
+    async def _start_metrics(self) -> None:
+        try:
+            await self.metrics.start()
+        except OSError as error:
+            do_without("metrics_listen", self.metrics.address, error)
+
+    async def _current_metrics(self) -> CollectorRegistry:
+        self._upstream_metrics.refresh()
+        return self._registry
+
+    def record_refusal(self) -> None:
+        """Records that another configuration was refused."""
+        self._service_metrics.reloads_refused += 1
 
     async def reload(self, settings: Settings) -> Changes:
         """Puts a configuration into force without dropping a call; returns what changed.
@@ -227,6 +263,7 @@ class Service:
         self._admission.end_all()
         await stopped
         await self.admin.stop()
+        await self.metrics.stop()
         self._fleet.close()
 
     async def _end_watch(self) -> None:
@@ -342,6 +379,20 @@ def _credentials(settings: Settings, authentication: Authentication | None) -> M
     if authentication:
         return authentication.authenticate
     return forward_credentials if settings.forward_authorization else None
+
+
+def _recorder(settings: Settings, registry: CollectorRegistry, fleet: Fleet) -> Middleware | None:
+    """Returns the middleware that records metrics, if they are served."""
+    if not settings.metrics_listen:
+        return None
+    recorder = CallRecorder(
+        registry,
+        SERVICES,
+        fleet.listed_model,
+        conventions=settings.genai_conventions,
+        by_caller=settings.metrics_by_caller,
+    )
+    return recorder.record_call
 
 
 def _fleet(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Fleet:

@@ -20,7 +20,7 @@ from penstock import cli as client
 from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
 from penstock_server.configuration.file import SettingsError, is_read_once
 from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.options import address, unless_off
+from penstock_server.configuration.options import Unrequested, address, unless_off
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -110,7 +110,7 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument(
         "--admin-listen",
         metavar="HOST:PORT",
-        default=DEFAULT_ADMIN_TARGET,
+        default=Unrequested(DEFAULT_ADMIN_TARGET),
         type=unless_off(address),
         help=f"address to serve AdminService on; off for none (default {DEFAULT_ADMIN_TARGET})",
     )

@@ -35,7 +35,11 @@ async def run(listen: str, admin_listen: str, say: Callable[[str], None]) -> Non
     signals = stop_signals()
     async with Simulator(simulated) as upstream:
         settings = Settings(
-            upstream=(upstream.url,), listen=listen, admin_listen=admin_listen, slow_start=0.0
+            upstream=(upstream.url,),
+            listen=listen,
+            admin_listen=admin_listen,
+            metrics_listen="",
+            slow_start=0.0,
         )
         async with Service(settings) as service:
             target = service.addresses[0]

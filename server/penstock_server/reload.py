@@ -108,6 +108,9 @@ class Reloadable(Protocol):
     async def reload(self, settings: Settings) -> Changes:
         """Puts a configuration into force, or raises `SettingsError` and keeps the old one."""
 
+    def record_refusal(self) -> None:
+        """Records that a configuration was refused."""
+
 
 class Reloader:
     """Reloads a service after a request, or after a file changed."""
@@ -175,6 +178,7 @@ class Reloader:
     def _refuse(self, reason: str, *, again: bool) -> None:
         if again or reason != self._refused:
             _log.error("reload refused", extra={"fields": {"reason": reason}})
+            self._service.record_refusal()
         self._refused = reason
 
     def _look(self) -> Mapping[str, _Stamp]:

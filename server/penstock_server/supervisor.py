@@ -69,7 +69,7 @@ def _reserve(address: str, held: contextlib.ExitStack) -> str:
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.bind(place)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {address}") from error
+        raise CannotListen(address, error) from error
     return f"{address.rpartition(':')[0]}:{int(place[1])}"
 
 

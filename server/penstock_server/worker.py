@@ -51,7 +51,11 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
     if not is_worker():
         return settings
     addresses = tuple(os.environ[_ADDRESSES].split(","))
-    own: dict[str, Any] = {"listen": addresses, "admin_listen": os.environ[_ADMIN]}
+    own: dict[str, Any] = {
+        "listen": addresses,
+        "admin_listen": os.environ[_ADMIN],
+        "metrics_listen": "",
+    }
     same = (name for name in own if getattr(settings, name) == getattr(started, name))
     return replace(settings, **{name: own[name] for name in same})
 

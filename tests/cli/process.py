@@ -114,4 +114,8 @@ def clean_environment() -> dict[str, str]:
     A service has no second fixed port, and no delay in its stop, which tests would wait for.
     """
     others = {n: value for n, value in os.environ.items() if not n.startswith("PENSTOCK_")}
-    return others | {"PENSTOCK_ADMIN_LISTEN": "off", "PENSTOCK_DRAIN_DELAY": "0"}
+    return others | {
+        "PENSTOCK_ADMIN_LISTEN": "off",
+        "PENSTOCK_METRICS_LISTEN": "off",
+        "PENSTOCK_DRAIN_DELAY": "0",
+    }

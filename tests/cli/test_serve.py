@@ -107,7 +107,9 @@ async def test_a_process_that_no_longer_serves_ends(
     """So that it is replaced. grpcio's own server gives up at a path that is not UTF-8."""
     monkeypatch.setattr(lasting, "OVERRIDDEN", ("_not_there",))
     caplog.set_level(logging.INFO, "penstock")
-    settings = Settings(upstream=(simulator.url,), listen="127.0.0.1:0", admin_listen="")
+    settings = Settings(
+        upstream=(simulator.url,), listen="127.0.0.1:0", admin_listen="", metrics_listen=""
+    )
     ended = asyncio.create_task(serve(settings, lambda: settings, ""))
 
     def addresses() -> list[str]:
@@ -164,7 +166,9 @@ async def test_a_bug_in_its_watch_over_the_upstreams_stops_it(
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(Service, "_update_health", update)
-    settings = Settings(upstream=(simulator.url,), listen="127.0.0.1:0", admin_listen="")
+    settings = Settings(
+        upstream=(simulator.url,), listen="127.0.0.1:0", admin_listen="", metrics_listen=""
+    )
     async with asyncio.timeout(BOUND_S):
         with pytest.raises(WatchEnded):
             await serve(settings, lambda: settings, "")

@@ -196,8 +196,15 @@ async def test_watching_outlives_the_service() -> None:
         await process.line("embed")
 
 
-@pytest.mark.parametrize("taken", ["--listen", "--admin-listen"])
-async def test_a_taken_port(taken: str) -> None:
+@pytest.mark.parametrize(
+    ("taken", "option"),
+    [
+        ("--listen", ""),
+        ("--admin-listen", "admin_listen: "),
+        ("--metrics-listen", "metrics_listen: "),
+    ],
+)
+async def test_a_taken_port(taken: str, option: str) -> None:
     with socket.socket() as taker:
         taker.bind(("127.0.0.1", 0))
         taker.listen()
@@ -205,4 +212,4 @@ async def test_a_taken_port(taken: str) -> None:
         free = {"--listen": FREE_PORT, "--admin-listen": "off"} | {taken: address}
         result = await penstock("serve", *(word for option in free.items() for word in option))
     assert (result.code, result.out) == (4, "")
-    assert result.err == f"penstock: cannot listen on {address}\n"
+    assert result.err == f"penstock: {option}cannot listen on {address}: address already in use\n"

@@ -238,7 +238,7 @@ async def test_one_that_does_not_serve_yet_is_given_no_connections() -> None:
 
     async with upstream_served(hang) as url, asyncio.timeout(BOUND_S):
         with reserved(["127.0.0.1:0"]) as [address]:
-            settings = Settings(upstream=(url,), listen=address, admin_listen="")
+            settings = Settings(upstream=(url,), listen=address, admin_listen="", metrics_listen="")
             service = Service(settings, share_ports=True)
             starting = asyncio.create_task(service.start())
             await asked.wait()
@@ -362,7 +362,7 @@ async def test_a_taken_port(simulator: Simulator, count: str) -> None:
     async with workers(simulator.url) as served:
         other = await penstock("serve", "--listen", served.address, "--workers", count)
     assert (other.code, other.out) == (4, "")
-    assert other.err == f"penstock: cannot listen on {served.address}\n"
+    assert other.err == f"penstock: cannot listen on {served.address}: address already in use\n"
 
 
 @pytest.mark.parametrize(

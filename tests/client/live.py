@@ -26,6 +26,7 @@ async def main() -> None:
                 upstream=(simulator.url,),
                 listen=FREE_PORT,
                 admin_listen=FREE_PORT,
+                metrics_listen="",
                 slow_start=0.0,
             )
         ) as service,
@@ -34,6 +35,7 @@ async def main() -> None:
                 upstream=(store.url,),
                 listen=FREE_PORT,
                 admin_listen="",
+                metrics_listen="",
                 native_responses=NativeResponses.ALWAYS,
             )
         ) as storing,

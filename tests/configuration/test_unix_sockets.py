@@ -80,7 +80,7 @@ async def test_a_socket_that_is_taken(path: Path, serve: Serve, simulator: Simul
     await serve(upstream=(simulator.url,), listen=f"unix:{path}")
     result = await penstock("serve", "--listen", f"unix:{path}")
     assert result.code == 4
-    assert result.err == f"penstock: cannot listen on unix:{path}\n"
+    assert result.err == f"penstock: cannot listen on unix:{path}: address already in use\n"
     async with AsyncClient(f"unix:{path}") as client:
         assert (await client.chat.create("Say hello.")).text == ANSWER
 

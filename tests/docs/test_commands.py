@@ -96,6 +96,7 @@ async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]
         service = await serve(
             upstream=(simulator.url,),
             admin_listen=FREE_PORT,
+            metrics_listen="",
             probe_interval=1.0,
             slow_start=0.0,
             **options,

@@ -61,6 +61,7 @@ async def canned(
     defaults: dict[str, Any] = {
         "listen": "127.0.0.1:0",
         "admin_listen": "",
+        "metrics_listen": "",
         "probe_interval": 60.0,
     }
     async with (

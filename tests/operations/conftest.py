@@ -49,6 +49,7 @@ async def start() -> AsyncIterator[Start]:
             asked = Settings(
                 listen=FREE_PORT,
                 admin_listen="",
+                metrics_listen="",
                 upstream=(simulator.url,),
                 probe_interval=1.0,
             )

@@ -146,6 +146,7 @@ async def in_front_of(upstream: "Upstream", **settings: Any) -> AsyncIterator[ai
         upstream=(url,),
         listen="127.0.0.1:0",
         admin_listen="",
+        metrics_listen="",
         probe_interval=60.0,
         **settings,
     )

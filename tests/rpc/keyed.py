@@ -60,7 +60,7 @@ class Clock:
 @asynccontextmanager
 async def at_the_clock(clock: Clock, **settings: Any) -> AsyncIterator[Service]:
     """Runs a service whose quotas go by a clock."""
-    defaults: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": ""}
+    defaults: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": "", "metrics_listen": ""}
     async with Service(Settings(**(defaults | _QUIET | settings)), clock=clock) as service:
         yield service
 

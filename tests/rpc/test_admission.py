@@ -59,7 +59,9 @@ async def test_health_is_always_let_in(simulator: Simulator, serve: Serve) -> No
 
 @pytest.fixture
 async def stopping(simulator: Simulator) -> AsyncIterator[Service]:
-    settings = Settings(listen=FREE_PORT, admin_listen="", upstream=(simulator.url,))
+    settings = Settings(
+        listen=FREE_PORT, admin_listen="", metrics_listen="", upstream=(simulator.url,)
+    )
     async with Service(settings) as service:
         yield service
 

@@ -58,6 +58,7 @@ async def mocked(handler: Handler, **settings: Any) -> AsyncIterator[aio.Channel
     given: dict[str, Any] = {
         "listen": FREE_PORT,
         "admin_listen": "",
+        "metrics_listen": "",
         "upstream": ("http://vllm:1",),
     }
     async with (

@@ -49,6 +49,10 @@ class Unusable(ValueError):
         return f"{'.'.join([name, *(key for key in self.keys if isinstance(key, str))])}: {self}"
 
 
+class Unrequested(str):
+    """The default of an address that the service can do without."""
+
+
 class UnusableFile(ValueError):
     """A file that a value names cannot be read, or its content cannot be used."""
 

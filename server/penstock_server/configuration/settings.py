@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock_server.configuration.options import (
+    Unrequested,
     address,
     countable,
     http_path,
@@ -32,6 +33,7 @@ from penstock_server.configuration.upstream_table import (
 )
 from penstock_server.fleet import Affinity, Policy
 from penstock_server.telemetry.log import FORMATS, LEVELS
+from penstock_server.telemetry.metrics.names import CONVENTIONS
 from penstock_server.upstream import NativeResponses, UpstreamConfig
 
 # Their defaults are the defaults of the options.
@@ -114,11 +116,30 @@ class Settings:
         many=True,
     )
     admin_listen: str = option(
-        "127.0.0.1:50052",
+        Unrequested("127.0.0.1:50052"),
         "Address to serve AdminService on, which requires no credentials; off for none. "
         "0.0.0.0 as in listen.",
         unless_off(address),
         "HOST:PORT",
+    )
+    metrics_listen: str = option(
+        Unrequested("127.0.0.1:9464"),
+        "Address to serve metrics for Prometheus on, at /metrics over HTTP; off for none.",
+        unless_off(address),
+        "HOST:PORT",
+    )
+    metrics_by_caller: bool = option(
+        False,
+        "Count calls and tokens also by the name of the caller's key.",
+        switch,
+        "true|false",
+    )
+    genai_conventions: str = option(
+        CONVENTIONS[0],
+        "OpenTelemetry's conventions for the names of gen_ai metrics: those that dashboards "
+        "query, or the new ones of version 0.1.0.",
+        one_of(*CONVENTIONS),
+        "|".join(CONVENTIONS),
     )
     connect_timeout: float = option(
         _UPSTREAM.timeouts.connect,

@@ -1,6 +1,7 @@
 """Dispatch: a call is sent to one of its replicas, and again to another where that is safe."""
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
@@ -39,6 +40,10 @@ class Dispatcher:
         directory: where calls can go.
         rules: when a request is sent again.
         affinity: what keeps calls on one replica.
+        retries: the number of requests sent because an earlier one had failed, by the name of the
+            upstream that failed.
+        hedges: the number of requests sent because an earlier one was late, by the name of the
+            late upstream.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Dispatcher:
         self.directory = directory
         self.rules = rules
         self.affinity = affinity
+        self.retries = Counter[str]()
+        self.hedges = Counter[str]()
         self._clock = clock
         self._chance = chance
 
@@ -281,6 +288,7 @@ class _Requests:
         routes = await (self._open_routes() if self._tried else self._routes())
         replica, body = self._choose(routes)
         self._count(replica)
+        self._call.attempts.model = routes[replica].public
         return _Request(replica, self._dispatcher.directory, routes[replica], body, self._call)
 
     def _count(self, replica: Replica) -> None:
@@ -317,6 +325,7 @@ class _Requests:
             return None
         if not self._dispatcher.rules.budget.spend():
             return None
+        self._dispatcher.hedges[self._tried[-1].upstream.name] += 1
         self._count(replica)
         attempts = self._call.attempts
         attempts.add(replica.upstream.name)
@@ -389,6 +398,8 @@ class _Requests:
             # It may have the response.
             raise replace(down)
         await self._retries.wait(failure, elsewhere=elsewhere)
+        if not failure.response_missing:
+            self._dispatcher.retries[failure.upstream] += 1
 
     async def _open_routes(self) -> Routes:
         """Returns the replicas whose upstreams allow another request of the call."""

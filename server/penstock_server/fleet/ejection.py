@@ -65,6 +65,7 @@ class Ejection:
         until: the time of the next trial, if a probe succeeds; None while not ejected.
         leaving: whether the replica was ejected because it is shutting down.
         suspect: whether it exceeded the time for a first byte and has answered nothing since.
+        ejections: the number of ejections so far.
     """
 
     def __init__(self, most_failures: int, first_s: float) -> None:
@@ -79,6 +80,7 @@ class Ejection:
         self.until: float | None = None
         self.leaving = False
         self.suspect = False
+        self.ejections = 0
         self._most_failures = most_failures
         self._first_s = first_s
         self._faults = 0
@@ -177,6 +179,7 @@ class Ejection:
         doubled = min(2 * self._length_s, _LONGEST * self._first_s)
         self._length_s = self._first_s if well or not self._length_s else doubled
         self.leaving, self.suspect = leaving, False
+        self.ejections += 1
         self._period += 1
         self._wait(now)
 

@@ -147,6 +147,16 @@ class Fleet:
         """Returns the state of each replica now."""
         return [replica.snapshot() for replica in self.replicas]
 
+    @property
+    def retries(self) -> Mapping[str, int]:
+        """The number of requests sent because one to the upstream of this name had failed."""
+        return self._dispatcher.retries
+
+    @property
+    def hedges(self) -> Mapping[str, int]:
+        """The number of requests sent because one to the upstream of this name was late."""
+        return self._dispatcher.hedges
+
     # Calls
 
     async def call(
@@ -257,6 +267,10 @@ class Fleet:
             UpstreamFailure: none answered, and nothing is known of any.
         """
         return await list_models(self.replicas, call, self._policy.probe_timeout)
+
+    def listed_model(self, name: str) -> str:
+        """Returns the public name of a model that an upstream lists; empty for other names."""
+        return self._directory.table.listed(name)
 
     def public_model(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.

@@ -31,8 +31,10 @@ class ReplicaState:
         models: the public names of its models, sorted.
         operations: the names of the operations it serves; empty if they are not known.
         outstanding: the number of requests under way.
+        connections: the number of connections in use, including those of probes.
         requests: the number of requests so far.
         errors: the number of requests that failed through no fault of their callers.
+        ejections: the number of ejections so far.
         consecutive_failures: the number of failures in a row up to now.
         latency_ms: the time until an answer's headers, a moving average; None before the first.
         version: its version; empty if it reports none.
@@ -48,8 +50,10 @@ class ReplicaState:
     models: tuple[str, ...]
     operations: tuple[str, ...]
     outstanding: int
+    connections: int
     requests: int
     errors: int
+    ejections: int
     consecutive_failures: int
     latency_ms: float | None
     version: str

@@ -96,6 +96,11 @@ class RoutingTable:
             raise _forbidden()
         return default
 
+    def listed(self, name: str) -> str:
+        """Returns the public name of a model that an upstream lists; empty for other names."""
+        public = self._public(name)
+        return public if public in self._names else ""
+
     def find(self, operation: Operation, call: Call) -> Routes:
         """Returns the replicas that can serve a call, and the model to request from each.
 

@@ -31,6 +31,9 @@ class Lines(logging.Handler):
     """Writes each record as a line, with those of its `fields` that have a value.
 
     Lines that the reader has no room for are dropped and counted; a later line has the number.
+
+    Attributes:
+        dropped: the number of lines dropped so far.
     """
 
     def __init__(self, output: Output, written: Callable[[Line], bytes]) -> None:
@@ -46,6 +49,7 @@ class Lines(logging.Handler):
         self._exceptions = logging.Formatter()
         self._lock = Lock()
         self._dropped = 0
+        self.dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line of a record."""
@@ -63,6 +67,7 @@ class Lines(logging.Handler):
                 self._report_dropped(created)
             if self._dropped or not self._output.write(line):
                 self._dropped += 1
+                self.dropped += 1
 
     def close(self) -> None:
         """Gives the reader a moment to read the last lines."""
@@ -100,6 +105,11 @@ def configure(level: str, form: str, descriptor: int = 2) -> None:
 def set_level(level: str) -> None:
     """Sets the lowest severity that is logged."""
     logging.getLogger("penstock").setLevel(level.upper())
+
+
+def lines_dropped() -> int:
+    """Returns the number of lines that were dropped so far."""
+    return _lines.dropped if _lines else 0
 
 
 def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 
 from penstock_server.upstream.failure import Stage
 
@@ -19,6 +20,11 @@ class Attempts:
         status: the HTTP status of its answer; 0 before there is one.
         offset: at which byte of its stream the data of the last event begins; None before one.
         body_bytes: the size of the body, once it was read whole; 0 before, and of streams.
+        model: the public name of the model requested; empty before a request, or to name none.
+        asked: the time on the monotonic clock when the wait for an answer began; 0 while there is
+            no wait.
+        waited: the seconds waited so far, for answers and between requests; of a stream, up to its
+            first event.
     """
 
     count: int = 0
@@ -28,11 +34,22 @@ class Attempts:
     status: int = 0
     offset: int | None = None
     body_bytes: int = 0
+    model: str = ""
+    asked: float = 0.0
+    waited: float = 0.0
 
     def begin(self, path: str) -> None:
         """Records that a request is about to be sent to a path."""
         self.path, self.stage, self.status, self.offset = path, Stage.HEADERS, 0, None
         self.body_bytes = 0
+        # A wait that has not ended is that for a request that failed.
+        self.asked = self.asked or monotonic()
+
+    def answered(self) -> None:
+        """Records that the wait for an answer has ended."""
+        if self.asked:
+            self.waited += monotonic() - self.asked
+            self.asked = 0.0
 
     def add(self, upstream: str) -> None:
         """Records that a request is sent to an upstream."""
@@ -40,7 +57,8 @@ class Attempts:
         self.upstream = upstream
 
     def take(self, other: "Attempts") -> None:
-        """Copies the record of another request, which was sent at the same time."""
+        """Copies the record of another request, which was sent at the same time and answered."""
+        self.answered()
         self.upstream, self.path, self.stage = other.upstream, other.path, other.stage
         self.status, self.offset = other.status, other.offset
         self.body_bytes = other.body_bytes

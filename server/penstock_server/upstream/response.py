@@ -133,6 +133,7 @@ class Response:
         await self._read_into(body, self._most_bytes)
         whole = b"".join(body)
         self.attempts.body_bytes = len(whole)
+        self.attempts.answered()
         return whole
 
     async def read_error(self) -> bytes:

@@ -44,6 +44,7 @@ async def events(
     """
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
+    response.attempts.answered()
     if event is not None:
         require_own(response, event.get("id"))
     while event is not None:

@@ -36,6 +36,7 @@ class Rpc:
         request: the iterator over the request messages.
         request_id: the caller's `x-request-id`, or a new one.
         started: the time of arrival on the monotonic clock.
+        requested: the time when the first request message had arrived; 0 before.
         model: the model that the request names, once the servicer has asked for it.
         deadline: the deadline on the monotonic clock.
         messages_received: the number of request messages that have arrived.
@@ -84,6 +85,7 @@ class Rpc:
         "reason",
         "request",
         "request_id",
+        "requested",
         "response_model",
         "started",
         "usage",
@@ -98,6 +100,7 @@ class Rpc:
         given = self.metadata.get("x-request-id")
         self.request_id = (given and _usable_id(given)) or urandom(16).hex()
         self.started = monotonic()
+        self.requested = 0.0
         self.model = ""
         self.deadline = math.inf
         self.messages_received = self.bytes_received = 0

@@ -189,7 +189,8 @@ async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
     first, requests = True, aiter(rpc.request)
     while (data := await arrivals.arrived(anext(requests, None), first=first)) is not None:
         rpc.on_arrival()
-        rpc.admitted, first = True, False
+        if first:
+            rpc.admitted, rpc.requested, first = True, monotonic(), False
         rpc.messages_received += 1
         rpc.bytes_received += len(data)
         yield data
@@ -201,7 +202,7 @@ async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc) -> Any:
         await require_end(rpc)
         raise status.Refusal(status.of_no_request())
     rpc.on_arrival()
-    rpc.admitted = True
+    rpc.admitted, rpc.requested = True, monotonic()
     rpc.messages_received, rpc.bytes_received = 1, len(data)
     return await parser.parsed(rpc, data)
 

@@ -1,15 +1,17 @@
-"""Middleware, which surrounds every call: log, errors, credentials, admission, deadline."""
+"""Middleware around every call: metrics, log, errors, credentials, admission, deadline."""
 
 from penstock_server.rpc.middleware.admission import Admission
 from penstock_server.rpc.middleware.authentication import Authentication, forward_credentials
 from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
+from penstock_server.rpc.middleware.metrics import CallRecorder
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.rpc.middleware.stack import stack
 
 __all__ = [
     "Admission",
     "Authentication",
+    "CallRecorder",
     "Deadlines",
     "Quota",
     "abort",

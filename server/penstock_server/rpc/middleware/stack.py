@@ -11,6 +11,7 @@ from penstock_server.rpc.middleware.request_log import RequestLog
 
 def stack(
     *,
+    recorder: Middleware | None = None,
     debug: bool = False,
     credentials: Middleware | None = None,
     admission: Admission | None = None,
@@ -19,12 +20,14 @@ def stack(
     """Returns the middleware of a server, outermost first.
 
     Args:
+        recorder: records the metrics of calls.
         debug: whether callers may see the details of a bug.
         credentials: authenticates callers, or forwards their credentials.
         admission: limits the number of concurrent calls.
         deadlines: limits the duration of calls.
     """
     every = (
+        recorder,
         RequestLog().log_call,
         failure_to_status,
         debug_info if debug else None,

@@ -11,7 +11,7 @@ from penstock_server.rpc.server.build import HEALTH, options
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
 from penstock_server.rpc.server.lasting import server as lasting_server
-from penstock_server.rpc.server.listening import bind_all
+from penstock_server.rpc.server.listening import CannotListen, bind_all, do_without
 from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
@@ -76,13 +76,18 @@ class AdminServer:
         self._server.add_generic_rpc_handlers((UnsupportedMethods((SERVICE,)),))
 
     def bind(self) -> None:
-        """Binds its address.
+        """Binds its address; goes without it if it is taken and only the default.
 
         Raises:
             CannotListen: the address is taken, or not one of this machine.
         """
-        if self.address:
+        if not self.address:
+            return
+        try:
             [self.address], self.port = bind_all(self._server, (self.address,))
+        except CannotListen as error:
+            do_without("admin_listen", self.address, error)
+            self.address = ""
 
     async def start(self) -> None:
         """Serves, if it has an address."""

@@ -1,6 +1,8 @@
 """Addresses that a server listens on: HOST:PORT or unix:/PATH."""
 
 import errno
+import logging
+import os
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -8,12 +10,56 @@ from typing import Any
 from grpc import aio
 
 from penstock_server import unix_socket
+from penstock_server.configuration.options import Unrequested
 
 _UNIX = "unix:"
 
+_log = logging.getLogger("penstock.listening")
+
 
 class CannotListen(Exception):
-    """An address is taken, or not one of this machine."""
+    """An address is taken, or not one of this machine.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, address: str, error: Exception, option: str = "") -> None:
+        """Creates the error.
+
+        Args:
+            address: the address.
+            error: what the system reports.
+            option: the option that names the address, if it is not the main one.
+        """
+        self.reason = _reason(error)
+        place = f"{option}: cannot" if option else "cannot"
+        super().__init__(f"{place} listen on {address}: {self.reason}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CannotListen):
+        return error.reason
+    if not isinstance(error, OSError):
+        return "the address cannot be bound"
+    # asyncio describes more than the error; the numbers of getaddrinfo are not those of the system.
+    known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return (known or str(error)).lower()
+
+
+def do_without(option: str, address: str, error: Exception) -> None:
+    """Reports that an address which serves operators cannot be listened on.
+
+    A default that is taken, such as by a second service on the same machine, must not keep the
+    service from serving calls.
+
+    Raises:
+        CannotListen: the configuration names the address.
+    """
+    if not isinstance(address, Unrequested):
+        raise CannotListen(address, error, option) from error
+    fields = {"option": option, "address": address, "reason": _reason(error)}
+    _log.warning("cannot listen", extra={"fields": fields})
 
 
 def bind(server: aio.Server, address: str, *, share_ports: bool = False) -> int:
@@ -34,7 +80,7 @@ def bind(server: aio.Server, address: str, *, share_ports: bool = False) -> int:
             _require_free(address, share_ports=share_ports)
         return server.add_insecure_port(address)
     except (OSError, RuntimeError) as error:
-        raise CannotListen(f"cannot listen on {address}") from error
+        raise CannotListen(address, error) from error
 
 
 def _require_free(address: str, *, share_ports: bool) -> None:

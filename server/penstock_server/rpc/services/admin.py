@@ -23,7 +23,11 @@ _STATES = {
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """Reports the state of the upstreams."""
+    """Reports the state of the upstreams.
+
+    Attributes:
+        generation: the number of the configuration in force.
+    """
 
     def __init__(self, fleet: Fleet, generation: int = 1) -> None:
         """Reports on a fleet whose configuration comes into force now.
@@ -33,13 +37,13 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             generation: the number of the configuration.
         """
         self._fleet = fleet
-        self._generation = generation - 1
+        self.generation = generation - 1
         self._configured = Timestamp()
         self.record_configuration()
 
     def record_configuration(self) -> None:
         """Records that another configuration comes into force now."""
-        self._generation += 1
+        self.generation += 1
         self._configured.GetCurrentTime()
 
     async def ListUpstreams(
@@ -50,7 +54,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         return ListUpstreamsResponse(
             replicas=map(replica, known),
             server_version=version("penstock"),
-            configuration_generation=self._generation,
+            configuration_generation=self.generation,
             configuration_time=self._configured,
         )
 

@@ -372,14 +372,6 @@ LOG_LINES_DROPPED = Metric(
     Kind.COUNTER,
     "Log lines that were dropped because the reader of the log was too slow.",
 )
-CERTIFICATE_EXPIRY = Metric(
-    "penstock_certificate_expiry_timestamp_seconds",
-    Kind.GAUGE,
-    "Time at which a client certificate for an upstream expires, in Unix time.",
-    ("upstream",),
-    unit="seconds",
-    combine=Combine.LEAST,
-)
 WORKERS = Metric(
     "penstock_workers",
     Kind.GAUGE,
@@ -451,7 +443,6 @@ SERVICE: Sequence[Metric] = (
     CONFIGURATION_GENERATION,
     RELOADS_REFUSED,
     LOG_LINES_DROPPED,
-    CERTIFICATE_EXPIRY,
     WORKERS,
     BUILD_INFO,
 )
@@ -471,3 +462,26 @@ BY_NAME: Mapping[str, Metric] = {
     for metric in group
 }
 """Every metric of all conventions."""
+
+OPERATIONS: Mapping[str, str] = {
+    "ChatCompletionService/CreateChatCompletion": "chat",
+    "ChatCompletionService/StreamChatCompletion": "chat",
+    "CompletionService/CreateCompletion": "text_completion",
+    "CompletionService/StreamCompletion": "text_completion",
+    "ResponseService/CreateResponse": "responses",
+    "ResponseService/StreamResponse": "responses",
+    "EmbeddingService/CreateEmbeddings": "embeddings",
+    "PoolingService/Pool": "pooling",
+    "ClassificationService/Classify": "classify",
+    "RerankService/Rerank": "rerank",
+    "RerankService/Score": "score",
+    "TranscriptionService/Transcribe": "transcription",
+    "TranscriptionService/StreamTranscribe": "transcription",
+    "TranscriptionService/UploadTranscribe": "transcription",
+    "TranscriptionService/UploadStreamTranscribe": "transcription",
+}
+"""`gen_ai.operation.name` of the RPCs that have one.
+
+The conventions name chats, text completions and embeddings; the others are named as by other
+gateways, or after vLLM's route.
+"""

@@ -1,0 +1,57 @@
+"""Services whose metrics are scraped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from conftest import FREE_PORT, Serve
+from grpc import aio
+from rpc.calls import BOUND_S, plain_channel
+
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.app import Service
+from penstock_server.simulator import Simulator
+
+from .scrape import Scrape, scrape
+
+
+@dataclass
+class Observed:
+    """A service whose metrics are served, and a channel to it."""
+
+    service: Service
+    channel: aio.Channel
+
+    @property
+    def chats(self) -> Any:
+        return ChatCompletionServiceStub(self.channel)
+
+    async def scrape(self) -> Scrape:
+        """Returns the metrics once no call is running: callers may see the end of one earlier."""
+        async with asyncio.timeout(BOUND_S):
+            while (found := await self.scrape_now()).value("penstock_calls_in_flight"):
+                pass
+        return found
+
+    async def scrape_now(self) -> Scrape:
+        return await scrape(self.service.metrics.address)
+
+
+Observe = Callable[..., Awaitable[Observed]]
+
+
+@pytest.fixture
+async def observe(serve: Serve, simulator: Simulator) -> AsyncIterator[Observe]:
+    """Starts a service, by default in front of the simulator, and opens a channel to it."""
+    async with AsyncExitStack() as opened:
+
+        async def start(**settings: Any) -> Observed:
+            given = {"upstream": (simulator.url,), "metrics_listen": FREE_PORT} | settings
+            service = await serve(**given)
+            await service._fleet.probed()  # before, no model is known
+            return Observed(service, await opened.enter_async_context(plain_channel(service)))
+
+        yield start
