@@ -116,3 +116,44 @@ async def test_key(path: str, authorization: str | None, status: int) -> None:
     assert response.status_code == status
     if status == 401:
         assert response.json() == {"error": "Unauthorized"}
+
+
+POOLING_PATHS = ("/v1/embeddings", "/classify", "/pooling")
+MISTYPED: list[tuple[dict[str, Any], str, str]] = [
+    ({"messages": "x"}, "body.messages", "list_type"),
+    ({"messages": {}}, "body.messages", "list_type"),
+    ({"messages": ["x"]}, "body.messages.0", "dict_type"),
+    ({"messages": [{}]}, "body.messages.0", "missing"),
+    ({"messages": [{"role": "user", "content": 1}]}, "body.messages.0", "string_type"),
+    ({"messages": [["x"]]}, "body.messages.0.0", "dict_type"),
+    ({"messages": [{"role": "user", "content": [1]}]}, "None", "literal_error"),
+    ({"messages": []}, "None", "empty conversation"),
+    ({"input": 1}, "body.input", "list_type"),
+    ({"input": [{}]}, "body.input.0", "string_type"),
+    ({"input": ["a", 1]}, "body.input.1", "string_type"),
+    ({"input": [1, 1.5]}, "body.input.1", "int_type"),
+    ({"input": [[1], ["a"]]}, "body.input.1.0", "int_type"),
+]
+
+
+@pytest.mark.parametrize("path", POOLING_PATHS)
+@pytest.mark.parametrize(("body", "param", "words"), MISTYPED, ids=str)
+async def test_inputs_of_pooling_models_of_a_wrong_type(
+    path: str, body: dict[str, Any], param: str, words: str
+) -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", kind="all")
+    async with Simulator(settings) as simulator, client(simulator.url) as http:
+        response = await http.post(path, json=body)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert str(error["param"]).startswith(param)
+    assert words in error["message"]
+
+
+async def test_one_of_several_conversations_of_a_wrong_type() -> None:
+    settings = SimulatorSettings(listen="127.0.0.1:0", kind="all")
+    async with Simulator(settings) as simulator, client(simulator.url) as http:
+        body = {"messages": [*user("a").values(), 1]}
+        response = await http.post("/v1/embeddings", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "body.messages.1"

@@ -108,18 +108,23 @@ def check_messages(values: dict[str, Json], body: dict[str, Json]) -> None:
         raise refusal([Issue("missing", "body.messages", "Field required", body)])
     if body["messages"] is None:
         raise ApiError("'NoneType' object is not iterable")
+    check_conversation(values["messages"], "body.messages")
+
+
+def check_conversation(messages: list[Json], place: str) -> None:
+    """Refuses an invalid conversation at a place of the request."""
     issues = [
         issue
-        for index, message in enumerate(values["messages"])
-        for issue in _message_issues(f"body.messages.{index}.{_FIRST_MESSAGE_MODEL}", message)
+        for index, message in enumerate(messages)
+        for issue in _message_issues(f"{place}.{index}.{_FIRST_MESSAGE_MODEL}", message)
     ]
     if issues:
         raise refusal(issues)
-    if not values["messages"]:
+    if not messages:
         raise ApiError(
             "Cannot apply chat template to an empty conversation. Provide at least one message."
         )
-    for message in values["messages"]:
+    for message in messages:
         _check_parts(message.get("content"))
 
 

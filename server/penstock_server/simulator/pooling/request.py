@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock_server.simulator.chat.checks import check_untrusted
+from penstock_server.simulator.chat.checks import check_conversation, check_untrusted
 from penstock_server.simulator.faults.table import without_directives
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.http.errors import ApiError, TooLong, parameter_error
@@ -14,6 +14,7 @@ from penstock_server.simulator.http.validation import (
     Issue,
     Kind,
     Mistyped,
+    array,
     boolean,
     checked,
     int64,
@@ -47,6 +48,7 @@ COMMON: dict[str, Kind] = {
     **dict.fromkeys(("add_special_tokens", "use_activation"), boolean),
     **dict.fromkeys(("add_generation_prompt", "continue_final_message"), boolean),
     **dict.fromkeys(("mm_processor_kwargs", "chat_template_kwargs", "media_io_kwargs"), mapping),
+    "messages": array,
     "truncate_prompt_tokens": _truncation,
     "padding": one_of("max_length", "do_not_pad"),
     "truncation_side": one_of("left", "right"),
@@ -178,7 +180,23 @@ def _inputs(given: Json) -> Sequence[Any]:
         return [given]
     if not isinstance(given, list):
         raise refusal([Issue("list_type", "body.input", "Input should be a valid list", given)])
-    return [given] if given and isinstance(given[0], int) else given
+    if given and isinstance(given[0], int):
+        _check_ids(given, "body.input")
+        return [given]
+    for index, one in enumerate(given):
+        place = f"body.input.{index}"
+        if isinstance(one, list):
+            _check_ids(one, place)
+        elif not isinstance(one, str):
+            raise refusal([Issue("string_type", place, "Input should be a valid string", one)])
+    return given
+
+
+def _check_ids(tokens: list[Json], place: str) -> None:
+    for index, token in enumerate(tokens):
+        if not isinstance(token, int):
+            message = "Input should be a valid integer"
+            raise refusal([Issue("int_type", f"{place}.{index}", message, token)])
 
 
 def _conversations(values: dict[str, Json], *, batches: bool) -> list[Json]:
@@ -186,6 +204,14 @@ def _conversations(values: dict[str, Json], *, batches: bool) -> list[Json]:
     if len(talks) > 1 and not batches:
         message = "Input should be a valid dictionary"
         raise refusal([Issue("dict_type", "body.messages.0", message, talks[0])])
+    if talks[0] is values["messages"]:
+        check_conversation(values["messages"], "body.messages")
+        return talks
+    for index, talk in enumerate(talks):
+        place = f"body.messages.{index}"
+        if not isinstance(talk, list):
+            raise refusal([Issue("list_type", place, "Input should be a valid list", talk)])
+        check_conversation(talk, place)
     return talks
 
 
