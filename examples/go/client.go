@@ -286,7 +286,8 @@ func main() {
 	}
 	target = argument(1, target)
 	audio := argument(2, "../tone.wav")
-	// With grpc-go 1.63 or newer: grpc.NewClient and insecure.NewCredentials().
+	// Debian 12 has grpc-go 1.33. From 1.63 on, where Dial is deprecated:
+	// grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	conn, err := grpc.Dial(target, grpc.WithInsecure())
 	if err != nil {
 		log.Fatal(err)

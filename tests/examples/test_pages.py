@@ -32,9 +32,18 @@ func main() {
 """
 
 
+NEW_CLIENT = """grpc.NewClient("127.0.0.1:50051",
+	grpc.WithTransportCredentials(insecure.NewCredentials()))
+"""
+DIAL = 'grpc.Dial("127.0.0.1:50051", grpc.WithInsecure())\n'
+"""The same with the grpc-go of Debian."""
+
+
 @pytest.mark.timeout(300)
 async def test_go_in_the_readme(service: Service, tmp_path: Path) -> None:
     (code,) = blocks(README, "go")
+    assert NEW_CLIENT in code
+    code = code.replace(NEW_CLIENT, DIAL)
     (generate,) = [block for block in blocks(README, "sh") if "--go_out" in block]
     (tmp_path / "build" / "src").mkdir(parents=True)
     await shell(generate.replace("protos", str(ROOT / "protos")), tmp_path / "build" / "src")
