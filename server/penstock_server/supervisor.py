@@ -2,7 +2,7 @@
 
 The kernel spreads new connections over the processes that listen on a port with SO_REUSEPORT. The
 supervisor, which starts them, serves no calls itself: it reserves the ports, forwards signals, and
-serves AdminService for all.
+serves AdminService and metrics for all.
 """
 
 import asyncio
@@ -15,13 +15,16 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
-from penstock_server.rpc.server import AdminServer, CannotListen, places
+from penstock_server.rpc.server import AdminServer, CannotListen, do_without, places
 from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
+from penstock_server.telemetry.metrics.endpoint import MetricsServer
+from penstock_server.telemetry.metrics.workers import WorkerMetrics
 from penstock_server.worker import READY, RELOADED, environment
 
 _FIRST_PAUSE_S = 1.0
@@ -256,9 +259,15 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             reflection=settings.reflection,
         )
         admin.bind()
+        worker_metrics, processes = WorkerMetrics(), count()
+        metrics = MetricsServer(settings.metrics_listen, worker_metrics.current)
+        await _start_metrics(metrics)
 
         def begin(number: int) -> Awaitable[Process]:
-            return start(arguments, environment(addresses, sockets[number], workers.generation))
+            place = f"unix:{folder}/metrics-{next(processes)}" if metrics.address else ""
+            worker_metrics.replace(number, place)
+            own = environment(addresses, sockets[number], place, workers.generation)
+            return start(arguments, own)
 
         workers = Workers(settings.workers, begin)
         when_to_reload(partial(workers.signal, signal.SIGHUP))
@@ -268,6 +277,15 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
         finally:
             forwarding.cancel()
             await admin.stop()
+            await metrics.stop()
+
+
+async def _start_metrics(metrics: MetricsServer) -> None:
+    try:
+        await metrics.start()
+    except OSError as error:
+        do_without("metrics_listen", metrics.address, error)
+        metrics.address = ""
 
 
 @contextlib.contextmanager

@@ -21,18 +21,27 @@ RELOADED = b"reloaded\n"
 
 _ADDRESSES = "PENSTOCK_WORKER_ADDRESSES"
 _ADMIN = "PENSTOCK_WORKER_ADMIN"
+_METRICS = "PENSTOCK_WORKER_METRICS"
 _GENERATION = "PENSTOCK_WORKER_GENERATION"
 
 
-def environment(addresses: Sequence[str], admin: str, generation: int) -> Mapping[str, str]:
+def environment(
+    addresses: Sequence[str], admin: str, metrics: str, generation: int
+) -> Mapping[str, str]:
     """Returns the environment variables that make a process a worker.
 
     Args:
         addresses: the addresses that all workers share.
         admin: the address of this worker's AdminService.
+        metrics: the address of this worker's metrics; empty for none.
         generation: the number of the configuration that it starts with.
     """
-    return {_ADDRESSES: ",".join(addresses), _ADMIN: admin, _GENERATION: str(generation)}
+    return {
+        _ADDRESSES: ",".join(addresses),
+        _ADMIN: admin,
+        _METRICS: metrics,
+        _GENERATION: str(generation),
+    }
 
 
 def is_worker() -> bool:
@@ -54,7 +63,7 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
     own: dict[str, Any] = {
         "listen": addresses,
         "admin_listen": os.environ[_ADMIN],
-        "metrics_listen": "",
+        "metrics_listen": os.environ[_METRICS],
     }
     same = (name for name in own if getattr(settings, name) == getattr(started, name))
     return replace(settings, **{name: own[name] for name in same})

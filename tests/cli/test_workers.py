@@ -17,6 +17,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from rpc.calls import until
 from skipping import LIMIT_S, Skipping
+from telemetry.scrape import scrape
 from upstream.wire import served as upstream_served
 
 from penstock.cli import chat_request
@@ -42,12 +43,13 @@ class Served:
         process: the one that started them.
         address: what they serve on.
         admin: what it serves AdminService on.
+        metrics: what it serves metrics on; empty for nothing.
         pids: the process of each worker, by its number.
     """
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.address = self.admin = ""
+        self.address = self.admin = self.metrics = ""
         self.pids: dict[int, int] = {}
 
     async def begin(self, count: int) -> None:
@@ -60,6 +62,8 @@ class Served:
         [self.address] = set(addresses)
         admins = [e["address"] for e in self.process.logged if e["event"] == "serving admin"]
         [self.admin] = [address for address in admins if not address.startswith("unix:")]
+        scraped = (e["address"] for e in self.process.logged if e["event"] == "serving metrics")
+        self.metrics = next((one for one in scraped if not one.startswith("unix:")), "")
 
     @asynccontextmanager
     async def channels(self) -> AsyncIterator[list[aio.Channel]]:
@@ -120,6 +124,26 @@ async def test_one_that_dies_takes_only_its_own_calls_along(
         new = await served.process.log("worker serves")
         assert new["worker"] == 1
         assert new["pid"] != died["pid"]
+
+
+async def test_metrics_are_those_of_all_also_after_a_death(simulator: Simulator) -> None:
+    started_total = "grpc_server_started_total"
+    more = ("--metrics-listen", "127.0.0.1:0")
+    async with workers(simulator.url, *more) as served:
+        async with served.channels() as channels:
+            codes = await asyncio.gather(*(ends(streamed(channel)) for channel in channels))
+        assert set(codes) == {grpc.StatusCode.OK}
+        found = await scrape(served.metrics)
+        assert found.value(started_total) == CONNECTIONS
+        assert found.value("penstock_workers") == 2
+        os.kill(served.pids[1], signal.SIGKILL)
+        await served.process.log("worker died")
+        await served.process.log("worker serves")
+        async with served.channels() as channels:
+            await asyncio.gather(*(ends(streamed(channel)) for channel in channels))
+        found = await scrape(served.metrics)
+        assert found.value(started_total) == 2 * CONNECTIONS
+        assert found.value("penstock_workers") == 2
 
 
 async def test_all_drain(simulator: Simulator, skip: Skipping) -> None:
