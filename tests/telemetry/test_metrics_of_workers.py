@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openly
 from rpc.calls import chat
 
+from penstock_server.telemetry.metrics.distribution import Histogram
 from penstock_server.telemetry.metrics.endpoint import MetricsServer
-from penstock_server.telemetry.metrics.families import histogram
 from penstock_server.telemetry.metrics.names import TOKEN_USAGE
 from penstock_server.telemetry.metrics.workers import WorkerMetrics
 
@@ -42,7 +42,7 @@ def start(observe: Observe, workers: WorkerMetrics, tmp_path: Path) -> Start:
 
 async def combined(workers: WorkerMetrics) -> Scrape:
     registry = await workers.current()
-    assert generate_latest(registry)
+    assert generate_latest(registry)  # type: ignore[no-untyped-call]
     return Scrape(openly(registry).decode())
 
 
@@ -117,7 +117,7 @@ async def test_the_latest_exemplar_is_kept(workers: WorkerMetrics, tmp_path: Pat
     for number in range(2):
         registry = CollectorRegistry(auto_describe=True)
         labels = ("chat", "vllm", "m", "m", "input")
-        histogram(TOKEN_USAGE, registry).labels(*labels).observe(5, {"trace_id": str(number)})
+        Histogram(TOKEN_USAGE, registry).of(*labels).observe(5, f"{number}")
 
         async def current(registry: CollectorRegistry = registry) -> CollectorRegistry:
             return registry

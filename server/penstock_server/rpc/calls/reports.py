@@ -23,6 +23,7 @@ from penstock.v1 import (
 _FINISH_REASONS = {
     number: name.removeprefix("FINISH_REASON_").lower()
     for name, number in common_pb2.FinishReason.items()
+    if number not in (common_pb2.FINISH_REASON_UNSPECIFIED, common_pb2.FINISH_REASON_OTHER)
 }
 _RESPONSE_STATUSES = {
     number: name.removeprefix("RESPONSE_STATUS_").lower()
@@ -142,31 +143,30 @@ def _transcribed_piece(target: Target, message: Any) -> None:
 
 
 def _usage(usage: common_pb2.Usage) -> Usage:
-    return _counts(
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.prompt_tokens_details,
-        usage.completion_tokens_details,
-    )
+    cached = reasoning = None
+    if usage.HasField("prompt_tokens_details"):
+        cached = _reported(usage.prompt_tokens_details, "cached_tokens")
+    if usage.HasField("completion_tokens_details"):
+        reasoning = _reported(usage.completion_tokens_details, "reasoning_tokens")
+    return Usage(usage.prompt_tokens, usage.completion_tokens, cached, reasoning)
 
 
 def _response_usage(usage: response_pb2.ResponseUsage) -> Usage:
-    return _counts(
+    return Usage(
         usage.input_tokens,
         usage.output_tokens,
-        usage.input_tokens_details,
-        usage.output_tokens_details,
+        _reported(usage.input_tokens_details, "cached_tokens"),
+        _reported(usage.output_tokens_details, "reasoning_tokens"),
     )
 
 
-def _counts(given: int, generated: int, of_given: Any, of_generated: Any) -> Usage:
-    cached = of_given.cached_tokens if of_given.HasField("cached_tokens") else None
-    thought = of_generated.HasField("reasoning_tokens")
-    return Usage(given, generated, cached, of_generated.reasoning_tokens if thought else None)
+def _reported(details: Any, name: str) -> int | None:
+    return getattr(details, name) if details.HasField(name) else None
 
 
 def _finish(choice: Any) -> str:
-    return choice.native_finish_reason or _FINISH_REASONS.get(choice.finish_reason, "")
+    """Returns the word for why a choice ended, or the upstream's if we have none."""
+    return _FINISH_REASONS.get(choice.finish_reason) or choice.native_finish_reason
 
 
 _READERS: dict[str, Reader] = {

@@ -88,11 +88,12 @@ class CallRecorder:
 
     def _record(self, method: MethodMetrics, rpc: Rpc, now: float) -> None:
         code = _CODES[rpc.code]
+        trace_id = getattr(rpc, "trace_id", "")
         method.handled[code] += 1
         method.messages_received += rpc.messages_received
         method.bytes_received += rpc.bytes_received
         method.bytes_sent += rpc.bytes_sent
-        method.seconds.observe(now - rpc.started, _exemplar(rpc))
+        method.seconds.observe(now - rpc.started, trace_id)
         succeeded = rpc.code is grpc.StatusCode.OK
         if method.streams:
             method.messages_sent += rpc.messages_sent
@@ -105,7 +106,7 @@ class CallRecorder:
         if not succeeded:
             self._record_failure(rpc)
         if method.operation:
-            self._record_generation(method, rpc, now)
+            self._record_generation(method, rpc, now, trace_id)
         if self._metrics.by_caller:
             self._record_caller(rpc, code)
 
@@ -122,20 +123,22 @@ class CallRecorder:
         else:
             metrics.refused[rpc.reason or rpc.code.name] += 1
 
-    def _record_generation(self, method: MethodMetrics, rpc: Rpc, now: float) -> None:
+    def _record_generation(
+        self, method: MethodMetrics, rpc: Rpc, now: float, trace_id: str
+    ) -> None:
         # An upstream may have chosen the model before its list was known.
         named = rpc.attempts.model or rpc.model or rpc.response_model
         model = self._listed_model(named) or names.OTHER
         recorded = self._metrics.generations(method, model)
         error_type = "" if rpc.code is grpc.StatusCode.OK else rpc.code.name
-        recorded.end(now - rpc.started, error_type, _exemplar(rpc))
+        recorded.ended(error_type).observe(now - rpc.started, trace_id)
         usage, first = rpc.usage, rpc.first_message
         if usage:
             recorded.tokens.record(*usage)
         if first:
-            recorded.first_token(first - rpc.started, _exemplar(rpc))
+            recorded.first_token.observe(first - rpc.started, trace_id)
             if usage and usage.output > 1:
-                recorded.next_token((now - first) / (usage.output - 1))
+                recorded.next_token.observe((now - first) / (usage.output - 1))
 
     def _record_caller(self, rpc: Rpc, code: str) -> None:
         metrics = self._metrics
@@ -143,9 +146,3 @@ class CallRecorder:
         if rpc.usage:
             metrics.caller_tokens[rpc.caller, "input"] += rpc.usage.input
             metrics.caller_tokens[rpc.caller, "output"] += rpc.usage.output
-
-
-def _exemplar(rpc: Rpc) -> dict[str, str] | None:
-    """Returns a reference to the trace of a call, if it has one."""
-    trace_id = getattr(rpc, "trace_id", "")
-    return {"trace_id": trace_id} if trace_id else None

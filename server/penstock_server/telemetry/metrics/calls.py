@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from penstock_server.telemetry.metrics import names
-from penstock_server.telemetry.metrics.families import counter_family, gauge_family, histogram
+from penstock_server.telemetry.metrics.distribution import Histogram
+from penstock_server.telemetry.metrics.families import counter_family, gauge_family
 from penstock_server.telemetry.metrics.generation import GenAiMetrics, Generations
 from penstock_server.telemetry.metrics.names import Metric
 
@@ -74,8 +75,8 @@ class MethodMetrics:
         self.started = self.messages_received = self.messages_sent = 0
         self.bytes_received = self.bytes_sent = 0
         self.handled = dict.fromkeys(codes, 0)
-        self.seconds = seconds.labels(*method)
-        self.overhead = overhead.labels(*method)
+        self.seconds = seconds.of(*method)
+        self.overhead = overhead.of(*method)
         self.generations: dict[str, Generations] = {}
 
 
@@ -115,8 +116,8 @@ class CallMetrics(Collector):
         """
         self._named = {**methods, "": OTHER}
         self._gen_ai = GenAiMetrics(registry, conventions)
-        seconds = histogram(names.HANDLING_SECONDS, registry)
-        overhead = histogram(names.OVERHEAD_SECONDS, registry)
+        seconds = Histogram(names.HANDLING_SECONDS, registry)
+        overhead = Histogram(names.OVERHEAD_SECONDS, registry)
         self._methods = {
             full_name: MethodMetrics(method, codes, seconds, overhead)
             for full_name, method in self._named.items()

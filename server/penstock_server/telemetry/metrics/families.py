@@ -1,6 +1,6 @@
 """Metrics of the table in the form that prometheus-client has for them."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
 from penstock_server.telemetry.metrics.names import Metric
@@ -20,12 +20,5 @@ def gauge_family(metric: Metric) -> GaugeMetricFamily:
 
 
 def counter(metric: Metric, registry: CollectorRegistry) -> Counter:
-    """Returns a counter that records its values itself."""
+    """Returns a counter that keeps its values itself."""
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
-
-
-def histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
-    """Returns a histogram that records its values itself."""
-    return Histogram(
-        metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
-    )

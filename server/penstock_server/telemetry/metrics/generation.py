@@ -3,57 +3,46 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 
 from penstock_server.telemetry.metrics import names
-from penstock_server.telemetry.metrics.families import counter, histogram
+from penstock_server.telemetry.metrics.distribution import Distribution, Histogram
+from penstock_server.telemetry.metrics.families import counter
+
+
+class Tokens(Protocol):
+    """Records the token counts of one operation on one model."""
+
+    def record(self, given: int, generated: int, cached: int | None, reasoning: int | None) -> None:
+        """Records the counts of a call; None for counts that are not reported."""
 
 
 class Generations:
     """The metrics of one operation on one model.
 
     Attributes:
+        first_token: times to the first message of streams.
+        next_token: mean times per token after the first.
         tokens: records token counts.
     """
 
-    def __init__(self, parent: "GenAiMetrics", labels: tuple[str, ...], tokens: "Tokens") -> None:
-        """Looks up what records the values of these labels."""
-        self.tokens = tokens
-        self._parent = parent
+    __slots__ = ("_ended", "_labels", "_seconds", "first_token", "next_token", "tokens")
+
+    def __init__(self, parent: "GenAiMetrics", labels: tuple[str, ...]) -> None:
+        """Looks up the series with these labels."""
+        self.first_token = parent.first_token.of(*labels)
+        self.next_token = parent.next_token.of(*labels)
+        self.tokens = parent.tokens.of(labels)
         self._labels = labels
-        # By type of error; a lookup among the children of the metric takes longer.
-        self._ended = {"": parent.seconds.labels(*labels, "")}
-        self._first_token = parent.first_token.labels(*labels)
-        self._next_token = parent.next_token.labels(*labels)
+        self._seconds = parent.seconds
+        self._ended = {"": parent.seconds.of(*labels, "")}
 
-    def end(self, seconds: float, error_type: str, exemplar: dict[str, str] | None) -> None:
-        """Records that a call has ended.
-
-        Args:
-            seconds: its duration.
-            error_type: the status code of a call that failed, else empty.
-            exemplar: refers to the call's trace, if there is one.
-        """
-        child = self._ended.get(error_type)
-        if child is None:
-            child = self._parent.seconds.labels(*self._labels, error_type)
-            self._ended[error_type] = child
-        child.observe(seconds, exemplar)
-
-    def first_token(self, seconds: float, exemplar: dict[str, str] | None) -> None:
-        """Records the time to the first message of a stream."""
-        self._first_token.observe(seconds, exemplar)
-
-    def next_token(self, seconds: float) -> None:
-        """Records the mean time per token after the first."""
-        self._next_token.observe(seconds)
-
-
-class Tokens(Protocol):
-    """Records the token counts of calls."""
-
-    def record(self, given: int, generated: int, cached: int | None, reasoning: int | None) -> None:
-        """Records the counts of one call; None for counts that are not reported."""
+    def ended(self, error_type: str) -> Distribution:
+        """Returns the durations of the calls that ended with a status code; empty for success."""
+        found = self._ended.get(error_type)
+        if found is None:
+            found = self._ended[error_type] = self._seconds.of(*self._labels, error_type)
+        return found
 
 
 class GenAiMetrics:
@@ -63,6 +52,7 @@ class GenAiMetrics:
         seconds: durations of calls.
         first_token: times to the first message.
         next_token: times per token after the first.
+        tokens: token counts.
     """
 
     def __init__(self, registry: CollectorRegistry, conventions: str) -> None:
@@ -72,11 +62,11 @@ class GenAiMetrics:
             registry: exports them.
             conventions: the conventions whose names are used, one of `names.CONVENTIONS`.
         """
-        self.seconds = histogram(names.REQUEST_SECONDS, registry)
-        self.first_token = histogram(names.FIRST_TOKEN_SECONDS, registry)
-        self.next_token = histogram(names.NEXT_TOKEN_SECONDS, registry)
+        self.seconds = Histogram(names.REQUEST_SECONDS, registry)
+        self.first_token = Histogram(names.FIRST_TOKEN_SECONDS, registry)
+        self.next_token = Histogram(names.NEXT_TOKEN_SECONDS, registry)
         new = conventions == names.NEW_CONVENTIONS
-        self._tokens = (_NewNames if new else _DeployedNames)(registry)
+        self.tokens = (_NewNames if new else _DeployedNames)(registry)
 
     def of(self, operation: str, model: str) -> Generations:
         """Returns the metrics of an operation on a model; callers keep it.
@@ -85,34 +75,35 @@ class GenAiMetrics:
             operation: a value of `names.OPERATIONS`.
             model: the public name of a listed model, or `names.OTHER`.
         """
-        labels = (operation, names.PROVIDER, model, model)
-        return Generations(self, labels, self._tokens.of(labels))
+        return Generations(self, (operation, names.PROVIDER, model, model))
 
 
 class _DeployedNames:
     """Token counts in one histogram, by type."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._usage = histogram(names.TOKEN_USAGE, registry)
+        self._usage = Histogram(names.TOKEN_USAGE, registry)
 
     def of(self, labels: tuple[str, ...]) -> Tokens:
         return _DeployedTokens(self._usage, labels)
 
 
 class _DeployedTokens:
+    __slots__ = ("_generated", "_given", "_labels", "_usage")
+
     def __init__(self, usage: Histogram, labels: tuple[str, ...]) -> None:
         self._usage = usage
         self._labels = labels
-        self._given = usage.labels(*labels, "input")
-        self._generated = usage.labels(*labels, "output")
+        self._given = usage.of(*labels, "input")
+        self._generated = usage.of(*labels, "output")
 
     def record(self, given: int, generated: int, cached: int | None, reasoning: int | None) -> None:
         self._given.observe(given)
         self._generated.observe(generated)
         if cached is not None:
-            self._usage.labels(*self._labels, "cached_input").observe(cached)
+            self._usage.of(*self._labels, "cached_input").observe(cached)
         if reasoning is not None:
-            self._usage.labels(*self._labels, "reasoning").observe(reasoning)
+            self._usage.of(*self._labels, "reasoning").observe(reasoning)
 
 
 class _NewNames:
@@ -128,19 +119,20 @@ class _NewNames:
                 names.REASONING_TOKENS,
             )
         ]
-        self._given = histogram(names.OPERATION_INPUT_TOKENS, registry)
-        self._generated = histogram(names.OPERATION_OUTPUT_TOKENS, registry)
+        self._given = Histogram(names.OPERATION_INPUT_TOKENS, registry)
+        self._generated = Histogram(names.OPERATION_OUTPUT_TOKENS, registry)
 
     def of(self, labels: tuple[str, ...]) -> Tokens:
-        return _NewTokens(
-            [one.labels(*labels) for one in self._counters],
-            self._given.labels(*labels),
-            self._generated.labels(*labels),
-        )
+        counters = [one.labels(*labels) for one in self._counters]
+        return _NewTokens(counters, self._given.of(*labels), self._generated.of(*labels))
 
 
 class _NewTokens:
-    def __init__(self, counters: Sequence[Counter], given: Histogram, generated: Histogram) -> None:
+    __slots__ = ("_counters", "_generated", "_given")
+
+    def __init__(
+        self, counters: Sequence[Counter], given: Distribution, generated: Distribution
+    ) -> None:
         self._counters = counters
         self._given = given
         self._generated = generated
