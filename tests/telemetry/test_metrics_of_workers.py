@@ -42,8 +42,9 @@ def start(observe: Observe, workers: WorkerMetrics, tmp_path: Path) -> Start:
 
 async def combined(workers: WorkerMetrics) -> Scrape:
     registry = await workers.current()
-    assert generate_latest(registry)  # type: ignore[no-untyped-call]
-    return Scrape(openly(registry).decode())
+    assert generate_latest(registry)
+    written: bytes = openly(registry)  # type: ignore[no-untyped-call]
+    return Scrape(written.decode())
 
 
 async def call(observed: Observed, times: int) -> Any:

@@ -44,10 +44,13 @@ class Distribution:
 
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
         """Adds the values so far to a family, under their labels."""
-        total, buckets = 0, []
+        total = 0
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
         for number, bound in enumerate((*self._bounds, INF)):
             total += self._counts[number]
-            buckets.append((floatToGoString(bound), total, self._exemplars.get(number)))
+            name: str = floatToGoString(bound)  # type: ignore[no-untyped-call]
+            exemplar = self._exemplars.get(number)
+            buckets.append((name, total, exemplar) if exemplar else (name, total))
         family.add_metric(labels, buckets, self._sum)
 
 
