@@ -21,6 +21,7 @@ from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
 from penstock_server.configuration.file import SettingsError, is_read_once
 from penstock_server.configuration.option_list import OptionList
 from penstock_server.configuration.options import Unrequested, address, unless_off
+from penstock_server.telemetry.metrics.names import DEFAULT_METRICS_ADDRESS
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -114,6 +115,13 @@ def _add_demo(commands: Any) -> None:
         type=unless_off(address),
         help=f"address to serve AdminService on; off for none (default {DEFAULT_ADMIN_TARGET})",
     )
+    demo.add_argument(
+        "--metrics-listen",
+        metavar="HOST:PORT",
+        default=Unrequested(DEFAULT_METRICS_ADDRESS),
+        type=unless_off(address),
+        help=f"address to serve metrics on; off for none (default {DEFAULT_METRICS_ADDRESS})",
+    )
     demo.set_defaults(run=_demo)
 
 
@@ -204,7 +212,9 @@ def _demo(parsed: argparse.Namespace) -> int:
     def say(text: str) -> None:
         print(text, end="", flush=True)
 
-    return _serve_until_stopped(demo.run(parsed.listen, parsed.admin_listen, say))
+    return _serve_until_stopped(
+        demo.run(parsed.listen, parsed.admin_listen, parsed.metrics_listen, say)
+    )
 
 
 def _until_stopped(

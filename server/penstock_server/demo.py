@@ -20,12 +20,15 @@ _METHOD = "penstock.v1.ChatCompletionService/StreamChatCompletion"
 _REQUEST = json.dumps({"messages": [{"role": "ROLE_USER", "content": [{"text": QUESTION}]}]})
 
 
-async def run(listen: str, admin_listen: str, say: Callable[[str], None]) -> None:
+async def run(
+    listen: str, admin_listen: str, metrics_listen: str, say: Callable[[str], None]
+) -> None:
     """Runs the demonstration until SIGINT or SIGTERM.
 
     Args:
         listen: HOST:PORT to serve gRPC on.
         admin_listen: HOST:PORT to serve AdminService on; empty for none.
+        metrics_listen: HOST:PORT to serve metrics on; empty for none.
         say: prints a piece of text without changes.
 
     Raises:
@@ -38,7 +41,7 @@ async def run(listen: str, admin_listen: str, say: Callable[[str], None]) -> Non
             upstream=(upstream.url,),
             listen=listen,
             admin_listen=admin_listen,
-            metrics_listen="",
+            metrics_listen=metrics_listen,
             slow_start=0.0,
         )
         async with Service(settings) as service:

@@ -10,7 +10,7 @@ from .process import PENSTOCK, run, started
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_demo(number: signal.Signals) -> None:
-    ports = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+    ports = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--metrics-listen", "off")
     async with started(PENSTOCK, "demo", *ports) as process:
         shown = await process.line("Serving until Ctrl-C.")
         assert "Hello! How can I help you today?" in shown

@@ -139,7 +139,8 @@ async def test_the_simulator_where_a_crash_left_a_socket(path: Path) -> None:
 
 async def test_demo_on_a_socket(path: Path) -> None:
     async with started(
-        PENSTOCK, "demo", "--listen", f"unix:{path}", "--admin-listen", "off"
+        *(PENSTOCK, "demo", "--listen", f"unix:{path}"),
+        *("--admin-listen", "off", "--metrics-listen", "off"),
     ) as process:
         said = await process.line("Serving until Ctrl-C.")
         assert ANSWER in said

@@ -37,6 +37,7 @@ CURL = (
 ADDRESSES = {
     "127.0.0.1:50051": "PENSTOCK_TARGET",
     "127.0.0.1:50052": "PENSTOCK_ADMIN_TARGET",
+    "127.0.0.1:9464": "METRICS",
 }
 # What does not end, or needs what is not here: tests/cli runs the first two.
 NOT_RUN = ("make demo", ".venv/bin/penstock serve --upstream http://localhost:8000")
@@ -96,7 +97,7 @@ async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]
         service = await serve(
             upstream=(simulator.url,),
             admin_listen=FREE_PORT,
-            metrics_listen="",
+            metrics_listen=FREE_PORT,
             probe_interval=1.0,
             slow_start=0.0,
             **options,
@@ -106,6 +107,7 @@ async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]
             "BUF": str(INSTALLED / "buf"),
             "PENSTOCK_TARGET": f"127.0.0.1:{service.port}",
             "PENSTOCK_ADMIN_TARGET": f"127.0.0.1:{service.admin.port}",
+            "METRICS": service.metrics.address,
             "UPSTREAM": simulator.url,
         }
 

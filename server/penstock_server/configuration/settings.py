@@ -33,7 +33,7 @@ from penstock_server.configuration.upstream_table import (
 )
 from penstock_server.fleet import Affinity, Policy
 from penstock_server.telemetry.log import FORMATS, LEVELS
-from penstock_server.telemetry.metrics.names import CONVENTIONS
+from penstock_server.telemetry.metrics.names import CONVENTIONS, DEFAULT_METRICS_ADDRESS
 from penstock_server.upstream import NativeResponses, UpstreamConfig
 
 # Their defaults are the defaults of the options.
@@ -123,7 +123,7 @@ class Settings:
         "HOST:PORT",
     )
     metrics_listen: str = option(
-        Unrequested("127.0.0.1:9464"),
+        Unrequested(DEFAULT_METRICS_ADDRESS),
         "Address to serve metrics for Prometheus on, at /metrics over HTTP; off for none.",
         unless_off(address),
         "HOST:PORT",

@@ -9,6 +9,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+DEFAULT_METRICS_ADDRESS = "127.0.0.1:9464"
+
 DEPLOYED_CONVENTIONS = "1.41"
 NEW_CONVENTIONS = "0.1.0"
 CONVENTIONS = ("deployed", NEW_CONVENTIONS)
