@@ -21,6 +21,7 @@ from penstock_server.configuration.keys import Key, read_keys
 from penstock_server.configuration.options import shown
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import policy, upstream_configs
+from penstock_server.encryption import metrics_tls, server_certificate
 from penstock_server.fleet import Fleet
 from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
@@ -36,6 +37,7 @@ from penstock_server.rpc.server import (
     AdminServer,
     CannotListen,
     ConnectionLimits,
+    HealthServer,
     HealthServicer,
     Watches,
     bind_all,
@@ -71,6 +73,7 @@ class Service:
         authentication: checks the keys of callers; None if no keys are configured.
         admin: the server for operators.
         metrics: the server of the metrics.
+        health: the server for probes.
         watching: the task that follows the upstreams, once started; only the end of the service or
             a bug ends it.
         serving: ends when gRPC no longer serves; an exception says why, if it was not stopped.
@@ -93,7 +96,8 @@ class Service:
             transport: sends all requests to upstreams; None for connections of its own.
 
         Raises:
-            SettingsError: the keys file cannot be used, or two options exclude each other.
+            SettingsError: the keys file or the certificate cannot be used, two options exclude each
+                other, or plaintext would leave the machine.
         """
         self.settings = settings
         self.authentication = _authentication(settings, clock)
@@ -101,9 +105,11 @@ class Service:
         self._health = HealthServicer(tuple(SERVICES))
         self._limits = _limits(settings)
         self._descriptors: asyncio.Task[None] | None = None
+        self._certificate_watch: asyncio.Task[None] | None = None
         self._arrivals = Arrivals(settings.request_timeout, settings.max_pending_calls)
         self._admission = Admission(settings.max_concurrent_calls, self._arrivals)
         self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
+        self._certificate = server_certificate(settings)
         self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._registry = CollectorRegistry(auto_describe=True)
         self._configuration = AdminServicer(self._fleet, worker.generation())
@@ -112,7 +118,11 @@ class Service:
             self._registry, version("penstock"), lambda: self._configuration.generation
         )
         ProcessCollector(registry=self._registry)
-        self.metrics = MetricsServer(settings.metrics_listen, self._current_metrics)
+        self.metrics = MetricsServer(
+            settings.metrics_listen,
+            self._current_metrics,
+            tls=metrics_tls(settings, self._certificate),
+        )
         self._server = build_server(
             self._fleet,
             self._health,
@@ -136,6 +146,14 @@ class Service:
             max_message_bytes=settings.max_message_bytes,
             max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
+            certificate=self._certificate,
+        )
+        self.health = HealthServer(
+            settings.health_listen,
+            self._health,
+            self._watches,
+            self._limits,
+            share_ports=share_ports,
         )
         self.watching: asyncio.Task[None] | None = None
         self.serving: asyncio.Task[bool] | None = None
@@ -167,9 +185,13 @@ class Service:
             await self._know_upstreams()
         try:
             self.addresses, self.port = bind_all(
-                self._server, self.settings.addresses, share_ports=self._share_ports
+                self._server,
+                self.settings.addresses,
+                share_ports=self._share_ports,
+                certificate=self._certificate,
             )
             self.admin.bind()
+            self.health.bind()
             await self._start_metrics()
         except CannotListen:
             release(self.addresses)
@@ -179,6 +201,8 @@ class Service:
         await self._server.start()
         self.serving = asyncio.create_task(self._server.wait_for_termination())
         await self.admin.start()
+        await self.health.start()
+        self._watch_certificate()
         ports = {int(a.rpartition(":")[2]) for a in self.addresses if not a.startswith("unix:")}
         self._descriptors = asyncio.create_task(
             descriptors.watch(ports, self._limits.max_incoming_connections)
@@ -248,8 +272,9 @@ class Service:
     async def stop(self, grace_s: float) -> None:
         """Refuses new calls, and ends running ones after a grace period in seconds."""
         self._health.close()
-        if self._descriptors:
-            self._descriptors.cancel()
+        for task in (self._descriptors, self._certificate_watch):
+            if task:
+                task.cancel()
         await self._end_watch()
         if grace_s:
             await self._admission.settle()
@@ -264,12 +289,18 @@ class Service:
         await stopped
         await self.admin.stop()
         await self.metrics.stop()
+        await self.health.stop()
         self._fleet.close()
 
     async def _end_watch(self) -> None:
         if self.watching:
             self.watching.cancel()
             await asyncio.wait((self.watching,))
+
+    def _watch_certificate(self) -> None:
+        if self._certificate and self.settings.reload_interval:
+            watch = self._certificate.watch(self.settings.reload_interval)
+            self._certificate_watch = asyncio.create_task(watch)
 
     async def _know_upstreams(self) -> None:
         """Waits for the first probes, so that all workers report the same health."""

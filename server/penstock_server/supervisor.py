@@ -19,6 +19,7 @@ from itertools import count
 
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
+from penstock_server.encryption import metrics_tls, server_certificate
 from penstock_server.rpc.server import AdminServer, CannotListen, do_without, places
 from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
@@ -242,14 +243,19 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
 
     Raises:
         CannotListen: an address is taken, or not one of this machine.
-        SettingsError: an address cannot be shared.
+        SettingsError: an address cannot be shared, or see `server_certificate`.
         WorkerFailed: the first worker could not start.
     """
-    if unix := [one for one in settings.addresses if one.startswith("unix:")]:
+    shared = (*settings.addresses, settings.health_listen)
+    if unix := [one for one in shared if one.startswith("unix:")]:
         raise SettingsError(
             f"workers cannot share {unix[0]}: only one process can listen on a Unix socket"
         )
-    with reserved(settings.addresses) as addresses, _folder() as folder:
+    certificate = server_certificate(settings)
+    health = [settings.health_listen] if settings.health_listen else []
+    with reserved((*settings.addresses, *health)) as all_addresses, _folder() as folder:
+        addresses = all_addresses[: len(settings.addresses)]
+        probed = "".join(all_addresses[len(addresses) :])
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
         admin = AdminServer(
             settings.admin_listen,
@@ -257,16 +263,27 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             max_message_bytes=settings.max_message_bytes,
             max_request_entries=settings.max_request_entries,
             reflection=settings.reflection,
+            certificate=certificate,
         )
         admin.bind()
         worker_metrics, processes = WorkerMetrics(), count()
-        metrics = MetricsServer(settings.metrics_listen, worker_metrics.current)
+        metrics = MetricsServer(
+            settings.metrics_listen,
+            worker_metrics.current,
+            tls=metrics_tls(settings, certificate),
+        )
         await _start_metrics(metrics)
 
         def begin(number: int) -> Awaitable[Process]:
             place = f"unix:{folder}/metrics-{next(processes)}" if metrics.address else ""
             worker_metrics.replace(number, place)
-            own = environment(addresses, sockets[number], place, workers.generation)
+            own = environment(
+                addresses,
+                admin=sockets[number],
+                metrics=place,
+                health=probed,
+                generation=workers.generation,
+            )
             return start(arguments, own)
 
         workers = Workers(settings.workers, begin)

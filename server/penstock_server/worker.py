@@ -22,11 +22,12 @@ RELOADED = b"reloaded\n"
 _ADDRESSES = "PENSTOCK_WORKER_ADDRESSES"
 _ADMIN = "PENSTOCK_WORKER_ADMIN"
 _METRICS = "PENSTOCK_WORKER_METRICS"
+_HEALTH = "PENSTOCK_WORKER_HEALTH"
 _GENERATION = "PENSTOCK_WORKER_GENERATION"
 
 
 def environment(
-    addresses: Sequence[str], admin: str, metrics: str, generation: int
+    addresses: Sequence[str], *, admin: str, metrics: str, health: str, generation: int
 ) -> Mapping[str, str]:
     """Returns the environment variables that make a process a worker.
 
@@ -34,12 +35,14 @@ def environment(
         addresses: the addresses that all workers share.
         admin: the address of this worker's AdminService.
         metrics: the address of this worker's metrics; empty for none.
+        health: the address of health alone, which all workers share; empty for none.
         generation: the number of the configuration that it starts with.
     """
     return {
         _ADDRESSES: ",".join(addresses),
         _ADMIN: admin,
         _METRICS: metrics,
+        _HEALTH: health,
         _GENERATION: str(generation),
     }
 
@@ -64,6 +67,7 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
         "listen": addresses,
         "admin_listen": os.environ[_ADMIN],
         "metrics_listen": os.environ[_METRICS],
+        "health_listen": os.environ[_HEALTH],
     }
     same = (name for name in own if getattr(settings, name) == getattr(started, name))
     return replace(settings, **{name: own[name] for name in same})

@@ -155,7 +155,7 @@ async def test_a_taken_port(command: str) -> None:
 
 
 async def test_an_address_that_is_not_ours() -> None:
-    result = await penstock("serve", "--listen", "192.0.2.1:50051")
+    result = await penstock("serve", "--listen", "192.0.2.1:50051", "--insecure", "true")
     assert (result.code, result.err.count("\n")) == (4, 1)
 
 

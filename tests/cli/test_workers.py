@@ -12,6 +12,8 @@ from typing import Any
 
 import grpc
 import pytest
+from authority import Authority
+from authority import write as replace
 from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
@@ -379,6 +381,32 @@ async def test_one_that_hangs_is_killed_after_the_second_signal() -> None:
         workers.signal(signal.SIGTERM)
         await running
     assert processes[0].returncode == -signal.SIGKILL
+
+
+async def test_all_replace_the_certificate(simulator: Simulator, tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    def issue() -> bytes:
+        authority = Authority()
+        for path, content in zip((cert, key), authority.issue(), strict=True):
+            replace(path, content)
+        return authority.root
+
+    roots = [issue()]
+    probes = "--health-listen=127.0.0.1:0"
+    options = (f"--tls-cert={cert}", f"--tls-key={key}", probes)
+    async with workers(simulator.url, *options) as served:
+        while len(roots) < 3:
+            credentials = grpc.ssl_channel_credentials(roots[-1])
+            for number in range(CONNECTIONS):
+                each = (("test", number),)
+                async with aio.secure_channel(served.address, credentials, each) as channel:
+                    assert await health(channel)
+            roots.append(issue())
+        probed = {e["address"] for e in served.process.logged if e["event"] == "serving health"}
+        assert len(probed) == 1
+        async with aio.insecure_channel(*probed) as channel:
+            assert await health(channel)
 
 
 @pytest.mark.parametrize("count", ["1", "2"])

@@ -141,6 +141,33 @@ class Settings:
         one_of(*CONVENTIONS),
         "|".join(CONVENTIONS),
     )
+    health_listen: str = option(
+        "",
+        "Address to serve health alone on, in plaintext, for probes that have no client "
+        "certificate; off for none.",
+        unless_off(address),
+        "HOST:PORT",
+    )
+    tls_cert: str = option(
+        "",
+        "Certificate in PEM, with those that lead to its CA, to serve TLS with; it is read again "
+        "when it changes. An admin_listen that only this machine can reach stays plaintext.",
+        text,
+        "FILE",
+    )
+    tls_key: str = option("", "Private key of tls_cert, in PEM and not encrypted.", text, "FILE")
+    tls_client_ca: str = option(
+        "",
+        "CA, in PEM, whose certificates callers must present; without it, callers need none.",
+        text,
+        "FILE",
+    )
+    insecure: bool = option(
+        False,
+        "Serve plaintext to other machines, such as where a mesh encrypts the connections.",
+        switch,
+        "true|false",
+    )
     connect_timeout: float = option(
         _UPSTREAM.timeouts.connect,
         "Longest wait for a connection to an upstream.",

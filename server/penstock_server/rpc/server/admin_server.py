@@ -8,10 +8,16 @@ from penstock.v1 import admin_pb2_grpc
 from penstock_server.rpc import middleware
 from penstock_server.rpc.calls import Arrivals, CallInterceptor
 from penstock_server.rpc.server.build import HEALTH, options
+from penstock_server.rpc.server.certificates import ServerCertificate
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
 from penstock_server.rpc.server.lasting import server as lasting_server
-from penstock_server.rpc.server.listening import CannotListen, bind_all, do_without
+from penstock_server.rpc.server.listening import (
+    CannotListen,
+    bind_all,
+    do_without,
+    is_local,
+)
 from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
@@ -40,6 +46,7 @@ class AdminServer:
         max_message_bytes: int,
         max_request_entries: int,
         reflection: bool,
+        certificate: ServerCertificate | None = None,
     ) -> None:
         """Builds the server.
 
@@ -49,8 +56,10 @@ class AdminServer:
             max_message_bytes: the size of the largest message.
             max_request_entries: the largest number of entries in one request message.
             reflection: whether to serve reflection.
+            certificate: the certificate, for an address that other machines can connect to.
         """
         self.address = address
+        self._certificate = certificate
         self.port = 0
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
@@ -83,8 +92,11 @@ class AdminServer:
         """
         if not self.address:
             return
+        certificate = None if is_local(self.address) else self._certificate
         try:
-            [self.address], self.port = bind_all(self._server, (self.address,))
+            [self.address], self.port = bind_all(
+                self._server, (self.address,), certificate=certificate
+            )
         except CannotListen as error:
             do_without("admin_listen", self.address, error)
             self.address = ""

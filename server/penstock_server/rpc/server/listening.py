@@ -5,12 +5,14 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any
 
 from grpc import aio
 
 from penstock_server import unix_socket
 from penstock_server.configuration.options import Unrequested
+from penstock_server.rpc.server.certificates import ServerCertificate
 
 _UNIX = "unix:"
 
@@ -62,13 +64,20 @@ def do_without(option: str, address: str, error: Exception) -> None:
     _log.warning("cannot listen", extra={"fields": fields})
 
 
-def bind(server: aio.Server, address: str, *, share_ports: bool = False) -> int:
+def bind(
+    server: aio.Server,
+    address: str,
+    *,
+    share_ports: bool = False,
+    certificate: ServerCertificate | None = None,
+) -> int:
     """Binds a server to an address before it starts; returns the port, or 1 for a Unix socket.
 
     Args:
         server: the server.
         address: the address.
         share_ports: whether other processes may listen on the same port.
+        certificate: the certificate; None for plaintext, which Unix sockets always have.
 
     Raises:
         CannotListen: the address is taken, or not one of this machine.
@@ -76,8 +85,10 @@ def bind(server: aio.Server, address: str, *, share_ports: bool = False) -> int:
     try:
         if address.startswith(_UNIX):
             unix_socket.require_free(address.removeprefix(_UNIX))
-        else:
-            _require_free(address, share_ports=share_ports)
+            return server.add_insecure_port(address)
+        _require_free(address, share_ports=share_ports)
+        if certificate:
+            return server.add_secure_port(address, certificate.credentials())
         return server.add_insecure_port(address)
     except (OSError, RuntimeError) as error:
         raise CannotListen(address, error) from error
@@ -112,12 +123,29 @@ def places(address: str) -> list[tuple[int, Any]]:
     return [(family, place) for family, _, _, _, place in found]
 
 
+def is_local(address: str) -> bool:
+    """Reports whether only this machine can connect to an address."""
+    if address.startswith(_UNIX):
+        return True
+    try:
+        return all(
+            ip_address(place[0].partition("%")[0]).is_loopback for _, place in places(address)
+        )
+    except OSError:
+        return False
+
+
 def bind_all(
-    server: aio.Server, addresses: Iterable[str], *, share_ports: bool = False
+    server: aio.Server,
+    addresses: Iterable[str],
+    *,
+    share_ports: bool = False,
+    certificate: ServerCertificate | None = None,
 ) -> tuple[list[str], int]:
     """Binds a server to several addresses; returns them, and the first port or 0.
 
-    In the addresses returned, port 0 is replaced by the port that was found free.
+    In the addresses returned, port 0 is replaced by the port that was found free. For the
+    arguments, see `bind`.
 
     Raises:
         CannotListen: an address is taken, or not one of this machine.
@@ -126,7 +154,7 @@ def bind_all(
     first = 0
     try:
         for address in addresses:
-            port = bind(server, address, share_ports=share_ports)
+            port = bind(server, address, share_ports=share_ports, certificate=certificate)
             if address.startswith(_UNIX):
                 bound.append(address)
             else:

@@ -6,6 +6,7 @@ thread, so that writing thousands of lines does not delay calls.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -37,15 +38,19 @@ class MetricsServer:
         address: the address, with the bound port once there is one; empty for none.
     """
 
-    def __init__(self, address: str, prepare: Prepare) -> None:
+    def __init__(
+        self, address: str, prepare: Prepare, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Prepares to serve.
 
         Args:
             address: HOST:PORT or unix:/PATH; empty for none.
             prepare: returns the metrics; it runs on the event loop.
+            tls: the context of TLS connections; None for plaintext.
         """
         self.address = address
         self._prepare = prepare
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -63,7 +68,9 @@ class MetricsServer:
             self._server = await asyncio.start_unix_server(self._serve, path)
         else:
             host, _, port = self.address.rpartition(":")
-            self._server = await asyncio.start_server(self._serve, host.strip("[]"), int(port))
+            self._server = await asyncio.start_server(
+                self._serve, host.strip("[]"), int(port), ssl=self._tls
+            )
             bound = self._server.sockets[0].getsockname()[1]
             self.address = f"{host}:{bound}"
         _log.info("serving metrics", extra={"fields": {"address": self.address}})

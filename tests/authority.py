@@ -1,0 +1,78 @@
+"""A certificate authority for tests, and certificates of all kinds."""
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
+
+DAY = timedelta(days=1)
+
+
+class Authority:
+    """Issues certificates for 127.0.0.1.
+
+    Attributes:
+        root: its own certificate, in PEM.
+    """
+
+    def __init__(self, name: str = "tests") -> None:
+        """Creates the authority's own certificate."""
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._certificate = self._signed(self._name, self._key.public_key(), days=(-1, 9), ca=True)
+        self.root = self._certificate.public_bytes(Encoding.PEM)
+
+    def issue(
+        self, *, days: tuple[int, int] = (-1, 9), password: bytes = b""
+    ) -> tuple[bytes, bytes]:
+        """Returns a new certificate and its key, in PEM.
+
+        Args:
+            days: the first and the last day that it is valid, counted from today.
+            password: encrypts the key.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+        certificate = self._signed(name, key.public_key(), days=days, ca=False)
+        encryption: KeySerializationEncryption = NoEncryption()
+        if password:
+            encryption = BestAvailableEncryption(password)
+        written = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        return certificate.public_bytes(Encoding.PEM), written
+
+    def _signed(
+        self, name: x509.Name, key: ec.EllipticCurvePublicKey, *, days: tuple[int, int], ca: bool
+    ) -> x509.Certificate:
+        today = datetime.now(UTC)
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(today + days[0] * DAY)
+            .not_valid_after(today + days[1] * DAY)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(names, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+
+def write(path: Path, content: bytes) -> str:
+    """Replaces a file at once; returns its path."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.rename(path)
+    return str(path)

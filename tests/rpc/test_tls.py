@@ -1,0 +1,246 @@
+"""TLS between callers and the service: certificates, their replacement, and plaintext refused."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from authority import Authority, write
+from grpc import StatusCode as Code
+from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from penstock.v1.admin_pb2 import ListUpstreamsRequest
+from penstock.v1.admin_pb2_grpc import AdminServiceStub
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock_server.app import Service
+from penstock_server.configuration.file import SettingsError
+from penstock_server.configuration.settings import Settings
+from penstock_server.simulator import Simulator
+
+from .calls import BOUND_S, FREE_PORT, Serve, chat, create, ended, plain_channel, until
+
+SOON = 0.05
+
+
+class Files:
+    """The files of a server's certificate, which tests replace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority()
+        self._folder = folder
+        self.replace(*self.authority.issue())
+
+    def replace(self, certificate: bytes, key: bytes) -> None:
+        self.certificate = write(self._folder / "cert.pem", certificate)
+        self.key = write(self._folder / "key.pem", key)
+
+    def remove(self) -> None:
+        Path(self.certificate).unlink()
+        Path(self.key).unlink()
+
+    def client_ca(self, root: bytes) -> str:
+        return write(self._folder / "client-ca.pem", root)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"tls_cert": self.certificate, "tls_key": self.key, "reload_interval": SOON}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+@asynccontextmanager
+async def trusting(
+    port: int, root: bytes, pair: tuple[bytes, bytes] | None = None
+) -> AsyncIterator[aio.Channel]:
+    """Opens a connection of its own, perhaps with a client certificate."""
+    certificate, key = pair or (None, None)
+    credentials = grpc.ssl_channel_credentials(root, key, certificate)
+    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+    async with aio.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
+        yield channel
+
+
+async def works(port: int, root: bytes, pair: tuple[bytes, bytes] | None = None) -> bool:
+    """Returns whether a new connection can make a call."""
+    async with trusting(port, root, pair) as channel:
+        stub = ChatCompletionServiceStub(channel)
+        call = stub.CreateChatCompletion(chat(), timeout=BOUND_S)
+        code = await call.code()
+        assert code in (Code.OK, Code.UNAVAILABLE)
+        return code is Code.OK
+
+
+async def test_calls_are_encrypted(simulator: Simulator, serve: Serve, files: Files) -> None:
+    service = await serve(upstream=(simulator.url,), **files.settings)
+    assert await works(service.port, files.authority.root)
+    assert not await works(service.port, Authority("another").root)
+    async with plain_channel(service) as channel:
+        assert (await create(channel, chat())).code is Code.UNAVAILABLE
+
+
+async def test_a_new_certificate_is_used_without_ending_a_call(
+    simulator: Simulator, serve: Serve, files: Files
+) -> None:
+    service = await serve(upstream=(simulator.url,), **files.settings)
+    old = files.authority
+    async with trusting(service.port, old.root) as channel:
+        request = chat(fault="stall after=1")
+        running = ChatCompletionServiceStub(channel).StreamChatCompletion(request)
+        await running.read()
+        for _ in range(2):
+            new = Authority("new")
+            files.replace(*new.issue())
+            assert await works(service.port, new.root)
+            assert not await works(service.port, old.root)
+        assert not running.done()
+        assert await ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
+        running.cancel()
+
+
+BAD = {
+    "not PEM": (lambda ca: (b"x", b"x"), "cert.pem does not contain a certificate in PEM"),
+    "empty": (lambda ca: (b"", b""), "cert.pem does not contain a certificate in PEM"),
+    "cut certificate": (
+        lambda ca: (ca.issue()[0][:200], ca.issue()[1]),
+        "cert.pem does not contain a certificate in PEM",
+    ),
+    "key is not PEM": (
+        lambda ca: (ca.issue()[0], b"x"),
+        "key.pem does not contain a private key in PEM",
+    ),
+    "encrypted key": (lambda ca: ca.issue(password=b"x"), "key.pem is encrypted"),
+    "another key": (lambda ca: (ca.issue()[0], ca.issue()[1]), "is not the key of"),
+    "expired": (lambda ca: ca.issue(days=(-9, -1)), "cert.pem expired at 20"),
+    "not valid yet": (lambda ca: ca.issue(days=(1, 9)), "cert.pem is not valid before 20"),
+}
+bad = pytest.mark.parametrize(("pair", "reason"), BAD.values(), ids=BAD)
+
+
+@bad
+async def test_a_bad_certificate_changes_nothing(
+    pair: Any,
+    reason: str,
+    simulator: Simulator,
+    serve: Serve,
+    files: Files,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = await serve(upstream=(simulator.url,), **files.settings)
+    with caplog.at_level(logging.INFO, "penstock.tls"):
+        files.replace(*pair(files.authority))
+        await until(lambda: "certificate refused" in caplog.messages)
+        assert await works(service.port, files.authority.root)
+        new = Authority("new")
+        files.replace(*new.issue())
+        await until(lambda: "certificate replaced" in caplog.messages)
+        assert await works(service.port, new.root)
+    (refused,) = (r for r in caplog.records if r.message == "certificate refused")
+    assert reason in refused.__dict__["fields"]["reason"]
+
+
+async def test_removed_files_change_nothing(
+    simulator: Simulator, serve: Serve, files: Files
+) -> None:
+    service = await serve(upstream=(simulator.url,), **files.settings)
+    files.remove()
+    assert await works(service.port, files.authority.root)
+
+
+@bad
+async def test_a_bad_certificate_at_the_start(pair: Any, reason: str, files: Files) -> None:
+    files.replace(*pair(files.authority))
+    with pytest.raises(SettingsError, match=reason):
+        Service(Settings(listen=FREE_PORT, admin_listen="", **files.settings))
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [
+        ({"tls_cert": "cert.pem"}, "require each other"),
+        ({"tls_key": "key.pem"}, "require each other"),
+        ({"tls_client_ca": "ca.pem"}, "tls_client_ca requires tls_cert"),
+        ({"tls_cert": "none.pem", "tls_key": "none.pem"}, "cannot read none.pem: No such file"),
+    ],
+)
+async def test_incomplete_options(named: dict[str, str], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        Service(Settings(listen=FREE_PORT, admin_listen="", **named))
+
+
+async def test_callers_must_present_a_certificate(
+    simulator: Simulator, serve: Serve, files: Files
+) -> None:
+    callers, others = Authority("callers"), Authority("others")
+    client_ca = files.client_ca(callers.root)
+    service = await serve(upstream=(simulator.url,), tls_client_ca=client_ca, **files.settings)
+    port, root = service.port, files.authority.root
+    assert await works(port, root, callers.issue())
+    assert not await works(port, root)
+    assert not await works(port, root, others.issue())
+    files.client_ca(others.root)
+    assert await works(port, root, others.issue())
+    assert not await works(port, root, callers.issue())
+
+
+async def test_health_without_a_certificate(
+    simulator: Simulator, serve: Serve, files: Files
+) -> None:
+    service = await serve(
+        upstream=(simulator.url,),
+        tls_client_ca=files.client_ca(files.authority.root),
+        health_listen=FREE_PORT,
+        **files.settings,
+    )
+    async with aio.insecure_channel(service.health.address) as channel:
+        health = HealthStub(channel).Watch(HealthCheckRequest())
+        while (await health.read()).status != HealthCheckResponse.SERVING:
+            pass
+        health.cancel()
+        with pytest.raises(aio.AioRpcError) as raised:
+            await ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
+        assert ended(raised.value).code is Code.UNIMPLEMENTED
+
+
+PUBLIC = ["0.0.0.0:0", "[::]:0"]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+async def test_plaintext_for_other_machines_is_refused(address: str) -> None:
+    for option in ("listen", "admin_listen"):
+        named: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": "", option: address}
+        with pytest.raises(SettingsError) as raised:
+            Service(Settings(**named))
+        assert str(raised.value) == (
+            f"{option} {address} would serve plaintext to other machines: set tls_cert and "
+            "tls_key, or set insecure if a mesh or a proxy encrypts the connections"
+        )
+
+
+async def test_plaintext_for_other_machines_is_allowed(
+    simulator: Simulator, serve: Serve, tmp_path: Path
+) -> None:
+    service = await serve(upstream=(simulator.url,), listen="0.0.0.0:0", insecure=True)
+    async with plain_channel(service) as channel:
+        await ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
+    local = (f"unix:{tmp_path}/socket", "localhost:0", "[::1]:0")
+    await serve(upstream=(simulator.url,), listen=local)
+
+
+async def test_admin_for_other_machines_is_encrypted(
+    simulator: Simulator, serve: Serve, files: Files
+) -> None:
+    settings = files.settings | {"admin_listen": "0.0.0.0:0"}
+    service = await serve(upstream=(simulator.url,), **settings)
+    async with trusting(service.admin.port, files.authority.root) as channel:
+        await AdminServiceStub(channel).ListUpstreams(ListUpstreamsRequest())
+    local = await serve(upstream=(simulator.url,), **files.settings | {"admin_listen": FREE_PORT})
+    async with aio.insecure_channel(f"127.0.0.1:{local.admin.port}") as channel:
+        await AdminServiceStub(channel).ListUpstreams(ListUpstreamsRequest())
