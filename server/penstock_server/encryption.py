@@ -34,9 +34,7 @@ def server_certificate(settings: Settings) -> ServerCertificate | None:
         raise SettingsError(f"TLS: {error}", retry=True) from error
 
 
-def metrics_tls(
-    settings: Settings, certificate: ServerCertificate | None
-) -> ssl.SSLContext | None:
+def metrics_tls(settings: Settings, certificate: ServerCertificate | None) -> ssl.SSLContext | None:
     """Returns the context of the metrics' port; None to serve plaintext."""
     address = settings.metrics_listen
     return certificate.context() if certificate and address and not is_local(address) else None

@@ -1,12 +1,14 @@
 """TLS between callers and the service: certificates, their replacement, and plaintext refused."""
 
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from authority import Authority, write
 from grpc import StatusCode as Code
@@ -45,6 +47,11 @@ class Files:
 
     def client_ca(self, root: bytes) -> str:
         return write(self._folder / "client-ca.pem", root)
+
+    def own(self, certificate: bytes, key: bytes) -> tuple[str, str]:
+        """Writes the certificate of a caller."""
+        folder = self._folder
+        return write(folder / "client.pem", certificate), write(folder / "client-key.pem", key)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -214,8 +221,9 @@ PUBLIC = ["0.0.0.0:0", "[::]:0"]
 
 @pytest.mark.parametrize("address", PUBLIC)
 async def test_plaintext_for_other_machines_is_refused(address: str) -> None:
-    for option in ("listen", "admin_listen"):
-        named: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": "", option: address}
+    for option in ("listen", "admin_listen", "metrics_listen"):
+        named: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": "", "metrics_listen": ""}
+        named[option] = address
         with pytest.raises(SettingsError) as raised:
             Service(Settings(**named))
         assert str(raised.value) == (
@@ -244,3 +252,33 @@ async def test_admin_for_other_machines_is_encrypted(
     local = await serve(upstream=(simulator.url,), **files.settings | {"admin_listen": FREE_PORT})
     async with aio.insecure_channel(f"127.0.0.1:{local.admin.port}") as channel:
         await AdminServiceStub(channel).ListUpstreams(ListUpstreamsRequest())
+
+
+async def test_metrics_for_other_machines_are_encrypted(
+    simulator: Simulator, serve: Serve, files: Files
+) -> None:
+    callers = Authority("callers")
+    service = await serve(
+        upstream=(simulator.url,),
+        metrics_listen="0.0.0.0:0",
+        tls_client_ca=files.client_ca(callers.root),
+        **files.settings,
+    )
+    url = f"https://127.0.0.1:{service.metrics.address.rpartition(':')[2]}/metrics"
+    pair = files.own(*callers.issue())
+    assert "grpc_server_started_total" in await fetched(url, files.authority.root, pair)
+    with pytest.raises(httpx.TransportError):
+        await fetched(url, files.authority.root)
+    new = Authority("new")
+    files.replace(*new.issue())
+    assert "grpc_server_started_total" in await fetched(url, new.root, pair)
+    with pytest.raises(httpx.TransportError):
+        await fetched(url, files.authority.root, pair)
+
+
+async def fetched(url: str, root: bytes, pair: tuple[str, str] | None = None) -> str:
+    context = ssl.create_default_context(cadata=root.decode())
+    if pair:
+        context.load_cert_chain(*pair)
+    async with httpx.AsyncClient(verify=context) as client:
+        return (await client.get(url)).text

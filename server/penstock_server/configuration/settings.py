@@ -151,7 +151,8 @@ class Settings:
     tls_cert: str = option(
         "",
         "Certificate in PEM, with those that lead to its CA, to serve TLS with; it is read again "
-        "when it changes. An admin_listen that only this machine can reach stays plaintext.",
+        "when it changes. admin_listen and metrics_listen use it where other machines can reach "
+        "them.",
         text,
         "FILE",
     )

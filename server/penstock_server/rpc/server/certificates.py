@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,17 +92,19 @@ class ServerCertificate:
         return grpc.dynamic_ssl_server_credentials(used, changed, bool(self._files.client_ca))
 
     def context(self) -> ssl.SSLContext:
-        """Returns a context for servers other than gRPC's, whose handshakes use the latest files."""
+        """Returns a context for a server other than gRPC's."""
+        used, current = self._configuration, _context(self._files)
 
+        # Python calls this at every handshake.
         def use_latest(handshake: Any, name: str | None, context: ssl.SSLContext) -> None:
+            nonlocal used, current
             latest = self.latest()
-            if latest is not self._used_by_context:
-                self._used_by_context, self._context = latest, self._made_context()
-            handshake.context = self._context
+            if latest is not used:
+                used, current = latest, _context(self._files)
+            handshake.context = current
 
-        self._used_by_context, self._context = self._configuration, self._made_context()
-        self._context.sni_callback = use_latest
-        return self._context
+        current.sni_callback = use_latest
+        return current
 
     def latest(self) -> grpc.ServerCertificateConfiguration:
         """Returns what new connections use; reads files that have changed."""
@@ -157,6 +160,15 @@ class ServerCertificate:
         if certificate.not_valid_before_utc > now:
             begins = certificate.not_valid_before_utc.isoformat()
             raise UnusableCertificate(f"{name} is not valid before {begins}")
+
+
+def _context(files: CertificateFiles) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(files.certificate, files.key)
+    if files.client_ca:
+        made.verify_mode = ssl.CERT_REQUIRED
+        made.load_verify_locations(files.client_ca)
+    return made
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

@@ -38,9 +38,7 @@ class MetricsServer:
         address: the address, with the bound port once there is one; empty for none.
     """
 
-    def __init__(
-        self, address: str, prepare: Prepare, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, address: str, prepare: Prepare, tls: ssl.SSLContext | None = None) -> None:
         """Prepares to serve.
 
         Args:
