@@ -115,7 +115,10 @@ class Service:
         self._configuration = AdminServicer(self._fleet, worker.generation())
         self._upstream_metrics = UpstreamMetrics(self._registry, self._fleet)
         self._service_metrics = ServiceMetrics(
-            self._registry, version("penstock"), lambda: self._configuration.generation
+            self._registry,
+            version("penstock"),
+            lambda: self._configuration.generation,
+            self._certificate,
         )
         ProcessCollector(registry=self._registry)
         self.metrics = MetricsServer(

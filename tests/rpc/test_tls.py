@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from penstock_server.simulator import Simulator
 from .calls import BOUND_S, FREE_PORT, Serve, chat, create, ended, plain_channel, until
 
 SOON = 0.05
+EXPIRY = "penstock_certificate_expiry_timestamp_seconds"
 
 
 class Files:
@@ -149,6 +151,7 @@ async def test_a_bad_certificate_changes_nothing(
         files.replace(*new.issue())
         await until(lambda: "certificate replaced" in caplog.messages)
         assert await works(service.port, new.root)
+    assert not service._certificate.problem
     (refused,) = (r for r in caplog.records if r.message == "certificate refused")
     assert reason in refused.__dict__["fields"]["reason"]
 
@@ -266,12 +269,18 @@ async def test_metrics_for_other_machines_are_encrypted(
     )
     url = f"https://127.0.0.1:{service.metrics.address.rpartition(':')[2]}/metrics"
     pair = files.own(*callers.issue())
-    assert "grpc_server_started_total" in await fetched(url, files.authority.root, pair)
+    assert "\npenstock_certificate_refused 0.0" in await fetched(url, files.authority.root, pair)
     with pytest.raises(httpx.TransportError):
         await fetched(url, files.authority.root)
     new = Authority("new")
     files.replace(*new.issue())
-    assert "grpc_server_started_total" in await fetched(url, new.root, pair)
+    before = await fetched(url, new.root, pair)
+    files.replace(b"", b"")
+    after = await fetched(url, new.root, pair)
+    assert "\npenstock_certificate_refused 1.0" in after
+    (expiry,) = (line for line in after.splitlines() if line.startswith(EXPIRY))
+    assert expiry in before
+    assert 8 * 86400 < float(expiry.split()[1]) - time.time() < 9 * 86400
     with pytest.raises(httpx.TransportError):
         await fetched(url, files.authority.root, pair)
 

@@ -379,6 +379,20 @@ WORKERS = Metric(
     Kind.GAUGE,
     "Worker processes that answered this scrape; absent without --workers.",
 )
+CERTIFICATE_EXPIRY = Metric(
+    "penstock_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    "When the certificate that callers see expires, in Unix time; absent without TLS.",
+    unit="seconds",
+    combine=Combine.LEAST,
+)
+CERTIFICATE_REFUSED = Metric(
+    "penstock_certificate_refused",
+    Kind.GAUGE,
+    "1 while the files of the certificate cannot be used, so that an older one is in use, else 0; "
+    "absent without TLS.",
+    combine=Combine.MOST,
+)
 BUILD_INFO = Metric(
     "penstock_build_info",
     Kind.GAUGE,
@@ -446,6 +460,8 @@ SERVICE: Sequence[Metric] = (
     RELOADS_REFUSED,
     LOG_LINES_DROPPED,
     WORKERS,
+    CERTIFICATE_EXPIRY,
+    CERTIFICATE_REFUSED,
     BUILD_INFO,
 )
 
