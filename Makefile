@@ -37,6 +37,8 @@ BENCH := bench/build
 CFLAGS := -O2 -std=gnu11 -Wall -Wextra -Werror
 # How many workers to measure beside the rest, such as 1,2,4.
 WORKERS ?=
+# Whether to measure what metrics and traces cost, beside the rest.
+OBSERVED ?=
 
 .PHONY: help demo test quick fuzz test-vllm test-routers test-examples bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
@@ -76,7 +78,7 @@ test-examples: $(VENV)/.dev  ## build the example clients of every language, run
 	$(BIN)/pytest tests/examples
 
 bench: $(VENV)/.bench $(BENCH)/.built  ## measure beside an Envoy hop and a no-op server, write docs/performance.md
-	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS))
+	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OBSERVED),--observed)
 
 bench-peers: $(VENV)/.bench $(VENV)/.peers $(BENCH)/.built  ## the same, with LiteLLM
 	$(BIN)/python -m bench run --peers --budget=900 $(if $(WORKERS),--workers=$(WORKERS))

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--budget", type=float, default=510.0, help="seconds")
     runs.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     runs.add_argument("--peers", action="store_true", help="with LiteLLM")
+    runs.add_argument("--observed", action="store_true", help="also without metrics, with traces")
     runs.add_argument("--workers", type=_numbers, default=(), help="such as 1,2,4")
     runs.add_argument("--scenarios", type=_names, default=())
     runs.add_argument("--rows", type=_names, default=())
@@ -97,6 +98,7 @@ def _repeats(taken: Sequence[Mapping[str, Any]]) -> str:
 
 def _rows(parsed: argparse.Namespace) -> list[Row]:
     rows = [*servers.USUAL, *((servers.LITELLM,) if parsed.peers else ())]
+    rows += servers.OBSERVED if parsed.observed else ()
     rows += [servers.with_workers(count) for count in parsed.workers]
     return [row for row in rows if not parsed.rows or row.name in parsed.rows]
 
@@ -117,7 +119,12 @@ def _write(document: Mapping[str, Any], *, dry: bool) -> int:
 def _report(document: Mapping[str, Any]) -> Report:
     taken: Sequence[Measurement] = [measure.of_document(one) for one in document["taken"]]
     measured = {(one.scenario, one.row) for one in taken}
-    possible = [*servers.USUAL, servers.LITELLM, *map(servers.with_workers, range(1, 129))]
+    possible = [
+        *servers.USUAL,
+        *servers.OBSERVED,
+        servers.LITELLM,
+        *map(servers.with_workers, range(1, 129)),
+    ]
     rows = [row for row in possible if any(name == row.name for _, name in measured)]
     chosen = [s for s in scenarios.ALL if any(name == s.name for name, _ in measured)]
     return Report(Results(taken), rows, chosen, document["conditions"])

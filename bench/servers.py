@@ -99,8 +99,13 @@ def noop(*loop: str) -> Start:
     return start
 
 
-def penstock(workers: int = 0) -> Start:
-    """Returns how to start Penstock with its defaults but for ports, or with so many workers."""
+def penstock(workers: int = 0, **environment: str) -> Start:
+    """Returns how to start Penstock with its defaults but for ports.
+
+    Args:
+        workers: start so many workers; 0 for none.
+        environment: more environment variables.
+    """
 
     @contextlib.contextmanager
     def start(place: Place) -> Iterator[Running]:
@@ -111,10 +116,31 @@ def penstock(workers: int = 0) -> Start:
         env = _environment() | {
             "PENSTOCK_ADMIN_LISTEN": f"{HOST}:0",
             "PENSTOCK_METRICS_LISTEN": f"{HOST}:0",
+            **environment,
         }
         with Child(command, place.log("penstock"), env=env) as child:
             _wait(child, "penstock serve", lambda: _logged_port(child.log) > 0)
             yield Running(child, _logged_port(child.log))
+
+    return start
+
+
+def traced(share: float) -> Start:
+    """Returns how to start Penstock with a share of the calls traced, and a collector for them."""
+
+    @contextlib.contextmanager
+    def start(place: Place) -> Iterator[Running]:
+        collector = [sys.executable, "-m", "bench.collector"]
+        with Child(collector, place.log("collector"), env=_environment(), talks=True) as child:
+            began = penstock(
+                OTEL_TRACES_EXPORTER="otlp",
+                OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{HOST}:{_printed_port(child)}",
+                OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+                OTEL_TRACES_SAMPLER="parentbased_traceidratio",
+                OTEL_TRACES_SAMPLER_ARG=str(share),
+            )
+            with began(place) as running:
+                yield running
 
     return start
 
@@ -154,6 +180,10 @@ UVLOOP = Row("noop-uvloop", "no-op on uvloop", True, noop("uvloop"))
 PENSTOCK = Row("penstock", "Penstock", True, penstock())
 AGAIN = Row("again", "Penstock again", True, penstock())
 LITELLM = Row("litellm", "LiteLLM", False, litellm, rewrites=True)
+BARE = Row("bare", "Penstock without metrics", True, penstock(PENSTOCK_METRICS_LISTEN="off"))
+SAMPLED = Row("sampled", "Penstock, 1 % traced", True, traced(0.01))
+TRACED = Row("traced", "Penstock, all traced", True, traced(1))
+OBSERVED = (BARE, SAMPLED, TRACED)
 USUAL = (DIRECT, ENVOY, NOOP, UVLOOP, PENSTOCK, AGAIN)
 
 
