@@ -1,8 +1,9 @@
 """Text completions."""
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
+
+from pybase64 import b64encode_as_string
 
 from penstock.v1.common_pb2 import LogprobOptions
 from penstock.v1.completion_pb2 import (
@@ -139,7 +140,7 @@ def _prompt(prompt: Prompt, path: str) -> str | list[int]:
         case "token_ids":
             return prompt_ids.read(prompt.token_ids, f"{path}.token_ids")
         case "embeds":
-            return b64encode(prompt.embeds).decode()
+            return b64encode_as_string(prompt.embeds)
     raise invalid(path, "the prompt is empty")
 
 

@@ -1,11 +1,11 @@
 """Conversations: messages, content parts, tools and response formats, both ways."""
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+from pybase64 import b64encode_as_string
 
 from penstock.v1 import common_pb2, message_pb2
 from penstock_server.convert import document, extra, tool_calls
@@ -306,7 +306,7 @@ def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
         raise invalid(f"{path}.mime_type", 'must be an audio type, such as "audio/wav"')
     if form not in _AUDIO_FORMATS:
         return _by_url("audio_url", media, path, uuid)
-    audio = {"data": b64encode(media.data).decode(), "format": _AUDIO_FORMATS[form]}
+    audio = {"data": b64encode_as_string(media.data), "format": _AUDIO_FORMATS[form]}
     return {"type": "input_audio", "input_audio": audio}
 
 
@@ -316,7 +316,7 @@ def _media_url(media: message_pb2.Media, path: str, uuid: str) -> str | None:
             return _checked_url(media.url, f"{path}.url")
         case "data":
             mime_type = _mime_type(media, path)
-            return f"data:{mime_type};base64,{b64encode(media.data).decode()}"
+            return f"data:{mime_type};base64,{b64encode_as_string(media.data)}"
     if uuid:
         return None
     raise invalid(path, "set url or data")
