@@ -16,6 +16,7 @@ from penstock.channel import open_async_channel
 from penstock_server.app import Service
 from penstock_server.configuration.settings import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.telemetry.events import BY_OUTCOME, EVENTS
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 FREE_PORT = "127.0.0.1:0"
@@ -73,6 +74,31 @@ def log_level() -> Iterator[None]:
     before = logger.level
     yield
     logger.setLevel(before)
+
+
+class _Events(logging.Handler):
+    """Compares what is logged with the list of events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unlisted: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = EVENTS.get(record.msg)
+        fields: set[str] = set(getattr(record, "fields", {}))
+        known = event and event.level in (BY_OUTCOME, record.levelname.lower())
+        if not event or not known or not (event.others or fields <= set(event.fields)):
+            self.unlisted.append(f"{record.levelname} {record.msg} {fields}")
+
+
+@pytest.fixture(autouse=True)
+def listed_events() -> Iterator[None]:
+    """Requires that the list of events contains all that a test logs."""
+    handler, logger = _Events(), logging.getLogger("penstock")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    assert not handler.unlisted
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import signal
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from penstock_server.rpc.middleware import (
     Authentication,
     CallRecorder,
     Deadlines,
+    RequestLog,
     forward_credentials,
 )
 from penstock_server.rpc.server import (
@@ -48,15 +48,13 @@ from penstock_server.rpc.server import (
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
 from penstock_server.signals import stop_signals, when_to_reload
-from penstock_server.telemetry import log
+from penstock_server.telemetry import events, log
 from penstock_server.telemetry.metrics.endpoint import MetricsServer
 from penstock_server.telemetry.metrics.service import ServiceMetrics
 from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
 
 # How long the last statuses may take to reach their callers.
 _LAST_WORDS_S = 1.0
-
-_log = logging.getLogger("penstock.app")
 
 
 class WatchEnded(Exception):
@@ -126,11 +124,13 @@ class Service:
             self._current_metrics,
             tls=metrics_tls(settings, self._certificate),
         )
+        self._request_log = RequestLog(settings.log_calls)
         self._server = build_server(
             self._fleet,
             self._health,
             middleware.stack(
                 recorder=_recorder(settings, self._registry, self._fleet),
+                request_log=self._request_log,
                 debug=settings.debug_info,
                 credentials=_credentials(settings, self.authentication),
                 admission=self._admission,
@@ -211,7 +211,7 @@ class Service:
             descriptors.watch(ports, self._limits.max_incoming_connections)
         )
         for address in self.addresses:
-            _log.info("serving", extra={"fields": {"address": address}})
+            events.SERVING.log(address=address)
 
     async def _start_metrics(self) -> None:
         try:
@@ -247,6 +247,7 @@ class Service:
         self._deadlines.default_s = after.default_deadline
         self._deadlines.longest_s = after.max_deadline
         log.set_level(after.log_level)
+        self._request_log.log_only(after.log_calls)
         if done.applied:
             self._configuration.record_configuration()
             worker.reloaded()
@@ -267,7 +268,7 @@ class Service:
         Args:
             delayed: whether to accept calls during the drain delay.
         """
-        _log.info("draining")
+        events.DRAINING.log()
         self._health.close()
         await asyncio.sleep(self.settings.drain_delay if delayed else 0)
         await self.stop(self.settings.drain_timeout)
@@ -351,11 +352,9 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     if shares:
         worker.ready()
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
-    _log.info("configuration", extra={"fields": shown(settings)})
+    events.CONFIGURATION.log(**shown(settings))
     for exposed_file in exposed(settings, path):
-        _log.warning(
-            "every user can read a file with secrets", extra={"fields": {"file": exposed_file}}
-        )
+        events.EXPOSED.log(file=exposed_file)
     reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
     delayed = await signals.get() != signal.SIGINT
     reloading.cancel()
@@ -366,7 +365,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         drained.cancel()
         await service.stop(0)
     again.cancel()
-    _log.info("stopped")
+    events.STOPPED.log()
     if not service.watching.cancelled() or _failure(service.serving):
         raise WatchEnded
 
@@ -374,14 +373,14 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
 def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
     """Stops the service if a bug ended its watch over the upstreams."""
     if not watching.cancelled():
-        _log.error("watch over the upstreams ended", exc_info=watching.exception())
+        events.WATCH_ENDED.log(exc_info=watching.exception())
         signals.put_nowait(signal.SIGTERM)
 
 
 def _stop_unserved(serving: asyncio.Task[bool], signals: asyncio.Queue[int]) -> None:
     """Stops the process, to be restarted, once gRPC has stopped serving by itself."""
     if error := _failure(serving):
-        _log.error("gRPC stopped serving", exc_info=error)
+        events.GRPC_STOPPED.log(exc_info=error)
         signals.put_nowait(signal.SIGINT)
 
 

@@ -2,19 +2,18 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import resource
 import socket
 from collections.abc import Collection
+
+from penstock_server.telemetry import events
 
 _OPEN = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 _PAUSE_S = 1.0
 _PAUSE_AFTER_WARNING_S = 60.0
 _SHORT = 0.9
 _UNLIMITED = 2**31 - 2
-
-_log = logging.getLogger("penstock.descriptors")
 
 
 def raise_limit() -> None:
@@ -48,15 +47,14 @@ def _look(ports: Collection[int], most_connections: int) -> bool:
     """Logs a warning if a limit is near; returns whether it did."""
     names = _open_descriptors()
     if names is None or len(names) >= _SHORT * limit():
-        _log.warning("file descriptors run short", extra={"fields": {"limit": limit()}})
+        events.DESCRIPTORS_SHORT.log(limit=limit())
         return True
     if len(names) < most_connections:
         return False
     connections = sum(_is_connection(int(name), ports) for name in names)
     if connections < most_connections:
         return False
-    fields = {"connections": connections, "limit": limit()}
-    _log.warning("the limit of connections is reached", extra={"fields": fields})
+    events.CONNECTIONS_FULL.log(connections=connections, limit=limit())
     return True
 
 

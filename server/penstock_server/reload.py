@@ -7,7 +7,6 @@ symbolic links, which Kubernetes uses.
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +17,8 @@ from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.options import options
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.telemetry import events
 from penstock_server.upstream import UpstreamConfig
-
-_log = logging.getLogger("penstock.reload")
 
 _Stamp: TypeAlias = tuple[int, ...] | None
 """Changes whenever a file does; None for a missing file."""
@@ -166,18 +164,18 @@ class Reloader:
             return
         except Exception as error:
             # A bug, which another configuration may avoid.
-            _log.exception("reload failed")
+            events.RELOAD_FAILED.log(exc_info=error)
             self._refused, self._retry = str(error), True
             return
         self._refused = ""
         if done.restart:
-            _log.warning("needs a restart", extra={"fields": {"options": list(done.restart)}})
+            events.NEEDS_RESTART.log(options=list(done.restart))
         if done.applied or asked:
-            _log.info("reloaded", extra={"fields": done.applied})
+            events.RELOADED.log(**done.applied)
 
     def _refuse(self, reason: str, *, again: bool) -> None:
         if again or reason != self._refused:
-            _log.error("reload refused", extra={"fields": {"reason": reason}})
+            events.RELOAD_REFUSED.log(reason=reason)
             self._service.record_refusal()
         self._refused = reason
 

@@ -7,7 +7,6 @@ serves AdminService and metrics for all.
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -24,6 +23,7 @@ from penstock_server.rpc.server import AdminServer, CannotListen, do_without, pl
 from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
+from penstock_server.telemetry import events
 from penstock_server.telemetry.metrics.endpoint import MetricsServer
 from penstock_server.telemetry.metrics.workers import WorkerMetrics
 from penstock_server.worker import READY, RELOADED, environment
@@ -31,8 +31,6 @@ from penstock_server.worker import READY, RELOADED, environment
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _AT_ONCE_S = 5.0
-
-_log = logging.getLogger("penstock.supervisor")
 
 
 class WorkerFailed(Exception):
@@ -183,8 +181,7 @@ class Workers:
         code = await process.wait()
         del self._running[number]
         if not self._stopping.is_set():
-            fields = {"worker": number, "pid": process.pid, "code": code}
-            _log.error("worker died", extra={"fields": fields})
+            events.WORKER_DIED.log(worker=number, pid=process.pid, code=code)
 
     async def _stops_within(self, pause_s: float) -> bool:
         """Pauses until a signal stops the workers; returns whether one did."""
@@ -200,8 +197,7 @@ class Workers:
         try:
             return await self._begin(number)
         except OSError as error:
-            fields = {"worker": number, "reason": str(error)}
-            _log.error("worker cannot be started", extra={"fields": fields})
+            events.WORKER_NOT_STARTED.log(worker=number, reason=str(error))
             return False
 
     async def _begin(self, number: int) -> bool:
@@ -222,8 +218,7 @@ class Workers:
         for later in self._starting.pop(number):
             _send(process, later)
         if serves:
-            fields = {"worker": number, "pid": process.pid}
-            _log.info("worker serves", extra={"fields": fields})
+            events.WORKER_SERVES.log(worker=number, pid=process.pid)
         return serves
 
 

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -22,7 +23,7 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.simulator import Simulator
 from penstock_server.supervisor import WorkerFailed, Workers
-from penstock_server.telemetry.log import FORMATS, Lines, _json, _readable
+from penstock_server.telemetry.log import FORMATS, Lines, _coloured, _json, _readable, begun
 from penstock_server.telemetry.output import MOST_WAITING_BYTES, Output
 
 from .process import BOUND_S, PENSTOCK, clean_environment
@@ -109,10 +110,10 @@ def test_what_is_dropped_is_counted(unread: tuple[int, int]) -> None:
     lines = Lines(Output(into), _json)
     number = 4 * MOST_WAITING_BYTES // 1000
     for _ in range(number):
-        lines.write(0, "info", "event", {"text": "x" * 1000})
+        lines.write(begun("info", "event") | {"text": "x" * 1000})
     assert os.get_blocking(into)
     written = _drained(lines, out)
-    lines.write(0, "info", "event", {})
+    lines.write(begun("info", "event"))
     *events, told, last = map(orjson.loads, (written + _drained(lines, out)).splitlines())
     assert (told["event"], told["level"]) == ("log lines dropped", "warning")
     assert last["event"] == "event"
@@ -167,6 +168,8 @@ async def test_closed_streams(simulator: Simulator, closed: str, workers: str, f
             process.kill()
 
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LINE = {"time": NOON, "level": "info", "event": "rpc"}
 FORGED = {
     "blanks": "r1 code=OK caller=admin",
     "another field": "r1=2",
@@ -180,7 +183,7 @@ FORGED = {
 
 @pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
 def test_a_value_is_one_value(text: str) -> None:
-    line = {"time": "2026-01-01T12:00:00", "level": "info", "event": "rpc", "id": text, "n": 1}
+    line = LINE | {"id": text, "n": 1}
     shown = _readable(line).decode()
     assert shown.count("\n") == 1
     assert shown.rstrip("\n").isprintable()
@@ -189,11 +192,11 @@ def test_a_value_is_one_value(text: str) -> None:
 
 
 def test_ordinary_values_stay_as_they_are() -> None:
-    line = {"time": "2026-01-01T12:00:00", "level": "info", "event": "rpc", "id": "a/b:é", "n": 1.5}
+    line = LINE | {"id": "a/b:é", "n": 1.5}
     assert _readable(line).decode() == "12:00:00 info rpc id=a/b:é n=1.5\n"
 
 
-@pytest.mark.parametrize("form", [_json, _readable])
+@pytest.mark.parametrize("form", [_json, _readable, _coloured])
 def test_any_value_has_a_line(form: object) -> None:
     """Also one that JSON has no form for."""
     out, into = os.pipe()
@@ -241,3 +244,45 @@ async def test_a_worker_starts_with_hangups_held() -> None:
         await Workers(1, start).run(nothing)
     assert held == [True]
     assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+async def test_colours_at_a_terminal(environment: dict[str, str], coloured: bool) -> None:
+    with ExitStack() as stack:
+        out, into = _terminal(stack)
+        shown = await _first_line(out, into, "auto", environment)
+    assert (b"\x1b[" in shown) is coloured
+    assert b" serving" in shown
+
+
+async def test_no_colours_elsewhere() -> None:
+    with ExitStack() as stack:
+        out, into = os.pipe()
+        for end in (out, into):
+            stack.callback(os.close, end)
+        assert b"\x1b" not in await _first_line(out, into, "text", {"TERM": "xterm"})
+
+
+async def _first_line(out: int, into: int, form: str, environment: dict[str, str]) -> bytes:
+    """Returns the first line of a service that logs to a descriptor."""
+    plain = {key: value for key, value in clean_environment().items() if key != "NO_COLOR"}
+    process = await asyncio.create_subprocess_exec(
+        *(PENSTOCK, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"),
+        *("--upstream", "http://127.0.0.1:1", "--log-format", form),
+        stderr=into,
+        env=plain | environment,
+    )
+    try:
+        async with asyncio.timeout(BOUND_S):
+            return await asyncio.to_thread(os.read, out, 4096)
+    finally:
+        process.kill()
+        await process.wait()

@@ -1,7 +1,8 @@
-"""docs/observability.md: its tables name every metric."""
+"""docs/observability.md: its tables name every metric and every event."""
 
 from pathlib import Path
 
+from penstock_server.telemetry.events import EVENTS, Event
 from penstock_server.telemetry.metrics.names import GEN_AI_NEW, METRICS, Metric
 
 PAGE = (Path(__file__).parents[2] / "docs" / "observability.md").read_text("utf-8")
@@ -29,3 +30,13 @@ def test_every_metric() -> None:
 def test_every_metric_of_the_new_conventions() -> None:
     rows = [row(metric) for metric in GEN_AI_NEW if metric not in METRICS["Generative AI"]]
     assert section("Names of the new conventions") == rows, "\n".join(rows)
+
+
+def event_row(event: Event) -> str:
+    fields = [f"`{name}`" for name in event.fields] + [event.others] * bool(event.others)
+    return f"| `{event.name}` | {event.level} | {', '.join(fields)} | {event.meaning} |"
+
+
+def test_every_event() -> None:
+    rows = [event_row(event) for event in EVENTS.values()]
+    assert section("Events") == rows, "the table is to be\n" + "\n".join(rows)

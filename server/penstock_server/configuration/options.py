@@ -326,6 +326,16 @@ def switch(value: Any) -> bool:
     return known[str(value).lower()]
 
 
+def logged_calls(value: Any) -> str:
+    """Reads which calls are logged."""
+    sampled, _, number = str(value).partition(":")
+    if value not in ("all", "failed") and (
+        sampled != "sampled" or not number.isdecimal() or not int(number)
+    ):
+        raise ValueError("must be all, failed or sampled:N, with a whole number above 0")
+    return str(value)
+
+
 def one_of(*names: str) -> Callable[[Any], str]:
     """Returns a function that reads one of several words."""
 

@@ -10,6 +10,7 @@ from penstock_server.configuration.options import (
     http_path,
     interval,
     key,
+    logged_calls,
     member_of,
     message_size,
     natural,
@@ -416,6 +417,14 @@ class Settings:
     )
     log_format: str = option(
         "auto", "json, text, or auto: text on a terminal.", one_of(*FORMATS), "FORMAT"
+    )
+    log_calls: str = option(
+        "all",
+        "Calls that are logged: all; failed, those that do not end as OK; or sampled:N, the failed "
+        "ones and one in N others.",
+        logged_calls,
+        "all|failed|sampled:N",
+        live=True,
     )
 
     @property

@@ -14,6 +14,7 @@ from penstock_server.upstream import Call, Kind, Stage, UpstreamFailure
 _EARLY_S = 0.05
 _EARLY_SHARE = 0.02
 
+_TOO_MANY = 429
 _CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED))
 
 
@@ -105,6 +106,8 @@ class Lease:
         """Records a failure; returns it with what is known about the replica."""
         replica, failure = self._replica, self._with_knowledge(failure)
         found = evidence(failure)
+        if failure.status == _TOO_MANY:
+            replica.record_limit(failure)
         if found is Evidence.WELL:
             self._record_success(now)
         elif failure.kind not in _CALLERS:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Mapping
 from uuid import uuid4
 
@@ -10,6 +9,7 @@ from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.model_list import ModelList, read
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
+from penstock_server.telemetry import events
 from penstock_server.upstream import (
     Call,
     JsonObject,
@@ -23,7 +23,6 @@ from penstock_server.upstream.client import Upstream
 MODELS_PATH = "/v1/models"
 _VERSION_PATH = "/version"
 
-_log = logging.getLogger("penstock.fleet")
 
 _LEAST_GAP_S = 0.1
 """The least time between two probes of a replica, however often its requests fail."""
@@ -57,8 +56,7 @@ def _record_bug(replica: Replica, error: Exception, logged: str) -> str:
     """Records that a probe broke off, and logs why, once; returns what has been logged."""
     reason = f"the probe broke off: {error!r}"
     if reason != logged:
-        fields = {"upstream": replica.upstream.name}
-        _log.error("probe broke off", exc_info=error, extra={"fields": fields})
+        events.PROBE_BROKE_OFF.log(exc_info=error, upstream=replica.upstream.name)
     replica.record_failed_probe(UpstreamFailure(Kind.MISCONFIGURED, reason, Stage.CONNECT))
     return reason
 

@@ -1,7 +1,6 @@
 """One server that requests can go to."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from time import time
@@ -14,6 +13,8 @@ from penstock_server.fleet.knowledge import Knowledge
 from penstock_server.fleet.load import Load
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
+from penstock_server.fleet.state_log import StateLog
+from penstock_server.telemetry import events
 from penstock_server.upstream import (
     ALL_OPERATIONS,
     NATIVE_RESPONSE,
@@ -25,8 +26,6 @@ from penstock_server.upstream import (
     place,
 )
 from penstock_server.upstream.client import Upstream
-
-_log = logging.getLogger("penstock.fleet")
 
 
 class Replica:
@@ -40,6 +39,7 @@ class Replica:
         asking: held while it is asked whether it has a Responses API.
         probe_requested: set when it should be probed at once.
         clock: returns the time in seconds.
+        address: host and port, or the path of the socket.
         place: identifies it among the replicas, also after a restart.
     """
 
@@ -63,9 +63,10 @@ class Replica:
             transport: sends its requests; None for connections of its own.
         """
         now = clock()
-        self._address = place(config.url, address)
+        self.address = place(config.url, address)
         self._changes = changes
         self.asking = asyncio.Lock()
+        self._log = StateLog()
         self.clock = clock
         self.known = Knowledge(now)
         self.load = Load(config.weight, now, policy.slow_start)
@@ -82,7 +83,7 @@ class Replica:
     def _use(self, upstream: Upstream) -> None:
         self.upstream = upstream
         self.load.full_weight = upstream.config.weight
-        self.place = blake2b(f"{upstream.name} {self._address}".encode()).digest()
+        self.place = blake2b(f"{upstream.name} {self.address}".encode()).digest()
 
     def close(self) -> None:
         """Closes its idle connections now, and those in use when they are released."""
@@ -116,8 +117,9 @@ class Replica:
     def record_models(self, listing: Sequence[JsonObject], oddities: str = "") -> None:
         """Records its model list, and what is odd in it."""
         if oddities and oddities != self.known.oddities:
-            fields = {"upstream": self.upstream.name, "address": self._address}
-            _log.warning("odd model list", extra={"fields": fields | {"reason": oddities}})
+            events.ODD_MODELS.log(
+                upstream=self.upstream.name, address=self.address, reason=oddities
+            )
         self.known.record_models(listing, oddities, self.upstream.config.models)
 
     def record_routes(
@@ -137,6 +139,7 @@ class Replica:
             self.probe_requested.set()
         elif self.known.changed:
             self.report_change()
+        self._log.record_probe(self._compared(), failure)
 
     def record_successful_probe(self) -> None:
         """Records that a probe succeeded, and applies what it found."""
@@ -149,10 +152,16 @@ class Replica:
         self.known.record_success()
         if self.known.changed:
             self.report_change()
+        self._log.record_probe(self._compared())
+
+    def record_limit(self, failure: UpstreamFailure) -> None:
+        """Records that it refused a request with HTTP 429."""
+        self._log.record_limit(self.clock(), self.snapshot(), failure)
 
     def report_change(self) -> None:
         """Reports that something about it has changed."""
         self.known.changed = False
+        self._compared()
         self._changes.send()
 
     def next_probe_in(self, longest_s: float) -> float:
@@ -169,7 +178,7 @@ class Replica:
         now, latency_s, until = self.clock(), self.upstream.latency_s, self.ejection.until
         return ReplicaState(
             upstream=self.upstream.name,
-            address=self._address,
+            address=self.address,
             state=self._state(now),
             models=tuple(sorted(self.known.models or ())),
             operations=self._operations(),
@@ -186,6 +195,12 @@ class Replica:
             model_list_oddities=self.known.oddities,
             ejected_until=None if until is None else time() + until - now,
         )
+
+    def _compared(self) -> ReplicaState:
+        """Returns its state now, and logs how that differs from the last time."""
+        found = self.snapshot()
+        self._log.compare(self.clock(), found, self.ejection.until)
+        return found
 
     def _state(self, now: float) -> State:
         if self.known.alive is False:

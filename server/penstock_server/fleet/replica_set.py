@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import httpx
 
@@ -11,6 +11,7 @@ from penstock_server.fleet.discovery import Addresses, Resolve, servers
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.probe import keep_probing
 from penstock_server.fleet.replica import Replica
+from penstock_server.telemetry import events
 from penstock_server.upstream import UpstreamConfig
 
 
@@ -77,15 +78,23 @@ class ReplicaSet:
             self._place(set(await servers(self.config.url, resolve)))
 
     def _place(self, found: set[Addresses]) -> None:
+        resolved = () not in self.replicas
         new = sorted(found - self.replicas.keys())
         for server in new:
             # Of several addresses, the system chooses one that works.
             self.replicas[server] = self._replica(server[0] if len(server) == 1 else "")
         gone = [self.replicas.pop(server) for server in self._to_leave(found)]
+        if resolved:
+            self._log([self.replicas[server] for server in new], gone)
         if new or gone:
             self._changes.send()
         for replica in gone:
             replica.close()
+
+    def _log(self, new: Sequence[Replica], gone: Sequence[Replica]) -> None:
+        for event, replicas in ((events.UPSTREAM_FOUND, new), (events.UPSTREAM_GONE, gone)):
+            for replica in replicas:
+                event.log(upstream=replica.upstream.name, address=replica.address)
 
     def _replica(self, address: str) -> Replica:
         return Replica(

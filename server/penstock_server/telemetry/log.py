@@ -4,15 +4,14 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 from threading import Lock
-from time import time
 from typing import Any
 
 import orjson
 
+from penstock_server.telemetry import events
 from penstock_server.telemetry.output import Output
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -22,6 +21,15 @@ _LOGGERS = ("penstock", "asyncio")
 
 # How long the process waits at its end for the reader of its log.
 _LAST_LINES_S = 1.0
+_HEAD = ("time", "level", "event")
+_NUMBERS = {level: logging.getLevelNamesMapping()[level.upper()] for level in LEVELS}
+_DIM = "\x1b[2m{}\x1b[0m"
+_COLOURS = {
+    "debug": _DIM,
+    "info": "\x1b[32m{}\x1b[0m",
+    "warning": "\x1b[33m{}\x1b[0m",
+    "error": "\x1b[31m{}\x1b[0m",
+}
 _AMBIGUOUS = re.compile(r"""[\s="'\\]|^$""")
 
 Line = dict[str, Any]
@@ -53,39 +61,48 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line of a record."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        line: Line = {"time": moment, "level": record.levelname.lower()}
+        line["event"] = record.getMessage()
         given = getattr(record, "fields", {})
-        fields = {key: value for key, value in given.items() if value is not None and value != ""}
+        line |= {key: value for key, value in given.items() if value is not None and value != ""}
         if record.exc_info:
-            fields["exception"] = self._exceptions.formatException(record.exc_info)
-        self.write(record.created, record.levelname.lower(), record.getMessage(), fields)
+            line["exception"] = self._exceptions.formatException(record.exc_info)
+        self.write(line)
 
-    def write(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Writes a line."""
-        line = self._line(created, level, event, fields)
-        with self._lock:
-            if self._dropped:
-                self._report_dropped(created)
-            if self._dropped or not self._output.write(line):
-                self._dropped += 1
-                self.dropped += 1
+    def write(self, line: Line) -> None:
+        """Writes a line, whose first keys are `time`, `level` and `event`."""
+        written = self._written(line)
+        # The lock is for lines that are dropped; the output has one of its own.
+        if self._dropped or not self._output.write(written):
+            self._write_or_drop(written)
 
     def close(self) -> None:
         """Gives the reader a moment to read the last lines."""
         with self._lock:
             self._output.flush(_LAST_LINES_S)
             if self._dropped:
-                self._report_dropped(time())
+                self._report_dropped()
         super().close()
 
-    def _report_dropped(self, created: float) -> None:
-        line = self._line(created, "warning", "log lines dropped", {"lines": self._dropped})
-        if self._output.write(line):
+    def _write_or_drop(self, written: bytes) -> None:
+        with self._lock:
+            if self._dropped:
+                self._report_dropped()
+            if self._dropped or not self._output.write(written):
+                self._dropped += 1
+                self.dropped += 1
+
+    def _report_dropped(self) -> None:
+        line = begun("warning", events.LINES_DROPPED.name)
+        line["lines"] = self._dropped
+        if self._output.write(self._written(line)):
             self._dropped = 0
 
-    def _line(self, created: float, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
-        second = int(created)
-        moment = f"{_second(second)}.{int((created - second) * 1000):03}+00:00"
-        return self._written({"time": moment, "level": level, "event": event, **fields})
+
+def begun(level: str, event: str) -> Line:
+    """Returns the beginning of a line; fields are added to it."""
+    return {"time": datetime.now(UTC), "level": level, "event": event}
 
 
 _lines: Lines | None = None
@@ -95,11 +112,18 @@ def configure(level: str, form: str, descriptor: int = 2) -> None:
     """Sends the log of this process to a file descriptor, by default standard error."""
     global _lines
     text = form == "text" or (form == "auto" and os.isatty(descriptor))
-    _lines = Lines(Output(descriptor), _readable if text else _json)
+    readable = _coloured if _has_colours(descriptor) else _readable
+    _lines = Lines(Output(descriptor), readable if text else _json)
     for logger in map(logging.getLogger, _LOGGERS):
         logger.handlers = [_lines]
         logger.propagate = False
     set_level(level)
+
+
+def _has_colours(descriptor: int) -> bool:
+    """Whether colours are wanted: see https://no-color.org."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return os.isatty(descriptor) and not plain
 
 
 def set_level(level: str) -> None:
@@ -112,17 +136,21 @@ def lines_dropped() -> int:
     return _lines.dropped if _lines else 0
 
 
-def info(logger: logging.Logger, event: str, fields: Mapping[str, Any]) -> None:
-    """Logs a frequent event.
+def enabled(logger: logging.Logger, level: str) -> bool:
+    """Whether lines of a level are logged."""
+    return logger.isEnabledFor(_NUMBERS[level])
+
+
+def write(logger: logging.Logger, line: Line) -> None:
+    """Logs a frequent event, whose line begins with what `begun` returns.
 
     Once the log is configured, this skips `logging`, whose record would cost more than the line.
     """
-    if not logger.isEnabledFor(logging.INFO):
+    if _lines:
+        _lines.write(line)
         return
-    if not _lines:
-        logger.info(event, extra={"fields": fields})
-        return
-    _lines.write(time(), "info", event, fields)
+    fields = {key: value for key, value in line.items() if key not in _HEAD}
+    logger.log(_NUMBERS[line["level"]], line["event"], extra={"fields": fields})
 
 
 def _json(line: Line) -> bytes:
@@ -134,9 +162,20 @@ def _json(line: Line) -> bytes:
 
 def _readable(line: Line) -> bytes:
     """Returns a readable line, followed by an indented exception if there is one."""
-    head = f"{line.pop('time')[11:19]} {line.pop('level')} {_escaped(line.pop('event'))}"
-    exception = line.pop("exception", "")
-    rest = "".join(f" {key}={_shown(value)}" for key, value in line.items())
+    return _text(line, "{}", "{}")
+
+
+def _coloured(line: Line) -> bytes:
+    """Returns a readable line in colours: of its level, and dim keys."""
+    return _text(line, _COLOURS.get(line["level"], "{}"), _DIM)
+
+
+def _text(line: Line, of_level: str, of_key: str) -> bytes:
+    shown = dict(line)
+    moment, level, event = (shown.pop(key) for key in _HEAD)
+    exception = shown.pop("exception", "")
+    head = f"{moment:%H:%M:%S} {of_level.format(level)} {_escaped(event)}"
+    rest = "".join(f" {of_key.format(key + '=')}{_shown(value)}" for key, value in shown.items())
     trace = "".join(f"\n  {_escaped(part)}" for part in exception.splitlines())
     return f"{head}{rest}{trace}\n".encode(errors="backslashreplace")
 
@@ -154,8 +193,3 @@ def _shown(value: Any) -> str:
 
 def _escaped(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
-
-
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -12,6 +12,7 @@ import grpc
 from grpc import aio
 
 from penstock_server.rpc.calls.reports import Usage
+from penstock_server.telemetry import trace_context
 from penstock_server.upstream import Attempts, any_model
 
 _REQUEST_ID_LIMIT = 128
@@ -58,6 +59,8 @@ class Rpc:
         on_arrival: called when a request message has arrived; may raise a refusal.
         admitted: whether a request message has arrived and was admitted.
         debug: whether the caller may see the details of a bug.
+        trace: the span that the call is a part of, by default the caller's; None if neither the
+            caller nor this service traces it.
         large: whether work on its messages would block other calls.
     """
 
@@ -88,6 +91,7 @@ class Rpc:
         "requested",
         "response_model",
         "started",
+        "trace",
         "usage",
     )
 
@@ -119,6 +123,8 @@ class Rpc:
         self.admitted = False
         self.debug = False
         self.large = False
+        given = self.metadata.get("traceparent")
+        self.trace = trace_context.parsed(given) if given else None
 
     @classmethod
     def of(cls, context: Context) -> Rpc:
@@ -133,12 +139,14 @@ class Rpc:
 
     @property
     def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
-        """The metadata that ends every call: the request id, and the upstream that was asked."""
-        request_id = (("x-request-id", self.request_id),)
+        """The metadata that ends every call: its ids, and the upstream that was asked."""
+        metadata: tuple[tuple[str, str], ...] = (("x-request-id", self.request_id),)
+        if self.trace:
+            metadata += (("x-penstock-trace-id", self.trace.trace_id),)
         if not self.attempts.count:
-            return request_id
+            return metadata
         return (
-            *request_id,
+            *metadata,
             ("x-penstock-upstream", self.attempts.upstream),
             ("x-penstock-attempts", str(self.attempts.count)),
         )

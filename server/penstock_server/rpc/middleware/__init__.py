@@ -6,6 +6,7 @@ from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
 from penstock_server.rpc.middleware.metrics import CallRecorder
 from penstock_server.rpc.middleware.quota import Quota
+from penstock_server.rpc.middleware.request_log import RequestLog
 from penstock_server.rpc.middleware.stack import stack
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CallRecorder",
     "Deadlines",
     "Quota",
+    "RequestLog",
     "abort",
     "forward_credentials",
     "stack",

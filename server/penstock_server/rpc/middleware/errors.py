@@ -1,6 +1,5 @@
 """Middleware that ends a failed call with the status for what was raised."""
 
-import logging
 from traceback import walk_tb
 from typing import Any, NoReturn
 
@@ -10,9 +9,8 @@ from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Unsu
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, ReplyTooLarge, Rpc
 from penstock_server.rpc.status import Metadata, Status, trailers
+from penstock_server.telemetry import events
 from penstock_server.upstream import UpstreamFailure
-
-_log = logging.getLogger("penstock.rpc")
 
 
 async def failure_to_status(call_next: CallNext, rpc: Rpc) -> Any:
@@ -66,7 +64,7 @@ def _status(error: Exception, rpc: Rpc) -> Status:
         case UnsupportedRequest():
             return status.of_unsupported(error)
         case MalformedAnswer():
-            _log.warning("malformed answer", extra={"fields": _cause(error, rpc)})
+            events.MALFORMED.log(**_cause(error, rpc))
             return status.of_malformed(error, rpc.attempts)
         case ReplyTooLarge():
             return status.of_too_large(error.size, error.limit)
@@ -77,7 +75,7 @@ def _status(error: Exception, rpc: Rpc) -> Status:
 
 
 def _of_bug(bug: Exception, rpc: Rpc) -> Status:
-    _log.error("bug", exc_info=bug, extra={"fields": {"request_id": rpc.request_id}})
+    events.BUG.log(exc_info=bug, request_id=rpc.request_id)
     return status.of_bug(bug if rpc.debug else None)
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from grpc import StatusCode
+
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc
 from penstock_server.rpc.middleware.quota import Quota
-from penstock_server.telemetry import log
+from penstock_server.telemetry import events, log
+from penstock_server.telemetry.episode import Episode
 
 _LONGEST_LOGGED_NAME = 256
 _REFUSALS_PER_MINUTE = 60
@@ -30,11 +33,23 @@ class RequestLog:
     are admitted: beyond a rate, their lines are left out and counted.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Allows a minute's worth of lines at once, by a clock in seconds."""
+    def __init__(self, calls: str = "all", clock: Callable[[], float] = monotonic) -> None:
+        """Allows a minute's worth of lines of refused calls at once.
+
+        Args:
+            calls: which calls are logged; see `log_only`.
+            clock: returns the time in seconds.
+        """
         self._clock = clock
         self._lines = Quota(_REFUSALS_PER_MINUTE, clock())
         self._left_out = Counter[str]()
+        self._overload = Episode()
+        self._successes = 0
+        self.log_only(calls)
+
+    def log_only(self, calls: str) -> None:
+        """Logs only some calls from now on: `all`, `failed` or `sampled:N`, see the option."""
+        self._one_in = {"all": 1, "failed": 0}.get(calls) or int(calls.partition(":")[2] or 0)
 
     async def log_call(self, call_next: CallNext, rpc: Rpc) -> Any:
         """Runs a call and logs its end."""
@@ -47,10 +62,23 @@ class RequestLog:
             rpc.code, rpc.reason = row.code, row.reason
             raise
         finally:
-            if rpc.admitted or not self._lines.take(self._clock()):
-                log.info(_log, "rpc", _line(rpc))
+            if rpc.code is StatusCode.OK:
+                self._log_success(rpc)
             else:
-                self._leave_out(rpc)
+                self._log_failure(rpc)
+
+    def _log_success(self, rpc: Rpc) -> None:
+        self._successes += 1
+        if self._one_in == 1 or (self._one_in and self._successes % self._one_in == 1):
+            _write(rpc, "info")
+
+    def _log_failure(self, rpc: Rpc) -> None:
+        if rpc.reason == status.OVERLOADED.reason and not rpc.attempts.count:
+            self._record_overload()
+        if rpc.admitted or not self._lines.take(self._clock()):
+            _write(rpc, status.severity(rpc.code, rpc.reason))
+        else:
+            self._leave_out(rpc)
 
     def _leave_out(self, rpc: Rpc) -> None:
         if not self._left_out:
@@ -59,7 +87,24 @@ class RequestLog:
 
     def _sum_up(self) -> None:
         left_out, self._left_out = self._left_out, Counter()
-        _log.warning("refused calls not logged", extra={"fields": dict(left_out)})
+        events.CALLS_NOT_LOGGED.log(**left_out)
+
+    def _record_overload(self) -> None:
+        now = self._clock()
+        if self._overload.record(now):
+            events.REFUSING.log()
+            self._look_again(now)
+
+    def _look_again(self, now: float) -> None:
+        delay = self._overload.quiet_in(now)
+        asyncio.get_running_loop().call_later(delay, self._end_overload)
+
+    def _end_overload(self) -> None:
+        if self._overload.quiet_in(now := self._clock()) > 0:
+            self._look_again(now)
+            return
+        refused, seconds = self._overload.end()
+        events.NOT_REFUSING.log(refused=refused, seconds=round(seconds, 1))
 
 
 def _expired(rpc: Rpc) -> bool:
@@ -71,22 +116,38 @@ def _expired(rpc: Rpc) -> bool:
     return remaining <= allowed * _ROUNDED + _ON_THE_WAY_S
 
 
-def _line(rpc: Rpc) -> dict[str, Any]:
-    line = {
-        "method": rpc.method,
-        "code": rpc.code.name,
-        "ms": round((monotonic() - rpc.started) * 1000, 1),
-        "request_id": rpc.request_id,
-        "messages": rpc.messages_sent,
-    }
+def _write(rpc: Rpc, level: str) -> None:
+    if log.enabled(_log, level):
+        log.write(_log, _line(rpc, level))
+
+
+def _line(rpc: Rpc, level: str) -> log.Line:
+    line = log.begun(level, events.CALL.name)
+    line["method"] = rpc.method
+    line["code"] = rpc.code.name
+    line["ms"] = _ms(monotonic() - rpc.started)
+    if rpc.first_message:
+        line["first_message_ms"] = _ms(rpc.first_message - rpc.started)
+    line["request_id"] = rpc.request_id
+    line["messages"] = rpc.messages_sent
     if rpc.reason:
         line["reason"] = rpc.reason
     if rpc.caller:
         line["caller"] = rpc.caller
     if rpc.model:
         line["model"] = rpc.model[:_LONGEST_LOGGED_NAME]
+    if rpc.usage:
+        line["input_tokens"] = rpc.usage.input
+        line["output_tokens"] = rpc.usage.output
     if rpc.attempts.upstream:
         line["upstream"] = rpc.attempts.upstream
     if rpc.attempts.count > 1:
         line["attempts"] = rpc.attempts.count
+    if rpc.trace:
+        line["trace_id"] = rpc.trace.trace_id
     return line
+
+
+def _ms(seconds: float) -> float:
+    # `round` takes longer.
+    return int(seconds * 10_000) / 10

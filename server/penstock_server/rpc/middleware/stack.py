@@ -12,6 +12,7 @@ from penstock_server.rpc.middleware.request_log import RequestLog
 def stack(
     *,
     recorder: Middleware | None = None,
+    request_log: RequestLog | None = None,
     debug: bool = False,
     credentials: Middleware | None = None,
     admission: Admission | None = None,
@@ -21,6 +22,7 @@ def stack(
 
     Args:
         recorder: records the metrics of calls.
+        request_log: logs calls; None for one that logs all of them.
         debug: whether callers may see the details of a bug.
         credentials: authenticates callers, or forwards their credentials.
         admission: limits the number of concurrent calls.
@@ -28,7 +30,7 @@ def stack(
     """
     every = (
         recorder,
-        RequestLog().log_call,
+        (request_log or RequestLog()).log_call,
         failure_to_status,
         debug_info if debug else None,
         credentials,

@@ -1,7 +1,5 @@
 """The server for operators: AdminService, on an address of its own."""
 
-import logging
-
 from grpc_health.v1 import health_pb2_grpc
 
 from penstock.v1 import admin_pb2_grpc
@@ -22,10 +20,9 @@ from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
 from penstock_server.rpc.server.watches import Watches
+from penstock_server.telemetry import events
 
 SERVICE = "penstock.v1.AdminService"
-
-_log = logging.getLogger("penstock.admin")
 
 
 class AdminServer:
@@ -105,7 +102,7 @@ class AdminServer:
         """Serves, if it has an address."""
         if self.address:
             await self._server.start()
-            _log.info("serving admin", extra={"fields": {"address": self.address}})
+            events.SERVING_ADMIN.log(address=self.address)
 
     async def stop(self) -> None:
         """Stops at once; safe at any time."""

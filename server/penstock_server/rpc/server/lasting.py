@@ -8,7 +8,6 @@ The overridden methods are not public. With a grpcio that lacks them, `server` r
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
@@ -19,11 +18,10 @@ from grpc._cython import cygrpc
 from grpc.aio import _server as grpcio
 
 from penstock_server.rpc.middleware import Quota
+from penstock_server.telemetry import events
 
 OVERRIDDEN = ("_request_call", "_serving_task_crash_handler", "_start_shutting_down")
 _LINES_PER_MINUTE = 6
-
-_log = logging.getLogger("penstock.rpc")
 
 
 def server(
@@ -75,7 +73,7 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]
             super()._serving_task_crash_handler(loop)
         elif self.is_running():
             if not self._lines.take(monotonic()):
-                _log.warning("dropped a call: its path is not UTF-8")
+                events.PATH_NOT_UTF8.log()
             self._succeeding = asyncio.ensure_future(self._succeed())
             self._succeeding.add_done_callback(super()._serving_task_crash_handler)
 

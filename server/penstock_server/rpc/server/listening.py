@@ -1,7 +1,6 @@
 """Addresses that a server listens on: HOST:PORT or unix:/PATH."""
 
 import errno
-import logging
 import os
 import socket
 from collections.abc import Iterable
@@ -13,10 +12,9 @@ from grpc import aio
 from penstock_server import unix_socket
 from penstock_server.configuration.options import Unrequested
 from penstock_server.rpc.server.certificates import ServerCertificate
+from penstock_server.telemetry import events
 
 _UNIX = "unix:"
-
-_log = logging.getLogger("penstock.listening")
 
 
 class CannotListen(Exception):
@@ -60,8 +58,7 @@ def do_without(option: str, address: str, error: Exception) -> None:
     """
     if not isinstance(address, Unrequested):
         raise CannotListen(address, error, option) from error
-    fields = {"option": option, "address": address, "reason": _reason(error)}
-    _log.warning("cannot listen", extra={"fields": fields})
+    events.CANNOT_LISTEN.log(option=option, address=address, reason=_reason(error))
 
 
 def bind(

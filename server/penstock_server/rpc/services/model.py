@@ -1,6 +1,5 @@
 """ModelService."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,9 +17,8 @@ from penstock_server.convert import model
 from penstock_server.convert.errors import MalformedAnswer
 from penstock_server.fleet import Fleet, ModelListing
 from penstock_server.rpc.calls import Context, Rpc, upstream_call
+from penstock_server.telemetry import events
 from penstock_server.upstream import Call
-
-_log = logging.getLogger("penstock.rpc")
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
@@ -67,8 +65,9 @@ def _readable(
         try:
             yield _shown(entry, paths, call)
         except MalformedAnswer as error:
-            fields = {"request_id": call.request_id, "model": entry["id"], "reason": str(error)}
-            _log.warning("model skipped", extra={"fields": fields})
+            events.MODEL_SKIPPED.log(
+                request_id=call.request_id, model=entry["id"], reason=str(error)
+            )
 
 
 def _shown(entry: Mapping[str, Any], paths: Iterable[str] | None, call: Call) -> Model:

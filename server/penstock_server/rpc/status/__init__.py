@@ -8,6 +8,7 @@ from penstock_server.rpc.status.failures import (
     of_failure,
     resendable,
 )
+from penstock_server.rpc.status.severity import severity
 from penstock_server.rpc.status.statuses import (
     Refusal,
     Status,
@@ -83,5 +84,6 @@ __all__ = [
     "of_unsupported",
     "of_watches",
     "resendable",
+    "severity",
     "trailers",
 ]

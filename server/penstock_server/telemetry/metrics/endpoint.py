@@ -5,7 +5,6 @@ thread, so that writing thousands of lines does not delay calls.
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -16,6 +15,7 @@ import h11
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from penstock_server import unix_socket
+from penstock_server.telemetry import events
 
 PATH = "/metrics"
 
@@ -23,7 +23,6 @@ _UNIX = "unix:"
 _LIMIT_S = 10.0
 _READ_BYTES = 16 * 1024
 
-_log = logging.getLogger("penstock.metrics")
 
 Prepare = Callable[[], Awaitable[CollectorRegistry]]
 """Returns the metrics as they are now."""
@@ -71,7 +70,7 @@ class MetricsServer:
             )
             bound = self._server.sockets[0].getsockname()[1]
             self.address = f"{host}:{bound}"
-        _log.info("serving metrics", extra={"fields": {"address": self.address}})
+        events.SERVING_METRICS.log(address=self.address)
 
     async def stop(self) -> None:
         """Stops at once; safe at any time."""
