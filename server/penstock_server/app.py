@@ -373,14 +373,14 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
 def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
     """Stops the service if a bug ended its watch over the upstreams."""
     if not watching.cancelled():
-        events.WATCH_ENDED.log(exc_info=watching.exception())
+        events.WATCH_ENDED.log(watching.exception())
         signals.put_nowait(signal.SIGTERM)
 
 
 def _stop_unserved(serving: asyncio.Task[bool], signals: asyncio.Queue[int]) -> None:
     """Stops the process, to be restarted, once gRPC has stopped serving by itself."""
     if error := _failure(serving):
-        events.GRPC_STOPPED.log(exc_info=error)
+        events.GRPC_STOPPED.log(error)
         signals.put_nowait(signal.SIGINT)
 
 

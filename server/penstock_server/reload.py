@@ -164,7 +164,7 @@ class Reloader:
             return
         except Exception as error:
             # A bug, which another configuration may avoid.
-            events.RELOAD_FAILED.log(exc_info=error)
+            events.RELOAD_FAILED.log(error)
             self._refused, self._retry = str(error), True
             return
         self._refused = ""

@@ -196,6 +196,9 @@ async def test_one_line_for_each_call(simulator: Simulator) -> None:
         assert line.pop("ms") > 0
         assert line.pop("time")
         assert line.pop("messages") > 3
+        assert line.pop("first_message_ms") > 0
+        assert line.pop("input_tokens") > 3
+        assert line.pop("output_tokens") > 3
         method = "/penstock.v1.ChatCompletionService/StreamChatCompletion"
         ok = {"level": "info", "event": "rpc", "method": method, "code": "OK"}
         upstream = simulator.url.removeprefix("http://")

@@ -56,7 +56,7 @@ def _record_bug(replica: Replica, error: Exception, logged: str) -> str:
     """Records that a probe broke off, and logs why, once; returns what has been logged."""
     reason = f"the probe broke off: {error!r}"
     if reason != logged:
-        events.PROBE_BROKE_OFF.log(exc_info=error, upstream=replica.upstream.name)
+        events.PROBE_BROKE_OFF.log(error, upstream=replica.upstream.name)
     replica.record_failed_probe(UpstreamFailure(Kind.MISCONFIGURED, reason, Stage.CONNECT))
     return reason
 

@@ -31,11 +31,11 @@ class Event:
     meaning: str
     others: str = ""
 
-    def log(self, *, exc_info: BaseException | None = None, **fields: Any) -> None:
-        """Writes the event to the log."""
+    def log(self, exception: BaseException | None = None, /, **fields: Any) -> None:
+        """Writes the event to the log, with the stack of an exception if there is one."""
         logger = logging.getLogger(f"penstock.{self.part}")
         number = logging.getLevelNamesMapping()[self.level.upper()]
-        logger.log(number, self.name, exc_info=exc_info, extra={"fields": fields})
+        logger.log(number, self.name, exc_info=exception, extra={"fields": fields})
 
 
 _ADDRESSED = ("upstream", "address")

@@ -75,7 +75,7 @@ def _status(error: Exception, rpc: Rpc) -> Status:
 
 
 def _of_bug(bug: Exception, rpc: Rpc) -> Status:
-    events.BUG.log(exc_info=bug, request_id=rpc.request_id)
+    events.BUG.log(bug, request_id=rpc.request_id)
     return status.of_bug(bug if rpc.debug else None)
 
 
