@@ -458,6 +458,9 @@ class Looking:
         self.looks = asyncio.Semaphore(0)
         self._settings = Settings(keys_file=str(path), reload_interval=0.001)
 
+    def record_refusal(self) -> None:
+        """Nothing counts refusals."""
+
     @property
     def settings(self) -> Settings:
         self.looks.release()

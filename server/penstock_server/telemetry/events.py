@@ -49,6 +49,9 @@ SERVING_ADMIN = Event(
 SERVING_METRICS = Event(
     "serving metrics", "info", "metrics", ("address",), "Metrics are available at an address."
 )
+SERVING_HEALTH = Event(
+    "serving health", "info", "health", ("address",), "Health is available at an address."
+)
 CANNOT_LISTEN = Event(
     "cannot listen",
     "warning",
@@ -155,6 +158,21 @@ NEEDS_RESTART = Event(
     "reload",
     ("options",),
     "A new configuration changes options that take effect at the next start.",
+)
+
+CERTIFICATE_REPLACED = Event(
+    "certificate replaced",
+    "info",
+    "tls",
+    ("file", "expires"),
+    "New connections of callers use a new certificate.",
+)
+CERTIFICATE_REFUSED = Event(
+    "certificate refused",
+    "error",
+    "tls",
+    ("reason",),
+    "A changed certificate or key cannot be used; the old one stays in use.",
 )
 
 # Upstreams

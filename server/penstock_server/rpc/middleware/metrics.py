@@ -88,7 +88,7 @@ class CallRecorder:
 
     def _record(self, method: MethodMetrics, rpc: Rpc, now: float) -> None:
         code = _CODES[rpc.code]
-        trace_id = getattr(rpc, "trace_id", "")
+        trace_id = rpc.trace.trace_id if rpc.trace and rpc.trace.sampled else ""
         method.handled[code] += 1
         method.messages_received += rpc.messages_received
         method.bytes_received += rpc.bytes_received

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import ssl
 from collections.abc import Callable
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
+from penstock_server.telemetry import events
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
 
 _Stamps: TypeAlias = tuple[tuple[int, ...] | None, ...]
-
-_log = logging.getLogger("penstock.tls")
 
 
 class UnusableCertificate(Exception):
@@ -127,13 +126,14 @@ class ServerCertificate:
             latest = await asyncio.to_thread(self.latest)
             if latest is not used:
                 used = latest
-                fields = {"file": self._files.certificate, "expires": self.expires.isoformat()}
-                _log.info("certificate replaced", extra={"fields": fields})
+                events.CERTIFICATE_REPLACED.log(
+                    file=self._files.certificate, expires=self.expires.isoformat()
+                )
             # Between the moments when the certificate and the key are written, they do not match.
             if self.problem == seen != logged:
                 logged = seen
                 if seen:
-                    _log.error("certificate refused", extra={"fields": {"reason": seen}})
+                    events.CERTIFICATE_REFUSED.log(reason=seen)
             seen = self.problem
 
     def _look(self) -> _Stamps:

@@ -1,7 +1,5 @@
 """The server for probes: health alone, in plaintext, on an address of its own."""
 
-import logging
-
 from grpc_health.v1 import health_pb2_grpc
 
 from penstock_server.rpc.server.build import options
@@ -11,8 +9,7 @@ from penstock_server.rpc.server.lasting import server as lasting_server
 from penstock_server.rpc.server.listening import CannotListen, bind_all
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.watches import Watches
-
-_log = logging.getLogger("penstock.health")
+from penstock_server.telemetry import events
 
 
 class HealthServer:
@@ -66,7 +63,7 @@ class HealthServer:
         """Serves, if it has an address."""
         if self.address:
             await self._server.start()
-            _log.info("serving health", extra={"fields": {"address": self.address}})
+            events.SERVING_HEALTH.log(address=self.address)
 
     async def stop(self) -> None:
         """Stops at once; safe at any time."""
