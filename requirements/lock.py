@@ -30,6 +30,7 @@ LOCKS = {
         "--extra=server",
         "--extra=cli",
         "--extra=pydantic",
+        "--extra=otel",
         "--group=dev",
         f"--constraints={RUNTIME}",
     ),
