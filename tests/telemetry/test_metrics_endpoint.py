@@ -47,7 +47,7 @@ async def test_requests_for_something_else(observe: Observe) -> None:
     url = f"http://{observed.service.metrics.address}"
     body, headers = await get(f"{url}/metrics", method="HEAD")
     assert (body, int(headers["content-length"]) > 0) == (b"", True)
-    for path, method, code in (("/", "GET", 404), ("/metrics", "POST", 405)):
+    for path, method, code in (("/", "GET", 404), ("//[", "GET", 404), ("/metrics", "POST", 405)):
         with pytest.raises(HTTPError) as caught:
             await get(f"{url}{path}", method=method)
         assert caught.value.code == code
@@ -64,6 +64,20 @@ async def test_what_is_not_a_request_harms_nothing(observe: Observe, sent: bytes
         writer.write_eof()
         assert b"200" not in await reader.read()
         writer.close()
+    assert (await observed.scrape()).samples
+
+
+async def test_a_failed_export_is_an_error_and_logged(
+    observe: Observe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    observed = await observe()
+    monkeypatch.setattr(log, "lines_dropped", lambda: "no number")
+    with pytest.raises(HTTPError) as caught:
+        await observed.scrape_now()
+    assert caught.value.code == 500
+    caught.value.close()
+    assert "metrics cannot be exported" in caplog.messages
+    monkeypatch.undo()
     assert (await observed.scrape()).samples
 
 

@@ -59,6 +59,13 @@ CANNOT_LISTEN = Event(
     ("option", "address", "reason"),
     "The default of an address for operators is taken; the service runs without it.",
 )
+METRICS_FAILED = Event(
+    "metrics cannot be exported",
+    "error",
+    "metrics",
+    ("exception",),
+    "A bug ended a scrape.",
+)
 CONFIGURATION = Event(
     "configuration",
     "info",

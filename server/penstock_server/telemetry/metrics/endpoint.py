@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import h11
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -50,6 +49,7 @@ class MetricsServer:
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
         """Serves, if it has an address.
@@ -114,19 +114,25 @@ class MetricsServer:
         await writer.drain()
 
     async def _answer(self, request: h11.Request) -> Answer:
-        target = urlsplit(request.target)
-        if target.path != PATH.encode():
+        path, _, query = request.target.decode().partition("?")
+        if path != PATH:
             return HTTPStatus.NOT_FOUND, [], b"the metrics are at /metrics\n"
         fields = {name: value.decode("latin-1") for name, value in request.headers}
         environment = {
             "REQUEST_METHOD": "GET" if request.method == b"HEAD" else request.method.decode(),
             "PATH_INFO": PATH,
-            "QUERY_STRING": target.query.decode(),
+            "QUERY_STRING": query,
             "HTTP_ACCEPT": fields.get(b"accept"),
             "HTTP_ACCEPT_ENCODING": fields.get(b"accept-encoding"),
         }
-        registry = await self._prepare()
-        return await asyncio.to_thread(_exposition, registry, environment)
+        # However many scrape at once, calls wait for one thread at most.
+        async with self._one_at_a_time:
+            try:
+                registry = await self._prepare()
+                return await asyncio.to_thread(_exposition, registry, environment)
+            except Exception as bug:
+                events.METRICS_FAILED.log(bug)
+                return HTTPStatus.INTERNAL_SERVER_ERROR, [], b""
 
 
 async def _request(http: h11.Connection, reader: asyncio.StreamReader) -> h11.Request:
