@@ -301,3 +301,21 @@ async def invented(observed: Any, number: int, what: str) -> Code:
         call = method(b"", metadata=metadata)
     code: Code = await call.code()
     return code
+
+
+@pytest.mark.parametrize("flags", ["01", "00"])
+async def test_exemplars_name_the_trace_of_a_call_that_is_sampled(
+    observe: Observe, flags: str
+) -> None:
+    observed, trace = await observe(), "0af7651916cd43dd8448eb211c80319c"
+    metadata = (("traceparent", f"00-{trace}-b7ad6b7169203331-{flags}"),)
+    stream = observed.chats.StreamChatCompletion(chat(), metadata=metadata)
+    assert [piece async for piece in stream]
+    found = await observed.scrape()
+    for metric in (
+        "grpc_server_handling_seconds_bucket",
+        "gen_ai_server_request_duration_seconds_bucket",
+        "gen_ai_server_time_to_first_token_seconds_bucket",
+    ):
+        exemplars = [one.exemplar.labels for one in found.of(metric) if one.exemplar]
+        assert exemplars == ([{"trace_id": trace}] if flags == "01" else [])
