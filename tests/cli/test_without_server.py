@@ -8,13 +8,14 @@ from penstock_server.app import Service
 
 from .process import Result, run
 
-# What `penstock[server]` adds, made impossible to import.
+# What the package's extras add, made impossible to import.
 CLIENT_ONLY = """
 import sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        hidden = "grpc_health grpc_reflection h11 httpcore httptools httpx orjson pybase64 shtab"
+        hidden = "grpc_health grpc_reflection h11 httpcore httptools httpx orjson pybase64"
+        hidden += " pydantic shtab"
         if name.partition(".")[0] in hidden.split():
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
