@@ -1,1 +1,1 @@
-"""Tests of the HTTP side."""
+"""Tests of the communication with upstreams."""

@@ -1,4 +1,4 @@
-"""Certificates for tests, made by openssl."""
+"""Certificates for tests, created by openssl."""
 
 import ssl
 import subprocess
@@ -11,7 +11,7 @@ _USAGE = "keyUsage=critical,digitalSignature"
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files in PEM: an authority, and a server and a client that it vouches for."""
+    """PEM files of a certificate authority, and of a server and a client that it certified."""
 
     directory: Path
 
@@ -32,7 +32,7 @@ class Certificates:
 
 
 def make(directory: Path) -> Certificates:
-    """Makes all files."""
+    """Creates all files."""
     made = Certificates(directory)
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     for name in ("ca", "other"):

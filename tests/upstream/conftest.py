@@ -1,4 +1,4 @@
-"""What tests of exchanges with an upstream share."""
+"""Fixtures for tests of exchanges with an upstream."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def scheme(
     certificates: Certificates,
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """Runs a test over TCP and over TLS: what the other end does must mean the same."""
+    """Runs a test over TCP and over TLS: the result must be the same."""
     if request.param == "https":
         monkeypatch.setattr(wire, "secured", certificates)
     return str(request.param)

@@ -1,4 +1,4 @@
-"""Where an upstream may be: behind TLS, at a pinned IP address, on a Unix socket."""
+"""Addresses of upstreams: behind TLS, at a pinned IP address, on a Unix socket."""
 
 import asyncio
 import gc
@@ -69,7 +69,7 @@ def test_place(url: str, address: str, shown: str) -> None:
     assert place(url, address) == shown
 
 
-async def test_an_authority_that_is_trusted(certificates: Certificates) -> None:
+async def test_a_trusted_authority(certificates: Certificates) -> None:
     async with wire(OK, End.KEEP, tls=certificates.server_context()) as server:
         await ask(named(server.url), Tls(ca_file=certificates.ca))
 
@@ -85,7 +85,7 @@ UNTRUSTED = {
 
 
 @pytest.mark.parametrize(("tls", "host", "words"), UNTRUSTED.values(), ids=UNTRUSTED)
-async def test_who_is_not_trusted(
+async def test_an_untrusted_server(
     certificates: Certificates, tls: Tls, host: str, words: str
 ) -> None:
     files = Tls(ca_file=certificates.file(tls.ca_file) if tls.ca_file else "")
@@ -96,14 +96,14 @@ async def test_who_is_not_trusted(
     assert server.requests == []
 
 
-async def test_a_certificate_of_ours(certificates: Certificates) -> None:
+async def test_a_client_certificate(certificates: Certificates) -> None:
     ours = Tls(certificates.ca, certificates.file("client.pem"), certificates.file("client.key"))
     context = certificates.server_context(asks_for_client=True)
     async with wire(OK, End.KEEP, tls=context) as server:
         await ask(named(server.url), ours)
 
 
-async def test_no_certificate_of_ours(certificates: Certificates) -> None:
+async def test_a_missing_client_certificate(certificates: Certificates) -> None:
     context = certificates.server_context(asks_for_client=True)
 
     def refuse(listening: socket.socket) -> None:
@@ -115,7 +115,7 @@ async def test_no_certificate_of_ours(certificates: Certificates) -> None:
             while socket.socket.recv(secured, 1000):  # a close before it would be a reset
                 pass
 
-    # Not a server of asyncio, which closes the connection without a word.
+    # Not an asyncio server, which would close the connection silently.
     with socket.create_server((LOCAL, 0)) as listening:
         refusing = asyncio.create_task(asyncio.to_thread(refuse, listening))
         url = f"https://{HOST}:{listening.getsockname()[1]}"
@@ -125,7 +125,7 @@ async def test_no_certificate_of_ours(certificates: Certificates) -> None:
     assert "CERTIFICATE_REQUIRED" in failure.message
 
 
-async def test_no_tls_at_the_other_end(certificates: Certificates) -> None:
+async def test_a_server_without_tls(certificates: Certificates) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(OK)
@@ -192,7 +192,7 @@ async def _audio() -> AsyncGenerator[bytes, None]:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["unix socket", "TLS"])
-async def test_uploads_take_the_same_ways(
+async def test_uploads_over_tls_and_a_unix_socket(
     secure: bool, certificates: Certificates, tmp_path: Path
 ) -> None:
     received = bytearray()
@@ -234,13 +234,13 @@ async def _leave_while_looking_up() -> None:
         await asyncio.wait(calls)
 
 
-async def test_a_lookup_that_nobody_waits_for_any_more_is_forgotten() -> None:
-    complaints: list[dict[str, object]] = []
+async def test_an_abandoned_lookup_is_forgotten() -> None:
+    errors: list[dict[str, object]] = []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    loop.set_exception_handler(lambda _, context: errors.append(context))
     await _leave_while_looking_up()
     for _ in range(3):
         with pytest.raises(OSError, match="not known"):
             await address.resolve("penstock.invalid")
     gc.collect()
-    assert not complaints
+    assert not errors

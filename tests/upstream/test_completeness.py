@@ -1,4 +1,4 @@
-"""When a stream of choices is complete."""
+"""Completeness of streams with choices."""
 
 from copy import deepcopy
 from typing import Any
@@ -29,10 +29,10 @@ def after(*events: dict[str, Any], choices: int = 1) -> ChoiceStream:
 COMPLETE = {
     "finish, then usage": (1, [piece(), piece(finish="stop"), USAGE]),
     "usage with the finish": (1, [piece(finish="length", usage={"total_tokens": 1})]),
-    "usage all the time": (1, [piece(usage={}), piece(finish="stop", usage={}), USAGE]),
+    "usage in every event": (1, [piece(usage={}), piece(finish="stop", usage={}), USAGE]),
     "two choices": (2, [piece(0), piece(1), piece(1, "stop"), piece(0, "length"), USAGE]),
     "no index": (1, [{"choices": [{"delta": {}, "finish_reason": "stop"}]}, USAGE]),
-    "more choices than asked": (1, [piece(0, "stop"), piece(1, "stop"), USAGE]),
+    "more choices than requested": (1, [piece(0, "stop"), piece(1, "stop"), USAGE]),
     "another event after usage": (1, [piece(finish="stop"), USAGE, {"choices": [], "cost": "1"}]),
     "usage twice": (1, [piece(finish="stop"), USAGE, USAGE]),
     "a second finish": (1, [piece(), end(), end(), USAGE]),
@@ -40,10 +40,10 @@ COMPLETE = {
     "a second finish after usage": (1, [piece(), end(), USAGE, end()]),
     "an empty choice with the usage": (1, [piece(), end(), piece(said="", usage={})]),
     "an empty choice that is new": (1, [piece(), end(), USAGE, piece(5, said="")]),
-    "null for a choice": (1, [{"choices": [None, *piece()["choices"]]}, end(), USAGE]),
+    "a null choice": (1, [{"choices": [None, *piece()["choices"]]}, end(), USAGE]),
     "no choices": (1, [piece(), end(), {"usage": {}}, {"choices": None}]),
     "indices as text": (2, [piece("0"), piece("1"), end("1"), end("0"), USAGE]),
-    "indices with a point": (2, [piece(0.0), piece(1.0), end(1.0), end(0), USAGE]),
+    "indices as floats": (2, [piece(0.0), piece(1.0), end(1.0), end(0), USAGE]),
 }
 INCOMPLETE = {
     "nothing": (1, [], "0 of 1 choices"),
@@ -51,12 +51,16 @@ INCOMPLETE = {
     "no finish": (1, [piece(), USAGE], "0 of 1 choices"),
     "one of two finished": (2, [piece(0, "stop"), piece(1), USAGE], "1 of 2 choices"),
     "one of two never seen": (2, [piece(0, "stop"), USAGE], "1 of 2 choices"),
-    "a third that goes on": (2, [piece(0, "a"), piece(1, "a"), piece(2), USAGE], "2 of 2 choices"),
+    "a third continues": (
+        2,
+        [piece(0, "a"), piece(1, "a"), piece(2), USAGE],
+        "2 of 2 choices",
+    ),
     "no usage": (1, [piece(finish="stop")], "no usage"),
     "usage null": (1, [piece(finish="stop", usage=None)], "no usage"),
     "usage before the finish": (1, [piece(usage={}), piece(finish="stop")], "no usage"),
     "usage before an empty finish": (1, [piece(), USAGE, end()], "no usage"),
-    "another choice goes on after usage": (1, [end(), USAGE, piece(1), end(1)], "no usage"),
+    "another choice continues after usage": (1, [end(), USAGE, piece(1), end(1)], "no usage"),
 }
 
 
@@ -85,7 +89,7 @@ LATE = {
 
 @pytest.mark.parametrize("index", [1, "1"])
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
-def test_no_content_of_a_choice_comes_after_its_finish(late: dict[str, Any], index: Any) -> None:
+def test_content_of_a_choice_after_its_finish_is_refused(late: dict[str, Any], index: Any) -> None:
     for before in ([], [USAGE]):
         contract = after(piece(0), piece(1, "stop"), end(0), *before, choices=2)
         with pytest.raises(ContractBroken, match="choice 1"):
@@ -98,7 +102,7 @@ def test_an_index_that_cannot_be_read(index: Any) -> None:
         ChoiceStream(1).observe(piece(index))
 
 
-def test_what_adds_nothing_is_removed() -> None:
+def test_choices_that_add_nothing_are_removed() -> None:
     contract = after(piece(), end())
     late = {"choices": [None, {"index": 0, "delta": {"role": "assistant"}}], "usage": {"a": 1}}
     contract.observe(late)
@@ -108,7 +112,7 @@ def test_what_adds_nothing_is_removed() -> None:
     assert again == {}
 
 
-def test_what_is_new_after_the_end_goes_on_with_the_usage() -> None:
+def test_new_keys_after_the_end_are_passed_on_with_the_usage() -> None:
     contract = after(piece(), end(), USAGE)
     cost = {"choices": [], "x-cost": "0.1"}
     contract.observe(cost)
@@ -119,7 +123,7 @@ def test_what_is_new_after_the_end_goes_on_with_the_usage() -> None:
     assert contract.complete
 
 
-def test_an_index_is_a_number_afterwards() -> None:
+def test_indices_are_converted_to_integers() -> None:
     contract = ChoiceStream(2)
     for index, number in (("1", 1), (1.0, 1), (None, 0), ("1", 1)):
         event = piece(index)
@@ -127,7 +131,7 @@ def test_an_index_is_a_number_afterwards() -> None:
         assert [(type(c["index"]), c["index"]) for c in event["choices"]] == [(int, number)]
 
 
-def test_usage_before_an_empty_finish_counts_once_the_upstream_says_that_it_is_done() -> None:
+def test_usage_before_an_empty_finish_counts_after_done() -> None:
     contract = after(piece(), USAGE)
     finish = end()
     contract.observe(finish)
@@ -138,18 +142,18 @@ def test_usage_before_an_empty_finish_counts_once_the_upstream_says_that_it_is_d
 
 
 @pytest.mark.parametrize("events", [[end()], [piece(usage={}), piece(finish="stop")]])
-def test_done_does_not_stand_in_for_usage(events: list[dict[str, Any]]) -> None:
+def test_done_does_not_replace_usage(events: list[dict[str, Any]]) -> None:
     contract = after(*events)
     contract.ended()
     assert not contract.complete
 
 
-def test_an_error_after_a_finish_counts_until_all_is_there() -> None:
+def test_an_error_counts_until_the_stream_is_complete() -> None:
     assert after(piece(finish="stop"), end(finish="error"), USAGE).failure
     assert not after(piece(finish="stop"), USAGE, end(finish="error")).failure
 
 
-def test_another_choice_does_not_stand_in_for_one() -> None:
+def test_an_extra_choice_does_not_replace_a_requested_one() -> None:
     stream = ChoiceStream(2)
     for index in (0, 7):
         stream.observe({"choices": [{"index": index, "finish_reason": "stop"}]})

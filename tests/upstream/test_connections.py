@@ -1,4 +1,4 @@
-"""Connections that are used again, or must not be; and answers in unusual shapes."""
+"""Reuse of connections, and answers in unusual shapes."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -38,14 +38,14 @@ async def failure_of(upstream: Upstream) -> UpstreamFailure:
 
 
 class Leaving:
-    """Closes each connection just as a further request comes on it.
+    """A server that closes each connection when a second request arrives on it.
 
     Attributes:
-        asked: how many requests came.
-        ids: the id of each.
-        connections: how many connections were made.
-        first: what the first request on each is answered; nothing: that closes it, too.
-        further: what is sent before it closes.
+        asked: number of requests received.
+        ids: their request ids.
+        connections: number of connections accepted.
+        first: answer to the first request on each connection; if empty, it closes the connection.
+        further: bytes to send before closing.
     """
 
     def __init__(self, first: bytes = OK, further: bytes = b"") -> None:
@@ -66,7 +66,7 @@ class Leaving:
         writer.close()
 
 
-async def test_who_closes_a_kept_connection_is_asked_on_a_new_one() -> None:
+async def test_a_request_is_retried_if_a_kept_connection_closes() -> None:
     server, call = Leaving(), Call("id-1")
     async with served(server) as url, client(url) as upstream:
         for _ in range(5):
@@ -77,7 +77,7 @@ async def test_who_closes_a_kept_connection_is_asked_on_a_new_one() -> None:
     assert call.attempts.count == 5
 
 
-async def test_many_kept_connections_that_are_closed() -> None:
+async def test_several_kept_connections_close() -> None:
     server = Leaving()
     async with served(server) as url, client(url) as upstream:
         for count in (10, 4, 1):  # fewer than are kept
@@ -85,7 +85,7 @@ async def test_many_kept_connections_that_are_closed() -> None:
             assert await asyncio.gather(*calls) == [{"id": "x"}] * count
 
 
-async def test_a_new_connection_that_is_closed_is_not_followed_by_another() -> None:
+async def test_a_request_is_not_retried_if_a_new_connection_closes() -> None:
     server = Leaving()
     async with served(server) as url, client(url, max_connections=1) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
@@ -96,7 +96,7 @@ async def test_a_new_connection_that_is_closed_is_not_followed_by_another() -> N
             assert server.asked == asked
 
 
-async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
+async def test_a_request_is_not_retried_after_the_answer_began() -> None:
     server = Leaving(further=b"HTTP/1.1 2")
     async with served(server) as url, client(url) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
@@ -107,7 +107,7 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
 @pytest.mark.parametrize(
     "more", [OK, b"HTTP/1.1 100 Continue\r\n\r\n", b"rubbish"], ids=["answer", "interim", "bytes"]
 )
-async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> None:
+async def test_unsolicited_bytes_are_not_taken_for_an_answer(more: bytes) -> None:
     idle = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,7 +124,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> 
         assert isinstance(upstream.transport, transport.Transport)
         [kept] = upstream.transport.pool._idle
         async with asyncio.timeout(60):
-            while kept.reusable:  # noqa: ASYNC110 - for what comes is taken without a word
+            while kept.reusable:  # noqa: ASYNC110 - nothing announces the bytes
                 await asyncio.sleep(0)
         assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "asked"}
 
@@ -132,7 +132,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(more: bytes) -> 
 WITH_CHUNKS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(b'{"id": "x"}')
 ANSWERED_WHOLE = {
     "length": OK,
-    "length, newline at its end": http(b'{"id": "x"}\r\n\r\n'),
+    "length, newline at the end": http(b'{"id": "x"}\r\n\r\n'),
     "chunks": WITH_CHUNKS + b"0\r\n\r\n",
     "chunks and a trailer": WITH_CHUNKS + b"0\r\nserver-timing: x\r\n\r\n",
 }
@@ -149,7 +149,7 @@ async def test_bytes_after_an_answer_end_its_connection(whole: bytes, more: byte
 
 
 @every_whole_answer
-async def test_an_answer_that_nothing_follows_leaves_its_connection(whole: bytes) -> None:
+async def test_an_answer_without_further_bytes_keeps_its_connection(whole: bytes) -> None:
     async with wire(whole, End.KEEP) as server, client(server.url) as upstream:
         for _ in range(2):
             assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
@@ -173,7 +173,7 @@ async def test_connections_outlive_a_change_of_the_configuration() -> None:
         assert other.latency_s
 
 
-async def test_another_limit_of_connections_holds_for_all_new_ones(skip: Skipping) -> None:
+async def test_a_changed_limit_applies_to_all_new_connections(skip: Skipping) -> None:
     asked, answered, left = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -209,7 +209,7 @@ async def test_nothing_follows_an_answer_that_may_be_cut() -> None:
         assert server.connections == 2
 
 
-async def test_what_came_before_a_connection_broke_is_read(
+async def test_bytes_that_arrived_before_a_connection_broke_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun, lost = asyncio.Event(), asyncio.Event()
@@ -240,8 +240,8 @@ async def test_what_came_before_a_connection_broke_is_read(
         assert len([event async for event in events]) == len(WHOLE) - 1
 
 
-async def test_an_upload_has_a_new_connection() -> None:
-    """It cannot be sent again if the upstream is just leaving the old one."""
+async def test_an_upload_uses_a_new_connection() -> None:
+    """It cannot be retried if the upstream closes the old one at that moment."""
 
     async def audio() -> AsyncGenerator[bytes, None]:
         yield b"RIFF"
@@ -267,7 +267,7 @@ async def test_an_upload_has_a_new_connection() -> None:
 
 ANSWERS = {
     "interim answers before it": (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 2 + OK),
-    "until the connection ends": b'HTTP/1.1 200 OK\r\n\r\n{"id": "x"}',
+    "until the connection closes": b'HTTP/1.1 200 OK\r\n\r\n{"id": "x"}',
     "HTTP/1.0": b'HTTP/1.0 200 OK\r\n\r\n{"id": "x"}',
     "trailers": (
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -302,7 +302,7 @@ UNPARSABLE = {
 
 
 @pytest.mark.parametrize(("answer", "stage"), UNPARSABLE.values(), ids=UNPARSABLE)
-async def test_what_is_no_http_ends_the_connection(answer: bytes, stage: Stage) -> None:
+async def test_an_invalid_answer_closes_the_connection(answer: bytes, stage: Stage) -> None:
     async with wire(answer, End.HOLD) as server, client(server.url) as upstream:
         failure = await failure_of(upstream)
         assert (failure.kind, failure.stage) == (Kind.MALFORMED, stage)
@@ -311,7 +311,7 @@ async def test_what_is_no_http_ends_the_connection(answer: bytes, stage: Stage) 
         assert len(server.requests) == 1
 
 
-async def test_more_than_an_answer_may_have() -> None:
+async def test_an_answer_over_the_limit() -> None:
     answer = http(b'{"id": "%s"}' % (b"x" * 2000))
     async with (
         wire(answer, End.KEEP) as server,
@@ -323,7 +323,7 @@ async def test_more_than_an_answer_may_have() -> None:
 
 
 @pytest.mark.parametrize("given", [b"", b'{"error": {"message": "busy", "type": '])
-async def test_a_refusal_counts_though_its_reason_does_not_come(
+async def test_a_refusal_counts_without_its_body(
     given: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_REASON_S", 0.05)
@@ -345,7 +345,7 @@ async def test_headers_that_cannot_be_sent(value: str) -> None:
         assert server.requests == []
 
 
-async def test_slots_come_back_whatever_happens(skip: Skipping) -> None:
+async def test_slots_are_returned_after_a_timeout(skip: Skipping) -> None:
     async with wire(end=End.HOLD) as server:
         limits = Timeouts(connect=60, first_byte=LIMIT_S)
         async with client(server.url, limits, max_connections=1) as upstream:
@@ -356,8 +356,8 @@ async def test_slots_come_back_whatever_happens(skip: Skipping) -> None:
                 assert (await failing).kind is Kind.TIMEOUT
 
 
-async def test_frames_that_come_apart_from_what_they_hold() -> None:
-    """Each chunk's frame in a packet of its own: nothing adds up, however long the stream."""
+async def test_chunk_frames_in_separate_packets_do_not_accumulate() -> None:
+    """The buffer stays small however long the stream is."""
     parser, body = ResponseParser(), b""
     parser.expect()
     parser.feed(memoryview(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"))
@@ -368,7 +368,7 @@ async def test_frames_that_come_apart_from_what_they_hold() -> None:
     assert body == b"event"
 
 
-async def test_a_kept_connection_that_is_closed_late_is_not_replaced(
+async def test_a_request_is_not_retried_if_a_kept_connection_closes_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The upstream may have worked on the request until then."""
@@ -380,7 +380,7 @@ async def test_a_kept_connection_that_is_closed_late_is_not_replaced(
     assert server.asked == 2
 
 
-async def test_what_may_be_stored_is_asked_for_on_a_new_connection() -> None:
+async def test_requests_for_stored_responses_use_new_connections() -> None:
     server = Leaving()
     async with served(server) as url, client(url) as upstream:
         for _ in range(3):

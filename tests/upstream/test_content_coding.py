@@ -1,4 +1,4 @@
-"""Compressed answers: read whole in every valid form, within bounds, and refused otherwise."""
+"""Compressed answers: valid forms are read completely and within bounds, others are refused."""
 
 import asyncio
 import contextlib
@@ -36,9 +36,9 @@ CODINGS = {
     "none": ("", bytes),
     "identity": ("identity", bytes),
     "gzip of identity": ("identity, gzip", gzip.compress),
-    "identity in a line of its own": ("gzip\r\ncontent-encoding: identity", gzip.compress),
-    "gzip behind filling": ("gzip", lambda data: bytes(5) + gzip.compress(data)),
-    "gzip with filling": ("gzip", lambda data: gzip.compress(data) + bytes(5)),
+    "identity in a separate line": ("gzip\r\ncontent-encoding: identity", gzip.compress),
+    "gzip after padding": ("gzip", lambda data: bytes(5) + gzip.compress(data)),
+    "gzip with padding": ("gzip", lambda data: gzip.compress(data) + bytes(5)),
 }
 every_coding = pytest.mark.parametrize(("name", "encode"), CODINGS.values(), ids=CODINGS)
 
@@ -78,7 +78,7 @@ BEHIND = {
 
 @pytest.mark.parametrize("size", [1, 2, 7, 10_000])
 @pytest.mark.parametrize("more", BEHIND.values(), ids=BEHIND)
-async def test_what_follows_the_last_member_is_passed_over(size: int, more: bytes) -> None:
+async def test_bytes_after_the_last_member_are_ignored(size: int, more: bytes) -> None:
     body = gzip.compress(JSON) + more
     assert await unary(chunked(body, size, "content-encoding: gzip"))
     assert b"".join([block async for block in pieces_of(body, size)]) == JSON
@@ -88,7 +88,7 @@ async def test_what_follows_the_last_member_is_passed_over(size: int, more: byte
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("apart", [True, False], ids=["members", "one"])
 async def test_a_stream(name: str, encode: type[bytes], size: int, apart: bool) -> None:
-    """Each event may be a member of its own, and members are cut anywhere."""
+    """Each event may be a separate member, and members are cut anywhere."""
     body = b"".join(map(encode, EVENTS)) if apart else encode(b"".join(EVENTS))
     kind = "content-type: text/event-stream"
     assert await read(chunked(body, size, kind, f"content-encoding: {name}")) == (3, None)
@@ -113,12 +113,12 @@ REFUSED = {
     "not encoded": ("gzip", b'{"id": "x"}', "not valid gzip"),
     "not deflated": ("deflate", b'{"id": "x"}', "not valid deflate"),
     "spoiled": ("gzip", gzip.compress(JSON)[:-8] + bytes(8), "not valid gzip"),
-    "a faulty member behind": ("gzip", gzip.compress(JSON) + b"\x1f{}", "not valid gzip"),
+    "a faulty second member": ("gzip", gzip.compress(JSON) + b"\x1f{}", "not valid gzip"),
 }
 
 
 @pytest.mark.parametrize(("name", "body", "what"), REFUSED.values(), ids=REFUSED)
-async def test_what_cannot_be_read_is_named(name: str, body: bytes, what: str) -> None:
+async def test_an_unsupported_coding_is_named(name: str, body: bytes, what: str) -> None:
     encoding = f"content-encoding: {name}"
     failure = await refused(http(body, encoding))
     assert failure.kind is Kind.MALFORMED
@@ -143,7 +143,7 @@ async def test_encoded_content_that_ends_early_is_cut(encode: type[bytes]) -> No
     assert broken.kind is Kind.INTERRUPTED
 
 
-async def test_what_inflates_to_more_than_an_answer_may_have() -> None:
+async def test_a_compressed_answer_over_the_limit() -> None:
     body = gzip.compress(b" " * 50_000_000)
     failure = await refused(http(body, "content-encoding: gzip"), max_answer_bytes=1_000_000)
     assert failure.kind is Kind.MALFORMED
@@ -151,7 +151,7 @@ async def test_what_inflates_to_more_than_an_answer_may_have() -> None:
 
 
 async def pieces_of(body: bytes, size: int) -> AsyncIterator[bytes]:
-    """Reads a body without waiting for anything."""
+    """Yields the blocks of a body that is already complete."""
     parts = iter([body[at : at + size] for at in range(0, len(body), size)])
 
     async def part() -> bytes:
@@ -162,7 +162,7 @@ async def pieces_of(body: bytes, size: int) -> AsyncIterator[bytes]:
         yield block
 
 
-async def test_what_inflates_to_much_comes_in_pieces_and_lets_others_run() -> None:
+async def test_large_content_is_decompressed_in_pieces_while_other_tasks_run() -> None:
     turns = 0
 
     async def others() -> None:
@@ -181,7 +181,7 @@ async def test_what_inflates_to_much_comes_in_pieces_and_lets_others_run() -> No
     assert turns >= len(sizes) - 1
 
 
-async def test_a_compressed_stream_leaves_its_connection_for_the_next() -> None:
+async def test_a_compressed_stream_keeps_its_connection() -> None:
     body = gzip.compress(b"".join(EVENTS))
     answer = chunked(body, 50, "content-type: text/event-stream", "content-encoding: gzip")
     async with wire(answer, End.KEEP) as server, client(server.url) as upstream:

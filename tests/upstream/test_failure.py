@@ -1,4 +1,4 @@
-"""Errors in every shape that upstreams put them in, and the statuses they stand for."""
+"""Errors in every shape that upstreams use, and the statuses they represent."""
 
 import pickle
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from penstock_server.upstream.failure import (
     status_of,
 )
 
-# document, message, status that it stands for in a 200
+# document, message, status that it represents in a 200
 ERRORS: dict[str, tuple[dict[str, Any], str, int]] = {
     "nested": (
         {"error": {"message": "no such model", "type": "NotFoundError", "code": 404}},
@@ -43,7 +43,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, int]] = {
     "nested, code absurd": ({"error": {"message": "x", "code": 200}}, "x", 500),
     "nested, code boolean": ({"error": {"message": "x", "code": True}}, "x", 500),
     "nested, code a list": ({"error": {"message": "x", "code": [1]}}, "x", 500),
-    "nested beside choices": ({"choices": [], "error": {"message": "x", "code": 429}}, "x", 429),
+    "nested next to choices": ({"choices": [], "error": {"message": "x", "code": 429}}, "x", 429),
     "string": ({"error": "Unauthorized"}, "Unauthorized", 401),
     "string, unknown": ({"error": "went wrong"}, "went wrong", 500),
     "string, empty": ({"error": ""}, "", 500),
@@ -70,7 +70,7 @@ def test_error_shapes(shape: dict[str, Any], message: str, status: int) -> None:
 
 
 @pytest.mark.parametrize(("shape", "message", "status"), ERRORS.values(), ids=ERRORS)
-def test_an_error_is_never_a_document(shape: dict[str, Any], message: str, status: int) -> None:
+def test_an_error_raises(shape: dict[str, Any], message: str, status: int) -> None:
     with pytest.raises(UpstreamFailure) as raised:
         document(orjson.dumps(shape), Stage.BODY)
     assert (raised.value.kind, raised.value.status) == (Kind.HTTP_ERROR, status)
@@ -80,7 +80,7 @@ def test_an_error_is_never_a_document(shape: dict[str, Any], message: str, statu
 
 REFUSALS = {
     "flat": {"message": "no such model", "code": 404},
-    "flat, of another make": {"message": "no such model", "status": 404},
+    "flat, another dialect": {"message": "no such model", "status": 404},
     "nested": {"error": {"message": "no such model"}},
 }
 
@@ -92,7 +92,7 @@ def test_refusals(shape: dict[str, Any]) -> None:
     assert find_error(REFUSALS["flat"]) is None
 
 
-def test_the_faulty_fields_of_a_refusal() -> None:
+def test_a_refusal_names_its_faulty_fields() -> None:
     error = find_refusal({"detail": [{"loc": ["body", "n", 0], "msg": "bad"}, {"msg": "x"}]})
     assert error.faults == (("body.n.0", "bad"),)
 
@@ -114,13 +114,13 @@ def test_ordinary_answers(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b'{"a": NaN}', b"[1]", b"7"])
-def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
+def test_an_answer_that_is_not_a_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(UpstreamFailure) as raised:
         document(body, Stage.BODY)
     assert raised.value.kind is Kind.MALFORMED
 
 
-def test_words_and_types_that_stand_for_a_status() -> None:
+def test_codes_and_types_map_to_a_status() -> None:
     assert status_of(ErrorBody(code="rate_limit_exceeded")) == 429
     assert status_of(ErrorBody(code="model_not_found")) == 404
     assert status_of(ErrorBody(code="unheard_of", type="NotImplementedError")) == 501
@@ -149,7 +149,7 @@ def test_a_fact_is_set_once(name: str) -> None:
     ids=["copy", "deepcopy", "replace", "pickle"],
 )
 @pytest.mark.parametrize("failure", [FAILURE, replace(FAILURE)], ids=["made", "replaced"])
-def test_a_failure_is_copied_whole(failure: UpstreamFailure, copied: Any) -> None:
+def test_a_copy_of_a_failure_is_equal(failure: UpstreamFailure, copied: Any) -> None:
     other = copied(failure)
     assert type(other) is UpstreamFailure
     assert (facts(other), str(other)) == (facts(failure), str(failure))
@@ -157,7 +157,7 @@ def test_a_failure_is_copied_whole(failure: UpstreamFailure, copied: Any) -> Non
     assert len({failure, other}) == 2
 
 
-async def test_a_failure_passes_context_managers_that_set_its_traceback() -> None:
+async def test_a_failure_passes_through_context_managers() -> None:
     @asynccontextmanager
     async def open_one() -> AsyncIterator[None]:
         yield

@@ -10,7 +10,7 @@ def built(call: Call, accept: str, api_key: str = "") -> dict[str, str]:
     return headers
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_omitted() -> None:
     assert built(Call("id-1"), "application/json") == {
         "user-agent": "penstock",
         "accept": "application/json",
@@ -33,14 +33,14 @@ def test_all() -> None:
     }
 
 
-def test_a_configured_name_takes_the_place_of_ours() -> None:
+def test_a_configured_header_replaces_ours() -> None:
     configured = {"User-Agent": "of-the-house", "X-Team": "a"}
     headers = Headers("", configured).build(Call("id-1"), "application/json")
     assert (headers["user-agent"], headers["x-team"]) == ("of-the-house", "a")
     assert len(headers) == 5
 
 
-def test_each_request_of_a_call_has_an_id_of_its_own() -> None:
+def test_each_request_of_a_call_has_a_unique_id() -> None:
     call, headers = Call("id-1"), Headers()
     ids = {headers.build(call, "application/json")["x-request-id"] for _ in range(100)}
     assert len(ids) == 100

@@ -1,4 +1,4 @@
-"""Text that waits to be read is told in fewer events, and nothing else is."""
+"""Pending text events are merged, and no others."""
 
 import json
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ KEPT: dict[str, dict[str, Any]] = {
     "a finish": chunk("b", finish_reason="stop"),
     "log probabilities": chunk("b", logprobs={"content": []}),
     "token ids": chunk("b", token_ids=[1]),
-    "what nobody knows": chunk("b", mood="calm"),
+    "an unknown key": chunk("b", mood="calm"),
     "usage": chunk("b") | {"usage": {"total_tokens": 3}},
     "two choices": chunk("b") | {"choices": chunk("b")["choices"] * 2},
     "no choices": chunk("b") | {"choices": []},
@@ -63,13 +63,13 @@ KEPT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("other", KEPT.values(), ids=KEPT)
-def test_whatever_else_is_told_by_itself(other: dict[str, Any]) -> None:
+def test_other_events_are_not_merged(other: dict[str, Any]) -> None:
     assert merged_text(chunk("a"), other) is None
     assert merged_text(other, chunk("a")) is None
 
 
-def told(count: int, *others: dict[str, Any]) -> bytes:
-    """A stream of so many texts, and then others and as many texts again, all there at once."""
+def sent(count: int, *others: dict[str, Any]) -> bytes:
+    """Returns a stream of texts, then others and as many texts again, all available at once."""
     finish = chunk("", delta={}, finish_reason="stop")
     usage = {**ORIGIN, "choices": [], "usage": {"total_tokens": 3}}
     texts = [chunk(f"{number} ") for number in range(count)]
@@ -79,9 +79,9 @@ def told(count: int, *others: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize(("count", "most"), [(20, 22), (100, 42)])
-async def test_only_a_reader_far_behind_gets_texts_merged(count: int, most: int) -> None:
+async def test_texts_are_merged_only_for_a_slow_reader(count: int, most: int) -> None:
     async with (
-        wire(told(count)) as server,
+        wire(sent(count)) as server,
         client(server.url) as upstream,
         upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(1)) as stream,
     ):
@@ -93,14 +93,14 @@ async def test_only_a_reader_far_behind_gets_texts_merged(count: int, most: int)
     assert [c["finish_reason"] for e in events for c in e["choices"]][-1] == "stop"
 
 
-def told_at(body: bytes, offset: int | None) -> Any:
-    """The event of a stream whose data begins at a byte."""
+def event_at(body: bytes, offset: int | None) -> Any:
+    """Returns the event of a stream whose data begins at an offset."""
     return json.loads(body[offset:].partition(b"\n")[0].removeprefix(b"data: "))
 
 
-async def test_where_each_event_begins() -> None:
-    """Also of one that was put together, after which another was looked at."""
-    call, answer = Call("id-1"), told(100)
+async def test_the_offset_of_each_event() -> None:
+    """Even of a merged event, after which the next one has already been parsed."""
+    call, answer = Call("id-1"), sent(100)
     body = answer.partition(b"\r\n\r\n")[2]
     async with (
         wire(answer) as server,
@@ -108,7 +108,7 @@ async def test_where_each_event_begins() -> None:
         upstream.stream(CHAT_COMPLETION, {}, call, ChoiceStream(1)) as stream,
     ):
         async for event in stream:
-            first = told_at(body, call.attempts.offset)
+            first = event_at(body, call.attempts.offset)
             for choice, begun in zip(event["choices"], first.pop("choices"), strict=True):
                 assert (
                     choice["delta"].get("content", "").startswith(begun["delta"].get("content", ""))
@@ -116,11 +116,11 @@ async def test_where_each_event_begins() -> None:
             assert first.items() <= event.items()
 
 
-async def test_how_it_failed_is_told() -> None:
-    """Though the failing event was looked at while an earlier one was put together."""
+async def test_a_failure_after_merged_events_is_raised() -> None:
+    """The failing event is parsed while the earlier one is being merged."""
     texts: list[str] = []
     async with (
-        wire(told(53, chunk("", index=1, delta={"content": "!"}, finish_reason="abort"))) as server,
+        wire(sent(53, chunk("", index=1, delta={"content": "!"}, finish_reason="abort"))) as server,
         client(server.url) as upstream,
         upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(2)) as stream,
     ):
@@ -134,9 +134,9 @@ async def gather(stream: AsyncIterator[Any], texts: list[str]) -> None:
         texts.append(event["choices"][0]["delta"]["content"])
 
 
-async def test_what_came_before_a_faulty_event_is_told() -> None:
-    # In the middle of those that are told together.
-    answer = told(100).replace(b'"53 "', b'"53\n ')
+async def test_events_before_a_malformed_one_are_returned() -> None:
+    # In the middle of the events that are merged.
+    answer = sent(100).replace(b'"53 "', b'"53\n ')
     async with (
         wire(answer) as server,
         client(server.url) as upstream,

@@ -17,7 +17,7 @@ NAMELESS: Mapping[str, str] = {
     routes.DETOKENIZE: "comes with tokenization",
     routes.TRANSLATIONS: "comes with transcription",
 }
-"""Routes without a capability of their own, and why."""
+"""Routes without their own capability, and why."""
 
 
 def test_every_operation_is_in_the_list() -> None:
@@ -26,7 +26,7 @@ def test_every_operation_is_in_the_list() -> None:
     assert declared - {RESPONSE} == set(ALL_OPERATIONS)
 
 
-def test_every_operation_takes_a_request() -> None:
+def test_every_operation_has_a_request() -> None:
     paths = {operation.path for operation in ALL_OPERATIONS}
     assert paths == REQUESTS.keys() - {CONVERTED, routes.RERANK_UNVERSIONED}
 
@@ -48,7 +48,7 @@ def test_every_service_of_the_contract_is_registered() -> None:
         for module in modules
         for service in module.DESCRIPTOR.services_by_name.values()
     }
-    # It has a listener of its own.
+    # It has its own listener.
     assert declared - {"penstock.v1.AdminService"} == SERVICES.keys()
 
 

@@ -1,4 +1,4 @@
-"""Keys and paths that an upstream's words hold."""
+"""Redaction of keys, addresses and paths in an upstream's error messages."""
 
 from typing import Any
 
@@ -49,17 +49,17 @@ KEPT = (
 )
 
 
-def told(text: str) -> list[Any]:
+def redacted(text: str) -> list[Any]:
     redaction = Redaction((SECRET, "x", ""), known=("", "/models/llama"), sent=SENT)
     said = redaction.error(ErrorBody(text, text, text, text, faults=(("body.n", text),)))
     return [redaction.text(text), said.message, said.type, said.param, said.code, said.faults[0][1]]
 
 
 @pytest.mark.parametrize(("text", "clean"), WORDS.items())
-def test_what_is_hidden(text: str, clean: str) -> None:
-    assert told(text) == [clean] * 6
+def test_secrets_are_hidden(text: str, clean: str) -> None:
+    assert redacted(text) == [clean] * 6
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_what_is_kept(text: str) -> None:
-    assert told(text) == [text] * 6
+def test_other_text_is_kept(text: str) -> None:
+    assert redacted(text) == [text] * 6

@@ -1,4 +1,4 @@
-"""Answers that are to another request: they are refused wherever that can be seen."""
+"""Answers to another request are refused if that can be detected."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ KINDS: dict[str, tuple[Answer, Callable[[Upstream], Awaitable[None]]]] = {
 
 
 class Shifted:
-    """Answers each request on a connection with the answer to the one before it, if any."""
+    """A server that answers each request on a connection with the answer to the previous one."""
 
     def __init__(self, answer: Answer) -> None:
         self.connections = 0
@@ -91,7 +91,7 @@ async def test_the_answer_to_an_earlier_request_is_refused(
     server = Shifted(answer)
     async with served(server) as url, client(url) as upstream:
         for _ in range(3):
-            with suppress(UpstreamFailure):  # an error is the answer to the first, too
+            with suppress(UpstreamFailure):  # the first request is answered with an error, too
                 await ask(upstream)
             with pytest.raises(UpstreamFailure) as raised:
                 await ask(upstream)
@@ -100,7 +100,7 @@ async def test_the_answer_to_an_earlier_request_is_refused(
     assert server.connections == 3
 
 
-def test_ids_that_are_not_certainly_those_of_others() -> None:
+def test_only_ids_that_certainly_belong_to_another_request_count() -> None:
     sent, other = unique("mine"), unique("mine")
     assert is_of_another(sent, f"chatcmpl-{other}")
     assert is_of_another(sent, other)
@@ -108,7 +108,7 @@ def test_ids_that_are_not_certainly_those_of_others() -> None:
         assert not is_of_another(sent, named)
 
 
-def test_an_id_that_a_caller_took_from_an_answer_is_not_that_of_another() -> None:
+def test_an_id_that_a_caller_copied_from_an_answer_is_accepted() -> None:
     first = unique("mine")
     sent = unique(f"chatcmpl-{first}")
     for named in (f"chatcmpl-{sent}", f"chatcmpl-chatcmpl-{first}", sent[:-3]):
@@ -128,7 +128,7 @@ EXTRA = {
 
 
 @pytest.mark.parametrize(("extra", "together"), EXTRA.values(), ids=EXTRA)
-async def test_bytes_that_nobody_asked_for_end_an_idle_connection(
+async def test_unsolicited_bytes_close_an_idle_connection(
     extra: bytes, together: bool, scheme: str
 ) -> None:
     answered, left = asyncio.Event(), asyncio.Event()

@@ -1,4 +1,4 @@
-"""Server-sent events, however their bytes are cut."""
+"""Server-sent events, however their bytes are split."""
 
 import pytest
 
@@ -43,19 +43,19 @@ def test_byte_by_byte(stream: bytes) -> None:
     assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == EVENTS
 
 
-def test_events_come_as_soon_as_they_are_complete() -> None:
+def test_events_are_returned_as_soon_as_they_are_complete() -> None:
     decoder = EventDecoder()
     assert decoder.feed(b"data: 1\n\ndata: 2\n\ndata: 3") == [b"1", b"2"]
     assert decoder.feed(b"\n") == []
     assert decoder.feed(b"\n") == [b"3"]
 
 
-def test_an_event_that_is_not_ended_is_not_delivered() -> None:
+def test_an_unfinished_event_is_not_returned() -> None:
     assert decode(b'data: {"whole": true}\n\ndata: {"whole": fal') == [b'{"whole": true}']
     assert decode(b"data: 1\n") == []
 
 
-def test_each_ending_of_a_line_ends_an_event_at_once() -> None:
+def test_every_line_ending_completes_an_event_at_once() -> None:
     decoder = EventDecoder()
     assert decoder.feed(b"data: 1\r\r") == [b"1"]
     assert decoder.feed(b"\ndata: 2\r\n\r") == [b"2"]
@@ -67,7 +67,7 @@ def test_each_ending_of_a_line_ends_an_event_at_once() -> None:
     assert decoder.feed(b"\r") == [b"8"]
 
 
-def test_offsets_whatever_ends_lines() -> None:
+def test_offsets_with_every_line_ending() -> None:
     for stream in (b"data: 1\r\rdata: 22\r\r", b"data: 1\r\n\r\ndata: 22\n\n: c\rdata: 3\n\n"):
         for cut in range(len(stream) + 1):
             decoder = EventDecoder()
@@ -89,27 +89,27 @@ PENDING = {
 
 
 @pytest.mark.parametrize(("stream", "pending"), PENDING.items())
-def test_what_the_end_of_the_stream_leaves(stream: bytes, pending: bytes | None) -> None:
+def test_the_rest_at_the_end_of_the_stream(stream: bytes, pending: bytes | None) -> None:
     decoder = EventDecoder()
     decoder.feed(stream)
     assert decoder.pending() == pending
 
 
-def test_a_byte_order_mark_takes_no_event() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     mark = "\N{BYTE ORDER MARK}".encode()
     for cut in range(5):
         assert decode(mark[:cut], mark[cut:] + b"data: 1\n\ndata: 2\n\n") == [b"1", b"2"]
     assert decode(b"data: 1\n\n" + mark + b"data: 2\n\n") == [b"1"]
 
 
-def test_an_object_that_is_no_field_is_an_event() -> None:
+def test_a_bare_json_object_is_an_event() -> None:
     error = b'{"error": {"code": 503}}'
     assert decode(b"data: 1\n\n" + error + b"\n\ndata: 2\n\n") == [b"1", error, b"2"]
     assert decode(error + b"\r\n") == [error]
     assert decode(b"data: 1\n" + error + b"\n\n") == [b"1"]
 
 
-def test_only_one_space_belongs_to_the_format() -> None:
+def test_only_one_space_is_removed() -> None:
     assert decode(b"data:  x \n\n") == [b" x "]
 
 
@@ -125,7 +125,7 @@ def test_many_lines_of_one_event_count_together() -> None:
         decode(*[b"data: 12345678\n"] * 20, limit=100)
 
 
-def test_the_limit_is_of_one_event() -> None:
+def test_the_limit_applies_to_one_event() -> None:
     assert len(decode(*[b"data: " + b"x" * 80 + b"\n\n"] * 10, limit=100)) == 10
 
 

@@ -1,4 +1,4 @@
-"""Streams over real sockets: complete, or a failure that says how they ended."""
+"""Streams over real sockets: complete, or a failure that describes how they ended."""
 
 import asyncio
 import socket
@@ -52,7 +52,7 @@ async def read(
     timeouts: Timeouts = QUICK,
     came: asyncio.Semaphore | None = None,
 ) -> tuple[int, UpstreamFailure | None]:
-    """Returns how many events came, each of which releases `came`, and what ended them."""
+    """Returns the number of events, each of which releases `came`, and the failure, if any."""
     count = 0
     came = came or asyncio.Semaphore(0)
     async with wire(answer, end) as server, client(server.url, timeouts) as upstream:
@@ -100,13 +100,13 @@ async def test_complete(answer: bytes, end: End, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("size", [1, 7])
-async def test_bytes_in_any_cut(size: int) -> None:
+async def test_bytes_split_anywhere(size: int) -> None:
     data = "".join(f": x\r\ndata: {event}\r\n\r\n" for event in (*WHOLE, DONE)).encode()
     cuts = b"".join(chunk(data[i : i + size]) for i in range(0, len(data), size))
     assert await read(stream(ended=False) + cuts + b"0\r\n\r\n") == (3, None)
 
 
-# answer, end, events that came, kind, stage
+# answer, end, events received, kind, stage
 BROKEN = {
     "no answer": (b"", End.CLOSE, 0, Kind.CLOSED, Stage.HEADERS),
     "cut before the first event": (stream(ended=False), End.CLOSE, 0, Kind.CLOSED, Stage.STREAM),
@@ -159,7 +159,7 @@ BROKEN = {
         Kind.INTERRUPTED,
         Stage.STREAM,
     ),
-    "the connection's end after half an event": (
+    "the connection closes after half an event": (
         UNDELIMITED + f"data: {DELTA}\n\ndata: {FINISH}\n\ndata: {USAGE}\n".encode(),
         End.CLOSE,
         2,
@@ -175,7 +175,7 @@ BROKEN = {
     ),
     "no JSON": (stream(DELTA, "{"), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
     "no object": (stream(DELTA, "[1]"), End.KEEP, 1, Kind.MALFORMED, Stage.STREAM),
-    "choices no list": (stream('{"choices":7}'), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
+    "choices not a list": (stream('{"choices":7}'), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
     "choices of text": (stream('{"choices":["a"]}'), End.KEEP, 0, Kind.MALFORMED, Stage.STREAM),
     "index a list": (
         stream('{"choices":[{"index":[1]}]}'),
@@ -229,7 +229,7 @@ UNEXPECTED = {
 
 
 @pytest.mark.parametrize(("named", "answer"), UNEXPECTED.items())
-async def test_a_content_type_that_is_not_events_is_named(named: str, answer: bytes) -> None:
+async def test_another_content_type_is_named(named: str, answer: bytes) -> None:
     _, failure = await read(answer, End.KEEP)
     assert failure
     assert failure.message == (
@@ -272,7 +272,7 @@ STATED = {
 
 
 @pytest.mark.parametrize(("answer", "status", "events"), STATED.values(), ids=STATED)
-async def test_errors_that_the_upstream_states(answer: bytes, status: int, events: int) -> None:
+async def test_errors_that_the_upstream_reports(answer: bytes, status: int, events: int) -> None:
     count, failure = await read(answer, End.KEEP)
     assert failure is not None
     assert (failure.kind, failure.status) == (Kind.HTTP_ERROR, status)
@@ -300,7 +300,7 @@ async def test_silence(answer: bytes, kind: Kind, events: int, skip: Skipping) -
 
 
 @pytest.mark.parametrize("sign", [b": ping\n\n", b'data: {"choices": []}\n\n'])
-async def test_signs_of_life_are_no_progress(sign: bytes, skip: Skipping) -> None:
+async def test_keep_alive_events_do_not_extend_a_timeout(sign: bytes, skip: Skipping) -> None:
     signs = 0
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -335,7 +335,7 @@ async def test_leaving_closes_the_connection() -> None:
         assert upstream.outstanding == 0
 
 
-async def test_a_complete_stream_leaves_its_connection_for_the_next() -> None:
+async def test_a_complete_stream_keeps_its_connection() -> None:
     async with wire(stream(*WHOLE, DONE), End.KEEP) as server, client(server.url) as upstream:
         for _ in range(3):
             async with opened(upstream) as events:
@@ -343,7 +343,7 @@ async def test_a_complete_stream_leaves_its_connection_for_the_next() -> None:
         assert server.connections == 1
 
 
-async def test_it_asks_for_events() -> None:
+async def test_the_request_accepts_events() -> None:
     async with (
         wire(stream(*WHOLE)) as server,
         client(server.url) as upstream,
@@ -386,7 +386,7 @@ async def test_events_that_carry_nothing(nothing: str, newline: str) -> None:
 
 
 ENDS = {
-    "a blank behind DONE": written(*WHOLE, f"{DONE} \t"),
+    "a blank after DONE": written(*WHOLE, f"{DONE} \t"),
     "blanks before DONE": written(*WHOLE, f"   {DONE}"),
     "DONE twice": written(*WHOLE, DONE, DONE),
     "no blank line": written(*WHOLE)[:-1],
@@ -395,9 +395,9 @@ ENDS = {
     "DONE in the next line": written(*WHOLE)[:-1] + written(DONE),
     "DONE in the next line without a blank line": written(*WHOLE)[:-1] + written(DONE)[:-1],
     "no blank line anywhere": written(*WHOLE, DONE).replace(b"\n\n", b"\n"),
-    "half an event behind": written(*WHOLE, tail='data: {"choices'),
+    "half an event after it": written(*WHOLE, tail='data: {"choices'),
     "usage again": written(*WHOLE, "{}", "null"),
-    "nothing of the choice": written(*WHOLE, '{"choices":[{"index":0,"delta":{}}]}', DONE),
+    "an empty delta": written(*WHOLE, '{"choices":[{"index":0,"delta":{}}]}', DONE),
     "a second finish": written(DELTA, FINISH, '{"choices":[null]}', USAGE, FINISH, DONE),
     "an error": written(*WHOLE, ERROR, DONE),
     "garbage": written(*WHOLE, "{", "[1]", "ping", '{"choices":7}', '{"choices":["a"]}', DONE),
@@ -411,11 +411,11 @@ async def test_ends_in_unusual_forms(body: bytes) -> None:
     assert await read(http(body, "content-type: text/event-stream")) == (3, None)
 
 
-async def test_what_is_new_after_usage_goes_on() -> None:
+async def test_new_keys_after_usage_are_passed_on() -> None:
     assert await read(stream(*WHOLE, '{"choices":[],"x-cost":"0.1"}', DONE)) == (4, None)
 
 
-async def test_what_follows_a_complete_stream_does_not_hold_it_open(
+async def test_events_after_a_complete_stream_do_not_keep_it_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "_END_S", 0.1)

@@ -1,4 +1,4 @@
-"""When a stream of a transcription is complete."""
+"""Completeness of transcription streams."""
 
 from copy import deepcopy
 from typing import Any
@@ -25,7 +25,7 @@ COMPLETE = {
     "one part": [piece(), piece("stop"), USAGE],
     "two parts": [piece(), piece("stop"), piece(), piece("length"), USAGE],
     "only finishes": [piece("stop"), piece("stop"), USAGE],
-    "usage all the time": [piece(usage={}), piece("stop", usage={}), USAGE],
+    "usage in every event": [piece(usage={}), piece("stop", usage={}), USAGE],
     "usage twice": [piece("stop"), USAGE, USAGE],
     "an empty choice with the usage": [piece("stop"), piece(said="", usage={})],
     "an empty choice after the usage": [piece("stop"), USAGE, piece(said="")],
@@ -67,14 +67,14 @@ DONE = {
 
 
 @pytest.mark.parametrize("events", DONE.values(), ids=DONE)
-def test_done_says_that_no_part_follows(events: list[dict[str, Any]]) -> None:
+def test_done_means_that_no_part_follows(events: list[dict[str, Any]]) -> None:
     contract = after(*events)
     assert not contract.complete
     contract.ended()
     assert contract.complete
 
 
-def test_done_does_not_stand_in_for_a_finish() -> None:
+def test_done_does_not_replace_a_finish() -> None:
     for events in ([], [piece()], [piece("stop"), piece()], [USAGE]):
         contract = after(*events)
         contract.ended()

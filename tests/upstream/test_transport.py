@@ -1,4 +1,4 @@
-"""Our transport is one of httpx: a plain client can use it."""
+"""Our transport as an httpx transport that a plain client can use."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ SENT: dict[str, tuple[Callable[[httpx.AsyncClient], httpx.Request], bytes]] = {
 
 
 @pytest.mark.parametrize("form", SENT)
-async def test_content_that_is_sent_as_it_arrives(form: str) -> None:
+async def test_content_is_sent_as_it_arrives(form: str) -> None:
     build, end = SENT[form]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,7 +88,7 @@ async def test_content_that_is_sent_as_it_arrives(form: str) -> None:
         assert response.json() == {"id": "x"}
 
 
-async def test_an_upload_that_is_refused_before_its_end() -> None:
+async def test_an_upload_is_refused_before_its_end() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 1024
@@ -113,7 +113,7 @@ async def test_stream() -> None:
         assert lines == ['data: {"a": 1}', 'data: {"a": 2}']
 
 
-async def test_a_stream_that_is_left_ends_its_connection() -> None:
+async def test_leaving_a_stream_closes_its_connection() -> None:
     answer = stream('{"a": 1}', ended=False)
     async with wire(answer, End.HOLD) as server, plain(server.url) as client:
         async with client.stream("GET", "/") as response:
@@ -136,7 +136,7 @@ FAILURES: dict[str, tuple[bytes, End, type[Exception]]] = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-async def test_failures_are_those_of_httpx(kind: str) -> None:
+async def test_failures_are_httpx_exceptions(kind: str) -> None:
     answer, end, expected = FAILURES[kind]
     async with wire(answer, end) as server, plain(server.url) as client:
         with pytest.raises(expected) as raised:
@@ -184,7 +184,7 @@ async def test_headers_are_built_when_they_are_read() -> None:
     assert answer.headers == {"x-a": "1"}
 
 
-async def test_headers_that_were_changed_are_sent() -> None:
+async def test_changed_headers_are_sent() -> None:
     async with wire(DONE, End.KEEP) as server, plain(server.url) as client:
         request = LazyRequest(
             "GET", httpx.URL(server.url), {"host": "a", "x-a": "1"}, httpx.ByteStream(b""), {}

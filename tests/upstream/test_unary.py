@@ -1,4 +1,4 @@
-"""Unary exchanges over real sockets: every way in which they can fail."""
+"""Unary exchanges over real sockets, and every way in which they can fail."""
 
 import asyncio
 import socket
@@ -144,7 +144,7 @@ async def test_the_caller_leaves() -> None:
         assert upstream.outstanding == 0
 
 
-async def test_an_endless_error_is_left_in_the_middle() -> None:
+async def test_an_endless_error_is_abandoned() -> None:
     answer = http(b"x" * 2_000_000, status="500 No", length=9_000_000)
     async with wire(answer, End.HOLD) as server, client(server.url) as upstream:
         assert (await failure_of(upstream)).status == 500
@@ -164,7 +164,7 @@ TYPES = ["application/json", "text/plain", "application/problem+json", "text/htm
 
 
 @pytest.mark.parametrize("kind", TYPES)
-async def test_json_is_read_whatever_it_is_called(kind: str) -> None:
+async def test_json_is_read_with_any_content_type(kind: str) -> None:
     answer = http(b'{"id": "x"}', *([f"content-type: {kind}"] if kind else []))
     async with wire(answer) as server, client(server.url) as upstream:
         assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x"}
@@ -179,7 +179,7 @@ async def test_json_is_read_whatever_it_is_called(kind: str) -> None:
         ("<script>", "an unreadable content type"),
     ],
 )
-async def test_what_is_no_json_is_named_by_its_content_type(kind: str, named: str) -> None:
+async def test_an_answer_without_json_is_named_by_its_type(kind: str, named: str) -> None:
     answer = http(b"<html>", *([f"content-type: {kind}"] if kind else []))
     async with wire(answer) as server, client(server.url) as upstream:
         failure = await failure_of(upstream)
@@ -204,11 +204,11 @@ RETRY_AFTER = {
     "not a number": ("nan", None),
     "infinite": ("inf", None),
     "digits of another script": ("٣", None),
-    "a blank behind it": ("2 \t", 2.0),
+    "a blank after it": ("2 \t", 2.0),
     "milliseconds": ("9\r\nretry-after-ms: 700", 0.7),
     "milliseconds alone": ("\r\nRetry-After-Ms: 12.5", 0.0125),
     "too many milliseconds": ("\r\nretry-after-ms: " + "9" * 400, 86400.0),
-    "milliseconds that are none": ("9\r\nretry-after-ms: soon", 9.0),
+    "invalid milliseconds": ("9\r\nretry-after-ms: soon", 9.0),
     "negative milliseconds": ("9\r\nretry-after-ms: -700", 9.0),
 }
 
@@ -243,7 +243,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-async def test_a_refusal_that_is_hard_to_read_is_of_the_model_not_of_the_route(
+async def test_an_unreadable_404_does_not_mean_that_the_route_is_missing(
     body: bytes,
 ) -> None:
     async with wire(http(body, status="404 No")) as server, client(server.url) as upstream:
@@ -253,7 +253,7 @@ async def test_a_refusal_that_is_hard_to_read_is_of_the_model_not_of_the_route(
     assert failure.message.encode()
 
 
-async def test_a_key_that_is_echoed_is_hidden() -> None:
+async def test_an_echoed_key_is_hidden() -> None:
     body = b'{"error": {"message": "bad key sk-123", "type": "sk-123", "code": "sk-123"}}'
     answer = http(body, status="400 Bad Request")
     async with wire(answer) as server, client(server.url, api_key="sk-123") as upstream:
@@ -264,7 +264,7 @@ async def test_a_key_that_is_echoed_is_hidden() -> None:
     assert "sk-123" not in "".join(format_exception(failure))
 
 
-async def test_the_request_as_it_is_sent() -> None:
+async def test_the_request_on_the_wire() -> None:
     async with wire(http(b'{"id": "x"}')) as server, client(f"{server.url}/prefix") as upstream:
         await upstream.call(CHAT_COMPLETION, {"a": 1.5, "b": None}, Call("id-1", priority=2))
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -277,14 +277,14 @@ async def test_the_request_as_it_is_sent() -> None:
     assert body == b'{"a":1.5,"b":null}'
 
 
-async def test_connections_are_kept_and_used_again() -> None:
+async def test_connections_are_reused() -> None:
     async with wire(http(b"{}"), End.KEEP) as server, client(server.url) as upstream:
         for _ in range(3):
             await upstream.call(CHAT_COMPLETION, {}, CALL)
         assert (len(server.requests), server.connections) == (3, 1)
 
 
-async def test_idle_connections_are_left_before_the_upstream_closes_them(skip: Skipping) -> None:
+async def test_idle_connections_are_closed_before_the_upstream_does(skip: Skipping) -> None:
     assert pool._KEEPALIVE_EXPIRY_S < 5  # what vLLM's server waits for another request
     async with wire(http(b"{}"), End.KEEP) as server, client(server.url) as upstream:
         await upstream.call(CHAT_COMPLETION, {}, CALL)
@@ -293,7 +293,7 @@ async def test_idle_connections_are_left_before_the_upstream_closes_them(skip: S
         assert server.connections == 2
 
 
-async def test_a_connection_that_failed_is_not_used_again(skip: Skipping) -> None:
+async def test_a_failed_connection_is_not_reused(skip: Skipping) -> None:
     async with wire(http(b'{"a"', length=9), End.HOLD) as server:
         async with client(server.url, Timeouts(first_byte=LIMIT_S)) as upstream:
             for _ in range(2):

@@ -1,4 +1,4 @@
-"""Uploads whose answer comes early, late or never, and bodies that the other end does not read."""
+"""Uploads with early, late or missing answers, and bodies that the other end does not read."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("scheme")
 CALL = Call("id-1")
 END = b"\r\n0\r\n\r\n"
 MUCH = {"messages": "x" * 30_000_000}
-"""More than all buffers between both ends hold."""
+"""More bytes than all buffers between both ends can hold."""
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -49,8 +49,8 @@ async def failure_of(call: Awaitable[object]) -> UpstreamFailure:
     return raised.value
 
 
-async def test_an_answer_before_the_request_is_sent_ends_its_connection() -> None:
-    """Else the next request would wait behind the rest of this one for ever."""
+async def test_an_answer_before_the_end_of_the_request_closes_the_connection() -> None:
+    """Otherwise the next request would wait forever behind the rest of this one."""
     refusal = http(b'{"error": {"message": "no", "code": 413}}', status="413 Too Large")
     asked: list[bytes] = []
     over = asyncio.Event()
@@ -69,10 +69,10 @@ async def test_an_answer_before_the_request_is_sent_ends_its_connection() -> Non
     assert len(asked) == 2
 
 
-async def test_an_answer_is_read_although_sending_on_fails(scheme: str) -> None:
-    """A server may refuse an upload that it has not read, and close the connection at once."""
+async def test_an_answer_is_read_although_sending_fails(scheme: str) -> None:
+    """A server may refuse an upload before reading it and close the connection at once."""
     if scheme == "https":
-        return  # What arrives encrypted is out of reach once the connection is broken.
+        return  # Encrypted bytes cannot be read once the connection is broken.
     closed = threading.Event()
 
     def refuse(listening: socket.socket) -> None:
@@ -86,7 +86,7 @@ async def test_an_answer_is_read_although_sending_on_fails(scheme: str) -> None:
 
     async def audio() -> AsyncGenerator[bytes, None]:
         yield b"x" * 10_000
-        # The event loop must not see the answer before it sends on.
+        # The event loop must not see the answer before it sends the next block.
         closed.wait(60)
         while True:
             yield b"x" * 10_000
@@ -118,7 +118,7 @@ async def test_empty_blocks_do_not_end_an_upload() -> None:
 
 
 def slowly(pieces: Sequence[bytes]) -> Serve:
-    """Reads an upload, then answers a piece every now and then."""
+    """Reads an upload, then sends the answer slowly."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(END)
@@ -136,7 +136,7 @@ def slowly(pieces: Sequence[bytes]) -> Serve:
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-async def test_the_whole_answer_to_an_upload_has_a_limit() -> None:
+async def test_the_answer_to_an_upload_has_a_time_limit() -> None:
     limits = Timeouts(first_byte=0.3)
     trickle = slowly([CHUNKED, *[chunk(b" ")] * 100])
     async with served(trickle) as url, client(url, limits) as upstream:
@@ -144,7 +144,7 @@ async def test_the_whole_answer_to_an_upload_has_a_limit() -> None:
     assert (failure.kind, failure.limit) == (Kind.TIMEOUT, "first_byte_timeout")
 
 
-async def test_the_limit_begins_when_the_upload_is_sent(skip: Skipping) -> None:
+async def test_the_time_limit_begins_after_the_upload(skip: Skipping) -> None:
     answered = slowly([http(b'{"text": "x"}')])
 
     async def audio() -> AsyncGenerator[bytes, None]:
@@ -158,10 +158,10 @@ async def test_the_limit_begins_when_the_upload_is_sent(skip: Skipping) -> None:
     assert answer == {"text": "x"}
 
 
-async def test_an_upload_that_was_answered_is_not_taken_for_unsent(
+async def test_an_upload_with_partial_answer_counts_as_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What answers may have worked on it, so that it must not be sent again."""
+    """The upstream may have processed it, so it must not be retried."""
     headed = asyncio.Event()
     take = ResponseParser.on_headers_complete
 
@@ -189,7 +189,7 @@ async def test_an_upload_that_was_answered_is_not_taken_for_unsent(
     assert (failure.kind, failure.stage) == (Kind.CLOSED, Stage.BODY)
 
 
-async def test_an_upstream_that_stops_talking_ends_the_sending(scheme: str) -> None:
+async def test_an_upstream_that_closes_its_side_stops_the_upload(scheme: str) -> None:
     over = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -199,7 +199,7 @@ async def test_an_upstream_that_stops_talking_ends_the_sending(scheme: str) -> N
         await over.wait()
         writer.transport.abort()
 
-    # Below TLS, it is for the event loop to notice; where that does not, a limit ends the sending.
+    # Below TLS, only the event loop can notice; if it does not, a timeout stops the upload.
     timeouts = Timeouts(connect=60, first_byte=1, idle=1)
     async with served(serve) as url, client(url, timeouts) as upstream:
         failure = await failure_of(upstream.call(CHAT_COMPLETION, MUCH, CALL))

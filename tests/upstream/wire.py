@@ -1,4 +1,4 @@
-"""An upstream made of bytes: what it sends, and how it ends the connection, is all there is."""
+"""An upstream that sends given bytes and then ends the connection in a given way."""
 
 import asyncio
 import contextlib
@@ -18,29 +18,29 @@ from .certificates import HOST, Certificates
 
 LOCAL = "127.0.0.1"
 secured: Certificates | None = None
-"""With what upstreams and clients speak TLS; None for plain HTTP."""
+"""Certificates for TLS between upstreams and clients; None for plain HTTP."""
 
 QUICK = Timeouts(connect=60, first_byte=60, idle=60)
 
 
 class End(enum.Enum):
-    """What happens to the connection after the last byte."""
+    """How the connection continues after the last byte."""
 
     CLOSE = enum.auto()
     RESET = enum.auto()
     HOLD = enum.auto()
     """It stays open until the client closes it."""
     KEEP = enum.auto()
-    """It takes the next request."""
+    """It accepts the next request."""
 
 
 class Wire:
-    """Answers every request with the same bytes.
+    """A server that answers every request with the same bytes.
 
     Attributes:
-        url: where it listens.
-        requests: the requests that came.
-        connections: how many connections were made.
+        url: its URL.
+        requests: the requests received.
+        connections: number of connections accepted.
     """
 
     def __init__(self, answer: bytes, end: End) -> None:
@@ -53,12 +53,12 @@ class Wire:
         self._left = asyncio.Semaphore(0)
 
     async def wait_request(self) -> None:
-        """Returns once a request has come that nobody waited for yet."""
+        """Waits for the next request that no call of this method has awaited yet."""
         async with asyncio.timeout(60):
             await self._came.acquire()
 
     async def wait_left(self) -> None:
-        """Returns once a client has closed a connection."""
+        """Waits until a client has closed a connection."""
         async with asyncio.timeout(60):
             await self._left.acquire()
 
@@ -95,7 +95,7 @@ async def wire(
     tls: ssl.SSLContext | None = None,
     path: Path | None = None,
 ) -> AsyncIterator[Wire]:
-    """Runs such an upstream on a free port, or on a Unix socket."""
+    """Runs a `Wire` on a free port or a Unix socket."""
     running = Wire(answer, end)
     async with served(running.serve, tls=tls, path=path) as running.url:
         yield running
@@ -108,9 +108,9 @@ async def served(
     tls: ssl.SSLContext | None = None,
     path: Path | None = None,
 ) -> AsyncIterator[str]:
-    """Runs a server of one's own on a free port, or on a Unix socket; yields its URL.
+    """Runs a custom server on a free port or a Unix socket; yields its URL.
 
-    Leaving waits until all connections are over: a client that keeps one has a leak.
+    Leaving the context waits until all connections are closed: a client that keeps one has a leak.
     """
     tasks: list[asyncio.Task[None]] = []
 
@@ -140,7 +140,7 @@ async def served(
 
 @contextlib.asynccontextmanager
 async def client(url: str, timeouts: Timeouts = QUICK, **settings: Any) -> AsyncIterator[Upstream]:
-    """Opens what is under test on an address."""
+    """Opens the upstream under test for an address."""
     config = UpstreamConfig(
         url.replace(LOCAL, HOST),
         name=place(url),
@@ -165,7 +165,7 @@ def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None 
 def stream(
     *events: str, head: str = "content-type: text/event-stream", ended: bool = True
 ) -> bytes:
-    """Returns an answer of events, each in a chunk of its own."""
+    """Returns an answer of events, each in a separate chunk."""
     chunks = b"".join(chunk(f"data: {event}\n\n".encode()) for event in events)
     first = f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{head}\r\n\r\n"
     return first.encode() + chunks + (b"0\r\n\r\n" if ended else b"")
