@@ -1,14 +1,14 @@
-"""Time that passes when a test says so."""
+"""A clock that a test controls."""
 
 import asyncio
 
 
 class Clock:
-    """A clock, and a sleep that takes no time but on the clock.
+    """A clock with a sleep that only advances the clock.
 
     Attributes:
-        now: what the clock shows, in seconds.
-        slept: how long each sleep was.
+        now: time in seconds.
+        slept: duration of each sleep.
     """
 
     def __init__(self, now: float = 1000.0) -> None:

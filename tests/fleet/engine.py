@@ -1,4 +1,4 @@
-"""An upstream that answers each path as a test says."""
+"""An upstream whose answer for each path is set by a test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,12 +17,12 @@ def said(document: Any, status: str = "200 OK") -> bytes:
 
 
 class Engine:
-    """Answers each path as a test says.
+    """An upstream whose answer for each path is set by a test.
 
     Attributes:
-        url: where it listens.
-        answers: what each path is answered; 404 for any other.
-        asked: the paths that were asked for.
+        url: its URL.
+        answers: answers by path; 404 for other paths.
+        asked: paths of the requests.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Who is asked: distribution, weights, slow start, affinity."""
+"""Choice of a replica: distribution, weights, slow start, affinity."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ NOW = 1000.0
 
 
 class Stub:
-    """Stands for a replica."""
+    """A stand-in for a replica."""
 
     def __init__(
         self, name: str, outstanding: int = 0, full_weight: float = 1, came: float = 0
@@ -32,14 +32,14 @@ def stubs(count: int, **known: Any) -> list[Stub]:
 
 
 def shares(replicas: Sequence[Stub], calls: int = 6000, now: float = NOW) -> list[float]:
-    """The share of calls that each gets while none is under way."""
+    """Returns the share of calls that each replica gets while all are idle."""
     chance = Random(1)
     counted = Counter(least_loaded(replicas, now, chance).name for _ in range(calls))
     return [counted[replica.name] / calls for replica in replicas]
 
 
 def filled(replicas: Sequence[Stub], calls: int, now: float = NOW) -> list[int]:
-    """How many calls of many that do not end each gets."""
+    """Returns the number of calls that each replica gets if calls do not end."""
     chance = Random(1)
     for _ in range(calls):
         least_loaded(replicas, now, chance).load.outstanding += 1
@@ -56,7 +56,7 @@ def test_the_least_busy() -> None:
     assert shares(replicas, 10) == [0, 1, 0]
 
 
-def test_ties_are_drawn() -> None:
+def test_ties_are_broken_at_random() -> None:
     assert shares(stubs(3)) == pytest.approx([1 / 3] * 3, abs=0.03)
     assert shares(stubs(3, outstanding=4)) == pytest.approx([1 / 3] * 3, abs=0.03)
 
@@ -65,7 +65,7 @@ def test_many_calls_are_spread_evenly() -> None:
     assert filled(stubs(3), 300) == [100, 100, 100]
 
 
-def test_weights_hold_for_many_calls_and_for_few() -> None:
+def test_weights_apply_to_many_calls_and_to_few() -> None:
     def weighted() -> list[Stub]:
         return [Stub("light"), Stub("heavy", full_weight=3)]
 
@@ -99,7 +99,7 @@ def homes(replicas: Sequence[Stub]) -> list[str]:
     return [affinity.preferred(replicas, key, NOW).name for key in KEYS]
 
 
-def test_a_key_stays_where_it_is() -> None:
+def test_a_key_stays_on_its_replica() -> None:
     replicas = stubs(4)
     assert homes(replicas) == homes(list(reversed(replicas)))
     assert homes(replicas) == homes(stubs(4))
@@ -110,7 +110,7 @@ def test_keys_are_spread_by_weight() -> None:
     assert counted["heavy"] / len(KEYS) == pytest.approx(0.75, abs=0.03)
 
 
-def test_only_the_keys_of_a_replica_that_goes_move() -> None:
+def test_only_the_keys_of_a_removed_replica_move() -> None:
     replicas = stubs(4)
     before, after = homes(replicas), homes(replicas[:3])
     for home, now in zip(before, after, strict=True):
@@ -120,16 +120,16 @@ def test_only_the_keys_of_a_replica_that_goes_move() -> None:
     assert min(counted.values()) > 100  # and to all others
 
 
-def test_nobody_is_overloaded_for_the_sake_of_affinity() -> None:
+def test_affinity_does_not_overload_a_replica() -> None:
     replicas = stubs(4)
     for _ in range(400):
         affinity.preferred(replicas, b"the same for all", NOW).load.outstanding += 1
     given = sorted(replica.load.outstanding for replica in replicas)
     assert given[-1] <= 1.25 * 400 / 4 + 1
-    assert given[-2] > 100  # the next in order takes what is over
+    assert given[-2] > 100  # the next in order takes the excess
 
 
-def test_who_comes_back_gets_its_keys_by_and_by() -> None:
+def test_a_returning_replica_regains_its_keys_gradually() -> None:
     old, new = Stub("old", outstanding=50), Stub("new", came=NOW, outstanding=5)
     key = next(
         k for k in KEYS if affinity.preferred([Stub("old"), Stub("new")], k, NOW).name == "new"
@@ -171,7 +171,7 @@ def test_forms_have_no_prefix() -> None:
     assert affinity.key(Affinity.PREFIX, "s", None) == b""
 
 
-def test_a_long_prompt_is_not_read_to_its_end() -> None:
+def test_a_long_prompt_is_not_read_completely() -> None:
     class Endless(list[Any]):
         def __iter__(self) -> Any:
             while True:

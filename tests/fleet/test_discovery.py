@@ -1,4 +1,4 @@
-"""The addresses behind a name: which of them are replicas."""
+"""Replicas from the addresses behind a name."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ HELLO = {"model": "tiny-chat", "messages": [{"role": "user", "content": "Say hel
 
 
 class Names:
-    """Names that resolve to what a test says."""
+    """Names whose addresses are set by a test."""
 
     def __init__(self, *found: str) -> None:
         self.found: Sequence[str] | None = found
@@ -34,7 +34,7 @@ class Names:
         return self.found
 
     async def asked_again(self) -> None:
-        """Returns once a resolution that began after this has been used."""
+        """Waits until the result of a resolution that begins after this call is in use."""
         while not self._told.locked():
             await self._told.acquire()
         for _ in range(2):
@@ -69,7 +69,7 @@ async def test_nothing_to_resolve(url: str) -> None:
         ((), ((),)),
     ],
 )
-async def test_which_addresses_are_a_server_each(
+async def test_addresses_that_are_separate_servers(
     found: Sequence[str], expected: Sequence[Addresses]
 ) -> None:
     names = Names(*found)
@@ -81,7 +81,7 @@ def shown(fleet: Fleet) -> list[str]:
     return [state.address for state in fleet.snapshot()]
 
 
-async def test_replicas_come_and_go() -> None:
+async def test_replicas_are_added_and_removed() -> None:
     names = Names("10.0.0.1", "10.0.0.2")
     policy = Policy(probe_interval=0.01, probe_timeout=0.1)
     fleet = Fleet([UpstreamConfig("http://vllm.example:8000")], policy, resolve=names)
@@ -95,14 +95,14 @@ async def test_replicas_come_and_go() -> None:
         await names.asked_again()
         assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
         assert fleet.replicas[0] is kept
-        names.found = None  # what cannot be resolved stays
+        names.found = None  # replicas stay if a name cannot be resolved
         await names.asked_again()
         assert shown(fleet) == ["10.0.0.2:8000", "10.0.0.3:8000"]
     watch.cancel()
     fleet.close()
 
 
-async def test_who_is_well_serves_until_another_has_been_heard() -> None:
+async def test_a_healthy_replica_serves_until_its_successor_has_been_probed() -> None:
     hearing = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -142,7 +142,7 @@ async def test_a_name_whose_only_address_changes(family: tuple[str, ...]) -> Non
             names.found = ("127.0.0.3", *family)
             at = "vllm.example" if family else "127.0.0.3"
             await running.until(lambda: f"{at}:{old.port}" in shown(running.fleet))
-            if not family:  # nobody knows this name but the test
+            if not family:  # only the test knows this name
                 await running.until(lambda: shown(running.fleet) == [f"127.0.0.3:{old.port}"])
                 await running.fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
                 assert CHAT_COMPLETION.path in [request.path for request in new.requests]
@@ -150,7 +150,7 @@ async def test_a_name_whose_only_address_changes(family: tuple[str, ...]) -> Non
 
 
 async def test_a_headless_service() -> None:
-    """Two servers on one port, as pods are; a call under way survives that its pod's name goes."""
+    """Two servers on one port, like pods; a running call survives the removal of its pod's name."""
     async with AsyncExitStack() as stack:
         pods = [await stack.enter_async_context(Simulator(on("127.0.0.2", 0)))]
         port = pods[0].port
@@ -161,12 +161,12 @@ async def test_a_headless_service() -> None:
             Policy(probe_interval=0.01, slow_start=0),
             resolve=names,
         )
-        told = asyncio.Event()
-        watch = asyncio.create_task(fleet.watch(told.set))
+        changed = asyncio.Event()
+        watch = asyncio.create_task(fleet.watch(changed.set))
         async with asyncio.timeout(60):
             while [state.state for state in fleet.snapshot()] != [State.READY] * 2:
-                told.clear()
-                await told.wait()
+                changed.clear()
+                await changed.wait()
             for _ in range(40):
                 await fleet.call(CHAT_COMPLETION, HELLO, Call("id", "tiny-chat"))
             asked = [[r for r in pod.requests if r.path == CHAT_COMPLETION.path] for pod in pods]
@@ -187,8 +187,8 @@ async def test_a_headless_service() -> None:
         fleet.close()
 
 
-async def test_replicas_found_while_a_call_waits_are_waited_for() -> None:
-    """The name of each upstream turns into several replicas before anyone has been asked."""
+async def test_a_call_waits_for_replicas_that_are_found_meanwhile() -> None:
+    """The name of each upstream resolves to several replicas before the first probe ends."""
     models = ("one", "other")
     going = asyncio.Event()
 

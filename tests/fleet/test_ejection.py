@@ -1,4 +1,4 @@
-"""When a replica is left alone, and how it comes back."""
+"""Ejection of replicas, and their return."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NOW = 1000.0
 
 
 class Judged(Ejection):
-    """Is ejected if that is due, among others that fare better or not."""
+    """An ejection next to replicas that fare better or not."""
 
     def __init__(self, failures: int, first_s: float, *, outdone: bool, spared: bool) -> None:
         super().__init__(failures, first_s)
@@ -50,7 +50,7 @@ def succeed(it: Judged, now: float) -> bool:
     return returned
 
 
-def test_so_many_failures_in_a_row() -> None:
+def test_consecutive_failures() -> None:
     it = ejection(failures=3)
     assert fail(it, NOW, 2) == [False, False]
     succeed(it, NOW)
@@ -59,7 +59,7 @@ def test_so_many_failures_in_a_row() -> None:
     assert it.until == NOW + 5
 
 
-def test_one_trial_at_a_time_once_a_probe_found_it_well() -> None:
+def test_one_trial_at_a_time_after_a_successful_probe() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
     it.record_probe(NOW + 4.9)
@@ -78,7 +78,7 @@ def test_one_trial_at_a_time_once_a_probe_found_it_well() -> None:
     assert it.until is None
 
 
-def test_a_trial_of_which_nothing_came_is_made_again_later() -> None:
+def test_an_abandoned_trial_is_repeated_later() -> None:
     """Its caller left."""
     it = ejection(failures=1)
     fail(it, NOW)
@@ -90,7 +90,7 @@ def test_a_trial_of_which_nothing_came_is_made_again_later() -> None:
     assert it.admits
 
 
-def test_an_answer_that_begins_is_enough() -> None:
+def test_the_beginning_of_an_answer_is_enough() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
     it.record_probe(NOW + 5)
@@ -99,7 +99,7 @@ def test_an_answer_that_begins_is_enough() -> None:
     assert it.admits
 
 
-def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
+def test_each_failed_trial_doubles_the_time_up_to_a_factor_of_16() -> None:
     it = ejection(failures=1, first_s=5)
     now, lengths = NOW, []
     for _ in range(7):
@@ -111,18 +111,18 @@ def test_each_failed_trial_doubles_the_time_up_to_sixteen_times() -> None:
     assert lengths == [5, 10, 20, 40, 80, 80, 80]
 
 
-def test_who_was_well_for_long_starts_over() -> None:
+def test_the_time_is_reset_after_a_long_healthy_period() -> None:
     it = ejection(failures=1, first_s=5)
     fail(it, NOW)
     succeed(it, NOW + 5)
     fail(it, NOW + 6)  # soon again
     assert it.until == NOW + 16
     succeed(it, NOW + 16)
-    fail(it, NOW + 30)  # well for longer than it was out
+    fail(it, NOW + 30)  # healthy for longer than it was ejected
     assert it.until == NOW + 35
 
 
-def test_calls_from_before_say_nothing_about_now() -> None:
+def test_calls_from_before_an_ejection_do_not_count() -> None:
     it = ejection(failures=1)
     before = it.begin(), it.begin(), it.begin()
     it.failed(before[0], NOW)
@@ -141,15 +141,15 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     assert fail(later, NOW + 8) == [True]
 
 
-def test_calls_that_are_sent_all_the_same() -> None:
+def test_calls_to_an_ejected_replica() -> None:
     it = ejection(failures=1)
     fail(it, NOW)
-    assert fail(it, NOW + 1, 10) == [False] * 10  # they make it no longer
+    assert fail(it, NOW + 1, 10) == [False] * 10  # they do not extend it
     assert it.until == NOW + 5
     assert succeed(it, NOW + 1)  # but they may end it
 
 
-def test_who_is_leaving_goes_at_once() -> None:
+def test_a_replica_that_shuts_down_is_ejected_at_once() -> None:
     it = ejection(failures=3)
     assert fail(it, NOW, found=Evidence.LEAVING) == [True]
     assert it.leaving
@@ -162,25 +162,25 @@ def test_who_is_leaving_goes_at_once() -> None:
 DOUBTFUL = Evidence.DOUBTFUL
 
 
-def test_doubtful_failures_take_twice_as_many_and_others_that_fare_better() -> None:
+def test_doubtful_failures_need_twice_as_many_and_better_replicas() -> None:
     assert fail(ejection(3, outdone=False), NOW, 99, DOUBTFUL) == [False] * 99
     assert fail(ejection(3, outdone=True), NOW, 6, DOUBTFUL) == [False] * 5 + [True]
 
 
-def test_a_success_begins_the_count_of_doubtful_failures_anew() -> None:
+def test_a_success_resets_the_count_of_doubtful_failures() -> None:
     it = ejection(3, outdone=True)
     for _ in range(20):
         assert fail(it, NOW, 5, DOUBTFUL) == [False] * 5
         succeed(it, NOW)
 
 
-def test_doubtful_failures_do_not_add_to_those_that_are_not() -> None:
+def test_doubtful_failures_do_not_add_to_certain_ones() -> None:
     it = ejection(3, outdone=False)
     fail(it, NOW, 50, DOUBTFUL)
     assert fail(it, NOW, 3) == [False, False, True]
 
 
-def test_a_trial_that_fails_doubtfully_fails() -> None:
+def test_a_doubtful_failure_fails_a_trial() -> None:
     it = ejection(1, outdone=False)
     fail(it, NOW)
     it.record_probe(NOW + 5)
@@ -190,7 +190,7 @@ def test_a_trial_that_fails_doubtfully_fails() -> None:
 SILENT = Evidence.SILENT
 
 
-def test_who_was_silent_once_gets_a_trial_at_a_time() -> None:
+def test_a_silent_replica_gets_one_trial_at_a_time() -> None:
     it = ejection(5)
     assert fail(it, NOW, found=SILENT) == [False]
     assert it.suspect
@@ -210,7 +210,7 @@ def test_who_was_silent_once_gets_a_trial_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("spared", [False, True])
-def test_a_suspect_is_ejected_at_once_only_if_others_can_do_its_work(spared: bool) -> None:
+def test_a_suspect_is_ejected_at_once_only_if_others_can_replace_it(spared: bool) -> None:
     it = ejection(4, spared=spared)
     expected = [False, True, False, False] if spared else [False, False, False, True]
     assert fail(it, NOW, 4, SILENT) == expected
@@ -232,13 +232,13 @@ def test_any_answer_ends_a_suspicion() -> None:
         assert not it.suspect
 
 
-def test_calls_that_were_under_way_count_against_a_suspect() -> None:
+def test_running_calls_count_against_a_suspect() -> None:
     it = ejection(3, spared=False)
     visits = [it.begin() for _ in range(3)]
     assert [it.failed(visit, NOW, SILENT) for visit in visits] == [False, False, True]
 
 
-def test_who_fails_every_call_is_not_well_for_a_while() -> None:
+def test_a_replica_that_fails_every_call_counts_as_failing_for_a_while() -> None:
     it = ejection(3)
     fail(it, NOW, 5, DOUBTFUL)
     assert not it.failing(NOW)
@@ -249,11 +249,11 @@ def test_who_fails_every_call_is_not_well_for_a_while() -> None:
     assert it.failing(NOW + 9)
     succeed(it, NOW + 9)
     assert not it.failing(NOW + 9)
-    fail(it, NOW, 99, Evidence.LATE)  # which may be their callers' fault
+    fail(it, NOW, 99, Evidence.LATE)  # which may be the callers' fault
     assert not it.failing(NOW)
 
 
-def test_who_fares_worse() -> None:
+def test_a_replica_that_fares_worse() -> None:
     bad, good = ejection(99), ejection(99)
     for number in range(200):
         fail(bad, NOW, found=DOUBTFUL)
@@ -318,5 +318,7 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
     ],
     ids=str,
 )
-def test_what_a_failure_says_of_the_replica(failure: UpstreamFailure, expected: Evidence) -> None:
+def test_evidence_of_a_failure_about_the_replica(
+    failure: UpstreamFailure, expected: Evidence
+) -> None:
     assert evidence(failure) is expected

@@ -1,4 +1,4 @@
-"""Which of several upstreams a call goes to, and what is known of each."""
+"""Routing among several upstreams, and the state of each."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,13 +21,13 @@ from penstock_server.upstream.operations import CHAT_COMPLETION, Operation
 from .engine import engine, said
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
-NOBODY_SERVES = Operation("mind reading", "/v1/minds")
+MIND_READING = Operation("mind reading", "/v1/minds")
 DEFAULTS = Policy()
 
 
 @asynccontextmanager
 async def fleet_of(*urls: str, policy: Policy = DEFAULTS) -> AsyncIterator[Fleet]:
-    """A fleet that has probed its upstreams once."""
+    """Creates a fleet that has probed its upstreams once."""
     fleet = Fleet([UpstreamConfig(url) for url in urls], policy)
     try:
         for replica in fleet.replicas:
@@ -55,7 +55,7 @@ async def ask(fleet: Fleet, model: str = "", operation: Operation = CHAT_COMPLET
 
 
 async def missed(fleet: Fleet, number: int) -> None:
-    """Has a replica found down that was well."""
+    """Makes probes find a healthy replica down."""
     for _ in range(2):
         await probe(fleet.replicas[number], 5)
 
@@ -75,13 +75,13 @@ def chats(simulator: Simulator) -> int:
     return sum(request.path == CHAT_COMPLETION.path for request in simulator.requests)
 
 
-async def test_the_model_decides() -> None:
+async def test_the_model_determines_the_upstream() -> None:
     async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
         assert [await ask(fleet, name) for name in "abba"] == ["a", "b", "b", "a"]
         assert (chats(a), chats(b)) == (2, 2)
 
 
-async def test_streams_go_the_same_way() -> None:
+async def test_streams_are_routed_alike() -> None:
     async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
         body = HELLO | {"model": "b", "stream": True}
         contract = ChoiceStream(choices=1)
@@ -90,7 +90,7 @@ async def test_streams_go_the_same_way() -> None:
         assert (chats(a), chats(b)) == (0, 1)
 
 
-async def test_a_model_that_nobody_serves() -> None:
+async def test_an_unknown_model() -> None:
     async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
         failure = await refusal(fleet, "c")
         assert failure.kind is Kind.MODEL_UNKNOWN
@@ -109,9 +109,9 @@ async def test_no_model_named() -> None:
 
 
 @pytest.mark.parametrize("model", ["a", ""])
-async def test_an_operation_that_nobody_serves(model: str) -> None:
+async def test_an_operation_that_no_upstream_serves(model: str) -> None:
     async with simulators(("a",), ("b",)) as (a, b), fleet_of(a.url, b.url) as fleet:
-        failure = await refusal(fleet, model, NOBODY_SERVES)
+        failure = await refusal(fleet, model, MIND_READING)
         assert (failure.kind, failure.path) == (Kind.ROUTE_MISSING, "/v1/minds")
         assert "mind reading" in failure.message
 
@@ -125,21 +125,21 @@ async def test_an_operation_that_another_upstream_serves() -> None:
         wire(reads_minds, End.KEEP) as minds,
         fleet_of(a.url, minds.url) as fleet,
     ):
-        assert await ask(fleet, operation=NOBODY_SERVES) == "m"  # nobody else could be meant
-        assert await ask(fleet, "m", NOBODY_SERVES) == "m"
+        assert await ask(fleet, operation=MIND_READING) == "m"  # no other upstream serves it
+        assert await ask(fleet, "m", MIND_READING) == "m"
         assert await ask(fleet) == "a"
-        assert (await refusal(fleet, "a", NOBODY_SERVES)).kind is Kind.ROUTE_MISSING
+        assert (await refusal(fleet, "a", MIND_READING)).kind is Kind.ROUTE_MISSING
         assert (await refusal(fleet, "m")).kind is Kind.ROUTE_MISSING
-        assert (fleet.healthy(NOBODY_SERVES), fleet.healthy(CHAT_COMPLETION)) == (True, True)
+        assert (fleet.healthy(MIND_READING), fleet.healthy(CHAT_COMPLETION)) == (True, True)
 
 
-async def test_the_only_upstream_is_asked_whatever_is_known() -> None:
+async def test_the_only_upstream_receives_every_request() -> None:
     async with simulators(("a",)) as (a,), fleet_of(a.url) as fleet:
         assert (await refusal(fleet, "c")).status == 404
-        assert (await refusal(fleet, "a", NOBODY_SERVES)).route_missing
+        assert (await refusal(fleet, "a", MIND_READING)).route_missing
 
 
-async def test_the_least_busy_is_asked() -> None:
+async def test_the_least_busy_receives_the_call() -> None:
     async with simulators(("a",), ("a",)) as (one, two), fleet_of(one.url, two.url) as fleet:
         one.faults = two.faults = "silent"
         busy = [asyncio.create_task(ask(fleet, "a")) for _ in range(6)]
@@ -150,7 +150,7 @@ async def test_the_least_busy_is_asked() -> None:
             task.cancel()
 
 
-async def test_ill_upstreams_are_left_alone() -> None:
+async def test_unhealthy_upstreams_receive_no_calls() -> None:
     async with simulators(("a",), ("a",)) as (ill, well), fleet_of(ill.url, well.url) as fleet:
         ill.healthy = False
         await missed(fleet, 0)
@@ -163,25 +163,25 @@ async def test_ill_upstreams_are_left_alone() -> None:
         assert await ask(fleet, "a") == "a"  # better than not trying
 
 
-async def test_a_model_may_be_on_the_upstream_that_is_down() -> None:
+async def test_an_upstream_that_is_down_may_have_the_model() -> None:
     async with simulators(("a",)) as (a,), fleet_of(a.url, await unused_url()) as fleet:
         assert (await refusal(fleet, "b")).kind is Kind.CONNECT
         assert await ask(fleet, "a") == "a"
 
 
-async def test_a_failed_connection_makes_the_next_probe_come_at_once() -> None:
-    told = asyncio.Semaphore(0)
+async def test_a_failed_connection_triggers_a_probe() -> None:
+    changed = asyncio.Semaphore(0)
     fleet = Fleet([UpstreamConfig(await unused_url())], Policy(probe_interval=60))
-    watch = asyncio.create_task(fleet.watch(told.release))
+    watch = asyncio.create_task(fleet.watch(changed.release))
     async with asyncio.timeout(60):
-        await told.acquire()
+        await changed.acquire()
         await refusal(fleet)
-        await told.acquire()
+        await changed.acquire()
     watch.cancel()
     fleet.close()
 
 
-async def test_a_model_list_that_never_comes_does_not_hold_up_the_probe() -> None:
+async def test_a_missing_model_list_does_not_delay_the_probe() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         if b"/health" in head:
@@ -212,7 +212,7 @@ async def test_models_of_all() -> None:
 
 
 @pytest.mark.parametrize("lacking", ["down", "no list", "no ids"])
-async def test_models_when_one_cannot_be_asked(lacking: str) -> None:
+async def test_models_when_one_upstream_is_unreachable(lacking: str) -> None:
     answer = http(b'{"data": 7}') if lacking == "no list" else http(b'{"data": [{"name": "x"}]}')
     async with simulators(("a",)) as (a,), wire(answer, End.KEEP) as other:
         url = await unused_url() if lacking == "down" else other.url
@@ -226,7 +226,7 @@ async def test_models_when_one_cannot_be_asked(lacking: str) -> None:
             assert raised.value.kind is (Kind.CONNECT if lacking == "down" else Kind.MALFORMED)
 
 
-async def test_models_of_one_that_is_down_are_those_it_told_last() -> None:
+async def test_the_last_known_models_of_an_upstream_that_is_down() -> None:
     async with simulators(("a", "b"), ("b", "c")) as (x, y), fleet_of(x.url, y.url) as fleet:
         y.healthy = False
         await missed(fleet, 1)
@@ -237,7 +237,7 @@ async def test_models_of_one_that_is_down_are_those_it_told_last() -> None:
         assert y.request_count == before  # it is not asked, which may take long
         with pytest.raises(UpstreamFailure, match="HTTP 503"):
             listing.find("d")
-        # Who comes with credentials of their own may not be one whom it tells.
+        # It may not list its models for a caller with other credentials.
         listing = await fleet.list_models(Call("id-1", authorization="Bearer of-the-caller"))
         assert [entry["id"] for entry, _ in listing.entries] == ["a", "b"]
         await x.stop()
@@ -246,7 +246,7 @@ async def test_models_of_one_that_is_down_are_those_it_told_last() -> None:
         assert len(listing.unreachable) == 2
 
 
-async def test_models_when_none_can_be_asked() -> None:
+async def test_models_when_all_upstreams_are_unreachable() -> None:
     async with fleet_of(await unused_url(), await unused_url()) as fleet:
         with pytest.raises(UpstreamFailure) as raised:
             await fleet.list_models(Call("id-1"))
@@ -260,7 +260,7 @@ async def test_models_when_none_can_be_asked() -> None:
         ("200 OK", "500 Oops", State.DOWN, "HTTP 500"),
         ("200 OK", "401 Unauthorized", State.DOWN, "HTTP 401"),
         ("200 OK", "404 Not Found", State.DOWN, "HTTP 404"),
-        # What stands in front of several servers has models, but no health of its own.
+        # A proxy for several servers has models, but no health of its own.
         ("404 Not Found", "200 OK", State.READY, ""),
         ("405 Method Not Allowed", "200 OK", State.READY, ""),
         ("404 Not Found", "503 Busy", State.DOWN, "HTTP 503"),
@@ -269,7 +269,7 @@ async def test_models_when_none_can_be_asked() -> None:
         ("401 Unauthorized", "200 OK", State.DOWN, "HTTP 401"),
     ],
 )
-async def test_what_makes_an_upstream_well(
+async def test_conditions_for_a_healthy_upstream(
     health: str, models: str, state: State, reason: str
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -289,10 +289,10 @@ async def test_what_makes_an_upstream_well(
 
 
 @pytest.mark.parametrize("newest", ["0.17.0", "0.19.0"])
-async def test_a_request_is_adapted_once_for_each_version(
+async def test_a_request_is_adapted_once_per_version(
     newest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though several replicas have a version, and some of them refuse a field."""
+    """Even if several replicas have a version and some of them refuse a field."""
     adapted, asked = adaptation.adapted, list[str]()
 
     def counting(operation: Operation, body: Any, version: str) -> Any:

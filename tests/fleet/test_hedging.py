@@ -1,4 +1,4 @@
-"""Calls whose first byte is late, and what a second replica does for them."""
+"""Hedging: calls whose first byte is late are sent to a second replica."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -48,13 +48,13 @@ def events(text: str) -> bytes:
 
 
 class Gate:
-    """Answers a request once a test says so.
+    """An upstream that answers a request when a test allows it.
 
     Attributes:
-        name: what it is called.
-        requests: how many came.
-        came: is set once one came.
-        left: is set once the other side has left one alone.
+        name: its name.
+        requests: number of requests.
+        came: set when a request has arrived.
+        left: set when the client has abandoned a request.
     """
 
     def __init__(self, name: str) -> None:
@@ -83,11 +83,11 @@ class Gate:
 
 
 class Late:
-    """A sleep that ends when a test says so.
+    """A sleep that ends when a test allows it.
 
     Attributes:
-        waited: how long the sleeps were to be.
-        over: ends them all.
+        waited: requested durations.
+        over: ends all sleeps.
     """
 
     def __init__(self) -> None:
@@ -100,12 +100,12 @@ class Late:
 
 
 class Hedging:
-    """A fleet that hedges, before gates of which one has been asked.
+    """A hedging fleet in front of gates.
 
     Attributes:
         fleet: the fleet.
-        late: what makes the call that is under way late.
-        call: that call.
+        late: makes the running call late.
+        call: the running call.
     """
 
     def __init__(self, fleet: Fleet, gates: Sequence[Gate], late: Late) -> None:
@@ -115,7 +115,7 @@ class Hedging:
         self._gates = gates
 
     async def asked(self, *besides: Gate) -> Gate:
-        """Returns the gate that has been asked, besides those that are known to be."""
+        """Returns the gate that has received a request, apart from those already known."""
         waiting = {
             asyncio.ensure_future(gate.came.wait()): gate
             for gate in self._gates
@@ -137,8 +137,8 @@ class Hedging:
         self.call = Call("id")
         body = HELLO | {"stream": True, "stream_options": {"include_usage": True}}
         contract = ChoiceStream(choices=1)
-        async with self.fleet.stream(CHAT_COMPLETION, body, self.call, contract) as told:
-            return [event async for event in told]
+        async with self.fleet.stream(CHAT_COMPLETION, body, self.call, contract) as streamed:
+            return [event async for event in streamed]
 
     @property
     def requests(self) -> list[int]:
@@ -164,7 +164,7 @@ async def hedging(count: int = 2, **policy: Any) -> AsyncIterator[Hedging]:
             yield Hedging(fleet, gates, late)
 
 
-async def test_a_late_call_is_sent_to_another_whose_answer_counts() -> None:
+async def test_a_late_call_is_sent_to_another_replica() -> None:
     async with hedging() as it:
         calling = it.ask()
         first = await it.asked()
@@ -174,11 +174,11 @@ async def test_a_late_call_is_sent_to_another_whose_answer_counts() -> None:
         second.open(answer("second"))
         assert (await calling)["choices"][0]["message"]["content"] == "second"
         await first.left.wait()
-        told = it.call.attempts
-        assert (told.count, told.upstream, told.status) == (2, second.name, 200)
+        attempts = it.call.attempts
+        assert (attempts.count, attempts.upstream, attempts.status) == (2, second.name, 200)
 
 
-async def test_the_first_answer_counts_if_it_comes_earlier() -> None:
+async def test_the_first_replicas_answer_counts_if_it_arrives_first() -> None:
     async with hedging() as it:
         calling = it.ask()
         first = await it.asked()
@@ -190,7 +190,7 @@ async def test_the_first_answer_counts_if_it_comes_earlier() -> None:
         assert (it.call.attempts.count, it.call.attempts.upstream) == (2, first.name)
 
 
-async def test_a_call_that_is_not_late_is_sent_once() -> None:
+async def test_a_call_in_time_is_sent_once() -> None:
     async with hedging() as it:
         calling = it.ask()
         (await it.asked()).open(answer("first"))
@@ -205,9 +205,9 @@ async def test_streams() -> None:
         it.late.over.set()
         second = await it.asked(first)
         second.open(events("second"))
-        told = await calling
-        assert told[0]["choices"][0]["delta"]["content"] == "second"
-        assert len(told) == 3
+        events_read = await calling
+        assert events_read[0]["choices"][0]["delta"]["content"] == "second"
+        assert len(events_read) == 3
         await first.left.wait()
         assert (it.call.attempts.count, it.call.attempts.upstream) == (2, second.name)
         assert it.call.attempts.offset  # follows the stream
@@ -224,7 +224,7 @@ async def test_a_call_is_hedged_once() -> None:
         assert it.requests == [0, 1, 1]
 
 
-async def test_the_second_answer_counts_where_the_first_request_fails() -> None:
+async def test_the_second_answer_counts_if_the_first_request_fails() -> None:
     async with hedging() as it:
         calling = it.ask()
         first = await it.asked()
@@ -264,7 +264,7 @@ async def test_a_caller_who_leaves_ends_both() -> None:
 
 
 @pytest.mark.parametrize("why", ["attempts", "budget", "off", "one replica", "stored", "upload"])
-async def test_who_is_not_hedged(why: str) -> None:
+async def test_calls_that_are_not_hedged(why: str) -> None:
     policy = {"attempts": {"max_attempts": 1}, "off": {"hedge_after": 0}}.get(why, {})
     async with hedging(1 if why == "one replica" else 2, retry_budget=0, **policy) as it:
         if why == "budget":
@@ -288,6 +288,6 @@ def _upload() -> Form:
 
 
 async def _settled() -> None:
-    """Gives all that can go on the time to do so."""
+    """Lets all ready tasks run."""
     for _ in range(100):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What probes find, and that nothing an upstream says ends them."""
+"""Results of probes; no answer of an upstream stops them."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]
 
 
 def nested(depth: int) -> bytes:
-    """A model list with an entry as deep as JSON is read."""
+    """Returns a model list with an entry as deep as the JSON parser allows."""
     return http(b'{"data": [{"id": "a", "x": %s%s}]}' % (b"[" * depth, b"]" * depth))
 
 
-async def test_a_list_nested_deeper_than_python_compares() -> None:
+async def test_a_list_nested_deeper_than_python_can_compare() -> None:
     async with engine() as upstream:
         upstream.answers["/v1/models"] = nested(1000)
         async with watched(UpstreamConfig(upstream.url)) as running:
@@ -37,7 +37,7 @@ async def test_a_list_nested_deeper_than_python_compares() -> None:
             assert not running.task.done()
 
 
-async def test_a_name_that_no_host_can_have() -> None:
+async def test_an_invalid_host_name() -> None:
     async with engine() as upstream:
         configs = [UpstreamConfig(url) for url in (upstream.url, "http://vllm..svc:8000")]
         async with watched(*configs) as running:
@@ -46,7 +46,7 @@ async def test_a_name_that_no_host_can_have() -> None:
             await running.until(lambda: running.states == [State.DOWN] * 2)
 
 
-async def test_a_bug_does_not_end_probing(
+async def test_a_bug_does_not_stop_probing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
@@ -67,7 +67,7 @@ async def test_a_bug_does_not_end_probing(
             await running.until(lambda: running.states == [State.READY])
 
 
-async def test_calls_do_not_wait_for_a_watch_that_ended() -> None:
+async def test_calls_do_not_wait_for_a_stopped_watch() -> None:
     async with engine() as upstream:
         upstream.answers["/health"] = b""  # it never answers
         configs = [UpstreamConfig(upstream.url, name=name) for name in ("one", "other")]
@@ -84,7 +84,7 @@ async def test_calls_do_not_wait_for_a_watch_that_ended() -> None:
 
 
 @pytest.mark.parametrize("model", ["a", ""])
-async def test_calls_do_not_wait_for_who_has_another_model(model: str) -> None:
+async def test_calls_do_not_wait_for_a_replica_with_another_model(model: str) -> None:
     async with engine() as well, engine() as hung:
         well.answers[CHAT_COMPLETION.path] = said({"id": "x"})
         hung.answers["/health"] = b""  # it never answers
@@ -97,7 +97,7 @@ async def test_calls_do_not_wait_for_who_has_another_model(model: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed"])
-async def test_an_engine_that_says_in_its_own_words_that_it_has_no_health(status: str) -> None:
+async def test_an_engine_without_a_health_route(status: str) -> None:
     async with engine() as upstream:
         error = {"message": "Invalid URL (GET /health)", "type": "invalid_request_error"}
         upstream.answers["/health"] = said({"error": error}, status)
@@ -119,7 +119,7 @@ REFUSED = said({"error": {"message": "Unauthorized", "code": 401}}, "401 Unautho
         ({"data": []}, {}, "it lists no model"),
     ],
 )
-async def test_a_list_must_have_a_model(
+async def test_a_model_list_must_contain_a_model(
     listing: object, models: Mapping[str, str], reason: str
 ) -> None:
     async with engine() as upstream:
@@ -134,7 +134,7 @@ async def test_a_list_must_have_a_model(
 
 
 @pytest.mark.parametrize("callers_credentials", [False, True])
-async def test_a_list_that_the_service_may_not_have(callers_credentials: bool) -> None:
+async def test_a_model_list_that_is_refused(callers_credentials: bool) -> None:
     async with engine() as upstream:
         upstream.answers["/v1/models"] = REFUSED
         config = UpstreamConfig(upstream.url, callers_credentials=callers_credentials)
@@ -144,7 +144,7 @@ async def test_a_list_that_the_service_may_not_have(callers_credentials: bool) -
         fleet.close()
 
 
-async def test_a_call_whose_key_is_refused_has_the_next_probe_come_at_once() -> None:
+async def test_a_refused_key_triggers_a_probe() -> None:
     async with (
         engine() as upstream,
         watched(UpstreamConfig(upstream.url), probe_interval=60) as running,
@@ -157,7 +157,7 @@ async def test_a_call_whose_key_is_refused_has_the_next_probe_come_at_once() -> 
         await running.until(lambda: running.states == [State.DOWN])
 
 
-async def test_the_end_of_an_ejection_brings_a_probe() -> None:
+async def test_the_end_of_an_ejection_triggers_a_probe() -> None:
     policy: dict[str, Any] = {"ejection_failures": 1, "ejection_time": 0.2, "max_attempts": 1}
     async with (
         engine() as upstream,
@@ -174,7 +174,7 @@ async def test_the_end_of_an_ejection_brings_a_probe() -> None:
         assert len(upstream.asked) - before <= 4  # one probe now, one then
 
 
-async def test_one_that_is_well_is_down_after_two_misses() -> None:
+async def test_a_healthy_replica_is_down_after_two_failed_probes() -> None:
     async with engine() as upstream:
         fleet = Fleet([UpstreamConfig(upstream.url)], Policy(slow_start=0))
 
@@ -185,7 +185,7 @@ async def test_one_that_is_well_is_down_after_two_misses() -> None:
             return fleet.snapshot()[0].state
 
         well, ill = http(b""), said({}, "503 Busy")
-        assert await probed(ill) is State.DOWN  # it never was well
+        assert await probed(ill) is State.DOWN  # it was never healthy
         assert await probed(well) is State.READY
         assert await probed(ill, well, ill, well, ill) is State.READY
         assert await probed(ill) is State.DOWN
@@ -193,7 +193,7 @@ async def test_one_that_is_well_is_down_after_two_misses() -> None:
         fleet.close()
 
 
-async def test_the_second_miss_follows_at_once() -> None:
+async def test_a_failed_probe_is_repeated_at_once() -> None:
     async with (
         engine() as upstream,
         watched(UpstreamConfig(upstream.url), probe_interval=60) as running,
@@ -204,7 +204,7 @@ async def test_the_second_miss_follows_at_once() -> None:
         await running.until(lambda: running.states == [State.DOWN])
 
 
-async def test_one_that_is_not_there_is_down_at_once() -> None:
+async def test_an_unreachable_replica_is_down_at_once() -> None:
     async with engine() as upstream:
         fleet = Fleet([UpstreamConfig(upstream.url)])
         await probe(fleet.replicas[0], 5)
@@ -218,11 +218,11 @@ ABOUT = "/openapi.json", "/version"
 
 
 def asked(upstream: Engine) -> tuple[int, int]:
-    """Returns how often it was asked for its routes and its version."""
+    """Returns the number of requests for its routes and for its version."""
     return upstream.asked.count(ABOUT[0]), upstream.asked.count(ABOUT[1])
 
 
-async def test_routes_are_asked_for_until_they_are_known_and_then_now_and_again() -> None:
+async def test_routes_are_requested_until_known_and_then_occasionally() -> None:
     clock = Clock()
     async with engine() as upstream:
         fleet = Fleet([UpstreamConfig(upstream.url)], clock=clock)
@@ -241,12 +241,12 @@ async def test_routes_are_asked_for_until_they_are_known_and_then_now_and_again(
         clock.now += 59
         assert await known() == (1, "1")
         clock.now += 1
-        assert await known() == (1, "2")  # what cannot be had stays as it was
+        assert await known() == (1, "2")  # without an answer, the old value stays
         assert asked(upstream) == (4, 4)
         fleet.close()
 
 
-async def test_routes_that_are_not_published_are_asked_for_now_and_again_only() -> None:
+async def test_unpublished_routes_are_requested_only_occasionally() -> None:
     async with engine() as upstream:
         fleet = Fleet([UpstreamConfig(upstream.url)], clock=Clock())
         for _ in range(5):
@@ -255,8 +255,8 @@ async def test_routes_that_are_not_published_are_asked_for_now_and_again_only() 
         fleet.close()
 
 
-async def test_who_comes_back_may_be_another() -> None:
-    """Its models and routes are asked for anew, and it starts slowly."""
+async def test_a_replica_that_returns_may_be_a_different_one() -> None:
+    """Its models and routes are requested again, and it starts slowly."""
     clock = Clock()
     async with engine() as upstream:
         fleet = Fleet([UpstreamConfig(upstream.url)], Policy(slow_start=10), clock=clock)
@@ -282,7 +282,7 @@ async def test_who_comes_back_may_be_another() -> None:
         fleet.close()
 
 
-async def test_models_are_asked_for_again() -> None:
+async def test_models_are_requested_again() -> None:
     async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
         await running.until(lambda: running.states == [State.READY])
         adapter = {"id": "lora", "parent": "a"}
@@ -292,7 +292,7 @@ async def test_models_are_asked_for_again() -> None:
         await running.until(lambda: running.fleet.snapshot()[0].models == ("b",))
 
 
-async def test_one_that_comes_back_with_another_key() -> None:
+async def test_a_replica_that_returns_with_another_key() -> None:
     async with engine() as upstream, watched(UpstreamConfig(upstream.url)) as running:
         await running.until(lambda: running.states == [State.READY])
         upstream.answers["/health"] = said({}, "503 Dead")

@@ -1,4 +1,4 @@
-"""Failing replicas: who is asked instead, who comes back when, and what a reload leaves alone."""
+"""Failing replicas: the replica used instead, the return, and the effects of a reload."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ BUSY = "status code=503"
 async def fleet_of(
     *urls: str, clock: Clock | None = None, **policy: Any
 ) -> AsyncIterator[tuple[Fleet, Clock]]:
-    """A fleet whose time stands still, that has probed its upstreams once."""
+    """Creates a fleet whose clock stands still and that has probed its upstreams once."""
     clock = clock or Clock()
     fleet = Fleet(
         [UpstreamConfig(url) for url in urls],
@@ -63,7 +63,7 @@ async def two() -> AsyncIterator[tuple[Simulator, Simulator]]:
 
 
 async def ask(fleet: Fleet, count: int = 1) -> int:
-    """Returns how many of so many calls failed."""
+    """Makes a number of calls; returns how many failed."""
     failed = 0
     for _ in range(count):
         try:
@@ -89,7 +89,7 @@ def states(fleet: Fleet) -> Sequence[State]:
     return [state.state for state in fleet.snapshot()]
 
 
-async def test_another_is_asked_at_once() -> None:
+async def test_another_replica_is_asked_at_once() -> None:
     async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, clock):
         ill.faults = BUSY
         assert await ask(fleet, 20) == 0
@@ -97,7 +97,7 @@ async def test_another_is_asked_at_once() -> None:
         assert chats(well) == 20
 
 
-async def test_who_limits_requests_is_not_asked_again_but_another_is() -> None:
+async def test_a_rate_limited_call_goes_to_another_replica() -> None:
     async with two() as (limiting, well):
         limiting.faults = "status code=429 retry_after=1"
         async with fleet_of(limiting.url, well.url) as (fleet, clock):
@@ -137,7 +137,7 @@ async def test_ejection_and_return() -> None:
         assert chats(ill) > 10
 
 
-async def test_who_returns_starts_slowly() -> None:
+async def test_a_returning_replica_starts_slowly() -> None:
     async with two() as (ill, well):
         policy: dict[str, Any] = {"ejection_failures": 1, "slow_start": 10}
         async with fleet_of(ill.url, well.url, **policy) as (fleet, clock):
@@ -159,7 +159,7 @@ async def test_who_returns_starts_slowly() -> None:
             assert 35 <= chats(ill) - before <= 65
 
 
-async def test_all_are_asked_when_none_is_well() -> None:
+async def test_all_replicas_are_asked_if_none_is_healthy() -> None:
     async with (
         two() as (one, other),
         fleet_of(one.url, other.url, ejection_failures=1, max_attempts=1) as (fleet, _),
@@ -172,7 +172,7 @@ async def test_all_are_asked_when_none_is_well() -> None:
         assert sorted(s.value for s in states(fleet)) == ["ejected", "ready"]
 
 
-async def test_errors_of_callers_eject_nobody() -> None:
+async def test_errors_of_callers_do_not_eject() -> None:
     async with (
         two() as (one, other),
         fleet_of(one.url, other.url, ejection_failures=1) as (fleet, _),
@@ -185,7 +185,7 @@ async def test_errors_of_callers_eject_nobody() -> None:
 
 
 @pytest.mark.parametrize("fault", ["status code=500", "status code=504", "html", "status code=403"])
-async def test_who_fails_at_once_does_not_get_all_calls(fault: str) -> None:
+async def test_a_replica_that_fails_fast_does_not_get_all_calls(fault: str) -> None:
     async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, _):
         well.faults, ill.faults = "slow-headers seconds=0.01", fault
         failed = await asyncio.gather(*(ask(fleet, 20) for _ in range(5)))
@@ -194,7 +194,7 @@ async def test_who_fails_at_once_does_not_get_all_calls(fault: str) -> None:
         assert chats(well) >= 80
 
 
-async def test_bad_requests_of_one_caller_eject_nobody() -> None:
+async def test_bad_requests_of_one_caller_do_not_eject() -> None:
     async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, _):
         one.faults = other.faults = "status code=500"
         assert await ask(fleet, 100) == 100
@@ -202,7 +202,9 @@ async def test_bad_requests_of_one_caller_eject_nobody() -> None:
 
 
 @pytest.mark.parametrize("models", [("other",), ("tiny-chat",)])
-async def test_the_last_of_a_model_is_not_ejected_on_doubt(models: tuple[str, ...]) -> None:
+async def test_the_last_replica_of_a_model_is_not_ejected_by_doubtful_failures(
+    models: tuple[str, ...],
+) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", models=("tiny-chat", "other"))
     fewer = SimulatorSettings(listen="127.0.0.1:0", models=models)
     async with (
@@ -219,7 +221,7 @@ async def test_the_last_of_a_model_is_not_ejected_on_doubt(models: tuple[str, ..
 
 
 async def left(fleet: Fleet, clock: Clock, hung: Simulator, waited_s: float) -> None:
-    """A caller with a deadline in 10 s asks, and leaves after such a time if it must wait."""
+    """Makes a call with a deadline in 10 s; cancels it after a given time if it must wait."""
     call = Call("id", deadline=clock.now + 10)
     asking = asyncio.create_task(fleet.call(CHAT_COMPLETION, HELLO, call))
     waiting = asyncio.create_task(hung.wait_active(1))
@@ -234,9 +236,7 @@ async def left(fleet: Fleet, clock: Clock, hung: Simulator, waited_s: float) -> 
 
 
 @pytest.mark.parametrize(("waited_s", "state"), [(9.9, State.EJECTED), (9, State.READY)])
-async def test_who_keeps_callers_waiting_beyond_their_deadlines(
-    waited_s: float, state: State
-) -> None:
+async def test_a_replica_that_exceeds_the_callers_deadlines(waited_s: float, state: State) -> None:
     async with two() as (hung, well), fleet_of(hung.url, well.url) as (fleet, clock):
         hung.faults = "silent"
         for _ in range(40):
@@ -245,7 +245,7 @@ async def test_who_keeps_callers_waiting_beyond_their_deadlines(
         assert (chats(hung) == 10) is (state is State.EJECTED)
 
 
-async def test_a_stream_that_is_left_says_nothing_of_its_replica() -> None:
+async def test_an_abandoned_stream_does_not_count_for_its_replica() -> None:
     async with two() as (slow, _), fleet_of(slow.url) as (fleet, clock):
         slow.faults = "stall after=2"
         body, contract = HELLO | {"stream": True}, ChoiceStream(choices=1)
@@ -257,7 +257,7 @@ async def test_a_stream_that_is_left_says_nothing_of_its_replica() -> None:
         assert fleet.snapshot()[0].consecutive_failures == 0
 
 
-async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
+async def test_a_successful_probe_ends_an_ejection() -> None:
     async with (
         two() as (ill, well),
         fleet_of(ill.url, well.url, ejection_failures=1) as (fleet, _),
@@ -265,7 +265,7 @@ async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
         ill.faults = BUSY
         await ask(fleet, 10)
         await probe(fleet.replicas[0], 5)
-        assert states(fleet)[0] is State.EJECTED  # /health alone says nothing new
+        assert states(fleet)[0] is State.EJECTED  # /health alone proves nothing new
         ill.healthy = False
         await probe(fleet.replicas[0], 5)
         await probe(fleet.replicas[0], 5)
@@ -275,7 +275,7 @@ async def test_a_probe_that_finds_it_again_ends_its_ejection() -> None:
         assert states(fleet)[0] is State.READY
 
 
-async def test_a_stream_begins_on_another() -> None:
+async def test_a_stream_is_retried_on_another_replica() -> None:
     async with two() as (ill, well), fleet_of(ill.url, well.url) as (fleet, _):
         ill.faults = "error-event code=503"  # a stream whose first event is an error
         for _ in range(10):
@@ -283,7 +283,7 @@ async def test_a_stream_begins_on_another() -> None:
         assert chats(ill) > 0
 
 
-async def test_a_stream_that_began_is_not_sent_again() -> None:
+async def test_a_stream_that_began_is_not_retried() -> None:
     async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, _):
         one.faults = other.faults = "cut after=2"
         with pytest.raises(UpstreamFailure) as raised:
@@ -293,8 +293,8 @@ async def test_a_stream_that_began_is_not_sent_again() -> None:
         assert sum(state.errors for state in fleet.snapshot()) == 1
 
 
-async def test_the_end_of_a_kept_connection_is_not_noticed() -> None:
-    """The server closes each connection just as the second request comes."""
+async def test_the_end_of_a_kept_connection_does_not_count() -> None:
+    """The server closes each connection just as the second request arrives."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
@@ -313,7 +313,7 @@ async def test_the_end_of_a_kept_connection_is_not_noticed() -> None:
         assert [(one.errors, one.consecutive_failures) for one in known] == [(0, 0)] * 2
 
 
-async def test_who_closes_every_connection_is_asked_twice() -> None:
+async def test_a_replica_that_closes_every_connection_is_asked_twice() -> None:
     async with wire(b"", End.CLOSE) as upstream, fleet_of(upstream.url) as (fleet, _):
         before = len(upstream.requests)
         assert await ask(fleet) == 1
@@ -322,7 +322,7 @@ async def test_who_closes_every_connection_is_asked_twice() -> None:
 
 @pytest.mark.parametrize(("operation", "requests"), [(CHAT_COMPLETION, 2), (NATIVE_RESPONSE, 1)])
 @pytest.mark.parametrize("answer", [b"", stream(ended=False)], ids=["nothing", "headers"])
-async def test_what_may_have_been_stored_is_not_asked_for_again(
+async def test_a_response_that_may_be_stored_is_not_retried(
     operation: Operation, requests: int, answer: bytes
 ) -> None:
     async with wire(answer, End.CLOSE) as upstream, fleet_of(upstream.url) as (fleet, _):
@@ -334,7 +334,7 @@ async def test_what_may_have_been_stored_is_not_asked_for_again(
         assert len(upstream.requests) - before == requests
 
 
-async def test_what_a_call_failed_with_outlives_a_reload() -> None:
+async def test_the_error_of_a_call_survives_a_reload() -> None:
     asked, refused = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -360,7 +360,7 @@ async def test_what_a_call_failed_with_outlives_a_reload() -> None:
     assert (raised.value.status, raised.value.message) == (400, "too hot")
 
 
-async def test_a_dead_fleet_is_not_hammered() -> None:
+async def test_a_dead_fleet_receives_few_requests() -> None:
     async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, clock):
         started = clock.now
         one.faults = other.faults = BUSY
@@ -370,7 +370,7 @@ async def test_a_dead_fleet_is_not_hammered() -> None:
         assert 500 < chats(one) + chats(other) <= 500 + free + 100
 
 
-async def test_the_deadline_ends_the_requests() -> None:
+async def test_the_deadline_limits_the_retries() -> None:
     async with two() as (one, other), fleet_of(one.url, other.url) as (fleet, clock):
         one.faults = other.faults = "status code=503 retry_after=1"
         with pytest.raises(UpstreamFailure):
@@ -401,7 +401,7 @@ def uploads(simulator: Simulator) -> list[Any]:
 
 
 async def transcribed(fleet: Fleet, content: Any) -> int:
-    """Returns how many of ten uploads failed."""
+    """Makes ten uploads; returns how many failed."""
     failed = 0
     for _ in range(10):
         try:
@@ -411,7 +411,7 @@ async def transcribed(fleet: Fleet, content: Any) -> int:
     return failed
 
 
-async def test_uploads_are_sent_again_only_if_all_is_here() -> None:
+async def test_only_complete_uploads_are_retried() -> None:
     wav = silence()
 
     async def blocks() -> AsyncIterator[bytes]:
@@ -428,7 +428,7 @@ async def test_uploads_are_sent_again_only_if_all_is_here() -> None:
         assert len(uploads(ill)) + len(uploads(well)) - before == 10
 
 
-async def test_an_upload_that_met_nobody_is_sent_to_another() -> None:
+async def test_an_upload_that_could_not_connect_is_sent_to_another_replica() -> None:
     first, *rest = (silence()[at : at + 1000] for at in range(0, 4000, 1000))
     closed: list[str] = []
 
@@ -450,7 +450,7 @@ async def test_an_upload_that_met_nobody_is_sent_to_another() -> None:
         assert fleet.snapshot()[0].errors > 0
 
 
-async def test_nobody_is_asked_before_an_upload_begins() -> None:
+async def test_no_replica_is_asked_before_an_upload_begins() -> None:
     beginning = asyncio.Event()
 
     async def blocks() -> AsyncIterator[bytes]:
@@ -466,7 +466,7 @@ async def test_nobody_is_asked_before_an_upload_begins() -> None:
         assert await asking
 
 
-async def test_an_upload_that_can_be_sent_only_once_is_no_trial() -> None:
+async def test_a_streamed_upload_is_not_used_as_a_trial() -> None:
     wav = silence()
 
     async def blocks() -> AsyncIterator[bytes]:
@@ -490,7 +490,7 @@ async def test_an_upload_that_can_be_sent_only_once_is_no_trial() -> None:
 # Reload
 
 
-async def test_a_reload_keeps_what_stays_and_lets_the_rest_finish() -> None:
+async def test_a_reload_keeps_unchanged_upstreams_and_lets_others_finish() -> None:
     async with two() as (stays, goes), fleet_of(stays.url, goes.url) as (fleet, _):
         await ask(fleet, 10)
         kept, known = fleet.replicas[0], fleet.snapshot()[0]
@@ -508,7 +508,7 @@ async def test_a_reload_keeps_what_stays_and_lets_the_rest_finish() -> None:
         assert chats(goes) == before
 
 
-async def test_a_server_is_known_whatever_else_is_configured_of_it() -> None:
+async def test_the_state_of_a_server_survives_other_changes() -> None:
     async with two() as (ill, well), fleet_of(ill.url, well.url, slow_start=10) as (fleet, clock):
         clock.now += 5
         ill.faults = BUSY
@@ -537,7 +537,7 @@ async def test_a_server_is_known_whatever_else_is_configured_of_it() -> None:
         assert fleet.replicas[1].upstream is not upstream
 
 
-async def test_a_server_elsewhere_is_another() -> None:
+async def test_a_server_at_another_address_is_a_different_one() -> None:
     async with two() as (one, other), fleet_of(one.url) as (fleet, _):
         await ask(fleet)
         fleet.reload([UpstreamConfig(other.url)])
@@ -547,7 +547,7 @@ async def test_a_server_elsewhere_is_another() -> None:
         assert fleet.healthy() is None
 
 
-async def test_calls_while_everything_changes_all_the_time() -> None:
+async def test_calls_during_continuous_reloads() -> None:
     async with two() as (one, other):
         configs = [
             [UpstreamConfig(one.url), UpstreamConfig(other.url)],
@@ -569,7 +569,7 @@ async def test_calls_while_everything_changes_all_the_time() -> None:
         fleet.close()
 
 
-async def test_new_upstreams_are_waited_for() -> None:
+async def test_calls_wait_for_new_upstreams() -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", models=("a",))
     async with Simulator(settings) as one, two() as (other, third):
         urls = (one.url, other.url, third.url)
@@ -584,7 +584,7 @@ async def test_new_upstreams_are_waited_for() -> None:
         fleet.close()
 
 
-async def test_models_by_other_names() -> None:
+async def test_models_under_other_names() -> None:
     async with two() as (one, _):
         fleet = Fleet(
             [UpstreamConfig(one.url, models={"small": "tiny-chat"})], aliases={"fast": "small"}

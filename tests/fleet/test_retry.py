@@ -1,4 +1,4 @@
-"""When a request is sent again."""
+"""Retries of requests."""
 
 import asyncio
 from random import Random
@@ -27,7 +27,7 @@ def rules(clock: Clock, share: float = 0.2, **given: Any) -> RetryRules:
 
 
 async def again(retries: Retries, failure: UpstreamFailure, *, elsewhere: bool = False) -> bool:
-    """Whether another request is to be sent after one that failed."""
+    """Returns whether a failed request is to be retried."""
     retries.sent += 1
     try:
         await retries.wait(failure, elsewhere=elsewhere)
@@ -44,16 +44,16 @@ def closed(stage: Stage) -> UpstreamFailure:
     return UpstreamFailure(Kind.CLOSED, "", stage)
 
 
-async def test_so_many_requests_and_no_more() -> None:
+async def test_the_maximum_number_of_requests() -> None:
     retries = Retries(rules(Clock(), max_attempts=3))
     assert [await again(retries, DOWN) for _ in range(3)] == [True, True, False]
 
 
-async def test_only_what_is_safe() -> None:
+async def test_only_safe_failures_are_retried() -> None:
     assert not await again(Retries(rules(Clock())), UpstreamFailure(Kind.MALFORMED, "", Stage.BODY))
 
 
-async def test_what_is_safe_elsewhere() -> None:
+async def test_failures_that_are_safe_to_retry_elsewhere() -> None:
     retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: elsewhere))
     assert await again(retries, DOWN, elsewhere=True)
     assert not await again(retries, DOWN)
@@ -68,7 +68,7 @@ async def test_a_search_for_a_stored_response_needs_no_budget() -> None:
     assert known.budget.spend()
 
 
-async def test_waits_grow_and_differ() -> None:
+async def test_delays_grow_and_vary() -> None:
     clock, chance = Clock(), Random(1)
     for _ in range(50):
         free = RetryBudget(0, Clock())
@@ -81,7 +81,7 @@ async def test_waits_grow_and_differ() -> None:
         assert len(set(waits)) == 50
 
 
-async def test_no_wait_where_another_can_be_asked() -> None:
+async def test_no_delay_if_another_replica_is_available() -> None:
     clock = Clock()
     assert await again(Retries(rules(clock)), busy(30), elsewhere=True)
     assert clock.slept == []
@@ -93,57 +93,57 @@ async def test_retry_after_is_honoured() -> None:
     assert clock.slept == [1.5]
 
 
-async def test_a_long_retry_after_is_the_callers() -> None:
+async def test_a_long_retry_after_is_left_to_the_caller() -> None:
     clock = Clock()
     assert not await again(Retries(rules(clock)), busy(2.5))
     assert clock.slept == []
 
 
 @pytest.mark.parametrize(("left", "sent"), [(1.4, False), (1.6, True)])
-async def test_the_deadline_bounds_the_wait(left: float, sent: bool) -> None:
+async def test_the_deadline_limits_the_delay(left: float, sent: bool) -> None:
     clock = Clock()
     assert await again(Retries(rules(clock), deadline=clock.now + left), busy(1.5)) is sent
     assert bool(clock.slept) is sent
 
 
-async def test_a_deadline_that_is_over() -> None:
+async def test_an_expired_deadline() -> None:
     clock = Clock()
     retries = Retries(rules(clock), deadline=clock.now)
     assert not await again(retries, DOWN, elsewhere=True)
 
 
 @pytest.mark.parametrize("stage", [Stage.HEADERS, Stage.STREAM])
-async def test_closed_before_the_answer_is_tried_once(stage: Stage) -> None:
+async def test_a_connection_closed_before_the_answer_is_retried_once(stage: Stage) -> None:
     retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: False))
     assert [await again(retries, closed(stage)) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("stage", [Stage.HEADERS, Stage.STREAM])
-async def test_what_may_have_been_worked_on_is_not_always_repeatable(stage: Stage) -> None:
+async def test_processed_requests_are_not_always_repeatable(stage: Stage) -> None:
     shared = rules(Clock(), resendable=lambda failure, elsewhere: failure is DOWN)
     assert not await again(Retries(shared, repeatable=False), closed(stage))
     assert await again(Retries(shared, repeatable=False), DOWN)
 
 
 @pytest.mark.parametrize("repeatable", [False, True])
-async def test_an_error_inside_a_stream_comes_after_work(repeatable: bool) -> None:
+async def test_an_error_inside_a_stream_counts_as_processed(repeatable: bool) -> None:
     error = UpstreamFailure(Kind.HTTP_ERROR, "", Stage.STREAM, status=503)
     assert await again(Retries(rules(Clock()), repeatable=repeatable), error) is repeatable
     assert await again(Retries(rules(Clock()), repeatable=repeatable), busy(None))
 
 
 @pytest.mark.parametrize("repeatable", [False, True])
-async def test_what_was_aborted_may_be_stored(repeatable: bool) -> None:
+async def test_an_aborted_response_may_be_stored(repeatable: bool) -> None:
     aborted = UpstreamFailure(Kind.ABORTED, "", Stage.BODY)
     assert await again(Retries(rules(Clock()), repeatable=repeatable), aborted) is repeatable
 
 
-async def test_closed_inside_the_answer_is_the_callers_to_decide() -> None:
+async def test_a_connection_closed_inside_the_answer_is_left_to_the_caller() -> None:
     retries = Retries(rules(Clock(), resendable=lambda failure, elsewhere: False))
     assert not await again(retries, closed(Stage.BODY))
 
 
-async def test_a_cancel_stops_the_wait() -> None:
+async def test_a_cancellation_stops_the_delay() -> None:
     waiting = asyncio.Event()
 
     async def sleep(seconds: float) -> None:
@@ -164,7 +164,7 @@ async def test_a_cancel_stops_the_wait() -> None:
 
 
 def earn(budget: RetryBudget, calls: int, under_way: int = 0) -> None:
-    """Has calls come and go one after the other, beside others that stay under way."""
+    """Makes calls one after the other while others are running."""
     for _ in range(under_way):
         budget.begin()
     for _ in range(calls):
@@ -181,7 +181,7 @@ def spent(budget: RetryBudget) -> int:
     return count
 
 
-def test_a_few_are_free_each_second() -> None:
+def test_a_few_retries_per_second_are_free() -> None:
     clock = Clock()
     budget = RetryBudget(0, clock)
     assert spent(budget) == 10
@@ -191,14 +191,14 @@ def test_a_few_are_free_each_second() -> None:
     assert spent(budget) == 10
 
 
-def test_calls_earn_a_share() -> None:
+def test_calls_earn_a_share_of_retries() -> None:
     budget = RetryBudget(0.2, Clock())
     spent(budget)
     earn(budget, 50)
     assert spent(budget) in (9, 10)
 
 
-def test_no_more_is_saved_than_may_fail_at_once() -> None:
+def test_the_saved_budget_is_limited() -> None:
     budget = RetryBudget(0.2, Clock())
     spent(budget)
     earn(budget, 10_000, under_way=49)
@@ -207,7 +207,7 @@ def test_no_more_is_saved_than_may_fail_at_once() -> None:
     assert spent(budget) == 700
 
 
-async def test_a_dead_fleet_is_not_hammered() -> None:
+async def test_a_dead_fleet_receives_few_retries() -> None:
     clock = Clock()
     shared = rules(clock, 0.2, sleep=Clock(0).sleep)
     requests = 0

@@ -1,4 +1,4 @@
-"""Which replicas can take a call, and by which name each knows the model."""
+"""The replicas that can serve a call, and the name of the model on each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def replica(
     routes: frozenset[str] | None = frozenset({CHAT_COMPLETION.path}),
     **config: Any,
 ) -> Replica:
-    """A replica whose model list has such entries; None stands for one that has not been heard."""
+    """Returns a replica with a model list; without entries, the replica has not answered yet."""
     made = Replica(
         UpstreamConfig("http://127.0.0.1:1", **config),
         "",
@@ -71,15 +71,15 @@ def test_every_replica_of_the_model() -> None:
     assert list(found) == [one, third]
 
 
-def test_names_of_its_own_for_each_upstream() -> None:
+def test_each_upstream_may_have_its_own_names() -> None:
     names = {"llama": "meta/llama"}
     known = table(replica(LLAMA, OTHER, models=names), replica({**LLAMA, "id": "llama"}))
     assert targets(known, "llama") == [("llama", "meta/llama"), ("llama", "llama")]
-    assert refusal(known, "qwen").kind is Kind.MODEL_UNKNOWN  # not among those that may be used
+    assert refusal(known, "qwen").kind is Kind.MODEL_UNKNOWN  # not among the allowed names
     assert refusal(known, "meta/llama").kind is Kind.MODEL_UNKNOWN
 
 
-def test_a_configured_model_that_its_server_lacks() -> None:
+def test_a_configured_model_that_its_upstream_lacks() -> None:
     known = table(replica(OTHER, models={"llama": "meta/llama", "q": "qwen"}), replica(LORA))
     assert refusal(known, "llama").kind is Kind.MODEL_UNKNOWN
     assert targets(known, "q") == [("q", "qwen")]
@@ -102,7 +102,7 @@ def test_the_list_shows_public_names() -> None:
 @pytest.mark.parametrize(
     ("names", "parents"),
     [
-        # As vLLM tells it, an adapter's parent is the first name of its base model.
+        # vLLM reports the first name of the base model as an adapter's parent.
         ({"llama": "llama-alias"}, {"llama": None, "llama-sql": "llama"}),
         ({"sql": "llama-sql"}, {"sql": None}),
         ({"sql": "llama-sql", "llama": "meta/llama"}, {"sql": "llama", "llama": None}),
@@ -118,8 +118,8 @@ def test_parents_have_public_names(names: Mapping[str, str], parents: Mapping[st
 
 def test_a_model_that_an_upstream_does_not_have() -> None:
     known = table(replica(LLAMA, OTHER), open_to_all=True)
-    told = known.missing(Call("id", "qwin", may_use=lambda name: name != "meta/llama"))
-    assert told == "no upstream serves the model qwin; served are: qwen"
+    text = known.missing(Call("id", "qwin", may_use=lambda name: name != "meta/llama"))
+    assert text == "no upstream serves the model qwin; served are: qwen"
     assert known.missing(Call("id", "qwen")) == "the upstream does not have the model qwen"
     assert known.missing(Call("id")) == "the upstream does not have the model"
 
@@ -135,7 +135,7 @@ def test_aliases() -> None:
     assert refusal(known, "gone").kind is Kind.MODEL_UNKNOWN
 
 
-def test_the_default_where_none_is_named() -> None:
+def test_the_default_model() -> None:
     chat, embeds = replica(LLAMA, OTHER), replica(LORA, routes=frozenset({EMBEDDING.path}))
     known = table(chat, embeds, default_model="qwen")
     assert targets(known) == [("qwen", "qwen")]
@@ -143,7 +143,7 @@ def test_the_default_where_none_is_named() -> None:
     assert refusal(table(chat, embeds)).kind is Kind.MODEL_AMBIGUOUS
 
 
-def test_the_model_that_is_meant() -> None:
+def test_the_model_that_a_call_refers_to() -> None:
     given: dict[str, Any] = {"aliases": {"fast": "llama"}, "default_model": "fast"}
     known = table(replica(LLAMA, models={"llama": "meta/llama"}), replica(OTHER), **given)
     assert known.public_model(Call("id", "fast")) == "llama"
@@ -156,12 +156,12 @@ def test_the_model_that_is_meant() -> None:
     assert raised.value.kind is Kind.MODEL_FORBIDDEN
 
 
-def test_the_only_base_model_where_none_is_named() -> None:
+def test_the_only_base_model_is_the_default() -> None:
     known = table(replica(LLAMA, ALIAS, LORA), replica(ALIAS), replica())
     assert targets(known) == [("meta/llama", "meta/llama"), ("llama-alias", "llama-alias")]
 
 
-def test_replicas_may_keep_a_model_in_different_places() -> None:
+def test_replicas_may_have_a_model_under_different_paths() -> None:
     here, there = {**ALIAS, "root": "/data/llama"}, {**ALIAS, "root": "/mnt/llama"}
     assert targets(table(replica(here), replica(there))) == [("llama-alias", "llama-alias")] * 2
     names = {"llama": "meta/llama"}, {"llama": "qwen"}
@@ -172,14 +172,14 @@ def test_replicas_may_keep_a_model_in_different_places() -> None:
     assert refusal(table(replica(here), replica(OTHER))).kind is Kind.MODEL_AMBIGUOUS
 
 
-def test_another_operation_is_another_server() -> None:
+def test_operations_may_be_on_different_servers() -> None:
     known = table(replica(LLAMA), replica(OTHER, routes=frozenset({EMBEDDING.path})))
     assert targets(known, "qwen", EMBEDDING) == [("qwen", "qwen")]
     assert refusal(known, "qwen").kind is Kind.ROUTE_MISSING
     assert targets(known, operation=EMBEDDING) == [("qwen", "qwen")]
 
 
-def test_who_is_used_for_certain_models_is_not_left_to_choose_one() -> None:
+def test_an_upstream_with_configured_models_does_not_choose_one_itself() -> None:
     lacking = replica(OTHER, models={"llama": "meta/llama"})
     assert refusal(table(lacking)).kind is Kind.ROUTE_MISSING
     unheard = replica(models={"llama": "meta/llama"})
@@ -189,7 +189,7 @@ def test_who_is_used_for_certain_models_is_not_left_to_choose_one() -> None:
     assert found == {free: ("", "")}
 
 
-def test_close_names_rather_than_all() -> None:
+def test_the_error_lists_similar_names_only() -> None:
     entries = [{"id": f"model-{number:03}"} for number in range(500)]
     known = table(replica(*entries), replica(LLAMA), aliases={"lama": "meta/llama"})
     failure = refusal(known, "model-0077")
@@ -206,7 +206,7 @@ def test_close_names_rather_than_all() -> None:
     )
 
 
-def test_an_unnamed_model_is_one_that_the_caller_may_use() -> None:
+def test_the_default_is_a_model_that_the_caller_may_use() -> None:
     known = table(replica(LLAMA, ALIAS), replica(OTHER))
     assert targets(known, may_use=lambda name: name == "qwen") == [("qwen", "qwen")]
     assert targets(known, may_use=lambda name: "llama-" in name) == [("llama-alias",) * 2]
@@ -215,7 +215,7 @@ def test_an_unnamed_model_is_one_that_the_caller_may_use() -> None:
     assert refusal(default, may_use=lambda name: name != "qwen").kind is Kind.MODEL_FORBIDDEN
 
 
-def test_the_only_upstream_is_open_but_for_who_may_use_one_model() -> None:
+def test_the_only_upstream_accepts_any_model_of_unrestricted_callers() -> None:
     known = table(replica(LLAMA, ALIAS, OTHER), open_to_all=True)
     assert targets(known) == [("", "")]
     assert targets(known, "new") == [("new", "new")]
@@ -223,13 +223,13 @@ def test_the_only_upstream_is_open_but_for_who_may_use_one_model() -> None:
     assert refusal(known, may_use=lambda name: False).kind is Kind.MODEL_FORBIDDEN
 
 
-def test_the_only_model_is_named_to_the_only_upstream() -> None:
+def test_the_only_upstream_receives_the_name_of_its_only_model() -> None:
     known = table(replica(LLAMA, ALIAS), open_to_all=True)
     assert targets(known) == [("meta/llama", "meta/llama")]
     assert targets(table(replica(), open_to_all=True)) == [("", "")]
 
 
-def test_who_has_not_been_heard_may_have_it() -> None:
+def test_a_replica_that_has_not_answered_may_have_the_model() -> None:
     unheard, other = replica(), replica(OTHER)
     known = table(unheard, other, replica(models={"llama": "meta/llama"}))
     assert list(known.find(CHAT_COMPLETION, Call("id", "new"))) == [unheard]
@@ -244,12 +244,12 @@ def test_a_replica_is_looked_up_once() -> None:
     assert known.find(CHAT_COMPLETION, call) is known.find(CHAT_COMPLETION, call)
 
 
-# Names in what is sent and in what comes back
+# Names in requests and in answers
 
 PUBLIC, SAME = Target("llama", "meta/llama"), Target("qwen", "qwen")
 
 
-def test_requests_are_rewritten_only_where_names_differ() -> None:
+def test_requests_are_rewritten_only_if_names_differ() -> None:
     body = {"model": "qwen", "messages": []}
     assert renaming.asked_for(SAME, body) is body
     assert renaming.asked_for(Target("", ""), body) is body
@@ -266,7 +266,7 @@ def test_forms_are_rewritten_too() -> None:
     assert renaming.asked_for(Target("llama", "llama"), form) is form
 
 
-async def test_answers_get_the_public_name() -> None:
+async def test_answers_have_the_public_name() -> None:
     answer = {"model": "meta/llama", "response": {"model": "meta/llama", "id": "r"}, "id": "x"}
     assert renaming.with_public_name(PUBLIC, answer) == {
         "model": "llama",
@@ -280,7 +280,7 @@ async def test_answers_get_the_public_name() -> None:
     assert renaming.with_public_name(SAME, {"model": "of its own"}) == {"model": "of its own"}
 
 
-def test_a_name_without_end_holds_up_nobody() -> None:
+def test_a_very_long_name_costs_no_more() -> None:
     known = table(replica(*({"id": f"model-{number}"} for number in range(10))))
     long, endless = "model-1" * 100, "model-1" * 20_000
     assert "none of the 10 names" in refusal(known, endless).message

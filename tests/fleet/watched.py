@@ -1,4 +1,4 @@
-"""A fleet that follows its upstreams."""
+"""A fleet that watches its upstreams."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,30 +12,30 @@ from penstock_server.upstream.http.address import resolve
 
 
 class Watched:
-    """A fleet whose upstreams are probed all the time.
+    """A fleet whose upstreams are probed continuously.
 
     Attributes:
         fleet: the fleet.
-        task: what follows the upstreams.
-        healthy: whether it was healthy, each time that it told of something.
+        task: the watch.
+        healthy: whether the fleet was healthy at each reported change.
     """
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.healthy: list[bool | None] = []
-        self.task = asyncio.create_task(fleet.watch(self._tell))
-        self._told = asyncio.Event()
+        self.task = asyncio.create_task(fleet.watch(self._record))
+        self._changed = asyncio.Event()
 
-    def _tell(self) -> None:
+    def _record(self) -> None:
         self.healthy.append(self.fleet.healthy())
-        self._told.set()
+        self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns once a condition holds that it tells of."""
+        """Waits for a condition, which is checked at each reported change."""
         async with asyncio.timeout(60):
             while not condition():
-                self._told.clear()
-                await self._told.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     @property
     def states(self) -> list[State]:
