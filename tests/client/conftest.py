@@ -1,4 +1,4 @@
-"""A service for clients that block, in a process of its own, and clients of it."""
+"""A service in a separate process, for blocking clients, and clients of it."""
 
 import io
 import subprocess
@@ -17,7 +17,7 @@ LIVE = Path(__file__).with_name("live.py")
 
 @pytest.fixture(scope="session")
 def _live() -> Iterator[Sequence[str]]:
-    """A service that serves everything, as calls and those who run it reach it; one that stores."""
+    """Addresses of a service for calls and for administration, and of one that stores responses."""
     command = (sys.executable, str(LIVE))
     with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
@@ -38,13 +38,13 @@ def target(_live: Sequence[str]) -> str:
 
 @pytest.fixture(scope="session")
 def admin_target(_live: Sequence[str]) -> str:
-    """The address where it tells of its upstreams."""
+    """The admin address of the service."""
     return _live[1]
 
 
 @pytest.fixture(scope="session")
 def storing_target(_live: Sequence[str]) -> str:
-    """The address of a service whose upstream keeps responses."""
+    """The address of a service whose upstream stores responses."""
     return _live[2]
 
 

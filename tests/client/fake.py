@@ -1,7 +1,6 @@
-"""A channel without a network: a test plays the service.
+"""A channel without a network, on which a test plays the service.
 
-grpcio-testing has a clock to turn, but its channel does not look at it: deadlines are tested
-against a server.
+The channel of grpcio-testing ignores its clock, so deadlines are tested against a server.
 """
 
 import threading
@@ -29,7 +28,7 @@ SERVICES = {
 
 
 class FakeService:
-    """The other end of a client's calls."""
+    """The service's end of a client's calls."""
 
     def __init__(self) -> None:
         clock = grpc_testing.strict_fake_time(0)
@@ -39,7 +38,7 @@ class FakeService:
         return Client(channel=self.channel, **settings)
 
     def begin(self, call: Callable[[], T]) -> "Future[T]":
-        """Makes a call that blocks, in a thread that a failed test leaves behind."""
+        """Makes a blocking call in a daemon thread, which does not outlive a failed test."""
         future: Future[T] = Future()
 
         def run() -> None:
@@ -52,7 +51,7 @@ class FakeService:
         return future
 
     def take(self, method: str, kind: str = "unary_unary") -> tuple[dict[str, Any], Any, Any]:
-        """Returns the metadata and the request of the next call, and what answers it."""
+        """Returns the metadata and the request of the next call, and the object that answers it."""
         service, _, name = method.partition(".")
         descriptor = SERVICES[service].methods_by_name[name]
         metadata, *request, rpc = getattr(self.channel, f"take_{kind}")(descriptor)
@@ -60,7 +59,7 @@ class FakeService:
 
 
 def details(code: grpc.StatusCode, *found: Message) -> Trailers:
-    """The trailers of a status with details."""
+    """Returns the trailers of a status with details."""
     number: Any = code.value[0]
     status = status_pb2.Status(code=number)
     for one in found:

@@ -1,7 +1,7 @@
-"""Two services on simulators, as a process of its own: prints their ports, ends with its input.
+"""Two services on simulators in a separate process; prints their ports, ends with its input.
 
-The first serves everything, and those who run it. The upstream of the second keeps responses, and
-takes its time.
+The first serves everything, including AdminService. The upstream of the second stores responses
+and is slow.
 """
 
 import asyncio

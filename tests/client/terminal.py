@@ -1,4 +1,4 @@
-"""Commands as people run them: in a terminal, or in a pipe."""
+"""Commands in a terminal or in a pipe."""
 
 import os
 import pty
@@ -29,7 +29,7 @@ def penstock(
 
 
 class Terminal:
-    """A command that believes to be in a terminal."""
+    """A command in a pseudo-terminal."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", controller: int) -> None:
         self.process = process
@@ -40,7 +40,7 @@ class Terminal:
         os.write(self._controller, text.encode())
 
     def wait_for(self, text: str) -> str:
-        """Returns what was shown since the last time, up to a text."""
+        """Waits for a text; returns the output since the last call up to it."""
         while text not in self.shown:
             ready, _, _ = select.select([self._controller], [], [], BOUND_S)
             assert ready, f"no {text!r} in {self.shown!r}"
@@ -49,7 +49,7 @@ class Terminal:
         return before
 
     def interrupt(self) -> None:
-        """Does what Ctrl-C does."""
+        """Types Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:

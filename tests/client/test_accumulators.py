@@ -1,4 +1,4 @@
-"""Streams that end too early, of the kinds that test_calls does not play, and uploads."""
+"""Streams that end too early, of the kinds that test_calls does not cover, and uploads."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a blocking client does with calls: metadata, statuses, streams that end too early."""
+"""Calls of a blocking client: metadata, statuses, streams that end too early."""
 
 import pickle
 from typing import Any
@@ -64,10 +64,10 @@ def test_metadata(fake: FakeService) -> None:
         ({"metadata": {"x-request-id": "other"}}, {"request_id": "mine"}),
     ],
 )
-def test_every_call_has_a_name(
+def test_every_call_has_a_request_id(
     fake: FakeService, of_client: dict[str, Any], of_call: dict[str, Any]
 ) -> None:
-    """It is known, whatever becomes of the call."""
+    """It is known however the call ends."""
     client = fake.client(**of_client)
     call = fake.begin(lambda: client.chat.create("Hi", **of_call))
     metadata, _, rpc = fake.take(CREATE)
@@ -87,7 +87,7 @@ def test_every_call_has_a_name(
     assert given or metadata["x-request-id"] == stream.request_id != sent
 
 
-def test_the_name_of_a_call_that_succeeds_without_telling_it(fake: FakeService) -> None:
+def test_the_request_id_of_an_answer_without_metadata(fake: FakeService) -> None:
     call = fake.begin(lambda: fake.client().chat.create("Hi", request_id="mine"))
     _, _, rpc = fake.take(CREATE)
     rpc.terminate(DONE, (), grpc.StatusCode.OK, "")
@@ -108,7 +108,7 @@ def test_every_status_has_its_error(fake: FakeService, code: grpc.StatusCode) ->
     assert str(error) == f"{code.name}: what happened"
 
 
-def test_each_error_stands_in_the_table() -> None:
+def test_every_error_class_is_in_the_table() -> None:
     named = [one for one in vars(errors).values() if isinstance(one, type)]
     tree = [one for one in named if issubclass(one, errors.PenstockError)]
     assert errors.__doc__
@@ -123,9 +123,15 @@ def test_each_error_stands_in_the_table() -> None:
 def test_details(fake: FakeService) -> None:
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
-    told = {"upstreamStatus": "400", "upstreamType": "BadRequestError", "upstreamParam": "n"}
+    facts = {
+        "upstreamStatus": "400",
+        "upstreamType": "BadRequestError",
+        "upstreamParam": "n",
+    }
     info = error_details_pb2.ErrorInfo(
-        reason="UPSTREAM_REJECTED", domain="penstock", metadata=told | {"upstreamCode": "400"}
+        reason="UPSTREAM_REJECTED",
+        domain="penstock",
+        metadata=facts | {"upstreamCode": "400"},
     )
     bad = error_details_pb2.BadRequest()
     bad.field_violations.add(field="sampling.n", description="too many")
@@ -151,7 +157,7 @@ def test_details(fake: FakeService) -> None:
     assert error.metadata["upstreamParam"] == "n"
 
 
-def test_the_way_of_a_call(fake: FakeService) -> None:
+def test_the_upstream_of_a_call(fake: FakeService) -> None:
     way = (("x-penstock-upstream", "gpu-1"), ("x-penstock-attempts", "2"))
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
@@ -166,7 +172,7 @@ def test_the_way_of_a_call(fake: FakeService) -> None:
     assert (error.upstream, error.attempts) == (errors.Upstream(name="gpu-1"), 2)
 
 
-def test_the_way_of_a_stream(fake: FakeService) -> None:
+def test_the_upstream_of_a_stream(fake: FakeService) -> None:
     stream = fake.client().chat.stream("Hi")
     _, _, rpc = fake.take(STREAM, "unary_stream")
     rpc.send_initial_metadata((("x-request-id", "abc"),))
@@ -180,7 +186,7 @@ def test_the_way_of_a_stream(fake: FakeService) -> None:
     assert (answer.request_id, answer.upstream, answer.attempts) == ("abc", "gpu-1", 1)
 
 
-def test_a_quota_that_is_used_up(fake: FakeService) -> None:
+def test_an_exhausted_quota(fake: FakeService) -> None:
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
     quota = error_details_pb2.QuotaFailure()

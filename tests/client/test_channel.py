@@ -1,4 +1,4 @@
-"""Connections: what is sent again and what is not, TLS, readiness, settings."""
+"""Connections: retries, TLS, readiness, settings."""
 
 import asyncio
 import math
@@ -41,7 +41,7 @@ Piece = chat_completion_pb2.StreamChatCompletionResponse
 
 
 class Counting(chat_completion_pb2_grpc.ChatCompletionServiceServicer):
-    """Is unavailable so many times, and counts."""
+    """A service that is unavailable for a number of calls, and counts them."""
 
     def __init__(self, failures: int = 0, messages: int = 0) -> None:
         self.attempts = 0
@@ -84,7 +84,7 @@ async def serving(
 
 
 @pytest.mark.parametrize(("retries", "failures"), [(0, 0), (1, 1), (2, 2), (4, 4)])
-async def test_unavailable_is_sent_again(retries: int, failures: int) -> None:
+async def test_unavailable_is_retried(retries: int, failures: int) -> None:
     servicer = Counting(failures)
     async with serving(servicer) as target, AsyncClient(target, retries=retries) as client:
         assert (await client.chat.create("Hi")).id == "1"
@@ -92,7 +92,7 @@ async def test_unavailable_is_sent_again(retries: int, failures: int) -> None:
 
 
 @pytest.mark.parametrize("retries", [0, 1, None])
-async def test_not_more_often_than_said(retries: int | None) -> None:
+async def test_the_maximum_number_of_retries(retries: int | None) -> None:
     servicer = Counting(failures=100)
     async with serving(servicer) as target, AsyncClient(target, retries=retries) as client:
         with pytest.raises(UnavailableError):
@@ -100,7 +100,7 @@ async def test_not_more_often_than_said(retries: int | None) -> None:
     assert servicer.attempts == (2 if retries is None else retries) + 1
 
 
-async def test_a_blocking_client_sends_again() -> None:
+async def test_a_blocking_client_retries() -> None:
     servicer = Counting(failures=2)
     async with serving(servicer) as target:
 
@@ -112,15 +112,15 @@ async def test_a_blocking_client_sends_again() -> None:
     assert servicer.attempts == 3
 
 
-async def test_a_large_request_is_sent_again() -> None:
-    """gRPC by itself keeps requests of up to 256 KiB."""
+async def test_a_large_request_is_retried() -> None:
+    """By default, gRPC buffers requests of up to 256 KiB for retries."""
     servicer = Counting(failures=2)
     async with serving(servicer) as target, AsyncClient(target) as client:
         assert (await client.chat.create("x" * 1_000_000)).id == "1"
     assert servicer.attempts == 3
 
 
-async def test_not_after_the_first_message() -> None:
+async def test_no_retry_after_the_first_message() -> None:
     servicer = Counting(failures=100, messages=1)
     async with serving(servicer) as target, AsyncClient(target) as client:
         with pytest.raises(UnavailableError):
@@ -128,7 +128,7 @@ async def test_not_after_the_first_message() -> None:
     assert servicer.attempts == 1
 
 
-async def test_only_within_the_deadline(service: Service, simulator: Simulator) -> None:
+async def test_retries_within_the_deadline(service: Service, simulator: Simulator) -> None:
     simulator.faults = "status;code=503"
     async with AsyncClient(f"127.0.0.1:{service.port}", retries=4) as client:
         with pytest.raises((UnavailableError, DeadlineExceededError)):
@@ -138,7 +138,7 @@ async def test_only_within_the_deadline(service: Service, simulator: Simulator) 
 
 @pytest.mark.parametrize("of_call", [50, None, "unset"])
 @pytest.mark.parametrize("of_client", [100, 10, None, "unset"])
-async def test_the_timeout_of_a_call_wins(of_client: Any, of_call: Any) -> None:
+async def test_the_timeout_of_a_call_takes_precedence(of_client: Any, of_call: Any) -> None:
     client_options = {} if of_client == "unset" else {"timeout": of_client}
     options = {} if of_call == "unset" else {"timeout": of_call}
     first = of_call if options else of_client
@@ -167,14 +167,14 @@ def is_near(remaining: float | None, expected: float | None) -> bool:
 
 
 @pytest.mark.parametrize("seconds", [1e10, 1e300, math.inf])
-async def test_a_deadline_that_nobody_lives_to_see(seconds: float, target: str) -> None:
+async def test_a_deadline_in_the_far_future(seconds: float, target: str) -> None:
     async with AsyncClient(target, timeout=seconds) as client:
         assert (await client.chat.create("Say hello.")).text == HELLO
         assert (await client.chat.stream("Say hello.", timeout=seconds).final()).text == HELLO
         await client.wait_ready(seconds)
 
 
-async def test_a_deadline_that_passes(service: Service, simulator: Simulator) -> None:
+async def test_an_exceeded_deadline(service: Service, simulator: Simulator) -> None:
     simulator.faults = "stall;after=2"
     target = f"127.0.0.1:{service.port}"
 
@@ -201,7 +201,7 @@ async def test_user_agent() -> None:
     assert "grpc-python" in servicer.user_agent
 
 
-async def test_options_of_the_caller_win() -> None:
+async def test_options_of_the_caller_take_precedence() -> None:
     servicer = Counting()
     options = [("grpc.primary_user_agent", "mine/1")]
     async with serving(servicer) as target, AsyncClient(target, channel_options=options) as client:
@@ -210,7 +210,7 @@ async def test_options_of_the_caller_win() -> None:
 
 
 @pytest.mark.parametrize("retries", [-1, MOST_RETRIES + 1])
-def test_retries_that_cannot_be(retries: int) -> None:
+def test_invalid_numbers_of_retries(retries: int) -> None:
     with pytest.raises(ValueError, match="retries must be 0 to 4"):
         Client(retries=retries)
 
@@ -237,7 +237,7 @@ def call_blocking(target: str, tls: TLS) -> str:
 
 
 @pytest.mark.parametrize("tls", [None, True, TLS(ca=CERT)], ids=["none", "other ca", "other name"])
-async def test_tls_that_does_not_fit(tls: Any) -> None:
+async def test_tls_with_wrong_certificates(tls: Any) -> None:
     async with (
         serving(Counting(), server_credentials(mutual=False)) as target,
         AsyncClient(target, tls=tls, retries=0) as client,
@@ -247,7 +247,7 @@ async def test_tls_that_does_not_fit(tls: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
-def test_a_file_that_is_not_there(kind: Any) -> None:
+def test_a_missing_file(kind: Any) -> None:
     with pytest.raises(FileNotFoundError):
         kind(tls=TLS(ca="nowhere.pem"))
 
@@ -261,8 +261,8 @@ async def test_ready_after_a_while(simulator: Simulator, serve: Serve) -> None:
         blocking = asyncio.ensure_future(asyncio.to_thread(wait_blocking, service.port))
         with pytest.raises(DeadlineExceededError) as caught:
             await client.wait_ready(2)
-        told = f"127.0.0.1:{service.port} is not ready after 2 s: it reports NOT_SERVING"
-        assert caught.value.status.message == told
+        described = f"127.0.0.1:{service.port} is not ready after 2 s: it reports NOT_SERVING"
+        assert caught.value.status.message == described
         simulator.healthy = True
         await waiting
         await blocking
@@ -301,13 +301,13 @@ async def test_never_ready() -> None:
         with pytest.raises(DeadlineExceededError) as caught:
             await client.wait_ready(5)
     assert caught.value.request_id
-    for told in (caught.value.status.message, await blocking):
-        assert told.startswith("127.0.0.1:1 is not ready after 5 s: UNAVAILABLE: ")
-        assert "refused" in told
+    for described in (caught.value.status.message, await blocking):
+        assert described.startswith("127.0.0.1:1 is not ready after 5 s: UNAVAILABLE: ")
+        assert "refused" in described
 
 
-def test_a_wait_that_is_over_while_connections_fail() -> None:
-    """gRPC may say either then: that there is no connection, or that the time has passed."""
+def test_a_wait_that_times_out_while_connections_fail() -> None:
+    """gRPC may report either that there is no connection or that the time has passed."""
     begun = time.monotonic()
     with Client("127.0.0.1:1") as client:
         for seconds in (0.5, *[0] * 20):
@@ -316,7 +316,7 @@ def test_a_wait_that_is_over_while_connections_fail() -> None:
             assert time.monotonic() - begun < 60
 
 
-async def test_nobody_answers_before_the_wait_is_over() -> None:
+async def test_no_answer_before_the_wait_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         target = f"127.0.0.1:{silent.getsockname()[1]}"
         async with aio.insecure_channel(target) as channel:
@@ -327,7 +327,7 @@ async def test_nobody_answers_before_the_wait_is_over() -> None:
 
 @pytest.mark.parametrize("seconds", [20, None])
 async def test_a_service_that_limits_each_watch(seconds: float | None) -> None:
-    """Its limit is not that of the one who waits."""
+    """Its limit is not that of the caller."""
     watches = 0
 
     async def watch(request: bytes, context: Any) -> AsyncIterator[bytes]:
@@ -349,13 +349,13 @@ async def test_a_service_that_limits_each_watch(seconds: float | None) -> None:
     assert watches == 2
 
 
-async def test_what_is_no_service_is_not_waited_for() -> None:
+async def test_waiting_fails_at_once_if_the_target_is_not_a_service() -> None:
     async with serving(Counting()) as target, AsyncClient(target) as client:
         with pytest.raises(UnimplementedError):
             await client.wait_ready(20)
 
 
-async def test_a_client_that_is_closed(service: Service) -> None:
+async def test_a_closed_client(service: Service) -> None:
     target = f"127.0.0.1:{service.port}"
 
     def blocking() -> None:
@@ -383,7 +383,7 @@ async def test_a_client_that_is_closed(service: Service) -> None:
 
 
 async def test_closing_a_client_ends_its_calls(service: Service, simulator: Simulator) -> None:
-    """They end; the tasks that await them are not cancelled."""
+    """The calls end, but the tasks that await them are not cancelled."""
     simulator.faults = "stall;after=2"
     client = AsyncClient(f"127.0.0.1:{service.port}")
     whole = asyncio.ensure_future(client.chat.create("Say hello."))
@@ -395,7 +395,7 @@ async def test_closing_a_client_ends_its_calls(service: Service, simulator: Simu
             await call
 
 
-async def test_a_task_that_is_cancelled_beside_its_stream(
+async def test_a_task_that_is_cancelled_together_with_its_stream(
     service: Service, simulator: Simulator
 ) -> None:
     simulator.faults = "stall;after=2"
@@ -409,7 +409,7 @@ async def test_a_task_that_is_cancelled_beside_its_stream(
             await reading
 
 
-async def test_a_client_that_is_closed_leaves_the_callers_channel(service: Service) -> None:
+async def test_closing_a_client_does_not_close_the_callers_channel(service: Service) -> None:
     async with aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
         async with AsyncClient(channel=channel) as client:
             assert client.channel is channel
@@ -418,7 +418,7 @@ async def test_a_client_that_is_closed_leaves_the_callers_channel(service: Servi
         assert (await AsyncClient(channel=channel).chat.create("Say hello.")).text == HELLO
 
 
-def test_an_asyncio_client_is_made_anywhere(target: str) -> None:
+def test_an_asyncio_client_may_be_created_anywhere(target: str) -> None:
     client = AsyncClient(target)
 
     async def call() -> str:

@@ -1,4 +1,4 @@
-"""Chats, whole and streamed, against a service."""
+"""Unary and streaming chats against a service."""
 
 import asyncio
 import threading
@@ -40,7 +40,7 @@ def get_time(city: str) -> str:
 
 
 def essence(answer: ChatCompletion) -> CreateChatCompletionResponse:
-    """An answer without what differs between two calls."""
+    """Returns an answer without the parts that differ between two calls."""
     made = CreateChatCompletionResponse()
     made.CopyFrom(answer.proto)
     for name in ("id", "create_time", "usage"):
@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_a_stream_adds_up_to_the_whole_answer(
+async def test_a_stream_adds_up_to_the_unary_answer(
     case: str, client: Client, aclient: AsyncClient
 ) -> None:
     messages, options = CASES[case]
@@ -92,7 +92,7 @@ async def test_a_stream_adds_up_to_the_whole_answer(
         assert one.id
 
 
-def test_what_is_said_of_an_answer(client: Client) -> None:
+def test_facts_about_an_answer(client: Client) -> None:
     answer = client.chat.create("Count to ten.", stop=["5"], logprobs=1, model="tiny-chat")
     assert (answer.text, answer.finish_reason, answer.stop_reason) == ("1, 2, 3, 4, ", "stop", "5")
     assert answer.model == "tiny-chat"
@@ -154,7 +154,7 @@ def test_snapshots_grow_and_stay(client: Client) -> None:
     assert (stream.snapshot.attempts, bool(stream.snapshot.upstream)) == (1, True)
 
 
-def test_a_stream_can_be_read_again_and_in_turns(client: Client) -> None:
+def test_a_stream_can_be_read_in_several_loops(client: Client) -> None:
     with client.chat.stream("Say hello.") as stream:
         first = next(stream)
         rest = list(stream)
@@ -174,7 +174,7 @@ def test_an_error_before_the_first_message(client: Client) -> None:
             next(stream)
 
 
-def test_what_came_before_an_error_is_kept(client: Client) -> None:
+def test_text_before_an_error_is_kept(client: Client) -> None:
     with client.chat.stream("Say hello. [[simulate: cut after=4]]") as stream:
         with pytest.raises(UnavailableError) as caught:
             stream.final()
@@ -240,7 +240,7 @@ def test_threads_share_a_client(client: Client) -> None:
     assert texts == [HELLO] * 8
 
 
-def test_the_channel_can_be_the_callers(target: str) -> None:
+def test_a_client_on_the_callers_channel(target: str) -> None:
     with grpc.insecure_channel(target) as channel:
         with Client(channel=channel) as client:
             assert client.chat.create("Say hello.").text == HELLO

@@ -114,14 +114,14 @@ def test_transcribe(target: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_audio_that_does_not_end(form: tuple[str, ...], target: str) -> None:
-    """A thread still reads it when the command is over."""
+    """A thread is still reading it when the command ends."""
     command = (PENSTOCK, "transcribe", "-", "--timeout", "0.3", "--target", target, *form)
     with child(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr
-        told = process.stderr.read().decode()
+        output = process.stderr.read().decode()
         assert process.wait(BOUND_S) == 1
-    assert told.startswith("penstock: DEADLINE_EXCEEDED")
-    assert told.count("\n") == 1
+    assert output.startswith("penstock: DEADLINE_EXCEEDED")
+    assert output.count("\n") == 1
 
 
 def test_options_between_arguments(target: str) -> None:
@@ -129,14 +129,14 @@ def test_options_between_arguments(target: str) -> None:
     assert ranked.stdout.count(b"\n") == 1
     vectors = penstock("embed", "a", "--target", target, "b")
     assert vectors.stdout.count(b"\n") == 2
-    is_one_complaint(penstock("embed", "a", "--new", "b"), "unrecognized arguments: --new b")
+    is_one_error(penstock("embed", "a", "--new", "b"), "unrecognized arguments: --new b")
 
 
 def test_tokenize(target: str) -> None:
     result = penstock("tokenize", "Say hello.", "--target", target)
     rows = [line.split("\t") for line in result.stdout.decode().splitlines()]
     text = "".join(ast.literal_eval(string) for _, string in rows)
-    assert text.replace("Ġ", " ") == "Say hello."  # as the tokenizer writes a space
+    assert text.replace("Ġ", " ") == "Say hello."  # the tokenizer's form of a space
     piped = penstock("tokenize", "--target", target, given="Say hello.")
     assert piped.stdout == result.stdout
     whole = json.loads(penstock("tokenize", "x", "--json", "--target", target).stdout)
@@ -164,7 +164,7 @@ def test_health_as_json(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "error"),
     [
         (("chat",), "no message given, and none on standard input; see penstock chat --help"),
         (("embed",), "no text given"),
@@ -188,25 +188,25 @@ def test_health_as_json(target: str) -> None:
         (("upstreams", "--watch", "inf"), "'inf' is not a valid number of seconds"),
     ],
 )
-def test_wrong_usage(arguments: tuple[str | bytes, ...], complaint: str) -> None:
-    is_one_complaint(penstock(*arguments), complaint)
+def test_wrong_usage(arguments: tuple[str | bytes, ...], error: str) -> None:
+    is_one_error(penstock(*arguments), error)
 
 
-def is_one_complaint(result: "subprocess.CompletedProcess[bytes]", complaint: str) -> None:
+def is_one_error(result: "subprocess.CompletedProcess[bytes]", error: str) -> None:
     assert (result.returncode, result.stdout) == (2, b"")
-    assert complaint in result.stderr.decode()
+    assert error in result.stderr.decode()
     assert result.stderr.startswith(b"penstock: ")
     assert result.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("command", ["chat", "embed", "rerank query", "tokenize"])
-def test_input_that_is_no_text(command: str) -> None:
+def test_input_that_is_not_text(command: str) -> None:
     result = penstock(*command.split(), given=b"\xff\n", PYTHONUTF8="1")
-    is_one_complaint(result, "standard input is not valid utf-8 text")
+    is_one_error(result, "standard input is not valid utf-8 text")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "complaint"),
+    ("name", "value", "error"),
     [
         ("TIMEOUT", "abc", "PENSTOCK_TIMEOUT is 'abc'"),
         ("RETRIES", "abc", "PENSTOCK_RETRIES is 'abc'"),
@@ -214,9 +214,9 @@ def test_input_that_is_no_text(command: str) -> None:
         ("TARGET", "http://localhost:1", "use host:port"),
     ],
 )
-def test_variables_that_make_no_sense(name: str, value: str, complaint: str) -> None:
+def test_invalid_variables(name: str, value: str, error: str) -> None:
     result = penstock("models", **{f"PENSTOCK_{name}": value})
-    is_one_complaint(result, complaint)
+    is_one_error(result, error)
 
 
 @pytest.mark.parametrize(
@@ -229,24 +229,24 @@ def test_variables_that_make_no_sense(name: str, value: str, complaint: str) -> 
         '[{"name": "f", "parameters": {}, "strict": "very"}]',
     ],
 )
-def test_tools_that_are_none(given: str, tmp_path: Path) -> None:
+def test_invalid_tools(given: str, tmp_path: Path) -> None:
     path = tmp_path / "tools.json"
     path.write_text(given)
-    is_one_complaint(penstock("chat", "a", "--tools", str(path)), str(path))
+    is_one_error(penstock("chat", "a", "--tools", str(path)), str(path))
 
 
 @pytest.mark.parametrize(
-    ("command", "complaint"),
+    ("command", "error"),
     [
         ("chat", "no message given, and none on standard input"),
         ("transcribe -", "standard input is closed"),
     ],
 )
-def test_standard_input_that_is_closed(command: str, complaint: str, target: str) -> None:
-    is_one_complaint(in_bash(f"{PENSTOCK} {command} --target {target} <&-"), complaint)
+def test_closed_standard_input(command: str, error: str, target: str) -> None:
+    is_one_error(in_bash(f"{PENSTOCK} {command} --target {target} <&-"), error)
 
 
-def test_a_script_that_cannot_be_written() -> None:
+def test_an_output_that_cannot_be_written() -> None:
     result = in_bash(f"{PENSTOCK} completion bash > /dev/full")
     assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
 
@@ -255,7 +255,7 @@ def in_bash(command: str) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(("bash", "-c", command), capture_output=True, timeout=60, check=False)
 
 
-def test_a_terminal_that_lacks_characters(target: str) -> None:
+def test_a_terminal_without_some_characters(target: str) -> None:
     """Nothing of an answer is lost; JSON stays JSON."""
     question, greeting = "Greet me in French with emoji.", "Bonjour 👋🌍 — café naïve, 你好!"
     ascii_only = {"PYTHONIOENCODING": "ascii"}

@@ -1,4 +1,4 @@
-"""Conversations on a terminal: what is shown, and what the model is asked."""
+"""Conversations on a terminal: the output, and the requests to the model."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    """A simulator that sees pictures."""
+    """A simulator of a vision model."""
     async with Simulator(SimulatorSettings(listen=FREE_PORT, multimodal=True)) as running:
         yield running
 
@@ -50,7 +50,7 @@ def tools(tmp_path: Path) -> str:
 async def talk(
     service: Service, *options: str, say: Callable[[Terminal], None], code: int = 0
 ) -> None:
-    """Has a conversation, from the first prompt to the end of the command."""
+    """Runs a conversation from the first prompt to the end of the command."""
 
     def run() -> None:
         with terminal("chat", "--target", f"127.0.0.1:{service.port}", *options) as shown:
@@ -62,7 +62,7 @@ async def talk(
 
 
 def asked(simulator: Simulator) -> list[list[tuple[str, Any]]]:
-    """Who said what, in each request."""
+    """Returns the roles and texts of the messages in each request."""
     return [
         [(message["role"], message["content"]) for message in request.json["messages"]]
         for request in simulator.requests
@@ -70,7 +70,7 @@ def asked(simulator: Simulator) -> list[list[tuple[str, Any]]]:
     ]
 
 
-async def test_it_is_remembered(service: Service, simulator: Simulator) -> None:
+async def test_earlier_turns_are_sent_again(service: Service, simulator: Simulator) -> None:
     def say(shown: Terminal) -> None:
         shown.type("Say hello.\n")
         assert HELLO in shown.wait_for("> ")
@@ -87,7 +87,7 @@ async def test_it_is_remembered(service: Service, simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("word", ["/quit", "/exit"])
-async def test_it_is_left_and_begun_anew(word: str, service: Service, simulator: Simulator) -> None:
+async def test_reset_and_quit(word: str, service: Service, simulator: Simulator) -> None:
     def say(shown: Terminal) -> None:
         shown.type("Say hello.\n")
         shown.wait_for("> ")
@@ -104,13 +104,13 @@ async def test_it_is_left_and_begun_anew(word: str, service: Service, simulator:
     ]
 
 
-async def test_the_words_are_told(service: Service) -> None:
+async def test_the_instructions_are_shown(service: Service) -> None:
     def run() -> str:
         with terminal("chat", "--target", f"127.0.0.1:{service.port}") as shown:
             return shown.wait_for("> ")
 
-    told = await asyncio.to_thread(run)
-    assert all(word in told for word in ("Ctrl-C", "/reset", "/quit", "Ctrl-D"))
+    expected = await asyncio.to_thread(run)
+    assert all(word in expected for word in ("Ctrl-C", "/reset", "/quit", "Ctrl-D"))
 
 
 FAULTS = {
@@ -120,17 +120,17 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_turn_that_fails_is_forgotten(
+async def test_a_failed_turn_is_forgotten(
     fault: str, service: Service, simulator: Simulator
 ) -> None:
-    question, told = FAULTS[fault]
+    question, expected = FAULTS[fault]
 
     def say(shown: Terminal) -> None:
         shown.type("Say hello.\n")
         shown.wait_for("> ")
         shown.type(f"{question}\n")
         lines = shown.wait_for("> ").splitlines()
-        assert [line for line in lines if line.startswith(f"penstock: {told}")]
+        assert [line for line in lines if line.startswith(f"penstock: {expected}")]
         shown.type("What is 2+2?\n")
         shown.wait_for("> ")
         shown.type("/quit\n")
@@ -143,7 +143,7 @@ async def test_a_turn_that_fails_is_forgotten(
     ]
 
 
-async def test_an_answer_is_left_with_control_c(service: Service, simulator: Simulator) -> None:
+async def test_control_c_stops_an_answer(service: Service, simulator: Simulator) -> None:
     def say(shown: Terminal) -> None:
         shown.type("Say hello. [[simulate: stall after=3]]\n")
         shown.wait_for("Hello")
@@ -171,7 +171,9 @@ async def test_as_json(service: Service) -> None:
     await talk(service, "--json", say=say)
 
 
-async def test_a_person_is_the_tool(service: Service, simulator: Simulator, tools: str) -> None:
+async def test_the_user_answers_tool_calls(
+    service: Service, simulator: Simulator, tools: str
+) -> None:
     def say(shown: Terminal) -> None:
         shown.type(f"{WEATHER}\n")
         shown.wait_for('get_weather({"city": "Paris"})')
@@ -188,7 +190,7 @@ async def test_a_person_is_the_tool(service: Service, simulator: Simulator, tool
     ]
 
 
-async def test_a_person_would_not_be_the_tool(
+async def test_the_user_refuses_to_answer_a_tool_call(
     service: Service, simulator: Simulator, tools: str
 ) -> None:
     def say(shown: Terminal) -> None:
@@ -204,7 +206,7 @@ async def test_a_person_would_not_be_the_tool(
     assert asked(simulator) == [[("user", WEATHER)], [("user", "Say hello.")]]
 
 
-async def test_pictures_come_with_the_first_turn(
+async def test_images_are_sent_with_the_first_turn(
     service: Service, simulator: Simulator, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.png"
@@ -223,7 +225,7 @@ async def test_pictures_come_with_the_first_turn(
     assert second[-1] == ("user", "Say hello.")
 
 
-async def test_a_picture_in_one_message(
+async def test_an_image_in_a_single_message(
     service: Service, simulator: Simulator, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.png"
@@ -240,7 +242,7 @@ async def test_a_picture_in_one_message(
 
 
 async def test_reasoning(serve: Serve) -> None:
-    """It is for people who watch, and no part of the answer."""
+    """It is for readers at a terminal, and not part of the answer."""
     settings = SimulatorSettings(listen=FREE_PORT, reasoning=True)
     thought = "Two plus two. That is four."
 
@@ -263,7 +265,7 @@ async def test_reasoning(serve: Serve) -> None:
     assert result.stderr == b"penstock: cut off (length)\n"
 
 
-async def test_an_answer_that_is_cut_off(service: Service) -> None:
+async def test_a_truncated_answer(service: Service) -> None:
     target = ("--target", f"127.0.0.1:{service.port}")
     few = ("--max-tokens", "3")
     result = await asyncio.to_thread(penstock, "chat", "Count to ten.", *few, *target)
@@ -274,7 +276,7 @@ async def test_an_answer_that_is_cut_off(service: Service) -> None:
 
 
 class Scripted(pb_grpc.ChatCompletionServiceServicer):
-    """Streams what it is told."""
+    """A service that streams given messages."""
 
     def __init__(self, *deltas: pb.ChatDelta) -> None:
         self._deltas = deltas
@@ -321,7 +323,7 @@ def contents(*texts: str) -> list[pb.ChatDelta]:
         ),
     ],
 )
-async def test_what_is_printed(deltas: list[pb.ChatDelta], out: bytes, err: bytes) -> None:
+async def test_output(deltas: list[pb.ChatDelta], out: bytes, err: bytes) -> None:
     async with scripted(*deltas) as target:
         result = await asyncio.to_thread(penstock, "chat", "a", "--target", target)
     assert (result.returncode, result.stdout, result.stderr) == (0, out, err)

@@ -1,4 +1,4 @@
-"""The examples in docstrings run, and say what they say, against a service."""
+"""The examples in docstrings run against a service, with the output that they show."""
 
 import asyncio
 import doctest
@@ -19,7 +19,7 @@ from penstock._base.stream import Stream
 NO_EXAMPLES = "penstock.v1"
 CERT = Path(__file__).with_name("tls") / "cert.pem"
 STORED = ("penstock.responses.Responses.get", "penstock.responses.Responses.cancel")
-"""Their upstream has to keep responses."""
+"""Examples whose upstream must store responses."""
 
 
 def modules() -> Iterator[str]:
@@ -66,11 +66,11 @@ WITHOUT = {
     "Stream.close",
     "TLS.credentials",
 }
-"""What needs no example."""
+"""Functions that need no example."""
 
 
 def public() -> Iterator[tuple[str, Any]]:
-    """The functions and methods that people call; those of asyncio are as the others."""
+    """Yields the public functions and methods, without the asyncio counterparts."""
     with Client("127.0.0.1:1") as client:
         resources: set[Any] = {
             type(one) for one in vars(client).values() if isinstance(one, Resource)
@@ -85,7 +85,7 @@ def public() -> Iterator[tuple[str, Any]]:
                     yield f"{thing.__name__}.{name}", method
 
 
-def test_whatever_is_called_has_an_example() -> None:
+def test_every_public_function_has_an_example() -> None:
     found = dict(public())
     assert len(found) > 40
     lacking = {name for name, one in found.items() if ">>>" not in (inspect.getdoc(one) or "")}

@@ -101,16 +101,14 @@ def test_content(data: bytes, mime_type: str, tmp_path: Path) -> None:
         (b"\x1aE\xdf\xa3", "a.webm", "audio/webm"),
     ],
 )
-def test_sounds_in_what_may_hold_videos(
-    data: bytes, name: str, mime_type: str, tmp_path: Path
-) -> None:
+def test_audio_in_video_containers(data: bytes, name: str, mime_type: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     assert audio(data).audio.mime_type == audio(path).audio.mime_type == mime_type
     assert audio(data, mime_type="video/mp4").audio.mime_type == "video/mp4"
 
 
-def test_content_that_nobody_knows() -> None:
+def test_content_of_an_unknown_type() -> None:
     with pytest.raises(ValueError, match="set mime_type"):
         image(b"what?")
     with pytest.raises(FileNotFoundError):
@@ -176,7 +174,7 @@ def test_conversations() -> None:
         ),
     ],
 )
-def test_messages_as_openai_writes_them(given: dict[str, Any], made: ChatMessage) -> None:
+def test_messages_in_openais_form(given: dict[str, Any], made: ChatMessage) -> None:
     assert conversation([given]) == conversation(given) == [made]
     asked = {**given}
     asked["role"] = asked["role"].upper()
@@ -216,13 +214,13 @@ def test_messages_as_openai_writes_them(given: dict[str, Any], made: ChatMessage
         ({"type": "new", "a": 1}, message(ContentPart, {"other": {"type": "new", "a": 1}})),
     ],
 )
-def test_parts_as_openai_writes_them(given: dict[str, Any], part: ContentPart) -> None:
+def test_parts_in_openais_form(given: dict[str, Any], part: ContentPart) -> None:
     assert user(given) == user(part)
     assert conversation({"role": "user", "content": [given]}) == [user(part)]
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "told"),
+    ("given", "error", "pattern"),
     [
         ([3], TypeError, "3 is not a valid message"),
         ([["a"]], TypeError, "is not a valid message"),
@@ -254,13 +252,13 @@ def test_parts_as_openai_writes_them(given: dict[str, Any], part: ContentPart) -
         ),
     ],
 )
-def test_messages_that_are_none(given: Any, error: type[Exception], told: str) -> None:
+def test_invalid_messages(given: Any, error: type[Exception], pattern: str) -> None:
     for take in (conversation, as_items):
-        with pytest.raises(error, match=told):
+        with pytest.raises(error, match=pattern):
             take(given)
 
 
-def test_inputs_as_openai_writes_them() -> None:
+def test_inputs_in_openais_form() -> None:
     given = {"role": "user", "content": "a"}
     alone = PoolingInput(chat=ChatInput(messages=[user("a")]))
     assert as_inputs(given) == [alone]
@@ -345,12 +343,12 @@ def test_options() -> None:
         ({"stop": "\udcff"}, ValueError),
     ],
 )
-def test_options_that_cannot_be(options: Any, error: type[Exception]) -> None:
+def test_invalid_options(options: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         chat_request("a", **options)
 
 
-def test_an_option_that_cannot_be_is_named() -> None:
+def test_the_error_names_an_invalid_option() -> None:
     with pytest.raises(ValueError, match="seed cannot be 1180591620717411303424"):
         chat_request("a", temperature=1, seed=2**70)
     with pytest.raises(TypeError, match="temperature cannot be 'hot'"):

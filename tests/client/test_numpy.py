@@ -1,4 +1,4 @@
-"""Vectors as arrays of NumPy, and what memory they take."""
+"""Vectors as NumPy arrays, and their memory use."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def embeddings(**kind: Any) -> Embeddings:
 
 @contextmanager
 def at_most(allowed: int) -> Iterator[None]:
-    """Fails if more memory is needed within; that of protobuf's messages does not count."""
+    """Fails if the block needs more memory; that of protobuf's messages does not count."""
     tracemalloc.start()
     try:
         yield
@@ -74,7 +74,7 @@ def at_most(allowed: int) -> Iterator[None]:
 
 
 def test_memory() -> None:
-    """A vector is copied when it is used, and all of them into one array."""
+    """A vector is copied when it is used, and several are copied into one array."""
     made = embeddings(float_vector=FloatVector(values=range(SIZE)))
     with at_most(COUNT * 600):
         assert len(made) == len(list(made)) == COUNT
@@ -102,7 +102,7 @@ def test_rows_of_wide_and_narrow_formats() -> None:
         assert embeddings(packed_vector=one).numpy().tolist() == [values] * COUNT
 
 
-def test_rows_that_are_none() -> None:
+def test_vectors_of_different_shapes() -> None:
     assert len(Embeddings(CreateEmbeddingsResponse()).numpy()) == 0
     uneven = [Embedding(float_vector=FloatVector(values=range(size))) for size in (1, 2)]
     with pytest.raises(ValueError, match="the vectors have different shapes"):

@@ -1,4 +1,4 @@
-"""Everything but chats, with both clients, against a service."""
+"""Every resource except chats, with both clients, against a service."""
 
 import asyncio
 import io
@@ -55,7 +55,7 @@ async def test_completions(prompts: Any, client: Client, aclient: AsyncClient) -
 
 
 def essence(response: Response) -> ModelResponse:
-    """A response without what differs between two calls."""
+    """Returns a response without the parts that differ between two calls."""
     made = ModelResponse(output=response.output, status=response.proto.status)
     for item in made.output:
         item.id = ""
@@ -95,7 +95,7 @@ async def test_responses(given: Any, options: Any, client: Client, aclient: Asyn
     assert whole.proto.settings.metadata == options.get("labels", {})
 
 
-def test_the_text_of_a_response_is_of_the_first_choice(client: Client) -> None:
+def test_the_text_of_a_response_is_that_of_the_first_choice(client: Client) -> None:
     with client.responses.stream("Say hello.", n=2) as stream:
         assert "".join(stream.text_stream) == stream.final().text == HELLO
     assert {item.choice_index for item in stream.final().output} == {0, 1}
@@ -111,7 +111,7 @@ def test_a_response_that_calls_a_tool(client: Client) -> None:
     assert last.status == "completed"
 
 
-def test_a_response_that_is_cut_off(client: Client) -> None:
+def test_a_truncated_response(client: Client) -> None:
     response = client.responses.create("Count to ten.", max_tokens=3)
     assert (response.status, response.incomplete_reason) == ("incomplete", "max_output_tokens")
 
@@ -133,7 +133,7 @@ async def test_stored_responses(client: Client, aclient: AsyncClient) -> None:
             await awaited("resp_1", model="tiny-chat")
 
 
-async def test_responses_that_are_stored(storing_target: str) -> None:
+async def test_storing_responses(storing_target: str) -> None:
     async with AsyncClient(storing_target) as aclient:
         with Client(storing_target) as client:
             made = client.responses.create("Say hello.", store=True)
@@ -219,10 +219,10 @@ async def test_transcriptions(client: Client, aclient: AsyncClient, tmp_path: Pa
     speech = silence(10)
     texts = set()
     for audio, total in sources(speech, tmp_path / "speech.wav"):
-        told: list[tuple[int, int | None]] = []
-        texts.add(client.transcribe(audio, lambda *now, told=told: told.append(now)).text)
-        assert [sent for sent, _ in told] == [65536, 131072, 196608, 262144, len(speech)]
-        assert {of for _, of in told} == {total}
+        reports: list[tuple[int, int | None]] = []
+        texts.add(client.transcribe(audio, lambda *now, to=reports: to.append(now)).text)
+        assert [sent for sent, _ in reports] == [65536, 131072, 196608, 262144, len(speech)]
+        assert {of for _, of in reports} == {total}
     for audio, _ in sources(speech, tmp_path / "speech.wav"):
         texts.add((await aclient.transcribe(audio)).text)
     for audio, _ in sources(speech, tmp_path / "speech.wav"):
@@ -256,7 +256,7 @@ def test_a_streamed_transcription(client: Client, speech: bytes) -> None:
 
 
 class Broken(io.BytesIO):
-    """A file that cannot be read to its end."""
+    """A file that fails while it is being read."""
 
     def read(self, size: int | None = -1) -> bytes:
         if self.tell() > 100_000:
@@ -272,10 +272,10 @@ def leave(sent: int, total: int | None) -> None:
     raise KeyboardInterrupt
 
 
-async def test_uploads_that_fail_here(
+async def test_uploads_that_fail_in_the_client(
     service: Service, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing of them may look like a whole upload."""
+    """They must not look like complete uploads to the service."""
 
     def blocking() -> None:
         with Client(f"127.0.0.1:{service.port}") as client:
@@ -304,29 +304,29 @@ async def test_uploads_that_fail_here(
             await client.transcribe.stream(silence(10), leave).final()
 
 
-async def test_a_progress_that_is_awaited(client: Client, aclient: AsyncClient) -> None:
-    told = []
+async def test_an_asynchronous_progress_function(client: Client, aclient: AsyncClient) -> None:
+    reports = []
 
-    async def tell(sent: int, total: int | None) -> None:
+    async def report(sent: int, total: int | None) -> None:
         await asyncio.sleep(0)
-        told.append((sent, total))
+        reports.append((sent, total))
 
     speech = silence(3)
-    await aclient.transcribe(speech, tell)
-    await aclient.transcribe.stream(speech, tell).final()
-    assert told == [(65536, len(speech)), (len(speech), len(speech))] * 2
+    await aclient.transcribe(speech, report)
+    await aclient.transcribe.stream(speech, report).final()
+    assert reports == [(65536, len(speech)), (len(speech), len(speech))] * 2
     with pytest.raises(TypeError, match="only AsyncClient awaits"):
-        client.transcribe(speech, tell)  # type: ignore[arg-type]
+        client.transcribe(speech, report)  # type: ignore[arg-type]
 
 
-async def test_files_that_are_not_there(client: Client, aclient: AsyncClient) -> None:
+async def test_missing_files(client: Client, aclient: AsyncClient) -> None:
     with pytest.raises(FileNotFoundError):
         client.transcribe("nowhere.wav")
     with pytest.raises(FileNotFoundError):
         await aclient.transcribe("nowhere.wav")
 
 
-def test_audio_that_is_none(client: Client) -> None:
+def test_invalid_audio(client: Client) -> None:
     with pytest.raises(InvalidRequestError):
         client.transcribe(b"what?")
     with pytest.raises(InvalidRequestError):

@@ -186,7 +186,7 @@ MISSING = re.escape(
 
 
 @pytest.mark.parametrize(("kind", "text"), LEFT_TO_PYDANTIC)
-def test_what_is_left_to_pydantic(kind: Any, text: str) -> None:
+def test_types_that_require_pydantic(kind: Any, text: str) -> None:
     json_schema(kind)
     from_json(kind, text)
 
@@ -212,7 +212,7 @@ SIMPLE = (str, int, float, bool, None, Any, object, list, dict, list[str], dict[
 
 
 @pytest.mark.parametrize("simple", SIMPLE)
-def test_what_needs_no_pydantic(simple: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_types_that_need_no_pydantic(simple: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydantic", None)
     for kind in (simple, list[simple], dict[str, simple], Annotated[simple, "a"]):
         assert isinstance(json_schema(kind), dict)
@@ -231,7 +231,7 @@ def test_optional_and_literal_need_no_pydantic(monkeypatch: pytest.MonkeyPatch) 
 
 
 def references(schema: Any) -> Iterator[str]:
-    """What a schema refers to."""
+    """Returns the references in a schema."""
     if isinstance(schema, dict):
         if "$ref" in schema:
             yield schema["$ref"]
@@ -267,7 +267,7 @@ def test_definitions_are_at_the_root(kind: Any, names: set[str]) -> None:
 
 
 def other_models() -> tuple[Any, Any]:
-    """An order and its items that are others than ours."""
+    """Returns models with the names of ours, but other fields."""
 
     class Item(BaseModel):
         price: float
@@ -282,7 +282,7 @@ def defined(schema: Any, reference: dict[str, str]) -> Any:
     return schema["$defs"][reference["$ref"].removeprefix("#/$defs/")]
 
 
-def test_models_of_one_name() -> None:
+def test_models_with_the_same_name() -> None:
     other, item = other_models()
 
     def function(first: Order, second: other, third: Order) -> None:  # type: ignore[valid-type]
@@ -298,7 +298,7 @@ def test_models_of_one_name() -> None:
     assert len(schema["$defs"]) == 4
 
 
-def test_a_model_and_a_dataclass_of_one_name() -> None:
+def test_a_model_and_a_dataclass_with_the_same_name() -> None:
     tree = create_model("Tree", item=(Item, ...))
     kind: Any = (Tree, create_model("Holder", tree=(tree, ...)))
     schema = json_schema(tuple[kind])
@@ -397,7 +397,7 @@ def test_not_from_json(kind: Any, text: str) -> None:
 
 @dataclass
 class City:
-    """What the simulator makes of any object with these fields."""
+    """The simulator's answer for any object with these fields."""
 
     name: str
     population: int
@@ -415,7 +415,7 @@ async def test_parse(client: Client, aclient: AsyncClient) -> None:
         assert type(response.parse(kind)) is kind
 
 
-def test_parse_what_was_cut_off(client: Client) -> None:
+def test_parse_a_truncated_answer(client: Client) -> None:
     with pytest.raises(AnswerParseError, match="finish_reason length") as caught:
         client.chat.parse(City, "A city?", max_tokens=2)
     assert caught.value.answer.finish_reason == "length"
@@ -438,7 +438,7 @@ async def test_parse_an_answer_without_text(said: dict[str, Any], why: str) -> N
             await AsyncClient(channel=channel).chat.parse(City, "x")
 
 
-def test_formats_as_openai_writes_them() -> None:
+def test_formats_in_openais_form() -> None:
     for name in ("text", "json_object"):
         assert as_format({"type": name}) == as_format(name)
     given = {"name": "n", "description": "d", "strict": True, "schema": {"type": "integer"}}

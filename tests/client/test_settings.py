@@ -1,4 +1,4 @@
-"""Settings from arguments and the environment, and what cannot be sent."""
+"""Settings from arguments and the environment, and values that cannot be sent."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def test_each_file_means_tls(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("TLS", "maybe", "PENSTOCK_TLS is 'maybe'; it must be 1 or 0"),
         ("TIMEOUT", "abc", "PENSTOCK_TIMEOUT is 'abc'; it must be a number of seconds"),
@@ -71,8 +71,8 @@ def test_each_file_means_tls(part: str) -> None:
         ("API_KEY", "sk-\ta", "the API key is not printable ASCII"),
     ],
 )
-def test_variables_that_make_no_sense(name: str, value: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told) as caught:
+def test_invalid_variables(name: str, value: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
         resolve({f"PENSTOCK_{name}": value})
     assert "sk-" not in str(caught.value)
 
@@ -118,7 +118,7 @@ async def test_metadata_that_can_be_sent(target: str) -> None:
         assert await client.health(metadata=given)
 
 
-def test_arguments_win() -> None:
+def test_arguments_take_precedence() -> None:
     given: dict[str, Any] = {
         "target": "here:1",
         "api_key": "",
@@ -132,6 +132,6 @@ def test_arguments_win() -> None:
 
 
 @pytest.mark.parametrize("target", ["http://localhost:50051", "https://x"])
-def test_a_url_is_no_target(target: str) -> None:
+def test_a_url_is_not_a_valid_target(target: str) -> None:
     with pytest.raises(ValueError, match="use host:port"):
         Client(target)

@@ -52,7 +52,7 @@ async def test_both_clients_have_the_same_methods() -> None:
                 assert all(inspect.getdoc(method) for method in methods(type(other)))
 
 
-def test_all_names_are_there() -> None:
+def test_all_names_exist() -> None:
     assert penstock.__all__ == sorted(penstock.__all__, key=order)
     for name in penstock.__all__:
         assert inspect.getdoc(getattr(penstock, name)), name
@@ -90,7 +90,7 @@ def methods(thing: Any) -> dict[str, Any]:
 
 
 def shape(function: Any) -> list[Any]:
-    """What a function takes and returns, be it awaited or not."""
+    """Returns the parameters and the result of a function, without the awaitable around it."""
     signature = inspect.signature(function)
     taken = [
         (one.name, one.kind, one.default, plain(one.annotation))
@@ -100,12 +100,12 @@ def shape(function: Any) -> list[Any]:
 
 
 def plain(annotation: Any) -> str:
-    """A type, without what tells asyncio's from others."""
+    """Returns the name of a type without the prefix of asyncio counterparts."""
     text = str(annotation).replace(str(AsyncProgress), str(Progress))
     return text.replace("Async", "").replace("grpc.aio._base_channel.", "grpc.")
 
 
-def test_both_clients_are_made_in_the_same_way() -> None:
+def test_both_clients_have_the_same_parameters() -> None:
     assert shape(Client) == shape(AsyncClient)
 
 
@@ -117,13 +117,13 @@ def test_both_streams_have_the_same_methods() -> None:
 
 
 def members(stream: type) -> dict[str, Any]:
-    """The methods and properties of a stream; those that Python calls, by their common names."""
+    """Returns the methods and properties of a stream; special methods by their common names."""
     return {
         name.replace("__a", "__"): shape(getattr(one, "fget", one))
         for name, one in vars(stream).items()
         if (inspect.isfunction(one) or isinstance(one, property))
         and (name.startswith("__") or not name.startswith("_"))
-        and name != "__annotate_func__"  # Python 3.14 and later keep annotations in it.
+        and name != "__annotate_func__"  # Python 3.14 and later store annotations in it.
     }
 
 

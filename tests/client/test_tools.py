@@ -1,4 +1,4 @@
-"""Tools from functions, and the calls of them."""
+"""Tools from functions, and calls of tools."""
 
 import json
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_tool() -> None:
     assert properties["color"]["default"] is None
 
 
-def test_tool_with_other_words() -> None:
+def test_tool_with_another_name_and_description() -> None:
     definition = tool(search, name="find", description="Finds.", strict=True).function
     assert (definition.name, definition.description, definition.strict) == ("find", "Finds.", True)
 
@@ -92,20 +92,20 @@ def unknown(a: FunctionType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         (positional, "parameter 'a' cannot be passed by name"),
         (variadic, "parameter 'a' cannot be passed by name"),
         (unknown, "parameter 'a': <class 'function'> cannot be represented in JSON"),
     ],
 )
-def test_functions_that_cannot_be_tools(function: Any, told: str) -> None:
-    with pytest.raises(TypeError, match=told):
+def test_functions_that_cannot_be_tools(function: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         tool(function)
 
 
 def properties(definition: FunctionDefinition) -> dict[str, Any]:
-    """The schemas of a function's arguments."""
+    """Returns the schemas of a function's arguments."""
     schema = json.loads(definition.parameters.json)
     return dict(schema["properties"])
 
@@ -119,7 +119,7 @@ def paint(canvas: Any, at: Point, color: Color = Color.RED, count: int = 1) -> "
 
 
 class Painter:
-    """What paints."""
+    """A callable object."""
 
     def __call__(self, at: Point) -> "Nothing":  # type: ignore[name-defined]  # noqa: F821
         """Paints it.
@@ -151,7 +151,7 @@ def traced(function: Callable[..., Any]) -> Callable[..., Any]:
         (traced(Painter().erase), "erase", "Erases.", None),
     ],
 )
-def test_what_can_be_called(function: Any, name: str, description: str, at: str | None) -> None:
+def test_callable_objects(function: Any, name: str, description: str, at: str | None) -> None:
     definition = tool(function).function
     assert (definition.name, definition.description) == (name, description)
     schema = json.loads(definition.parameters.json)
@@ -161,7 +161,7 @@ def test_what_can_be_called(function: Any, name: str, description: str, at: str 
     assert schema["$defs"]["Point"]["required"] == ["x"]
 
 
-def test_what_a_partial_gives_is_not_shown() -> None:
+def test_arguments_that_a_partial_binds_are_hidden() -> None:
     made = properties(tool(partial(paint, color=Color.GREEN)).function)
     assert list(made) == ["canvas", "at", "count"]
 
@@ -211,7 +211,7 @@ def call(**arguments: Any) -> ToolCall:
     return ToolCall(ToolCallProto(function=FunctionCall(name="f", arguments=text)))
 
 
-def test_arguments_in_the_types_of_the_function() -> None:
+def test_arguments_are_converted_to_the_functions_types() -> None:
     def function(color: Color, points: list[Point], item: Item | None = None) -> None:
         pass
 
@@ -228,7 +228,7 @@ def test_arguments_in_the_types_of_the_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({}, "paint: 'canvas' is missing"),
         ({"canvas": 1, "at": {"x": 1}, "size": 2}, "paint: unknown name 'size'"),
@@ -237,12 +237,12 @@ def test_arguments_in_the_types_of_the_function() -> None:
         ({"canvas": 1, "at": {"x": 1}, "count": "1"}, "parameter 'count': '1' is not a valid int"),
     ],
 )
-def test_arguments_that_do_not_fit(arguments: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=f"(?s){told}"):
+def test_arguments_that_do_not_match(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"(?s){message}"):
         call(**arguments).arguments_for(paint)
 
 
-def test_tools_as_openai_writes_them() -> None:
+def test_tools_in_openais_form() -> None:
     function = {"name": "f", "parameters": {"type": "object"}, "strict": True, "new": 1}
     for given in ({"type": "function", "function": function}, {"type": "function", **function}):
         [made] = as_tools([given])
@@ -267,7 +267,7 @@ def test_choices() -> None:
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "x", '{"a": ' + "[" * 100_000])
-def test_arguments_that_are_none(arguments: str) -> None:
+def test_invalid_arguments(arguments: str) -> None:
     call = ToolCall(ToolCallProto(function=FunctionCall(name="f", arguments=arguments)))
     assert call.arguments_json == arguments
     with pytest.raises(ValueError, match=r"."):

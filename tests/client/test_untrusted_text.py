@@ -1,4 +1,4 @@
-"""What upstreams and models say steers no terminal, and line ends of other systems are no text."""
+"""Texts of upstreams and models do not control the terminal; foreign line endings are removed."""
 
 import asyncio
 
@@ -19,13 +19,13 @@ async def test_names_of_models(serve: Serve) -> None:
         service = await serve(upstream=(simulator.url,))
         target = f"127.0.0.1:{service.port}"
         listed = await asyncio.to_thread(penstock, "models", "--target", target)
-        told = await asyncio.to_thread(penstock, "chat", "Hi", "--model", "x", "--target", target)
+        failed = await asyncio.to_thread(penstock, "chat", "Hi", "--model", "x", "--target", target)
     assert listed.stdout.decode().partition("\t")[0] == SPELLED_OUT
-    assert SPELLED_OUT in told.stderr.decode()
-    assert "\x1b" not in told.stderr.decode()
+    assert SPELLED_OUT in failed.stderr.decode()
+    assert "\x1b" not in failed.stderr.decode()
 
 
-def test_an_answer_in_a_pipe_is_as_it_came(target: str) -> None:
+def test_an_answer_in_a_pipe_is_unchanged(target: str) -> None:
     said = penstock("chat", STEERING, "--target", target).stdout.decode()
     assert said == f"You said: {STEERING}\n"
 
@@ -42,7 +42,7 @@ def test_an_answer_on_a_terminal(target: str, more: tuple[str, ...]) -> None:
 LINES = {
     "CRLF": b"alpha\r\nbeta\r\n",
     "LF": b"alpha\nbeta\n",
-    "no last end": b"alpha\r\nbeta",
+    "no final line ending": b"alpha\r\nbeta",
     "byte order mark": b"\xef\xbb\xbfalpha\r\nbeta\r\n",
 }
 

@@ -54,7 +54,7 @@ def test_several() -> None:
 
 
 def packed(dtype: str) -> tuple[Vector, Vector]:
-    """The vector of a format, and two of it."""
+    """Returns a vector in a format, and two of them."""
     data, values = PACKED[dtype]
     number = VectorDtype.Value(f"VECTOR_DTYPE_{dtype.upper()}")
     size = len(values)
