@@ -1,1 +1,1 @@
-"""Tests of the command line, as subprocesses."""
+"""Tests of the command line in subprocesses."""

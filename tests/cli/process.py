@@ -19,7 +19,7 @@ BOUND_S = 60
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished process left."""
+    """The exit code and output of a finished process."""
 
     code: int
     out: str
@@ -27,7 +27,7 @@ class Result:
 
 
 class Process:
-    """A running process whose lines are read as they come."""
+    """A running process whose lines are read as they arrive."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout
@@ -37,14 +37,14 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its id, by which Linux tells its memory."""
+        """Process id, for reading its memory use from /proc."""
         return self._process.pid
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
     async def log(self, event: str) -> dict[str, Any]:
-        """Returns the next log line of that event; all that came before are kept in `logged`."""
+        """Returns the next log line of an event; keeps earlier lines in `logged`."""
         async with asyncio.timeout(BOUND_S):
             while line := await self.err.readline():
                 self.logged.append(orjson.loads(line))
@@ -53,7 +53,7 @@ class Process:
         raise AssertionError(f"no {event} in {self.logged}")
 
     async def line(self, part: str) -> str:
-        """Returns all lines of standard output up to the one that has the part."""
+        """Returns the lines of standard output up to the one that contains a text."""
         lines = ""
         async with asyncio.timeout(BOUND_S):
             while line := (await self.out.readline()).decode():
@@ -72,7 +72,7 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
-    """Runs a command; kills it and what it started if they are still there at the end."""
+    """Runs a command; at the end, kills it and its children if they are still running."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -84,7 +84,7 @@ async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncI
     try:
         yield Process(process)
     finally:
-        # Each process of the session that is left has the pipes open.
+        # Remaining processes of the session keep the pipes open.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()
@@ -92,7 +92,7 @@ async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncI
 
 @contextlib.asynccontextmanager
 async def serving(*arguments: str) -> AsyncIterator[tuple[Process, str]]:
-    """A service on a free port, in a process of its own; and its address."""
+    """Runs a service on a free port in a separate process; yields it and its address."""
     async with started(PENSTOCK, "serve", "--listen", "127.0.0.1:0", *arguments) as process:
         yield process, (await process.log("serving"))["address"]
 
@@ -109,9 +109,9 @@ async def run(*command: str, env: Mapping[str, str] | None = None) -> Result:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without our variables, but for two.
+    """Returns the environment without our variables, except two.
 
-    A service has no second fixed port, and no delay in its stop, which tests would wait for.
+    They make a service use a free admin port and stop without a delay.
     """
     others = {n: value for n, value in os.environ.items() if not n.startswith("PENSTOCK_")}
     return others | {

@@ -1,4 +1,4 @@
-"""The commands of people who call the service, and of those who have no model."""
+"""The client's commands, and the simulator's."""
 
 import asyncio
 import signal
@@ -91,7 +91,7 @@ async def test_health(service: Service, simulator: Simulator) -> None:
     assert await penstock("health", *at(service)) == Result(1, "NOT_SERVING\n", "")
 
 
-async def test_nobody_is_there() -> None:
+async def test_an_unreachable_service() -> None:
     for command in (("health",), ("models",), ("chat", "x")):
         result = await penstock(*command, "--target", "127.0.0.1:1")
         assert (result.code, result.out) == (1, "")
@@ -99,8 +99,8 @@ async def test_nobody_is_there() -> None:
         assert result.err.count("\n") == 1
 
 
-async def test_a_reader_who_has_enough(service: Service) -> None:
-    """It is gone before anything is written."""
+async def test_a_reader_that_stops_reading(service: Service) -> None:
+    """It closes the pipe before anything is written."""
     for command in ("models", "chat Hi", "chat Hi --json", "completion bash"):
         target = "" if command.startswith("completion") else " ".join(at(service))
         script = f"exec 3> >(exec true); wait $!; {PENSTOCK} {command} {target} >&3"
@@ -109,15 +109,17 @@ async def test_a_reader_who_has_enough(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redirected", "told"),
+    ("redirected", "problem"),
     [(">/dev/full", "No space left on device"), (">&-", "standard output is closed")],
 )
-async def test_an_output_that_takes_nothing(service: Service, redirected: str, told: str) -> None:
+async def test_an_output_that_cannot_be_written(
+    service: Service, redirected: str, problem: str
+) -> None:
     script = f"{PENSTOCK} chat Hi {' '.join(at(service))} {redirected}"
     async with started("bash", "-c", script) as process:
         result = await process.end()
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
-    assert told in result.err
+    assert problem in result.err
 
 
 async def test_models_that_cannot_be_listed(simulator: Simulator, serve: Serve) -> None:

@@ -1,4 +1,4 @@
-"""What the options of the client's commands do: what they send, and to whom."""
+"""Effects of the options of the client's commands: what they send, and where."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,13 +23,13 @@ PEM = Path(__file__).parents[1] / "client" / "tls"
 CERT, KEY = PEM / "cert.pem", PEM / "key.pem"
 CA = ("--tls-ca", str(CERT), "--tls-server-name", "penstock.test")
 SERVING = bytes([8, 1])
-"""The status 1 in the field 1."""
+"""Status 1 in field 1."""
 OWN = ("--tls-cert", str(CERT), "--tls-key", str(KEY))
 
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    """A simulator of everything."""
+    """A simulator of all operations."""
     settings = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True, matryoshka=True)
     async with Simulator(settings) as running:
         yield running
@@ -37,12 +37,12 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def service(simulator: Simulator, serve: Serve) -> Service:
-    """A service that passes credentials on."""
+    """A service that forwards credentials."""
     return await serve(upstream=(simulator.url,), forward_authorization=True)
 
 
 def asked(simulator: Simulator) -> Request:
-    """What the model was asked last."""
+    """Returns the last request to the model."""
     return [one for one in simulator.requests if one.method == "POST"][-1]
 
 
@@ -60,7 +60,7 @@ def asked(simulator: Simulator) -> Request:
         (("tokenize", "Hi", "--model", "tiny-chat-alias"), {"model": "tiny-chat-alias"}),
     ],
 )
-async def test_what_is_sent(
+async def test_fields_of_the_request(
     arguments: tuple[str, ...], sent: Mapping[str, Any], service: Service, simulator: Simulator
 ) -> None:
     result = await penstock(*arguments, "--target", f"127.0.0.1:{service.port}")
@@ -79,7 +79,7 @@ async def test_what_is_sent(
         (("--model", "tiny-chat-alias"), "/v1/audio/transcriptions", {"model": "tiny-chat-alias"}),
     ],
 )
-async def test_what_is_sent_with_audio(
+async def test_fields_of_a_transcription(
     options: tuple[str, ...],
     path: str,
     sent: Mapping[str, str],
@@ -113,7 +113,7 @@ async def test_metadata(service: Service, simulator: Simulator) -> None:
         assert headers["x-request-id"].startswith("mine-")
 
 
-async def test_a_failed_call_is_named(service: Service) -> None:
+async def test_the_error_contains_the_request_id(service: Service) -> None:
     target = ("--target", f"127.0.0.1:{service.port}")
     named = ("--metadata", "x-request-id=mine")
     result = await penstock("chat", "Hi", "--model", "nobody", *named, *target)
@@ -123,7 +123,7 @@ async def test_a_failed_call_is_named(service: Service) -> None:
 
 
 class Models(model_pb2_grpc.ModelServiceServicer):
-    """Serves one model."""
+    """A service with one model."""
 
     async def ListModels(self, request: Any, context: Any) -> model_pb2.ListModelsResponse:
         return model_pb2.ListModelsResponse(models=[model_pb2.Model(id="m")])
@@ -175,7 +175,7 @@ async def test_a_certificate_without_its_key() -> None:
 
 
 class Health:
-    """Serves, and knows how long a caller would wait."""
+    """A health service that records the timeouts of its callers."""
 
     remaining: float | None = None
 

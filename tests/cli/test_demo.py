@@ -1,4 +1,4 @@
-"""`penstock demo`: what it shows works when pasted."""
+"""`penstock demo`: the commands that it prints work."""
 
 import re
 import signal

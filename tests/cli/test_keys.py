@@ -1,4 +1,4 @@
-"""The file of keys: what may stand in it, and what is said of one that cannot be used."""
+"""The keys file: valid contents, and error messages for others."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ DIGEST = hashlib.sha256(b"sk-b").digest()
 SECRET = "sk-never-to-be-shown"
 
 
-def test_all_that_may_stand_in_it(tmp_path: Path) -> None:
+def test_all_valid_keys(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(
         f"""
@@ -57,15 +57,15 @@ UNUSABLE = {
     "no table": (f'key = ["{SECRET}"]', 1, "key 1: must be a table"),
     "no name": (f'[[key]]\nsecret = "{SECRET}"', 1, "key 1: needs the key name"),
     "empty name": ('[[key]]\nname = ""\n', 2, "name: '' must be 1 to 64 printable characters"),
-    "a name of two lines": ('[[key]]\nname = "a\\nb"\n', 2, "must be 1 to 64 printable"),
+    "a name with two lines": ('[[key]]\nname = "a\\nb"\n', 2, "must be 1 to 64 printable"),
     "no secret": ('[[key]]\nname = "a"', 1, "key 'a': needs either secret or sha256"),
     "empty secret": ('[[key]]\nname = "a"\nsecret = ""', 1, "needs either secret or sha256"),
     "both": (f'{A_KEY}sha256 = "{DIGEST.hex()}"', 1, "needs either secret or sha256"),
-    "a secret that is no text": ('[[key]]\nname = "a"\nsecret = 1234', 3, "secret: must be text"),
-    "a secret of two lines": (f'[[key]]\nname="a"\nsecret = """{SECRET}\n"""', 3, "printable"),
+    "a secret that is not text": ('[[key]]\nname = "a"\nsecret = 1234', 3, "secret: must be text"),
+    "a secret with two lines": (f'[[key]]\nname="a"\nsecret = """{SECRET}\n"""', 3, "printable"),
     "a short digest": (f'[[key]]\nname = "a"\nsha256 = "{SECRET}"', 3, "key 'a'.sha256: "),
     "an unknown key": (f'{A_KEY}model = ["x"]', 4, "key 'a'.model: unknown key"),
-    "models that are no list": (f"{A_KEY}models = 1", 4, "must be a list of names"),
+    "models that are not a list": (f"{A_KEY}models = 1", 4, "must be a list of names"),
     "no models": (f"{A_KEY}models = []", 4, "omit it to permit every model"),
     "an empty model": (f'{A_KEY}models = ["x", ""]', 4, "names that are not empty"),
     "no requests": (f"{A_KEY}requests_per_minute = 0", 4, "0 must be above 0"),
@@ -75,18 +75,18 @@ UNUSABLE = {
 }
 
 
-@pytest.mark.parametrize(("content", "line", "told"), UNUSABLE.values(), ids=UNUSABLE)
-def test_an_unusable_file(content: str, line: int, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "line", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unusable_file(content: str, line: int, message: str, tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(content)
     with pytest.raises(SettingsError) as caught:
         read_keys(str(path))
     assert str(caught.value).startswith(f"{path}:{line}: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "sk-" not in str(caught.value)
 
 
-async def test_it_is_refused_at_the_start(tmp_path: Path) -> None:
+async def test_an_unusable_file_prevents_the_start(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(f"{A_KEY}models = []")
     result = await penstock("serve", "--keys-file", str(path))

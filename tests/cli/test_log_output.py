@@ -1,4 +1,4 @@
-"""Logs that nobody reads, that have nowhere to go, or that somebody would forge."""
+"""Logs without a reader or an open stream, and values that could forge log lines."""
 
 import asyncio
 import fcntl
@@ -33,7 +33,7 @@ LONG_ID = (("x-request-id", "i" * 128),)
 
 
 def _pipe(stack: ExitStack) -> tuple[int, int]:
-    """A pipe of one page."""
+    """Returns a pipe of one page."""
     out, into = os.pipe()
     fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
     for end in (out, into):
@@ -61,7 +61,7 @@ UNREAD = {"pipe": _pipe, "socket": _socket, "terminal": _terminal}
 
 @pytest.fixture(params=list(UNREAD.values()), ids=list(UNREAD))
 def unread(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
-    """Two ends: nobody reads what is written to the second."""
+    """Returns two ends; nothing reads the bytes that are written to the second."""
     with ExitStack() as stack:
         yield request.param(stack)
 
@@ -77,7 +77,7 @@ async def _calls(address: str) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_nobody_reads(
+async def test_a_log_without_a_reader(
     simulator: Simulator, unread: tuple[int, int], workers: str, tmp_path: Path
 ) -> None:
     port = _free_port()
@@ -104,7 +104,7 @@ def _free_port() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-def test_what_is_dropped_is_counted(unread: tuple[int, int]) -> None:
+def test_dropped_lines_are_counted(unread: tuple[int, int]) -> None:
     out, into = unread
     os.set_blocking(out, False)
     lines = Lines(Output(into), _json)
@@ -114,14 +114,14 @@ def test_what_is_dropped_is_counted(unread: tuple[int, int]) -> None:
     assert os.get_blocking(into)
     written = _drained(lines, out)
     lines.write(begun("info", "event"))
-    *events, told, last = map(orjson.loads, (written + _drained(lines, out)).splitlines())
-    assert (told["event"], told["level"]) == ("log lines dropped", "warning")
+    *events, notice, last = map(orjson.loads, (written + _drained(lines, out)).splitlines())
+    assert (notice["event"], notice["level"]) == ("log lines dropped", "warning")
     assert last["event"] == "event"
-    assert told["lines"] == number - len(events) > 0
+    assert notice["lines"] == number - len(events) > 0
 
 
 def _drained(lines: Lines, descriptor: int) -> bytes:
-    """All that was written, also what waited."""
+    """Returns everything that was written, including pending bytes."""
     read = b""
     while lines._output._waiting:
         read += _read(descriptor)
@@ -176,13 +176,13 @@ FORGED = {
     "quotes": 'r" code=OK',
     "a line": "r1\n12:00:00 info rpc code=OK",
     "control characters": "r\x1b[2J",
-    "marks of direction": "r\u202eko",
+    "direction marks": "r\u202eko",
     "nothing": "",
 }
 
 
 @pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
-def test_a_value_is_one_value(text: str) -> None:
+def test_a_value_is_quoted_as_one_value(text: str) -> None:
     line = LINE | {"id": text, "n": 1}
     shown = _readable(line).decode()
     assert shown.count("\n") == 1
@@ -191,14 +191,14 @@ def test_a_value_is_one_value(text: str) -> None:
     assert orjson.loads(quoted) == text
 
 
-def test_ordinary_values_stay_as_they_are() -> None:
+def test_ordinary_values_are_unchanged() -> None:
     line = LINE | {"id": "a/b:é", "n": 1.5}
     assert _readable(line).decode() == "12:00:00 info rpc id=a/b:é n=1.5\n"
 
 
 @pytest.mark.parametrize("form", [_json, _readable, _coloured])
-def test_any_value_has_a_line(form: object) -> None:
-    """Also one that JSON has no form for."""
+def test_any_value_can_be_logged(form: object) -> None:
+    """Even one that cannot be represented in JSON."""
     out, into = os.pipe()
     lines = Lines(Output(into), form)  # type: ignore[arg-type]
     record = logging.makeLogRecord({"msg": "e", "fields": {"a": "\ud800", "b": 2**70, "c": {1}}})
@@ -225,12 +225,12 @@ command.load()()
 """
 
 
-async def test_a_hangup_comes_before_anything_is_imported() -> None:
+async def test_a_hangup_before_the_imports_is_ignored() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", BEGIN)
     assert await process.wait() == 0
 
 
-async def test_a_worker_starts_with_hangups_held() -> None:
+async def test_a_worker_starts_with_hangups_blocked() -> None:
     held: list[bool] = []
 
     async def start(number: int) -> asyncio.subprocess.Process:

@@ -1,4 +1,4 @@
-"""`make demo`, as somebody at a terminal runs it."""
+"""`make demo` in a terminal."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from child import child
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-# Gives the command a terminal of its own; what is written to this program is typed there.
+# Runs the command in a pseudo-terminal; the input of this program is typed there.
 AT_A_TERMINAL = """
 import os, pty, sys
 ports = ["LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0"]

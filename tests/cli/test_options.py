@@ -1,4 +1,4 @@
-"""Options: three names each, one order among them, and one line for what is unusable."""
+"""Options: their three names, their precedence, and one-line errors for unusable values."""
 
 import signal
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from .process import PENSTOCK, Result, penstock, started
 FREE = ("--listen", "127.0.0.1:0")
 
 
-def complained(result: Result, code: int, *words: str) -> None:
+def failed_with(result: Result, code: int, *words: str) -> None:
     assert result.code == code, result
     assert result.out == ""
     assert result.err.startswith("penstock: ")
@@ -26,7 +26,7 @@ def complained(result: Result, code: int, *words: str) -> None:
 
 
 def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Result:
-    """Runs `penstock` in this process: what fails before anything starts needs no other."""
+    """Runs `penstock` in this process, for errors before anything starts."""
     try:
         code = main(arguments)
     except SystemExit as stopped:
@@ -35,7 +35,7 @@ def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Result:
 
 
 async def test_wrong_usage_of_a_process() -> None:
-    complained(await penstock("serve", "--upstreams", "x"), 2, "--upstreams")
+    failed_with(await penstock("serve", "--upstreams", "x"), 2, "--upstreams")
 
 
 USAGE = {
@@ -52,7 +52,7 @@ USAGE = {
 
 @pytest.mark.parametrize(("arguments", "word"), USAGE.values(), ids=USAGE)
 def test_wrong_usage(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    complained(here(capsys, *arguments), 2, word)
+    failed_with(here(capsys, *arguments), 2, word)
 
 
 UNUSABLE = {
@@ -72,26 +72,26 @@ UNUSABLE = {
     "never": ("--probe-interval", "0"),
     "half": ("--max-connections", "1.5"),
     "none": ("--max-connections", "0"),
-    "more than gRPC counts": ("--max-message-bytes", "2147483648"),
-    "no switch": ("--reflection", "maybe"),
-    "no level": ("--log-level", "loud"),
+    "more than gRPC supports": ("--max-message-bytes", "2147483648"),
+    "not a boolean": ("--reflection", "maybe"),
+    "not a level": ("--log-level", "loud"),
 }
 
 
 @pytest.mark.parametrize(("flag", "value"), UNUSABLE.values(), ids=UNUSABLE)
 def test_unusable_values(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    complained(here(capsys, "serve", flag, value), 3, flag)
+    failed_with(here(capsys, "serve", flag, value), 3, flag)
 
 
 async def test_unusable_values_of_secrets_are_not_shown() -> None:
     result = await penstock("serve", "--api-key", "schlüssel")
-    complained(result, 3, "--api-key")
+    failed_with(result, 3, "--api-key")
     assert "schl" not in result.err
 
 
 async def test_unusable_environment() -> None:
     env = {"PENSTOCK_UPSTREAM": "http://good, bad"}
-    complained(await penstock("serve", env=env), 3, "PENSTOCK_UPSTREAM", "bad")
+    failed_with(await penstock("serve", env=env), 3, "PENSTOCK_UPSTREAM", "bad")
 
 
 FILES = {
@@ -102,7 +102,7 @@ FILES = {
     ),
     "unknown table": ("[server]\nlisten = 1", "server"),
     "wrong type": ("listen = 50051", "listen"),
-    "list for one": ('idle_timeout = ["1"]', "idle_timeout"),
+    "list for one value": ('idle_timeout = ["1"]', "idle_timeout"),
     "boolean for a number": ("max_connections = true", "max_connections"),
     "bad URL": ('upstream = ["http://good", "bad"]', "upstream"),
     "not UTF-8": ("listen = '\udcff'", "not valid TOML"),
@@ -115,11 +115,11 @@ def test_unusable_files(
 ) -> None:
     config = tmp_path / "penstock.toml"
     config.write_bytes(content.encode("utf-8", "surrogateescape"))
-    complained(here(capsys, "serve", "--config", str(config)), 3, "penstock.toml", words)
+    failed_with(here(capsys, "serve", "--config", str(config)), 3, "penstock.toml", words)
 
 
 async def test_a_missing_file() -> None:
-    complained(await penstock("serve", "--config", "/nowhere.toml"), 3, "/nowhere.toml")
+    failed_with(await penstock("serve", "--config", "/nowhere.toml"), 3, "/nowhere.toml")
 
 
 async def effective(*arguments: str, env: dict[str, str] | None = None) -> dict[str, Any]:
@@ -164,13 +164,13 @@ async def test_flag_over_environment_over_file(tmp_path: Path) -> None:
     assert "sk-" not in str(shown)
 
 
-async def test_help_tells_all_names() -> None:
+async def test_help_lists_all_names() -> None:
     result = await penstock("serve", "--help", env={"COLUMNS": "1000"})
     assert result.code == 0
-    told = " ".join(result.out.split())
+    text = " ".join(result.out.split())
     for name, option in options(Settings).items():
         flag = option.flag or f"--{name.replace('_', '-')}"
-        said = told.rpartition(f" {flag} {option.metavar} ")[2].partition(" --")[0]
+        said = text.rpartition(f" {flag} {option.metavar} ")[2].partition(" --")[0]
         assert option.help in said
         assert f"environment PENSTOCK_{name.upper()}," in said
         assert f"key {name}," in said

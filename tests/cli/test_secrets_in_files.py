@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-async def test_the_key_of_all_upstreams(file: Path) -> None:
+async def test_a_file_with_the_key_for_all_upstreams(file: Path) -> None:
     async with Simulator(SimulatorSettings(listen="127.0.0.1:0", api_key=KEY)) as guarded:
         arguments = ("--upstream", guarded.url, "--api-key-file", str(file))
         async with serving(*arguments) as (process, address):
@@ -31,12 +31,14 @@ async def test_the_key_of_all_upstreams(file: Path) -> None:
     assert KEY not in str(process.logged)
 
 
-async def test_a_key_and_a_file_of_one(file: Path) -> None:
+async def test_a_key_and_a_key_file(file: Path) -> None:
     result = await penstock("serve", "--api-key", "a", "--api-key-file", str(file))
     assert (result.code, "upstream_api_key" in result.err) == (3, True)
 
 
-async def test_the_key_of_a_caller(file: Path, tmp_path: Path, simulator: Simulator) -> None:
+async def test_a_file_with_the_key_of_a_caller(
+    file: Path, tmp_path: Path, simulator: Simulator
+) -> None:
     keys = tmp_path / "keys.toml"
     keys.write_text(f'[[key]]\nname = "a"\nsecret = "{KEY}"\n')
     arguments = ("--upstream", simulator.url, "--keys-file", str(keys))
@@ -51,8 +53,8 @@ async def test_the_key_of_a_caller(file: Path, tmp_path: Path, simulator: Simula
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o640, 0o600])
-def test_who_can_read(file: Path, tmp_path: Path, mode: int) -> None:
-    """Every kind of file with a secret; what has none may be read."""
+def test_readable_files(file: Path, tmp_path: Path, mode: int) -> None:
+    """Every kind of file with a secret; files without one may be readable."""
     config, keys, plain = (tmp_path / name for name in ("config", "keys", "plain"))
     config.write_text(f'upstream_api_key = "{KEY}"')
     plain.write_text("idle_timeout = 3")

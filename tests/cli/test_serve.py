@@ -1,4 +1,4 @@
-"""`penstock serve`: starting, stopping, and what it says of each call."""
+"""`penstock serve`: starting, stopping, and its log lines for calls."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERV
 async def served(
     simulator: Simulator, *arguments: str
 ) -> AsyncIterator[tuple[Process, aio.Channel]]:
-    """`penstock serve` in front of the simulator, and a channel to it."""
+    """Runs `penstock serve` in front of the simulator; yields it and a channel to it."""
     async with (
         serving("--upstream", simulator.url, *arguments) as (process, address),
         aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel,
@@ -83,7 +83,7 @@ async def test_a_second_signal_stops_at_once(simulator: Simulator) -> None:
         assert (await process.end()).code == 0
 
 
-async def test_the_drain_is_bounded(simulator: Simulator) -> None:
+async def test_the_drain_has_a_time_limit(simulator: Simulator) -> None:
     simulator.faults = "stall;after=1"
     async with served(simulator, "--drain-timeout", "0.2") as (process, channel):
         call = streamed(channel)
@@ -94,7 +94,7 @@ async def test_the_drain_is_bounded(simulator: Simulator) -> None:
         assert (await process.end()).code == 0
 
 
-async def test_the_drain_delay_keeps_accepting(simulator: Simulator) -> None:
+async def test_calls_are_accepted_during_the_drain_delay(simulator: Simulator) -> None:
     async with served(simulator, "--drain-delay", "1") as (process, channel):
         process.signal(signal.SIGTERM)
         await process.log("draining")
@@ -102,10 +102,10 @@ async def test_the_drain_delay_keeps_accepting(simulator: Simulator) -> None:
         await process.log("stopped")
 
 
-async def test_a_process_that_no_longer_serves_ends(
+async def test_a_process_that_cannot_serve_exits(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """So that it is replaced. grpcio's own server gives up at a path that is not UTF-8."""
+    """So that it is replaced. grpcio's own server stops serving at a path that is not UTF-8."""
     monkeypatch.setattr(lasting, "OVERRIDDEN", ("_not_there",))
     caplog.set_level(logging.INFO, "penstock")
     settings = Settings(
@@ -121,7 +121,7 @@ async def test_a_process_that_no_longer_serves_ends(
     async with connected(int(addresses()[0].rpartition(":")[2])) as hostile:
         await hostile.send(begin(1, request(b"/\xff")) + message(1))
         await hostile.until(Frame.GOAWAY)
-    # gRPC waits for that caller to leave.
+    # gRPC waits until that caller leaves.
     async with asyncio.timeout(BOUND_S):
         with pytest.raises(WatchEnded):
             await ended
@@ -134,8 +134,8 @@ async def test_a_signal_from_a_terminal_has_no_delay(simulator: Simulator) -> No
         assert (await process.end()).code == 0
 
 
-def test_a_pod_has_time_for_the_default_drain() -> None:
-    """Kubernetes gives it 30 s."""
+def test_the_default_drain_fits_in_a_pods_grace_period() -> None:
+    """Kubernetes allows 30 s."""
     settings = Settings()
     assert settings.drain_delay >= 5
     assert settings.drain_delay + settings.drain_timeout <= 25
@@ -155,12 +155,12 @@ async def test_a_taken_port(command: str) -> None:
     assert address.rpartition(":")[2] in result.err
 
 
-async def test_an_address_that_is_not_ours() -> None:
+async def test_an_address_of_another_machine() -> None:
     result = await penstock("serve", "--listen", "192.0.2.1:50051", "--insecure", "true")
     assert (result.code, result.err.count("\n")) == (4, 1)
 
 
-async def test_a_bug_in_its_watch_over_the_upstreams_stops_it(
+async def test_a_bug_in_the_watch_of_upstreams_stops_the_service(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def update(service: Service) -> None:
@@ -173,8 +173,8 @@ async def test_a_bug_in_its_watch_over_the_upstreams_stops_it(
     async with asyncio.timeout(BOUND_S):
         with pytest.raises(WatchEnded):
             await serve(settings, lambda: settings, "")
-    told = [record.message for record in caplog.records if record.levelname == "ERROR"]
-    assert told[-1] == "watch over the upstreams ended"
+    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert errors[-1] == "watch over the upstreams ended"
 
 
 async def test_it_serves_without_an_upstream() -> None:
@@ -237,7 +237,7 @@ async def test_one_line_for_each_call(simulator: Simulator) -> None:
         assert secret not in said
 
 
-async def test_a_model_name_does_not_fill_the_log(simulator: Simulator) -> None:
+async def test_a_long_model_name_does_not_fill_the_log(simulator: Simulator) -> None:
     async with served(simulator) as (process, channel):
         with pytest.raises(aio.AioRpcError):
             await ChatCompletionServiceStub(channel).CreateChatCompletion(
@@ -262,6 +262,6 @@ async def test_levels_and_formats(simulator: Simulator) -> None:
         rest = (await process.end()).err
         assert r'model="\u001b[31m\nx"' in rest
     async with started(*command, "--log-level", "warning") as process:
-        await asyncio.sleep(1.5)  # until it surely serves; earlier is no failure
+        await asyncio.sleep(1.5)  # until it certainly serves; earlier is valid too
         process.signal(signal.SIGTERM)
         assert (await process.end()).err == ""

@@ -1,4 +1,4 @@
-"""The folder of the workers' sockets: no place for it, and one that is left behind."""
+"""The folder of the workers' sockets: without a place for it, and after a crash."""
 
 import asyncio
 import signal
@@ -24,13 +24,13 @@ sys.exit(main())
 """
 
 
-async def test_no_place() -> None:
+async def test_no_place_for_the_folder() -> None:
     result = await run(sys.executable, "-c", NO_PLACE)
     assert (result.code, "TMPDIR" in result.err) == (3, True)
     assert "Traceback" not in result.err
 
 
-async def test_what_was_left_behind(simulator: Simulator, tmp_path: Path) -> None:
+async def test_folders_of_killed_services_are_removed(simulator: Simulator, tmp_path: Path) -> None:
     arguments = ("--workers", "2", "--upstream", simulator.url, "--listen", "127.0.0.1:0")
     environment = {"TMPDIR": str(tmp_path)}
     other = tmp_path / "penstock-notes"
@@ -56,7 +56,7 @@ def _in(place: Path) -> set[Path]:
 
 
 def _beside(used: Path) -> None:
-    """Another service in the same place leaves what is in use."""
+    """Starts another service in the same place, which keeps folders in use."""
 
     before, tempfile.tempdir = tempfile.tempdir, str(used.parent)
     try:

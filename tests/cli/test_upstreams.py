@@ -42,7 +42,7 @@ replicas {
 
 
 class Admin(admin_pb2_grpc.AdminServiceServicer):
-    """Answers what it is told to."""
+    """An AdminService with a fixed answer."""
 
     def __init__(self, answer: str) -> None:
         self.answer = answer
@@ -55,7 +55,7 @@ class Admin(admin_pb2_grpc.AdminServiceServicer):
 
 @asynccontextmanager
 async def serving(admin: Admin, address: str = FREE_PORT) -> AsyncIterator[str]:
-    """Serves it; yields its address."""
+    """Serves an AdminService; yields its address."""
     server = aio.server()
     admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
     port = server.add_insecure_port(address)
@@ -81,7 +81,7 @@ async def test_the_table() -> None:
     )
 
 
-async def test_one_that_is_not_ready() -> None:
+async def test_an_upstream_that_is_not_ready() -> None:
     async with serving(Admin(ILL)) as target:
         result = await penstock("upstreams", env={"PENSTOCK_ADMIN_TARGET": target})
     assert result == Result(
@@ -92,14 +92,14 @@ async def test_one_that_is_not_ready() -> None:
     )
 
 
-async def test_an_odd_model_list_of_one_that_is_ready() -> None:
+async def test_an_odd_model_list_of_a_ready_upstream() -> None:
     odd = KNOWN.replace('address: "10', 'model_list_oddities: "a: root is 7" address: "10')
     async with serving(Admin(odd)) as target:
         result = await penstock("upstreams", "--target", target)
     assert (result.code, result.err) == (0, "penstock: chat: odd model list: a: root is 7\n")
 
 
-async def test_what_an_upstream_says_does_not_steer_the_terminal() -> None:
+async def test_texts_of_upstreams_do_not_control_the_terminal() -> None:
     said = ILL.replace("refused", r"\033[31m\nno").replace(
         "errors: 5", r'errors: 5 version: "\033"'
     )
@@ -182,7 +182,7 @@ async def test_watching() -> None:
             assert (await process.end()).code == 130
 
 
-async def test_watching_outlives_the_service() -> None:
+async def test_watching_continues_without_the_service() -> None:
     async with AsyncExitStack() as running:
         first = serving(Admin(KNOWN))
         target = await first.__aenter__()

@@ -1,4 +1,4 @@
-"""A Python with the client's dependencies only."""
+"""Commands in a Python with the client's dependencies only."""
 
 import sys
 
@@ -39,7 +39,7 @@ async def test_the_server_is_not_installed(command: tuple[str, ...]) -> None:
     assert 'pip install "penstock[server]"' in result.err
 
 
-async def test_what_writes_completions_is_not_installed() -> None:
+async def test_shtab_is_not_installed() -> None:
     result = await client_only("completion", "bash")
     assert (result.code, result.out) == (5, "")
     assert result.err == 'penstock: shtab is not installed; run: pip install "penstock[cli]"\n'

@@ -33,7 +33,7 @@ from penstock_server.supervisor import Workers, reserved
 
 from .process import BOUND_S, PENSTOCK, Process, clean_environment, penstock, started
 
-# The kernel gives each connection to one of the workers by chance; all of these to one of two:
+# The kernel assigns each connection to a random worker; all of these to one of two:
 # once in 30,000 runs.
 CONNECTIONS = 16
 
@@ -55,7 +55,7 @@ class Served:
         self.pids: dict[int, int] = {}
 
     async def begin(self, count: int) -> None:
-        """Waits until all serve that are to."""
+        """Waits until all expected workers serve."""
         self.pids.clear()
         while len(self.pids) < count:
             line = await self.process.log("worker serves")
@@ -69,9 +69,9 @@ class Served:
 
     @asynccontextmanager
     async def channels(self) -> AsyncIterator[list[aio.Channel]]:
-        """So many connections that every worker has one."""
+        """Opens enough connections that every worker has one."""
         async with AsyncExitStack() as stack:
-            # Channels of equal options would share one connection.
+            # Channels with equal options would share one connection.
             options = [[("grpc.enable_retries", 0), ("test", n)] for n in range(CONNECTIONS)]
             opened = [aio.insecure_channel(self.address, options=each) for each in options]
             yield [await stack.enter_async_context(channel) for channel in opened]
@@ -110,7 +110,7 @@ async def end_of(call: Any) -> grpc.StatusCode:
         return error.code()
 
 
-async def test_one_that_dies_takes_only_its_own_calls_along(
+async def test_a_worker_that_dies_ends_only_its_own_calls(
     simulator: Simulator, skip: Skipping
 ) -> None:
     simulator.faults = f"slow-first-event;seconds={LIMIT_S}"
@@ -182,26 +182,26 @@ async def test_a_second_signal_stops_all_at_once(simulator: Simulator) -> None:
         assert (await served.process.end()).code == 0
 
 
-async def test_none_outlives_the_one_that_started_it(simulator: Simulator) -> None:
+async def test_no_worker_outlives_the_supervisor(simulator: Simulator) -> None:
     async with workers(simulator.url) as served:
         served.process.signal(signal.SIGKILL)
-        # The log, which they all hold open, ends when the last of them does.
+        # The log, which all of them keep open, ends with the last process.
         await served.process.end()
 
 
-async def test_all_agree_on_the_health(simulator: Simulator) -> None:
+async def test_all_workers_report_the_same_health(simulator: Simulator) -> None:
     async with workers(simulator.url) as served:
         async with served.channels() as channels:
-            told = set(await asyncio.gather(*map(health, channels)))
-        assert told == {HealthCheckResponse.SERVING}
+            states = set(await asyncio.gather(*map(health, channels)))
+        assert states == {HealthCheckResponse.SERVING}
         os.kill(served.pids[0], signal.SIGKILL)
         await served.process.log("worker serves")
         async with served.channels() as channels:
-            told = set(await asyncio.gather(*map(health, channels)))
-        assert told == {HealthCheckResponse.SERVING}
+            states = set(await asyncio.gather(*map(health, channels)))
+        assert states == {HealthCheckResponse.SERVING}
 
 
-async def test_one_admin_service_for_all(simulator: Simulator) -> None:
+async def test_one_admin_service_for_all_workers(simulator: Simulator) -> None:
     async with workers(simulator.url) as served, served.channels() as channels:
         assert set(await asyncio.gather(*(ends(streamed(c)) for c in channels))) == {
             grpc.StatusCode.OK
@@ -224,7 +224,7 @@ async def test_all_reload(simulator: Simulator, tmp_path: Path) -> None:
             for _ in served.pids:
                 await served.process.log("reloaded")
             assert await configuration(served) == generation
-            # One that takes the place of another begins with the latest.
+            # A replacement starts with the latest configuration.
             for pid in served.pids.values():
                 os.kill(pid, signal.SIGKILL)
             await served.begin(2)
@@ -232,7 +232,7 @@ async def test_all_reload(simulator: Simulator, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["listen", "admin_listen", "workers"])
-async def test_what_they_share_needs_a_restart(
+async def test_shared_settings_need_a_restart(
     simulator: Simulator, tmp_path: Path, key: str
 ) -> None:
     config = tmp_path / "penstock.toml"
@@ -254,7 +254,7 @@ def write(config: Path, keys: dict[str, str]) -> None:
     config.write_text("".join(f"{key} = {value}\n" for key, value in keys.items()))
 
 
-async def test_one_that_does_not_serve_yet_is_given_no_connections() -> None:
+async def test_a_worker_that_does_not_serve_yet_gets_no_connections() -> None:
     asked = asyncio.Event()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -275,30 +275,30 @@ async def test_one_that_does_not_serve_yet_is_given_no_connections() -> None:
             await service.stop(0)
 
 
-async def test_a_configuration_that_comes_through_a_pipe() -> None:
+async def test_a_configuration_from_a_pipe() -> None:
     arguments = ("--workers", "2", "--listen", "127.0.0.1:0", "--config", "/dev/stdin")
     process = await asyncio.create_subprocess_exec(
         PENSTOCK, "serve", *arguments, stdin=PIPE, stderr=PIPE, env=clean_environment()
     )
     try:
         async with asyncio.timeout(BOUND_S):
-            _, told = await process.communicate(b"idle_timeout = 30\n")
+            _, output = await process.communicate(b"idle_timeout = 30\n")
     finally:
         if process.returncode is None:
             process.terminate()
     assert process.returncode == 3
-    assert told.startswith(b"penstock: workers cannot read /dev/stdin")
+    assert output.startswith(b"penstock: workers cannot read /dev/stdin")
 
 
 async def configuration(served: Served) -> int:
-    """Returns which configuration all have."""
+    """Returns the configuration that all workers have."""
     async with aio.insecure_channel(served.admin) as admin:
         answer = await AdminServiceStub(admin).ListUpstreams(ListUpstreamsRequest())
     return answer.configuration_generation
 
 
 async def shell(script: str) -> asyncio.subprocess.Process:
-    """A process in the place of a worker."""
+    """Starts another process in place of a worker."""
     return await asyncio.create_subprocess_exec("sh", "-c", script, stdin=PIPE, stdout=PIPE)
 
 
@@ -306,8 +306,8 @@ async def nothing() -> None:
     pass
 
 
-async def test_a_worker_that_starts_hears_of_a_reload_once_it_serves() -> None:
-    """One that has no handler yet would die of the signal."""
+async def test_a_starting_worker_receives_a_reload_once_it_serves() -> None:
+    """The signal would kill a worker without a handler."""
     processes: dict[int, asyncio.subprocess.Process] = {}
     both = asyncio.Event()
 
@@ -342,7 +342,7 @@ async def test_a_worker_that_starts_hears_of_a_reload_once_it_serves() -> None:
     assert [first.returncode, second.returncode] == [7, 7]
 
 
-async def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
+async def test_starting_a_worker_is_retried() -> None:
     tried = asyncio.Queue[int]()
 
     async def start(number: int) -> asyncio.subprocess.Process:
@@ -362,7 +362,7 @@ async def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
     assert [tried.get_nowait() for _ in range(3)] == [0, 1, 1]
 
 
-async def test_one_that_hangs_is_killed_after_the_second_signal() -> None:
+async def test_a_worker_that_hangs_is_killed_after_the_second_signal() -> None:
     processes: list[asyncio.subprocess.Process] = []
     serves = asyncio.Event()
 
@@ -418,7 +418,7 @@ async def test_a_taken_port(simulator: Simulator, count: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "problem"),
     [
         (("--keys-file", "/nowhere/keys.toml"), "cannot read /nowhere/keys.toml"),
         (("--listen", "unix:/tmp/no.sock"), "workers cannot share unix:/tmp/no.sock"),
@@ -426,8 +426,8 @@ async def test_a_taken_port(simulator: Simulator, count: str) -> None:
         (("--workers", "many"), "--workers: 'many' must be a whole number"),
     ],
 )
-async def test_what_cannot_be_served(arguments: tuple[str, ...], complaint: str) -> None:
+async def test_invalid_combinations_of_options(arguments: tuple[str, ...], problem: str) -> None:
     result = await penstock("serve", "--workers", "2", "--listen", "127.0.0.1:0", *arguments)
     assert result.code == 3
-    assert result.err.startswith(f"penstock: {complaint}")
+    assert result.err.startswith(f"penstock: {problem}")
     assert result.err.count("\n") == 1
