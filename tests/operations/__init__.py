@@ -1,1 +1,1 @@
-"""Each operation against a simulator that can be asked what it was sent, and can misbehave."""
+"""Each operation against a simulator that records its requests and can misbehave."""

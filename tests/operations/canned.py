@@ -1,4 +1,4 @@
-"""A service in front of an upstream that gives one and the same answer to every operation."""
+"""A service in front of an upstream that sends the same answer to every request."""
 
 import asyncio
 import json
@@ -19,11 +19,11 @@ _CLOSE = "connection: close"
 
 
 class Canned:
-    """The upstream: healthy, with a model.
+    """The upstream: healthy, with one model.
 
     Attributes:
-        requests: path and body of every operation that was asked for.
-        target: where the service in front of it listens.
+        requests: path and body of every request.
+        target: address of the service in front of it.
     """
 
     target = ""
@@ -37,7 +37,7 @@ class Canned:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         except asyncio.IncompleteReadError:
-            writer.close()  # A probe that was given up as the service stopped.
+            writer.close()  # A probe that was abandoned when the service stopped.
             return
         method, path, *_ = head.split(" ", 2)
         if method == "post":
@@ -48,7 +48,7 @@ class Canned:
         writer.close()
 
     def bodies(self, path: str) -> Sequence[Mapping[str, Any]]:
-        """The bodies of the requests to a path."""
+        """Returns the bodies of the requests to a path."""
         return [body for asked, body in self.requests if asked == path]
 
 
@@ -75,13 +75,13 @@ async def canned(
 
 
 def in_json(data: Any, status: str = "200 OK") -> bytes:
-    """An answer with a JSON body."""
+    """Returns an answer with a JSON body."""
     body = json.dumps(data, ensure_ascii=False).encode()
     return http(body, "content-type: application/json", _CLOSE, status=status)
 
 
 def in_events(*events: Any) -> bytes:
-    """An event stream that ends with `[DONE]`."""
+    """Returns an event stream that ends with `[DONE]`."""
     return stream(
         *map(partial(json.dumps, ensure_ascii=False), events),
         "[DONE]",
@@ -90,13 +90,13 @@ def in_events(*events: Any) -> bytes:
 
 
 def in_bytes(metadata: Any, body: bytes) -> bytes:
-    """An answer of vectors as bytes; `metadata` is the header that tells where each is."""
+    """Returns an answer of vectors as bytes; `metadata` is the header with their positions."""
     head = [f"metadata: {json.dumps(metadata)}"] if metadata is not None else []
     return http(body, "content-type: application/octet-stream", *head, _CLOSE)
 
 
 async def probed(channel: aio.Channel) -> None:
-    """Waits until the service has asked the upstream how it is: then it rests."""
+    """Waits until the service has probed the upstream, so that no further request is pending."""
     watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
     async with asyncio.timeout(60):
         async for answer in watch:

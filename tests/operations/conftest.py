@@ -1,4 +1,4 @@
-"""Services in front of simulators of any kind."""
+"""Services in front of simulators of each kind."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -24,12 +24,12 @@ class Stand:
 
     @property
     def sent(self) -> Any:
-        """The JSON of the latest request to an operation."""
+        """Returns the JSON of the latest request to an operation."""
         return self.posts[-1][1]
 
     @property
     def posts(self) -> list[tuple[str, Any]]:
-        """Path and JSON of each request to an operation."""
+        """Returns path and JSON of each request to an operation."""
         return [(one.path, one.json) for one in self.simulator.requests if one.method == "POST"]
 
 
@@ -39,7 +39,7 @@ Start = Callable[..., Awaitable[Stand]]
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Starts both: `await start(kind="rerank", multimodal=True)`."""
-    # The service ends before its upstream.
+    # The service stops before its upstream.
     async with AsyncExitStack() as running:
 
         async def begin(**settings: Any) -> Stand:

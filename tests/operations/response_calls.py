@@ -1,4 +1,4 @@
-"""Asking for responses through the generated stub, and what every stream of one must keep."""
+"""Calls for responses through the generated stub, and checks of every stream."""
 
 import json
 from collections import defaultdict
@@ -20,7 +20,7 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 
 
 def asking(text: str, **fields: Any) -> response_pb2.CreateResponseRequest:
-    """A request whose answer the models know by heart; `sampling` adds to temperature 0."""
+    """Returns a request with a predictable answer; `sampling` is added to temperature 0."""
     sampling = SamplingParams(temperature=0)
     if added := fields.pop("sampling", None):
         sampling.MergeFrom(added)
@@ -28,26 +28,26 @@ def asking(text: str, **fields: Any) -> response_pb2.CreateResponseRequest:
 
 
 def tool(name: str) -> message_pb2.Tool:
-    """A function that takes a city."""
+    """Returns a function with a city as its parameter."""
     parameters = JsonDocument(json=json.dumps(CITY))
     definition = message_pb2.FunctionDefinition(name=name, description="w", parameters=parameters)
     return message_pb2.Tool(function=definition)
 
 
 def said(role: message_pb2.Role.ValueType, text: str, **fields: Any) -> Item:
-    """A message of one text."""
+    """Returns a message with one text."""
     part = response_pb2.ResponseContentPart(text=text)
     return Item(message=response_pb2.MessageItem(role=role, content=[part]), **fields)
 
 
 def call(call_id: str, name: str, arguments: str = "{}") -> Item:
-    """A call of a function."""
+    """Returns a call of a function."""
     made = response_pb2.FunctionCallItem(call_id=call_id, name=name, arguments=arguments)
     return Item(function_call=made)
 
 
 def result(call_id: str, text: str) -> Item:
-    """The result of a call."""
+    """Returns the result of a call."""
     output = [response_pb2.ResponseContentPart(text=text)]
     return Item(
         function_call_output=response_pb2.FunctionCallOutputItem(call_id=call_id, output=output)
@@ -63,13 +63,13 @@ class Responses:
     async def whole(
         self, request: response_pb2.CreateResponseRequest
     ) -> response_pb2.ModelResponse:
-        """Asks for an answer in one message, which OpenAI's SDK must be able to read."""
+        """Requests a unary answer, which OpenAI's SDK must be able to read."""
         answer = await self.stub.CreateResponse(request)
         response_reader.check(answer.response)
         return answer.response
 
     async def stream(self, request: response_pb2.CreateResponseRequest) -> list[Event]:
-        """Asks for an answer in events, which must be well-formed."""
+        """Requests an answer in events, which must be well-formed."""
         events = [event async for event in self.stub.StreamResponse(request)]
         check_order(events)
         response_reader.check_stream(events)
@@ -78,7 +78,7 @@ class Responses:
     async def broken(
         self, request: response_pb2.CreateResponseRequest
     ) -> tuple[list[Event], aio.AioRpcError]:
-        """Reads a stream that must fail; returns what came before, and how it failed."""
+        """Reads a stream that must fail; returns the messages before the failure, and the error."""
         events: list[Event] = []
         try:
             async for event in self.stub.StreamResponse(request):
@@ -89,13 +89,13 @@ class Responses:
 
 
 def end_of(events: Sequence[Event]) -> response_pb2.ModelResponse:
-    """The response that the terminal event tells."""
+    """Returns the response in the terminal event."""
     last = events[-1]
     return last.completed if last.HasField("completed") else last.incomplete
 
 
 def check_order(events: Sequence[Event]) -> list[Item]:
-    """Checks the order that StreamResponse promises; returns the items that the events make."""
+    """Checks the order that StreamResponse promises; returns the sum of the events."""
     assert [event.sequence_number for event in events] == list(range(len(events)))
     assert [event.WhichOneof("event") for event in events[:2]] == ["created", "in_progress"]
     assert events[-1].WhichOneof("event") in ("completed", "incomplete")
@@ -124,7 +124,7 @@ def check_order(events: Sequence[Event]) -> list[Item]:
 
 
 class _Follow:
-    """Follows the events of one item."""
+    """Checks the events of one item."""
 
     def __init__(self) -> None:
         self.begun: Item | None = None

@@ -1,4 +1,4 @@
-"""Responses read independently: turned back into the API's JSON and given to OpenAI's SDK."""
+"""Responses read independently: converted back to the API's JSON for OpenAI's SDK."""
 
 import json
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ _WHOLE = ("created", "in_progress", "completed", "incomplete", "failed", "queued
 
 
 def check(response: response_pb2.ModelResponse) -> Response:
-    """Has the SDK read a response; it must be of the API's types."""
+    """Lets the SDK read a response, which must have the API's types."""
     return Response.model_validate(response_json(response), strict=True)
 
 
 def check_stream(events: Sequence[response_pb2.StreamResponseResponse]) -> Response:
-    """Has the SDK read and add up a stream; what it makes of it must be what the end tells."""
+    """Lets the SDK read and add up a stream; its result must equal the terminal event."""
     read = [_EVENTS.validate_python(event_json(event)) for event in events]
     assert [event.type for event in read] == [event_type(event) for event in events]
     state: ResponseStreamState[Any] = ResponseStreamState(input_tools=omit, text_format=omit)
@@ -37,7 +37,7 @@ def check_stream(events: Sequence[response_pb2.StreamResponseResponse]) -> Respo
 
 
 def event_type(event: response_pb2.StreamResponseResponse) -> str:
-    """The name of an event in the API."""
+    """Returns the name of an event in the API."""
     arm = event.WhichOneof("event")
     assert arm
     if arm == "other":
@@ -47,7 +47,7 @@ def event_type(event: response_pb2.StreamResponseResponse) -> str:
 
 
 def event_json(event: response_pb2.StreamResponseResponse) -> Json:
-    """An event as the API writes it."""
+    """Returns an event in the API's form."""
     arm = event.WhichOneof("event")
     assert arm
     if arm == "other":
@@ -71,8 +71,8 @@ def event_json(event: response_pb2.StreamResponseResponse) -> Json:
 
 
 def response_json(response: response_pb2.ModelResponse) -> Json:
-    """A response as the API writes it."""
-    told = response.settings
+    """Returns a response in the API's form."""
+    echoed = response.settings
     made: Json = {
         "id": response.id,
         "object": "response",
@@ -80,22 +80,22 @@ def response_json(response: response_pb2.ModelResponse) -> Json:
         "created_at": float(response.create_time.seconds),
         "status": status_name(response.status),
         "output": [item_json(item) for item in response.output],
-        "parallel_tool_calls": told.parallel_tool_calls,
-        "tool_choice": _tool_choice(told.tool_choice),
-        "tools": [_tool(tool) for tool in told.tools],
-        "metadata": dict(told.metadata),
-        "truncation": _TRUNCATIONS[told.truncation],
-        "service_tier": told.service_tier,
+        "parallel_tool_calls": echoed.parallel_tool_calls,
+        "tool_choice": _tool_choice(echoed.tool_choice),
+        "tools": [_tool(tool) for tool in echoed.tools],
+        "metadata": dict(echoed.metadata),
+        "truncation": _TRUNCATIONS[echoed.truncation],
+        "service_tier": echoed.service_tier,
     }
     for name in ("temperature", "top_p", "max_output_tokens", "top_logprobs", "background"):
-        if told.HasField(name):
-            made[name] = getattr(told, name)
-    if told.instructions:
-        made["instructions"] = told.instructions
-    if told.HasField("text_format"):
-        made["text"] = {"format": _text_format(told.text_format)}
-    if told.reasoning.effort:
-        made["reasoning"] = {"effort": told.reasoning.effort}
+        if echoed.HasField(name):
+            made[name] = getattr(echoed, name)
+    if echoed.instructions:
+        made["instructions"] = echoed.instructions
+    if echoed.HasField("text_format"):
+        made["text"] = {"format": _text_format(echoed.text_format)}
+    if echoed.reasoning.effort:
+        made["reasoning"] = {"effort": echoed.reasoning.effort}
     if response.HasField("usage"):
         made["usage"] = _usage(response.usage)
     if response.incomplete_reason:
@@ -106,7 +106,7 @@ def response_json(response: response_pb2.ModelResponse) -> Json:
 
 
 def item_json(item: response_pb2.ResponseItem) -> Json:
-    """An item as the API writes it."""
+    """Returns an item in the API's form."""
     made: Json = {"id": item.id, "status": status_name(item.status)}
     match item.WhichOneof("item"):
         case "message":
@@ -127,7 +127,7 @@ def item_json(item: response_pb2.ResponseItem) -> Json:
 
 
 def part_json(part: response_pb2.ResponseContentPart) -> Json:
-    """A part as the API writes it."""
+    """Returns a part in the API's form."""
     match part.WhichOneof("part"):
         case "text":
             annotations = [json.loads(one.json) for one in part.annotations]
@@ -142,7 +142,7 @@ def part_json(part: response_pb2.ResponseContentPart) -> Json:
 
 
 def logprobs_json(entries: Any) -> list[Json]:
-    """Log probabilities as the API writes them."""
+    """Returns log probabilities in the API's form."""
     return [
         {
             "token": entry.token,
@@ -156,7 +156,7 @@ def logprobs_json(entries: Any) -> list[Json]:
 
 
 def status_name(status: response_pb2.ResponseStatus.ValueType) -> str | None:
-    """A status as the API writes it."""
+    """Returns the name of a status in the API."""
     return _STATUS.Name(status).removeprefix("RESPONSE_STATUS_").lower() if status else None
 
 
@@ -197,9 +197,9 @@ def _text_format(form: message_pb2.ResponseFormat) -> Json:
 def known_to_both(
     response: response_pb2.ModelResponse, request: response_pb2.CreateResponseRequest
 ) -> Any:
-    """What both ways to ask an upstream can know of a response, without names and times.
+    """Returns the facts of a response that both APIs report, without ids and times.
 
-    Of the numbers of a request, only the API itself tells the ones that it fills in.
+    Only the Responses API itself reports the numbers of a request that it fills in.
     """
     numbers = {"temperature", "top_p", "frequency_penalty", "presence_penalty"}
     given = {field.name for field, _ in request.sampling.ListFields()} & numbers
@@ -209,11 +209,11 @@ def known_to_both(
     for item in response.output:
         shown = MessageToDict(item, preserving_proto_field_name=True)
         shown.pop("id")
-        # vLLM calls an item completed even where it was cut off; a chat says nothing of it.
+        # vLLM reports an item as completed even if it was truncated; a chat does not report it.
         shown.pop("status", None)
         shown.get("function_call", {}).pop("call_id", None)
         items.append(shown)
-    told = response.settings
+    echoed = response.settings
     usage = response.usage
     return {
         "model": response.model,
@@ -221,17 +221,17 @@ def known_to_both(
         "reason": response.incomplete_reason,
         "output": items,
         "usage": (usage.input_tokens, usage.output_tokens, usage.total_tokens),
-        "instructions": told.instructions,
-        "numbers": {name: getattr(told, name) for name in sorted(given)},
-        "top_logprobs": (told.HasField("top_logprobs"), told.top_logprobs),
-        "parallel_tool_calls": told.parallel_tool_calls,
-        "tools": [_tool(tool) for tool in told.tools],
-        "tool_choice": _tool_choice(told.tool_choice),
-        "text_format": told.HasField("text_format") and _text_format(told.text_format),
-        "effort": told.reasoning.effort,
-        "truncation": told.truncation,
-        "service_tier": told.service_tier,
-        "background": told.background,
-        "metadata": dict(told.metadata),
-        "user": told.user,
+        "instructions": echoed.instructions,
+        "numbers": {name: getattr(echoed, name) for name in sorted(given)},
+        "top_logprobs": (echoed.HasField("top_logprobs"), echoed.top_logprobs),
+        "parallel_tool_calls": echoed.parallel_tool_calls,
+        "tools": [_tool(tool) for tool in echoed.tools],
+        "tool_choice": _tool_choice(echoed.tool_choice),
+        "text_format": echoed.HasField("text_format") and _text_format(echoed.text_format),
+        "effort": echoed.reasoning.effort,
+        "truncation": echoed.truncation,
+        "service_tier": echoed.service_tier,
+        "background": echoed.background,
+        "metadata": dict(echoed.metadata),
+        "user": echoed.user,
     }

@@ -1,4 +1,4 @@
-"""ClassificationService: what goes upstream, what may come back, and what must not."""
+"""ClassificationService: requests, valid answers and malformed answers."""
 
 import math
 from typing import Any
@@ -103,7 +103,7 @@ GOOD = result(1, [1.0], num_classes=1)
 MALFORMED = {
     "no results": ({"id": "x"}, "no list of results"),
     "one missing": (answer(GOOD), "none for 0"),
-    "one twice": (answer(GOOD, GOOD), "two results for input 1"),
+    "a duplicate": (answer(GOOD, GOOD), "two results for input 1"),
     "out of range": (answer(GOOD, result(7, [1.0])), "index 7, out of range for 2 inputs"),
     "no probabilities": (answer({"index": 0}, GOOD), "it lacks "),
     "empty probabilities": (answer(result(0, []), GOOD), "0 probabilities"),

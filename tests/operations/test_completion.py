@@ -1,4 +1,4 @@
-"""Text completions: what goes upstream, and what comes of answers that are not as they should."""
+"""Text completions: requests and faulty answers."""
 
 from base64 import b64encode
 from typing import Any
@@ -25,12 +25,12 @@ def asking(text: str = "Once", **fields: Any) -> CreateCompletionRequest:
 
 
 def parsed(fields: dict[str, Any]) -> CreateCompletionRequest:
-    """A request from its JSON form, with a prompt unless there is one."""
+    """Returns a request from its JSON form; adds a prompt if there is none."""
     return ParseDict({"prompts": [{"text": "x"}], **fields}, CreateCompletionRequest())
 
 
 def body(fields: dict[str, Any], stream: bool = False) -> dict[str, Any]:
-    """The upstream JSON of a request."""
+    """Returns the upstream JSON of a request."""
     return completion.request_body(parsed(fields), stream=stream)
 
 
@@ -110,7 +110,7 @@ def test_fields(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     assert body(fields) == {"prompt": "x", **expected}
 
 
-def test_a_stream_always_asks_for_usage() -> None:
+def test_a_stream_always_requests_usage() -> None:
     assert body({}, stream=True) == {
         "prompt": "x",
         "stream": True,
@@ -198,7 +198,7 @@ def test_malformed(data: dict[str, Any]) -> None:
 # Through the service
 
 
-async def test_what_is_sent(stand: Stand) -> None:
+async def test_requests_through_the_service(stand: Stand) -> None:
     stub = CompletionServiceStub(stand.channel)
     request = asking(
         model="tiny-chat",

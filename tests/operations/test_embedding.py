@@ -1,4 +1,4 @@
-"""EmbeddingService: what goes upstream, what may come back, and what must not."""
+"""EmbeddingService: requests, valid answers and malformed answers."""
 
 import math
 import struct
@@ -110,13 +110,13 @@ def test_request_body(case: str) -> None:
 @pytest.mark.parametrize(
     ("dtype", "name"), [(2, "float16"), (3, "bfloat16"), (4, "fp8_e4m3"), (5, "fp8_e5m2")]
 )
-def test_packed_formats_are_asked_for_as_bytes(dtype: Any, name: str) -> None:
+def test_packed_formats_are_requested_as_bytes(dtype: Any, name: str) -> None:
     body = embedding.request_body(request(dtype=dtype))
     asked = {key: body[key] for key in ("encoding_format", "embed_dtype", "endianness")}
     assert asked == {"encoding_format": "bytes", "embed_dtype": name, "endianness": "little"}
 
 
-def test_late_chunks_are_asked_for_as_numbers() -> None:
+def test_late_chunks_are_requested_as_numbers() -> None:
     body = embedding.request_body(request(late_chunking=LateChunkingOptions(chunk_size=3)))
     assert body["late_chunking_params"] == {"chunk_size": 3}
     assert body["encoding_format"] == "float"
@@ -128,7 +128,7 @@ def _extra(key: str) -> JsonDocument:
 
 
 def _odd(enum: str) -> PoolingOptions:
-    """Options with an enum that has no such number."""
+    """Returns options with an unknown enum number."""
     options = PoolingOptions()
     setattr(options, enum, 9)
     return options
@@ -175,7 +175,7 @@ REFUSED = {
         "options.add_special_tokens",
     ),
     "session": (request(engine=EngineOptions(session_id="s")), "engine.session_id"),
-    "token ids asked for": (
+    "token ids requested": (
         request(engine=EngineOptions(return_token_ids=False)),
         "engine.return_token_ids",
     ),
@@ -217,9 +217,9 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_whatever_form_comes(form: str) -> None:
+async def test_every_form_of_vectors(form: str) -> None:
     one, two = FORMS[form]
-    # The results come in any order.
+    # Results may be in any order.
     sent = in_json(answer(result(1, two), result(0, one)))
     async with canned(sent) as (channel, _):
         found = await embed(channel, request())
@@ -232,7 +232,7 @@ async def test_whatever_form_comes(form: str) -> None:
     assert found.usage.prompt_tokens == 5
 
 
-async def test_numbers_that_are_not_numbers_survive_bit_by_bit() -> None:
+async def test_nan_payloads_are_preserved() -> None:
     raw = struct.pack("<4I", 0x7FC00001, 0xFF800000, 0x80000000, 0x00000001)
     sent = in_json(answer(result(0, b64encode(raw).decode())))
     async with canned(sent) as (channel, _):
@@ -241,7 +241,7 @@ async def test_numbers_that_are_not_numbers_survive_bit_by_bit() -> None:
     assert found.embeddings[0].float_vector.SerializeToString()[2:] == raw
 
 
-async def test_what_has_no_field_is_kept() -> None:
+async def test_unknown_keys_are_kept() -> None:
     known = answer(result(0, [1.0], note={"a": 1}, empty=None))
     async with canned(in_json({**known, "region": "x", "nothing": None})) as (channel, _):
         found = await embed(channel, request(texts("a")))
@@ -268,7 +268,7 @@ def metadata(*results: Any) -> Any:
 
 
 async def test_packed() -> None:
-    # The bytes may lie in any order, too.
+    # The bytes may be in any order, too.
     places = ({"index": 1, "start": 0, "end": 4}, {"index": 0, "start": 4, "end": 8})
     sent = in_bytes(metadata(*({**place, "shape": [2]} for place in places)), b"abcdefgh")
     async with canned(sent) as (channel, _):
@@ -292,7 +292,7 @@ MALFORMED = {
     "a result of another kind": (answer("x", "y"), "result 0 is not an object"),
     "one missing": (answer(result(1, ONE)), "1 results for 2 inputs, none for 0"),
     "all missing": (answer(), "0 results for 2 inputs"),
-    "one twice": (answer(result(0, ONE), result(0, ONE)), "two results for input 0"),
+    "a duplicate": (answer(result(0, ONE), result(0, ONE)), "two results for input 0"),
     "out of range": (
         answer(result(0, ONE), result(2, ONE)),
         "index 2, out of range for 2 inputs",
@@ -305,7 +305,7 @@ MALFORMED = {
     "no vector": (answer({"index": 0}, result(1, ONE)), "it lacks "),
     "null": (answer(result(0, None), result(1, ONE)), "neither text nor a list"),
     "an object": (answer(result(0, {}), result(1, ONE)), "neither text nor a list"),
-    "no base64": (answer(result(0, "€"), result(1, ONE)), "wrong type"),
+    "not base64": (answer(result(0, "€"), result(1, ONE)), "wrong type"),
     "cut base64": (answer(result(0, ONE[:-3]), result(1, ONE)), "wrong type"),
     "cut numbers": (answer(result(0, "AAAAAAA="), result(1, ONE)), "5 bytes do not match float32"),
     "an empty text": (answer(result(0, ""), result(1, ONE)), "no values"),
@@ -358,14 +358,14 @@ HALVES = {
 
 
 @pytest.mark.parametrize("dtype", HALVES)
-async def test_floats_where_half_floats_were_asked_for(dtype: Any) -> None:
+async def test_floats_instead_of_half_floats(dtype: Any) -> None:
     async with canned(in_json(answer(result(0, NARROWED)))) as (channel, _):
         made = await embed(channel, request(texts("a"), dtype=dtype))
     packed = made.embeddings[0].packed_vector
     assert (packed.dtype, packed.dimensions, packed.data) == (dtype, 5, HALVES[dtype])
 
 
-async def test_floats_in_any_form_where_half_floats_were_asked_for() -> None:
+async def test_floats_in_any_form_instead_of_half_floats() -> None:
     rows = [[1.0, 2.0], [3.0, 4.0]]
     wanted = struct.pack("<4e", 1, 2, 3, 4)
     async with canned(in_json(answer(result(0, rows)))) as (channel, _):
@@ -382,9 +382,9 @@ async def test_floats_in_any_form_where_half_floats_were_asked_for() -> None:
         assert made.embeddings[0].packed_vector.data == wanted
 
 
-@pytest.mark.parametrize("told", [{"endianness": "big"}, {"embed_dtype": "float64"}])
-async def test_bytes_of_another_form_than_asked_for(told: dict[str, Any]) -> None:
-    async with canned(in_bytes(metadata(PLACE | told), b"abcd")) as (channel, _):
+@pytest.mark.parametrize("described", [{"endianness": "big"}, {"embed_dtype": "float64"}])
+async def test_bytes_of_another_format(described: dict[str, Any]) -> None:
+    async with canned(in_bytes(metadata(PLACE | described), b"abcd")) as (channel, _):
         found = await refused(embed(channel, request(texts("a"), dtype=FLOAT16)))
     assert (found.reason, found.fields) == ("UNSUPPORTED_OPERATION", ("dtype",))
 
@@ -431,7 +431,7 @@ def refusal_of(param: str) -> bytes:
         (request(dtype=FLOAT16), "encoding_format", ["bytes"]),
     ],
 )
-async def test_an_encoding_that_is_refused(asked: Any, param: str, forms: Any) -> None:
+async def test_a_refused_encoding(asked: Any, param: str, forms: Any) -> None:
     async with canned(refusal_of(param)) as (channel, upstream):
         found = await refused(embed(channel, asked))
         sent = [body["encoding_format"] for body in upstream.bodies(PATH)]

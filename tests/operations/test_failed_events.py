@@ -1,4 +1,4 @@
-"""The event that a response ends with that failed: it tells no more than the status does."""
+"""The terminal event of a failed response reveals no more than the status."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ STREAMS = {
 
 
 async def streamed(answer: bytes, **settings: Any) -> tuple[list[Any], str]:
-    """Returns the events of a response that fails, and the message of its status."""
+    """Returns the events of a failing response, and the message of its status."""
     async with canned(answer, **settings) as (channel, _):
         found, error = await Responses(channel).broken(asking("x"))
     return found, error.details() or ""
@@ -85,7 +85,7 @@ async def read(upstream: Upstream) -> None:
             pass
 
 
-async def test_an_aborted_native_response_is_no_answer() -> None:
+async def test_an_aborted_native_response_fails() -> None:
     usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
     whole = NATIVE | {"status": "cancelled", "usage": usage}
     done = json.dumps({"type": "response.completed", "response": whole})

@@ -1,4 +1,4 @@
-"""Native streams of servers that leave out what vLLM tells: what was said before is not lost."""
+"""Native streams whose later events omit earlier content, which is not lost."""
 
 import json
 from typing import Any
@@ -72,13 +72,13 @@ STREAMS: dict[str, list[Json]] = {
     "output short": [BEGUN, *ALL_DONE, end(output=[HELLO])],
     "output without content": [BEGUN, *ALL_DONE, end(output=[THOUGHT, text_item(""), CALL])],
     "output whole": [BEGUN, *ALL_DONE, end(output=ITEMS)],
-    "output named anew": [
+    "output with new ids": [
         BEGUN,
         *ALL_DONE,
         end(output=[item | {"id": f"new_{place}"} for place, item in enumerate(ITEMS)]),
     ],
     "incomplete": [BEGUN, *ALL_DONE, end("incomplete", output=[])],
-    "items done in another order": [BEGUN, *reversed(ALL_DONE), end(output=[])],
+    "items completed in another order": [BEGUN, *reversed(ALL_DONE), end(output=[])],
     "places as text and floats": [
         BEGUN,
         *(
@@ -108,7 +108,7 @@ STREAMS: dict[str, list[Json]] = {
         done(2, CALL | {"arguments": {"a": 1}}),
         end(output=[]),
     ],
-    "nothing for an item": [BEGUN, *ALL_DONE, end(output=[None, *ITEMS, None])],
+    "a null item": [BEGUN, *ALL_DONE, end(output=[None, *ITEMS, None])],
     "an event without a type": [BEGUN, {"x": 1}, *ALL_DONE, end(output=ITEMS)],
     "unusual values": [
         BEGUN,
@@ -127,7 +127,7 @@ STREAMS: dict[str, list[Json]] = {
 
 
 @pytest.mark.parametrize("events", STREAMS.values(), ids=STREAMS)
-async def test_the_end_has_the_items_that_were_done(events: list[Json]) -> None:
+async def test_the_terminal_event_has_all_completed_items(events: list[Json]) -> None:
     answer = stream(*map(json.dumps, events))
     async with canned(answer, native_responses="always") as (channel, _):
         last = await _last(channel)
@@ -151,7 +151,7 @@ def _essence(response: ModelResponse) -> list[str]:
     ]
 
 
-async def test_the_client_keeps_text_that_no_item_told() -> None:
+async def test_the_client_keeps_text_without_a_completed_item() -> None:
     place = {"output_index": 0, "item_id": "msg_1"}
     events = [
         BEGUN,
@@ -168,7 +168,7 @@ async def test_the_client_keeps_text_that_no_item_told() -> None:
 async def test_settings_that_cannot_be_read_are_kept() -> None:
     answer = stream(*map(json.dumps, STREAMS["unusual values"]))
     async with canned(answer, native_responses="always") as (channel, _):
-        told = (await _last(channel)).completed
-    assert (told.create_time.seconds, told.complete_time.seconds) == (5, 6)
-    assert told.settings.temperature == 0.5
-    assert set(value_of(told.extra)) == {"tools", "max_output_tokens", "incomplete_details"}
+        ended = (await _last(channel)).completed
+    assert (ended.create_time.seconds, ended.complete_time.seconds) == (5, 6)
+    assert ended.settings.temperature == 0.5
+    assert set(value_of(ended.extra)) == {"tools", "max_output_tokens", "incomplete_details"}

@@ -1,4 +1,4 @@
-"""Fields that an older vLLM knows by another name, or not at all."""
+"""Fields that an older vLLM has under another name, or not at all."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -180,7 +180,7 @@ RAW = {"options": {"useActivation": False}}
         ("0.10.2", _classification(**RAW), {"activation": False}, {"use_activation": False}),
     ],
 )
-async def test_the_older_name_is_sent_to_who_knows_that(
+async def test_an_older_upstream_receives_the_older_name(
     start: Start, dialect: str, case: Case, older: dict[str, Any], newer: dict[str, Any]
 ) -> None:
     for version, wanted, not_wanted in ((dialect, older, newer), (NEWEST, newer, older)):
@@ -281,7 +281,7 @@ async def test_the_older_name_has_the_effect(start: Start, dialect: str) -> None
         ),
     ],
 )
-async def test_what_has_no_older_name_is_refused(
+async def test_a_field_without_an_older_name_is_refused(
     start: Start, dialect: str, case: Case, fields: list[str], came: str
 ) -> None:
     stand = await start(dialect=dialect)
@@ -303,13 +303,13 @@ async def test_what_has_no_older_name_is_refused(
         _transcription(sampling={"useBeamSearch": False, "n": 1}),
     ],
 )
-async def test_what_asks_for_nothing_is_not_refused(start: Start, case: Case) -> None:
+async def test_a_field_with_its_default_is_not_refused(start: Start, case: Case) -> None:
     stand = await start(dialect="0.10.0")
     await probed(stand.channel)
     await _done(stand.channel, case)
 
 
-async def test_the_words_of_an_older_version_name_the_field(start: Start) -> None:
+async def test_errors_of_an_older_version_name_the_field(start: Start) -> None:
     stand = await start(dialect="0.14.1")
     case = _transcription(detail="TRANSCRIPT_DETAIL_SEGMENTS")
     result = await _refused(stand.channel, case)
@@ -332,7 +332,7 @@ async def test_an_answer_without_tokens_is_refused(
 
 
 @pytest.mark.parametrize(("dialect", "native"), [("0.14.1", False), ("0.20.2", True)])
-async def test_a_version_whose_responses_lie_is_asked_for_chats(
+async def test_a_version_with_unreliable_responses_is_asked_for_chats(
     serve: Serve, dialect: str, native: bool
 ) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", dialect=dialect)
@@ -347,13 +347,13 @@ async def test_a_version_whose_responses_lie_is_asked_for_chats(
 
 
 @pytest.mark.parametrize("version", ["", "dev", "0.1.dev1+g123", "0.6.6.post1", "1.0", "99.0.0"])
-def test_who_is_not_known_to_be_older_gets_it_all(version: str) -> None:
+def test_an_upstream_of_unknown_version_receives_all_fields(version: str) -> None:
     body = {"structured_outputs": {"regex": "a"}, "watermarking": True}
     assert adaptation.adapted(CHAT_COMPLETION, body, version) is body
 
 
 @pytest.mark.parametrize("version", ["0.14.1", "v0.14.1", "0.14.1+cpu", "0.14.1rc2.dev3+gabc"])
-def test_the_release_is_what_counts(version: str) -> None:
+def test_the_release_number_counts(version: str) -> None:
     assert vllm_fields.numbers(version) == (0, 14, 1)
 
 
@@ -364,7 +364,7 @@ def test_every_field_of_the_table_has_a_home() -> None:
     assert vllm_fields.FIELDS.keys() <= {operation.path for operation in ALL_OPERATIONS}
 
 
-async def test_in_a_mixed_fleet_who_has_the_field_is_asked(serve: Serve) -> None:
+async def test_a_mixed_fleet_uses_a_replica_that_has_the_field(serve: Serve) -> None:
     async with AsyncExitStack() as stack:
         old, new = [
             await stack.enter_async_context(

@@ -1,4 +1,4 @@
-"""PoolingService: what goes upstream, what may come back, and what must not."""
+"""PoolingService: requests, valid answers and malformed answers."""
 
 import json
 import math
@@ -168,21 +168,21 @@ async def test_no_rows() -> None:
     assert len(found.multi_vector.vectors) == 0
 
 
-async def test_rows_of_nothing() -> None:
+async def test_rows_without_values() -> None:
     place = {"index": 0, "start": 0, "end": 0, "shape": [2, 0], **LITTLE}
     async with canned(in_bytes(answer(place), b"")) as (channel, _):
         found = await refused(pool(channel, request(texts("a"))))
     assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_fewer_than_nothing() -> None:
+async def test_a_negative_size() -> None:
     place = {"index": 0, "start": 0, "end": 24, "shape": [-2, -3], **LITTLE}
     async with canned(in_bytes(answer(place), bytes(24))) as (channel, _):
         found = await refused(pool(channel, request(texts("a"))))
     assert found.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_whatever_form_comes() -> None:
+async def test_every_form_of_vectors() -> None:
     # Text has no shape: a vector of three.
     sent = answer(result(0, [[1.0, None]]), result(1, "AACAPwAAAEAAAEBA"))
     async with canned(in_json(sent)) as (channel, _):
@@ -193,7 +193,7 @@ async def test_whatever_form_comes() -> None:
     assert list(found.results[1].float_vector.values) == [1, 2, 3]
 
 
-async def test_many_inputs_are_asked_for_as_numbers() -> None:
+async def test_many_inputs_are_requested_as_numbers() -> None:
     sent = answer(*(result(i, [[float(i)]]) for i in range(513)))
     async with canned(in_json(sent)) as (channel, upstream):
         found = await pool(channel, request(texts(*["a"] * 513)))
@@ -216,7 +216,7 @@ async def test_plugin() -> None:
 MALFORMED = {
     "no results": ({"id": "x"}, "no list of results"),
     "one missing": (answer(result(1, [1.0])), "none for 0"),
-    "one twice": (answer(result(1, [1.0]), result(1, [1.0])), "two results for input 1"),
+    "a duplicate": (answer(result(1, [1.0]), result(1, [1.0])), "two results for input 1"),
     "out of range": (
         answer(result(0, [1.0]), result(9, [1.0])),
         "index 9, out of range for 2 inputs",
@@ -252,7 +252,7 @@ async def test_plugin_without_output() -> None:
         (None, "[{'type': 'literal_error', 'msg': \"Input should be 'float' or 'base64'\"}]"),
     ],
 )
-async def test_older_vllm_that_does_not_know_bytes(param: str | None, message: str) -> None:
+async def test_an_older_vllm_without_bytes(param: str | None, message: str) -> None:
     error = {"message": message, "type": "Bad Request", "param": param, "code": 400}
     refusal = in_json({"error": error}, status="400 Bad Request")
     async with canned(refusal) as (channel, upstream):

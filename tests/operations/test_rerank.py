@@ -1,4 +1,4 @@
-"""Reranking: what goes upstream and on which path, and answers that cannot be trusted."""
+"""Reranking: requests, their paths, and faulty answers."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def asking(*documents: str, **fields: Any) -> RerankRequest:
 
 
 def parsed(fields: dict[str, Any]) -> RerankRequest:
-    """A request from its JSON form, with a query and a document unless there are some."""
+    """Returns a request from its JSON form; adds a query and a document if there are none."""
     whole = {"query": {"text": "q"}, "documents": [{"text": "d"}], **fields}
     return ParseDict(whole, RerankRequest())
 
@@ -165,12 +165,12 @@ def read(data: dict[str, Any], documents: int = 3, **fields: Any) -> Any:
     return rerank.response(data, asking(*(["d"] * documents), **fields))
 
 
-def test_best_first_whatever_the_order() -> None:
+def test_results_are_sorted_best_first() -> None:
     message = read(answer(ranked(2, 0.1), ranked(1, 0.9), ranked(0, 0.1)))
     assert [result.index for result in message.results] == [1, 0, 2]
 
 
-def test_more_than_asked_for_is_cut() -> None:
+def test_excess_results_are_cut() -> None:
     message = read(answer(ranked(0, 0.1), ranked(1, 0.2), ranked(2, 0.3)), top_n=1)
     assert [result.index for result in message.results] == [2]
 
@@ -197,7 +197,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "no results": ({"id": "score-1"}, "no list of results"),
     "results null": ({"results": None}, "no list of results"),
     "results an object": ({"results": {}}, "no list of results"),
-    "no object": (answer(ranked(0), "x"), "result 1 is not an object"),
+    "not an object": (answer(ranked(0), "x"), "result 1 is not an object"),
     "no index": (answer({"relevance_score": 1}), "no integer index"),
     "index a word": (answer(ranked("first")), "no integer index"),
     "index a fraction": (answer(ranked(0.5)), "no integer index"),
@@ -209,7 +209,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "score null": (answer(ranked(0, None)), "document 0 has no score"),
     "score a word": (answer(ranked(0, "high")), "is not a number"),
     "score true": (answer(ranked(0, True)), "is not a number"),
-    "one short": (answer(ranked(0), ranked(1)), "2 results instead of 3"),
+    "one missing": (answer(ranked(0), ranked(1)), "2 results instead of 3"),
     "empty": (answer(), "0 results instead of 3"),
 }
 
@@ -227,21 +227,21 @@ def test_malformed(data: dict[str, Any], words: str) -> None:
         *("short", "no-score", "null-score", "word-score"),
     ],
 )
-async def test_spoiled_results(stand: Stand, how: str) -> None:
+async def test_faulty_results(stand: Stand, how: str) -> None:
     stand.simulator.faults = f"bad-results how={how}"
     refusal = await refused(RerankServiceStub(stand.channel).Rerank(asking()))
     assert refusal.code is grpc.StatusCode.INTERNAL
     assert refusal.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_score_is_another_name_for_it(stand: Stand) -> None:
+async def test_scores_under_another_name(stand: Stand) -> None:
     plain = await RerankServiceStub(stand.channel).Rerank(asking())
     stand.simulator.faults = "bad-results how=renamed"
     renamed = await RerankServiceStub(stand.channel).Rerank(asking())
     assert renamed.results == plain.results
 
 
-async def test_documents_come_back_as_they_were(start: Start) -> None:
+async def test_documents_are_returned_unchanged(start: Start) -> None:
     stand = await start(multimodal=True)
     request = parsed({"documents": [{"multimodal": {"parts": [PIXEL]}}, {"text": "q"}]})
     request.return_documents = True
@@ -264,7 +264,7 @@ async def test_the_other_path_is_tried_and_remembered(stand: Stand, fault: str) 
     assert stand.posts[0][1] == stand.posts[1][1]
 
 
-async def test_a_remembered_path_that_is_gone(stand: Stand) -> None:
+async def test_a_remembered_path_that_disappears(stand: Stand) -> None:
     stub = RerankServiceStub(stand.channel)
     stand.simulator.path_faults["/v1/rerank"] = MISSING[0]
     await stub.Rerank(asking())
@@ -309,11 +309,11 @@ async def test_no_second_path_for_other_failures(
     request = asking(model="unlisted" if "404" in fault else "")
     refusal = await refused(RerankServiceStub(stand.channel).Rerank(request))
     assert refusal.code is code
-    # Once, or as often as the client sends the call.
+    # Once, or once for each try of the client.
     assert set(asked(stand.simulator)) == {"/v1/rerank"}
 
 
-async def test_a_failure_on_the_other_path_is_told(stand: Stand) -> None:
+async def test_a_failure_on_the_other_path_is_reported(stand: Stand) -> None:
     stand.simulator.path_faults.update({"/v1/rerank": MISSING[0], "/v2/rerank": "status code=503"})
     refusal = await refused(RerankServiceStub(stand.channel).Rerank(asking()))
     assert refusal.reason == "UPSTREAM_UNAVAILABLE"
@@ -330,5 +330,5 @@ async def test_other_operations_have_one_path(stand: Stand) -> None:
 
 
 def asked(simulator: Simulator) -> list[str]:
-    """The paths of the requests to operations."""
+    """Returns the paths of the requests to operations."""
     return [one.path for one in simulator.requests if one.method == "POST"]

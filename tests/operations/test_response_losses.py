@@ -1,4 +1,4 @@
-"""What other gateways lose between responses and chats: each loss is a case that must not be."""
+"""Losses of other gateways between responses and chats, which must not occur here."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ BOTH = "Weather in Paris and time in London?"
 
 
 def faulty(text: str, faults: str, **fields: Any) -> response_pb2.CreateResponseRequest:
-    """A request that has the simulator misbehave."""
+    """Returns a request that makes the simulator have a fault."""
     return asking(f"{text} [[simulate: {faults}]]", **fields)
 
 
 @pytest.fixture
 def responses(channel: aio.Channel) -> Responses:
-    """Responses of the simulator, by way of chats."""
+    """Responses of the simulator, converted to chats."""
     return Responses(channel)
 
 
@@ -99,7 +99,7 @@ async def test_user_reaches_the_upstream(responses: Responses, simulator: Simula
     assert sent(simulator)["user"] == response.settings.user == "Ada"
 
 
-def test_reasoning_goes_back_under_the_name_that_vllm_reads() -> None:
+def test_reasoning_is_sent_under_the_name_that_vllm_reads() -> None:
     request = response_pb2.CreateResponseRequest()
     request.input.add().reasoning.content.append("hm")
     request.input.add().message.MergeFrom(
@@ -113,7 +113,7 @@ def test_reasoning_goes_back_under_the_name_that_vllm_reads() -> None:
     assert "reasoning_content" not in message
 
 
-# Whole answers
+# Unary answers
 
 
 async def test_text_beside_calls(responses: Responses) -> None:
@@ -131,7 +131,7 @@ async def test_every_choice(responses: Responses) -> None:
 
 
 @pytest.mark.parametrize("reason", ["repetition", "galactic"])
-async def test_unknown_end_is_no_completion(responses: Responses, reason: str) -> None:
+async def test_unknown_finish_reason_is_incomplete(responses: Responses, reason: str) -> None:
     request = faulty("Hi", f"unknown-finish reason={reason}")
     for response in (
         (await responses.stub.CreateResponse(request)).response,
@@ -141,7 +141,7 @@ async def test_unknown_end_is_no_completion(responses: Responses, reason: str) -
         assert response.incomplete_reason == reason
 
 
-async def test_answer_without_choices_is_no_success(responses: Responses) -> None:
+async def test_answer_without_choices_fails(responses: Responses) -> None:
     with pytest.raises(aio.AioRpcError) as caught:
         await responses.stub.CreateResponse(faulty("Hi", "missing-choices"))
     assert read(caught.value).reason == "UPSTREAM_MALFORMED_RESPONSE"
@@ -183,7 +183,7 @@ def test_calls_that_share_an_index() -> None:
 
 
 @pytest.mark.parametrize("call_id", [None, "", "same"])
-def test_calls_of_a_whole_answer_stay_apart(call_id: str | None) -> None:
+def test_calls_of_a_unary_answer_stay_separate(call_id: str | None) -> None:
     calls = [
         {"id": call_id, "type": "function", "function": {"name": name, "arguments": "{}"}}
         for name in ("f", "g", "g")
@@ -196,7 +196,7 @@ def test_calls_of_a_whole_answer_stay_apart(call_id: str | None) -> None:
 
 
 def test_many_choices() -> None:
-    """Their work grows with their number: none looks at the items of all."""
+    """The work grows linearly with their number: no choice scans the items of all."""
 
     def read(count: int) -> response_pb2.ModelResponse:
         said = {"message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
@@ -207,7 +207,7 @@ def test_many_choices() -> None:
     assert read(1000).output[-1].status == response_pb2.RESPONSE_STATUS_COMPLETED
 
 
-def test_done_comes_even_if_the_arguments_are_empty_and_in_order() -> None:
+def test_done_follows_even_empty_arguments() -> None:
     events = stream(
         {"tool_calls": [piece(2, call_id="c", name="h")]},
         {"tool_calls": [piece(0, call_id="a", name="f")]},
@@ -217,7 +217,7 @@ def test_done_comes_even_if_the_arguments_are_empty_and_in_order() -> None:
     assert [event.function_call_arguments_done.output_index for event in done] == [0, 1]
 
 
-def test_piece_of_a_call_that_nobody_named() -> None:
+def test_piece_of_a_call_without_a_name() -> None:
     events = stream({"tool_calls": [piece(None, '{"a"')]}, {"tool_calls": [piece(None, ": 1}")]})
     (item,) = end_of(events).output
     assert item.function_call.arguments == '{"a": 1}'
@@ -235,7 +235,7 @@ async def test_stream_without_a_role(responses: Responses) -> None:
     assert names(events)[:2] == ["created", "in_progress"]
 
 
-def test_created_tells_the_response() -> None:
+def test_created_contains_the_response() -> None:
     made = chat_answer.ResponseStream(asking("x", instructions="i"))
     created = made.messages(chunk(said({"role": "assistant"})))[0].created
     assert (created.id, created.model, created.create_time.seconds) == ("resp_1", "m", 5)
@@ -243,7 +243,7 @@ def test_created_tells_the_response() -> None:
     assert created.settings.instructions == "i"
 
 
-async def test_positions_have_no_gap_without_text(responses: Responses) -> None:
+async def test_positions_without_text_have_no_gap(responses: Responses) -> None:
     request = asking("What is the weather in Paris?", tools=[tool("get_weather")])
     (added,) = [
         event.output_item_added
@@ -253,7 +253,7 @@ async def test_positions_have_no_gap_without_text(responses: Responses) -> None:
     assert added.output_index == 0
 
 
-def test_end_is_held_until_usage_has_come() -> None:
+def test_end_waits_for_the_usage() -> None:
     made = chat_answer.ResponseStream(asking("x"))
     events = made.messages(chunk(said({"content": "a"}, finish_reason="stop")))
     assert "completed" not in names(events)
@@ -264,7 +264,7 @@ def test_end_is_held_until_usage_has_come() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 3])
-async def test_failing_stream_is_told_and_ends_in_a_status(
+async def test_failing_stream_has_a_failed_event_and_a_status(
     responses: Responses, after: int
 ) -> None:
     request = faulty("Hi", f"error-event after={after} code=503")
@@ -277,7 +277,7 @@ async def test_failing_stream_is_told_and_ends_in_a_status(
     assert refusal.metadata["messagesSent"] == str(len(events))
 
 
-async def test_failure_before_the_first_event_is_that_of_a_whole_answer(
+async def test_failure_before_the_first_event_is_that_of_a_unary_call(
     responses: Responses,
 ) -> None:
     request = faulty("Hi", "error-event after=0 code=503")
@@ -289,7 +289,9 @@ async def test_failure_before_the_first_event_is_that_of_a_whole_answer(
 
 
 @pytest.mark.parametrize("faults", ["cut after=2", "no-usage", "no-finish", "reset after=3"])
-async def test_no_stream_ends_in_silence(responses: Responses, faults: str) -> None:
+async def test_every_stream_ends_with_a_terminal_event_or_a_status(
+    responses: Responses, faults: str
+) -> None:
     events, error = await responses.broken(faulty("Hi", faults))
     assert events
     assert events[-1].WhichOneof("event") not in ("completed", "incomplete")

@@ -1,4 +1,4 @@
-"""Responses by the upstream's own Responses API: nothing is lost, and nothing ends in silence."""
+"""Responses through the upstream's own Responses API: no losses, and no silent ends."""
 
 import asyncio
 import json
@@ -54,12 +54,12 @@ def load(name: str) -> Any:
 
 
 def names(key: str) -> list[str]:
-    """The captures of answers that are whole, with that key."""
+    """Returns the names of captures of unary answers that have a key."""
     found = [path.stem for path in sorted(CAPTURES.glob("*.json"))]
     return [one for one in found if load(one)["status"] == 200 and load(one).get(key)]
 
 
-# What vLLM has sent
+# Captured from vLLM
 
 
 @pytest.mark.parametrize("name", names("body"))
@@ -78,7 +78,7 @@ def test_captured_answer(name: str) -> None:
 
 
 def _essence(item: Any) -> Any:
-    """An item without its nulls, which say nothing."""
+    """Returns an item without its nulls."""
     if isinstance(item, dict):
         return {key: _essence(one) for key, one in item.items() if one not in (None, [])}
     return [_essence(one) for one in item] if isinstance(item, list) else item
@@ -105,7 +105,7 @@ def test_incomplete_response_may_end_as_completed() -> None:
     assert end.completed.incomplete_reason == "max_output_tokens"
 
 
-# What no vLLM has sent so far
+# Not sent by any vLLM so far
 
 
 def item_of(data: Any) -> response_pb2.ResponseItem:
@@ -121,7 +121,7 @@ def item_of(data: Any) -> response_pb2.ResponseItem:
         {"id": "nameless", "z": 1, "a": {"deep": [1, 2.5, None]}},
     ],
 )
-def test_unknown_item_is_passed_on_whole(data: Any) -> None:
+def test_unknown_item_is_passed_on_unchanged(data: Any) -> None:
     item = item_of(data)
     assert item.other.json == json.dumps(data, separators=(",", ":"))
     assert not item.id
@@ -147,7 +147,7 @@ def test_unknown_part_and_status() -> None:
     assert value_of(item.extra) == {"status": "paused"}
 
 
-def test_unknown_event_is_passed_on_whole() -> None:
+def test_unknown_event_is_passed_on_unchanged() -> None:
     stream = native_answer.NativeStream()
     event = {"type": "response.web_search_call.searching", "item_id": "ws", "sequence_number": 9}
     message = stream.message(event)
@@ -176,7 +176,7 @@ def test_malformed_answer(broken: Any) -> None:
         native_answer.response(broken)
 
 
-# What is sent
+# Requests
 
 
 def _sent(request: CreateResponseRequest, *, stream: bool = False) -> Any:
@@ -327,7 +327,7 @@ def test_keys_of_a_chat_are_not_ignored(key: str) -> None:
         ("text.format", "text_format"),
     ],
 )
-async def test_what_the_upstream_refuses_is_a_field_of_ours(param: str, field: str) -> None:
+async def test_a_refused_parameter_is_mapped_to_our_field(param: str, field: str) -> None:
     error = {"message": "no", "type": "invalid_request_error", "param": param, "code": 400}
     refusal = in_json({"error": error}, status="400 Bad Request")
     async with canned(refusal, native_responses="always") as (channel, _):
@@ -358,7 +358,7 @@ async def test_what_the_upstream_refuses_is_a_field_of_ours(param: str, field: s
         ),
     ],
 )
-def test_what_only_a_chat_can_do_is_named(field: str, text: str) -> None:
+def test_fields_that_require_a_chat_are_named(field: str, text: str) -> None:
     with pytest.raises(UnsupportedRequest) as caught:
         _sent(_with_field(text), stream=True)
     assert [violation.field for violation in caught.value.violations] == [field]
@@ -373,7 +373,7 @@ def test_what_only_a_chat_can_do_is_named(field: str, text: str) -> None:
         {"type": "function", "function": "f"},
     ],
 )
-def test_what_has_another_type_is_sent_as_it_is(other: Any) -> None:
+def test_other_types_are_sent_unchanged(other: Any) -> None:
     request = CreateResponseRequest(input_text="x")
     request.tools.add().other.object.update(other)
     request.tool_choice.other.object.update(other)
@@ -399,14 +399,14 @@ def test_fault_is_named(field: str, item: response_pb2.ResponseItem) -> None:
 
 
 def events(*found: Any) -> bytes:
-    """A stream with these events, which then ends."""
+    """Returns a stream of events that then ends."""
     lines = [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in found]
     head = "content-type: text/event-stream"
     return http("".join(lines).encode(), head, "connection: close")
 
 
 async def streamed(answer: bytes) -> tuple[list[Any], aio.AioRpcError]:
-    """The events of a stream that must fail, and how it does."""
+    """Returns the events of a stream that must fail, and its status."""
     async with canned(answer, native_responses="always") as (channel, _):
         return await Responses(channel).broken(asking("x"))
 
@@ -472,7 +472,7 @@ async def test_broken_contract(last: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("status", ["in_progress", "queued"])
-async def test_only_in_the_background_an_answer_has_not_ended(status: str) -> None:
+async def test_only_background_responses_may_be_in_progress(status: str) -> None:
     async with canned(in_json(WHOLE | {"status": status}), native_responses="always") as (
         channel,
         _,
@@ -497,11 +497,11 @@ async def test_stream_ends_with_its_terminal_event_alone() -> None:
         assert [event.WhichOneof("event") async for event in stream][-1] == "incomplete"
 
 
-# Which way is taken
+# Choice of the API
 
 
 async def paths(simulator: Simulator, service: Service, *texts: str) -> list[str]:
-    """The paths that calls lead to, without those of the service's own probes."""
+    """Returns the paths of requests, without those of the service's own probes."""
     before = len(simulator.requests)
     async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
         for text in texts:
@@ -510,7 +510,7 @@ async def paths(simulator: Simulator, service: Service, *texts: str) -> list[str
     return [one.path for one in list(simulator.requests)[before:] if one.path not in own]
 
 
-async def test_by_way_of_chats_unless_told(simulator: Simulator, serve: Serve) -> None:
+async def test_chats_are_the_default(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,))
     assert await paths(simulator, service, "Hi") == ["/v1/chat/completions"]
 
@@ -520,7 +520,7 @@ async def test_always(simulator: Simulator, serve: Serve) -> None:
     assert await paths(simulator, service, "Hi") == ["/v1/responses"]
 
 
-async def test_never_is_never(simulator: Simulator, serve: Serve) -> None:
+async def test_never(simulator: Simulator, serve: Serve) -> None:
     async with Simulator(SimulatorSettings(listen="127.0.0.1:0")) as other:
         entries = (
             UpstreamTable(simulator.url, native_responses=NativeResponses.NEVER),
@@ -580,12 +580,12 @@ async def asked(url: str) -> bool | None:
         upstream.close()
 
 
-# What is stored
+# Stored responses
 
 
 @pytest.fixture
 async def stored(serve: Serve) -> Any:
-    """Responses of an upstream that stores them, and a slow one."""
+    """Responses of an upstream that stores them, and of a slow one."""
     settings = SimulatorSettings(
         listen="127.0.0.1:0", response_store=True, time_to_first_token=0.01
     )
@@ -608,7 +608,7 @@ async def test_stored_response(stored: Responses) -> None:
 
 
 @pytest.mark.parametrize("response_id", ["", ".", "..", "x" * 70_000])
-async def test_what_is_no_id(response_id: str) -> None:
+async def test_invalid_ids(response_id: str) -> None:
     async with canned(in_json(WHOLE), native_responses="always") as (channel, upstream):
         get = response_pb2.GetResponseRequest(response_id=response_id)
         cancel = response_pb2.CancelResponseRequest(response_id=response_id)
@@ -686,7 +686,7 @@ async def test_continued_where_it_is_stored(
         await asyncio.gather(*(Responses(channel).whole(request) for _ in range(20)))
 
 
-async def test_continued_while_one_that_may_have_it_is_down(serve: Serve) -> None:
+async def test_continued_while_a_replica_that_may_have_it_is_down(serve: Serve) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as one, Simulator(settings) as other:
         service = await serve(upstream=(one.url, other.url), native_responses="always")
@@ -699,7 +699,7 @@ async def test_continued_while_one_that_may_have_it_is_down(serve: Serve) -> Non
             assert refusal.reason == "UPSTREAM_CONNECT_FAILED"
 
 
-async def test_stored_on_one_that_was_not_asked_yet_whether_it_stores(serve: Serve) -> None:
+async def test_stored_on_a_replica_with_unknown_routes(serve: Serve) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as one, Simulator(settings) as other:
         alone = await serve(upstream=(other.url,), native_responses="always")
@@ -712,7 +712,7 @@ async def test_stored_on_one_that_was_not_asked_yet_whether_it_stores(serve: Ser
                 assert (await Responses(channel).stub.GetResponse(get)).response == made
 
 
-async def test_upstream_that_might_have_it_is_down(serve: Serve) -> None:
+async def test_an_upstream_that_may_have_it_is_down(serve: Serve) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as one, Simulator(settings) as other:
         service = await serve(upstream=(one.url, other.url), native_responses="always")
@@ -778,7 +778,7 @@ async def test_missing_where_one_upstream_has_no_such_route(serve: Serve) -> Non
 
 
 @pytest.mark.parametrize("response_id", ["", "../models", "a/b?c"])
-async def test_id_never_leaves_its_place(stored: Responses, response_id: str) -> None:
+async def test_id_is_escaped_in_the_path(stored: Responses, response_id: str) -> None:
     get = response_pb2.GetResponseRequest(response_id=response_id)
     refusal = await refused(stored.stub.GetResponse(get))
     expected = "RESPONSE_NOT_FOUND" if response_id else "INVALID_REQUEST"

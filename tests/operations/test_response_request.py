@@ -1,4 +1,4 @@
-"""What a request for a response becomes as a chat, and what is refused."""
+"""Conversion of requests for responses to chats, and refused requests."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from penstock_server.convert.response.chat_request import chat_body
 
 
 def request(text: str, *, asking: bool = True) -> CreateResponseRequest:
-    """A request written in protobuf's text format."""
+    """Returns a request from protobuf's text format."""
     made = text_format.Parse(text, CreateResponseRequest())
     if asking and not made.input and not made.input_text:
         made.input_text = "x"
@@ -62,7 +62,7 @@ CONVERSATIONS = {
         f'instructions: "be kind" {user("x")}',
         [{"role": "system", "content": "be kind"}, ASKED],
     ),
-    "instructions beside a system message": (
+    "instructions with a system message": (
         'instructions: "a" input {message {role: ROLE_SYSTEM content {text: "b"}}}',
         [{"role": "system", "content": "a"}, {"role": "system", "content": "b"}],
     ),
@@ -74,7 +74,7 @@ CONVERSATIONS = {
         user("x") + call("1") + call("2") + result("1") + result("2"),
         [ASKED, assistant(None, "1", "2"), RESULT, RESULT | {"tool_call_id": "2"}],
     ),
-    "text beside calls is one message": (
+    "text with calls is one message": (
         own("t") + call("1") + result("1"),
         [assistant("t", "1"), RESULT],
     ),
@@ -89,12 +89,12 @@ CONVERSATIONS = {
             RESULT,
         ],
     ),
-    "calls after a result are a message of their own": (
+    "calls after a result are a separate message": (
         call("1") + result("1") + call("2"),
         [assistant(None, "1"), RESULT, assistant(None, "2")],
     ),
     "two texts are two messages": (own("a") + own("b"), [assistant("a"), assistant("b")]),
-    "reasoning is of the next message": (
+    "reasoning belongs to the next message": (
         thought("hm") + own("t") + thought("so") + call("1"),
         [assistant("t", reasoning="hm"), assistant(None, "1", reasoning="so")],
     ),
@@ -102,12 +102,12 @@ CONVERSATIONS = {
         thought("a") + thought("b") + own("t"),
         [assistant("t", reasoning="a\nb")],
     ),
-    "reasoning between calls does not part them": (
+    "reasoning between calls does not separate them": (
         call("1") + thought("hm") + call("2"),
         [assistant(None, "1", "2", reasoning="hm")],
     ),
     "reasoning at the end": (thought("hm"), [assistant(None, reasoning="hm")]),
-    "summary stands for reasoning": (
+    "summary replaces reasoning": (
         'input {reasoning {summary: "s"}}',
         [assistant(None, reasoning="s")],
     ),
@@ -170,7 +170,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         "sampling {temperature: 0 seed: 0 top_k: 0}",
         {"temperature": 0, "seed": 0, "top_k": 0},
     ),
-    "vLLM's own": ("sampling {min_tokens: 2 n: 3}", {"min_tokens": 2, "n": 3}),
+    "vLLM's own options": ("sampling {min_tokens: 2 n: 3}", {"min_tokens": 2, "n": 3}),
     "effort": ('reasoning {effort: "high"}', {"reasoning_effort": "high"}),
     "hidden reasoning": ("include_reasoning: false", {"include_reasoning": False}),
     "one call": ("parallel_tool_calls: false", {"parallel_tool_calls": False}),
@@ -183,7 +183,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         'user: "u" service_tier: "flex" safety_identifier: "s" prompt_cache_key: "k"',
         {"user": "u", "service_tier": "flex", "safety_identifier": "s", "prompt_cache_key": "k"},
     ),
-    "what changes nothing": ("store: false background: false truncation: TRUNCATION_DISABLED", {}),
+    "fields without effect": ("store: false background: false truncation: TRUNCATION_DISABLED", {}),
     "automatic choice of no tools": ("tool_choice {mode: MODE_AUTO}", {}),
     "no choice of no tools": ("tool_choice {mode: MODE_NONE}", {"tool_choice": "none"}),
     "engine": ('engine {priority: 0 cache_salt: "s"}', {"priority": 0, "cache_salt": "s"}),
@@ -202,7 +202,7 @@ def test_settings(name: str) -> None:
     assert body == {"messages": [ASKED], **expected}
 
 
-def test_stream_always_asks_for_usage() -> None:
+def test_stream_always_requests_usage() -> None:
     body = chat_body(request("stream_options {stream_interval: 4}"), stream=True)
     assert body["stream_options"] == {"include_usage": True}
     assert (body["stream"], body["stream_interval"]) == (True, 4)
@@ -265,13 +265,13 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize("field", UNSUPPORTED)
-def test_what_a_chat_cannot_do_is_named(field: str) -> None:
+def test_fields_that_chats_do_not_support_are_named(field: str) -> None:
     with pytest.raises(UnsupportedRequest) as caught:
         chat_body(request(UNSUPPORTED[field]), stream=False)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
-def test_of_a_long_list_the_first_are_named() -> None:
+def test_a_long_list_of_faults_is_limited() -> None:
     with pytest.raises(UnsupportedRequest) as caught:
         chat_body(CreateResponseRequest(input_text="x", include=["x"] * 1000), stream=False)
     assert len(caught.value.violations) == MOST_VIOLATIONS
@@ -317,7 +317,7 @@ def test_fault_is_named(field: str) -> None:
     assert not caught.value.conflicting
 
 
-def test_usage_of_each_event_has_no_meaning() -> None:
+def test_continuous_usage_is_refused() -> None:
     asked = request("stream_options {continuous_usage_stats: true}")
     assert chat_body(asked, stream=False)
     with pytest.raises(InvalidRequest, match=r"stream_options\.continuous_usage_stats"):
@@ -367,12 +367,12 @@ def test_conflict_is_named(field: str) -> None:
         ("input_tokens", "input"),
     ],
 )
-def test_parameter_of_the_chat_is_a_field_of_ours(param: str, field: str) -> None:
+def test_parameter_of_the_chat_is_mapped_to_our_field(param: str, field: str) -> None:
     assert field_path(CONVERTED, param) == field
 
 
-def test_every_field_of_the_request_is_told_back_or_sent_or_refused() -> None:
-    """A field that is added to the request must find its place here too."""
+def test_every_field_of_the_request_is_echoed_sent_or_refused() -> None:
+    """A new field of the request must be added here too."""
     known = {
         *("model", "input", "input_text", "instructions", "sampling", "tools", "tool_choice"),
         *("parallel_tool_calls", "text_format", "structured_outputs", "reasoning", "logprobs"),

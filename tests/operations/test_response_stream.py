@@ -1,4 +1,4 @@
-"""The events of a response that are made from a chat's: order, items, and what they add up to."""
+"""Events of a response converted from a chat: their order, items and sum."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,30 +22,30 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 
 
 def chunk(*choices: Json, **more: Any) -> Json:
-    """An event of a chat stream."""
+    """Returns an event of a chat stream."""
     return {"id": "chatcmpl-1", "model": "m", "created": 5, "choices": list(choices), **more}
 
 
 def said(delta: Json | None = None, *, index: int = 0, **more: Any) -> Json:
-    """A choice of an event."""
+    """Returns a choice of an event."""
     return {"index": index, "delta": delta or {}, **more}
 
 
 def piece(index: int | None, arguments: str = "", call_id: str = "", name: str = "") -> Json:
-    """A piece of a call."""
+    """Returns a piece of a call."""
     function = {"arguments": arguments} | ({"name": name} if name else {})
     more = {"id": call_id, "type": "function"} if call_id else {}
     return {"function": function, **more} | ({} if index is None else {"index": index})
 
 
 def stream(*deltas: Json, finish: str = "stop", usage: Json | None = USAGE) -> list[Event]:
-    """The messages for a stream of one choice."""
+    """Returns the messages for a stream of one choice."""
     chunks = [chunk(said(delta)) for delta in deltas]
     return converted([*chunks, chunk(said(finish_reason=finish)), chunk(usage=usage)])
 
 
 def converted(chunks: Iterable[Json]) -> list[Event]:
-    """The messages for a stream, well-formed and readable."""
+    """Returns the messages for a stream after checking them."""
     made = chat_answer.ResponseStream(REQUEST)
     events = [message for one in chunks for message in made.messages(one)]
     events += made.end()
@@ -78,7 +78,7 @@ def test_text_in_the_order_of_the_api() -> None:
     ]
 
 
-def test_events_come_as_soon_as_their_chunk() -> None:
+def test_events_are_sent_with_their_chunk() -> None:
     made = chat_answer.ResponseStream(REQUEST)
     assert names(made.messages(chunk(said({"role": "assistant", "content": ""})))) == [
         "created",
@@ -158,19 +158,19 @@ def test_choices_interleave() -> None:
     ]
 
 
-def test_entries_of_tokens_that_show_nothing_go_to_their_text() -> None:
-    def told(delta: Json, *tokens: str) -> Json:
+def test_entries_of_invisible_tokens_belong_to_their_text() -> None:
+    def given(delta: Json, *tokens: str) -> Json:
         entries = [{"token": one, "logprob": -0.5, "bytes": list(one.encode())} for one in tokens]
         return chunk(said(delta, logprobs={"content": entries}))
 
     events = converted(
         [
-            told({"reasoning": "hm"}, "hm"),
-            told({}, "</think>"),
-            told({"content": "a"}, "a"),
-            told({}, "\\xf0"),
-            told({"content": "b"}, "b"),
-            told({}, "<end>"),
+            given({"reasoning": "hm"}, "hm"),
+            given({}, "</think>"),
+            given({"content": "a"}, "a"),
+            given({}, "\\xf0"),
+            given({"content": "b"}, "b"),
+            given({}, "<end>"),
             chunk(said(finish_reason="stop"), usage=USAGE),
         ]
     )
@@ -185,7 +185,7 @@ def test_entries_of_tokens_that_show_nothing_go_to_their_text() -> None:
 
 
 @pytest.mark.parametrize("interval", range(1, 9))
-def test_entries_are_those_of_the_text_however_many_tokens_an_event_has(interval: int) -> None:
+def test_entries_are_those_of_the_text_with_any_number_of_tokens_per_event(interval: int) -> None:
     tokens = ["<think>", "h", "m", "</think>", "a", "\\xf0", "b", "<call>", "{", "}", "</call>"]
     shown = ["", "h", "m", "", "a", "", "b", "", "", "", ""]
     chunks: list[Json] = []
@@ -214,20 +214,20 @@ def entries(*tokens: str) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "expected"),
     [({}, ["a", "b", "<end>"]), ({"tool_calls": [piece(0, "{}", "c", "f")]}, ["a", "b"])],
     ids=["text at the end", "text before a call"],
 )
-def test_entries_of_a_whole_answer_are_those_of_its_text(more: Json, told: list[str]) -> None:
+def test_entries_of_a_unary_answer_are_those_of_its_text(more: Json, expected: list[str]) -> None:
     message = {"reasoning": "ab", "content": "ab", **more}
     spoken = entries("<think>", "a", "b", "</think>", "a", "b", "<end>")
     one = {"index": 0, "message": message, "logprobs": spoken, "finish_reason": "stop"}
     answer = chat_answer.response(chunk(one, usage=USAGE), REQUEST).response
     part = answer.output[1].message.content[0]
-    assert [entry.token for entry in part.logprobs] == told
+    assert [entry.token for entry in part.logprobs] == expected
 
 
-def test_only_the_last_item_is_cut_off() -> None:
+def test_only_the_last_item_is_truncated() -> None:
     calls = [piece(0, "{}", "c", "f"), piece(1, "{", "d", "g")]
     events = stream({"content": "a"}, {"tool_calls": calls}, finish="length")
     assert [item.status for item in end_of(events).output] == [
@@ -237,7 +237,7 @@ def test_only_the_last_item_is_cut_off() -> None:
     ]
 
 
-def test_what_has_no_place_is_kept() -> None:
+def test_keys_without_a_field_are_kept() -> None:
     finish = said(finish_reason="stop", stop_reason="###")
     events = converted([chunk(said({"content": "a", "mood": "fine"})), chunk(finish, usage=USAGE)])
     kept = {"index": 0, "mood": "fine", "stop_reason": "###"}
@@ -250,7 +250,7 @@ def test_malformed_event(broken: Json) -> None:
         chat_answer.ResponseStream(REQUEST).messages(broken)
 
 
-def test_failure_tells_what_there_is() -> None:
+def test_failure_contains_the_response_so_far() -> None:
     made = chat_answer.ResponseStream(REQUEST)
     assert made.failure("server_error", "x") == []
     begun = made.messages(chunk(said({"content": "a"})))
@@ -269,7 +269,7 @@ FINISHES = st.sampled_from(["stop", "length", "tool_calls", "content_filter"])
 
 @st.composite
 def deltas(draw: st.DrawFn, known: set[str], choice: int) -> Json:
-    """A delta of a choice; `known` are the calls that have begun."""
+    """Generates a delta of a choice; `known` are the calls that have begun."""
     made: Json = {}
     for key in ("content", "refusal", draw(st.sampled_from(["reasoning", "reasoning_content"]))):
         made |= draw(st.sampled_from([{}, {key: ""}, {key: None}, {key: draw(WORDS)}, {}]))
@@ -291,7 +291,7 @@ def _piece(draw: st.DrawFn, index: int, known: set[str], choice: int) -> Json:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Json]:
-    """The chunks of a stream: some choices, interleaved, usage at the end in one of two places."""
+    """Generates the chunks of a stream: interleaved choices, with usage in one of two places."""
     count = draw(st.integers(1, 2))
     known: set[str] = set()
     order = draw(st.lists(st.integers(0, count - 1), max_size=8))
@@ -308,7 +308,7 @@ def streams(draw: st.DrawFn) -> list[Json]:
 
 
 def whole(chunks: Sequence[Json]) -> Json:
-    """What the same upstream would have said in one answer."""
+    """Returns the unary answer of the same upstream."""
     choices: dict[int, Json] = {}
     for one in chunks:
         for found in one["choices"]:
@@ -343,7 +343,7 @@ def _add(target: Json, found: Json) -> None:
 
 
 def spoken(response: response_pb2.ModelResponse) -> Mapping[int, Any]:
-    """All that was said of each kind, by choice; a stream may say it in more items."""
+    """Returns all content of each kind, by choice; a stream may split it into more items."""
     found: dict[int, Any] = {}
     for item in response.output:
         one = found.setdefault(item.choice_index, {"text": "", "refusal": "", "thought": ""})
@@ -360,7 +360,7 @@ def spoken(response: response_pb2.ModelResponse) -> Mapping[int, Any]:
 
 @settings(deadline=None)
 @given(streams())
-def test_any_stream_is_well_formed_and_adds_up_to_the_whole(chunks: list[Json]) -> None:
+def test_any_stream_is_well_formed_and_adds_up_to_the_unary_answer(chunks: list[Json]) -> None:
     end = end_of(converted(chunks))
     answer = chat_answer.response(whole(chunks), REQUEST).response
     check(answer)
@@ -381,7 +381,7 @@ ORDERED = st.tuples(
 
 @settings(deadline=None)
 @given(ORDERED)
-def test_stream_in_the_usual_order_is_exactly_the_whole(parts: Any) -> None:
+def test_stream_in_the_usual_order_equals_the_unary_answer(parts: Any) -> None:
     thoughts, texts, calls, finish = parts
     made = [chunk(said({"role": "assistant", "content": ""}))]
     made += [chunk(said({"reasoning": one})) for one in thoughts]

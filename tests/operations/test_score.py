@@ -1,4 +1,4 @@
-"""Scoring: what goes upstream, and answers that cannot be trusted."""
+"""Scoring: requests and faulty answers."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def test_pairs(queries: int, documents: int, expected: dict[str, Any]) -> None:
         (3, 2, "queries"),
     ],
 )
-def test_numbers_that_make_no_pairs(queries: int, documents: int, field: str) -> None:
+def test_numbers_of_texts_that_do_not_match(queries: int, documents: int, field: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         score.request_body(asking(queries, documents))
     assert [violation.field for violation in raised.value.violations] == [field]
@@ -128,14 +128,14 @@ def test_malformed(data: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["missing", "outside", "twice", "short", "no-score"])
-async def test_spoiled_results(stand: Stand, how: str) -> None:
+async def test_faulty_results(stand: Stand, how: str) -> None:
     stand.simulator.faults = f"bad-results how={how}"
     refusal = await refused(RerankServiceStub(stand.channel).Score(asking(1, 2)))
     assert refusal.code is grpc.StatusCode.INTERNAL
     assert refusal.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_what_is_sent(stand: Stand) -> None:
+async def test_requests_through_the_service(stand: Stand) -> None:
     request = asking(1, 2)
     request.model = "tiny-chat"
     request.engine.request_id = "mine"

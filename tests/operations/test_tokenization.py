@@ -1,4 +1,4 @@
-"""Tokenization: what goes upstream, and what is refused."""
+"""Tokenization: requests and faulty answers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tool calls that upstreams number, name or write in ways of their own, at every socket."""
+"""Tool calls with unusual indices, ids, names or arguments, at every socket."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ ASKED = CreateChatCompletionRequest(
 
 
 def piece(call_id: Any = None, name: Any = None, arguments: Any = None, index: Any = None) -> Json:
-    """A piece of a call; what is None is left out."""
+    """Returns a piece of a call; omits values that are None."""
     function = {"name": name, "arguments": arguments}
     made = {"index": index, "id": call_id, "type": "function" if name else None}
     return _without_none(made) | {"function": _without_none(function)}
@@ -40,21 +40,21 @@ def _without_none(data: Mapping[str, Any]) -> Json:
 
 
 def stream(deltas: Sequence[Sequence[Json] | None]) -> bytes:
-    """The stream of a choice, with the calls of each delta."""
+    """Returns the stream of a choice, with the calls of each delta."""
     said = [{"role": "assistant", "content": ""}, *({"tool_calls": calls} for calls in deltas)]
     events = [FRAME | {"choices": [{"index": 0, "delta": delta}]} for delta in said]
     end = FRAME | {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
     return in_events(*events, end, FRAME | {"choices": [], "usage": USAGE})
 
 
-# As Python writes it: `arguments` and numbers of any size inside of it, too.
+# As Python writes it, with numbers of any size in `arguments`.
 BIG = (
     '{"a": 123456789012345678901234567890, "b": [1.5, {"c": null, "arguments": {"d": 1e+300}}], '
     '"é": "\\"arguments\\": {"}'
 )
 
 STREAMS: dict[str, tuple[Sequence[Sequence[Json] | None], Calls]] = {
-    "two calls of one name in one delta, without arguments": (
+    "two calls with one name in one delta, without arguments": (
         [[piece("c", "f", "", 0), piece("d", "f", "", 0)]],
         [("c", "f", ""), ("d", "f", "")],
     ),
@@ -179,13 +179,13 @@ def _with_id(call_id: str, name: str, arguments: str) -> tuple[str, str, str]:
 
 
 async def of_chat(channel: aio.Channel) -> Calls:
-    """The calls that the messages of a chat stream add up to, as the contract says."""
+    """Adds up the calls in the messages of a chat stream, as the contract defines."""
     found: dict[int, list[str]] = {}
     begun: set[int] = set()
     async for message in ChatCompletionServiceStub(channel).StreamChatCompletion(ASKED):
         for choice in message.choices:
             for call in choice.delta.tool_calls:
-                assert not (call.index in begun and (call.id or call.name)), "told twice"
+                assert not (call.index in begun and (call.id or call.name)), "sent twice"
                 begun.add(call.index)
                 whole = found.setdefault(call.index, ["", "", ""])
                 for place, text in enumerate((call.id, call.name, call.arguments)):
@@ -195,14 +195,14 @@ async def of_chat(channel: aio.Channel) -> Calls:
 
 
 async def of_client(channel: aio.Channel) -> Calls:
-    """The calls that the client finds in the same stream."""
+    """Returns the calls that the client finds in the same stream."""
     client = AsyncClient(channel=channel)
     answer = await client.chat.stream("x").final()
     return [(call.id, call.name, call.arguments_json) for call in answer.tool_calls]
 
 
 async def of_response(channel: aio.Channel) -> Calls:
-    """The calls of a response that is made of the same stream."""
+    """Returns the calls of a response that is converted from the same stream."""
     answer = await AsyncClient(channel=channel).responses.stream("x").final()
     return [
         ("made" if call.id.startswith("call_1_") else call.id, call.name, call.arguments_json)
@@ -210,7 +210,7 @@ async def of_response(channel: aio.Channel) -> Calls:
     ]
 
 
-async def test_the_blocking_client_keeps_calls_apart() -> None:
+async def test_the_blocking_client_distinguishes_calls() -> None:
     def calls(target: str) -> Calls:
         with Client(target) as client:
             answer = client.chat.stream("x").final()
@@ -220,7 +220,7 @@ async def test_the_blocking_client_keeps_calls_apart() -> None:
         assert await asyncio.to_thread(calls, upstream.target) == [ADD, WEATHER]
 
 
-async def test_the_command_line_keeps_calls_apart() -> None:
+async def test_the_command_line_distinguishes_calls() -> None:
     async with canned(stream([[piece(*ADD)], [piece(*WEATHER)]])) as (_, upstream):
         result = await asyncio.to_thread(penstock, "chat", "x", "--target", upstream.target)
     assert result.stdout.decode().split() == ['add({"a":1})', "weather({})"]
@@ -239,7 +239,7 @@ WHOLE: dict[str, tuple[Sequence[Json | None], Calls]] = {
 
 
 @pytest.mark.parametrize(("given", "calls"), WHOLE.values(), ids=WHOLE)
-async def test_calls_of_a_whole_answer(given: Sequence[Json | None], calls: Calls) -> None:
+async def test_calls_of_a_unary_answer(given: Sequence[Json | None], calls: Calls) -> None:
     message = {"role": "assistant", "content": None, "tool_calls": given}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
     answer = FRAME | {"choices": [choice], "usage": USAGE}

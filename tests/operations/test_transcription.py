@@ -1,4 +1,4 @@
-"""TranscriptionService: what goes upstream and what comes back."""
+"""TranscriptionService: requests and answers."""
 
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -77,12 +77,12 @@ async def deltas(call: Any) -> list[Any]:
 # The four RPCs
 
 
-async def test_whole(channel: aio.Channel) -> None:
+async def test_unary(channel: aio.Channel) -> None:
     answer = await transcribe(channel)
     assert answer == pb.Transcription(text=SENTENCE, billed_duration=Duration(seconds=1))
 
 
-async def test_all_four_say_the_same(channel: aio.Channel) -> None:
+async def test_all_four_rpcs_return_the_same_text(channel: aio.Channel) -> None:
     request = asking(LONG)
     whole = (await stub(channel).Transcribe(request)).transcription
     uploaded = (await stub(channel).UploadTranscribe(upload(request))).transcription
@@ -107,7 +107,7 @@ async def test_translation(channel: aio.Channel, whisper: Simulator) -> None:
     assert posted(whisper).path == "/v1/audio/translations"
 
 
-# What goes upstream
+# Requests upstream
 
 FORMS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "nothing": ("", []),
@@ -227,7 +227,7 @@ async def test_form_of_a_stream(
 
 
 def _but_the_model(fields: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The fields of the request; it names its model once the upstream has said which it has."""
+    """Returns the fields of a request except its model, which depends on whether it is known."""
     return [field for field in fields if field[0] != "model"]
 
 
@@ -273,7 +273,7 @@ def test_a_sampling_field_has_a_home_or_is_refused(field: Any) -> None:
 
 def _some(field: Any) -> str:
     if field.message_type:
-        # A map wants an entry.
+        # A map needs an entry.
         return (
             f"{field.name} {{ key: 1 value: 1 }}"
             if field.name == "logit_bias"
@@ -283,7 +283,7 @@ def _some(field: Any) -> str:
     return f"{field.name}: {value}"
 
 
-# What is refused here
+# Requests that the service refuses
 
 REFUSED: dict[str, tuple[str, list[str]]] = {
     "task": ("task: 9", ["config.task"]),
@@ -411,7 +411,7 @@ async def test_metadata_that_contradicts_the_config(channel: aio.Channel) -> Non
     assert (end.reason, end.fields) == ("CONFLICTING_FIELDS", ["config.model"])
 
 
-# What the upstream refuses
+# Requests that the upstream refuses
 
 UPSTREAM_REFUSES = {
     "language": ('language_code: "xx"', SECOND, INVALID, "UPSTREAM_REJECTED", []),
@@ -422,7 +422,7 @@ UPSTREAM_REFUSES = {
         "UPSTREAM_REJECTED",
         ["config.sampling.temperature"],
     ),
-    "no audio": ("", b"no audio at all", INVALID, "UPSTREAM_REJECTED", []),
+    "not audio": ("", b"no audio at all", INVALID, "UPSTREAM_REJECTED", []),
     "prompt": (
         f'prompt: "{"too long " * 448}"',
         SECOND,
@@ -452,7 +452,7 @@ async def test_upstream_refuses(
     assert (end.code, end.reason, end.fields) == (code, reason, fields), end.message
 
 
-async def test_a_model_that_tells_no_speakers_apart(channel: aio.Channel) -> None:
+async def test_a_model_that_does_not_distinguish_speakers(channel: aio.Channel) -> None:
     end = await failed(stub(channel).Transcribe(asking(detail=pb.TRANSCRIPT_DETAIL_DIARIZED)))
     assert (end.code, end.reason) == (INVALID, "UPSTREAM_REJECTED")
     assert "diarized_json" in end.message
@@ -472,7 +472,7 @@ async def test_a_model_that_does_not_transcribe(
             assert end.reason == "OPERATION_NOT_SUPPORTED"
 
 
-async def test_key_goes_with_uploads(serve: Serve) -> None:
+async def test_key_is_sent_with_uploads(serve: Serve) -> None:
     settings = WHISPER.__class__(
         listen="127.0.0.1:0", kind="whisper", models=("tiny-whisper",), api_key="sk-1"
     )
@@ -493,7 +493,7 @@ async def test_health(whisper: Simulator, simulator: Simulator, serve: Serve) ->
 
 
 async def _serves_once_known(health: Any) -> bool:
-    """Whether the service says that it serves, once it has looked at its upstream."""
+    """Returns whether health reports that the service serves, after its first probe."""
     serving = health_pb2.HealthCheckResponse.SERVING
     watch = health.Watch(health_pb2.HealthCheckRequest())
     async for answer in watch:
@@ -591,7 +591,7 @@ async def test_continuous_usage(channel: aio.Channel) -> None:
     assert counts == sorted(counts)
 
 
-async def test_a_part_that_was_cut_is_told(channel: aio.Channel) -> None:
+async def test_a_truncated_part_is_reported(channel: aio.Channel) -> None:
     sampling = common_pb2.SamplingParams(max_tokens=1)
     received = await deltas(stub(channel).StreamTranscribe(asking(LONG, sampling=sampling)))
     check_contract(received)

@@ -1,4 +1,4 @@
-"""Answers that no simulator gives: other upstreams' ways, and what is no answer at all."""
+"""Answers that the simulator does not send: forms of other upstreams, and invalid answers."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ MALFORMED = "UPSTREAM_MALFORMED_RESPONSE"
 
 
 class Canned(Upstream):
-    """Takes uploads and gives each the same answer, then closes."""
+    """An upstream that accepts uploads, sends each the same answer and closes."""
 
     def __init__(self, reply: bytes) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def segment(**changes: Any) -> dict[str, Any]:
     return {"id": 0, "start": 0.0, "end": 1.0, "text": "a", **changes}
 
 
-# Whole answers
+# Unary answers
 
 
 async def test_diarized() -> None:
@@ -154,7 +154,7 @@ async def test_subtitles_of_silence() -> None:
 
 
 BROKEN: dict[str, tuple[Any, dict[str, Any]]] = {
-    "no object": (["text"], {}),
+    "not an object": (["text"], {}),
     "no text": ({}, {}),
     "text null": ({"text": None}, {}),
     "text a number": ({"text": 1}, {}),
@@ -200,7 +200,7 @@ BYTES = {
 
 
 @pytest.mark.parametrize(("body", "kind", "reason"), BYTES.values(), ids=BYTES)
-async def test_bytes_that_are_no_answer(body: bytes, kind: str, reason: str) -> None:
+async def test_bytes_that_are_not_a_valid_answer(body: bytes, kind: str, reason: str) -> None:
     async with in_front_of(Canned(answer("200 OK", body, kind))) as channel:
         end = await failed(stub(channel).Transcribe(asking()))
     assert (end.code, end.reason) == (INTERNAL, reason)
@@ -220,13 +220,13 @@ async def test_answer_that_breaks_off(reply: bytes, reason: str) -> None:
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, reason)
 
 
-async def test_answer_that_is_no_http() -> None:
+async def test_answer_that_is_not_http() -> None:
     async with in_front_of(Canned(b"SSH-2.0-OpenSSH\r\n\r\n")) as channel:
         end = await failed(stub(channel).UploadTranscribe(upload(asking())))
     assert (end.code, end.reason) == (INTERNAL, MALFORMED)
 
 
-async def test_informational_answers_are_passed_over() -> None:
+async def test_informational_answers_are_ignored() -> None:
     reply = b"HTTP/1.1 102 Processing\r\n\r\n" + answer("200 OK", b'{"text": "x"}')
     async with in_front_of(Canned(reply)) as channel:
         assert (await stub(channel).Transcribe(asking())).transcription.text == "x"
@@ -271,7 +271,7 @@ FINISHES = {
         [piece("a"), piece("", "stop"), piece("b"), piece("", "length")],
         "FINISH_REASON_LENGTH",
     ),
-    "nothing said": ([piece("", "stop")], "FINISH_REASON_STOP"),
+    "no text": ([piece("", "stop")], "FINISH_REASON_STOP"),
     "empty part": ([piece("a"), piece("", "stop"), piece("", "stop")], "FINISH_REASON_STOP"),
     "unknown reason": ([piece("a"), piece("", "tired")], "FINISH_REASON_OTHER"),
 }
@@ -292,7 +292,7 @@ async def test_finish(pieces: list[Any], finish: str, done: bool) -> None:
 
 @pytest.mark.parametrize(("pieces", "finish"), FINISHES.values(), ids=FINISHES)
 @pytest.mark.parametrize("last", [{}, {"usage": USAGE}], ids=["never", "with the finish"])
-async def test_an_upstream_that_sends_no_usage_behind_the_last_part(
+async def test_an_upstream_that_sends_no_usage_after_the_last_part(
     pieces: list[Any], finish: str, last: dict[str, Any]
 ) -> None:
     answer = await received(streamed(*pieces[:-1], pieces[-1] | last))
@@ -303,7 +303,7 @@ async def test_an_upstream_that_sends_no_usage_behind_the_last_part(
     assert {delta.id for delta in answer} == {answer[0].id} != {""}
 
 
-async def test_what_stopped_the_generation() -> None:
+async def test_the_stop_reason() -> None:
     stopped = piece("", "stop")
     stopped["choices"][0]["stop_reason"] = 7
     answer = await received(streamed(piece("a"), stopped, LAST))
@@ -336,7 +336,7 @@ BROKEN_STREAMS: dict[str, tuple[Canned, grpc.StatusCode, str, int]] = {
         MALFORMED,
         3,
     ),
-    "nothing but done": (streamed(), INTERNAL, MALFORMED, 0),
+    "only done": (streamed(), INTERNAL, MALFORMED, 0),
     "no id": (streamed({"choices": []}), INTERNAL, MALFORMED, 0),
     "no choices": (streamed({"id": "x"}), INTERNAL, MALFORMED, 0),
     "choices a number": (streamed({"id": "x", "choices": 1}), INTERNAL, MALFORMED, 0),
@@ -391,13 +391,13 @@ BROKEN_STREAMS: dict[str, tuple[Canned, grpc.StatusCode, str, int]] = {
         "STREAM_INTERRUPTED",
         1,
     ),
-    "cut between two parts, usage all the time": (
+    "cut between two parts, usage in every event": (
         streamed(piece("a", usage=USAGE), piece("", "stop", usage=USAGE), done=False),
         grpc.StatusCode.UNAVAILABLE,
         "STREAM_INTERRUPTED",
         2,
     ),
-    "no stream": (whole({"text": "x"}), INTERNAL, MALFORMED, 0),
+    "not a stream": (whole({"text": "x"}), INTERNAL, MALFORMED, 0),
 }
 
 

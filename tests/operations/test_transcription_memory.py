@@ -1,4 +1,4 @@
-"""An upload does not gather in the memory of the service."""
+"""An upload does not accumulate in the memory of the service."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from penstock.v1.transcription_pb2 import UploadTranscribeRequest
 from .transcriptions import CHUNK, TEXT, Upstream, chunk, configured, connected_to, stub
 
 AUDIO_BYTES = 100 * 2**20
-# What the windows of both protocols hold, and what the allocator keeps of them under load.
+# Size of the windows of both protocols, and of memory that the allocator keeps under load.
 ALLOWED_BYTES = AUDIO_BYTES // 3
 
 
 class Sink(Upstream):
-    """Takes uploads and keeps nothing of them."""
+    """An upstream that discards uploads."""
 
     def __init__(self) -> None:
         super().__init__()

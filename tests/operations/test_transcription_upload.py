@@ -1,4 +1,4 @@
-"""Uploads of audio: their order, their way to the upstream, their limits, their early ends."""
+"""Uploads of audio: order of messages, forwarding to the upstream, limits, early ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -59,7 +59,7 @@ async def channel(target: str) -> AsyncIterator[aio.Channel]:
 
 
 ORDERS: dict[str, tuple[list[UploadTranscribeRequest], str]] = {
-    "nothing at all": ([], "config"),
+    "no messages": ([], "config"),
     "no config": ([chunk(SECOND)], "config"),
     "empty message first": ([UploadTranscribeRequest(), chunk(SECOND)], "config"),
     "config after audio": ([chunk(SECOND), configured()], "config"),
@@ -92,7 +92,7 @@ async def test_upload_is_one_file(size: int, channel: aio.Channel, whisper: Simu
     assert SECOND in posted(whisper).body
 
 
-async def test_empty_chunks_between_are_passed_over(channel: aio.Channel) -> None:
+async def test_empty_chunks_are_ignored(channel: aio.Channel) -> None:
     first, *rest = upload(asking(), 10_000)
     messages = [first, chunk(b""), rest[0], chunk(b""), *rest[1:], chunk(b"")]
     answer = await stub(channel).UploadTranscribe(iter(messages))
@@ -115,7 +115,7 @@ async def test_chunks_go_upstream_as_they_arrive() -> None:
     assert b"\r\n\r\nonetwothree\r\n--" in body
 
 
-async def test_the_upstream_hears_nothing_before_there_is_audio() -> None:
+async def test_nothing_is_sent_upstream_before_there_is_audio() -> None:
     upstream = Upstream()
     async with in_front_of(upstream) as channel:
         call = stub(channel).UploadTranscribe()
@@ -145,7 +145,7 @@ async def test_too_large(method: str) -> None:
     assert upstream.received.count(0) <= limit
 
 
-async def test_the_limit_itself_is_taken() -> None:
+async def test_audio_of_exactly_the_limit() -> None:
     upstream = Upstream()
     async with in_front_of(upstream, max_upload_bytes=len(SECOND)) as channel:
         assert (await stub(channel).UploadTranscribe(upload(asking()))).transcription.text
@@ -164,7 +164,7 @@ async def test_audio_in_one_message_has_the_same_limit(method: str) -> None:
 
 
 async def test_limit_of_the_upstream(channel: aio.Channel) -> None:
-    """vLLM's own limit, which is the same by default, is the upstream's refusal."""
+    """vLLM's own limit, which is the same by default, is reported as the upstream's refusal."""
     audio = bytes(25 * 2**20)
     answer = await failed(stub(channel).UploadTranscribe(upload(asking(audio))))
     assert (answer.code, answer.reason) == (INVALID, "UPSTREAM_REJECTED")
@@ -183,7 +183,7 @@ async def test_cancelled_upload_leaves_nothing_upstream(method: str) -> None:
     assert not upstream.complete
 
 
-async def test_a_cancel_is_never_taken_for_the_end_of_the_audio() -> None:
+async def test_a_cancellation_is_never_taken_for_the_end_of_the_audio() -> None:
     """gRPC ends the messages of a cancelled call as if they were complete; races are likely."""
     upstream = Upstream()
     async with in_front_of(upstream) as channel:
@@ -256,7 +256,7 @@ EARLY = {
 @pytest.mark.parametrize("then", ["read on", "hold", "shut"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("status", "code", "reason"), EARLY.values(), ids=EARLY)
-async def test_early_refusal_while_chunks_go_on(
+async def test_early_refusal_while_chunks_continue(
     method: str, status: bytes, code: grpc.StatusCode, reason: str, then: str
 ) -> None:
     upstream = Upstream()
@@ -368,7 +368,7 @@ async def test_stalled_upstream(reads: bool) -> None:
     assert (end.code, end.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT")
 
 
-async def test_a_slow_caller_is_no_slow_upstream(skip: Skipping) -> None:
+async def test_a_slow_caller_does_not_count_as_a_slow_upstream(skip: Skipping) -> None:
     upstream = Upstream()
     async with in_front_of(upstream, first_byte_timeout=LIMIT_S) as channel:
         call = stub(channel).UploadTranscribe()

@@ -1,4 +1,4 @@
-"""Answers whose values are written in unusual ways: what can be read is, the rest is kept."""
+"""Answers with values in unusual forms: readable ones are converted, others are kept."""
 
 import codecs
 import json
@@ -24,7 +24,7 @@ HALF_A_SECOND = 500_000_000
 
 
 async def chats(said: Json | None = None, frame: Json | None = None, **choice: Any) -> list[Any]:
-    """What a client reads of one chat: whole, and as its stream adds up."""
+    """Returns one chat as a client reads it: unary, and as the sum of its stream."""
     whole, events = _both(said, frame, choice)
     async with canned(whole) as (channel, _):
         first = await AsyncClient(channel=channel).chat.create("x")
@@ -36,7 +36,7 @@ async def chats(said: Json | None = None, frame: Json | None = None, **choice: A
 async def responses(
     said: Json | None = None, frame: Json | None = None, **choice: Any
 ) -> list[Any]:
-    """What a client reads of a response that is made of this chat, in both forms."""
+    """Returns the response that is converted from a chat as a client reads it, in both forms."""
     whole, events = _both(said, frame, choice)
     async with canned(whole) as (channel, _):
         first = await AsyncClient(channel=channel).responses.create("x")
@@ -55,7 +55,7 @@ def _both(said: Json | None, frame: Json | None, choice: Json) -> tuple[bytes, b
 
 
 async def completions(frame: Json | None = None, **choice: Any) -> list[Any]:
-    """What a client reads of one completion: whole, and as its stream adds up."""
+    """Returns one completion as a client reads it: unary, and as the sum of its stream."""
     one = {"index": 0, "text": "Hi", "finish_reason": "stop"} | choice
     around = FRAME | {"usage": USAGE} | (frame or {})
     async with canned(in_json(around | {"choices": [one]})) as (channel, _):
@@ -108,12 +108,12 @@ async def test_counts_in_any_form(form: Any) -> None:
     usage["completion_tokens_details"] = {"reasoning_tokens": form(6)}
     frame = {"usage": usage}
     for answer in (*await chats(frame=frame), *await completions(frame)):
-        told = answer.usage
-        assert (told.prompt_tokens, told.completion_tokens, told.total_tokens) == (1, 2, 3)
-        assert told.prompt_tokens_details.cached_tokens == 4
-        assert told.prompt_tokens_details.multimodal_tokens == {"i": 5}
-        assert told.completion_tokens_details.reasoning_tokens == 6
-        assert not told.HasField("extra")
+        counts = answer.usage
+        assert (counts.prompt_tokens, counts.completion_tokens, counts.total_tokens) == (1, 2, 3)
+        assert counts.prompt_tokens_details.cached_tokens == 4
+        assert counts.prompt_tokens_details.multimodal_tokens == {"i": 5}
+        assert counts.completion_tokens_details.reasoning_tokens == 6
+        assert not counts.HasField("extra")
     for response in await responses(frame=frame):
         assert (response.usage.input_tokens, response.usage.output_tokens) == (1, 2)
         assert response.usage.input_tokens_details.cached_tokens == 4
@@ -155,7 +155,7 @@ async def test_token_ids_in_any_form() -> None:
         assert answer.choices[0].stop_token_id == 9
 
 
-# What an answer is whole without
+# Optional parts of an answer
 
 
 @pytest.mark.parametrize("name", ["model", "system_fingerprint", "service_tier"])
@@ -168,7 +168,7 @@ async def test_names_that_cannot_be_read_are_kept(name: str) -> None:
         assert value_of(response.extra) == frame
 
 
-async def test_names_that_are_numbers_are_their_digits() -> None:
+async def test_numeric_names_become_their_digits() -> None:
     for answer in (
         *await chats(frame={"id": 5, "model": 6}),
         *await completions({"id": 5, "model": 6}),
@@ -199,11 +199,11 @@ async def test_measurements_that_cannot_be_read_are_kept() -> None:
         assert value_of(answer.metrics.extra) == {"queue_time_ms": "long"}
 
 
-# Names that come late, or not at all
+# Names that arrive late, or not at all
 
 
 @pytest.mark.parametrize("missing", [("id",), ("id", "model", "created")])
-async def test_events_that_do_not_repeat_what_the_first_told(missing: tuple[str, ...]) -> None:
+async def test_events_without_the_origin_of_the_first(missing: tuple[str, ...]) -> None:
     later = {key: value for key, value in FRAME.items() if key not in missing}
     events = [
         FRAME | {"choices": [{"delta": {"role": "assistant", "content": "H"}}]},
@@ -218,7 +218,7 @@ async def test_events_that_do_not_repeat_what_the_first_told(missing: tuple[str,
 
 
 @pytest.mark.parametrize("delta", [{"content": ""}, {"role": "assistant", "content": ""}])
-async def test_signs_of_life_before_the_answer_name_nothing(delta: Json) -> None:
+async def test_keep_alive_events_before_the_answer_do_not_name_it(delta: Json) -> None:
     alive = {"id": "alive", "model": "keepalive", "created": 0, "note": "n"}
     events = [
         alive | {"choices": [{"index": 0, "delta": delta, "text": "", "finish_reason": None}]},
@@ -246,8 +246,8 @@ async def test_the_name_is_the_same_in_every_message() -> None:
         {"choices": [], "usage": USAGE},
     ]
     async with canned(in_events(*events)) as (channel, _):
-        told = [event.proto.id async for event in AsyncClient(channel=channel).chat.stream("x")]
-    assert told == ["chatcmpl-1"] * 3
+        ids = [event.proto.id async for event in AsyncClient(channel=channel).chat.stream("x")]
+    assert ids == ["chatcmpl-1"] * 3
 
 
 # Reasoning
@@ -326,7 +326,7 @@ async def test_log_probabilities_of_a_refusal_are_kept() -> None:
         assert kept == {"index": 0, "logprobs": {"refusal": refusal}}
 
 
-async def test_an_alternative_that_is_null_is_left_out() -> None:
+async def test_a_null_alternative_is_omitted() -> None:
     content = [
         {"token": "Hi", "logprob": -0.5, "top_logprobs": [None, {"token": "c", "logprob": -1}]}
     ]
@@ -345,7 +345,7 @@ async def test_an_alternative_that_is_null_is_left_out() -> None:
         {"content": [{"token": "Hi", "logprob": -0.5}]},
         {"tokens": None, "token_logprobs": None, "x": 1.0},
     ],
-    ids=["of a chat", "none"],
+    ids=["chat form", "none"],
 )
 async def test_log_probabilities_of_a_completion_in_another_form_are_kept(logprobs: Json) -> None:
     kept = {key: value for key, value in logprobs.items() if value}
@@ -410,10 +410,10 @@ async def test_unknown_keys_of_a_call_in_pieces_are_kept() -> None:
     assert value_of(call.extra) == value_of(item.extra) == {"function": {"one": 1, "two": 2}}
 
 
-# How a choice ends
+# Finish reasons
 
 
-async def test_null_as_a_text_is_not_a_finish_reason() -> None:
+async def test_the_text_null_is_not_a_finish_reason() -> None:
     said: list[Json] = [{"delta": {"content": text}, "text": text} for text in ("H", "i")]
     events = [FRAME | {"choices": [one | {"finish_reason": "null"}]} for one in said]
     last = FRAME | {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE}
@@ -427,11 +427,11 @@ async def test_null_as_a_text_is_not_a_finish_reason() -> None:
     assert [final.text for final in finals] == ["Hi"] * 3
 
 
-# Errors that are none
+# Empty errors
 
 
 @pytest.mark.parametrize("error", ["", {}, [], None, False], ids=str)
-async def test_an_empty_error_is_none(error: Any) -> None:
+async def test_an_empty_error_is_ignored(error: Any) -> None:
     made = [*await chats(frame={"error": error}), *await completions({"error": error})]
     for answer in made:
         assert answer.choices[0].finish_reason == common.FINISH_REASON_STOP
@@ -439,7 +439,7 @@ async def test_an_empty_error_is_none(error: Any) -> None:
         assert response.output[0].message.content[0].text == "Hi"
 
 
-# Text in another form, or not there
+# Text in another form, or missing
 
 
 async def test_text_in_parts() -> None:
@@ -450,7 +450,7 @@ async def test_text_in_parts() -> None:
         assert [part.text for part in response.output[0].message.content] == ["Hi"]
 
 
-async def test_parts_that_are_not_text_are_not_read_past() -> None:
+async def test_parts_that_are_not_text_are_refused() -> None:
     with pytest.raises(CallError):
         await chats({"content": [{"type": "image", "text": "Hi"}]})
 
@@ -512,8 +512,8 @@ async def test_a_model_with_unusual_values() -> None:
 # Free JSON
 
 
-async def test_what_has_no_field_keeps_its_value() -> None:
-    """Integers of 64 bits, the order of keys, texts and nesting are those of the upstream."""
+async def test_keys_without_a_field_keep_their_value() -> None:
+    """64-bit integers, the order of keys, texts and nesting are preserved."""
     odd = {"z": 2**53 + 1, "a": [2**64 - 1, -(2**63), 1.5, None, {"deep": [[]]}], "text": "\u0000ä"}
     for answer in await chats({"odd": odd}, {"cost": odd}, odd=odd):
         choice = answer.choices[0]
@@ -536,7 +536,7 @@ async def test_the_client_reads_it_as_a_dictionary() -> None:
 
 
 async def test_pieces_of_it_add_up() -> None:
-    """Of a key that comes again, the last value counts."""
+    """The last value of a repeated key counts."""
     end = FRAME | {"usage": USAGE, "choices": [], "late": 1, "twice": 2}
     said = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
     begin = FRAME | {"choices": [said], "early": {"n": 2**60}, "twice": 1}

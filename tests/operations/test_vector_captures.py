@@ -1,4 +1,4 @@
-"""What a real vLLM answered to pooling requests, sent again through the whole service."""
+"""Answers of a real vLLM to pooling requests, replayed through the whole service."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ from .canned import canned, in_bytes, in_json
 CAPTURES = Path(__file__).parents[1] / "captures"
 DTYPES = {"float16": 2, "bfloat16": 3, "fp8_e4m3": 4, "fp8_e5m2": 5}
 UNASKED = {"emb_base64_big_endian", "emb_embed_dtype_f16_base64", "emb_bytes", "emb_bytes_only"}
-"""Forms that the service does not ask for: they cannot be told apart, or tell nothing."""
+"""Forms that the service does not request, because they are ambiguous."""
 
 
 def load(folder: str, name: str) -> Any:
@@ -39,7 +39,7 @@ def names(folder: str) -> list[str]:
 
 
 def inputs(body: Mapping[str, Any]) -> Any:
-    """The inputs of a captured request."""
+    """Returns the inputs of a captured request."""
     given = body["input"]
     if isinstance(given, str) or isinstance(given[0], int):
         given = [given]
@@ -47,7 +47,7 @@ def inputs(body: Mapping[str, Any]) -> Any:
 
 
 def sent(capture: Any) -> bytes:
-    """The captured answer."""
+    """Returns the captured answer."""
     if "body" in capture:
         return in_json(capture["body"])
     metadata = json.loads(capture["headers"]["metadata"])
@@ -55,7 +55,7 @@ def sent(capture: Any) -> bytes:
 
 
 def expected(capture: Any, key: str) -> Sequence[Any]:
-    """The outputs of a captured answer in JSON: numbers are exact, text is decoded."""
+    """Returns the outputs of a captured answer: numbers are exact, text is decoded."""
     outputs = [result[key] for result in capture["body"]["data"]]
     return [_numbers(one) if isinstance(one, str) else one for one in outputs]
 
@@ -66,7 +66,7 @@ def _numbers(text: str) -> Sequence[float]:
 
 
 async def ask(channel: aio.Channel, folder: str, body: Mapping[str, Any]) -> Any:
-    """Sends the captured request as a caller would."""
+    """Sends a captured request as a caller would."""
     fields: Any = {"inputs": inputs(body), "dtype": DTYPES.get(body.get("embed_dtype", ""), 0)}
     stub: Any
     if folder == "embedding":
@@ -81,7 +81,7 @@ async def ask(channel: aio.Channel, folder: str, body: Mapping[str, Any]) -> Any
 
 
 def floats(result: Any) -> Any:
-    """What a result says, in lists of numbers."""
+    """Returns the values of a result as lists of numbers."""
     if result.packed_vector.data:
         return list(read(result.packed_vector.dtype, result.packed_vector.data))
     if result.packed_multi_vector.data:
@@ -165,7 +165,7 @@ async def test_classes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["emb_bytes", "emb_bytes_only"])
-async def test_bytes_of_an_order_that_is_not_told(name: str) -> None:
+async def test_bytes_of_unknown_order(name: str) -> None:
     capture = load("embedding", name)
     data = base64.b64decode(capture["bytes_base64"])
     head = capture.get("headers", {}).get("metadata")

@@ -1,4 +1,4 @@
-"""Answers in one piece, and streams, that end well by their HTTP but are not whole."""
+"""Unary answers and streams that are complete as HTTP, but not as answers."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -45,11 +45,11 @@ def answer(*choices: Mapping[str, Any]) -> dict[str, Any]:
 WHOLE = (choice(0), choice(1))
 NOT_WHOLE: Mapping[str, Sequence[dict[str, Any]]] = {
     "none": (),
-    "one of two": (choice(0),),
+    "one of two choices": (choice(0),),
     "one not finished": (choice(0), choice(1, None)),
-    "the same twice": (choice(0), choice(0)),
-    "below zero": (choice(-1), choice(0)),
-    "a third that goes on": (*WHOLE, choice(2, None)),
+    "the same index twice": (choice(0), choice(0)),
+    "a negative index": (choice(-1), choice(0)),
+    "a third choice continues": (*WHOLE, choice(2, None)),
 }
 
 
@@ -72,7 +72,7 @@ async def refusal(call: Any, sent: Any) -> Refusal:
 
 @pytest.mark.parametrize("call", [chat, complete])
 @pytest.mark.parametrize("choices", NOT_WHOLE.values(), ids=NOT_WHOLE)
-async def test_choices_that_are_missing(call: Any, choices: Sequence[dict[str, Any]]) -> None:
+async def test_missing_choices(call: Any, choices: Sequence[dict[str, Any]]) -> None:
     end = await refusal(call, answer(*choices))
     assert (end.code, end.reason) == (grpc.StatusCode.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
     assert end.metadata["stage"] == "body"
@@ -85,14 +85,14 @@ async def test_a_response_that_did_not_finish() -> None:
 
 @pytest.mark.parametrize("call", [chat, complete, respond])
 async def test_a_generation_that_failed(call: Any) -> None:
-    """vLLM answers HTTP 500 for it; what only says so in the finish reason means the same."""
+    """vLLM answers with HTTP 500; a finish reason alone means the same."""
     end = await refusal(call, answer(choice(0), choice(1, "error")))
     assert (end.code, end.reason) == (grpc.StatusCode.INTERNAL, "UPSTREAM_INTERNAL")
 
 
 @pytest.mark.parametrize("call", [chat, complete, respond])
-async def test_a_generation_that_was_given_up(call: Any) -> None:
-    """vLLM tells of it so when it is stopped; the text may end in the middle of a word."""
+async def test_an_aborted_generation(call: Any) -> None:
+    """vLLM reports it when it is stopped; the text may end in the middle of a word."""
     end = await refusal(call, answer(choice(0), choice(1, "abort")))
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "GENERATION_ABORTED")
 
@@ -131,14 +131,14 @@ async def test_a_streamed_generation_that_failed(open_stream: Any, finish: str) 
     assert dict(caught.value.trailing_metadata() or ())["grpc-retry-pushback-ms"] == "-1"
 
 
-async def test_tokens_that_are_not_as_many_as_they_count() -> None:
+async def test_a_count_that_does_not_match_the_tokens() -> None:
     sent = {"count": 2, "max_model_len": 9, "tokens": [1]}
     async with canned(in_json(sent)) as (channel, _):
         end = await refused(TokenizationServiceStub(channel).Tokenize(TokenizeRequest(text="x")))
     assert end.reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_tokens_whose_texts_are_not_as_many() -> None:
+async def test_token_strings_that_do_not_match_the_tokens() -> None:
     sent = {"count": 2, "max_model_len": 9, "tokens": [1, 2], "token_strs": ["a"]}
     async with canned(in_json(sent)) as (channel, _):
         end = await refused(TokenizationServiceStub(channel).Tokenize(TokenizeRequest(text="x")))
@@ -156,7 +156,7 @@ async def test_vectors_of_different_lengths(vectors: Sequence[Any]) -> None:
 
 @pytest.mark.parametrize("said", [{"message": None}, {"delta": {"content": "x"}}], ids=str)
 async def test_a_response_without_a_message(said: dict[str, Any]) -> None:
-    """What a chat would call malformed is no empty response, either."""
+    """A chat without a message is malformed, not an empty response."""
     end = await refusal(respond, answer({"index": 0, "finish_reason": "stop"} | said))
     assert end.reason == "UPSTREAM_MALFORMED_RESPONSE"
 

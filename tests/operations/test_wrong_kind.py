@@ -83,7 +83,7 @@ CALLS: Mapping[str, tuple[str, Callable[[aio.Channel], Any]]] = {
         lambda channel: PoolingServiceStub(channel).Pool(PoolRequest(inputs=[TEXT])),
     ),
 }
-"""Calls, with what an old vLLM calls the operation."""
+"""Calls, and the name of the operation in an old vLLM."""
 
 OLD_SHAPES: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "flat": lambda error: {"object": "error", **error},
@@ -105,7 +105,7 @@ async def test_error_of_an_old_vllm(api: str, call: Any, status: str, shape: str
     assert refusal.message == message
 
 
-async def test_another_error_with_such_words() -> None:
+async def test_another_error_with_similar_words() -> None:
     error = {"message": "This model does not support Matryoshka embeddings", "code": 400}
     async with canned(in_json({"error": error})) as (channel, _):
         refusal = await refused(CALLS["rerank"][1](channel))

@@ -1,4 +1,4 @@
-"""Audio, calls that upload it, and upstreams that take an upload as a test wants."""
+"""Audio, calls that upload it, and upstreams whose handling of an upload a test controls."""
 
 import asyncio
 import io
@@ -25,7 +25,7 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.http.requests import Request
 
 SENTENCE = " Hello world, this is a test. The quick brown fox — café."
-"""What the models hear in any audio."""
+"""The simulator's text for any audio."""
 TRANSLATION = " This is the English translation."
 WHISPER = SimulatorSettings(
     listen="127.0.0.1:0", models=("tiny-whisper",), kind="whisper", max_model_len=448
@@ -38,7 +38,7 @@ _TONE = b"".join(struct.pack("<h", int(8000 * math.sin(i * 0.17))) for i in rang
 
 
 def wav(seconds: float) -> bytes:
-    """A tone as a WAV file of 32 kB a second."""
+    """Returns a tone as a WAV file of 32 kB per second."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
@@ -53,39 +53,39 @@ SECOND = wav(1)
 
 
 def asking(audio: bytes = SECOND, **config: Any) -> TranscribeRequest:
-    """A request with all of the audio."""
+    """Returns a request with all of the audio."""
     return TranscribeRequest(config=TranscriptionConfig(**config), audio=audio)
 
 
 def configured(**config: Any) -> UploadTranscribeRequest:
-    """The first message of an upload."""
+    """Returns the first message of an upload."""
     return UploadTranscribeRequest(config=TranscriptionConfig(**config))
 
 
 def chunk(audio: bytes) -> UploadTranscribeRequest:
-    """A later message of an upload."""
+    """Returns a later message of an upload."""
     return UploadTranscribeRequest(audio_chunk=audio)
 
 
 def upload(request: TranscribeRequest, size: int = CHUNK) -> Iterator[UploadTranscribeRequest]:
-    """The messages that bring the same request as an upload."""
+    """Returns the messages of an upload that is equivalent to a unary request."""
     yield UploadTranscribeRequest(config=request.config)
     for start in range(0, len(request.audio), size):
         yield chunk(request.audio[start : start + size])
 
 
 def posted(simulator: Simulator) -> Request:
-    """The latest request that was no probe."""
+    """Returns the latest request that was not a probe."""
     return next(one for one in reversed(simulator.requests) if one.method == "POST")
 
 
 def stub(channel: aio.Channel) -> Any:
-    """The generated stub; without types, whose synchronous variant would be in the way."""
+    """Returns the generated stub without its types, which are those of the synchronous variant."""
     return TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 async def failed(call: Any) -> Ended:
-    """How a call ended that must fail, and what it had brought until then."""
+    """Returns the status of a call that must fail, and the messages before it."""
     received: list[Any] = []
     try:
         if isinstance(call, aio.UnaryStreamCall | aio.StreamStreamCall):
@@ -103,10 +103,10 @@ async def failed(call: Any) -> Ended:
 async def failed_while_sending(
     target: str, method: str, messages: Iterator[UploadTranscribeRequest]
 ) -> Ended:
-    """How an upload ended that must fail before its end.
+    """Returns the status of an upload that must fail before its end.
 
-    It is made with the blocking client. The asynchronous one may report INTERNAL instead of the
-    status, when it writes into a call that the server has just ended.
+    It uses the blocking client. The asynchronous one may report INTERNAL instead of the status if
+    it writes to a call that the server has just ended.
     """
     return await asyncio.to_thread(_send, target, method, messages)
 
@@ -117,21 +117,21 @@ def _send(target: str, method: str, messages: Iterator[UploadTranscribeRequest])
             answer = getattr(TranscriptionServiceStub(channel), method)(messages)
             received = [answer] if method == "UploadTranscribe" else list(answer)
         except grpc.RpcError as error:
-            # What it raises is an error and a call in one.
+            # The exception is both an error and a call.
             return ended(error)  # type: ignore[arg-type]
     raise AssertionError(f"it did not fail: {received}")
 
 
 @asynccontextmanager
 async def connected(service: Service) -> AsyncIterator[aio.Channel]:
-    """A channel to a service."""
+    """Opens a channel to a service."""
     async with connected_to(f"127.0.0.1:{service.port}") as channel:
         yield channel
 
 
 @asynccontextmanager
 async def connected_to(target: str) -> AsyncIterator[aio.Channel]:
-    """A channel that does not retry, on a connection of its own."""
+    """Opens a channel without retries and with its own connection."""
     options = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
     async with aio.insecure_channel(target, options=options) as channel:
         yield channel
@@ -139,7 +139,7 @@ async def connected_to(target: str) -> AsyncIterator[aio.Channel]:
 
 @asynccontextmanager
 async def in_front_of(upstream: "Upstream", **settings: Any) -> AsyncIterator[aio.Channel]:
-    """A channel to a service in front of an upstream that takes uploads."""
+    """Opens a channel to a service in front of an upstream that accepts uploads."""
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     configured = Settings(
@@ -160,15 +160,15 @@ async def in_front_of(upstream: "Upstream", **settings: Any) -> AsyncIterator[ai
 
 
 class Upstream:
-    """An upstream that takes one upload at a time, and shows how far it has come.
+    """An upstream that accepts one upload at a time and exposes its progress.
 
     Attributes:
-        head: the request's first line and headers.
-        received: the body so far, without its framing.
-        complete: the end of the body was received.
-        service: the address of the service in front of it.
-        respond: what it does once the request's head is there; for a test to replace.
-        left: the test is over; what waits for nothing else waits for this.
+        head: first line and headers of the request.
+        received: body received so far, without its framing.
+        complete: set when the end of the body has been received.
+        service: address of the service in front of it.
+        respond: called after the headers of the request; tests may replace it.
+        left: set when the test is over.
     """
 
     def __init__(self) -> None:
@@ -183,19 +183,19 @@ class Upstream:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Takes the body and answers."""
+        """Reads the body and answers."""
         await self.take_all(reader)
         writer.write(TEXT)
         await writer.drain()
 
     async def take_all(self, reader: asyncio.StreamReader) -> None:
-        """Takes the body to its end."""
+        """Reads the body to its end."""
         async with aclosing(self.blocks(reader)) as blocks:
             async for _ in blocks:
                 pass
 
     async def take(self, reader: asyncio.StreamReader, size: int) -> None:
-        """Takes at least so much of the body."""
+        """Reads at least a number of bytes of the body."""
         async with aclosing(self.blocks(reader)) as blocks:
             async for _ in blocks:
                 if len(self.received) >= size:
@@ -212,25 +212,25 @@ class Upstream:
         self.complete = True
 
     async def wait_received(self, what: bytes) -> None:
-        """Returns once the body has these bytes."""
+        """Waits until the body has a number of bytes."""
         async with asyncio.timeout(60):
             while what not in self.received:
                 self._progress.clear()
                 await self._progress.wait()
 
     async def wait_closed(self) -> None:
-        """Returns once the service has closed its connection."""
+        """Waits until the service has closed its connection."""
         async with asyncio.timeout(60):
             await self._closed.wait()
 
     async def finish(self) -> None:
-        """Waits until all connections are over: the service leaves none behind."""
+        """Waits until all connections are closed: the service must leave none open."""
         self.left.set()
         async with asyncio.timeout(60):
             await asyncio.gather(*self._tasks)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serves one connection; of all but uploads it knows nothing."""
+        """Serves one connection; answers only uploads."""
         task = asyncio.current_task()
         assert task
         self._tasks.add(task)
@@ -251,13 +251,13 @@ class Upstream:
 
 
 def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
-    """An HTTP answer."""
+    """Returns an HTTP answer."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def events(*data: str) -> bytes:
-    """An HTTP answer of events, ended by the last of them and the close."""
+    """Returns an HTTP answer of events that ends with the connection."""
     body = "".join(f"data: {one}\n\n" for one in data)
     return answer("200 OK", body.encode(), "text/event-stream")
 
