@@ -1,1 +1,1 @@
-"""Conversions between messages and JSON, without any server."""
+"""Conversions between messages and JSON, without servers."""

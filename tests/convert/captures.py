@@ -8,12 +8,12 @@ FOLDER = Path(__file__).parents[1] / "captures" / "chat"
 
 
 def load(name: str) -> Any:
-    """The capture of that name."""
+    """Returns a capture by its name."""
     return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
 
 
 def names(wanted: Any) -> list[str]:
-    """The names of the captures that are wanted, all of them chats."""
+    """Returns the names of the selected captures, all of them chats."""
     found = sorted(path.stem for path in FOLDER.glob("*.json"))
     assert found, f"no captures in {FOLDER}"
     return [name for name in found if wanted(load(name))]

@@ -10,7 +10,7 @@ from penstock.v1 import message_pb2 as message
 
 
 def give(target: Message, path: list[str]) -> None:
-    """Sets the field at the path to some value that is not its default."""
+    """Sets the field at a path to a value other than its default."""
     field = target.DESCRIPTOR.fields_by_name[path[0]]
     value = getattr(target, field.name)
     if path[1:]:
@@ -27,7 +27,7 @@ def give(target: Message, path: list[str]) -> None:
 
 
 def fill(target: Any) -> None:
-    """Fills a message enough for it to be sent."""
+    """Fills a message so that it can be sent."""
     match target:
         case common.JsonDocument():
             target.json = '{"a": 1}'

@@ -1,8 +1,7 @@
-"""What of an upstream's JSON is not found in the message that was made of it.
+"""Values of an upstream's JSON that are missing in the message converted from it.
 
 Every value that is not null must be in the field of the same name, in the place that `_PLACES`
-names, or in `extra`. Values that stand for nothing said (`""`, `[]`, 0) need no field: an unset
-field says the same.
+names, or in `extra`. Empty values (`""`, `[]`, 0) need no field: an unset field is equivalent.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +16,11 @@ from penstock_server.convert.generation import FINISH_REASONS
 from penstock_server.convert.message import ROLES
 
 Place = Callable[[Any], Any]
-"""What a message says in the place of a key, in the upstream's words."""
+"""Functions that return the value of a key from a message, in the upstream's form."""
 
 _FINISHES = {number: name for name, number in FINISH_REASONS.items()}
 NOT_SAID = object()
-"""The place of a key that says the same in every answer."""
+"""The place of a key that has the same value in every answer."""
 
 
 def losses(data: Any, message: Any, path: str = "$") -> Iterator[str]:
@@ -92,7 +91,7 @@ def _role(message: Any) -> str:
 
 
 def _by_column(choice: Any) -> Any:
-    """The log probabilities of a text completion as lists of equal length."""
+    """Returns the log probabilities of a text completion as lists of equal length."""
     entries = choice.logprobs
     return {
         "text_offset": [entry.text_offset for entry in entries],
@@ -115,7 +114,7 @@ def _milliseconds(name: str) -> Place:
 
 
 def _details(name: str) -> Place:
-    """The details of a usage; those without a field are in the usage's `extra`."""
+    """Returns a reader of the details of a usage; those without a field are in `extra`."""
 
     def read(usage: Any) -> Mapping[str, Any]:
         details = getattr(usage, name)
@@ -156,7 +155,7 @@ _PLACES: Mapping[str, Mapping[str, Any]] = {
         "token_strs": lambda message: list(message.token_strings),
     },
     "DetokenizeResponse": {"prompt": lambda message: message.text},
-    # The document is the request's own.
+    # The document is that of the request.
     "RerankResult": {"document": NOT_SAID},
     "ScoreResponse": {**_ANSWER, "data": lambda message: list(message.results)},
     "ScoreResult": {"object": NOT_SAID},

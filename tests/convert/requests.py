@@ -1,4 +1,4 @@
-"""Our request for the JSON of one; the way back is what the tests look at."""
+"""Conversion of vLLM's JSON to our request; tests check the way back."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _TYPED = ("messages", "tools", "tool_choice", "response_format", "structured_out
 
 
 def from_json(body: Mapping[str, Any]) -> CreateChatCompletionRequest:
-    """The request that says what a body says; nulls say nothing."""
+    """Returns the request that is equivalent to a body; nulls count as unset."""
     request = CreateChatCompletionRequest()
     given = {key: value for key, value in body.items() if value is not None}
     given.pop("stream", None)

@@ -1,4 +1,4 @@
-"""Answers: what does not come from a vLLM of today, and what cannot be an answer."""
+"""Answers that no current vLLM sends, and malformed answers."""
 
 import itertools
 from typing import Any
@@ -16,35 +16,35 @@ from .losses import losses
 
 
 def whole(message: Any = None, **choice: Any) -> dict[str, Any]:
-    """An answer of one choice."""
+    """Returns an answer with one choice."""
     said = {"role": "assistant", "content": "Hi", **(message or {})}
     made = {"index": 0, "message": said, "finish_reason": "stop", **choice}
     return {"id": "chatcmpl-1", "created": 1_700_000_000, "model": "m", "choices": [made]}
 
 
 def event(delta: Any = None, **choice: Any) -> dict[str, Any]:
-    """An event of one choice."""
+    """Returns an event with one choice."""
     made = {"index": 0, "delta": delta or {}, "finish_reason": None, **choice}
     return {"id": "chatcmpl-1", "created": 1_700_000_000, "model": "m", "choices": [made]}
 
 
-def told(data: Any, stream: chat.ChatStream | None = None) -> Any:
-    """The message for an event."""
+def converted(data: Any, stream: chat.ChatStream | None = None) -> Any:
+    """Returns the message for an event."""
     message = (stream or chat.ChatStream()).message(data)
     assert message
     return message
 
 
 def delta_of(data: Any) -> Any:
-    """The delta of a later event."""
+    """Returns the delta of a later event."""
     stream = chat.ChatStream()
     stream.message(event({"role": "assistant"}))
-    message = told(event(data), stream)
+    message = converted(event(data), stream)
     assert list(losses({"choices": [{"delta": data}]}, message)) == []
     return message.choices[0].delta
 
 
-# Everything that there may be
+# Complete answers
 
 
 def test_labels_of_a_message() -> None:
@@ -117,7 +117,7 @@ def test_everything_at_once() -> None:
     assert answer.metrics.time_to_first_token.ToNanoseconds() == 1_500_000
 
 
-def test_nothing_unknown_leaves_no_extra() -> None:
+def test_extra_is_unset_without_unknown_keys() -> None:
     answer = chat.response(whole(annotations=None))
     assert not answer.HasField("extra")
     assert not answer.choices[0].HasField("extra")
@@ -127,12 +127,12 @@ def test_unknown_keys_of_an_event() -> None:
     stream = chat.ChatStream()
     data = event({"content": "x", "images": [1]}, content_filter={"a": 1})
     data["provider"] = "p"
-    assert list(losses(data, told(data, stream))) == []
+    assert list(losses(data, converted(data, stream))) == []
 
 
 def test_prompt_logprobs_of_an_event_are_kept() -> None:
     data = event({"content": "x"}) | {"prompt_logprobs": [None, {"5": {"logprob": -1.0}}]}
-    assert list(losses(data, told(data))) == []
+    assert list(losses(data, converted(data))) == []
 
 
 # Reasons
@@ -166,7 +166,7 @@ def test_reasoning_content() -> None:
     assert delta_of({"reasoning_content": "hm"}).reasoning == "hm"
 
 
-def test_reasoning_twice() -> None:
+def test_reasoning_under_both_names() -> None:
     message = chat.response(whole({"reasoning": "a", "reasoning_content": "a"}))
     assert message.choices[0].message.reasoning == "a"
     assert not message.choices[0].message.HasField("extra")
@@ -179,14 +179,14 @@ def test_custom_role() -> None:
 
 
 def test_stream_without_role() -> None:
-    first = told(event({"content": "x"}))
+    first = converted(event({"content": "x"}))
     assert first.choices[0].delta.role == message_pb2.ROLE_ASSISTANT
 
 
 def test_missing_index_is_the_first() -> None:
     data = event({"content": "x"})
     del data["choices"][0]["index"]
-    assert told(data).choices[0].index == 0
+    assert converted(data).choices[0].index == 0
 
 
 @pytest.mark.parametrize("delta", [None, {}, {"content": None, "tool_calls": None}])
@@ -195,7 +195,7 @@ def test_empty_delta(delta: Any) -> None:
     stream.message(event({"content": "x"}))
     data = event()
     data["choices"][0]["delta"] = delta
-    assert told(data, stream).choices[0].delta.content == ""
+    assert converted(data, stream).choices[0].delta.content == ""
 
 
 def test_several_tool_deltas_at_once() -> None:
@@ -226,7 +226,7 @@ def test_event_of_usage_alone() -> None:
     data = {"id": "a", "choices": [], "usage": usage}
     stream = chat.ChatStream()
     stream.message(event({"content": "x"}))
-    message = told(data, stream)
+    message = converted(data, stream)
     assert message.HasField("usage")
     assert not message.choices
 
@@ -237,7 +237,7 @@ def test_choice_without_bytes() -> None:
     assert choice.logprobs[0].bytes == b""
 
 
-# What cannot be an answer
+# Malformed answers
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Nothing that a real vLLM said is lost on the way into our messages."""
+"""Nothing in the answers of a real vLLM is lost in our messages."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -27,20 +27,20 @@ ERRORS = names(
 )
 
 
-def test_there_is_something_to_replay() -> None:
+def test_there_are_captures() -> None:
     assert len(WHOLE) > 30
     assert len(STREAMS) > 15
     assert len(ERRORS) > 30
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_whole_answer(name: str) -> None:
+def test_unary_answer(name: str) -> None:
     body = load(name)["body"]
     assert list(losses(body, chat.response(body))) == []
 
 
 @pytest.mark.parametrize("name", ["chat_logprobs", "chat_tools_auto", "chat_prompt_logprobs"])
-def test_a_loss_would_be_seen(name: str) -> None:
+def test_losses_are_detected(name: str) -> None:
     body = load(name)["body"]
     message = chat.response(body)
     for keys in _leaves(body):
@@ -76,7 +76,7 @@ def test_stream(name: str) -> None:
 
 
 def _news(event: Any, messages: list[StreamChatCompletionResponse]) -> Any:
-    """The event without what the first message has said for all."""
+    """Returns an event without the facts that the first message contains."""
     if len(messages) == 1:
         return event
     assert event["model"] == messages[0].model
@@ -85,7 +85,7 @@ def _news(event: Any, messages: list[StreamChatCompletionResponse]) -> Any:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_role_comes_once_for_each_choice(name: str) -> None:
+def test_role_is_sent_once_per_choice(name: str) -> None:
     stream = chat.ChatStream()
     messages = [stream.message(event) for event in load(name)["events"]]
     roles: dict[int, list[int]] = {}
@@ -128,7 +128,7 @@ REQUESTS = names(
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_request(name: str) -> None:
-    """What a vLLM accepted can be said in our message, and goes out as it was."""
+    """A request that vLLM accepted can be represented in our message and is sent unchanged."""
     body = load(name)["request"]["body"]
     stream = bool(body.get("stream"))
     made = orjson.loads(orjson.dumps(chat.request_body(from_json(body), stream=stream)))
@@ -136,10 +136,10 @@ def test_request(name: str) -> None:
 
 
 def _normal(body: Any) -> Any:
-    """The body without differences that make none."""
+    """Returns a body without insignificant differences."""
     normal = {key: value for key, value in body.items() if value is not None}
     normal.pop("stream_options", None)
-    # It travels as a header.
+    # It is sent as a header.
     normal.pop("request_id", None)
     if not normal.get("stream"):
         normal.pop("stream", None)

@@ -1,6 +1,6 @@
 """No request field of ours is dropped: each one changes the request to vLLM, or is refused.
 
-The oracle are the descriptors of our messages, not the tables of the conversions.
+The descriptors of our messages are the oracle, not the tables of the conversions.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +55,7 @@ def _speech(request: transcription_pb2.TranscribeRequest) -> Any:
 
 
 def _both(convert: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Converts a request for a whole answer and for a stream."""
+    """Converts a request for a unary answer and for a stream."""
     return lambda request: (convert(request, stream=False), convert(request, stream=True))
 
 
@@ -106,7 +106,7 @@ BODIES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         _speech,
     ),
 }
-"""By route: a small request, and what makes its bodies."""
+"""A small request and the function that converts it, by route."""
 
 SENT_OTHERWISE: Mapping[str, str] = {
     "engine.request_id": "a header",
@@ -120,7 +120,7 @@ SENT_OTHERWISE: Mapping[str, str] = {
     "audio": "the file in the form",
     "return_documents": "the documents of the request are added here",
 }
-"""Fields that are not in the body, and where they are."""
+"""Fields that are not in the body, with the place where they are."""
 KEYLESS: Mapping[str, str] = {
     "extra_body": "its members are the keys",
     "config.extra_body": "its members are the keys",
@@ -130,11 +130,11 @@ KEYLESS: Mapping[str, str] = {
     "template.add_special_tokens": "options.add_special_tokens counts",
     "chat.template.add_special_tokens": "add_special_tokens counts",
 }
-"""Fields that are not the home of the key that they set, and why."""
+"""Fields that are not the home of the key that they set, with the reason."""
 
 
 def _leaves(request: Message, parent: str = "") -> Iterator[str]:
-    """Yields the paths of all fields but those inside of lists, of free JSON and of other arms."""
+    """Yields the paths of all fields, except in lists, free JSON and other members of a oneof."""
     for field in request.DESCRIPTOR.fields:
         path = f"{parent}{field.name}"
         inner = field.message_type and field.message_type.fields and not field.is_repeated
@@ -149,7 +149,7 @@ CASES = [(route, path) for route, (make, _) in BODIES.items() for path in _leave
 
 
 def changed(route: str, path: str) -> set[str]:
-    """The keys of the body that a field changes.
+    """Returns the keys of the body that a field changes.
 
     Raises:
         InvalidRequest: the field is refused.
@@ -205,6 +205,6 @@ def test_an_exception_is_needed(path: str) -> None:
 
 
 def test_every_route_has_a_case() -> None:
-    """Of two routes that take the same message in the same way, one is enough."""
+    """One of several routes with the same message and conversion is enough."""
     same = {routes.RERANK_UNVERSIONED, routes.TRANSLATIONS}
     assert BODIES.keys() == REQUESTS.keys() - same

@@ -1,8 +1,8 @@
-"""Every key of an answer that is read is known as such, and every known key is read.
+"""Every key of an answer that is read is a known key, and every known key is read.
 
-A key that is read without being known would land in its field and in `extra`; one that is known
-without being read would be lost. The answers of the captures are read while each object records
-which of its keys are looked up. That works for keys that the object does not have, too.
+A key that is read but not known would be both in its field and in `extra`; a key that is known but
+not read would be lost. The captured answers are converted while each object records which of its
+keys are looked up, including keys that it does not have.
 """
 
 import ast
@@ -64,7 +64,7 @@ def recorded(value: Json) -> Json:
 
 
 class Place(NamedTuple):
-    """Where keys that are not known are kept, and which are known there."""
+    """A place where unknown keys are kept, and the keys that are known there."""
 
     module: str
     function: str
@@ -72,11 +72,11 @@ class Place(NamedTuple):
 
 
 Record = dict[Place, list[Recorded]]
-"""The objects of answers that came to each place."""
+"""Objects of answers by place."""
 
 
 def observe(monkeypatch: pytest.MonkeyPatch) -> Record:
-    """Records, from now on, what comes to the functions that keep unknown keys."""
+    """Makes the functions that keep unknown keys record their arguments from now on."""
     record: Record = {}
 
     def watch(module: Any, name: str) -> None:
@@ -157,7 +157,7 @@ _RESPONSE: Json = {
 
 
 def _native_events() -> list[Json]:
-    """One event of each kind that has a reader."""
+    """Returns one event of each type that has a reader."""
     values = {"response": _RESPONSE, "item": _ITEMS[0], "part": _ITEMS[0]["content"][0]}
     values |= {"logprobs": []}
     return [
@@ -248,7 +248,7 @@ ALWAYS_THE_SAME: Mapping[str, str] = {
     "type": "the kind of object",
     "sequence_number": "events are numbered here",
 }
-"""Keys that need no field, and what they say."""
+"""Keys that need no field, with the reason."""
 
 _CUT_OUT = {"start": "where the bytes were in the body", "end": "where the bytes were in the body"}
 UNREAD: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -261,15 +261,15 @@ UNREAD: Mapping[tuple[str, str], Mapping[str, str]] = {
         "role": "there is one role",
     },
 }
-"""By place, the other keys that need no field, and why."""
+"""Other keys that need no field, with the reason, by place."""
 
 PLACED: Mapping[tuple[str, str], frozenset[str]] = {
     ("native_answer", "message"): frozenset({"item", "item_id"})
 }
-"""By place, what is looked up to find the place of an event, and stays in `extra`."""
+"""Keys that are looked up only to find the place of an event and stay in `extra`, by place."""
 
 EARLY = ("generation", "fill")
-"""Keeps what came before the answer; it knows the keys that the events of the answer have."""
+"""Keeps events before the answer; it knows the keys of the answer's events."""
 
 
 _ENDED = "native_finish_reason stop_string stop_token_id"
@@ -307,7 +307,7 @@ WRITTEN_OTHERWISE: Mapping[str, str] = {
     "TranscriptionDelta": "create_time text " + _ENDED,
     "Word": "end_offset start_offset",
 }
-"""By message, the fields that are not written from a key of their name, except `extra`."""
+"""Fields, except `extra`, that are not written from a key with their name, by message."""
 
 
 @pytest.fixture(name="record")
@@ -319,7 +319,7 @@ def _record(monkeypatch: pytest.MonkeyPatch) -> Record:
 
 
 def _kept() -> set[tuple[str, str]]:
-    """Every function of the conversions that keeps unknown keys of answers."""
+    """Returns all functions of the conversions that keep unknown keys of answers."""
     found = set()
     for path in CONVERT.rglob("*.py"):
         for function in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -341,13 +341,13 @@ def test_every_place_is_reached(record: Record) -> None:
     assert {place[:2] for place in record} == _kept()
 
 
-def test_what_is_read_is_known(record: Record) -> None:
+def test_every_key_that_is_read_is_known(record: Record) -> None:
     for place, read in _read(record):
         unknown = read - place.known - PLACED.get(place[:2], frozenset())
         assert unknown == set(), f"{place.function} of {place.module} reads it without knowing it"
 
 
-def test_what_is_known_is_read(record: Record) -> None:
+def test_every_known_key_is_read(record: Record) -> None:
     for place, read in _read(record):
         unread = place.known - read - ALWAYS_THE_SAME.keys()
         if place[:2] != EARLY:
@@ -355,8 +355,8 @@ def test_what_is_known_is_read(record: Record) -> None:
             assert unread == set(), f"{place.function} of {place.module} knows it and drops it"
 
 
-def test_what_is_read_by_name_has_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without one, every value would be kept as one that cannot be read."""
+def test_every_key_that_is_read_by_name_has_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a field, every value would be kept as unreadable."""
     fill, lost = extra.fill, set()
 
     def watched(target: Any, name: str, data: Any, read: Any) -> None:
@@ -384,13 +384,13 @@ def test_every_field_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "keep", watched)
     for answer in ANSWERS.values():
         answer()
-    # Its fields are the kinds of events, which have readers of their own.
+    # Its fields are the types of events, which have their own readers.
     del left["StreamResponseResponse"]
     written = {name: set(fields.split()) for name, fields in WRITTEN_OTHERWISE.items()}
     assert {name: fields for name, fields in left.items() if fields} == written
 
 
-def test_a_reason_is_given_for_unread_keys_only(record: Record) -> None:
+def test_only_unread_keys_have_a_reason(record: Record) -> None:
     for place, reasons in UNREAD.items():
         read = set().union(*(keys for found, keys in _read(record) if found[:2] == place))
         assert reasons.keys() & read == set(), place

@@ -1,4 +1,4 @@
-"""A key that got a field stays in free JSON, too, for the release that brings the field."""
+"""A key with a new field also stays in free JSON for the release that adds the field."""
 
 import pytest
 from documents import value_of
@@ -15,19 +15,19 @@ FOLLOWING = ("0.3.0", "0.10", "1.0.0")
 
 
 @pytest.mark.parametrize("release", ["0.1.0", "0.2.0", "0.2.7"])
-def test_in_both_until_the_next_minor_release(release: str) -> None:
+def test_keys_are_in_both_until_the_next_minor_release(release: str) -> None:
     assert settled(BROUGHT, release) == frozenset()
     assert moving(BROUGHT, release) == {"total_tokens"}
 
 
 @pytest.mark.parametrize("release", FOLLOWING)
-def test_in_the_field_alone_from_then_on(release: str) -> None:
+def test_keys_are_in_the_field_alone_afterwards(release: str) -> None:
     assert settled(BROUGHT, release) == {"total_tokens"}
     assert moving(BROUGHT, release) == frozenset()
 
 
 @pytest.mark.parametrize(("release", "kept"), [("0.2.0", {"total_tokens": 3}), ("0.3.0", None)])
-def test_of_an_answer(release: str, kept: object) -> None:
+def test_a_key_of_an_answer(release: str, kept: object) -> None:
     usage = common_pb2.Usage(total_tokens=3)
     extra.keep(usage, {"total_tokens": 3}, settled(BROUGHT, release))
     assert (value_of(usage.extra) if usage.HasField("extra") else None) == kept
@@ -39,7 +39,7 @@ def body_of(request: CreateChatCompletionRequest) -> dict[str, object]:
     return body
 
 
-def test_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     request = CreateChatCompletionRequest()
     request.extra_body.json = '{"user": "a"}'
     with pytest.raises(InvalidRequest):
@@ -48,7 +48,7 @@ def test_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     assert body_of(request) == {"user": "a"}
 
 
-def test_given_in_both_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_in_both_places(monkeypatch: pytest.MonkeyPatch) -> None:
     request = CreateChatCompletionRequest(user="b")
     request.extra_body.json = '{"user": "a"}'
     monkeypatch.setattr(fields, "_MOVING", moving({"user": "0.2"}, "0.2.0"))

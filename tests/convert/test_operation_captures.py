@@ -1,4 +1,4 @@
-"""Nothing that a real vLLM said is lost: text completions, tokenization, reranking, scoring."""
+"""Nothing in a real vLLM's answers is lost: completions, tokenization, reranking, scoring."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -53,10 +53,10 @@ READERS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "rerank": _rerank,
     "score": _score,
 }
-"""What reads an answer, by the last part of the path."""
+"""Functions that convert an answer, by the last part of the path."""
 
 
-def test_there_is_something_to_replay() -> None:
+def test_there_are_captures() -> None:
     assert len(COMPLETIONS) > 15
     assert len(STREAMS) > 4
     assert len(OTHERS) > 25
@@ -97,7 +97,7 @@ def test_answer(capture: Any) -> None:
     assert list(losses(capture["body"], message)) == []
 
 
-def test_a_loss_would_be_seen() -> None:
+def test_losses_are_detected() -> None:
     for capture in (one.values[0] for one in [*COMPLETIONS, *OTHERS]):
         body = capture["body"]
         path = capture["request"]["path"].rpartition("/")[2]

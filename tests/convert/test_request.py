@@ -1,4 +1,4 @@
-"""Requests: every field's way into the JSON, and what is refused on it."""
+"""Requests: the conversion of every field to JSON, and refused requests."""
 
 import math
 import tracemalloc
@@ -22,7 +22,7 @@ from .giving import give
 LOW = message.IMAGE_DETAIL_LOW
 ROUTE = routes.CHAT_COMPLETIONS
 HEADERS = {"request_id"}
-"""Fields that travel as headers, not in the body."""
+"""Fields that are sent as headers, not in the body."""
 
 
 def asking(**fields: Any) -> CreateChatCompletionRequest:
@@ -31,7 +31,7 @@ def asking(**fields: Any) -> CreateChatCompletionRequest:
 
 
 def body_of(request: CreateChatCompletionRequest, *, stream: bool = False) -> dict[str, Any]:
-    """The body as it goes out."""
+    """Returns the body as it is sent."""
     made: dict[str, Any] = orjson.loads(orjson.dumps(chat.request_body(request, stream=stream)))
     return made
 
@@ -51,7 +51,7 @@ def message_body(made: message.ChatMessage) -> Any:
 
 
 def part_body(part: message.ContentPart) -> Any:
-    """A part beside a text, so that the content is a list."""
+    """Returns the JSON of a part that follows a text, so that the content is a list."""
     parts = [message.ContentPart(text="x"), part]
     return message_body(message.ChatMessage(role=message.ROLE_USER, content=parts))["content"][1]
 
@@ -64,11 +64,11 @@ def part_refused(part: message.ContentPart) -> set[str]:
 # Every field
 
 
-def test_nothing_that_is_not_said() -> None:
+def test_unset_fields_are_not_sent() -> None:
     assert body_of(asking()) == {"messages": [{"role": "user", "content": "Hi"}]}
 
 
-def test_a_stream_always_asks_for_usage() -> None:
+def test_a_stream_always_requests_usage() -> None:
     body = body_of(asking(), stream=True)
     assert body["stream"] is True
     assert body["stream_options"] == {"include_usage": True}
@@ -119,19 +119,19 @@ def test_large_numbers() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["temperature", "top_p", "min_p", "length_penalty"])
-def test_numbers_that_json_cannot_say(name: str, value: float) -> None:
+def test_numbers_that_cannot_be_represented_in_json(name: str, value: float) -> None:
     sampling = common.SamplingParams(**{name: value})  # type: ignore[arg-type]
     assert fields_of(refused(asking(sampling=sampling))) == {f"sampling.{name}"}
 
 
-def test_numbers_that_json_cannot_say_elsewhere() -> None:
+def test_such_numbers_elsewhere() -> None:
     sampling = common.SamplingParams(logit_bias={7: math.nan})
     assert fields_of(refused(asking(sampling=sampling))) == {"sampling.logit_bias[7]"}
     extra = common.JsonDocument(object=Struct(fields={"a": Value(number_value=math.inf)}))
     assert fields_of(refused(asking(extra_body=extra))) == {"extra_body.object.a"}
 
 
-def test_logprobs_are_asked_for_by_presence() -> None:
+def test_logprobs_are_requested_by_presence() -> None:
     assert body_of(asking(logprobs=common.LogprobOptions()))["logprobs"] is True
     body = body_of(asking(logprobs=common.LogprobOptions(top_logprobs=0, token_ids=[1, 2])))
     assert body["top_logprobs"] == 0
@@ -170,7 +170,7 @@ def test_template_documents() -> None:
 # Documents
 
 
-def test_json_is_sent_as_it_is() -> None:
+def test_json_is_sent_unchanged() -> None:
     engine = common.EngineOptions()
     engine.kv_transfer_params.json = '{"z":1,"a":1.0,"n":123456789012345678}'
     raw = orjson.dumps(chat.request_body(asking(engine=engine), stream=False))
@@ -195,12 +195,12 @@ def test_struct_numbers() -> None:
 
 def test_long_list_under_a_long_name() -> None:
     request = asking()
-    # A path for each value would take longer than a test may.
+    # Building a path for each value would take too long.
     request.extra_body.object.update({"k" * 20_000_000: [1] * 200_000})
     body_of(request)
 
 
-def test_place_of_a_faulty_value() -> None:
+def test_path_of_a_faulty_value() -> None:
     request = asking()
     request.extra_body.object.update({"a": {"b": [1, {"c": math.nan}]}})
     assert fields_of(refused(request)) == {"extra_body.object.a.b[1].c"}
@@ -233,7 +233,7 @@ def test_bad_document(document: common.JsonDocument, field: str) -> None:
     assert fields_of(refused(asking(engine=engine))) == {field}
 
 
-def test_last_form_of_a_document_counts() -> None:
+def test_the_last_form_of_a_document_counts() -> None:
     document = common.JsonDocument(json="[1]")
     document.object.update({"a": 1})
     engine = common.EngineOptions(kv_transfer_params=document)
@@ -250,8 +250,8 @@ def test_extra_body_is_merged() -> None:
     assert body["nested"] == {"list": [1, None, "x"]}
 
 
-def test_free_json_that_is_nested_too_deep() -> None:
-    """What is merged is written anew, which has a limit."""
+def test_free_json_that_is_nested_too_deeply() -> None:
+    """Merged JSON is serialized again, which has a limit."""
     deep = '{"a":' * 200 + "1" + "}" * 200
     orjson.dumps(body_of(asking(extra_body=common.JsonDocument(json=deep))))
     deeper = common.JsonDocument(json=f'{{"a":{deep}}}')
@@ -269,7 +269,7 @@ def test_extra_body_must_not_repeat_a_field(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(REMOVED))
-def test_extra_body_must_not_hold_what_is_ignored(key: str) -> None:
+def test_extra_body_must_not_contain_ignored_keys(key: str) -> None:
     extra = document({key: 1})
     error = refused(asking(extra_body=extra))
     assert not error.conflicting
@@ -318,7 +318,7 @@ def test_no_messages() -> None:
     assert fields_of(refused(CreateChatCompletionRequest())) == {"messages"}
 
 
-def test_everything_of_a_message() -> None:
+def test_all_fields_of_a_message() -> None:
     made = message.ChatMessage(
         role=message.ROLE_ASSISTANT,
         name="bot",
@@ -400,7 +400,7 @@ def test_content_of_one_text_is_a_string() -> None:
     assert message_body(made)["content"] == ""
 
 
-def test_content_of_one_named_text_keeps_its_name() -> None:
+def test_content_of_one_text_with_uuid_keeps_it() -> None:
     part = message.ContentPart(text="x", uuid="u")
     made = message.ChatMessage(role=message.ROLE_USER, content=[part])
     assert message_body(made)["content"] == [{"type": "text", "text": "x", "uuid": "u"}]
@@ -427,14 +427,14 @@ def image(**fields: Any) -> message.ContentPart:
         ("audio/wav; codecs=1", "wav"),
     ],
 )
-def test_sound_that_has_a_format_of_the_api(mime_type: str, format_: str) -> None:
+def test_audio_in_a_format_of_the_api(mime_type: str, format_: str) -> None:
     part = part_body(audio(data=b"abc", mime_type=mime_type))
     assert part == {"type": "input_audio", "input_audio": {"data": "YWJj", "format": format_}}
 
 
 @pytest.mark.parametrize("form", ["flac", "ogg", "webm", "mp4", "m4a", "x-m4a", "opus", "aac"])
 @pytest.mark.parametrize("parameter", ["", ";codecs=opus", " ; a=b"])
-def test_sound_of_any_other_form_is_a_data_uri(form: str, parameter: str) -> None:
+def test_audio_in_other_formats_is_a_data_uri(form: str, parameter: str) -> None:
     part = part_body(audio(data=b"abc", mime_type=f"audio/{form}{parameter}"))
     assert part == {
         "type": "audio_url",
@@ -492,7 +492,7 @@ def test_part(part: message.ContentPart, expected: Any) -> None:
     assert part_body(part) == {**expected, "uuid": "u-1"}
 
 
-def test_nothing_of_a_medium_is_kept() -> None:
+def test_nothing_of_media_is_cached() -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -557,7 +557,7 @@ def test_bad_part(part: message.ContentPart, field: str) -> None:
 # Tools and forms
 
 
-def test_everything_of_a_function() -> None:
+def test_all_fields_of_a_function() -> None:
     definition = message.FunctionDefinition(
         name="f", description="d", strict=False, defer_loading=True
     )
@@ -670,7 +670,7 @@ def test_structural_tag_gets_its_type(as_struct: bool) -> None:
         (" { }", '{"type":"structural_tag" }'),
     ],
 )
-def test_structural_tag_is_sent_as_it_is_written(tag: str, expected: str) -> None:
+def test_structural_tag_is_sent_unchanged(tag: str, expected: str) -> None:
     form = message.ResponseFormat(structural_tag=common.JsonDocument(json=tag))
     body = chat.request_body(asking(response_format=form), stream=False)
     assert orjson.dumps(body["response_format"]).decode() == expected
@@ -743,7 +743,7 @@ def test_bad_structured_outputs() -> None:
     }
 
 
-def test_what_was_answered_can_be_sent_back() -> None:
+def test_an_answer_can_be_sent_back() -> None:
     said = {
         "role": "assistant",
         "content": "Let me see.",

@@ -1,4 +1,4 @@
-"""Nothing of a transcription that a real vLLM made is lost on the way into our messages."""
+"""Nothing in a real vLLM's transcriptions is lost in our messages."""
 
 import json
 from pathlib import Path
@@ -17,13 +17,13 @@ WHOLE = {name: one["body"] for name, one in CAPTURES.items() if "text" in one.ge
 STREAMS = {name: one["events"] for name, one in CAPTURES.items() if "events" in one}
 
 
-def test_there_is_something_to_convert() -> None:
+def test_there_are_captures() -> None:
     assert len(WHOLE) > 15
     assert len(STREAMS) >= 4
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE))
-def test_whole(name: str) -> None:
+def test_unary(name: str) -> None:
     body = WHOLE[name]
     config = pb.TranscriptionConfig()
     if "segments" in body:
@@ -76,7 +76,7 @@ def test_stream(name: str) -> None:
     said = [choice["delta"]["content"] for event in STREAMS[name] for choice in event["choices"]]
     assert "".join(delta.text for delta in received) == "".join(said)
     assert not any(delta.finish_reason or delta.HasField("extra") for delta in received[:-1])
-    # Without the usage that the service always asks for, a stream has no end.
+    # Without the usage that the service always requests, a stream has no end.
     asked = "usage" in STREAMS[name][-1]
     assert contract.complete is bool(received[-1].finish_reason) is asked
     if asked:
