@@ -1,4 +1,4 @@
-"""Short ways to ask a simulator."""
+"""Short calls to a simulator."""
 
 import json
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ PATH = "/v1/chat/completions"
 
 
 def user(text: str, **fields: Any) -> dict[str, Any]:
-    """The body of a chat with one message."""
+    """Returns the body of a chat with one message."""
     return {"messages": [{"role": "user", "content": text}], **fields}
 
 
 @dataclass
 class Stream:
-    """A stream read to its end: JSON events, and whether [DONE] came last."""
+    """A complete stream: JSON events, and whether [DONE] came last."""
 
     response: httpx.Response
     raw: bytes
@@ -25,15 +25,15 @@ class Stream:
 
     @property
     def text(self) -> str:
-        """The contents joined, of the first choice."""
+        """The joined contents of the first choice."""
         return "".join(delta.get("content") or "" for delta in self.deltas())
 
     def deltas(self, index: int = 0) -> list[dict[str, Any]]:
-        """The deltas of one choice."""
+        """Returns the deltas of one choice."""
         return [choice["delta"] for choice in self.choices(index)]
 
     def choices(self, index: int = 0) -> list[dict[str, Any]]:
-        """The choices with an index."""
+        """Returns the choices with an index."""
         found = [choice for event in self.events for choice in event.get("choices", [])]
         return [choice for choice in found if choice["index"] == index]
 
@@ -45,19 +45,19 @@ class Stream:
 
 
 def client(url: str) -> httpx.AsyncClient:
-    """A client; without TLS, whose setup would take most of a test's time."""
+    """Opens a client without TLS, whose setup would take most of a test's time."""
     return httpx.AsyncClient(base_url=url, timeout=60, verify=False)
 
 
 async def chat(
     http: httpx.AsyncClient, body: dict[str, Any], simulate: str | None = None
 ) -> httpx.Response:
-    """Asks for a whole answer."""
+    """Requests a unary answer."""
     return await http.post(PATH, json=body, headers=_headers(simulate))
 
 
 async def answer(http: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
-    """Asks for a whole answer and gives its first choice."""
+    """Requests a unary answer and returns its first choice."""
     response = await chat(http, body)
     assert response.status_code == 200, response.text
     choice: dict[str, Any] = response.json()["choices"][0]
@@ -67,7 +67,7 @@ async def answer(http: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any
 async def stream(
     http: httpx.AsyncClient, body: dict[str, Any], simulate: str | None = None
 ) -> Stream:
-    """Asks for a stream and reads it to its end."""
+    """Requests a stream and reads it to its end."""
     request = {**body, "stream": True}
     async with http.stream("POST", PATH, json=request, headers=_headers(simulate)) as response:
         raw = await response.aread()
@@ -75,7 +75,7 @@ async def stream(
 
 
 def parse(response: httpx.Response, raw: bytes) -> Stream:
-    """Reads events as strictly as the simplest client does."""
+    """Reads events as strictly as the simplest client."""
     data = [line[6:] for line in raw.decode().split("\n") if line.startswith("data: ")]
     done = bool(data) and data[-1] == "[DONE]"
     return Stream(response, raw, [json.loads(one) for one in data if one != "[DONE]"], done)

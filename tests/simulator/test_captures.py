@@ -1,4 +1,4 @@
-"""The simulator's answers have the shapes of answers that a vLLM gave."""
+"""The simulator's answers have the shapes of captured vLLM answers."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ OWN_WORDS = {
     "chat_err_unknown_part",
     "chat_stop_five",
 }
-"""Refusals whose text depends on the parts vLLM is made of; the rest is word for word."""
+"""Refusals whose text depends on vLLM's dependencies; the rest is compared word for word."""
 
 OWN_ANSWERS = {
     "chat_bad_role_accepted",
@@ -37,7 +37,7 @@ OWN_ANSWERS = {
     "chat_structured_regex",
     "chat_tool_arguments_not_json_accepted",
 }
-"""Answers that a model makes up: no dialogue fixes them."""
+"""Answers that a model invents: no dialogue determines them."""
 
 CUT_BY_TOKENS = {
     "chat_reasoning_cut",
@@ -46,7 +46,7 @@ CUT_BY_TOKENS = {
     "chat_tools_auto_truncated",
     "chat_tools_auto_truncated_stream",
 }
-"""Answers whose length is in tokens of the model's own vocabulary."""
+"""Answers whose length depends on the model's own vocabulary."""
 
 
 def load(name: str) -> Any:
@@ -72,7 +72,7 @@ def _is_text(request: Any) -> bool:
 
 
 def shape(value: Any) -> Any:
-    """The structure of a JSON value: keys in order and types, without the values."""
+    """Returns the structure of a JSON value: ordered keys and types, without the values."""
     if isinstance(value, dict):
         if all(key.isdigit() for key in value) and value:
             return ["by id", shape(next(iter(value.values())))]
@@ -88,7 +88,7 @@ def finishes(choices: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "body" in load(name)])
-async def test_whole_answer(name: str, http: httpx.AsyncClient) -> None:
+async def test_unary_answer(name: str, http: httpx.AsyncClient) -> None:
     capture = load(name)
     response = await replay(http, capture)
     assert response.status_code == capture["status"], response.text

@@ -1,4 +1,4 @@
-"""Whole chat answers: what is said, how it is cut, and what comes with it."""
+"""Unary chat answers: their text, truncation and other parts."""
 
 import json
 import re
@@ -26,7 +26,7 @@ async def content(http: httpx.AsyncClient, body: dict[str, Any]) -> Any:
     return (await answer(http, body))["message"]["content"]
 
 
-async def test_unknown_conversation_is_said_back(http: httpx.AsyncClient) -> None:
+async def test_unknown_conversation_is_echoed(http: httpx.AsyncClient) -> None:
     assert await content(http, user("Good morning!")) == "You said: Good morning!"
 
 
@@ -56,13 +56,13 @@ async def test_random_words_depend_on_the_seed() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-async def test_cut_by_length(http: httpx.AsyncClient, name: str) -> None:
+async def test_truncation_by_length(http: httpx.AsyncClient, name: str) -> None:
     choice = await answer(http, user("Say hello.", **{name: 3}))
     assert choice["message"]["content"] == "Hello! How"
     assert choice["finish_reason"] == "length"
 
 
-async def test_ignore_eos_goes_on_to_the_limit(http: httpx.AsyncClient) -> None:
+async def test_ignore_eos_continues_to_the_limit(http: httpx.AsyncClient) -> None:
     response = await chat(http, user("Hi", ignore_eos=True, max_tokens=100))
     assert response.json()["usage"]["completion_tokens"] == 100
     assert response.json()["choices"][0]["finish_reason"] == "length"
@@ -83,12 +83,12 @@ async def test_stop_string(http: httpx.AsyncClient, include: bool, text: str) ->
     assert (choice["finish_reason"], choice["stop_reason"]) == ("stop", "How can")
 
 
-async def test_first_of_several_stop_strings_wins(http: httpx.AsyncClient) -> None:
+async def test_first_of_several_stop_strings_counts(http: httpx.AsyncClient) -> None:
     choice = await answer(http, user("Say hello.", stop=["today", "help"]))
     assert choice["stop_reason"] == "help"
 
 
-async def test_choices_cost_together(http: httpx.AsyncClient) -> None:
+async def test_usage_covers_all_choices(http: httpx.AsyncClient) -> None:
     whole = (await chat(http, user("Hi", n=3))).json()
     assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2]
     usage = whole["usage"]
@@ -111,7 +111,7 @@ async def test_transfer_params_pass_through(http: httpx.AsyncClient) -> None:
     assert whole["kv_transfer_params"] == params
 
 
-async def test_request_id_of_the_header_wins(http: httpx.AsyncClient) -> None:
+async def test_request_id_of_the_header_takes_precedence(http: httpx.AsyncClient) -> None:
     body = user("Hi", request_id="field")
     by_header = await http.post(PATH, json=body, headers={"X-Request-Id": "header"})
     assert by_header.json()["id"] == "chatcmpl-header"
@@ -145,7 +145,7 @@ async def test_tokens_as_ids(http: httpx.AsyncClient) -> None:
     assert all(re.fullmatch(r"token_id:\d+", entry["token"]) for entry in entries)
 
 
-async def test_prompt_logprobs_have_one_entry_a_token(http: httpx.AsyncClient) -> None:
+async def test_prompt_logprobs_have_one_entry_per_token(http: httpx.AsyncClient) -> None:
     whole = (await chat(http, user("Hi", prompt_logprobs=2))).json()
     first, *rest = whole["prompt_logprobs"]
     assert first is None
@@ -154,13 +154,13 @@ async def test_prompt_logprobs_have_one_entry_a_token(http: httpx.AsyncClient) -
     assert all(set(value) == {"logprob", "rank", "decoded_token"} for value in values)
 
 
-# Thought
+# Reasoning
 
 
 @pytest.mark.parametrize(
     "asked", [{"chat_template_kwargs": {"enable_thinking": True}}, {"reasoning_effort": "low"}]
 )
-async def test_thought_when_asked_for(http: httpx.AsyncClient, asked: dict[str, Any]) -> None:
+async def test_reasoning_on_request(http: httpx.AsyncClient, asked: dict[str, Any]) -> None:
     whole = (await chat(http, user("What is 2+2?", **asked))).json()
     message = whole["choices"][0]["message"]
     assert message["reasoning"].strip() == "Two plus two. That is four."
@@ -168,7 +168,7 @@ async def test_thought_when_asked_for(http: httpx.AsyncClient, asked: dict[str, 
     assert whole["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
 
 
-async def test_no_thought_unasked(http: httpx.AsyncClient) -> None:
+async def test_no_reasoning_by_default(http: httpx.AsyncClient) -> None:
     whole = (await chat(http, user("What is 2+2?"))).json()
     assert whole["choices"][0]["message"]["reasoning"] is None
     assert whole["usage"]["completion_tokens_details"] is None
@@ -245,7 +245,7 @@ _TWICE = {
 }
 UNANSWERABLE: dict[str, Any] = {
     "itself": {"$ref": "#"},
-    "a required part is the whole": _LOOP,
+    "a schema that requires itself": _LOOP,
     "two that refer to each other": _PAIR,
     "doubling": _TWICE,
     "unresolvable": {"$ref": "#/$defs/missing"},
@@ -256,14 +256,14 @@ UNANSWERABLE: dict[str, Any] = {
     "a long text": {"type": "string", "minLength": 10**12},
     "a long pattern": {"type": "string", "pattern": "((a{9999}){9999}){9999}"},
     "not a pattern": {"type": "string", "pattern": "("},
-    "a step of text": {"type": "integer", "multipleOf": "x", "minimum": 1},
+    "a step that is text": {"type": "integer", "multipleOf": "x", "minimum": 1},
     "required that is a number": {"type": "object", "required": 5},
     "properties that are a list": {"type": "object", "properties": [1], "required": ["a"]},
 }
 
 
 def forms(schema: Any) -> list[dict[str, Any]]:
-    """The ways to ask for an answer that a schema allows."""
+    """Returns the ways to request an answer that a schema allows."""
     return [
         {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}},
         {"structured_outputs": {"json": json.dumps(schema)}},

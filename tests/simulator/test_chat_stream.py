@@ -32,7 +32,7 @@ BODIES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: str(sorted(body)))
-async def test_stream_says_what_the_whole_answer_says(
+async def test_stream_equals_the_unary_answer(
     http: httpx.AsyncClient, body: dict[str, Any]
 ) -> None:
     whole = await answer(http, body)
@@ -67,7 +67,7 @@ async def test_choices_take_turns(http: httpx.AsyncClient) -> None:
     assert not any("system_fingerprint" in event for event in parts.events[:-1])
 
 
-async def test_usage_only_if_asked_for(http: httpx.AsyncClient) -> None:
+async def test_usage_only_if_requested(http: httpx.AsyncClient) -> None:
     assert not any("usage" in event for event in (await stream(http, user("Hi"))).events)
     asked = user("Hi", stream_options={"include_usage": True})
     *others, last = (await stream(http, asked)).events
@@ -82,7 +82,7 @@ async def test_continuous_usage_grows(http: httpx.AsyncClient) -> None:
     assert [event["usage"]["completion_tokens"] for event in parts.events] == [0, 1, 2, 3, 4, 4]
 
 
-async def test_echo_comes_before_the_answer(http: httpx.AsyncClient) -> None:
+async def test_echo_precedes_the_answer(http: httpx.AsyncClient) -> None:
     messages = [*user("Hi")["messages"], {"role": "assistant", "content": "Hello"}]
     body = {
         "messages": messages,

@@ -1,4 +1,4 @@
-"""The simulator speaks as older vLLMs did."""
+"""The simulator's dialects of older vLLMs."""
 
 import json
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ def settings(request: pytest.FixtureRequest) -> SimulatorSettings:
 
 @pytest.fixture
 async def embedder(settings: SimulatorSettings) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a model that embeds, which keeps to the same dialect."""
+    """A client of an embedding model in the same dialect."""
     embed = SimulatorSettings(listen="127.0.0.1:0", dialect=settings.dialect, kind="embed")
     async with Simulator(embed) as running, client(running.url) as opened:
         yield opened
@@ -83,7 +83,7 @@ async def test_error_events(http: httpx.AsyncClient, dialect: str, flat: bool) -
         ("0.16.0", {"reasoning"}),
     ],
 )
-async def test_thought(http: httpx.AsyncClient, dialect: str, names: set[str]) -> None:
+async def test_reasoning(http: httpx.AsyncClient, dialect: str, names: set[str]) -> None:
     message = (await answer(http, THOUGHT))["message"]
     assert {name for name in message if name.startswith("reasoning")} == names
     assert len({message[name] for name in names}) == 1

@@ -1,4 +1,4 @@
-"""Each fault does what its sentence says."""
+"""Each fault has the effect that its description promises."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ THOUGHT = user("What is 2+2?", reasoning_effort="low")
 
 
 async def raw_stream(simulator: Simulator, fault: str) -> tuple[bytes, BaseException | None]:
-    """All bytes of a stream as they come, and the error that ends them."""
+    """Returns all bytes of a stream, and the error that ends it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
     body = json.dumps({**HELLO, "stream": True}).encode()
     head = (
@@ -44,7 +44,7 @@ async def raw_stream(simulator: Simulator, fault: str) -> tuple[bytes, BaseExcep
 
 
 async def read_until_cut(http: httpx.AsyncClient, fault: str) -> list[Any]:
-    """The events before the connection breaks."""
+    """Returns the events before the connection breaks."""
     events: list[Any] = []
     body = {**HELLO, "stream": True}
     async with http.stream("POST", PATH, json=body, headers={"x-simulate": fault}) as response:
@@ -56,22 +56,22 @@ async def read_until_cut(http: httpx.AsyncClient, fault: str) -> list[Any]:
     raise AssertionError("the stream ended as if it were whole")
 
 
-# How a fault is asked for
+# Requests for a fault
 
 
-async def test_prompt_asks_and_the_words_are_not_answered(http: httpx.AsyncClient) -> None:
+async def test_a_fault_in_the_prompt_is_not_answered_as_text(http: httpx.AsyncClient) -> None:
     refused = await chat(http, user("Say hello. [[simulate: status code=503]]"))
     assert refused.status_code == 503
     plain = await chat(http, user("Say hello. [[simulate: unknown-fields]]"))
     assert plain.json()["choices"][0]["message"]["content"] == "Hello! How can I help you today?"
 
 
-async def test_only_the_last_message_asks(http: httpx.AsyncClient) -> None:
+async def test_only_the_last_message_counts(http: httpx.AsyncClient) -> None:
     messages = [*user("Hi [[simulate: status]]")["messages"], *user("Hi")["messages"]]
     assert (await chat(http, {"messages": messages})).status_code == 200
 
 
-async def test_header_wins_over_prompt_and_setting() -> None:
+async def test_header_overrides_prompt_and_setting() -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", faults="status;code=500")
     async with Simulator(settings) as running, client(running.url) as http:
         assert (await chat(http, HELLO)).status_code == 500
@@ -84,7 +84,7 @@ async def test_header_wins_over_prompt_and_setting() -> None:
         assert (await chat(http, HELLO)).status_code == 200
 
 
-async def test_several_at_once(http: httpx.AsyncClient) -> None:
+async def test_several_faults_at_once(http: httpx.AsyncClient) -> None:
     parts = await stream(http, HELLO, "comments, no-done;")
     assert b": comment" in parts.raw
     assert not parts.done
@@ -93,13 +93,13 @@ async def test_several_at_once(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "wrong", ["nothing", "cut;afterwards=1", "cut;after=x", "stall;heartbeats=?"]
 )
-async def test_unknown_fault_is_told(http: httpx.AsyncClient, wrong: str) -> None:
+async def test_unknown_fault_is_refused(http: httpx.AsyncClient, wrong: str) -> None:
     response = await chat(http, HELLO, wrong)
     assert response.status_code == 400
     assert wrong.partition(";")[0] in response.json()["error"]["message"]
 
 
-def test_every_fault_has_a_sentence() -> None:
+def test_every_fault_has_a_description() -> None:
     assert all(fault.description.endswith(".") for fault in FAULTS.values())
 
 
@@ -142,7 +142,7 @@ async def test_body_of_a_status(http: httpx.AsyncClient, body: str) -> None:
     assert BODIES[body](response)
 
 
-async def test_status_in_place_of_a_stream(http: httpx.AsyncClient) -> None:
+async def test_status_instead_of_a_stream(http: httpx.AsyncClient) -> None:
     parts = await stream(http, HELLO, "status;code=503")
     assert parts.response.status_code == 503
 
@@ -196,7 +196,7 @@ async def test_error_event_later(http: httpx.AsyncClient) -> None:
     assert not (await stream(http, HELLO, "error-event;after=3;done=0")).done
 
 
-async def test_error_event_of_a_whole_answer(http: httpx.AsyncClient) -> None:
+async def test_error_event_of_a_unary_answer(http: httpx.AsyncClient) -> None:
     assert (await chat(http, HELLO, "error-event;code=503")).status_code == 503
 
 
@@ -218,7 +218,7 @@ async def test_cut_before_done(http: httpx.AsyncClient) -> None:
     assert len(await read_until_cut(http, "cut;after=999")) == 11
 
 
-async def test_cut_of_a_whole_answer(http: httpx.AsyncClient) -> None:
+async def test_cut_of_a_unary_answer(http: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match="received"):
         await chat(http, HELLO, "cut")
 
@@ -450,7 +450,7 @@ async def test_slow_first_event(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("fault", ["silent", "stall;after=0", "stall;after=2"])
-async def test_silence_lasts_until_the_caller_leaves(
+async def test_silence_lasts_until_the_caller_disconnects(
     simulator: Simulator, http: httpx.AsyncClient, fault: str
 ) -> None:
     call = asyncio.create_task(stream(http, HELLO, fault))
@@ -508,7 +508,7 @@ async def test_bad_results(how: str) -> None:
         assert not isinstance(results, list)
 
 
-async def test_unknown_way_to_spoil(http: httpx.AsyncClient) -> None:
+async def test_unknown_kind_of_bad_results(http: httpx.AsyncClient) -> None:
     assert "unknown way 'x'" in (await chat(http, HELLO, "bad-results;how=x")).text
 
 
@@ -522,7 +522,7 @@ async def test_faults_by_path() -> None:
     assert found[1].headers["content-type"].startswith("text/html")
 
 
-def test_no_fault_without_a_test() -> None:
+def test_every_fault_has_a_test() -> None:
     files = Path(__file__).parent.glob("test_*faults.py")
     text = "".join(file.read_text("utf-8") for file in files)
     assert [name for name in FAULTS if f'"{name}' not in text] == []

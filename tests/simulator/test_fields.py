@@ -1,4 +1,4 @@
-"""The simulator knows the fields of requests and answers that the conversions know."""
+"""The simulator has the fields of requests and answers that the conversions have."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -27,10 +27,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     routes.SCORE: {"text_1": "x", "text_2": "x"},
 }
 WRONG: tuple[Any, ...] = ({"no": [{}]}, "no")
-"""Values of which each field refuses one."""
+"""Values of which each field refuses at least one."""
 
 
-# What the simulator takes and ignores, whatever it holds.
+# Fields that the simulator ignores, whatever their value.
 _GENERATION = frozenset(
     {
         "ec_transfer_params",
@@ -83,7 +83,7 @@ async def test_a_wrong_value_is_refused_or_ignored(route: str, http: httpx.Async
     assert unchecked == set(IGNORED.get(route, ()))
 
 
-def test_no_route_is_left_out() -> None:
+def test_every_route_is_covered() -> None:
     same = {CONVERTED, routes.RERANK_UNVERSIONED}
     assert BODIES.keys() == HOMES.keys() - same - FORMS
 
@@ -106,5 +106,5 @@ async def test_an_answer_has_every_key(
 ) -> None:
     whole = (await http.post(route, json=BODIES[route])).json()
     assert keys - whole.keys() == set()
-    # vLLM before 0.33 does not have the versions of its weights.
+    # vLLM before 0.33 does not report versions of its weights.
     assert generation.CHOICE_KEYS - whole["choices"][0].keys() == {"weight_versions"}

@@ -1,4 +1,4 @@
-"""Each harmless fault writes a stream in the way that its sentence says."""
+"""Each harmless fault writes a stream in the form that its description promises."""
 
 import gzip
 import json
@@ -20,24 +20,24 @@ DONE = b"data: [DONE]\n\n"
 
 
 async def raw(http: httpx.AsyncClient, fault: str, body: Any = HELLO, path: str = PATH) -> bytes:
-    """The bytes of a stream."""
+    """Returns the bytes of a stream."""
     said = (await http.post(path, json={**body, "stream": True}, headers=asking(fault))).content
     return re.sub(rb'"created":1\d+', b'"created":1', said)
 
 
 def asking(fault: str) -> dict[str, str]:
-    """The headers of a request, whose answer has always the same id."""
+    """Returns the headers of a request whose answer always has the same id."""
     return {"x-simulate": fault, "x-request-id": "same"}
 
 
 def calls_of(parts: Stream) -> list[Any]:
-    """The pieces of tool calls."""
+    """Returns the pieces of tool calls."""
     return [call for delta in parts.deltas() for call in delta.get("tool_calls") or ()]
 
 
 @pytest.fixture
 def responses(http: httpx.AsyncClient) -> Any:
-    """Asks for the events of a response."""
+    """Requests the events of a response."""
 
     async def ask(fault: str) -> list[Any]:
         said = await raw(http, fault, {"input": "Say hello."}, "/v1/responses")
@@ -46,7 +46,7 @@ def responses(http: httpx.AsyncClient) -> Any:
     return ask
 
 
-# Events that say nothing
+# Empty events
 
 EMPTY = {
     "data": b"data:\n\n",
@@ -150,7 +150,7 @@ async def test_unended(http: httpx.AsyncClient) -> None:
     assert (await raw(http, "crlf, unended")).endswith(b"[DONE]\r\n")
 
 
-# The same JSON in other words
+# The same JSON in other forms
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ async def test_argument_objects(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "fault", ["roles, nulls", "repeated-calls", "call-index", "call-index;form=zero", "empties"]
 )
-async def test_calls_gathered_from_other_words(http: httpx.AsyncClient, fault: str) -> None:
+async def test_calls_are_merged_across_text(http: httpx.AsyncClient, fault: str) -> None:
     calls = calls_of(await stream(http, CALLS, f"{fault}, several-tool-deltas"))
     assert [
         (call["function"]["name"], call["function"]["arguments"]) for call in calls if call
@@ -275,7 +275,7 @@ async def test_calls_gathered_from_other_words(http: httpx.AsyncClient, fault: s
     ]
 
 
-async def test_logprobs_stay_when_calls_are_gathered(http: httpx.AsyncClient) -> None:
+async def test_logprobs_stay_if_calls_are_merged(http: httpx.AsyncClient) -> None:
     def tokens(parts: Stream) -> list[str]:
         found = [choice.get("logprobs") for choice in parts.choices()]
         return [entry["token"] for one in found if one for entry in one["content"]]
@@ -285,7 +285,7 @@ async def test_logprobs_stay_when_calls_are_gathered(http: httpx.AsyncClient) ->
     assert gathered == tokens(await stream(http, body)) != []
 
 
-async def test_empty_reasoning_beside_its_old_name(http: httpx.AsyncClient) -> None:
+async def test_empty_reasoning_next_to_its_old_name(http: httpx.AsyncClient) -> None:
     thought = user("What is 2+2?", reasoning_effort="low")
     parts = await stream(http, thought, "reasoning-content;empty=1")
     thinking = [delta for delta in parts.deltas() if "reasoning_content" in delta]
@@ -315,7 +315,7 @@ async def test_mixed_line_ends(http: httpx.AsyncClient) -> None:
     said = await raw(http, "mixed-line-ends, empty-events;form=line")
     ends = re.findall(rb"\r\n|\r|\n", said)
     assert set(ends) == {b"\r\n", b"\r", b"\n"}
-    # No end runs into the next one.
+    # No line ending merges with the next one.
     assert len(ends) == (await raw(http, "empty-events;form=line")).count(b"\n")
 
 

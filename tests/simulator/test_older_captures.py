@@ -1,4 +1,4 @@
-"""In its dialects the simulator answers as the vLLMs of these versions did."""
+"""The simulator's dialects answer like the vLLMs of these versions."""
 
 import json
 import re
@@ -18,8 +18,8 @@ CONTEXT = {"chat": 512, "whisper": 448}
 
 def cases() -> Iterator[Any]:
     for path in sorted(CAPTURES.glob("*.json")):
-        for told in json.loads(path.read_text("utf-8")):
-            yield pytest.param(path.stem, told, id=f"{path.stem}-{told['name']}")
+        for capture in json.loads(path.read_text("utf-8")):
+            yield pytest.param(path.stem, capture, id=f"{path.stem}-{capture['name']}")
 
 
 def asked(name: str) -> tuple[str, str, Any]:
@@ -34,7 +34,7 @@ def asked(name: str) -> tuple[str, str, Any]:
 @pytest.fixture
 async def http(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
     parameters = request.node.callspec.params
-    kind, *_ = asked(parameters["told"]["name"])
+    kind, *_ = asked(parameters["capture"]["name"])
     settings = SimulatorSettings(
         listen="127.0.0.1:0",
         kind=kind,
@@ -46,24 +46,26 @@ async def http(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClien
         yield opened
 
 
-@pytest.mark.parametrize(("version", "told"), list(cases()))
-async def test_as_the_real_one(http: httpx.AsyncClient, version: str, told: Any) -> None:
-    kind, path, body = asked(told["name"])
+@pytest.mark.parametrize(("version", "capture"), list(cases()))
+async def test_dialect_answers_like_the_version(
+    http: httpx.AsyncClient, version: str, capture: Any
+) -> None:
+    kind, path, body = asked(capture["name"])
     if kind == "whisper":
         data, media = form(body)
         response = await http.post(path, content=data, headers={"content-type": media})
     else:
         response = await http.post(path, json=body)
-    assert response.status_code == told["status"]
+    assert response.status_code == capture["status"]
     answer = response.text
-    if isinstance(told["answer"], str):
-        assert _events(answer) == _events(told["answer"])
+    if isinstance(capture["answer"], str):
+        assert _events(answer) == _events(capture["answer"])
     else:
-        assert _shape(response.json()) == _shape(told["answer"])
+        assert _shape(response.json()) == _shape(capture["answer"])
 
 
 def _shape(value: Any) -> Any:
-    """What two answers to one request have in common: keys, kinds of values, and errors."""
+    """Returns the common parts of two answers to one request: keys, types of values, errors."""
     if isinstance(value, dict) and isinstance(value.get("message"), str):
         return {**value, "message": _words(value["message"])}
     if isinstance(value, dict):
@@ -74,11 +76,11 @@ def _shape(value: Any) -> Any:
 
 
 def _words(message: str) -> str:
-    """The first line, without numbers: those of tokens depend on the tokenizer."""
+    """Returns the first line without numbers, because counts of tokens depend on the tokenizer."""
     return re.sub(r"\d+", "0", message.partition("\n")[0])
 
 
 def _events(text: str) -> list[str]:
-    """The types of events, each once in a row."""
+    """Returns the types of events without direct repetitions."""
     found = re.findall(r"^event: (\S+)", text, re.M)
     return [name for before, name in zip(["", *found], found, strict=False) if before != name]

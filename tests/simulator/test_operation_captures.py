@@ -1,4 +1,4 @@
-"""Text completions, tokenization and scoring have the shapes of answers that a vLLM gave."""
+"""Text completions, tokenization and scoring have the shapes of captured vLLM answers."""
 
 import json
 from collections.abc import AsyncIterator
@@ -29,11 +29,11 @@ OWN_WORDS = {
     "rerank_err_documents_numbers",
     "score_err_missing",
 }
-"""Refusals whose text depends on the parts vLLM is made of; the rest is word for word."""
+"""Refusals whose text depends on vLLM's dependencies; the rest is compared word for word."""
 
 
 def captures(folder: str, key: str) -> list[Any]:
-    """The captures of a folder that have the key, named for the report."""
+    """Returns the captures of a folder that have a key, as test parameters."""
     read = [json.loads(path.read_text("utf-8")) for path in sorted((FOLDERS / folder).iterdir())]
     assert read
     return [pytest.param(one, id=one["name"]) for one in read if key in one]
@@ -46,7 +46,7 @@ WHOLE = [
 
 @pytest.fixture
 async def http(capture: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a simulator that is like the server of the capture."""
+    """A client of a simulator configured like the server of the capture."""
     body = capture["request"]["body"] or {}
     names = [name for name in (body.get("model"), (capture.get("body") or {}).get("model")) if name]
     known = [SIMULATED[name] for name in names if name in SIMULATED]
@@ -59,7 +59,7 @@ async def http(capture: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("capture", WHOLE)
-async def test_whole_answer(capture: Any, http: httpx.AsyncClient) -> None:
+async def test_unary_answer(capture: Any, http: httpx.AsyncClient) -> None:
     response = await send(http, capture)
     body, expected = response.json(), capture["body"]
     assert response.status_code == capture["status"], body
@@ -105,7 +105,7 @@ def finishing(body: Any) -> set[str]:
 
 
 def _unnamed(document: Any) -> Any:
-    """The document without what depends on the tokenizer."""
+    """Returns a document without the parts that depend on the tokenizer."""
     if isinstance(document, dict):
         lists = ("top_logprobs", "prompt_logprobs")
         return {

@@ -1,4 +1,4 @@
-"""Embeddings, classes and pooling have the shapes of answers that a vLLM gave."""
+"""Embeddings, classes and pooling have the shapes of captured vLLM answers."""
 
 import base64
 import json
@@ -29,11 +29,11 @@ SIMULATED = {
     "tiny-rerank": replace(PLAIN, kind="rerank", models=("tiny-rerank",)),
 }
 OWN_WORDS = {"emb_err_encoding_format", "emb_err_no_input", "emb_err_number"}
-"""vLLM tries several forms of a request and lists what is wrong with each."""
+"""vLLM tries several forms of a request and lists the faults of each."""
 TALKS = {"emb_messages"}
 """The models have no template; the simulator has one."""
 ORDER = {"pooling_err_task"}
-"""The tasks that a model can do are a set: their order says nothing."""
+"""The tasks of a model are a set without a defined order."""
 
 
 def captures() -> list[Any]:
@@ -44,7 +44,7 @@ def captures() -> list[Any]:
 
 @pytest.fixture
 async def http(capture: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a simulator that is like the server of the capture."""
+    """A client of a simulator configured like the server of the capture."""
     asked = capture["request"]["body"]
     model = asked.get("model", "") if isinstance(asked, dict) else ""
     other = "tiny-embed" if capture["name"].startswith("emb") else "tiny-classify"
@@ -106,7 +106,7 @@ def in_any_order(body: Any, capture: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "fp8_e4m3", "fp8_e5m2"])
 def test_number_formats(dtype: str) -> None:
-    """The formats are those of the real vLLM, bit by bit."""
+    """The formats equal those of the real vLLM bit by bit."""
     folder = CAPTURES.parent / "embedding"
     read = [
         json.loads((folder / f"emb_bytes_{name}.json").read_text()) for name in ("float32", dtype)
@@ -116,7 +116,7 @@ def test_number_formats(dtype: str) -> None:
     assert packed(values, dtype, "little") == wanted
 
 
-async def test_texts_with_words_in_common_are_alike() -> None:
+async def test_texts_with_common_words_are_similar() -> None:
     async with (
         Simulator(SIMULATED["tiny-embed"]) as simulator,
         client(simulator.url) as http,

@@ -1,4 +1,4 @@
-"""Requests that are refused before anything is generated."""
+"""Requests that are refused before generation."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ async def test_refused(
     assert error["code"] == 400
 
 
-async def test_values_are_converted_as_loosely_as_pydantic_does(http: httpx.AsyncClient) -> None:
+async def test_values_are_converted_as_loosely_as_by_pydantic(http: httpx.AsyncClient) -> None:
     body = user("Hi", temperature="0.5", max_tokens="1", n=1.0, logprobs="yes", seed=None)
     assert (await chat(http, body)).status_code == 200
 
@@ -86,7 +86,7 @@ async def test_lone_surrogate(http: httpx.AsyncClient) -> None:
     assert "TextEncodeInput" in response.json()["error"]["message"]
 
 
-async def test_stream_is_refused_by_status_where_vllm_does(http: httpx.AsyncClient) -> None:
+async def test_stream_is_refused_by_status_as_in_vllm(http: httpx.AsyncClient) -> None:
     parts = await stream(http, user("Hi", temperature=9))
     assert parts.response.status_code == 400
 

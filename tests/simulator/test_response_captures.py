@@ -1,4 +1,4 @@
-"""The simulator's responses have the shapes of responses that a vLLM gave."""
+"""The simulator's responses have the shapes of captured vLLM responses."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ from .test_captures import shape
 CAPTURES = Path(__file__).parents[1] / "captures" / "response"
 NAMES = sorted(path.stem for path in CAPTURES.glob("*.json"))
 OWN_ANSWERS = {"resp_json_schema"}
-"""Answers that a model makes up: no dialogue fixes them."""
+"""Answers that a model invents: no dialogue determines them."""
 CUT_BY_TOKENS = {"resp_incomplete", "resp_incomplete_stream"}
-"""Answers whose length is in tokens of the model's own vocabulary."""
+"""Answers whose length depends on the model's own vocabulary."""
 
 
 def load(name: str) -> Any:
@@ -31,7 +31,7 @@ async def replay(http: httpx.AsyncClient, capture: Any) -> httpx.Response:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "body" in load(name)])
-async def test_whole_answer(name: str, http: httpx.AsyncClient) -> None:
+async def test_unary_answer(name: str, http: httpx.AsyncClient) -> None:
     capture = load(name)
     response = await replay(http, capture)
     assert response.status_code == capture["status"], response.text
@@ -59,7 +59,7 @@ async def test_stream(name: str, simulator: Simulator) -> None:
     expected = capture["events"]
     if name in CUT_BY_TOKENS:
         assert shape(events[-1]) == shape(expected[-1])
-    # Words have other tokens here, so runs of deltas have other lengths.
+    # Words consist of other tokens here, so runs of deltas have other lengths.
     assert runs(events) == runs(expected)
     assert [shape(event) for event in unrepeated(events)] == [
         shape(event) for event in unrepeated(expected)
@@ -67,7 +67,7 @@ async def test_stream(name: str, simulator: Simulator) -> None:
 
 
 async def read(simulator: Simulator, capture: Any) -> tuple[list[Any], bool]:
-    """The events, whose names must be their types, and whether the body came to its end."""
+    """Returns the events, whose names must be their types, and whether the body is complete."""
     raw = b""
     async with httpx.AsyncClient(base_url=simulator.url) as http:
         body = capture["request"]["body"]
@@ -88,7 +88,7 @@ async def read(simulator: Simulator, capture: Any) -> tuple[list[Any], bool]:
 
 
 def unrepeated(events: list[Any]) -> list[Any]:
-    """The first of each run of events of one type."""
+    """Returns the first of each run of events of one type."""
     pairs = zip([{"type": ""}, *events], events, strict=False)
     return [event for before, event in pairs if event["type"] != before["type"]]
 
@@ -97,7 +97,7 @@ def runs(events: list[Any]) -> list[str]:
     return [event["type"] for event in unrepeated(events)]
 
 
-async def test_background_response_is_made_meanwhile() -> None:
+async def test_background_response_is_generated_meanwhile() -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as simulator, httpx.AsyncClient(base_url=simulator.url) as http:
         body = {"input": "Say hello.", "background": True}
@@ -111,7 +111,7 @@ async def test_background_response_is_made_meanwhile() -> None:
         assert refused.json()["error"]["param"] == "response_id"
 
 
-async def test_stored_conversation_goes_on() -> None:
+async def test_stored_conversation_continues() -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as simulator, httpx.AsyncClient(base_url=simulator.url) as http:
         first = (await http.post("/v1/responses", json={"input": "Say hello."})).json()
@@ -122,7 +122,7 @@ async def test_stored_conversation_goes_on() -> None:
         assert (await http.post("/v1/responses", json=body)).status_code == 404
 
 
-async def test_nothing_is_kept_on_request() -> None:
+async def test_nothing_is_stored_on_request() -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
     async with Simulator(settings) as simulator, httpx.AsyncClient(base_url=simulator.url) as http:
         body = {"input": "Say hello.", "store": False}

@@ -1,4 +1,4 @@
-"""The server itself: connections, callers who leave, health, latency, routes."""
+"""The server itself: connections, callers that disconnect, health, latency, routes."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ ENDLESS = user("Hi", ignore_eos=True)
 
 @asynccontextmanager
 async def running(**fields: Any) -> AsyncIterator[tuple[Simulator, httpx.AsyncClient]]:
-    """A simulator with other settings, and a client for it."""
+    """Starts a simulator with other settings, and a client for it."""
     async with (
         Simulator(SimulatorSettings(listen="127.0.0.1:0", **fields)) as simulator,
         client(simulator.url) as http,
@@ -37,11 +37,11 @@ async def ask(simulator: Simulator, *requests: bytes) -> bytes:
     return received
 
 
-# Callers who leave
+# Callers that disconnect
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_leaving_ends_the_generation(streamed: bool) -> None:
+async def test_disconnecting_ends_the_generation(streamed: bool) -> None:
     async with running(time_to_first_token=60) as (simulator, http):
         call = asyncio.create_task((stream if streamed else chat)(http, ENDLESS))
         await simulator.wait_active(1)
@@ -51,7 +51,9 @@ async def test_leaving_ends_the_generation(streamed: bool) -> None:
         assert simulator.active == 0
 
 
-async def test_leaving_a_stream_that_runs(simulator: Simulator, http: httpx.AsyncClient) -> None:
+async def test_disconnecting_from_a_running_stream(
+    simulator: Simulator, http: httpx.AsyncClient
+) -> None:
     body = {**ENDLESS, "stream": True}
     async with http.stream("POST", PATH, json=body) as response:
         await anext(response.aiter_bytes())
@@ -70,7 +72,7 @@ async def test_complete_answers_are_not_aborted(
     assert (simulator.active, simulator.aborted) == (0, 0)
 
 
-async def test_leaving_without_ever_reading() -> None:
+async def test_disconnecting_without_reading() -> None:
     async with running(max_model_len=200_000) as (simulator, _):
         _, writer = await asyncio.open_connection("127.0.0.1", simulator.port, limit=1)
         writer.write(_post(json.dumps({**ENDLESS, "stream": True}).encode()))
@@ -79,7 +81,7 @@ async def test_leaving_without_ever_reading() -> None:
         await simulator.wait_aborted(1)
 
 
-async def test_stop_ends_what_runs() -> None:
+async def test_stop_ends_running_requests() -> None:
     simulator = Simulator(SimulatorSettings(listen="127.0.0.1:0", time_to_first_token=60))
     await simulator.start()
     async with client(simulator.url) as http:
@@ -120,7 +122,7 @@ async def test_expected_continue(simulator: Simulator) -> None:
     assert b"Hi there!" in received
 
 
-async def test_what_is_no_http(simulator: Simulator) -> None:
+async def test_invalid_http(simulator: Simulator) -> None:
     received = await ask(simulator, b"EHLO example\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 400 ")
     assert received.endswith(b"Invalid HTTP request received.")
@@ -174,7 +176,7 @@ async def test_load_counts_generations(simulator: Simulator, http: httpx.AsyncCl
         assert (await http.get("/load")).json() == {"server_load": 1}
 
 
-async def test_requests_are_kept(simulator: Simulator, http: httpx.AsyncClient) -> None:
+async def test_requests_are_recorded(simulator: Simulator, http: httpx.AsyncClient) -> None:
     await http.post(f"{PATH}?a=b", json=user("Hi"), headers={"X-Request-Id": "seen"})
     seen = simulator.requests[-1]
     assert (seen.method, seen.path, seen.query) == ("POST", PATH, "a=b")
@@ -183,7 +185,7 @@ async def test_requests_are_kept(simulator: Simulator, http: httpx.AsyncClient) 
     assert simulator.request_count == 1
 
 
-async def test_openapi_lists_what_is_served(http: httpx.AsyncClient) -> None:
+async def test_openapi_lists_the_served_routes(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/openapi.json")).json()["paths"]
     assert "post" in paths[PATH]
     assert {"/v1/models", "/health", "/version", "/ping", "/load"} <= set(paths)

@@ -21,5 +21,5 @@ def test_tokens_join_to_the_text(text: str) -> None:
     assert all(0 <= token.id < VOCABULARY for token in tokenize(text))
 
 
-def test_wide_characters_take_a_token_for_each_byte() -> None:
+def test_wide_characters_take_one_token_per_byte() -> None:
     assert [token.text for token in tokenize("👋")] == ["", "", "", "👋"]

@@ -1,4 +1,4 @@
-"""The simulator's transcriptions have the shapes of answers that a vLLM gave."""
+"""The simulator's transcriptions have the shapes of captured vLLM answers."""
 
 import io
 import json
@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in CAPTURES.glob("*.json"))
 COMPRESSED = {"tr_mp3", "tr_ogg"}
 """Files whose length the simulator guesses."""
 OWN_WORDS = {"tr_ok_temperature", "tr_seed_float_params", "tr_max_completion_tokens"}
-"""Texts that a model makes up, or that end by its own vocabulary."""
+"""Texts that a model invents, or whose end depends on its own vocabulary."""
 BOUNDARY = "boundary"
 
 
@@ -39,7 +39,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def audio(file: Any) -> bytes:
-    """The file of a request: told by its content, or by how long or large it is."""
+    """Returns the file of a request, described by its content, duration or size."""
     if "base64" in file:
         return b64decode(file["base64"])
     if "zeros" in file:
@@ -76,7 +76,7 @@ async def replay(http: httpx.AsyncClient, request: Any) -> httpx.Response:
 
 
 def shape(value: Any) -> Any:
-    """The structure of a JSON value: keys in order and types, without the values."""
+    """Returns the structure of a JSON value: ordered keys and types, without the values."""
     if isinstance(value, dict):
         return [(key, shape(inner)) for key, inner in value.items()]
     if isinstance(value, list):
@@ -84,12 +84,12 @@ def shape(value: Any) -> Any:
     return "number" if type(value) in (int, float) else type(value).__name__
 
 
-def test_there_is_something_to_replay() -> None:
+def test_there_are_captures() -> None:
     assert len(NAMES) > 40
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "body" in load(name)])
-async def test_whole_answer(name: str, http: httpx.AsyncClient) -> None:
+async def test_unary_answer(name: str, http: httpx.AsyncClient) -> None:
     capture = load(name)
     response = await replay(http, capture["request"])
     assert response.status_code == capture["status"], response.text
