@@ -1,4 +1,4 @@
-"""What a table says of one upstream holds for calls to it."""
+"""The settings of an upstream table apply to calls to it."""
 
 import grpc
 import pytest
@@ -13,7 +13,7 @@ from penstock_server.simulator import Simulator
 
 
 async def failed(serve: Serve, table: UpstreamTable, text: str) -> aio.AioRpcError:
-    """What a chat ends in, with that upstream."""
+    """Returns the status of a chat with an upstream."""
     service = await serve(upstream=(table,))
     async with open_async_channel(service.addresses[0], retries=0) as channel:
         with pytest.raises(aio.AioRpcError) as raised:
@@ -33,7 +33,7 @@ async def test_headers_and_key(serve: Serve, simulator: Simulator) -> None:
     assert {sent.path for sent in simulator.requests} >= {"/health", "/v1/chat/completions"}
 
 
-async def test_a_secret_header_is_not_told(serve: Serve, simulator: Simulator) -> None:
+async def test_a_secret_header_is_redacted_in_errors(serve: Serve, simulator: Simulator) -> None:
     headers = {"x-secret": "sk-in-a-header", "x-short": "said"}
     table = UpstreamTable(simulator.url, headers=headers)
     error = await failed(serve, table, "[[simulate: status code=400 message=said:sk-in-a-header]]")

@@ -1,4 +1,4 @@
-"""Files whose values are nested without end: an error with its line, not a traceback."""
+"""Files with very deeply nested values: an error with its line, not a traceback."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from penstock_server.configuration.file import ConfigFile, SettingsError
 
 
 @pytest.mark.parametrize("value", ["[" * 2000, "{a = " * 2000])
-def test_values_without_end(tmp_path: Path, value: str) -> None:
+def test_deeply_nested_values(tmp_path: Path, value: str) -> None:
     file = tmp_path / "penstock.toml"
     file.write_text(f'listen = "127.0.0.1:0"\na = {value}\n')
     with pytest.raises(SettingsError) as raised:

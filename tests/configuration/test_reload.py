@@ -1,4 +1,4 @@
-"""Reading the configuration again: a signal or a file, what is applied, what is refused."""
+"""Reloading the configuration: triggers, applied settings, refused files."""
 
 import argparse
 import asyncio
@@ -52,7 +52,7 @@ def table(simulator: Simulator, name: str, *more: str) -> str:
 async def served(
     config: Path, *arguments: str, interval: str = SOON
 ) -> AsyncIterator[tuple[Process, aio.Channel]]:
-    """`penstock serve` with a file, and a channel to it."""
+    """Runs `penstock serve` with a file; yields it and a channel to it."""
     command = (PENSTOCK, "serve", "--config", str(config), "--listen", FREE_PORT)
     environment = {"PENSTOCK_RELOAD_INTERVAL": interval}
     async with started(*command, *arguments, env=environment) as process:
@@ -63,7 +63,7 @@ async def served(
 
 
 def replace(path: Path, content: str) -> None:
-    """Writes a file as editors do: another takes its place."""
+    """Writes a file as editors do, by replacing it."""
     other = path.with_name("new")
     other.write_text(content)
     other.replace(path)
@@ -91,7 +91,7 @@ async def test_a_signal(tmp_path: Path, simulators: list[Simulator]) -> None:
         assert (done["added"], done["changed"]) == (["c"], ["b"])
         assert "removed" not in done
 
-        # What it says of this reload is below the new level, except for the warning.
+        # Its lines about this reload are below the new level, except for the warning.
         quiet = 'log_level = "warning"\nmax_message_bytes = 1000000\n'
         replace(config, quiet + table(third, "c"))
         process.signal(signal.SIGHUP)
@@ -107,7 +107,7 @@ async def test_a_signal(tmp_path: Path, simulators: list[Simulator]) -> None:
 
 
 async def test_a_signal_while_it_starts(tmp_path: Path, simulators: list[Simulator]) -> None:
-    """It holds until the service serves, and then has the file read again."""
+    """The signal is held until the service serves, and then triggers a reload."""
     config = tmp_path / "penstock.toml"
     os.mkfifo(config)
     first, second, _ = simulators
@@ -121,7 +121,7 @@ async def test_a_signal_while_it_starts(tmp_path: Path, simulators: list[Simulat
 
 
 def give(pipe: Path, content: str, signalled: Process | None = None) -> bool:
-    """Sends a process a SIGHUP, if one is given, and gives it what it reads; if it does."""
+    """Sends SIGHUP to a process, if one is given, and writes to its pipe, if it reads it."""
     try:
         given = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
@@ -153,11 +153,11 @@ async def test_a_change_of_the_file(tmp_path: Path, simulators: list[Simulator])
         assert simulators[1].request_count
 
 
-# A change soon after the start may be read by the first look of all. A second one cannot.
+# The first check may already see a change soon after the start. A second change is certain.
 
 
-async def test_a_symbolic_link_that_points_elsewhere(tmp_path: Path, simulator: Simulator) -> None:
-    """As Kubernetes mounts a ConfigMap: the file is a link through a link to a folder."""
+async def test_a_changed_symbolic_link(tmp_path: Path, simulator: Simulator) -> None:
+    """Kubernetes mounts a ConfigMap like this: the file is a link through a link to a folder."""
     data, config = tmp_path / "..data", tmp_path / "penstock.toml"
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
@@ -227,7 +227,7 @@ async def test_a_bad_file_is_refused_once(tmp_path: Path, simulators: list[Simul
         assert refused["reason"].startswith(f"{config}:4: upstream.wieght: unknown key")
         assert await chat(channel) == ANSWER
         assert not simulators[1].request_count
-        # The reason stays the same for some looks; then the file is gone, and then it is good.
+        # The reason stays the same for some checks; then the file is missing, and then it is valid.
         await asyncio.sleep(4 * float(SOON))
         config.unlink()
         assert "cannot read" in (await process.log("reload refused"))["reason"]
@@ -247,7 +247,7 @@ async def test_a_pipe_without_a_name_is_read_once(simulator: Simulator) -> None:
     os.close(reading)
 
 
-async def test_a_file_that_was_emptied_is_refused(tmp_path: Path, simulator: Simulator) -> None:
+async def test_an_emptied_file_is_refused(tmp_path: Path, simulator: Simulator) -> None:
     config = tmp_path / "penstock.toml"
     config.write_text(table(simulator, "a"))
     async with served(config) as (process, channel):
@@ -264,9 +264,7 @@ async def test_a_service_on_the_default_upstream_is_reloaded(serve: Serve) -> No
     assert (await service.reload(Settings(idle_timeout=7.0))).options == ["idle_timeout"]
 
 
-async def test_what_a_refused_file_names_may_come_later(
-    tmp_path: Path, simulator: Simulator
-) -> None:
+async def test_a_missing_file_may_appear_later(tmp_path: Path, simulator: Simulator) -> None:
     config = tmp_path / "penstock.toml"
     config.write_text(table(simulator, "a"))
     async with served(config) as (process, _):
@@ -276,7 +274,7 @@ async def test_what_a_refused_file_names_may_come_later(
         assert (await process.log("reloaded"))["added"] == ["b"]
 
 
-async def test_what_needs_a_restart(tmp_path: Path, simulator: Simulator) -> None:
+async def test_settings_that_need_a_restart(tmp_path: Path, simulator: Simulator) -> None:
     config = tmp_path / "penstock.toml"
     config.write_text(table(simulator, "a"))
     async with served(config) as (process, _):
@@ -287,7 +285,7 @@ async def test_what_needs_a_restart(tmp_path: Path, simulator: Simulator) -> Non
         assert (done["options"], done["changed"]) == (["idle_timeout"], ["a"])
 
 
-async def test_flags_and_environment_win_as_at_the_start(
+async def test_flags_and_environment_take_precedence_as_at_the_start(
     tmp_path: Path, simulator: Simulator
 ) -> None:
     config = tmp_path / "penstock.toml"
@@ -312,7 +310,7 @@ async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Sim
         assert await chat(channel, model="gpt") == ANSWER
 
         done = await service.reload(Settings(**settings, max_deadline=0.05))
-        assert fixed <= set(done.restart), "what has not changed is told again"
+        assert fixed <= set(done.restart), "unchanged settings are reported again"
         with pytest.raises(aio.AioRpcError) as late:
             await chat(channel, "[[simulate: silent]]")
         assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -323,7 +321,7 @@ async def test_limits_aliases_and_the_default_model(serve: Serve, simulator: Sim
         assert calls.count(ANSWER) == 1
 
 
-async def test_a_reload_that_fails_changes_nothing(serve: Serve, simulator: Simulator) -> None:
+async def test_a_failed_reload_changes_nothing(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,))
     settings, replicas = service.settings, service._fleet.replicas
     known = [replica.upstream for replica in replicas]
@@ -337,7 +335,7 @@ async def test_a_reload_that_fails_changes_nothing(serve: Serve, simulator: Simu
         assert [replica.upstream for replica in replicas] == known
 
 
-async def test_what_waits_for_a_restart_changes_no_upstream(
+async def test_settings_that_need_a_restart_change_no_upstream(
     serve: Serve, simulator: Simulator
 ) -> None:
     service = await serve(upstream=(simulator.url,))
@@ -348,10 +346,10 @@ async def test_what_waits_for_a_restart_changes_no_upstream(
     assert service._fleet.replicas[0].upstream is kept
 
 
-async def test_a_file_that_is_being_written_is_left_alone(
+async def test_a_file_that_is_being_written_is_not_read(
     tmp_path: Path, serve: Serve, simulator: Simulator
 ) -> None:
-    """It is read once it is as it was at the look before."""
+    """It is read when it has not changed since the previous check."""
     config = tmp_path / "penstock.toml"
     config.write_text("")
     read: asyncio.Queue[str] = asyncio.Queue()
@@ -379,7 +377,7 @@ CALLS, RELOADS, CALLERS = 3_000, 15, 20
 
 
 class Counting(Simulator):
-    """Counts the connections that were made to it."""
+    """An upstream that counts its connections."""
 
     made = 0
 
@@ -399,7 +397,7 @@ async def test_no_call_fails_while_the_configuration_is_reloaded(
     stays = Counting(SimulatorSettings(listen=FREE_PORT))
 
     def content(number: int) -> str:
-        """One upstream stays as it is. Each time one is away, and another is changed."""
+        """Returns a configuration in which one upstream is missing and another one changed."""
         kept = [s for i, s in enumerate(simulators) if i != number % 3]
         names = [f"r{simulators.index(simulator)}" for simulator in kept]
         changed = table(kept[1], names[1], f"weight = {number + 1}")
@@ -436,22 +434,22 @@ async def test_no_call_fails_while_the_configuration_is_reloaded(
                     process.signal(signal.SIGHUP)
                     assert (await process.log("reloaded"))["added"]
 
-            told = asyncio.create_task(watch.read())
+            change = asyncio.create_task(watch.read())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(reloads())
                 for _ in range(CALLERS):
                     tasks.create_task(caller())
-            assert not told.done(), "health was told to have changed"
-            told.cancel()
+            assert not change.done(), "a change of health was reported"
+            change.cancel()
             assert {line["code"] for line in process.logged if line["event"] == "rpc"} == {"OK"}
     assert stays.made < RELOADS
 
 
 class Looking:
-    """A service whose configuration is looked at again and again.
+    """A service whose configuration is checked continuously.
 
     Attributes:
-        looks: released before each look.
+        looks: released before each check.
     """
 
     def __init__(self, path: Path) -> None:
@@ -471,7 +469,7 @@ class Looking:
 
 
 @pytest.mark.parametrize("retry", [False, True])
-async def test_what_is_refused_is_read_again_only_if_that_may_help(
+async def test_a_refused_file_is_read_again_only_after_a_change(
     tmp_path: Path, retry: bool
 ) -> None:
     config, loads = tmp_path / "penstock.toml", 0

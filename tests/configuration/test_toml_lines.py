@@ -1,4 +1,4 @@
-"""The lines that errors of a configuration file name."""
+"""Line numbers in errors of a configuration file."""
 
 import contextlib
 import tomllib
@@ -22,10 +22,10 @@ DOCUMENTS = {
     "quotes at the end of a text": 'a = """x"""""\nb = \'\'\'\n\'y\'\'\'\'\'\nc = ""\nd = 1\n',
     "inline tables": 'a = {b = {c = 1}, d = ["}", "#"]}\ne = [{f = 1}, {f = 2, g = [\n3]}]\nh = 1',
     "tables": "[a.b]\nc = 1\n[a]\nd = 1\n[ e . f ]\n",
-    "tables of one name": (
+    "tables with one name": (
         "[[a]]\nb = 1\n[[a]]\nb = 2\n[[a.c]]\nd = 1\n[[a.c]]\n[a.c.e]\nf = 1\n[[a]]\n[a.g]\nh = 1\n"
     ),
-    "line ends of Windows": "# x\r\na = 1\r\n\r\n[b]\r\nc = '''\r\n'''\r\nd = 1\r\n",
+    "Windows line endings": "# x\r\na = 1\r\n\r\n[b]\r\nc = '''\r\n'''\r\nd = 1\r\n",
 }
 
 
@@ -43,7 +43,7 @@ def paths(content: Any) -> Iterator[tuple[Key, ...]]:
 
 
 def depth(content: Any, keys: Sequence[Key]) -> int:
-    """Returns how many of the keys exist, one below the other."""
+    """Returns how many of the nested keys exist."""
     for number, key in enumerate(keys):
         if isinstance(key, str):
             there = isinstance(content, Mapping) and key in content
@@ -56,7 +56,7 @@ def depth(content: Any, keys: Sequence[Key]) -> int:
 
 
 def line_by_parsing(text: str, keys: Sequence[Key]) -> int:
-    """Returns the length of the shortest beginning that has the value once it is whole."""
+    """Returns the line where the shortest valid beginning of the file with the value ends."""
     lines = text.splitlines(keepends=True)
     wanted = depth(tomllib.loads(text), keys)
     for count in range(1, len(lines)):
@@ -76,7 +76,7 @@ def test_the_line_of_every_value(text: str) -> None:
 
 
 def test_a_file_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also a long one, and a fault at its end."""
+    """Even a long one with a fault at its end."""
     parsed, loads = list[str](), tomllib.loads
 
     def counting(text: str) -> dict[str, Any]:

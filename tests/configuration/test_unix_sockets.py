@@ -1,4 +1,4 @@
-"""Unix sockets: for callers, for upstreams, and what a crash leaves behind."""
+"""Unix sockets for callers and upstreams, and sockets left behind by a crash."""
 
 import asyncio
 import signal
@@ -20,12 +20,12 @@ ANSWER = "Hello! How can I help you today?"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a socket can be."""
+    """A path for a socket."""
     return tmp_path / "penstock.sock"
 
 
 def left(path: Path) -> str | None:
-    """What is at a path: a socket, the text of a file, or nothing."""
+    """Returns the kind of a file: a socket, the text of a file, or nothing."""
     if path.is_socket():
         return "socket"
     return path.read_text() if path.exists() else None
@@ -76,7 +76,7 @@ async def test_a_socket_that_a_crash_left(path: Path) -> None:
         assert health.code == 0, health
 
 
-async def test_a_socket_that_is_taken(path: Path, serve: Serve, simulator: Simulator) -> None:
+async def test_a_socket_in_use(path: Path, serve: Serve, simulator: Simulator) -> None:
     await serve(upstream=(simulator.url,), listen=f"unix:{path}")
     result = await penstock("serve", "--listen", f"unix:{path}")
     assert result.code == 4
@@ -85,7 +85,7 @@ async def test_a_socket_that_is_taken(path: Path, serve: Serve, simulator: Simul
         assert (await client.chat.create("Say hello.")).text == ANSWER
 
 
-async def test_a_socket_whose_queue_is_full_is_taken(path: Path, serve: Serve) -> None:
+async def test_a_socket_with_a_full_queue_is_in_use(path: Path, serve: Serve) -> None:
     with socket.socket(socket.AF_UNIX) as busy:
         busy.bind(str(path))
         busy.listen(0)
@@ -96,7 +96,7 @@ async def test_a_socket_whose_queue_is_full_is_taken(path: Path, serve: Serve) -
     assert left(path) == "socket"
 
 
-async def test_other_files_stay(path: Path) -> None:
+async def test_other_files_are_not_removed(path: Path) -> None:
     with open(path, "w") as file:  # noqa: ASYNC230
         file.write("precious")
     assert (await penstock("serve", "--listen", f"unix:{path}")).code == 4
@@ -106,7 +106,9 @@ async def test_other_files_stay(path: Path) -> None:
     assert missing.code == 4
 
 
-async def test_one_of_several_is_taken(path: Path, serve: Serve, simulator: Simulator) -> None:
+async def test_one_of_several_sockets_is_in_use(
+    path: Path, serve: Serve, simulator: Simulator
+) -> None:
     other = await serve(upstream=(simulator.url,))
     with pytest.raises(CannotListen):
         await serve(listen=(f"unix:{path}", other.addresses[0]))
@@ -130,7 +132,7 @@ async def test_the_simulator_on_a_socket(path: Path, serve: Serve) -> None:
     assert left(path) is None
 
 
-async def test_the_simulator_where_a_crash_left_a_socket(path: Path) -> None:
+async def test_the_simulator_on_a_socket_that_a_crash_left(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as crashed:
         crashed.bind(str(path))
     async with asyncio.timeout(60), Simulator(SimulatorSettings(listen=f"unix:{path}")) as running:

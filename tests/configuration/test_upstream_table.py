@@ -1,4 +1,4 @@
-"""`[[upstream]]` tables: every key, what an entry leaves out, and every mistake with its line."""
+"""`[[upstream]]` tables: every key, the defaults, and every mistake with its line."""
 
 import argparse
 import dataclasses
@@ -19,13 +19,13 @@ from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, Upst
 from penstock_server.upstream.headers import OWN_HEADERS, Headers
 
 PEM = Path(__file__).parents[1] / "client" / "tls"
-"""Where there are cert.pem, which vouches for itself, and key.pem."""
+"""A folder with cert.pem, which is self-signed, and key.pem."""
 
 
 def load(
     folder: Path, content: str, *arguments: str, environment: dict[str, str] | None = None
 ) -> Settings:
-    """Reads a file of that content as `penstock serve` does."""
+    """Reads a file as `penstock serve` does."""
     file = folder / "penstock.toml"
     file.write_text(content)
     known = OptionList(Settings, "PENSTOCK_")
@@ -89,7 +89,7 @@ def test_every_key(tmp_path: Path) -> None:
     } == {"api_key_file ="}
 
 
-def test_what_an_entry_leaves_out_is_as_the_options_say(tmp_path: Path) -> None:
+def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
     content = """
         upstream_api_key = "sk-all"
         native_responses = "always"
@@ -127,7 +127,7 @@ def test_models_under_other_names(tmp_path: Path) -> None:
     assert only(load(tmp_path, content)).models == {"fast": "org/model-7b"}
 
 
-def test_a_file_holds_the_key(tmp_path: Path) -> None:
+def test_a_file_with_the_key(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sk-from-file\n")
     content = f'[[upstream]]\nurl = "http://a"\napi_key_file = "{tmp_path / "key"}"\n'
     settings = load(tmp_path, content)
@@ -162,7 +162,7 @@ def test_urls_and_tables_in_one_list(tmp_path: Path) -> None:
     ]
 
 
-def test_flags_win_over_tables(tmp_path: Path) -> None:
+def test_flags_override_tables(tmp_path: Path) -> None:
     settings = load(tmp_path, '[[upstream]]\nurl = "http://file"\n', "--upstream", "http://flag")
     assert settings.upstream == ("http://flag",)
 
@@ -197,7 +197,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     ]
 
 
-def test_the_service_has_more_headers_of_its_own_than_it_builds() -> None:
+def test_reserved_headers_include_all_that_the_service_sends() -> None:
     call = Call("id", "", "t", "s", "session", 1, 2)
     assert (
         set(Headers("key").build(call, "x")) - {"user-agent"} < OWN_HEADERS
@@ -207,16 +207,20 @@ def test_the_service_has_more_headers_of_its_own_than_it_builds() -> None:
 TABLE = '# an upstream\n\n[[upstream]]\nurl = "http://a"\n\n[[upstream]]\nurl = "http://b"\n'
 HTTPS = '[[upstream]]\nurl = "https://a"\n'
 
-# The content of the file, the line of the mistake, what the line says.
+# The content of the file, the line of the mistake, a part of the message.
 MISTAKES: dict[str, tuple[str, int, str]] = {
     "syntax": ('a = "b"\nupstream = [\n', 2, "not valid TOML"),
     "syntax in a line": ("\n\n= 1\n", 3, "not valid TOML"),
-    "lines of Windows": ('a = 1\r\nlisten = "a:1"\r\n', 1, "a: unknown key"),
-    "last line of Windows": ('listen = "a:1"\r\na = 1', 2, "a: unknown key"),
-    "after a text of lines": ('listen = """\na:1"""\n\nb = 1', 4, "b: unknown key"),
-    "after a list of lines": ('upstream = [\n"http://a",\n"http://b",\n]\nb = 1', 5, "b: unknown"),
+    "Windows lines": ('a = 1\r\nlisten = "a:1"\r\n', 1, "a: unknown key"),
+    "last Windows line": ('listen = "a:1"\r\na = 1', 2, "a: unknown key"),
+    "after a multi-line text": ('listen = """\na:1"""\n\nb = 1', 4, "b: unknown key"),
+    "after a long list": (
+        'upstream = [\n"http://a",\n"http://b",\n]\nb = 1',
+        5,
+        "b: unknown",
+    ),
     "after a longer list": ("upstream = [" + "\n" * 42 + '"http://a"]\nb = 1', 44, "b: unknown"),
-    "a text of lines": ('# a\nlisten = "a:1"\n\nb = """\n\n\n"""\n', 4, "b: unknown key"),
+    "a multi-line text": ('# a\nlisten = "a:1"\n\nb = """\n\n\n"""\n', 4, "b: unknown key"),
     "unknown option": ('\nupstrem = "http://a"', 2, "upstrem: unknown key; did you mean upstream?"),
     "option": ("# a\nidle_timeout = -1", 2, "idle_timeout: -1 must be a number of seconds"),
     "second of two": (TABLE + "weight = 0", 8, "upstream.weight: 0 must be"),
@@ -314,14 +318,14 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "line", "told"), MISTAKES.values(), ids=MISTAKES)
-def test_mistakes(content: str, line: int, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "line", "problem"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(content: str, line: int, problem: str, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sk-secret")
     with pytest.raises(SettingsError) as raised:
         load(tmp_path, content.replace("PEM", str(PEM)).replace("FOLDER", str(tmp_path)))
     message = str(raised.value)
     assert message.startswith(f"{tmp_path / 'penstock.toml'}:{line}: "), message
-    assert told in message
+    assert problem in message
     assert "\n" not in message
     assert "sk-" not in message
 
@@ -335,15 +339,15 @@ FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize(("flags", "told"), FLAGS.values(), ids=FLAGS)
-def test_mistakes_in_flags(flags: tuple[str, ...], told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("flags", "problem"), FLAGS.values(), ids=FLAGS)
+def test_mistakes_in_flags(flags: tuple[str, ...], problem: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as raised:
         load(tmp_path, "", *flags)
-    assert told in str(raised.value)
+    assert problem in str(raised.value)
     assert "sk-" not in str(raised.value)
 
 
-def test_a_change_of_a_certificate_is_a_change(tmp_path: Path) -> None:
+def test_a_changed_certificate_counts_as_a_change(tmp_path: Path) -> None:
     ca: Any = tmp_path / "ca.pem"
     ca.write_bytes((PEM / "cert.pem").read_bytes())
     content = f'[[upstream]]\nurl = "https://a"\nca_file = "{ca}"\n'
