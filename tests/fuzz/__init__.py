@@ -1,1 +1,1 @@
-"""Requests, answers and streams that nobody thought of."""
+"""Generated requests, answers and streams."""

@@ -1,4 +1,4 @@
-"""What the messages of a stream add up to, as the Python client adds them up."""
+"""The sum of the messages of a stream, as the Python client adds them up."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -24,12 +24,12 @@ _ACCUMULATORS: Mapping[str, Callable[[int], Any]] = {
     "TranscriptionService": lambda _: TranscriptionAccumulator(),
 }
 ADDED = frozenset({"penstock_unknown", "x-cost"})
-"""The keys that harmless faults add."""
+"""Keys that harmless faults add."""
 _SECONDS = len("2026-11-22T21:07:38")
 
 
 def accumulated(whole: Whole, received: list[bytes]) -> Json:
-    """The answer that messages add up to, what they lack, and the texts that came in pieces."""
+    """Returns the sum of messages, what it lacks, and the texts that arrived in pieces."""
     messages = parsed(whole, received)
     accumulator = _ACCUMULATORS[whole.rpc.name.partition("/")[0]](whole.choices)
     for message in messages:
@@ -39,26 +39,26 @@ def accumulated(whole: Whole, received: list[bytes]) -> Json:
 
 
 def parsed(whole: Whole, received: list[bytes]) -> list[Any]:
-    """The messages of a stream."""
+    """Parses the messages of a stream."""
     kind = message_type(whole.rpc, "output")
     return [kind.FromString(one) for one in received]
 
 
 def arrived(message: Message, at: str = "") -> Iterator[str]:
-    """The places of messages that have one of the added keys in `extra`."""
+    """Returns the places of messages that have one of the added keys in `extra`."""
     for field, value in message.ListFields():
         if field.name == "extra":
             if ADDED & set(json.loads(value.json)):
                 yield at
         elif field.message_type and field.message_type.file.package == "penstock.v1":
-            # Entries of maps hold none.
+            # Entries of maps have no `extra`.
             inner = [] if field.message_type.GetOptions().map_entry else value
             for one in inner if field.is_repeated else [value]:
                 yield from arrived(one, f"{at}.{field.name}".strip("."))
 
 
 def _plain(value: Json) -> Json:
-    """Without what was added; arguments by their meaning."""
+    """Returns a message without the added keys, with parsed arguments."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if not isinstance(value, dict):
@@ -67,12 +67,12 @@ def _plain(value: Json) -> Json:
     if "extra" in plain:
         plain["extra"] = _plain(json.loads(plain["extra"]["json"]))
     if "createTime" in plain:
-        # Some servers count parts of a second, too.
+        # Some servers send fractions of seconds.
         plain["createTime"] = plain["createTime"][:_SECONDS]
     if "arguments" in plain:
         plain["arguments"] = _meaning(plain["arguments"])
     if "choices" in plain.get("extra", ()):
-        # A response has no place for them; they are named by their index.
+        # A response has no field for them; they are identified by their index.
         rest = [one for one in plain["extra"].pop("choices") if one.keys() != {"index"}]
         plain["extra"] |= {"choices": rest} if rest else {}
     return {key: one for key, one in plain.items() if (key, one) != ("extra", {})}
@@ -90,7 +90,7 @@ _CALL = "function_call_arguments_delta"
 
 
 def _pieces(messages: list[Any]) -> Json:
-    """The texts of response events, by their place; other messages are all pieces."""
+    """Returns the texts of response events, by their place; other messages consist of pieces."""
     texts: dict[str, str] = {}
     for message in messages:
         kind = message.WhichOneof("event") if hasattr(message, "sequence_number") else ""

@@ -1,4 +1,4 @@
-"""What a real vLLM answered, by RPC; answers that are nearly that, and that are nothing like it."""
+"""Answers of a real vLLM by RPC, and answers that differ from them slightly or completely."""
 
 import base64
 import functools
@@ -44,19 +44,19 @@ def _captures() -> Mapping[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for file in sorted(_FOLDER.glob("*/*.json")):
         if file.parent.name == "older":
-            continue  # These have another form.
+            continue  # These captures have another form.
         capture = json.loads(file.read_text("utf-8"))
         found.setdefault(capture["request"]["path"], []).append(capture)
     return found
 
 
 def captured(paths: tuple[str, ...]) -> list[Any]:
-    """The captures of some routes."""
+    """Returns the captures of some routes."""
     return [capture for path in paths for capture in _captures()[path]]
 
 
 def paths_of(rpc: Called) -> tuple[str, ...]:
-    """The routes that an RPC asks."""
+    """Returns the routes that an RPC uses."""
     method = rpc.name.partition("/")[2]
     if method in ("CreateResponse", "StreamResponse"):
         return ("/v1/responses",) if rpc.settings else ("/v1/chat/completions",)
@@ -65,7 +65,7 @@ def paths_of(rpc: Called) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer, as the upstream means to send it."""
+    """A complete answer of an upstream."""
 
     status: int = 200
     content_type: str = "application/json"
@@ -75,7 +75,7 @@ class Answer:
 
     @property
     def wire(self) -> bytes:
-        """Its bytes."""
+        """The bytes of the answer."""
         fields = {"connection": "close", **self.headers, "content-length": self._length}
         if self.content_type:
             fields["content-type"] = self.content_type
@@ -93,7 +93,7 @@ def _phrase(status: int) -> str:
 
 
 def ordinary(rpc: Called) -> list[Answer]:
-    """The unary answers of status 200."""
+    """Returns the unary answers with status 200."""
     found = captured(paths_of(rpc))
     return [_answer(one) for one in found if one["status"] == 200 and "events" not in one]
 
@@ -175,7 +175,7 @@ _HEADERS = st.fixed_dictionaries(
 
 @st.composite
 def _near(draw: st.DrawFn, real: list[Answer]) -> Answer:
-    """A real answer with one thing changed in its JSON."""
+    """Generates a real answer with one change in its JSON."""
     answer = draw(st.sampled_from(real))
     if "metadata" in answer.headers:
         header = draw(changed(json.loads(answer.headers["metadata"])))
@@ -195,7 +195,7 @@ _ANYTHING = st.one_of(
 
 
 def answers(rpc: Called) -> st.SearchStrategy[Answer]:
-    """Answers of any kind; half of them are nearly those that the RPC gets from a real vLLM."""
+    """Generates answers of any kind; half of them are close to those of a real vLLM."""
     strange = st.builds(
         Answer,
         _STATUSES,

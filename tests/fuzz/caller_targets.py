@@ -1,4 +1,4 @@
-"""What is fuzzed of what callers send beside valid requests: metadata, and costly messages."""
+"""Fuzz targets for callers' metadata and for costly messages."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,14 +28,14 @@ _HEADERS = Headers("a-key", {"x-tenant": "t"}, "upstream:8000")
 
 
 def metadata(data: bytes) -> None:
-    """Sends metadata on: each line is a key and a value; engine options follow an empty line."""
+    """Forwards metadata: each line is a key and a value; engine options follow an empty line."""
     lines, _, serialized = data.partition(b"\n\n")
     given = [line.partition(b":")[::2] for line in lines.split(b"\n")]
     try:
         engine = EngineOptions.FromString(serialized)
     except DecodeError:
         engine = EngineOptions()
-    # gRPC hands text on as it came, and binary values under keys that end in -bin.
+    # gRPC passes text on unchanged, and binary values under keys that end in -bin.
     texts = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in given)
     context = Mock(invocation_metadata=lambda: texts)
     rpc = Rpc("/penstock.v1.ModelService/ListModels", context, None)
@@ -79,7 +79,7 @@ _BYTES_PER_BYTE = 8
 
 
 def cost(data: bytes) -> None:
-    """Weighs a request: what its message and its JSON take is bounded by what was counted."""
+    """Checks that the counted entries bound the size of a request's message and JSON."""
     (kind, body), serialized = _KINDS[data[0] % len(_KINDS)], data[1:]
     counted = count(serialized, _PLANS[kind], WITHOUT_END)
     assert counted <= len(serialized) + 1
@@ -92,11 +92,11 @@ def cost(data: bytes) -> None:
     assert len(sent) <= _BYTES_PER_ENTRY * (counted + 8) + _BYTES_PER_BYTE * len(serialized)
 
 
-# With what to begin.
+# Initial inputs
 
 
 def metadata_seeds() -> Iterator[bytes]:
-    """Metadata as it is usual, and as it is not."""
+    """Returns usual and unusual metadata."""
     engine = text_format.Parse('session_id: "s" priority: 2', EngineOptions())
     yield b"x-request-id:r1\nx-session-id:s\n\n" + engine.SerializeToString()
     yield b"traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\ntracestate:a=1"
@@ -106,7 +106,7 @@ def metadata_seeds() -> Iterator[bytes]:
 
 
 def cost_seeds() -> Iterator[bytes]:
-    """A usual request of each kind, and one of many small parts."""
+    """Returns a usual request of each kind, and one with many small parts."""
     called = [rpc for rpc in EVERY_RPC if not rpc.uploads]
     for number, rpc in enumerate(called):
         message = text_format.Parse(rpc.requests[0], message_type(rpc, "input")())

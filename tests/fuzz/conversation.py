@@ -1,4 +1,4 @@
-"""A service in front of an upstream, and calls whose end is looked at closely."""
+"""A service in front of an upstream, and calls whose end is checked thoroughly."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ _OPTIONS = (
 
 
 class _Errors(logging.Handler):
-    """Keeps what is logged as an error, by us, by grpc or by asyncio."""
+    """Collects the errors that we, grpc or asyncio log."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -41,8 +41,8 @@ class Conversation:
     """A running service with its upstream.
 
     Attributes:
-        upstream: is told what to answer.
-        received: the messages of the last call, as bytes.
+        upstream: its answers are set by the test.
+        received: messages of the last call, as bytes.
     """
 
     upstream: Upstream
@@ -54,7 +54,7 @@ class Conversation:
     async def call(
         self, rpc: Called, requests: Sequence[bytes], metadata: Sequence[tuple[str, str]] = ()
     ) -> Ended:
-        """Makes a call; checks what must be true of every end."""
+        """Makes a call and checks the conditions that apply to every end."""
         self.received = []
         try:
             if rpc.uploads:
@@ -81,7 +81,7 @@ class Conversation:
             self.received.append(message)
 
     def _upload(self, rpc: Called, requests: Sequence[bytes], metadata: Any) -> None:
-        # The asynchronous client may report INTERNAL when the server ends a call that it is
+        # The asynchronous client may report INTERNAL if the server ends a call that it is
         # still writing into.
         path = f"/penstock.v1.{rpc.name}"
         channel: Any = self._blocking
@@ -107,7 +107,7 @@ class Conversation:
 
 
 def message_type(rpc: Called, side: str) -> Any:
-    """The type of the messages of an RPC's input or output."""
+    """Returns the message type of an RPC's input or output."""
     service, _, method = rpc.name.partition("/")
     found: Any = descriptor_pool.Default().FindServiceByName(f"penstock.v1.{service}")
     return GetMessageClass(getattr(found.methods_by_name[method], f"{side}_type"))
@@ -115,7 +115,7 @@ def message_type(rpc: Called, side: str) -> Any:
 
 @asynccontextmanager
 async def conversing(serve: Serve, **settings: Any) -> AsyncIterator[Conversation]:
-    """Starts a service in front of an upstream that is told what to answer."""
+    """Starts a service in front of an upstream whose answers are set by the test."""
     errors = _Errors()
     logging.getLogger().addHandler(errors)
     try:

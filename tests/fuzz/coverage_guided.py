@@ -15,7 +15,7 @@ _LONGEST_RUN_S = 10
 
 
 def main(seconds: int, names: list[str]) -> int:
-    """Runs targets one after another, each for so many seconds; returns 1 if one failed."""
+    """Runs each target for a number of seconds; returns 1 if one failed."""
     from .targets import TARGETS
 
     failed = []
@@ -44,11 +44,11 @@ def _run(name: str, corpus: str, seconds: int) -> bool:
 
 
 def fuzz(name: str, arguments: list[str]) -> None:
-    """Fuzzes one target in this process, which ends with it."""
+    """Fuzzes one target in this process, which exits at the end."""
     import atheris
 
-    told = io.StringIO()  # of every module
-    with redirect_stderr(told), atheris.instrument_imports(include=["penstock_server"]):
+    messages = io.StringIO()  # of every module
+    with redirect_stderr(messages), atheris.instrument_imports(include=["penstock_server"]):
         from .targets import run
 
     atheris.Setup([name, *arguments], lambda data: run(name, data))

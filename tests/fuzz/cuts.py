@@ -1,4 +1,4 @@
-"""Where a stream that is cut has all that it needs, by a reader of its own."""
+"""The places in a stream from which on a cut does not matter, by an independent reader."""
 
 import json
 import re
@@ -20,13 +20,12 @@ _TERMINAL = ("response.completed", "response.incomplete")
 
 @dataclass(frozen=True)
 class Needed:
-    """How many bytes of a stream's text are needed.
+    """Numbers of bytes of a stream's text that are needed.
 
     Attributes:
-        said: until all that is needed is said.
-        ended: until the event that says the last of it has its blank line; more than there are
-            if it has none.
-        passed: until that line is over.
+        said: up to the end of the last needed content.
+        ended: up to the blank line after its event; more than there are if it has none.
+        passed: up to the end of that line.
     """
 
     said: int
@@ -35,7 +34,7 @@ class Needed:
 
 
 def needed(whole: Whole, text: bytes) -> Needed:
-    """Finds the first event with which a stream has all that was asked for."""
+    """Finds the first event with which a stream has everything that was requested."""
     events: list[Json] = []
     for data, place in _events(text):
         with suppress(ValueError):
@@ -47,7 +46,7 @@ def needed(whole: Whole, text: bytes) -> Needed:
 
 
 def text_of(body: Body) -> bytes:
-    """The text that can be read of a body, which may be cut."""
+    """Returns the readable text of a body, which may be cut."""
     if not any(field.startswith("content-encoding") for field in body.fields):
         return body.data
     text, packed = b"", body.data
@@ -69,7 +68,7 @@ def _events(text: bytes) -> Iterator[tuple[bytes, Needed]]:
         elif not line and data:
             yield b"\n".join(data), Needed(said, match.end(1) + 1, match.end())
             data = []
-    # Of a body that tells its end, an event that lacks nothing but the ends of its lines counts.
+    # If the framing marks the end of the body, an event that lacks only line endings counts.
     rest = text[match.end() :].removeprefix(b"data:") if match else b""
     if data or rest:
         never = len(text) + 1

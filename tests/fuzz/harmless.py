@@ -1,4 +1,4 @@
-"""Streams written in other ways that mean the same, by the faults of the simulator."""
+"""Streams in equivalent forms, written by the simulator's harmless faults."""
 
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,17 +15,17 @@ from .whole_streams import Whole
 T = TypeVar("T")
 
 FRAMINGS = ("chunked", "length", "close")
-"""How a body's end is told: by its chunks, its length or the end of the connection."""
+"""How the end of a body is marked: by chunks, by its length or by closing the connection."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """A stream as it is written.
+    """A stream in a certain form.
 
     Attributes:
-        faults: what was done to it.
-        pieces: its bytes; each piece is a chunk of HTTP.
-        fields: the lines of its head.
+        faults: faults that were applied to it.
+        pieces: its bytes; each piece is an HTTP chunk.
+        fields: lines of its HTTP headers.
     """
 
     faults: str = field(compare=False)
@@ -34,11 +34,11 @@ class Body:
 
     @property
     def data(self) -> bytes:
-        """Its bytes."""
+        """The bytes of the body."""
         return b"".join(self.pieces)
 
     def until(self, size: int) -> "Body":
-        """A body of its first bytes."""
+        """Returns a body of its first bytes."""
         starts = (0, *accumulate(map(len, self.pieces)))
         pieces = (
             piece[: size - start]
@@ -48,7 +48,7 @@ class Body:
         return replace(self, pieces=tuple(pieces))
 
     def wire(self, framing: str = "chunked", cut: int | None = None) -> bytes:
-        """The whole answer; a cut one has no more than so many bytes of the body."""
+        """Returns the answer; a cut one has at most a number of bytes of the body."""
         pieces = self.pieces if cut is None else self.until(cut).pieces
         fields = list(self.fields)
         body = b"".join(pieces)
@@ -63,7 +63,7 @@ class Body:
 
 
 def written(whole: Whole, faults: str = "") -> Body:
-    """A stream after faults."""
+    """Returns a stream after faults."""
     answer = Answer.of_events(_pieces(whole))
     apply_faults(answer, faults)
     pieces = _finished(_collected(answer.encoded()))
@@ -83,7 +83,7 @@ async def _collected(pieces: Pieces) -> tuple[bytes, ...]:
 
 
 def _finished(steps: Coroutine[Any, Any, T]) -> T:
-    """Runs what never waits."""
+    """Runs a coroutine that never waits."""
     try:
         steps.send(None)
     except StopIteration as end:
@@ -95,7 +95,7 @@ def _finished(steps: Coroutine[Any, Any, T]) -> T:
 
 _DATA, _TEXT, _LINES, _CODING, _CHUNKS = range(5)
 _STAGES: Mapping[str, int] = {
-    # Names the first event, which another must not be put in front of.
+    # Refers to the first event, so no event may be inserted before it.
     "first-only": -1,
     "escapes": _TEXT,
     "multi-line-data": _TEXT + 1,
@@ -107,11 +107,11 @@ _STAGES: Mapping[str, int] = {
     "gzip": _CODING + 3,
     "split-bytes": _CHUNKS + 4,
 }
-"""What must come after what; all others work on events, in any order."""
+"""Required order of faults; all others work on events, in any order."""
 
 _LINE_ENDS = frozenset({"cr", "crlf", "mixed-line-ends"})
 _ANYTHING_AFTER = frozenset({"tail form=broken", "tail form=text", "events-after-done"})
-"""What may follow only where `[DONE]` says that nothing counts any more."""
+"""Faults that may follow only after `[DONE]`, when nothing counts any more."""
 
 _FORMS: Mapping[str, tuple[str, ...]] = {
     "empty-events": (
@@ -134,7 +134,7 @@ _VALUES: Mapping[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def fault(draw: st.DrawFn, name: str) -> str:
-    """A harmless fault with parameters."""
+    """Returns a harmless fault with parameters."""
     words = [name]
     for key, default in FAULTS[name].parameters.items():
         value: object
@@ -162,17 +162,17 @@ def _each_form() -> Iterator[str]:
 
 
 SINGLE = (*_each_form(), *_TOGETHER)
-"""Each of them in each form, and some that matter together."""
+"""Each fault in each form, and some relevant combinations."""
 
 
 def fits(whole: Whole, fault: str) -> bool:
-    """Whether a fault is harmless for a stream: some are so only where `[DONE]` ended it."""
+    """Returns whether a fault is harmless for a stream; some require that `[DONE]` ends it."""
     return whole.done or fault not in _ANYTHING_AFTER
 
 
 @st.composite
 def changes(draw: st.DrawFn, whole: Whole) -> str:
-    """Any sequence of harmless faults for a stream."""
+    """Generates a sequence of harmless faults for a stream."""
     names = draw(st.lists(st.sampled_from(HARMLESS), min_size=1, max_size=6, unique=True))
     ends = [name for name in names if name in _LINE_ENDS]
     chosen = [draw(fault(name)) for name in names if name not in ends[1:]]

@@ -1,4 +1,4 @@
-"""What is fuzzed of HTTP: answers on one connection, compressed bodies, forms."""
+"""Fuzz targets for HTTP: answers on one connection, compressed bodies, forms."""
 
 import asyncio
 import gzip
@@ -33,7 +33,7 @@ _OK = b"HTTP/1.1 200 OK\r\n"
 
 @dataclass(frozen=True)
 class Answered:
-    """What a parser found: status, headers and body, and whether another answer may follow."""
+    """The result of a parser: status, headers and body, and whether another answer may follow."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -44,7 +44,7 @@ class Answered:
 
 
 def _parsed(parser: ResponseParser, *blocks: bytes) -> Answered:
-    """Takes an answer in blocks, as a connection does."""
+    """Parses an answer in blocks, as a connection does."""
     parser.expect()
     broken, body = False, b""
     try:
@@ -59,7 +59,7 @@ def _parsed(parser: ResponseParser, *blocks: bytes) -> Answered:
 
 
 def answers_in_turn(data: bytes) -> None:
-    """Reads two answers on one connection; two bytes each say where they part and are cut."""
+    """Reads two answers on one connection; two bytes each determine a split and a cut."""
     at, cut, wire = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big"), data[4:]
     first, second = wire[:at], wire[at:]
     parser = ResponseParser()
@@ -67,13 +67,13 @@ def answers_in_turn(data: bytes) -> None:
     if not found.broken:
         assert found == _parsed(ResponseParser(), first[:cut], first[cut:])
     if found.complete and not found.broken:
-        _check_beside_another_reader(first, found)
+        _compare_with_h11(first, found)
     if found.reusable and not found.broken:
-        # What came before leaves nothing behind.
+        # The first answer leaves nothing behind.
         assert _parsed(parser, second) == _parsed(ResponseParser(), second)
 
 
-def _check_beside_another_reader(wire: bytes, found: Answered) -> None:
+def _compare_with_h11(wire: bytes, found: Answered) -> None:
     with suppress(h11.RemoteProtocolError):
         status, body, rest = _read_by_h11(wire)
         assert (found.status, found.body) == (status, body)
@@ -81,10 +81,10 @@ def _check_beside_another_reader(wire: bytes, found: Answered) -> None:
 
 
 def _read_by_h11(wire: bytes) -> tuple[int, bytes, bytes]:
-    """Status, body and what is left of a complete answer.
+    """Returns status, body and remaining bytes of a complete answer.
 
     Raises:
-        h11.RemoteProtocolError: it is not one.
+        h11.RemoteProtocolError: the answer is not complete or not valid.
     """
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="POST", target="/", headers=[("host", "x")]))
@@ -104,7 +104,7 @@ def _read_by_h11(wire: bytes) -> tuple[int, bytes, bytes]:
 
 
 def compressed(data: bytes) -> None:
-    """Inflates a body that comes in blocks of the size that the first byte says."""
+    """Decompresses a body in blocks whose size the first byte determines."""
     size, packed = data[0] + 1, data[1:]
     blocks = iter([packed[start : start + size] for start in range(0, len(packed), size)])
 
@@ -126,7 +126,7 @@ def compressed(data: bytes) -> None:
 
 
 def _inflated_at_once(packed: bytes) -> bytes | None:
-    """Inflates every member, and skips what else follows; returns None if one is cut or faulty.
+    """Decompresses every member and skips other bytes; returns None if one is cut or faulty.
 
     gzip.decompress is more lenient: it ignores a wrong checksum and unknown flags in a header.
     """
@@ -146,7 +146,7 @@ def _inflated_at_once(packed: bytes) -> bytes | None:
 
 
 def form(data: bytes) -> None:
-    """Encodes the form of a transcription; the first byte says how much of the rest is audio."""
+    """Encodes the form of a transcription; the first byte determines the size of the audio."""
     size, rest = data[0], data[1:]
     audio, serialized = rest[:size], rest[size:]
     try:
@@ -181,11 +181,11 @@ def _escaped(name: str) -> str:
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-# With what to begin.
+# Initial inputs
 
 
 def answer_seeds() -> Iterator[bytes]:
-    """Answers that a real vLLM gave, one after another on a connection."""
+    """Returns captured vLLM answers, one after another on a connection."""
     for rpc in EVERY_RPC:
         if rpc.streams and not rpc.uploads:
             body = written(min(whole_streams(rpc), key=lambda one: one.size))
@@ -206,7 +206,7 @@ def _in_turn(wire: bytes, cut: int) -> bytes:
 
 
 def compressed_seeds() -> Sequence[bytes]:
-    """Bodies of one member, of several, with filling, and cut ones."""
+    """Returns bodies with one member, with several, with padding, and cut ones."""
     one, other = gzip.compress(b"data: {}\n\n", mtime=0), gzip.compress(b"", mtime=0)
     several, filled = b"\0" + one + other + one, one + b"\0\0" + one
     bodies = (one, several, filled, one + b"more\x1f", one[:-3], gzip.compress(bytes(99999)))
@@ -214,7 +214,7 @@ def compressed_seeds() -> Sequence[bytes]:
 
 
 def form_seeds() -> Iterator[bytes]:
-    """Forms of several configurations."""
+    """Returns forms of several configurations."""
     for text in (
         'model: "m"',
         'model: "m" language_code: "de" prompt: "so\\r\\n--" filename: "a\\"b.wav"',

@@ -1,4 +1,4 @@
-"""JSON of any kind: values, texts that are nearly JSON, and documents with one thing changed."""
+"""JSON of any kind: values, texts that are nearly JSON, and documents with one change."""
 
 import copy
 import json
@@ -12,7 +12,7 @@ HUGE = (2**31, -(2**31) - 1, 2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**30, 1e30
 NUMBERS = st.one_of(
     st.integers(-2, 3), st.sampled_from(HUGE), st.integers(), st.floats(), st.just(float("nan"))
 )
-# Surrogates included: JSON can write half of a pair, though nothing can be made of it.
+# Surrogates included: JSON can contain a lone one, although it is not valid text.
 TEXTS = st.one_of(
     st.sampled_from(["", "\ud83d", "\udc00x", "\x00", "stop", "null", "[DONE]", "👋" * 99]),
     st.text(st.characters(), max_size=12),
@@ -33,7 +33,7 @@ def _nested(depth: int, in_objects: bool) -> Any:
 
 
 DEEP = st.builds(_nested, st.sampled_from([20, 33, 34, 60, 100, 255, 400]), st.booleans())
-"""Values nested so deep that not every reader follows; none that Python could not write."""
+"""Generates values nested too deeply for some parsers, but not for Python's serializer."""
 
 ODD_TEXTS = (
     "",
@@ -59,7 +59,7 @@ JSON_TEXTS = st.one_of(st.sampled_from(ODD_TEXTS), VALUES.map(json.dumps), DEEP.
 
 
 def paths(value: Any) -> list[Path]:
-    """The places inside a document."""
+    """Returns the places inside a document."""
     found: list[Path] = []
 
     def walk(inner: Any, at: Path) -> None:
@@ -75,7 +75,7 @@ def paths(value: Any) -> list[Path]:
 
 @st.composite
 def changed(draw: st.DrawFn, document: Any) -> Any:
-    """A copy of a document with one thing replaced, left out, doubled or added."""
+    """Generates a copy of a document with one value replaced, removed, doubled or added."""
     document = copy.deepcopy(document)
     places = paths(document)
     if not places:

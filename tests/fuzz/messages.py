@@ -1,4 +1,4 @@
-"""Any message of a type, made from its descriptor."""
+"""Arbitrary messages of a type, generated from its descriptor."""
 
 import functools
 from typing import Any
@@ -50,12 +50,12 @@ def _struct(levels: int) -> struct_pb2.Struct:
     return struct
 
 
-# A reader of protobuf follows a hundred levels, and each level of a Struct is three.
+# protobuf parses a hundred levels, and each level of a Struct counts as three.
 _DEEP_STRUCTS = st.builds(_struct, st.sampled_from([5, 10, 20, 28]))
 
 
 def messages(kind: type[Message], depth: int = _DEPTH) -> st.SearchStrategy[Any]:
-    """Messages of a type, nested at most so deep, except for JSON, which may be nested deeper."""
+    """Generates messages of a type up to a depth; JSON may be nested deeper."""
     return _messages(kind.DESCRIPTOR, depth)
 
 

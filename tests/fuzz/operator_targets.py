@@ -1,4 +1,4 @@
-"""What is fuzzed of what operators and upstreams write: files of the configuration, error texts."""
+"""Fuzz targets for configuration files of operators, and for error texts of upstreams."""
 
 import argparse
 import atexit
@@ -32,14 +32,14 @@ _PATH = _file()
 
 
 def configuration(data: bytes) -> None:
-    """Reads a configuration file: settings, or a line of the file and what is wrong there."""
+    """Reads a configuration file: settings, or a line of the file and the error there."""
     if re.search(rb"/(?:dev|proc|sys)", data):
         return  # a file that it names is read
     _check(data, lambda: _OPTIONS.load(argparse.Namespace(config=_PATH), {}))
 
 
 def keys(data: bytes) -> None:
-    """Reads a keys file: keys that are told apart, or a line and what is wrong there."""
+    """Reads a keys file: distinct keys, or a line and the error there."""
 
     def read() -> None:
         found = read_keys(_PATH)
@@ -63,7 +63,7 @@ def _check(data: bytes, read: Any) -> None:
 
 
 def _secrets(data: bytes) -> set[str]:
-    """The texts that are given as secrets, and nowhere else."""
+    """Returns the texts that occur only as secrets."""
     secret: list[str] = []
     other: list[str] = []
 
@@ -91,7 +91,7 @@ _PLACEHOLDERS = "(hidden)(url)(address)(path)"
 
 
 def redaction(data: bytes) -> None:
-    """Takes a secret out of a text; the first byte says how long the secret is."""
+    """Redacts a secret in a text; the first byte determines the length of the secret."""
     size = data[0]
     secret, text = _text(data[1 : size + 1]), _text(data[size + 1 :])
     hidden = Redaction([secret], []).text(f"{text} {secret}{text}")
@@ -112,11 +112,11 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-# With what to begin.
+# Initial inputs
 
 
 def configuration_seeds() -> Iterator[bytes]:
-    """Files that are right, and that are nearly so."""
+    """Returns valid and nearly valid files."""
     yield b'upstream = ["http://a:8000", "unix:///tmp/b"]\nupstream_api_key = "sk-0123456789"\n'
     yield b'listen = "127.0.0.1:1"\nworkers = 2\nidle_timeout = 1.5\nlog_format = "json"\n'
     yield (
@@ -130,7 +130,7 @@ def configuration_seeds() -> Iterator[bytes]:
 
 
 def key_seeds() -> Iterator[bytes]:
-    """Keys files that are right, and that are nearly so."""
+    """Returns valid and nearly valid keys files."""
     yield b'[[key]]\nname = "a"\nsecret = "s-0123456789"\nmodels = ["a*"]\nrequests_per_minute=1\n'
     yield (
         b'[[key]]\nname = "a"\nsha256 = "' + b"0f" * 32 + b'"\n[[key]]\nname = "b"\nsecret = "x"\n'
@@ -141,7 +141,7 @@ def key_seeds() -> Iterator[bytes]:
 
 
 def redaction_seeds() -> Iterator[bytes]:
-    """What upstreams say."""
+    """Returns error texts of upstreams."""
     for text in (
         "Incorrect API key provided: sk-0123456789abcdef",
         "cannot load /home/user/models/llama.safetensors, see https://a.example/x?y#z",

@@ -1,6 +1,6 @@
-"""How many examples are tried, and which.
+"""The number and choice of examples.
 
-In `make test` they are few and the same every time. `make fuzz` sets FUZZ_FACTOR, for that many
+`make test` tries few examples, the same every time. `make fuzz` sets FUZZ_FACTOR to try that many
 times as many, drawn anew in each run.
 """
 
@@ -18,7 +18,7 @@ IS_LONG = bool(_FACTOR)
 
 
 def examples(number: int) -> Callable[[Test], Test]:
-    """Decorates a test that is to be tried with so many examples."""
+    """Decorates a test with a number of examples."""
     return settings(
         max_examples=number * (_FACTOR or 1),
         derandomize=not _FACTOR,

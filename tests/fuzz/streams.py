@@ -1,4 +1,4 @@
-"""Event streams: what was captured, what can befall it, and whether the result is complete."""
+"""Captured event streams, damaged copies of them, and whether these are complete."""
 
 import json
 from codecs import BOM_UTF8
@@ -18,14 +18,14 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: clos
 
 @dataclass(frozen=True)
 class Written:
-    """A stream as it is written.
+    """A stream in a certain form.
 
     Attributes:
-        events: the data of each event.
-        newline: what ends its lines.
-        between: what stands before each event: comments and other fields.
-        cut: after how many bytes the connection ends; None for all of them.
-        chunk: the size of the chunks of HTTP; 0 for none: the connection's end is the body's.
+        events: data of each event.
+        newline: line ending.
+        between: text before each event: comments and other fields.
+        cut: number of bytes after which the connection closes; None to send all.
+        chunk: size of the HTTP chunks; 0 for a body that ends with the connection.
     """
 
     events: tuple[str, ...]
@@ -36,7 +36,7 @@ class Written:
 
     @property
     def body(self) -> bytes:
-        """What a reader can get of it."""
+        """The bytes of the body that a reader receives."""
         lines: list[str] = []
         for event in self.events:
             lines += self.between
@@ -47,7 +47,7 @@ class Written:
 
     @property
     def wire(self) -> bytes:
-        """The whole answer."""
+        """The answer with its headers."""
         if not self.chunk:
             return _HEAD + b"\r\n" + self.body
         body, size = self.body, self.chunk
@@ -58,7 +58,7 @@ class Written:
 
 
 def real_streams(rpc: Called) -> list[Written]:
-    """The complete streams that were captured, for requests of one choice."""
+    """Returns the complete captured streams for requests with one choice."""
     found = []
     for capture in captured(paths_of(rpc)):
         if "events" not in capture or _wanted(capture) != 1:
@@ -96,7 +96,7 @@ def _otherwise(draw: st.DrawFn, written: Written) -> Written:
 
 @st.composite
 def spoiled(draw: st.DrawFn, real: list[Written]) -> Written:
-    """A captured stream to which one to three things happened."""
+    """Generates a captured stream with one to three changes."""
     written = draw(st.sampled_from(real))
     events = list(written.events)
     for _ in range(draw(st.integers(1, 3))):
@@ -133,7 +133,7 @@ def _spoil(draw: st.DrawFn, events: list[str]) -> None:
         events.append(draw(_STRAY))
         return
     last = len(events) - 1
-    # The end is where it is decided whether a stream is complete.
+    # Whether a stream is complete depends mostly on its end.
     places = st.one_of(st.integers(max(0, last - 3), last), st.integers(0, last))
     at, other = draw(places), draw(places)
     match draw(st.integers(0, 6)):
@@ -157,9 +157,9 @@ def _spoil(draw: st.DrawFn, events: list[str]) -> None:
 
 
 def complete(rpc: Called, body: bytes) -> bool:
-    """Whether a stream is all that it should be, as its documentation says it.
+    """Returns whether a stream is complete according to its documentation.
 
-    Written anew, and not as the service does it, to be held against that.
+    An independent implementation, to compare the service with.
     """
     found = [part for data in data_of(body) for part in _apart(data)]
     done = next((place for place, data in enumerate(found) if data.strip() == DONE.encode()), None)
@@ -169,7 +169,7 @@ def complete(rpc: Called, body: bytes) -> bool:
 
 
 def _apart(data: bytes) -> list[bytes]:
-    """Events without blank lines between them."""
+    """Returns the lines of events without blank lines between them."""
     lines = [line for line in data.split(b"\n") if line.strip()]
     whole = [line.strip() == DONE.encode() or isinstance(_parsed(line), dict) for line in lines]
     return lines if all(whole) and not isinstance(_parsed(data), dict) else [data]
@@ -183,7 +183,7 @@ def _parsed(data: bytes) -> Any:
 
 
 def _ends(rpc: Called, events: list[Any], rest: list[Any], done: bool) -> bool:
-    """Whether events are a complete stream, after which nothing of the answer comes."""
+    """Returns whether events are a complete stream without later content."""
     try:
         return _complete(rpc, [event for event in events if event], done) and not any(
             _goes_on(rpc, event) for event in rest
@@ -204,7 +204,7 @@ def _goes_on(rpc: Called, event: Any) -> bool:
 
 
 def _says(choice: Any) -> bool:
-    """Whether a choice has content."""
+    """Returns whether a choice has content."""
     if not isinstance(choice, dict):
         return False
     said = {**choice, **(choice.get("delta") or {})}
@@ -213,7 +213,7 @@ def _says(choice: Any) -> bool:
 
 
 def data_of(body: bytes) -> list[bytes]:
-    """The data of all events."""
+    """Returns the data of all events."""
     text = body.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = text.split(b"\n")
     found: list[bytes] = []
@@ -252,7 +252,7 @@ def _complete(rpc: Called, events: list[Any], done: bool) -> bool:
 
 
 def _open(choices: list[Any]) -> bool:
-    """Whether the last part of a transcription has not ended."""
+    """Returns whether the last part of a transcription has not ended."""
     for choice in reversed(choices):
         if choice.get("finish_reason") or _says(choice):
             return not choice.get("finish_reason")
@@ -260,7 +260,7 @@ def _open(choices: list[Any]) -> bool:
 
 
 def _counted(events: list[Any], done: bool) -> bool:
-    """Whether usage came after the last that it counts."""
+    """Returns whether usage follows the last content that it counts."""
     for event in reversed(events):
         if event.get("usage") is not None:
             return True
@@ -272,7 +272,7 @@ def _counted(events: list[Any], done: bool) -> bool:
 
 
 def finished(choices: list[Any]) -> bool:
-    """Whether each choice has ended, and well, after all that it said."""
+    """Returns whether each choice has finished successfully after all its content."""
     said: dict[int, list[Any]] = {}
     for choice in choices:
         said.setdefault(int(choice.get("index") or 0), []).append(choice)

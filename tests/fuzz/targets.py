@@ -1,6 +1,6 @@
-"""What is fuzzed by coverage: functions of bytes, which fail if something untrue is found.
+"""Targets of coverage-guided fuzzing: functions of bytes that fail if a check fails.
 
-The first byte of an input often says which of several similar things it is for.
+The first byte of an input often selects one of several similar cases.
 """
 
 import asyncio
@@ -66,18 +66,18 @@ def _choice(data: bytes, among: Sequence[Any]) -> tuple[Any, bytes]:
     return among[data[0] % len(among)], data[1:]
 
 
-# The SSE reader: the same events however the bytes are cut, and as another reader has them.
+# The SSE reader: the same events however the bytes are split, and the same as another reader's.
 
 
 def decode(*blocks: bytes) -> tuple[list[bytes], list[int]]:
-    """The events of a stream, and where they begin."""
+    """Returns the events of a stream and their offsets."""
     decoder = EventDecoder()
     found = [event for block in blocks for event in decoder.feed(block)]
     return found, list(decoder.offsets)
 
 
 def sse(data: bytes) -> None:
-    """Reads a stream; the first two bytes say where it is cut."""
+    """Reads a stream; the first two bytes determine where it is split."""
     cut, body = int.from_bytes(data[:2], "big"), data[2:]
     found, offsets = decode(body)
     assert (found, offsets) == decode(body[:cut], body[cut:])
@@ -88,7 +88,7 @@ def sse(data: bytes) -> None:
     assert all(body[at:].removeprefix(BOM_UTF8).startswith(starts) for at in offsets)
 
 
-# A whole stream: complete, or a failure.
+# A stream: complete, or a failure.
 
 _CONTRACTS: Sequence[tuple[str, bool, Callable[[], Any]]] = (
     ("ChatCompletionService/StreamChatCompletion", False, lambda: ChoiceStream(1)),
@@ -104,7 +104,7 @@ class _Answer:
         self.delimited, self.request_id = False, ""
 
     def wait_until(self, limit: Limit) -> None:
-        """Nothing of it has to be waited for."""
+        """Does nothing, because all bytes are available."""
 
     async def block(self) -> bytes:
         block, self._body = self._body[: self._size], self._body[self._size :]
@@ -115,7 +115,7 @@ class _Answer:
 
 
 def stream(data: bytes) -> None:
-    """Reads a stream to its end; the second byte says in which blocks it comes."""
+    """Reads a stream to its end; the second byte determines the size of its blocks."""
     (name, is_native, contract), rest = _choice(data, _CONTRACTS)
     [rpc] = [rpc for rpc in EVERY_RPC if rpc.name == name and bool(rpc.settings) is is_native]
     size, body = (rest or b"\0")[0] + 1, rest[1:]
@@ -134,7 +134,7 @@ def stream(data: bytes) -> None:
     assert all(0 <= (failure.offset or 0) <= len(body) for failure in failed)
 
 
-# JSON to messages: a message that can be sent and read, or a malformed answer.
+# JSON to messages: a message that can be serialized and parsed, or a malformed answer.
 
 
 def _each(make: Callable[[], Callable[[Any], Any]]) -> Callable[[Json], Iterator[Message]]:
@@ -247,7 +247,7 @@ def requests(data: bytes) -> None:
 
 
 def errors(data: bytes) -> None:
-    """Reads an answer that is an error, or that is nothing."""
+    """Reads an answer that is an error or invalid."""
     try:
         document(data, Stage.BODY)
     except UpstreamFailure as failure:
@@ -259,7 +259,7 @@ def errors(data: bytes) -> None:
         assert len(details) <= encoding.DETAILS_LIMIT
 
 
-# With what to begin.
+# Initial inputs
 
 
 def _stream_seeds() -> Iterator[bytes]:
@@ -317,7 +317,7 @@ TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes
     "keys": (operator_targets.keys, operator_targets.key_seeds),
     "redaction": (operator_targets.redaction, operator_targets.redaction_seeds),
 }
-"""Each target, and the inputs that it begins with."""
+"""Each target with its initial inputs."""
 
 
 def run(name: str, data: bytes) -> None:

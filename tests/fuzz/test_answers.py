@@ -17,10 +17,10 @@ from .streams import finished
 from .test_requests import usual
 
 pytestmark = pytest.mark.timeout(0)
-# A stream may be answered with anything, too: there is no stream then.
+# A stream request may get any answer, too; then there is no stream.
 every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
 _OURS = {*range(300, 400), 411, 431}
-"""Statuses that say that we asked in a wrong way."""
+"""Statuses that mean that our request was wrong."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]
 
 
 def has_its_choices(rpc: Called, answer: Answer) -> bool:
-    """Whether an answer of choices has one, finished, as the usual requests ask for."""
+    """Returns whether an answer with choices has one finished choice, as usual requests need."""
     if not {"/v1/chat/completions", "/v1/completions"} & set(paths_of(rpc)):
         return True
     choices = json.loads(answer.body)["choices"]
@@ -42,7 +42,7 @@ def has_its_choices(rpc: Called, answer: Answer) -> bool:
 @given(data=st.data())
 async def test_any_answer(rpc: Called, conversation: Conversation, data: st.DataObject) -> None:
     answer = data.draw(answers(rpc))
-    conversation.upstream.tell(answer.wire)
+    conversation.upstream.respond_with(answer.wire)
     result = await conversation.call(rpc, usual(rpc))
     if result.code is Code.OK:
         assert answer.status == 200

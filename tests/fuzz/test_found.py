@@ -1,4 +1,4 @@
-"""What fuzzing has found, each in its smallest form."""
+"""Minimal cases of bugs that fuzzing has found."""
 
 import json
 from typing import Any
@@ -17,16 +17,16 @@ from .test_requests import usual
 
 
 def nested(depth: int) -> Any:
-    """An object in an object, and so on."""
+    """Returns nested objects."""
     value: Any = 1
     for _ in range(depth):
         value = {"a": value}
     return value
 
 
-async def _told(rpc: Called, serve: Serve, said: bytes) -> str:
+async def _messages_of(rpc: Called, serve: Serve, said: bytes) -> str:
     async with conversing(serve, max_attempts=1, **rpc.settings) as conversation:
-        conversation.upstream.tell(said)
+        conversation.upstream.respond_with(said)
         result = await conversation.call(rpc, usual(rpc))
         return result.reason or result.code.name
 
@@ -37,31 +37,31 @@ STREAMING = tuple(rpc for rpc in EVERY_RPC if rpc.streams)
 
 @pytest.mark.parametrize("depth", [300, 900])
 @pytest.mark.parametrize("rpc", STREAMING, ids=names(STREAMING))
-async def test_events_nested_deeper_than_can_be_written(
+async def test_events_nested_too_deeply_to_be_serialized(
     rpc: Called, depth: int, serve: Serve
 ) -> None:
-    # Once taken for a fault of the request.
+    # Formerly reported as an error of the request.
     first, *others = real_streams(rpc)[0].events
     first = json.dumps(json.loads(first) | {"new": nested(depth)})
-    reason = await _told(rpc, serve, Written((first, *others)).wire)
+    reason = await _messages_of(rpc, serve, Written((first, *others)).wire)
     assert reason == "UPSTREAM_MALFORMED_RESPONSE" or rpc.settings
 
 
 @pytest.mark.parametrize("depth", [300, 900])
 @pytest.mark.parametrize("rpc", UNARY, ids=names(UNARY))
-async def test_answers_nested_deeper_than_can_be_written(
+async def test_answers_nested_too_deeply_to_be_serialized(
     rpc: Called, depth: int, serve: Serve
 ) -> None:
     whole = json.loads(next(one.body for one in ordinary(rpc) if one.body.startswith(b"{")))
     inner = whole["data"][0] if rpc.name.startswith("Model") else whole
     inner["new"] = nested(depth)
-    reason = await _told(rpc, serve, answer("200 OK", json.dumps(whole).encode()))
-    # One model of many is left out.
+    reason = await _messages_of(rpc, serve, answer("200 OK", json.dumps(whole).encode()))
+    # One model of many is omitted.
     assert reason == ("OK" if "List" in rpc.name else "UPSTREAM_MALFORMED_RESPONSE")
 
 
 DEEPEST = "[" * 1010 + "]" * 1010
-"""Almost as deep as orjson reads, deeper than Python writes."""
+"""Almost as deep as orjson parses, deeper than Python serializes."""
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ DEEPEST = "[" * 1010 + "]" * 1010
     ids=["number", "object", "deep message", "deep error"],
 )
 async def test_odd_errors(said: str, serve: Serve) -> None:
-    reason = await _told(UNARY[0], serve, answer("200 OK", said.encode()))
+    reason = await _messages_of(UNARY[0], serve, answer("200 OK", said.encode()))
     assert reason == "UPSTREAM_INTERNAL"
 
 
@@ -83,12 +83,12 @@ async def test_odd_errors(said: str, serve: Serve) -> None:
 async def test_a_terminal_event_without_a_response(kind: str, serve: Serve) -> None:
     [rpc] = [rpc for rpc in STREAMING if rpc.settings]
     said = Written((json.dumps({"type": kind}),)).wire
-    assert await _told(rpc, serve, said) == "UPSTREAM_MALFORMED_RESPONSE"
+    assert await _messages_of(rpc, serve, said) == "UPSTREAM_MALFORMED_RESPONSE"
 
 
-async def test_a_status_that_is_no_error_and_no_answer(serve: Serve) -> None:
-    # Once told as a fault of ours.
-    reason = await _told(UNARY[0], serve, answer("201 Created", b"{}"))
+async def test_a_status_that_is_neither_an_error_nor_an_answer(serve: Serve) -> None:
+    # Formerly reported as our own error.
+    reason = await _messages_of(UNARY[0], serve, answer("201 Created", b"{}"))
     assert reason == "UPSTREAM_MALFORMED_RESPONSE"
 
 
@@ -101,17 +101,17 @@ async def test_a_status_that_is_no_error_and_no_answer(serve: Serve) -> None:
     ],
     ids=["nothing", "tokens of the prompt", "tokens of the prompt only"],
 )
-async def test_names_that_come_once_before_anything_is_said(first: Any, serve: Serve) -> None:
-    # Once taken for a sign of life, and lost with all that it names.
+async def test_names_that_are_sent_once_before_any_content(first: Any, serve: Serve) -> None:
+    # Formerly taken for a keep-alive event, so that its names were lost.
     [rpc] = [rpc for rpc in STREAMING if rpc.name.startswith("Chat")]
     names = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m1"}
     said = {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}]}
     events = (names | first, said, {"choices": [], "usage": {"total_tokens": 1}})
     async with conversing(serve) as conversation:
-        conversation.upstream.tell(Written(tuple(map(json.dumps, events))).wire)
+        conversation.upstream.respond_with(Written(tuple(map(json.dumps, events))).wire)
         assert (await conversation.call(rpc, usual(rpc))).code is Code.OK
         messages = [StreamChatCompletionResponse.FromString(m) for m in conversation.received]
     assert {message.id for message in messages} == {"chatcmpl-1"}
     assert (messages[0].model, messages[0].create_time.seconds) == ("m1", 1)
-    told = [token for message in messages for token in message.prompt_token_ids]
-    assert told == first.get("prompt_token_ids", [])
+    token_ids = [token for message in messages for token in message.prompt_token_ids]
+    assert token_ids == first.get("prompt_token_ids", [])

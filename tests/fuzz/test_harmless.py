@@ -1,4 +1,4 @@
-"""What adds nothing takes nothing away, and what is missing is never success."""
+"""Additions without meaning lose nothing, and incomplete streams never succeed."""
 
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -36,17 +36,17 @@ async def test_each_harmless_fault(rpc: Called, conversation: Conversation) -> N
     streams = whole_streams(rpc)
     for fault in SINGLE:
         for whole in _changed_by(fault, streams)[:2]:
-            plain = await told(conversation, whole, written(whole).wire())
-            assert await told(conversation, whole, written(whole, fault).wire()) == plain, fault
+            plain = await sum_of(conversation, whole, written(whole).wire())
+            assert await sum_of(conversation, whole, written(whole, fault).wire()) == plain, fault
 
 
 def _changed_by(fault: str, streams: list[Whole]) -> list[Whole]:
-    """The streams that a fault changes, the longest first."""
+    """Returns the streams that a fault changes, the longest first."""
     found = [one for one in streams if fits(one, fault) and written(one, fault) != written(one)]
     return sorted(found, key=lambda one: -one.size)
 
 
-def test_no_harmless_fault_is_without_effect() -> None:
+def test_every_harmless_fault_has_an_effect() -> None:
     streams = [one for rpc in STREAMING for one in whole_streams(rpc)]
     assert [fault for fault in SINGLE if not _changed_by(fault, streams)] == []
 
@@ -54,16 +54,16 @@ def test_no_harmless_fault_is_without_effect() -> None:
 @every_stream
 @examples(20)
 @given(data=st.data(), blocks=_BLOCKS)
-async def test_answer_is_the_same_however_it_is_written(
+async def test_the_result_is_the_same_in_every_form(
     rpc: Called, conversation: Conversation, data: st.DataObject, blocks: tuple[int, ...]
 ) -> None:
     whole = drawn(data, rpc)
     faults = data.draw(changes(whole))
     body = written(whole, faults)
     framing = data.draw(st.sampled_from(_framings(whole, body)))
-    plain = await told(conversation, whole, written(whole).wire())
+    plain = await sum_of(conversation, whole, written(whole).wire())
     assert plain["missing"] == ""
-    assert await told(conversation, whole, body.wire(framing), blocks) == plain
+    assert await sum_of(conversation, whole, body.wire(framing), blocks) == plain
     if "unknown-fields" in faults:
         places = {place for one in parsed(whole, conversation.received) for place in arrived(one)}
         places |= {"end"} if places & {"completed", "incomplete"} else set()
@@ -71,7 +71,7 @@ async def test_answer_is_the_same_however_it_is_written(
 
 
 def _framings(whole: Whole, body: Body) -> Sequence[str]:
-    """The framings with which a body is whole: only some tell that its last event is not cut."""
+    """Returns the framings of a complete body; only some show that its last event is not cut."""
     text = text_of(body)
     return FRAMINGS if needed(whole, text).ended <= len(text) else ("chunked", "length")
 
@@ -86,16 +86,16 @@ _EXTRAS = {
 
 
 def drawn(data: st.DataObject, rpc: Called) -> Whole:
-    """Any of the streams, drawn by its name, which is all that a report has to show."""
+    """Generates one of the streams by its name, so that a report shows only the name."""
     streams = {one.name: one for one in whole_streams(rpc)}
     return streams[data.draw(st.sampled_from(sorted(streams)))]
 
 
-async def told(
+async def sum_of(
     conversation: Conversation, whole: Whole, wire: bytes, blocks: tuple[int, ...] = ()
 ) -> Any:
-    """What a stream adds up to, which must end well."""
-    conversation.upstream.tell(wire, blocks)
+    """Returns the sum of a stream, which must succeed."""
+    conversation.upstream.respond_with(wire, blocks)
     result = await conversation.call(whole.rpc, usual(whole.rpc))
     assert result.code is Code.OK, result
     return accumulated(whole, conversation.received)
@@ -104,7 +104,7 @@ async def told(
 @every_stream
 @examples(12)
 @given(data=st.data(), framing=_FRAMINGS)
-async def test_cut_stream_is_never_whole(
+async def test_a_cut_stream_never_succeeds(
     rpc: Called, conversation: Conversation, data: st.DataObject, framing: str
 ) -> None:
     whole = drawn(data, rpc)
@@ -120,14 +120,14 @@ async def test_cut_at_every_byte(rpc: Called, conversation: Conversation, framin
     whole = min(whole_streams(rpc), key=lambda one: one.size)
     body = written(whole)
     size = len(body.data)
-    # In the short form a part of them, which is another for each framing.
+    # The short form tries a part of them, a different one for each framing.
     step = 1 if IS_LONG else size // 40
     cuts = {*range(FRAMINGS.index(framing), size, step), *_decisive(whole, body)}
     await check_cuts(conversation, whole, body, framing, sorted(cuts))
 
 
 def _decisive(whole: Whole, body: Body) -> set[int]:
-    """Cuts around the places from which on a stream has all that it needs."""
+    """Returns cuts around the places from which on a stream is complete."""
     need = needed(whole, text_of(body))
     cuts = range(len(body.data))
 
@@ -141,15 +141,15 @@ def _decisive(whole: Whole, body: Body) -> set[int]:
 async def check_cuts(
     conversation: Conversation, whole: Whole, body: Body, framing: str, cuts: Iterable[int]
 ) -> None:
-    """Cuts a stream at some bytes: the connection ends, or the body ends as if it were whole."""
+    """Cuts a stream at some bytes: the connection closes, or the body ends as if complete."""
     need = needed(whole, text_of(body))
     for cut in cuts:
         size = len(text_of(body.until(cut)))
         broken, ended = body.wire(framing, cut), body.until(cut).wire(framing)
         for wire, least in ((broken, need.ended), (ended, need.said)):
-            conversation.upstream.tell(wire)
+            conversation.upstream.respond_with(wire)
             result = await conversation.call(whole.rpc, usual(whole.rpc))
             assert result.code is not Code.OK or size >= least, (body.faults, cut, need)
-            # A body that ends before its compression does has lost something.
+            # A body that ends before its compressed data does is incomplete.
             if size >= need.passed and wire is broken:
                 assert result.code is Code.OK, (body.faults, cut, need, result)

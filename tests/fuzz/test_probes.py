@@ -50,8 +50,8 @@ STATUSES = ("200 OK", "204 No Content", "302 Found", "401 No", "404 Not Found", 
 
 
 @st.composite
-def told(draw: st.DrawFn, path: str) -> bytes:
-    """An answer to a probe: as it should be, nearly so, or anything."""
+def probe_answers(draw: st.DrawFn, path: str) -> bytes:
+    """Generates an answer to a probe: valid, nearly valid, or anything."""
     how = draw(st.integers(0, 5))
     if how == 0:
         return draw(st.sampled_from([MISSING, b"\0", http(b"", status="500 x")]))
@@ -74,7 +74,7 @@ async def upstream() -> AsyncIterator[Engine]:
 @examples(150)
 @given(data=st.data())
 async def test_any_answer_to_a_probe(upstream: Engine, data: st.DataObject) -> None:
-    upstream.answers = {path: data.draw(told(path)) for path in ORDINARY}
+    upstream.answers = {path: data.draw(probe_answers(path)) for path in ORDINARY}
     upstream.answers["/health"] = http(b"")
     fleet = Fleet([UpstreamConfig(upstream.url)])
     try:
@@ -86,7 +86,7 @@ async def test_any_answer_to_a_probe(upstream: Engine, data: st.DataObject) -> N
 
 
 async def shown(fleet: Fleet) -> None:
-    """Shows all that is known, to operators and to callers."""
+    """Requests all known facts, as operators and callers can."""
     listed = await AdminServicer(fleet).ListUpstreams(ListUpstreamsRequest(), Mock())
     assert type(listed).FromString(listed.SerializeToString()) == listed
     [state] = fleet.snapshot()

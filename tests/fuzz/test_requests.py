@@ -29,32 +29,32 @@ async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]
 
 
 async def _find_answer(rpc: Called, running: Conversation) -> None:
-    """Tells the upstream the first captured answer that fits the usual request."""
+    """Makes the upstream send the first captured answer that fits the usual request."""
     for answer in real_streams(rpc) if rpc.streams else ordinary(rpc):
-        running.upstream.tell(answer.wire)
+        running.upstream.respond_with(answer.wire)
         if (await running.call(rpc, usual(rpc))).code is Code.OK:
             return
     raise AssertionError("no captured answer fits")
 
 
 def usual(rpc: Called) -> list[bytes]:
-    """The messages of a usual call."""
+    """Returns the messages of a usual call."""
     kind = message_type(rpc, "input")
     return [text_format.Parse(text, kind()).SerializeToString() for text in rpc.requests]
 
 
 def bytes_of(message: Message) -> bytes:
-    """What is sent of a message."""
+    """Returns the serialized message."""
     return message.SerializeToString()
 
 
 @st.composite
 def requests(draw: st.DrawFn, rpc: Called) -> list[bytes]:
-    """Messages of a call: any; or a usual one with something added."""
+    """Generates messages of a call: any, or a usual one with additions."""
     kind = messages(message_type(rpc, "input")).map(bytes_of)
     made = [draw(kind) for _ in rpc.requests]
     if draw(st.booleans()):
-        # One message after another in the same bytes is both of them merged.
+        # Two serialized messages in sequence are the two messages merged.
         made = [one + another for one, another in zip(usual(rpc), made, strict=True)]
     if rpc.uploads:
         made += draw(st.lists(kind, max_size=2))

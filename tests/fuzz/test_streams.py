@@ -33,7 +33,7 @@ async def test_ok_means_complete(
     rpc: Called, conversation: Conversation, data: st.DataObject, cuts: tuple[int, ...]
 ) -> None:
     written = data.draw(spoiled(real_streams(rpc)))
-    conversation.upstream.tell(written.wire, cuts)
+    conversation.upstream.respond_with(written.wire, cuts)
     result = await conversation.call(rpc, usual(rpc))
     assert result.reason != "GATEWAY_ERROR"
     if result.code is Code.OK:

@@ -1,4 +1,4 @@
-"""The targets of `make fuzz`, on what was captured and on that with bytes changed."""
+"""The targets of `make fuzz`, with captured inputs and with changed bytes."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""An upstream that reads whole requests and answers them as it is told."""
+"""An upstream that reads complete requests and sends given answers."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, as it came."""
+    """A request as received."""
 
     path: str
     head: bytes
@@ -19,19 +19,19 @@ class Asked:
 
     @property
     def streams(self) -> bool:
-        """Whether it asks for a stream."""
+        """Whether it requests a stream."""
         return b"accept: text/event-stream" in self.head.lower()
 
 
 @dataclass
 class Upstream:
-    """Answers with the bytes that it is told, and closes the connection; it is never well.
+    """An upstream that sends given bytes and closes the connection; it is never healthy.
 
     Attributes:
-        answer: makes the bytes of an answer.
-        blocks: where to divide them: offsets in the answer.
-        asked: the requests since the last `tell`.
-        faults: what was wrong with requests.
+        answer: returns the bytes of an answer.
+        blocks: offsets in the answer where to split it.
+        asked: requests since the last `respond_with`.
+        faults: errors in requests.
     """
 
     url: str = ""
@@ -40,8 +40,8 @@ class Upstream:
     asked: list[Asked] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def tell(self, answer: bytes, blocks: tuple[int, ...] = ()) -> None:
-        """Takes the next answer."""
+    def respond_with(self, answer: bytes, blocks: tuple[int, ...] = ()) -> None:
+        """Sets the next answer."""
         self.answer = lambda _: answer
         self.blocks = blocks
         self.asked.clear()
@@ -79,16 +79,16 @@ class Upstream:
 
 
 def strict_json(text: bytes) -> Any:
-    """Reads JSON, and no NaN.
+    """Reads JSON without NaN.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not valid JSON.
     """
     return json.loads(text, parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:

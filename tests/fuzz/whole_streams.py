@@ -1,4 +1,4 @@
-"""Whole streams of every kind, as a real vLLM sent them, and how they are asked for."""
+"""Complete streams of every kind from a real vLLM, with requests for them."""
 
 import copy
 import json
@@ -18,12 +18,12 @@ _ENVELOPE = ("id", "object", "created", "model")
 
 @dataclass(frozen=True)
 class Whole:
-    """A stream that has all that was asked for.
+    """A complete stream.
 
     Attributes:
-        name: of the capture.
-        rpc: the call whose upstream sends it.
-        choices: how many were asked for.
+        name: name of the capture.
+        rpc: call whose upstream sends it.
+        choices: number of choices requested.
         events: its events.
         done: whether `[DONE]` follows them.
     """
@@ -35,28 +35,28 @@ class Whole:
     done: bool
 
     def copied(self) -> list[Json]:
-        """Its events, to be changed."""
+        """Returns a copy of its events."""
         return copy.deepcopy(list(self.events))
 
     @property
     def size(self) -> int:
-        """About how many bytes it has."""
+        """Its approximate size in bytes."""
         return len(json.dumps(self.events))
 
 
 def whole_streams(rpc: Called) -> list[Whole]:
-    """The streams that were captured for an RPC, with the usage that Penstock always asks for."""
+    """Returns the captured streams of an RPC, with the usage that Penstock always requests."""
     found = [_whole(rpc, capture) for capture in captured(paths_of(rpc)) if _is_whole(capture)]
     assert found, rpc.name
     return found + [_in_turn(one) for one in found if one.choices > 1]
 
 
 def _in_turn(whole: Whole) -> Whole:
-    """The same with one choice after the other, and with usage in every event."""
+    """Returns the stream with one choice after the other, and with usage in every event."""
     *events, last = whole.copied()
     events.sort(key=lambda event: event["choices"][0]["index"])
-    told = [event | {"usage": event.get("usage") or _USAGE} for event in events]
-    return replace(whole, name=f"{whole.name} in turn", events=(*told, last))
+    counted = [event | {"usage": event.get("usage") or _USAGE} for event in events]
+    return replace(whole, name=f"{whole.name} in turn", events=(*counted, last))
 
 
 def _is_whole(capture: Json) -> bool:
@@ -75,13 +75,13 @@ def _whole(rpc: Called, capture: Json) -> Whole:
 
 
 def _usage_after(events: list[Json]) -> Iterable[Json]:
-    """What follows where the usage was asked for, if it was not."""
+    """Returns the event that requesting usage would have added."""
     last = events[-1]
     if "type" not in last and (last["choices"] or not last.get("usage")):
         yield {key: last[key] for key in _ENVELOPE} | {"choices": [], "usage": _USAGE}
 
 
 def _asking(rpc: Called, choices: int) -> Called:
-    """The RPC with a request for so many choices."""
+    """Returns the RPC with a request for a number of choices."""
     more = f" sampling {{n: {choices}}}" if choices > 1 else ""
     return replace(rpc, requests=(rpc.requests[0] + more, *rpc.requests[1:]))
