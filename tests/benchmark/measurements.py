@@ -1,4 +1,4 @@
-"""Measurements made up for tests."""
+"""Artificial measurements for tests."""
 
 from bench.load import Window
 from bench.measure import Measurement
@@ -15,7 +15,7 @@ def measurement(
     peak_mb: float = 50,
     errors: dict[str, int] | None = None,
 ) -> Measurement:
-    """A window of one second whose server spent so much on each call, or chunk."""
+    """Returns a window of one second whose server used a given time per call or chunk."""
     first = {} if first_ms is None else {"p50": first_ms * 1000, "p99": first_ms * 3000}
     latency = {"p50": 1500.0, "p90": 2000.0, "p99": 3000.0, "max": 4000.0}
     window = Window(1.0, calls, chunks, chunks, latency, first, {}, errors or {})

@@ -1,4 +1,4 @@
-"""Wrong contents are noticed, before the load and under it."""
+"""Wrong contents are detected, before the load and under it."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ def stream() -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", UNARY_NAMES)
-def test_a_right_answer_is_the_golden_one(name: str) -> None:
+def test_a_correct_answer_equals_the_golden_one(name: str) -> None:
     answer = right_answer(BY_NAME[name])
     assert check.grpc_golden(BY_NAME[name], [answer]).whole == answer
 
@@ -49,7 +49,7 @@ def test_one_wrong_number_in_a_vector() -> None:
         check.grpc_golden(scenario, [bytes(answer)])
 
 
-def test_a_right_stream() -> None:
+def test_a_correct_stream() -> None:
     check.check_stream(stream(), len(MARKERS))
 
 
@@ -64,7 +64,7 @@ def test_a_stream_of_merged_chunks() -> None:
 WRONG_STREAMS: dict[str, Change] = {
     "a chunk is missing": lambda s: s[:2] + s[3:],
     "a chunk is doubled": lambda s: [*s[:2], s[1], *s[2:]],
-    "two are exchanged": lambda s: [s[0], s[2], s[1], *s[3:]],
+    "two are swapped": lambda s: [s[0], s[2], s[1], *s[3:]],
     "no role": lambda s: s[1:],
     "no finish": lambda s: [*s[:-2], s[-1]],
     "two finishes": lambda s: [*s[:-1], s[-2], s[-1]],
@@ -79,7 +79,7 @@ def test_a_wrong_stream(change: Change) -> None:
         check.check_stream(list(change(stream())), len(MARKERS))
 
 
-def test_what_the_noop_sends_is_a_right_stream() -> None:
+def test_the_noop_server_sends_a_correct_stream() -> None:
     head, tail = noop.chunk_around()
     first, *_, finish, last = stream()
     chunks = [head + marker + tail for marker in MARKERS]

@@ -1,4 +1,4 @@
-"""Instruction counts: reading callgrind's files, and the baseline."""
+"""Instruction counts: parsing of callgrind's files, and the baseline."""
 
 from bench import conversions, instructions
 
@@ -18,7 +18,7 @@ def test_counts_are_of_one_run() -> None:
     assert instructions.read([DUMP]) == {"chat answer": 1156610 // conversions.TIMES}
 
 
-def test_dumps_without_a_mark_are_passed_over() -> None:
+def test_dumps_without_a_mark_are_ignored() -> None:
     assert instructions.read(["desc: Trigger: Program termination\ntotals: 5\n"]) == {}
 
 
@@ -32,7 +32,7 @@ def test_the_baseline_has_every_conversion() -> None:
     assert set(instructions.baseline()) == set(conversions.conversions())
 
 
-def test_every_conversion_gives_what_the_client_expects() -> None:
+def test_every_conversion_returns_the_expected_messages() -> None:
     made = conversions.conversions()
     from bench import payloads
 

@@ -29,7 +29,7 @@ def a_report(*more: Measurement) -> Report:
     return Report(Results([*taken, *more]), servers.USUAL, [UNARY, PACED], conditions)
 
 
-def test_every_part_is_there() -> None:
+def test_every_part_is_present() -> None:
     text = a_report().markdown()
     assert "- commit: abc" in text
     assert "| CPU of a unary chat, to the no-op's | ≤ 2x | 1.82x | met |" in text
@@ -46,7 +46,7 @@ def test_errors_are_listed() -> None:
     assert "7.00" in errors
 
 
-def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
+def test_only_text_between_the_markers_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
     report.write(page, "new")
@@ -55,7 +55,7 @@ def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
     assert "new\n" not in page.read_text()
 
 
-def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+def test_a_page_without_markers_is_unchanged(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("no markers")
     with pytest.raises(ValueError, match="no markers"):

@@ -1,4 +1,4 @@
-"""Medians, the A/A spread, and what counts as a difference."""
+"""Medians, the A/A spread, and significant differences."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_costs_of_streams_are_per_chunk() -> None:
     assert stats.messages_per_chunk(taken) == 1
 
 
-def test_nothing_came_back() -> None:
+def test_no_answers() -> None:
     taken = measurement("unary", "penstock", 0, calls=0)
     assert stats.cpu_us(taken) is None
 
@@ -41,7 +41,7 @@ def test_a_ratio_needs_both() -> None:
 def test_the_spread_is_of_the_medians_or_of_the_pairs() -> None:
     apart = results(penstock=[100, 100, 100], again=[120, 120, 120])
     assert apart.spread("unary", stats.cpu_us, "penstock", "again") == pytest.approx(0.2)
-    # Equal medians, but no repeat in which the two agree.
+    # Equal medians, but the two differ in every repeat.
     crossed = results(penstock=[100, 150, 120], again=[150, 100, 120])
     assert crossed.spread("unary", stats.cpu_us, "penstock", "again") == pytest.approx(0.5)
     assert apart.spread("unary", stats.cpu_us, "penstock", "noop") is None

@@ -42,7 +42,7 @@ def test_slack_loosens_both_kinds() -> None:
     assert UNARY.verdict(unary(450, 450), 2) == "not met"
 
 
-def test_what_is_added_to_the_first_chunk() -> None:
+def test_delay_added_to_the_first_chunk() -> None:
     rows = {"direct": 0.2, "penstock": 1.1, "again": 1.1}
     taken = [measurement("first", r, 100, chunks=10, first_ms=ms) for r, ms in rows.items()]
     assert FIRST.measured(Results(taken)) == pytest.approx(0.9)
@@ -55,7 +55,7 @@ def test_memory() -> None:
 
 
 @pytest.mark.parametrize("target", targets.ALL, ids=lambda target: target.title)
-def test_the_guard_says_what_is_exceeded(target: Target) -> None:
+def test_the_guard_reports_exceeded_limits(target: Target) -> None:
     assert guard.exceeds(Results([]), target) == ""
 
 
@@ -64,7 +64,7 @@ def test_the_guard_has_slack() -> None:
     assert "bound 4x" in guard.exceeds(unary(410, 410), UNARY)
 
 
-def test_the_guard_knows_a_busy_machine() -> None:
+def test_the_guard_detects_a_busy_machine() -> None:
     def taken(penstock: float, noop: float) -> Results:
         rows = {"direct": 0.1, "penstock": penstock, "again": penstock, "noop": noop}
         return Results(
@@ -76,7 +76,7 @@ def test_the_guard_knows_a_busy_machine() -> None:
     assert guard.exceeds(taken(3.0, 1.1), FIRST) == ""
 
 
-def test_the_guard_fails_on_errors_and_on_silence() -> None:
+def test_the_guard_fails_on_errors_and_without_answers() -> None:
     wrong = measurement("unary", "penstock", 100, errors={"gRPC status 14: gone": 3})
     silent = measurement("paced", "penstock", 0, calls=0)
     well = measurement("rerank", "penstock", 100)
