@@ -1,1 +1,1 @@
-"""The pages, whose commands are run."""
+"""Tests of the pages; they run the commands."""

@@ -1,9 +1,9 @@
-"""Whether a command printed what a page says it prints.
+"""Comparison of a command's output with that on a page.
 
-A page may leave things out: a line `...` stands for any lines or messages, the text "..." at the
-end of a JSON list for the rest of it, and `...` inside a string for any text. Values that differ
-from run to run (ids, times) are compared by their type only, addresses of this machine not at all.
-The layout of JSON does not count, and in the details of an error the order of its fields does.
+A page may omit parts: a line `...` matches any lines or messages, the text "..." at the end of a
+JSON list matches the rest of it, and `...` inside a string matches any text. Values that differ
+from run to run (ids, times) are compared by type only, addresses of this machine not at all. The
+layout of JSON does not count, but the order of the fields in the details of an error does.
 """
 
 import json
@@ -18,14 +18,14 @@ _ID = re.compile(r"(chatcmpl|cmpl|resp|msg|embd|score|classify|pooling|transcrib
 
 
 def same_output(shown: str, printed: str) -> bool:
-    """Whether the output on a page fits what was printed."""
+    """Returns whether the output on a page matches the actual output."""
     shown, _, shown_error = shown.partition("ERROR:\n")
     printed, _, error = printed.partition("ERROR:\n")
     return _error(shown_error) == _error(error) and _same_messages(shown, printed)
 
 
 def _error(text: str) -> list[str]:
-    """The status of an error, then its details, each in one line."""
+    """Returns the status of an error, then its details, each on one line."""
     status, *details = _DETAIL.split(text)
     return [status, *(json.dumps(json.loads(detail)) for detail in details)]
 
@@ -42,7 +42,7 @@ def _same_messages(shown: str, printed: str) -> bool:
 
 
 def _lines(text: str) -> list[Any]:
-    """The lines of a text, whose columns may have other widths."""
+    """Returns the lines of a text, with normalized widths of columns."""
     return [re.sub(" {2,}", " ", line) for line in text.splitlines()]
 
 
@@ -63,7 +63,7 @@ def _in_order(parts: list[list[Any]], got: list[Any]) -> bool:
 
 
 def _documents(text: str) -> list[Any]:
-    """The JSON documents of an output.
+    """Returns the JSON documents of an output.
 
     Raises:
         ValueError: it is not JSON.

@@ -9,19 +9,19 @@ _PROGRAM = re.compile(
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The contents of the blocks that are marked with a language."""
+    """Returns the contents of the blocks that are marked with a language."""
     return [content for marked, content in _BLOCK.findall(page) if marked == language]
 
 
 def programs(page: str) -> list[tuple[str, str]]:
-    """Each `python` block, with the `text` block that follows it at once; empty if none does."""
+    """Returns each `python` block with the `text` block directly after it, or an empty text."""
     return _PROGRAM.findall(page)
 
 
 def transcripts(page: str) -> list[tuple[str, str]]:
-    """Each command of the `console` blocks, with the output that stands below it.
+    """Returns each command of the `console` blocks with the output below it.
 
-    A command begins with `$ ` and goes on in lines that follow one ending in a backslash.
+    A command begins with `$ ` and continues after lines that end with a backslash.
     """
     found: list[tuple[str, str]] = []
     for block in blocks(page, "console"):
@@ -33,5 +33,5 @@ def transcripts(page: str) -> list[tuple[str, str]]:
 
 
 def commands(page: str) -> list[str]:
-    """The commands of the `console` blocks."""
+    """Returns the commands of the `console` blocks."""
     return [command for command, _ in transcripts(page)]

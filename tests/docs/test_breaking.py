@@ -1,4 +1,4 @@
-"""What `make check` compares the contract with."""
+"""The version that `make check` compares the contract with."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ BUF = Path(sys.executable).with_name("buf")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A history with the contract, on main."""
+    """A repository with the contract on main."""
     for name in ("Makefile", "buf.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "protos", tmp_path / "protos")
@@ -60,7 +60,7 @@ def test_the_last_release_from_then_on(repository: Path) -> None:
     assert against(repository) == ".git#tag=v0.1.0"
     assert not breaks(repository)
     renumber(repository)
-    assert breaks(repository)  # although it has landed
+    assert breaks(repository)  # although it is on main
     git(repository, "tag", "v0.2.0")
     assert against(repository) == ".git#tag=v0.2.0"
     assert not breaks(repository)

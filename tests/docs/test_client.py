@@ -1,4 +1,4 @@
-"""docs/python.md and docs/cli.md name all that there is."""
+"""docs/python.md and docs/cli.md mention every resource, command and variable."""
 
 import argparse
 import re
@@ -27,8 +27,8 @@ def test_every_command() -> None:
     add_commands(parser, commands)
     assert set(re.findall(r"^\| `penstock (\w+)", CLI, re.MULTILINE)) == set(commands.choices)
     parsers = commands.choices.values()
-    told = {option for parser in parsers for option in parser._option_string_actions}
-    assert set(re.findall(r"`(--[\w-]+)", CLI)) <= told
+    existing = {option for parser in parsers for option in parser._option_string_actions}
+    assert set(re.findall(r"`(--[\w-]+)", CLI)) <= existing
 
 
 def test_every_variable() -> None:

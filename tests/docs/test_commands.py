@@ -1,4 +1,4 @@
-"""Every command and program on the pages, run against a service as `make demo` starts it."""
+"""Runs every command and program on the pages against a service like that of `make demo`."""
 
 import asyncio
 import json
@@ -21,10 +21,10 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# What the commands call by name.
+# Programs that the commands call by name.
 INSTALLED = Path(sys.executable).parent
-# The folder of what makes the calls of grpcurl's command lines: `buf curl`, and grpcurl itself
-# where pyproject.toml has it installed.
+# Folders with a program for grpcurl's command lines: `buf curl`, and grpcurl itself where
+# pyproject.toml installs it.
 CALLERS = {"by-buf": Path(__file__).parent / "buf_curl"}
 if sys.platform == "linux" and platform.machine() == "x86_64":
     CALLERS["by-grpcurl"] = INSTALLED
@@ -33,21 +33,21 @@ CURL = (
     'curl() { command curl --fail-with-body --silent "${@//http:\\/\\/localhost:8000/$UPSTREAM}"; }'
 )
 
-# The addresses on the pages, and the variables that have those of a test.
+# Addresses on the pages, and the variables with those of a test.
 ADDRESSES = {
     "127.0.0.1:50051": "PENSTOCK_TARGET",
     "127.0.0.1:50052": "PENSTOCK_ADMIN_TARGET",
     "127.0.0.1:9464": "METRICS",
 }
-# What does not end, or needs what is not here: tests/cli runs the first two.
+# Commands that do not end or that need something else; tests/cli covers them.
 NOT_RUN = ("make demo", ".venv/bin/penstock serve --upstream http://localhost:8000")
 
-# Its commands call a service that asks for the keys which it shows.
+# Its commands call a service that requires the keys on the page.
 KEYED = ROOT / "docs" / "authentication.md"
 
 
 def cases(page: Path) -> list[ParameterSet]:
-    """The commands of a page, each with what it prints; those of grpcurl for each that runs it."""
+    """Returns the commands of a page with their output; those of grpcurl for each program."""
     return [
         pytest.param(command, shown, folder, id=f"{name(page)}-{number}{by}")
         for number, (command, shown) in enumerate(transcripts(page.read_text("utf-8")), 1)
@@ -57,14 +57,14 @@ def cases(page: Path) -> list[ParameterSet]:
 
 
 def callers(command: str) -> Mapping[str, Path]:
-    """The folders to run a command with, by the ends of the names of the tests."""
+    """Returns the folders to run a command with, by the suffix of the test's id."""
     if "grpcurl " not in command:
         return {"": INSTALLED}
     return {f"-{by}": folder for by, folder in CALLERS.items()}
 
 
 def name(page: Path) -> str:
-    """What a page is called in the name of a test."""
+    """Returns the name of a page in the id of a test."""
     return str(page.relative_to(ROOT).with_suffix(""))
 
 
@@ -74,14 +74,14 @@ CASES = [case for page in PAGES if page != KEYED for case in cases(page)]
 
 @pytest.fixture
 async def environment(serve: Serve) -> AsyncIterator[dict[str, str]]:
-    """The variables of a shell that has a service to call."""
+    """The variables of a shell with a service to call."""
     async with serving(serve) as variables:
         yield variables
 
 
 @pytest.fixture
 async def keyed_environment(serve: Serve, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """The same with a service that asks for keys."""
+    """The variables of a shell with a service that requires keys."""
     (keys,) = blocks(KEYED.read_text("utf-8"), "toml")
     path = tmp_path / "keys.toml"
     path.write_text(keys, "utf-8")
@@ -91,7 +91,7 @@ async def keyed_environment(serve: Serve, tmp_path: Path) -> AsyncIterator[dict[
 
 @asynccontextmanager
 async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]:
-    """Starts a service on a simulator; yields what a shell needs to call it."""
+    """Starts a service on a simulator; yields the variables of a shell that calls it."""
     settings = SimulatorSettings(listen=FREE_PORT, kind="all", inter_token_latency=0.02)
     async with Simulator(settings) as simulator:
         service = await serve(
@@ -125,7 +125,7 @@ async def test_command_with_keys(
 
 
 async def run(command: str, shown: str, folder: Path, environment: dict[str, str]) -> None:
-    """Runs a command, which must print what is shown; programs are found in a folder first."""
+    """Runs a command, which must print a given output; searches for programs in a folder first."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-uc",
@@ -142,7 +142,7 @@ async def run(command: str, shown: str, folder: Path, environment: dict[str, str
 
 
 def here(text: str, environment: dict[str, str]) -> str:
-    """What a page says to do, for the service and the environment of this test."""
+    """Returns code of a page, adapted to the service and the environment of this test."""
     text = text.replace(".venv/bin/", "")
     for address, variable in ADDRESSES.items():
         text = text.replace(address, environment[variable])

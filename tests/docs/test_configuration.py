@@ -1,4 +1,4 @@
-"""docs/configuration.md: its example is a usable file, its tables name every option and key."""
+"""docs/configuration.md: its example is valid, and its tables list every option and key."""
 
 import argparse
 from pathlib import Path
@@ -24,8 +24,8 @@ def key_row(name: str, known: Option) -> str:
     return f"| `{name}` | `{known.metavar}` | {known.help} |"
 
 
-def as_told(row: str) -> str:
-    """A row of a table as it is written: a bar within a cell is marked."""
+def table_row(row: str) -> str:
+    """Returns a row of a table in Markdown, with escaped bars within cells."""
     begin, *cells, end = row.split(" | ")
     return " | ".join([begin, *(cell.replace("|", "\\|") for cell in cells), end])
 
@@ -51,12 +51,12 @@ def test_the_example(tmp_path: Path) -> None:
 
 
 def test_every_option() -> None:
-    rows = [as_told(option_row(*item)) for item in options(Settings).items()]
-    told = [line for line in PAGE.splitlines() if line in rows]
-    assert told == rows, "the table is to be\n" + "\n".join(rows)
+    rows = [table_row(option_row(*item)) for item in options(Settings).items()]
+    listed = [line for line in PAGE.splitlines() if line in rows]
+    assert listed == rows, "the table must be\n" + "\n".join(rows)
 
 
 def test_every_key() -> None:
-    rows = [as_told(key_row(*item)) for item in options(UpstreamTable).items()]
-    told = [line for line in PAGE.splitlines() if line in rows]
-    assert told == rows, "the table is to be\n" + "\n".join(rows)
+    rows = [table_row(key_row(*item)) for item in options(UpstreamTable).items()]
+    listed = [line for line in PAGE.splitlines() if line in rows]
+    assert listed == rows, "the table must be\n" + "\n".join(rows)

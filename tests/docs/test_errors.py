@@ -1,4 +1,4 @@
-"""The tables of errors that callers read, against the server's."""
+"""The documented tables of errors match the server's."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ def _rows() -> Iterator[Row]:
 ROWS = {(row.code.name, row.reason, row.resend) for row in _rows()}
 
 
-def test_no_row_is_made_elsewhere() -> None:
+def test_every_row_is_in_the_table() -> None:
     functions = (
         node
         for module in (ROOT / "server" / "penstock_server").rglob("*.py")
@@ -45,7 +45,7 @@ def test_the_page() -> None:
     assert {(code, reason, _WORDS[word]) for code, reason, word in told} == ROWS
 
 
-def test_the_page_has_the_codes_together() -> None:
+def test_the_page_groups_rows_by_code() -> None:
     page = (ROOT / "docs" / "errors.md").read_text("utf-8")
     codes = re.findall(r"^\| `([A-Z_]+)` \| `", page, re.MULTILINE)
     changes = sum(one != other for one, other in pairwise(codes))
