@@ -1,1 +1,1 @@
-"""The example clients, built and run."""
+"""Tests that build and run the example clients."""

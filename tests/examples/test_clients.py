@@ -1,4 +1,4 @@
-"""Each example, built and run by the commands of its README in front of a live service."""
+"""Builds and runs each example with the commands of its README against a running service."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ CALLS = Counter(
         ("CreateChatCompletion", "INVALID_ARGUMENT"): 1,
     }
 )
-# A client whose deadline passes also cancels; either may reach the service first.
+# A client also cancels when its deadline passes; either may reach the service first.
 LEFT = ("CANCELLED", "DEADLINE_EXCEEDED")
 
 
@@ -47,7 +47,7 @@ async def shell(command: str, folder: Path, **environment: str) -> str:
     return out
 
 
-def test_there_is_one_for_each_language() -> None:
+def test_every_language_has_an_example() -> None:
     assert CLIENTS == ["cpp", "go", "java", "python", "typescript-connect", "typescript-grpc-js"]
 
 
@@ -64,7 +64,7 @@ async def test_client(client: str, serve: Serve, caplog: pytest.LogCaptureFixtur
             await shell(command, folder)
         printed = await shell(running, folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
         assert [printed] == blocks((EXAMPLES / "README.md").read_text("utf-8"), "text")
-        # Both stories that were left have been stopped in the model.
+        # Both abandoned generations have been stopped in the model.
         async with asyncio.timeout(60):
             await simulator.wait_aborted(2)
         await service.stop(5)
@@ -72,7 +72,7 @@ async def test_client(client: str, serve: Serve, caplog: pytest.LogCaptureFixtur
 
 
 def call(record: logging.LogRecord) -> tuple[str, str]:
-    """Method and code of a call in the service's log."""
+    """Returns method and code of a call in the service's log."""
     fields: dict[str, str] = vars(record)["fields"]
     code = "left" if fields["code"] in LEFT else fields["code"]
     return fields["method"].rpartition("/")[2], code

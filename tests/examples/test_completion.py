@@ -1,4 +1,4 @@
-"""The scripts of `penstock completion` in the shells that they are for."""
+"""The scripts of `penstock completion` in their shells."""
 
 import os
 import shlex
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The variables of somebody at home in a folder who has installed `penstock`."""
+    """Returns the variables of a user with `penstock` installed, whose home is a folder."""
     path = os.pathsep.join([str(Path(PENSTOCK).parent), os.environ["PATH"]])
     return {"PATH": path, "HOME": str(folder), "PS1": PROMPT}
 
@@ -46,7 +46,7 @@ def test_tab(shell: str, folder: Path) -> None:
             typed.type(f"{words}\t")
             known, _, _ = words.rpartition(" ")
             typed.wait_for(f"{known} {completed} ")
-            typed.type("\x15")  # takes the line back
+            typed.type("\x15")  # clears the line
 
 
 @pytest.mark.parametrize("words", COMPLETED)

@@ -1,4 +1,4 @@
-"""What the pages say in other languages than Python, and how they say to install Python's."""
+"""Code on the pages in languages other than Python, and their instructions for installation."""
 
 import shutil
 from pathlib import Path
@@ -90,6 +90,6 @@ async def test_installing(way: int, service: Service, tmp_path: Path) -> None:
 
 
 def at(code: str, service: Service) -> str:
-    """Code of a page, for the service of this test."""
+    """Returns code of a page, adapted to the service of this test."""
     assert code.count("127.0.0.1:50051") == 1
     return code.replace("127.0.0.1:50051", f"127.0.0.1:{service.port}")

@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 ROOT = Path(__file__).parents[2]
 OURS = "penstock/v1/"
 
-# What stands in for each plugin on buf.build.
+# Local replacement of each plugin on buf.build.
 LOCAL = {
     "buf.build/protocolbuffers/go": "local: protoc-gen-go",
     "buf.build/grpc/go": "local: protoc-gen-go-grpc",
@@ -27,7 +27,7 @@ LOCAL = {
     "buf.build/protocolbuffers/python": "protoc_builtin: python",
     "buf.build/grpc/python": "local: grpc_python_plugin",
 }
-# Of each language: a file of ours, a part of what stands in it, and one of the error details.
+# For each language: one of our files, a part of its contents, and a file of the error details.
 GENERATED = {
     "go/penstock/v1/chat_completion_grpc.pb.go": "package penstockv1",
     "go/penstock/v1/message.pb.go": "package penstockv1",
@@ -47,7 +47,7 @@ GENERATED = {
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """What the archive unpacks to."""
+    """The unpacked archive."""
     subprocess.run(["make", "release"], cwd=ROOT, check=True)
     made = max((ROOT / "dist").glob("penstock-protos-*.tar.gz"), key=lambda p: p.stat().st_mtime)
     with tarfile.open(made) as opened:
@@ -59,7 +59,7 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def plugins() -> str:
-    """The search path with all that generates stubs."""
+    """The search path with all plugins."""
     found = [Path(sys.executable).parent]
     for name in ("typescript-connect", "typescript-grpc-js"):
         folder = ROOT / "examples" / name
@@ -86,7 +86,7 @@ def test_release(archive: Path, tmp_path: Path) -> None:
 
 
 def test_stubs(archive: Path, plugins: str) -> None:
-    """The commands of the archive's README make those of every language."""
+    """The commands of the archive's README generate the stubs of every language."""
     template = archive / "buf.gen.yaml"
     remote = re.compile(r"remote: (\S+)")
     used = remote.findall(template.read_text())
@@ -103,7 +103,7 @@ def test_stubs(archive: Path, plugins: str) -> None:
 
 
 def _methods(path: Path) -> set[str]:
-    """The full names of our methods in a descriptor set."""
+    """Returns the full names of our methods in a descriptor set."""
     files = FileDescriptorSet.FromString(path.read_bytes()).file
     return {
         f"{file.package}.{service.name}/{method.name}"
