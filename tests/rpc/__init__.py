@@ -1,1 +1,1 @@
-"""Tests of the gRPC side, over real sockets."""
+"""Tests of the gRPC server over real sockets."""

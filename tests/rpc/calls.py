@@ -1,4 +1,4 @@
-"""Calls of the service, and what their statuses say."""
+"""Calls of the service, and their statuses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ CHAT = "/penstock.v1.ChatCompletionService/CreateChatCompletion"
 STORY = "Tell me a story."
 FREE_PORT = "127.0.0.1:0"
 BOUND_S = 60
-"""Longest wait for what should happen at once."""
+"""Longest wait for something that should happen at once."""
 
 Serve = Callable[..., Awaitable[Service]]
 """Starts a service with the given settings."""
@@ -28,7 +28,7 @@ Serve = Callable[..., Awaitable[Service]]
 
 @dataclass
 class Ended:
-    """How a call ended, as its caller sees it."""
+    """The end of a call as its caller sees it."""
 
     code: grpc.StatusCode
     message: str
@@ -68,7 +68,7 @@ def ended(error: aio.AioRpcError) -> Ended:
 
 
 def read_details(result: Ended, rich: bytes) -> Ended:
-    """Fills in what `grpc-status-details-bin` says."""
+    """Reads the details in `grpc-status-details-bin`."""
     status = status_pb2.Status.FromString(rich)
     if rich:
         assert (status.code, status.message) == (result.code.value[0], result.message)
@@ -90,7 +90,7 @@ def read_details(result: Ended, rich: bytes) -> Ended:
 
 
 def chat(text: str = "Say hello.", fault: str = "") -> CreateChatCompletionRequest:
-    """Returns a request, with a fault that the simulator is to have."""
+    """Returns a request that makes the simulator have a fault."""
     return chat_request(f"{text} [[simulate: {fault}]]" if fault else text)
 
 
@@ -132,7 +132,7 @@ async def stream(
 
 
 async def both(channel: aio.Channel, request: CreateChatCompletionRequest, **options: Any) -> Ended:
-    """Makes both calls, which must end in the same status and before any message."""
+    """Makes a unary and a streaming call, which must fail alike and before any message."""
     unary = await create(channel, request, **options)
     streamed = await stream(channel, request, **options)
     assert (streamed.code, streamed.reason) == (unary.code, unary.reason)
@@ -143,14 +143,14 @@ async def both(channel: aio.Channel, request: CreateChatCompletionRequest, **opt
 
 @asynccontextmanager
 async def plain_channel(service: Service, *options: tuple[str, Any]) -> AsyncIterator[aio.Channel]:
-    """Opens a channel that does not retry and shares no connection with others."""
+    """Opens a channel without retries and with its own connection."""
     settings = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), *options)
     async with aio.insecure_channel(f"127.0.0.1:{service.port}", options=settings) as opened:
         yield opened
 
 
 async def until(condition: Callable[[], bool], seconds: float = BOUND_S) -> None:
-    """Returns once a condition holds that nothing announces; fails after a bound."""
+    """Waits for a condition that no event reports; fails after a bound."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  nothing announces it
+        while not condition():  # noqa: ASYNC110  no event reports it
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""A channel without the client's retries: what happened once is seen once."""
+"""A channel without retries, so that tests see each failure."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

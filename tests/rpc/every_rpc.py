@@ -1,4 +1,4 @@
-"""Every RPC of every service: how it is called, and what an upstream answers it."""
+"""Every RPC of every service: how to call it, and an upstream that answers it."""
 
 import asyncio
 import json
@@ -45,8 +45,8 @@ class Called:
     Attributes:
         name: service and method.
         requests: the messages of the request, in text format.
-        event: an upstream's first event, for RPCs that stream.
-        settings: of the service.
+        event: first event of an upstream, for streaming RPCs.
+        settings: settings of the service.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Called:
         return bool(self._method.client_streaming)
 
     def start(self, channel: aio.Channel, *, endless: bool = False, **options: Any) -> Any:
-        """Begins a call; an endless upload never says that it is over."""
+        """Begins a call; an endless upload never ends its requests."""
         if not self.uploads:
             return self._begin(channel)(self._messages()[0], **options)
         messages = self._messages()
@@ -83,10 +83,10 @@ class Called:
         received: list[Any] | None = None,
         **options: Any,
     ) -> Ended:
-        """Makes a call that must fail; `received` gets the messages as they come.
+        """Makes a call that must fail; appends its messages to `received` as they arrive.
 
-        An upload is made with the blocking client. The asynchronous one may report INTERNAL
-        instead of the status, when it writes into a call that the server has just ended.
+        Uploads use the blocking client. The asynchronous one may report INTERNAL instead of the
+        status if it writes to a call that the server has just ended.
         """
         if self.uploads:
             return await asyncio.to_thread(self._upload, f"127.0.0.1:{service.port}", options)
@@ -176,12 +176,12 @@ EVERY_RPC = (
 
 
 def names(calls: tuple[Called, ...]) -> list[str]:
-    """Names of the calls, as ids of tests."""
+    """Returns the names of the calls for use as test ids."""
     return [call.name.partition("/")[2] + (" native" if call.settings else "") for call in calls]
 
 
 def methods_served() -> Iterator[str]:
-    """Names of all RPCs there are."""
+    """Returns the names of all RPCs."""
     for service in SERVICES:
         found: Any = descriptor_pool.Default().FindServiceByName(service)
         for method in found.methods:
@@ -189,16 +189,16 @@ def methods_served() -> Iterator[str]:
 
 
 class Upstream:
-    """Answers every request of an RPC as it is told; without models it is never well.
+    """An upstream with a fixed answer to the requests of RPCs; without models it is never healthy.
 
     Attributes:
-        url: where it listens.
-        requests: how many requests of RPCs came.
-        open: how many of their connections are open.
-        came: is set when a request came whole, or an upload in part.
-        stalled: is set when nobody reads what it writes.
-        named: events by the caller's request id, each set when its request came.
-        left: is set when the other side closed a connection with a request.
+        url: its URL.
+        requests: number of requests of RPCs.
+        open: number of their open connections.
+        came: set when a request has arrived completely, or an upload partly.
+        stalled: set when its writes block because the client does not read.
+        named: events by the caller's request id, each set when that request arrives.
+        left: set when the client has closed a connection with a request.
     """
 
     def __init__(
@@ -208,13 +208,13 @@ class Upstream:
         hold: bool = False,
         models: tuple[str, ...] = (),
     ) -> None:
-        """Returns what answers so.
+        """Creates an upstream.
 
         Args:
             answer: the answer.
-            repeat: what is repeated after it without end.
-            hold: whether it stays silent after it.
-            models: what it lists when it is probed.
+            repeat: bytes to repeat endlessly after the answer.
+            hold: whether to stay silent after the answer.
+            models: models to list.
         """
         self.models = models
         self.url = ""
@@ -301,7 +301,7 @@ class Upstream:
 
 
 class Serving(Protocol):
-    """What serves connections."""
+    """A server of connections."""
 
     url: str
 
@@ -314,7 +314,7 @@ U = TypeVar("U", bound=Serving)
 
 @asynccontextmanager
 async def running(upstream: U) -> AsyncIterator[U]:
-    """Runs an upstream on a free port; leaving ends its connections."""
+    """Runs an upstream on a free port; leaving the context closes its connections."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -339,13 +339,13 @@ async def running(upstream: U) -> AsyncIterator[U]:
 
 
 def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
-    """A whole answer."""
+    """Returns a complete answer."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n"
     return f"{head}connection: close\r\n\r\n".encode() + body
 
 
 def failing(status: str, **error: Any) -> bytes:
-    """An error object of vLLM's."""
+    """Returns an answer with vLLM's error object."""
     return answer(status, json.dumps({"error": {"message": "no", "type": "E"} | error}).encode())
 
 
@@ -355,6 +355,6 @@ STREAM_HEAD = (
 
 
 def event(data: Any) -> bytes:
-    """An event in a chunk of its own."""
+    """Returns an event in a separate chunk."""
     text = f"data: {json.dumps(data)}\n\n".encode()
     return b"%x\r\n%s\r\n" % (len(text), text)

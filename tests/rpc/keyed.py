@@ -1,4 +1,4 @@
-"""Services that ask for keys."""
+"""Services that require keys."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +37,7 @@ secret = "{OTHER}"
 _QUIET = {"probe_interval": 3600}
 
 KeysFile = Callable[[str], str]
-"""Writes a file of keys; returns its path."""
+"""Writes a keys file and returns its path."""
 
 
 def bearer(secret: str) -> tuple[tuple[str, str], ...]:
@@ -45,7 +45,7 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -59,14 +59,14 @@ class Clock:
 
 @asynccontextmanager
 async def at_the_clock(clock: Clock, **settings: Any) -> AsyncIterator[Service]:
-    """Runs a service whose quotas go by a clock."""
+    """Runs a service whose quotas use a clock."""
     defaults: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": "", "metrics_listen": ""}
     async with Service(Settings(**(defaults | _QUIET | settings)), clock=clock) as service:
         yield service
 
 
 def calls_heard(simulator: Simulator) -> list[str]:
-    """The credentials of each request that was no probe."""
+    """Returns the credentials of each request that was not a probe."""
     return [
         request.headers.get("authorization", "")
         for request in simulator.requests

@@ -1,4 +1,4 @@
-"""A connection whose HTTP/2 frames a test writes itself, as no gRPC library would."""
+"""A connection on which a test writes HTTP/2 frames that no gRPC library would send."""
 
 import asyncio
 import struct
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Frame(IntEnum):
-    """The types of frames."""
+    """Types of frames."""
 
     DATA = 0
     HEADERS = 1
@@ -60,7 +60,7 @@ def reset(stream: int) -> bytes:
 
 
 def _literal(name: str, value: str | bytes) -> bytes:
-    """Returns a header as HPACK has it without tables or codes."""
+    """Returns a header in HPACK without tables or Huffman codes."""
     texts = (name.encode(), value.encode() if isinstance(value, str) else value)
     return b"\0" + b"".join(_length(len(text)) + text for text in texts)
 
@@ -80,9 +80,9 @@ class Raw:
     """A connection.
 
     Attributes:
-        received: how many frames of each type came.
-        refusal: what the server says in a GOAWAY.
-        heard: all that it sent in headers, as far as it can be read without HPACK's codes.
+        received: number of frames received, by type.
+        refusal: message in the server's GOAWAY.
+        heard: headers that the server sent, as far as they are not Huffman-coded.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,7 +125,7 @@ class Raw:
 
 @asynccontextmanager
 async def connected(port: int, *, acknowledge: bool = True) -> AsyncIterator[Raw]:
-    """Opens a connection; one that does not acknowledge the server's settings obeys none."""
+    """Opens a connection; without acknowledgement, the server's settings do not apply to it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(_PREFACE + frame(Frame.SETTINGS))
     if acknowledge:

@@ -1,4 +1,4 @@
-"""AdminService: what it tells of the upstreams, where it is served, and where it is not."""
+"""AdminService: its reports about upstreams, and the addresses that serve it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -89,7 +89,7 @@ async def test_workers_that_do_not_answer(tmp_path: Path) -> None:
     assert refusal.retry_s
 
 
-async def test_an_upstream_that_is_well(serve: Serve) -> None:
+async def test_a_healthy_upstream(serve: Serve) -> None:
     settings = SimulatorSettings(listen=FREE_PORT, models=("b", "a"), dialect="0.14.1")
     before = int(time())
     async with Simulator(settings) as simulator:
@@ -175,7 +175,7 @@ async def test_it_is_not_on_the_public_port(service: Service) -> None:
     assert "AdminService" not in str(services.list_services_response)
 
 
-async def test_what_is_on_its_port(serve: Serve, simulator: Simulator) -> None:
+async def test_services_on_the_admin_port(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=("http://127.0.0.1:1",), admin_listen=FREE_PORT)
     async with admin_channel(service) as channel:
         for one in ("", "penstock.v1.AdminService"):
@@ -206,7 +206,7 @@ async def test_it_answers_while_the_service_drains(serve: Serve, simulator: Simu
     async with admin_channel(service) as admin, plain_channel(service) as channel:
         call = ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
         await simulator.wait_active(1)
-        # A call that comes before the service drains is answered.
+        # A call that arrives before the service drains is answered.
         simulator.faults = ""
         draining = asyncio.create_task(service.drain())
         async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""How many calls are let in, and that none is while the server stops."""
+"""Admission of calls: the limit, and no admission while the server stops."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def test_one_too_many(rpc: Called, serve: Serve) -> None:
             first.cancel()
 
 
-async def test_who_ends_makes_room(simulator: Simulator, serve: Serve) -> None:
+async def test_a_call_that_ends_makes_room(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,), max_concurrent_calls=2)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         method = ChatCompletionServiceStub(channel).StreamChatCompletion
@@ -47,7 +47,7 @@ async def test_who_ends_makes_room(simulator: Simulator, serve: Serve) -> None:
                 assert (await stream(channel, chat(fault=fault))).reason != "OVERLOADED"
 
 
-async def test_health_is_always_let_in(simulator: Simulator, serve: Serve) -> None:
+async def test_health_is_always_admitted(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,), max_concurrent_calls=1)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         call = ChatCompletionServiceStub(channel).CreateChatCompletion(chat(fault="silent"))
@@ -68,13 +68,13 @@ async def stopping(simulator: Simulator) -> AsyncIterator[Service]:
 
 @pytest.fixture
 def delayed(stopping: Service, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, ...]:
-    """Whether gRPC's own stop was asked for, and what it waits for."""
+    """Events: one that is set when gRPC's own stop begins, and one that the stop waits for."""
     asked, allowed = asyncio.Event(), asyncio.Event()
     stop = stopping._server.stop
 
     async def stop_later(grace_s: float | None) -> None:
         asked.set()
-        # gRPC itself ends what comes after this as CANCELLED.
+        # gRPC itself ends later calls as CANCELLED.
         await allowed.wait()
         await stop(grace_s)
 
@@ -82,7 +82,7 @@ def delayed(stopping: Service, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio
     return asked, allowed
 
 
-async def test_a_call_that_meets_the_stop(
+async def test_a_call_during_the_stop(
     stopping: Service, delayed: tuple[asyncio.Event, ...]
 ) -> None:
     asked, allowed = delayed
@@ -97,7 +97,7 @@ async def test_a_call_that_meets_the_stop(
     assert (result.retry_s, result.pushback) == (0.0, "0")
 
 
-async def test_a_call_that_comes_just_before_the_stop_is_answered(
+async def test_a_call_just_before_the_stop_is_answered(
     simulator: Simulator, stopping: Service, delayed: tuple[asyncio.Event, ...]
 ) -> None:
     asked, allowed = delayed
@@ -112,7 +112,7 @@ async def test_a_call_that_comes_just_before_the_stop_is_answered(
         await stopped
 
 
-async def test_callers_without_a_pause_do_not_put_off_the_stop(stopping: Service) -> None:
+async def test_continuous_calls_do_not_delay_the_stop(stopping: Service) -> None:
     async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
         await channel.channel_ready()
         stopped = asyncio.create_task(stopping.stop(3600))
@@ -124,7 +124,7 @@ async def test_callers_without_a_pause_do_not_put_off_the_stop(stopping: Service
         await stopped
 
 
-async def test_the_grace_is_over(simulator: Simulator, stopping: Service) -> None:
+async def test_calls_fail_after_the_grace_period(simulator: Simulator, stopping: Service) -> None:
     async with plain_channel(stopping) as channel, asyncio.timeout(BOUND_S):
         unary = asyncio.create_task(create(channel, chat(fault="silent")))
         begun = asyncio.Event()

@@ -40,7 +40,7 @@ every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
 
 
 def expected(rpc: Called, url: str, requests: int = 1) -> dict[str, str]:
-    """What trailers tell of the way; lists of models come from all upstreams."""
+    """Returns the trailers about the upstream; model lists come from all upstreams."""
     if rpc.name.startswith("ModelService"):
         return {}
     return {UPSTREAM: url.removeprefix("http://"), ATTEMPTS: str(requests)}
@@ -51,7 +51,7 @@ def way(trailers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def completed(rpc: Called, channel: aio.Channel) -> dict[str, Any]:
-    """Returns the trailers of a call that ends well."""
+    """Returns the trailers of a call that succeeds."""
     call = rpc.start(channel, timeout=BOUND_S)
     if rpc.streams:
         assert [message async for message in call]
@@ -80,7 +80,7 @@ async def test_an_answer(rpc: Called, serve: Serve) -> None:
 
 
 async def _prepared(rpc: Called, channel: aio.Channel) -> Called:
-    """Returns the RPC with what a real upstream wants: sound to hear, a response that there is."""
+    """Returns the RPC with input that a simulator accepts: real audio, an existing response."""
     sent = tuple(text.replace("RIFF", text_encoding.CEscape(WAV, False)) for text in rpc.requests)
     if "resp_1" in rpc.requests[0]:
         asked = CreateResponseRequest(model="m", input_text="x", background="Cancel" in rpc.name)
@@ -114,7 +114,7 @@ async def test_an_interrupted_stream(rpc: Called, serve: Serve) -> None:
     assert result.metadata["attempts"] == "1"
 
 
-async def test_a_call_that_goes_nowhere(serve: Serve, simulator: Simulator) -> None:
+async def test_a_call_without_an_upstream(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,))
     async with plain_channel(service) as channel:
         request = chat()
@@ -169,7 +169,7 @@ async def test_the_log(
     with caplog.at_level(logging.INFO, "penstock.rpc"):
         async with plain_channel(service) as channel:
             failed = await create(channel, chat(fault="status code=503"))
-            # The caller may hear of it before the log.
+            # The caller may receive the answer before the line is logged.
             await until(lambda: any(record.msg == "rpc" for record in caplog.records))
     [fields] = [record.__dict__["fields"] for record in caplog.records if record.msg == "rpc"]
     assert (fields["method"], fields.get("attempts")) == (CHAT, logged)

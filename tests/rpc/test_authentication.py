@@ -1,4 +1,4 @@
-"""Who comes in: keys and what they are good for."""
+"""Authentication: keys and the models that they may use."""
 
 import logging
 from typing import Any
@@ -53,8 +53,10 @@ CREDENTIALS = {
 }
 
 
-@pytest.mark.parametrize(("metadata", "told"), CREDENTIALS.values(), ids=CREDENTIALS)
-async def test_bad_credentials(metadata: Any, told: str, serve: Serve, keys_file: KeysFile) -> None:
+@pytest.mark.parametrize(("metadata", "problem"), CREDENTIALS.values(), ids=CREDENTIALS)
+async def test_bad_credentials(
+    metadata: Any, problem: str, serve: Serve, keys_file: KeysFile
+) -> None:
     async with running(Upstream(failing("500 x"))) as upstream:
         service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS), **QUIET)
         async with plain_channel(service) as channel:
@@ -62,14 +64,14 @@ async def test_bad_credentials(metadata: Any, told: str, serve: Serve, keys_file
             streamed = await stream(channel, chat(), metadata=metadata)
     for result in (unary, streamed):
         assert (result.code, result.reason) == (Code.UNAUTHENTICATED, "INVALID_CREDENTIALS")
-        assert told in result.message
+        assert problem in result.message
         assert (result.retry_s, result.pushback, result.metadata) == (None, None, {})
         assert SECRET not in str(result)
     assert upstream.requests == 0
 
 
 @every_rpc
-async def test_every_rpc_asks_for_a_key(rpc: Called, serve: Serve, keys_file: KeysFile) -> None:
+async def test_every_rpc_requires_a_key(rpc: Called, serve: Serve, keys_file: KeysFile) -> None:
     async with running(Upstream(failing("500 x", code=500))) as upstream:
         settings = {"upstream": (upstream.url,), "keys_file": keys_file(KEYS)}
         service = await serve(**settings, **QUIET, **rpc.settings)
@@ -130,7 +132,7 @@ async def test_patterns(model: str, forbidden: bool, serve: Serve, keys_file: Ke
     assert result.reason == ("MODEL_FORBIDDEN" if forbidden else "UPSTREAM_INTERNAL")
 
 
-async def test_the_names_of_other_models_are_not_told(serve: Serve, keys_file: KeysFile) -> None:
+async def test_the_names_of_other_models_are_hidden(serve: Serve, keys_file: KeysFile) -> None:
     models = ("secret-project", "lab/one")
     async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
         service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
@@ -145,7 +147,7 @@ async def test_the_names_of_other_models_are_not_told(serve: Serve, keys_file: K
                 assert "secret" not in str(result)
 
 
-async def test_the_parent_of_an_adapter_is_not_told(serve: Serve, keys_file: KeysFile) -> None:
+async def test_the_parent_of_an_adapter_is_hidden(serve: Serve, keys_file: KeysFile) -> None:
     async with engine() as upstream:
         listed = [{"id": "secret-project"}, {"id": "lab/one", "parent": "secret-project"}]
         upstream.answers["/v1/models"] = said({"data": listed})
@@ -160,7 +162,7 @@ async def test_the_parent_of_an_adapter_is_not_told(serve: Serve, keys_file: Key
         await service.stop(0)
 
 
-async def test_no_model_is_named(serve: Serve, keys_file: KeysFile) -> None:
+async def test_a_request_without_a_model(serve: Serve, keys_file: KeysFile) -> None:
     async with (
         Simulator(SimulatorSettings(listen=FREE_PORT, models=("secret-project",))) as secret,
         Simulator(SimulatorSettings(listen=FREE_PORT, models=("tiny-chat",))) as open_to_it,
@@ -181,10 +183,12 @@ async def test_no_model_is_named(serve: Serve, keys_file: KeysFile) -> None:
             assert len(calls_heard(secret)) == heard
 
 
-async def test_no_model_is_named_and_none_is_known(serve: Serve, keys_file: KeysFile) -> None:
+async def test_a_request_without_a_model_while_none_is_known(
+    serve: Serve, keys_file: KeysFile
+) -> None:
     async with Simulator(SimulatorSettings(listen=FREE_PORT, models=("tiny-chat",))) as simulator:
         for _ in range(10):
-            # What it has is asked before the first call is refused.
+            # The upstream is asked for its models before the first call is refused.
             service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
             async with plain_channel(service) as channel:
                 assert (await stream(channel, chat(), metadata=bearer(OTHER))).code is Code.OK
@@ -248,9 +252,7 @@ async def test_health_and_reflection_stay_open(
         assert await reflection(iter([b"\x3a\x00"])).read()
 
 
-async def test_methods_that_there_are_not(
-    serve: Serve, simulator: Simulator, keys_file: KeysFile
-) -> None:
+async def test_unknown_methods(serve: Serve, simulator: Simulator, keys_file: KeysFile) -> None:
     service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
     async with plain_channel(service) as channel:
         unknown: Any = channel.unary_unary("/penstock.v1.ImageService/CreateImage")
@@ -263,7 +265,7 @@ async def test_methods_that_there_are_not(
             assert ended(caught.value).reason == reason
 
 
-async def test_an_authorization_of_64_kib_does_not_come_in(
+async def test_an_authorization_of_64_kib_is_refused(
     serve: Serve, simulator: Simulator, keys_file: KeysFile
 ) -> None:
     service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
@@ -278,7 +280,7 @@ async def test_an_authorization_of_64_kib_does_not_come_in(
 async def test_the_log_names_the_caller_and_no_secret(
     simulator: Simulator, keys_file: KeysFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Of ours only: grpc logs a server as it is freed, and to print that record is to crash.
+    # Only our records: printing a record that grpc logs about a server being freed crashes.
     caplog.set_level(logging.DEBUG, logger="penstock")
     settings: dict[str, Any] = {"upstream": (simulator.url,), "keys_file": keys_file(LIMITED)}
     async with at_the_clock(Clock(), **settings) as service, plain_channel(service) as channel:

@@ -20,12 +20,12 @@ PART = "messages { role: ROLE_USER content { %s } }"
 MESSAGE = "messages { %s }"
 EXTRA = 'extra_body { object { fields { key: "%s" value { %s } } } }'
 
-# A request in text format after a good first message; the fields at fault; the reason.
+# A request in text format, added to a valid one; the faulty fields; the reason.
 FAULTY = {
     "role unspecified": (MESSAGE % 'content { text: "x" }', ["messages[1].role"], INVALID),
     "role unknown": (MESSAGE % "role: 99", ["messages[1].role"], INVALID),
     "custom role unnamed": (MESSAGE % "role: ROLE_CUSTOM", ["messages[1].custom_role"], INVALID),
-    "custom role beside another": (
+    "custom role with another role": (
         MESSAGE % 'role: ROLE_USER custom_role: "critic"',
         ["messages[1].custom_role"],
         INVALID,
@@ -83,7 +83,7 @@ FAULTY = {
         ["messages[1].content[0].image.mime_type"],
         INVALID,
     ),
-    "image type no type": (
+    "image type not a type": (
         PART % 'image { data: "x" mime_type: "png" }',
         ["messages[1].content[0].image.mime_type"],
         INVALID,
@@ -100,13 +100,13 @@ FAULTY = {
     ),
     "tool empty": ("tools {}", ["tools[0]"], INVALID),
     "tool unnamed": ("tools { function {} }", ["tools[0].function.name"], INVALID),
-    "tool of no JSON": (
+    "tool not JSON": (
         'tools { other { json: "{" } }',
         ["tools[0].other.json"],
         INVALID,
     ),
     "parameters empty": (TOOL % "parameters {}", ["tools[0].function.parameters"], INVALID),
-    "parameters no JSON": (
+    "parameters not JSON": (
         TOOL % 'parameters { json: "{type: object}" }',
         ["tools[0].function.parameters.json"],
         INVALID,
@@ -141,13 +141,13 @@ FAULTY = {
         ["response_format.json_schema.schema"],
         INVALID,
     ),
-    "tag no JSON": (
+    "tag not JSON": (
         'response_format { structural_tag { json: "" } }',
         ["response_format.structural_tag.json"],
         INVALID,
     ),
     "structure empty": ("structured_outputs {}", ["structured_outputs"], INVALID),
-    "structure of no JSON": (
+    "structure not JSON": (
         'structured_outputs { json_schema { json: "NaN" } }',
         ["structured_outputs.json_schema.json"],
         INVALID,
@@ -178,7 +178,7 @@ FAULTY = {
         ["sampling.truncation_side"],
         INVALID,
     ),
-    "transfer no JSON": (
+    "transfer not JSON": (
         'engine { kv_transfer_params { json: "[1,]" } }',
         ["engine.kv_transfer_params.json"],
         INVALID,
@@ -250,12 +250,12 @@ async def test_no_messages(channel: aio.Channel) -> None:
     assert (result.reason, result.fields) == (INVALID, ["messages"])
 
 
-async def test_removed_keys_come_with_their_successor(channel: aio.Channel) -> None:
+async def test_the_error_for_a_removed_key_names_its_successor(channel: aio.Channel) -> None:
     result = await both(channel, parsed(EXTRA % ("guided_json", 'string_value: "{}"')))
     assert "use structured_outputs.json_schema" in result.message
 
 
-async def test_all_conflicts_are_told_at_once(channel: aio.Channel) -> None:
+async def test_all_conflicts_are_reported_together(channel: aio.Channel) -> None:
     keys = [EXTRA % (key, "number_value: 1") for key in ("seed", "top_p", "harmless")]
     result = await both(channel, parsed(" ".join(keys)))
     assert sorted(result.fields) == ["extra_body.seed", "extra_body.top_p"]
@@ -280,7 +280,7 @@ async def test_all_conflicts_are_told_at_once(channel: aio.Channel) -> None:
         (("x-session-id", "s" * 5000), "", ["metadata x-session-id"], INVALID),
     ],
 )
-async def test_metadata_that_does_not_fit(
+async def test_metadata_that_contradicts_the_request(
     channel: aio.Channel, metadata: tuple[str, str], text: str, fields: list[str], reason: str
 ) -> None:
     result = await both(channel, parsed(text), metadata=(metadata,))
@@ -288,7 +288,9 @@ async def test_metadata_that_does_not_fit(
     assert result.fields == fields
 
 
-async def test_metadata_that_agrees_is_sent(channel: aio.Channel, simulator: Simulator) -> None:
+async def test_metadata_that_matches_the_request(
+    channel: aio.Channel, simulator: Simulator
+) -> None:
     metadata = (
         ("x-llm-model", "tiny-chat"),
         ("x-session-id", "s"),
@@ -323,7 +325,7 @@ async def test_pages(channel: aio.Channel, request_: ListModelsRequest, field: s
     assert result.fields == [field]
 
 
-async def test_a_model_that_is_not_there(channel: aio.Channel) -> None:
+async def test_an_unknown_model(channel: aio.Channel) -> None:
     with pytest.raises(aio.AioRpcError) as raised:
         await ModelServiceStub(channel).GetModel(GetModelRequest(model="nobody"))
     result = ended(raised.value)

@@ -1,4 +1,4 @@
-"""A bug in the mapping of failures to status ends the call in a status of ours, like other bugs."""
+"""A bug in the mapping of failures to statuses ends the call with INTERNAL, like other bugs."""
 
 from collections.abc import Callable
 from typing import Any

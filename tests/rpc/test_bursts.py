@@ -1,4 +1,4 @@
-"""Many calls at the same moment: each ends in an answer, or in a status that says what to do."""
+"""Many simultaneous calls: each ends with an answer, or with a status that advises a retry."""
 
 import asyncio
 from collections import Counter
@@ -47,7 +47,7 @@ BURSTS = {
 }
 
 
-# As many calls take long where the machine is slow.
+# So many calls take long on a slow machine.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("connections", "options"), BURSTS.values(), ids=BURSTS)
 async def test_a_burst(options: Any, connections: int, simulator: Simulator) -> None:

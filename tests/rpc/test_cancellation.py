@@ -1,4 +1,4 @@
-"""Who leaves is noticed: the upstream's work ends at once, and nothing is left behind."""
+"""Calls whose caller leaves: the upstream's work ends at once, and nothing is leaked."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import BOUND_S, FREE_PORT, STORY, Serve, chat, create, plain_channel, stream, until
 
-# Where the call is when its caller leaves.
+# State of the call when its caller leaves.
 PLACES = {
     "unary, no headers": ("CreateChatCompletion", "silent"),
     "stream, no headers": ("StreamChatCompletion", "silent"),
@@ -59,14 +59,14 @@ async def test_the_connection_breaks(simulator: Simulator, serve: Serve) -> None
 
 
 async def test_a_caller_who_does_not_read_cancels(serve: Serve) -> None:
-    # More than all windows hold: the service stands in a write when the caller leaves.
+    # More than all windows can hold: the service is blocked in a write when the caller leaves.
     async with Simulator(SimulatorSettings(listen=FREE_PORT, max_model_len=100_000)) as simulator:
         service = await serve(upstream=(simulator.url,))
         async with plain_channel(service) as channel:
             request = chat("word " * 20_000)
             call = ChatCompletionServiceStub(channel).StreamChatCompletion(request)
             await call.read()
-            await asyncio.sleep(0.5)  # for the windows to fill; it is no less of a test if not
+            await asyncio.sleep(0.5)  # for the windows to fill; valid even if they do not
             async with asyncio.timeout(BOUND_S):
                 assert simulator.active == 1
                 call.cancel()
@@ -74,7 +74,7 @@ async def test_a_caller_who_does_not_read_cancels(serve: Serve) -> None:
                 await simulator.wait_active(0)
 
 
-async def test_nothing_is_left_of_many_cancelled_calls(simulator: Simulator, serve: Serve) -> None:
+async def test_many_cancelled_calls_leak_nothing(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,), probe_interval=3600)
     async with plain_channel(service) as channel, asyncio.timeout(60):
         assert (await stream(channel, chat())).code is grpc.StatusCode.OK
@@ -84,7 +84,7 @@ async def test_nothing_is_left_of_many_cancelled_calls(simulator: Simulator, ser
         methods: list[Any] = [stub.CreateChatCompletion, stub.StreamChatCompletion]
         for number in range(200):
             fault = ("silent", "stall after=0", "stall after=1")[number % 3]
-            # Long enough to reach the upstream first, whatever else the machine does.
+            # Long enough to reach the upstream first, even on a busy machine.
             limits = {} if number % 11 else {"timeout": 0.4}
             call = methods[number % 2](chat(STORY, fault=fault), **limits)
             await simulator.wait_active(1)
@@ -94,5 +94,5 @@ async def test_nothing_is_left_of_many_cancelled_calls(simulator: Simulator, ser
         assert simulator.aborted == 200
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         assert service._fleet.replicas[0].upstream.outstanding == 0
-        idle = 2  # kept for reuse: one of the calls before, one of the probes
+        idle = 2  # kept for reuse: one of the earlier calls, one of the probes
         await until(lambda: simulator.open_connections <= idle)

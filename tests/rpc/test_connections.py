@@ -1,4 +1,4 @@
-"""The options of the server's connections, by what they do."""
+"""Effects of the options for the server's connections."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from .calls import BOUND_S, Serve, chat, plain_channel, stream
 
 PING_FLOOR = "grpc.http2.min_ping_interval_without_data_ms"
 REAL_OPTIONS = build.options
-# A client that pings every second; its library does so no more often.
+# A client that pings every second, the shortest interval of its library.
 PINGS = (
     ("grpc.keepalive_time_ms", 1000),
     ("grpc.keepalive_timeout_ms", 5000),
@@ -28,20 +28,20 @@ async def test_a_taken_port_is_not_shared(simulator: Simulator, serve: Serve) ->
 
 
 async def test_a_host_with_a_taken_address(simulator: Simulator, serve: Serve) -> None:
-    """gRPC would be content with another address that localhost has."""
+    """gRPC itself would accept another address of localhost."""
     first = await serve(upstream=(simulator.url,))
     with pytest.raises(CannotListen, match=f"localhost:{first.port}"):
         await serve(upstream=(simulator.url,), listen=f"localhost:{first.port}")
 
 
 def test_pings_of_the_usual_clients_are_allowed() -> None:
-    """Those who ping every 10 s are often early."""
+    """Clients that ping every 10 s are often early."""
     assert dict(ConnectionLimits(1).options())[PING_FLOOR] == 5_000
 
 
 @pytest.fixture(params=["as it is", "without the option"])
 def scaled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """The server's options with a floor of 0.1 s in place of 5 s; or with none at all."""
+    """Changes the server's minimum ping interval from 5 s to 0.1 s, or removes it."""
     lives: bool = request.param == "as it is"
 
     def options(limits: ConnectionLimits, **more: bool) -> list[tuple[str, int]]:
@@ -58,7 +58,7 @@ async def test_a_client_that_pings_during_a_long_call(
 ) -> None:
     service = await serve(upstream=(simulator.url,))
     async with plain_channel(service, *PINGS) as channel:
-        # Without the option the third ping is one too many.
+        # Without the option, the third ping ends the connection.
         result = await stream(
             channel, chat(fault="stall after=1"), timeout=4 if scaled else BOUND_S
         )

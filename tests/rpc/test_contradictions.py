@@ -1,4 +1,4 @@
-"""Upstreams of which nothing is known, or that contradict what is known, for every RPC."""
+"""Unknown upstreams, and upstreams whose answers contradict earlier ones, for every RPC."""
 
 import pytest
 from conftest import FREE_PORT
@@ -31,12 +31,12 @@ CHAT = EVERY_RPC[0]
 
 
 async def known(service: Service, *models: str) -> None:
-    """Returns once the service knows that its upstreams have these models, and no others."""
+    """Waits until the service knows that its upstreams have exactly these models."""
     await until(lambda: {one.models for one in service._fleet.snapshot()} == {models})
 
 
 @every_naming_rpc
-async def test_a_listed_model_that_is_not_there_may_come_back(rpc: Called, serve: Serve) -> None:
+async def test_a_missing_listed_model_is_unavailable(rpc: Called, serve: Serve) -> None:
     async with running(Upstream(NO_MODEL, models=("m", "n"))) as upstream:
         service = await serve(upstream=(upstream.url,), max_attempts=2, **rpc.settings)
         await known(service, "m", "n")
@@ -52,7 +52,7 @@ async def test_a_listed_model_that_is_not_there_may_come_back(rpc: Called, serve
     assert (result.code, result.reason) == (Code.NOT_FOUND, "MODEL_NOT_FOUND")
 
 
-async def test_a_listed_model_that_is_not_there_has_the_list_asked_for_again(serve: Serve) -> None:
+async def test_a_missing_listed_model_refreshes_the_list(serve: Serve) -> None:
     async with running(Upstream(NO_MODEL, models=("m",))) as upstream:
         service = await serve(upstream=(upstream.url,), max_attempts=1, probe_interval=3600)
         await known(service, "m")
@@ -62,7 +62,7 @@ async def test_a_listed_model_that_is_not_there_has_the_list_asked_for_again(ser
             await known(service, "n")
 
 
-async def test_nothing_is_known_of_an_upstream_that_was_never_reached(serve: Serve) -> None:
+async def test_an_upstream_that_was_never_reached(serve: Serve) -> None:
     async with Simulator(SimulatorSettings(listen=FREE_PORT)) as gone:
         url = gone.url
     service = await serve(upstream=(url,), max_attempts=1)
@@ -82,17 +82,17 @@ async def test_nothing_is_known_of_an_upstream_that_was_never_reached(serve: Ser
 
 
 @every_naming_rpc
-async def test_a_request_kills_two_engines_at_most(rpc: Called, serve: Serve) -> None:
+async def test_a_request_kills_at_most_two_engines(rpc: Called, serve: Serve) -> None:
     async with running(Upstream(DEAD)) as upstream:
         service = await serve(upstream=(upstream.url,), max_attempts=5, **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
             result = await rpc.run(service, channel, timeout=BOUND_S)
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "ENGINE_DEAD")
-    # Audio that comes in parts cannot be sent again at all.
+    # A streamed upload cannot be retried at all.
     assert upstream.requests == (1 if rpc.uploads else 2)
 
 
-async def test_an_engine_that_shuts_down_is_not_killed(serve: Serve) -> None:
+async def test_an_engine_that_shuts_down_does_not_count_as_killed(serve: Serve) -> None:
     async with running(Upstream(LEAVING)) as upstream:
         service = await serve(upstream=(upstream.url,), max_attempts=3, **QUIET)
         async with plain_channel(service) as channel:
@@ -101,7 +101,7 @@ async def test_an_engine_that_shuts_down_is_not_killed(serve: Serve) -> None:
 
 
 @every_naming_rpc
-async def test_a_server_that_is_gone_since_its_engine_died(rpc: Called, serve: Serve) -> None:
+async def test_a_server_that_disappears_after_its_engine_died(rpc: Called, serve: Serve) -> None:
     async with running(Upstream(DEAD)) as upstream:
         service = await serve(upstream=(upstream.url,), max_attempts=1, **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
@@ -115,7 +115,7 @@ async def test_a_server_that_is_gone_since_its_engine_died(rpc: Called, serve: S
 @pytest.mark.parametrize(
     ("version", "reason"), [("0.10.2", "ENGINE_DEAD"), ("", "UPSTREAM_CONNECT_FAILED")]
 )
-async def test_a_server_that_is_gone_since_its_health_failed(
+async def test_a_server_that_disappears_after_its_health_failed(
     version: str, reason: str, serve: Serve
 ) -> None:
     async with running(Engine()) as dying:
@@ -173,7 +173,7 @@ async def test_the_route_that_works_is_remembered(works: str, serve: Serve) -> N
             assert first == list(RERANK_ROUTES[: RERANK_ROUTES.index(works) + 1])
             assert await rerank(channel, "a") is None
             assert reranked(router) == [*first, works]
-            # Routes may change, too.
+            # Routes may change.
             router.answers[works] = UNKNOWN
             other = next(path for path in RERANK_ROUTES if path != works)
             router.answers[other] = RERANKED
@@ -181,7 +181,7 @@ async def test_the_route_that_works_is_remembered(works: str, serve: Serve) -> N
             assert reranked(router)[-1] == other
 
 
-async def test_a_model_that_is_not_listed_is_asked_for_on_one_route(serve: Serve) -> None:
+async def test_an_unlisted_model_is_requested_on_one_route(serve: Serve) -> None:
     async with running(Engine()) as router:
         router.answers |= dict.fromkeys(RERANK_ROUTES, UNKNOWN)
         service = await serve(upstream=(router.url,))
@@ -193,7 +193,7 @@ async def test_a_model_that_is_not_listed_is_asked_for_on_one_route(serve: Serve
     assert reranked(router) == ["/v1/rerank"]
 
 
-async def test_words_on_a_route_that_is_published_are_about_the_model(serve: Serve) -> None:
+async def test_an_error_on_a_published_route_is_about_the_model(serve: Serve) -> None:
     said_so = said({"detail": "deploy-7 does not exist"}, "404 Not Found")
     path = "/v1/chat/completions"
     async with running(Engine()) as router:

@@ -1,4 +1,4 @@
-"""Who may wait for how long: the caller's deadline, the server's, and the limits upstream."""
+"""Time limits: the caller's deadline, the server's deadlines, and the upstream timeouts."""
 
 import asyncio
 import socket
@@ -44,11 +44,11 @@ async def test_the_servers_deadline(rpc: Any, limit: str, serve: Serve, skip: Sk
     assert upstream.requests == 1
 
 
-# settings, the caller's deadline: whose deadline it is
+# settings, the caller's deadline, the effective deadline
 PRECEDENCE: Mapping[str, tuple[dict[str, float], float | None, str]] = {
     "the caller's is shorter": ({"max_deadline": LONG}, 0.5, ""),
     "the caller's is longer": ({"max_deadline": 0.3}, LONG, "max_deadline"),
-    "the caller's is no default": ({"default_deadline": 0.1}, 0.5, ""),
+    "the default does not apply": ({"default_deadline": 0.1}, 0.5, ""),
     "the default is longer": (
         {"default_deadline": LONG, "max_deadline": 0.3},
         None,
@@ -104,7 +104,7 @@ async def test_the_deadline_of_a_caller_who_does_not_read(serve: Serve, skip: Sk
             await upstream.stalled.wait()
             await skip()
             await upstream.left.wait()
-            # What was sent comes first.
+            # Sent messages arrive first.
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 _ = [message async for message in call]
     assert ended(raised.value).metadata["limit"] == "max_deadline"
@@ -137,7 +137,7 @@ async def test_health_has_no_deadline(simulator: Simulator, serve: Serve) -> Non
 _FAST = {"first_byte_timeout": LONG, "idle_timeout": LONG, "total_timeout": 0.0}
 _UNARY, _TIMEOUT = "CreateChatCompletion", (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT")
 _EVENT = (STREAM_HEAD, event(STREAM.event))
-# upstream, RPC, what its limit is: code and reason, stage
+# upstream, RPC, setting, code and reason, stage
 LIMITS: Mapping[str, tuple[tuple[bytes, ...], str, str, tuple[Code, str], str]] = {
     "unary, first byte": ((), _UNARY, "first_byte_timeout", _TIMEOUT, "headers"),
     "unary, body": (
@@ -172,7 +172,7 @@ LIMITS: Mapping[str, tuple[tuple[bytes, ...], str, str, tuple[Code, str], str]] 
 
 
 @pytest.mark.parametrize(("sent", "method", "limit", "row", "stage"), LIMITS.values(), ids=LIMITS)
-async def test_the_limits_upstream(
+async def test_upstream_timeouts(
     sent: tuple[bytes, ...],
     method: str,
     limit: str,
@@ -192,10 +192,10 @@ async def test_the_limits_upstream(
     assert result.pushback == "-1"
 
 
-async def test_a_stream_that_never_ends_has_a_total(
+async def test_an_endless_stream_has_a_total_timeout(
     serve: Serve, skip: Skipping, headed: asyncio.Event
 ) -> None:
-    # It is never idle; it is only long.
+    # It is never idle, only long.
     upstream = Upstream(STREAM_HEAD, repeat=event(STREAM.event))
     result = await _limited(upstream, STREAM.name, serve, "total_timeout", skip, headed, 1)
     assert (result.code, result.reason) == _TIMEOUT
@@ -203,7 +203,7 @@ async def test_a_stream_that_never_ends_has_a_total(
     assert result.pushback == "-1"
 
 
-async def test_a_limit_to_connecting(serve: Serve) -> None:
+async def test_the_connect_timeout(serve: Serve) -> None:
     with _deaf() as url:
         service = await serve(upstream=(url,), probe_interval=3600, connect_timeout=0.3)
         async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
@@ -214,7 +214,7 @@ async def test_a_limit_to_connecting(serve: Serve) -> None:
 
 @pytest.fixture
 def headed(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Is set when the head of an answer has come that is not to a probe."""
+    """An event that is set when the headers of an answer arrive, except those of probes."""
     came, take = asyncio.Event(), ResponseParser.on_headers_complete
 
     def taken(parser: ResponseParser) -> None:
@@ -235,7 +235,7 @@ async def _limited(
     arrived: asyncio.Event,
     messages: int,
 ) -> Ended:
-    """How a call ends with a limit that passes once so much has come; its connection is closed."""
+    """Returns the end of a call whose time limit expires; checks that its connection is closed."""
     rpc = CHATS[method.rpartition("/")[2]]
     settings = _FAST | {limit: LIMIT_S} | rpc.settings
     received: list[Any] = []
@@ -253,11 +253,11 @@ async def _limited(
 
 @contextmanager
 def _deaf() -> Iterator[str]:
-    """An address at which no connection is accepted."""
+    """Yields an address that accepts no connection."""
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for waiting in (first, second):  # the kernel's queue is full now; more are not answered
+        for waiting in (first, second):  # they fill the kernel's queue
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         yield f"http://127.0.0.1:{full.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""What callers learn of a bug: nothing, unless they are to be told."""
+"""Callers receive details of a bug only if the service is configured to send them."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from .keyed import LIMITED, SECRET, Clock, KeysFile, at_the_clock, bearer
 from .test_status import sent
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_debug_info(told: bool, simulator: Simulator, keys_file: KeysFile) -> None:
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_debug_info(enabled: bool, simulator: Simulator, keys_file: KeysFile) -> None:
     clock = Clock()
     settings: dict[str, Any] = {"upstream": (simulator.url,), "keys_file": keys_file(LIMITED)}
     async with (
-        at_the_clock(clock, debug_info=told, **settings) as service,
+        at_the_clock(clock, debug_info=enabled, **settings) as service,
         plain_channel(service) as channel,
     ):
         clock.broken = True
@@ -27,12 +27,12 @@ async def test_debug_info(told: bool, simulator: Simulator, keys_file: KeysFile)
             assert (result.code, result.reason) == (Code.INTERNAL, "GATEWAY_ERROR")
             assert "broken" not in result.message
             assert SECRET not in str(result)
-            assert result.debug == ("RuntimeError: the clock is broken" if told else "")
-            assert bool(result.stack) == told
-            assert not told or "in __call__" in result.stack[0]
+            assert result.debug == ("RuntimeError: the clock is broken" if enabled else "")
+            assert bool(result.stack) == enabled
+            assert not enabled or "in __call__" in result.stack[0]
 
 
-def test_a_deep_stack_and_a_long_text_stay_within_the_limit() -> None:
+def test_a_deep_stack_and_a_long_message_stay_within_the_limit() -> None:
     def fall(depth: int) -> None:
         fall_on(depth)
 

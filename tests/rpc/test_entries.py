@@ -1,4 +1,4 @@
-"""The entries of a serialized message: as many as the message itself has."""
+"""The number of entries in a serialized message equals that of the parsed message."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ WITHOUT_END = 10**9
 
 
 def walked(message: Any) -> int:
-    """The entries of a message that was parsed."""
+    """Returns the number of entries of a parsed message."""
     return sum(_in_field(field, value) for field, value in message.ListFields())
 
 
@@ -61,7 +61,7 @@ def test_any_message(kind: Any, data: st.DataObject) -> None:
 @examples(10)
 @given(data=st.data())
 def test_never_less_than_the_parser_finds(kind: Any, data: st.DataObject) -> None:
-    """Also where fields repeat, are of another type or are cut."""
+    """Even if fields repeat, have another type or are cut."""
     pieces = st.one_of(
         st.binary(max_size=12),
         messages(kind).map(lambda message: message.SerializeToString()),

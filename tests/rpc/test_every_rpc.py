@@ -1,4 +1,4 @@
-"""What every RPC does when its upstream fails, and when its caller leaves."""
+"""Behaviour of every RPC when its upstream fails, and when its caller leaves."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ QUIET = {"probe_interval": 3600}
 
 every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
 
-# What the upstream sends: code, reason.
+# Answer of the upstream: code, reason.
 ANSWERS: Mapping[str, tuple[bytes, Code, str]] = {
     "500": (failing("500 x", code=500), Code.INTERNAL, "UPSTREAM_INTERNAL"),
     "503": (failing("503 x", code=503), Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
@@ -54,12 +54,12 @@ ANSWERS: Mapping[str, tuple[bytes, Code, str]] = {
 }
 
 
-def test_none_is_left_out() -> None:
+def test_every_rpc_is_covered() -> None:
     assert {rpc.name for rpc in EVERY_RPC} == set(methods_served())
     assert all(bool(rpc.event) == rpc.streams for rpc in EVERY_RPC)
 
 
-# Whether these are sent again is left to the caller, and to no library.
+# The caller, not a library, decides whether these are retried.
 CALLER_DECIDES = ("UPSTREAM_INTERNAL", "UPSTREAM_MALFORMED_RESPONSE", "UPSTREAM_CLOSED")
 
 
@@ -104,7 +104,7 @@ async def test_draining(rpc: Called, serve: Serve) -> None:
     assert upstream.requests == 0
 
 
-# Models are asked for over connections of their own.
+# Models are requested over separate connections.
 _LIMITED = [rpc for rpc in EVERY_RPC if not rpc.name.startswith("ModelService/")]
 
 
@@ -142,7 +142,7 @@ def _one_event(rpc: Called) -> Upstream:
 
 
 def _endless(rpc: Called) -> Upstream:
-    # Long texts: short ones would be merged while nobody reads, and take long to fill the windows.
+    # Long texts: without a reader, short ones would be merged and take long to fill the windows.
     long = json.loads(json.dumps(rpc.event).replace("word", "word " * 1000))
     return Upstream(STREAM_HEAD, event(rpc.event), repeat=event(long) * 10)
 
@@ -184,6 +184,6 @@ async def _reach(stage: str, call: Any, upstream: Upstream) -> None:
     if stage in ("after an event", "not reading"):
         assert await call.read()
     elif stage in ("in the body", "before an event"):
-        await asyncio.sleep(0.02)  # for the service to read so far; nothing tells that it has
+        await asyncio.sleep(0.02)  # for the service to read so far; no event reports it
     if stage == "not reading":
         await upstream.stalled.wait()

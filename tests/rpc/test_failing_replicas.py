@@ -1,4 +1,4 @@
-"""Replicas that fail every call, or never answer: what health says, and who is asked."""
+"""Replicas that fail every call or never answer: health, and the choice of replica."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def ready(service: Service) -> None:
 
 
 async def says(channel: grpc.aio.Channel, service: str, expected: int) -> None:
-    """Returns once health says so of a service."""
+    """Waits until health reports a state of a service."""
     asked = health_pb2.HealthCheckRequest(service=service)
     watching = health_pb2_grpc.HealthStub(channel).Watch(asked)
     async with asyncio.timeout(60):
@@ -64,10 +64,10 @@ async def test_a_service_whose_every_call_fails_is_not_serving(
                     names.create_task(says(channel, name, NOT_SERVING))
                     for name in ("", CHAT_SERVICE)
                 ]
-                # How many it takes depends on which replica each of them is sent to.
+                # The number of calls depends on which replica each call is sent to.
                 while not all(one.done() for one in watched):
                     await create(channel, chat())
-            # It is still asked: there is no other.
+            # It still receives calls because there is no other replica.
             for one in failing:
                 one.faults = ""
             await ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
@@ -75,7 +75,7 @@ async def test_a_service_whose_every_call_fails_is_not_serving(
                 await says(channel, name, SERVING)
 
 
-async def test_streams_that_all_fail_count_as_well(serve: Serve) -> None:
+async def test_failed_streams_count_too(serve: Serve) -> None:
     async with simulators("chat") as [failing]:
         service = await serve(upstream=(failing.url,), max_attempts=1, ejection_time=3600)
         await ready(service)
@@ -86,8 +86,8 @@ async def test_streams_that_all_fail_count_as_well(serve: Serve) -> None:
             await says(channel, CHAT_SERVICE, NOT_SERVING)
 
 
-async def test_it_is_serving_again_once_it_was_left_alone(serve: Serve) -> None:
-    """As by a mesh that follows its health, and so never learns that calls succeed again."""
+async def test_health_recovers_without_calls(serve: Serve) -> None:
+    """A mesh that follows health sends no calls, so no call can show that it works again."""
     async with simulators("chat") as [failing]:
         service = await serve(upstream=(failing.url,), max_attempts=1, ejection_time=2)
         await ready(service)
@@ -99,7 +99,7 @@ async def test_it_is_serving_again_once_it_was_left_alone(serve: Serve) -> None:
             await says(channel, CHAT_SERVICE, SERVING)
 
 
-async def test_other_services_go_on_serving(serve: Serve) -> None:
+async def test_other_services_keep_serving(serve: Serve) -> None:
     async with simulators("chat", "embed") as (failing, well):
         service = await serve(upstream=(failing.url, well.url), max_attempts=1, ejection_time=3600)
         await ready(service)
@@ -112,7 +112,7 @@ async def test_other_services_go_on_serving(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("fault", ["status code=400", "status code=404", "status code=422"])
-async def test_mistakes_of_callers_change_nothing(fault: str, serve: Serve) -> None:
+async def test_errors_of_callers_do_not_count(fault: str, serve: Serve) -> None:
     async with simulators("chat") as [well]:
         service = await serve(upstream=(well.url,), ejection_failures=1)
         await ready(service)
@@ -129,8 +129,10 @@ def chats(simulator: Simulator) -> int:
 
 
 @asynccontextmanager
-async def beside_a_silent_one(serve: Serve) -> AsyncIterator[tuple[Service, Simulator, Simulator]]:
-    """A service before one that accepts and never answers, and one that does."""
+async def with_a_silent_replica(
+    serve: Serve,
+) -> AsyncIterator[tuple[Service, Simulator, Simulator]]:
+    """Starts a service in front of a replica that never answers and one that does."""
     async with simulators("chat", "chat") as (silent, well):
         silent.faults = "silent"
         tables = UpstreamTable(silent.url, first_byte_timeout=0.2), UpstreamTable(well.url)
@@ -140,8 +142,8 @@ async def beside_a_silent_one(serve: Serve) -> AsyncIterator[tuple[Service, Simu
         yield service, silent, well
 
 
-async def test_who_never_answers_loses_a_call_and_a_trial(serve: Serve) -> None:
-    async with beside_a_silent_one(serve) as (service, silent, well):
+async def test_a_silent_replica_costs_one_call_and_one_trial(serve: Serve) -> None:
+    async with with_a_silent_replica(serve) as (service, silent, well):
         async with plain_channel(service) as channel:
             lost = [await stream(channel, chat()) for _ in range(30)]
         assert chats(silent) == 2
@@ -150,8 +152,8 @@ async def test_who_never_answers_loses_a_call_and_a_trial(serve: Serve) -> None:
         assert ended == ["UPSTREAM_TIMEOUT"] * 2
 
 
-async def test_who_never_answered_gets_one_call_at_a_time(serve: Serve) -> None:
-    async with beside_a_silent_one(serve) as (service, silent, _):
+async def test_a_silent_replica_receives_one_call_at_a_time(serve: Serve) -> None:
+    async with with_a_silent_replica(serve) as (service, silent, _):
         async with plain_channel(service) as channel:
             stub = ChatCompletionServiceStub(channel)
             while not chats(silent):
@@ -163,7 +165,7 @@ async def test_who_never_answered_gets_one_call_at_a_time(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_no_call_is_lost_where_late_ones_are_hedged(streamed: bool, serve: Serve) -> None:
+async def test_hedging_prevents_lost_calls(streamed: bool, serve: Serve) -> None:
     async with simulators("chat", "chat") as (silent, well):
         silent.faults = "silent"
         settings = {"hedge_after": 0.1, "ejection_time": 3600, "retry_budget": 1}
@@ -184,9 +186,9 @@ async def test_no_call_is_lost_where_late_ones_are_hedged(streamed: bool, serve:
         await silent.wait_active(0)
 
 
-async def test_who_answers_its_trial_is_trusted_again(serve: Serve) -> None:
+async def test_a_replica_that_answers_its_trial_recovers(serve: Serve) -> None:
     async with (
-        beside_a_silent_one(serve) as (service, silent, _),
+        with_a_silent_replica(serve) as (service, silent, _),
         plain_channel(service) as channel,
     ):
         while not chats(silent):

@@ -1,4 +1,4 @@
-"""Failures of a real upstream as the caller sees them."""
+"""Failures of an upstream as the caller sees them."""
 
 import asyncio
 from pathlib import Path
@@ -72,14 +72,14 @@ async def test_before_the_first_message(
 
 
 async def test_an_answer_without_choices(channel: aio.Channel) -> None:
-    """Events without choices are read past; the stream is not whole for that."""
+    """Events without choices are skipped, and do not complete the stream."""
     for call in (create, stream):
         result = await call(channel, chat(fault="missing-choices"))
         assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
         assert not any(message.choices for message in result.received)
 
 
-async def test_when_to_send_again(channel: aio.Channel, simulator: Simulator) -> None:
+async def test_when_to_retry(channel: aio.Channel, simulator: Simulator) -> None:
     result = await both(channel, chat(fault="status code=503 retry_after=7"))
     assert (result.retry_s, result.pushback) == (7.0, "7000")
     assert result.trailers["retry-after"] == "7"
@@ -94,10 +94,10 @@ async def test_when_to_send_again(channel: aio.Channel, simulator: Simulator) ->
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "好", "👋"])
-async def test_an_endless_message_is_no_other_status(
+async def test_a_very_long_message_keeps_its_status(
     channel: aio.Channel, simulator: Simulator, letter: str
 ) -> None:
-    # Trailers over the client's limit would reach it as RESOURCE_EXHAUSTED, at random.
+    # Trailers over the client's limit would randomly end the call as RESOURCE_EXHAUSTED.
     simulator.faults = "status;code=400;message=" + letter * (65536 // len(letter.encode()))
     for _ in range(20):
         result = await both(channel, chat())
@@ -156,7 +156,7 @@ async def test_no_secret_reaches_the_caller(serve: Serve) -> None:
                 assert "right" not in str(await both(channel, chat()))
 
 
-async def test_the_request_id_is_taken(channel: aio.Channel, simulator: Simulator) -> None:
+async def test_the_callers_request_id_is_used(channel: aio.Channel, simulator: Simulator) -> None:
     metadata = (("x-request-id", "mine-1"),)
     stub = ChatCompletionServiceStub(channel)
     unary = stub.CreateChatCompletion(chat(), metadata=metadata)
@@ -170,7 +170,7 @@ async def test_the_request_id_is_taken(channel: aio.Channel, simulator: Simulato
     assert (failed.request_id, failed.trailers["x-request-id"]) == ("mine-1", "mine-1")
 
 
-async def test_the_name_inside_vllm_goes_before_it(
+async def test_the_request_id_for_the_engine_takes_precedence_upstream(
     channel: aio.Channel, simulator: Simulator
 ) -> None:
     request = chat()
@@ -184,7 +184,7 @@ async def test_the_name_inside_vllm_goes_before_it(
 
 
 @pytest.mark.parametrize("given", [(), (("x-request-id", "x" * 129),), (("x-request-id", ""),)])
-async def test_the_request_id_is_made(
+async def test_a_missing_request_id_is_generated(
     channel: aio.Channel, simulator: Simulator, given: tuple[tuple[str, str], ...]
 ) -> None:
     results = [await create(channel, chat(fault="status"), metadata=given) for _ in range(2)]
@@ -209,7 +209,7 @@ async def _too_large(channel: aio.Channel) -> Ended:
 
 
 def _peers(service: Service) -> int:
-    """How many connections the service's port has, as the kernel counts them."""
+    """Returns the number of connections to the service's port, as counted by the kernel."""
     tables = (Path("/proc/net/tcp").read_text(), Path("/proc/net/tcp6").read_text())
     rows = [line.split() for table in tables for line in table.splitlines()]
     port = f":{service.port:04X}"
@@ -217,7 +217,7 @@ def _peers(service: Service) -> int:
 
 
 def _names_sent(simulator: Simulator) -> list[str]:
-    """The callers' ids in those of the requests, each of which is unique."""
+    """Returns the callers' ids within the unique ids of the requests."""
     paths = {"/v1/chat/completions"}
     sent = [r.headers["x-request-id"] for r in simulator.requests if r.path in paths]
     assert len(set(sent)) == len(sent)

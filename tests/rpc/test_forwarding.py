@@ -1,4 +1,4 @@
-"""Credentials of callers that are handed on to the upstream."""
+"""Forwarding of callers' credentials to the upstream."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ every_rpc = pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
 
 
 class Heard(Upstream):
-    """Remembers how its requests begin, in lower case."""
+    """An upstream that records the headers of its requests in lower case."""
 
     def __init__(self, *answer: bytes) -> None:
         super().__init__(*answer)
@@ -62,7 +62,7 @@ async def test_every_rpc_forwards_credentials(rpc: Called, serve: Serve) -> None
         assert "own-key" not in with_key + without
 
 
-async def test_the_upstream_does_not_tell_forwarded_credentials(serve: Serve) -> None:
+async def test_forwarded_credentials_are_redacted_in_errors(serve: Serve) -> None:
     async with Simulator(SimulatorSettings(listen=FREE_PORT, api_key=SECRET)) as simulator:
         service = await serve(upstream=(simulator.url,), forward_authorization=True)
         async with plain_channel(service) as channel:
@@ -78,7 +78,7 @@ async def test_the_upstream_does_not_tell_forwarded_credentials(serve: Serve) ->
         assert calls_heard(simulator) == [f"Bearer {SECRET}"] * 4 + [scheme[0][1]]
 
 
-async def test_an_upstream_that_tells_its_models_to_callers_only_serves(serve: Serve) -> None:
+async def test_an_upstream_that_lists_models_only_for_callers_serves(serve: Serve) -> None:
     async with Simulator(SimulatorSettings(listen=FREE_PORT, api_key=SECRET)) as simulator:
         service = await serve(upstream=(simulator.url,), forward_authorization=True)
         async with plain_channel(service) as channel:

@@ -1,4 +1,4 @@
-"""grpc.health.v1: per service, following the upstream."""
+"""grpc.health.v1: the state of each service follows the upstream."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ LIVENESS = "liveness"
 
 
 class Watcher:
-    """Follows one service."""
+    """A watch of one service."""
 
     def __init__(self, channel: aio.Channel, service: str = "") -> None:
         self.call: Any = HealthStub(channel).Watch(HealthCheckRequest(service=service))
@@ -48,7 +48,7 @@ class Watcher:
             pass
 
     async def end(self) -> grpc.StatusCode:
-        """The status, which comes behind all messages."""
+        """Returns the status, which follows all messages."""
         with contextlib.suppress(aio.AioRpcError):
             while True:
                 await self.call.read()
@@ -86,7 +86,7 @@ async def test_unknown_service(channel: aio.Channel) -> None:
     assert not watcher.call.done()
 
 
-async def test_it_follows_an_upstream_that_comes_and_goes(serve: Serve) -> None:
+async def test_health_follows_an_upstream_that_stops_and_starts(serve: Serve) -> None:
     settings = SimulatorSettings(listen=f"127.0.0.1:{free_port()}")
     async with health_of(serve, f"http://{settings.listen}") as (_, channel):
         server, chats = Watcher(channel), Watcher(channel, CHATS)
@@ -106,7 +106,7 @@ async def test_it_follows_an_upstream_that_comes_and_goes(serve: Serve) -> None:
             assert (await create(channel, chat())).code is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_it_follows_what_the_upstream_says(
+async def test_health_follows_the_upstreams_health(
     channel: aio.Channel, simulator: Simulator
 ) -> None:
     watcher = Watcher(channel)
@@ -128,8 +128,8 @@ async def test_a_failed_call_is_noticed_before_the_next_probe(serve: Serve) -> N
             await watcher.until(NOT_SERVING)
 
 
-async def test_a_reload_is_not_noticed(serve: Serve) -> None:
-    """Neither where an upstream stays where it is, nor where another takes its place."""
+async def test_a_reload_does_not_change_health(serve: Serve) -> None:
+    """Whether an upstream keeps its address or another one replaces it."""
     settings = SimulatorSettings(listen=FREE_PORT)
     async with Simulator(settings) as one, Simulator(settings) as other:
         for simulator in (one, other):
@@ -137,20 +137,20 @@ async def test_a_reload_is_not_noticed(serve: Serve) -> None:
         service = await serve(upstream=(one.url,))
         table = UpstreamTable(one.url, name="one", weight=2.0, models={"m": "tiny-chat"})
         async with plain_channel(service) as channel:
-            watcher, told = Watcher(channel, CHATS), [SERVING]
+            watcher, reported = Watcher(channel, CHATS), [SERVING]
             await watcher.until(SERVING)
 
             async def follow() -> None:
                 while True:
-                    told.append((await watcher.call.read()).status)
+                    reported.append((await watcher.call.read()).status)
 
             following = asyncio.create_task(follow())
             for upstream in ((one.url,), (table,), (table, other.url), (other.url,), (one.url,)):
                 await service.reload(Settings(upstream=upstream, idle_timeout=7.0))
                 await until(lambda: all(r.known.alive is not None for r in service._fleet.replicas))
             await service.reload(Settings(upstream=("http://127.0.0.1:1",)))
-            await until(lambda: service._fleet.healthy() is False and told[-1] == NOT_SERVING)
-            assert told == [SERVING, NOT_SERVING]
+            await until(lambda: service._fleet.healthy() is False and reported[-1] == NOT_SERVING)
+            assert reported == [SERVING, NOT_SERVING]
             following.cancel()
 
 
@@ -195,7 +195,7 @@ async def test_a_stop_ends_watches_and_does_not_wait_for_them(
             ] * 2
 
 
-async def test_draining_is_told_while_calls_finish(simulator: Simulator, serve: Serve) -> None:
+async def test_draining_is_reported_while_calls_finish(simulator: Simulator, serve: Serve) -> None:
     service = await serve(upstream=(simulator.url,), drain_delay=2, drain_timeout=30)
     async with plain_channel(service) as channel:
         watcher, alive = Watcher(channel), Watcher(channel, LIVENESS)

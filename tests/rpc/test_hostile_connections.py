@@ -1,4 +1,4 @@
-"""Connections that cost more than they should: they have their share, and others theirs."""
+"""Connections that cost more than they should do not take resources from others."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ LIST = "/penstock.v1.ModelService/ListModels"
 HEALTH = "/grpc.health.v1.Health/Check"
 MEBIBYTE = 2**20
 LIMIT = 16 * 1024
-# What gRPC adds to a caller's metadata, and what each entry counts more than its texts.
+# Size of the metadata that gRPC adds, and overhead of each entry.
 ADDED, ENTRY = 400, 32
 
 
@@ -29,7 +29,7 @@ def filler(size: int, entries: int = 4) -> list[tuple[str, str]]:
     return [(name, "v" * each) for name in names]
 
 
-@pytest.mark.timeout(600)  # as many streams take long where the machine is slow
+@pytest.mark.timeout(600)  # so many streams take long on a slow machine
 @pytest.mark.parametrize("late", [0, 150], ids=["at-once", "late"])
 async def test_streams_that_are_reset(late: int, simulator: Simulator, serve: Serve) -> None:
     most = 200
@@ -50,7 +50,7 @@ async def test_streams_that_are_reset(late: int, simulator: Simulator, serve: Se
         reading.cancel()
     assert hostile.received[Frame.RST_STREAM] > most  # refused without a call
     print(held, dict(hostile.received))
-    assert held <= most + 10  # what others and gRPC itself have
+    assert held <= most + 10  # those of others and of gRPC itself
 
 
 @pytest.mark.parametrize("limit", [LIMIT, 64 * 1024])
@@ -76,21 +76,23 @@ BEYOND = {"large": filler(8 * MEBIBYTE), "many": filler(1_200_000, 20_000)}
 async def test_metadata_of_a_peer_that_acknowledges_nothing(
     path: str, metadata: list[tuple[str, str]], service: Service
 ) -> None:
-    """It is bound by no setting."""
+    """The server's settings do not apply to it."""
     async with asyncio.timeout(BOUND_S), connected(service.port, acknowledge=False) as hostile:
         await hostile.send(begin(1, request(path, metadata)) + message(1))
         assert await hostile.until(Frame.HEADERS) == 1
-    # RESOURCE_EXHAUSTED; gRPC writes it without codes.
+    # RESOURCE_EXHAUSTED; gRPC sends it without Huffman codes.
     assert b"grpc-status\x018" in hostile.heard
 
 
-async def test_a_peer_that_acknowledges_nothing_is_left(serve: Serve, simulator: Simulator) -> None:
+async def test_a_peer_that_acknowledges_nothing_is_disconnected(
+    serve: Serve, simulator: Simulator
+) -> None:
     service = await serve(upstream=(simulator.url,), handshake_timeout=0.2)
     async with asyncio.timeout(BOUND_S), connected(service.port, acknowledge=False) as hostile:
         await hostile.rest()
 
 
-async def test_a_connection_that_never_speaks_is_left(serve: Serve, simulator: Simulator) -> None:
+async def test_a_silent_connection_is_closed(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,), handshake_timeout=0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     async with asyncio.timeout(BOUND_S):
@@ -98,7 +100,7 @@ async def test_a_connection_that_never_speaks_is_left(serve: Serve, simulator: S
     writer.close()
 
 
-async def test_a_connection_without_calls_is_left(serve: Serve, simulator: Simulator) -> None:
+async def test_a_connection_without_calls_is_closed(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,), max_connection_idle=0.2)
     async with asyncio.timeout(BOUND_S), connected(service.port) as idle:
         await idle.until(Frame.GOAWAY)
@@ -128,7 +130,7 @@ async def test_idle_connections_leave_descriptors_for_upstreams(simulator: Simul
                 idle.callback(writer.close)
             warning = await process.log("the limit of connections is reached")
             assert warning["limit"] == 256
-            # Half of the descriptors, and those that gRPC is about to close.
+            # Half of the file descriptors, and those that gRPC is about to close.
             assert 128 <= warning["connections"] < 140
             for _ in range(24):
                 assert (await stream(first, chat())).code is Code.OK
@@ -136,7 +138,7 @@ async def test_idle_connections_leave_descriptors_for_upstreams(simulator: Simul
                 assert (await stream(later, chat(), wait_for_ready=True)).code is Code.OK
 
 
-async def test_pings_without_a_pause_end_a_connection(service: Service) -> None:
+async def test_continuous_pings_close_a_connection(service: Service) -> None:
     async with asyncio.timeout(BOUND_S), connected(service.port) as hostile:
         pings = [bytes((0, 0, 8, Frame.PING, 0, 0, 0, 0, 0)) + bytes(8)] * 10
         await hostile.send(*pings)
@@ -156,15 +158,15 @@ async def test_an_old_connection_finishes_its_streams(serve: Serve, simulator: S
     assert len(result.received) > 1
 
 
-async def test_calls_go_on_over_ageing_connections(serve: Serve, simulator: Simulator) -> None:
-    """gRPC libraries send again by themselves what meets the end of a connection."""
+async def test_calls_continue_across_ageing_connections(serve: Serve, simulator: Simulator) -> None:
+    """gRPC libraries retry calls that coincide with the end of a connection."""
     service = await serve(upstream=(simulator.url,), max_connection_age=0.2)
     async with aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
         for _ in range(200):
             assert (await stream(channel, chat())).code is Code.OK
 
 
-async def test_options_that_grpc_cannot_count(simulator: Simulator) -> None:
+async def test_options_beyond_grpcs_range(simulator: Simulator) -> None:
     for name in ("pending-calls", "calls-per-connection", "incoming-connections"):
         result = await penstock("serve", f"--max-{name}", str(2**31 - 1))
         assert (result.code, "must be below" in result.err) == (3, True)

@@ -1,4 +1,4 @@
-"""Paths that are not text: such a call ends, and nothing else does."""
+"""Calls with paths that are not text end without affecting others."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ STREAM_END = event(WHOLE) + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 
 
 class Gate(Upstream):
-    """Begins an answer, and ends it when it may."""
+    """An upstream that begins an answer and ends it when allowed."""
 
     def __init__(self, begun: bytes, rest: bytes) -> None:
         super().__init__(begun)
@@ -65,14 +65,14 @@ def gate(name: str) -> Gate:
 
 
 async def end(hostile: Raw, number: int, path: bytes) -> None:
-    """Makes a call of a path, and waits for its end."""
+    """Makes a call of a path and waits for its end."""
     await hostile.send(begin(number, request(path)) + message(number))
     assert await hostile.until(Frame.HEADERS) == number
 
 
 @pytest.mark.parametrize("rpc", EVERY_RPC[:2], ids=["unary", "stream"])
-async def test_others_go_on(rpc: Any, serve: Serve) -> None:
-    """Calls under way, and those that begin later."""
+async def test_other_calls_continue(rpc: Any, serve: Serve) -> None:
+    """Running calls, and calls that begin later."""
     name = rpc.name.partition("/")[2]
     async with running(gate(name)) as upstream, asyncio.timeout(5 * BOUND_S):
         service = await serve(upstream=(upstream.url,), probe_interval=3600)
@@ -92,7 +92,7 @@ async def test_others_go_on(rpc: Any, serve: Serve) -> None:
 
 
 async def answered(hostile: Raw, streams: Iterable[int]) -> None:
-    """Returns once something came on each stream."""
+    """Waits for a frame on each stream."""
     left = set(streams)
     while left:
         left.discard(await hostile.until(Frame.HEADERS))
@@ -113,7 +113,7 @@ async def test_many_at_once(serve: Serve, simulator: Simulator) -> None:
     assert {one.code for one in ends} == {Code.OK}
 
 
-async def test_the_admin_server_goes_on(serve: Serve, simulator: Simulator) -> None:
+async def test_the_admin_server_keeps_serving(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,), admin_listen=FREE_PORT)
     async with asyncio.timeout(BOUND_S), connected(service.admin.port) as hostile:
         for number in range(1, 20, 2):
@@ -124,7 +124,7 @@ async def test_the_admin_server_goes_on(serve: Serve, simulator: Simulator) -> N
 
 @pytest.mark.parametrize("hostile_calls", [1, 50])
 async def test_a_clean_stop_after_them(hostile_calls: int) -> None:
-    """Calls under way finish."""
+    """Running calls finish."""
     streams = range(1, 2 * hostile_calls, 2)
     burst = b"".join(begin(n, request(PATHS[n % len(PATHS)])) + message(n) for n in streams)
     async with (
@@ -149,10 +149,10 @@ async def test_a_clean_stop_after_them(hostile_calls: int) -> None:
     assert "Traceback" not in ended.err
 
 
-async def test_a_grpcio_without_what_is_overridden(
+async def test_a_grpcio_without_the_overridden_names(
     monkeypatch: pytest.MonkeyPatch, serve: Serve, simulator: Simulator
 ) -> None:
-    """It serves as that grpcio does, whose end is noticed."""
+    """It serves as that grpcio does, and the service reports when it stops serving."""
     monkeypatch.setattr(lasting, "OVERRIDDEN", (*lasting.OVERRIDDEN, "_not_there"))
     service = await serve(upstream=(simulator.url,))
     async with asyncio.timeout(BOUND_S), plain_channel(service) as channel:
@@ -165,5 +165,5 @@ async def test_a_grpcio_without_what_is_overridden(
             await service.serving
 
 
-def test_this_grpcio_has_what_is_overridden() -> None:
+def test_this_grpcio_has_the_overridden_names() -> None:
     assert not [n for n in lasting.OVERRIDDEN if not hasattr(cygrpc.AioServer, n)]

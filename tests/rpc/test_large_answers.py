@@ -1,4 +1,4 @@
-"""Answers of upstreams that are large: others go on beside the work on them."""
+"""Large answers of upstreams do not block other calls."""
 
 import asyncio
 import gc
@@ -38,7 +38,7 @@ def upstream(document: dict[str, Any]) -> Upstream:
 
 
 @pytest.mark.parametrize(("rpc", "document", "conversion"), KINDS.values(), ids=KINDS)
-async def test_others_go_on_beside_a_conversion(
+async def test_other_calls_continue_during_a_conversion(
     rpc: Called,
     document: dict[str, Any],
     conversion: Any,
@@ -68,10 +68,10 @@ async def test_others_go_on_beside_a_conversion(
             assert await call.code() is Code.OK
 
 
-async def test_parsing_is_not_held_up_by_the_garbage_collector(
+async def test_the_garbage_collector_does_not_run_during_parsing(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would visit the objects again and again while they are made."""
+    """It would visit the new objects again and again."""
     collected: list[int] = []
     parse = orjson.loads
 

@@ -1,4 +1,4 @@
-"""Requests that hold more than their bytes show, and how large ones are worked on."""
+"""Requests with many entries in few bytes, and the processing of large requests."""
 
 import asyncio
 import threading
@@ -24,12 +24,12 @@ from .every_rpc import EVERY_RPC, Called, names
 
 MOST = 3_000
 GZIP = grpc.Compression.Gzip
-# A field that no message has: two bytes of tag, one of value.
+# An unknown field: two bytes of tag, one of value.
 UNKNOWN = b"\xf8\x7f\x01"
 
 
 def _field(message: Any, *path: str) -> bytes:
-    """The tag of a field of messages, and before it those that lead to it."""
+    """Returns the tag of a message field, with those of its parents before it."""
     return bytes([message.DESCRIPTOR.fields_by_name[path[0]].number << 3 | 2])
 
 
@@ -75,8 +75,8 @@ KINDS = {
     ),
     "unknown fields": UNKNOWN * (MOST + 1),
     "unknown groups": b"\xfb\x7f\xfc\x7f" * (MOST + 1),
-    "a model over and over": b"\x0a\x01m" * (MOST + 1),
-    "what is no message after that": (_MESSAGE + b"\x00") * (MOST + 1) + b"\x00\xff",
+    "a repeated model": b"\x0a\x01m" * (MOST + 1),
+    "invalid bytes after many messages": (_MESSAGE + b"\x00") * (MOST + 1) + b"\x00\xff",
 }
 
 
@@ -99,7 +99,9 @@ async def _send(channel: aio.Channel, method: str, data: bytes) -> Ended:
 
 
 @pytest.mark.parametrize("data", KINDS.values(), ids=KINDS)
-async def test_more_than_its_bytes_show(serve: Serve, simulator: Simulator, data: bytes) -> None:
+async def test_too_many_entries_in_few_bytes(
+    serve: Serve, simulator: Simulator, data: bytes
+) -> None:
     service = await serve(upstream=(simulator.url,), max_request_entries=MOST)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         for method in (CHAT, CHAT.replace("Create", "Stream", 1)):
@@ -108,15 +110,15 @@ async def test_more_than_its_bytes_show(serve: Serve, simulator: Simulator, data
 
 
 @pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
-async def test_every_rpc_counts(rpc: Called, serve: Serve) -> None:
+async def test_every_rpc_counts_entries(rpc: Called, serve: Serve) -> None:
     service = await serve(max_request_entries=MOST, **rpc.settings)
     method = f"/penstock.v1.{rpc.name}"
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         _refused(await _send(channel, method, UNKNOWN * (2 * MOST)))
 
 
-async def test_as_many_as_allowed(serve: Serve) -> None:
-    """Each input is two fields and the model is one."""
+async def test_the_maximum_number_of_entries(serve: Serve) -> None:
+    """Each input has two fields, and the model is one."""
     text = "x" * 100
     async with (
         Simulator(SimulatorSettings(listen=FREE_PORT, kind="embed")) as simulator,
@@ -137,7 +139,7 @@ async def test_as_many_as_allowed(serve: Serve) -> None:
 
 @pytest_asyncio.fixture
 async def seeing(serve: Serve) -> AsyncIterator[aio.Channel]:
-    """A channel to a service of a model that sees."""
+    """Opens a channel to a service with a vision model."""
     settings = SimulatorSettings(listen=FREE_PORT, multimodal=True)
     async with Simulator(settings) as simulator:
         service = await serve(upstream=(simulator.url,))
@@ -157,7 +159,7 @@ async def test_a_large_picture(seeing: aio.Channel) -> None:
 
 
 class _Held:
-    """Work of the thread for large messages that goes on once it is let."""
+    """Work in the thread for large messages that continues when allowed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
         self.begun, self._go_on = asyncio.Event(), threading.Event()
@@ -184,7 +186,7 @@ async def held(
     work.go_on()
 
 
-async def test_others_go_on_beside_a_large_one(seeing: aio.Channel, held: _Held) -> None:
+async def test_other_calls_continue_during_a_large_one(seeing: aio.Channel, held: _Held) -> None:
     async with asyncio.timeout(10 * BOUND_S):
         call = asyncio.create_task(stream(seeing, _with_picture(2 << 20)))
         await held.begun.wait()

@@ -1,4 +1,4 @@
-"""Failures that need an upstream of a certain age, or one that miscounts its bytes."""
+"""Failures of certain versions of vLLM, and of upstreams with a wrong content length."""
 
 from email.utils import formatdate
 from time import time
@@ -16,18 +16,18 @@ from .calls import FREE_PORT, Serve, both, chat, create, plain_channel, stream
 async def test_a_body_that_ends_before_its_length(channel: aio.Channel) -> None:
     result = await create(channel, chat(fault="wrong-length by=3"))
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CLOSED")
-    # All that was promised has come before the connection ended.
+    # All promised bytes arrived before the connection closed.
     assert (await stream(channel, chat(fault="wrong-length by=3"))).code is Code.OK
 
 
-async def test_a_body_that_goes_on_after_its_length(channel: aio.Channel) -> None:
+async def test_a_body_beyond_its_length(channel: aio.Channel) -> None:
     result = await create(channel, chat(fault="wrong-length by=-3"))
     assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
     result = await stream(channel, chat(fault="wrong-length by=-200"))
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "STREAM_INTERRUPTED")
 
 
-async def test_what_is_left_of_a_body_is_not_the_next_answer(channel: aio.Channel) -> None:
+async def test_the_rest_of_a_body_is_not_taken_for_the_next_answer(channel: aio.Channel) -> None:
     for fault in ("wrong-length by=-3", "wrong-length by=-200"):
         await create(channel, chat(fault=fault))
         assert (await stream(channel, chat())).code is Code.OK
@@ -35,7 +35,7 @@ async def test_what_is_left_of_a_body_is_not_the_next_answer(channel: aio.Channe
         assert (await stream(channel, chat())).code is Code.OK
 
 
-async def test_a_date_to_send_again(channel: aio.Channel) -> None:
+async def test_a_date_for_a_retry(channel: aio.Channel) -> None:
     date = quote(formatdate(time() + 90, usegmt=True))
     result = await both(channel, chat(fault=f"status code=503 retry_after={date}"))
     assert result.code is Code.UNAVAILABLE
@@ -49,7 +49,7 @@ async def test_a_date_to_send_again(channel: aio.Channel) -> None:
 @pytest.mark.parametrize(
     ("dialect", "row"),
     [
-        # Without a body nothing tells a dead engine from any other accident.
+        # Without a body, a dead engine cannot be distinguished from other failures.
         ("0.10.0", (Code.INTERNAL, "UPSTREAM_INTERNAL")),
         ("0.16.0", (Code.INTERNAL, "UPSTREAM_INTERNAL")),
         ("0.32.0", (Code.UNAVAILABLE, "ENGINE_DEAD")),

@@ -1,4 +1,4 @@
-"""Callers who send no request, or not in time; and what the log says of those who leave."""
+"""Callers that send no request, or not in time; and log lines of callers that leave."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ UPLOADS = tuple(rpc for rpc in EVERY_RPC if rpc.uploads)
 
 
 def begun(rpc: Called, channel: aio.Channel, *, half_closed: bool = False, **options: Any) -> Any:
-    """Begins a call without a message, which a client of the method itself cannot."""
+    """Begins a call without a message, which the method's own stub cannot do."""
     begin: Any = channel.stream_stream(f"/penstock.v1.{rpc.name}")
     return begin(iter(()) if half_closed else _nothing(), **options)
 
@@ -32,7 +32,7 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 
 class _Noting(set[Any]):
-    """The calls that a service runs, and whether there was one."""
+    """The running calls of a service, and whether there ever was one."""
 
     def __init__(self, service: Service) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ async def test_no_request(rpc: Called, channel: aio.Channel) -> None:
 
 
 @pytest.mark.parametrize("rpc", SINGLE, ids=names(SINGLE))
-async def test_a_request_that_does_not_come(rpc: Called, serve: Serve) -> None:
+async def test_a_missing_request(rpc: Called, serve: Serve) -> None:
     service = await serve(max_deadline=0.2)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         with pytest.raises(aio.AioRpcError) as raised:
@@ -63,7 +63,7 @@ async def test_a_request_that_does_not_come(rpc: Called, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("rpc", [SINGLE[0], *UPLOADS], ids=names((SINGLE[0], *UPLOADS)))
-async def test_who_sends_nothing_takes_no_place(
+async def test_calls_without_a_request_do_not_count_as_concurrent(
     rpc: Called, serve: Serve, simulator: Simulator
 ) -> None:
     service = await serve(upstream=(simulator.url,), max_concurrent_calls=2)
@@ -77,7 +77,7 @@ async def test_who_sends_nothing_takes_no_place(
 
 
 @pytest.mark.parametrize("rpc", EVERY_RPC, ids=names(EVERY_RPC))
-async def test_the_request_has_a_time(rpc: Called, serve: Serve) -> None:
+async def test_the_request_has_a_time_limit(rpc: Called, serve: Serve) -> None:
     service = await serve(request_timeout=0.1)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         with pytest.raises(aio.AioRpcError) as raised:
@@ -87,7 +87,7 @@ async def test_the_request_has_a_time(rpc: Called, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("rpc", UPLOADS, ids=names(UPLOADS))
-async def test_each_part_of_an_upload_has_a_time(
+async def test_each_part_of_an_upload_has_a_time_limit(
     rpc: Called, serve: Serve, simulator: Simulator
 ) -> None:
     service = await serve(upstream=(simulator.url,), request_timeout=0.2)
@@ -98,11 +98,11 @@ async def test_each_part_of_an_upload_has_a_time(
     assert ended(raised.value).metadata["limit"] == "request_timeout"
 
 
-def test_the_request_has_a_time_by_default() -> None:
+def test_the_request_has_a_time_limit_by_default() -> None:
     assert 0 < Settings().request_timeout <= 60
 
 
-async def test_of_too_many_that_send_nothing_the_first_is_refused(
+async def test_the_oldest_of_too_many_calls_without_a_request_is_refused(
     serve: Serve, simulator: Simulator
 ) -> None:
     service = await serve(upstream=(simulator.url,), max_pending_calls=3)
@@ -119,7 +119,7 @@ async def test_of_too_many_that_send_nothing_the_first_is_refused(
         assert not any(call.done() for call in silent)
 
 
-async def test_a_stop_waits_for_nobody_who_sends_nothing(
+async def test_a_stop_does_not_wait_for_calls_without_a_request(
     serve: Serve, simulator: Simulator
 ) -> None:
     service = await serve(upstream=(simulator.url,))
@@ -138,7 +138,7 @@ Ends = asyncio.Queue[tuple[str, str]]
 
 @pytest.fixture
 def ends(caplog: pytest.LogCaptureFixture) -> Iterator[Ends]:
-    """How the calls ended, by the log."""
+    """The ends of the calls, from the log."""
     logger = logging.getLogger("penstock.rpc")
     found: Ends = asyncio.Queue()
 
@@ -174,12 +174,14 @@ async def test_leaving_before_any_message(
 
 
 @pytest.mark.parametrize("run", [create, stream])
-async def test_a_deadline_is_no_cancellation(run: Any, channel: aio.Channel, ends: Ends) -> None:
-    """A caller whose deadline passes cancels the call; gRPC tells us more time than it has."""
+async def test_a_deadline_is_not_logged_as_a_cancellation(
+    run: Any, channel: aio.Channel, ends: Ends
+) -> None:
+    """A caller cancels the call when its deadline passes; gRPC reports a later deadline."""
     calls = (run(channel, chat(fault="silent"), timeout=1.001) for _ in range(10))
     async with asyncio.timeout(BOUND_S):
         results = await asyncio.gather(*calls)
         assert {result.code for result in results} == {Code.DEADLINE_EXCEEDED}
-        told = [await ends.get() for _ in results]
-    # On a busy machine, most may take long to come here.
-    assert ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED") in told
+        logged = [await ends.get() for _ in results]
+    # On a busy machine, most may take long to arrive.
+    assert ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED") in logged

@@ -1,4 +1,4 @@
-"""A model list with something odd in it harms no other model, and is named."""
+"""An odd entry in a model list does not affect other models, and is reported."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ DEEP: Any = {}
 for _ in range(200):
     DEEP = {"x": DEEP}
 
-# An odd entry; what is told of it; whether its model is listed.
+# An odd entry; the report about it; whether its model is listed.
 ODD: dict[str, tuple[Any, str, bool]] = {
     "created with a fraction": (
         {"id": "odd", "created": 1700000000.5},
@@ -30,7 +30,7 @@ ODD: dict[str, tuple[Any, str, bool]] = {
     "created as a text": ({"id": "odd", "created": "1700000000"}, "odd: created is '1700", True),
     "created in words": ({"id": "odd", "created": "yesterday"}, "odd: created is 'yest", True),
     "created as an object": ({"id": "odd", "created": {}}, "odd: created is an object", True),
-    "created as a truth": ({"id": "odd", "created": True}, "odd: created is True", True),
+    "created as a boolean": ({"id": "odd", "created": True}, "odd: created is True", True),
     "length as a text": ({"id": "odd", "max_model_len": "long"}, "odd: max_model_len is 'l", True),
     "owner as a list": ({"id": "odd", "owned_by": ["x"]}, "odd: owned_by is a list", True),
     "root as a number": ({"id": "odd", "root": 7}, "odd: root is 7", True),
@@ -40,13 +40,13 @@ ODD: dict[str, tuple[Any, str, bool]] = {
     "id empty": ({"id": ""}, "entry 1 is left out: it has no id", False),
     "no object": ("odd", "entry 1 is left out: it has no id", False),
     "null": (None, "entry 1 is left out: it has no id", False),
-    "much of it": ([{"id": "odd", "root": 7}] * 9, "; and 4 more", True),
+    "many oddities": ([{"id": "odd", "root": 7}] * 9, "; and 4 more", True),
 }
 
 
-@pytest.mark.parametrize(("entry", "told", "shown"), ODD.values(), ids=ODD)
+@pytest.mark.parametrize(("entry", "description", "shown"), ODD.values(), ids=ODD)
 async def test_an_odd_entry(
-    entry: Any, told: str, shown: bool, serve: Serve, caplog: pytest.LogCaptureFixture
+    entry: Any, description: str, shown: bool, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     entries = entry if isinstance(entry, list) else [entry]
     async with running(Engine()) as well, running(Engine()) as odd:
@@ -65,13 +65,13 @@ async def test_an_odd_entry(
     assert list(listed.unreachable) == []
     oddities = {one.upstream: one.model_list_oddities for one in known.replicas}
     name = odd.url.removeprefix("http://")
-    assert told in oddities[name]
+    assert description in oddities[name]
     assert oddities[well.url.removeprefix("http://")] == ""
     fields = {**_logged(caplog)}
     assert (fields["upstream"], fields["reason"]) == (name, oddities[name])
 
 
-async def test_what_is_odd_is_logged_once_and_forgotten_once_it_is_mended(
+async def test_an_oddity_is_logged_once_until_it_is_fixed(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(Engine()) as engine:
@@ -86,7 +86,7 @@ async def test_what_is_odd_is_logged_once_and_forgotten_once_it_is_mended(
         await until(lambda: service._fleet.snapshot()[0].model_list_oddities == "")
 
 
-async def test_an_entry_that_no_message_can_hold_is_left_out(serve: Serve) -> None:
+async def test_an_entry_that_cannot_be_converted_is_omitted(serve: Serve) -> None:
     async with running(Engine()) as engine:
         listing = {"data": [{"id": "a"}, {"id": "b", "more": DEEP}]}
         engine.answers["/v1/models"] = said(listing)

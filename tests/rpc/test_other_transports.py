@@ -1,4 +1,4 @@
-"""The service over another transport of httpx: the fleet asks nothing of it but its interface."""
+"""The service over another httpx transport: the fleet uses only its interface."""
 
 import asyncio
 import contextlib
@@ -69,7 +69,7 @@ async def mocked(handler: Handler, **settings: Any) -> AsyncIterator[aio.Channel
 
 
 class Parts(httpx.AsyncByteStream):
-    """The body of a response in these parts; an exception among them is raised.
+    """The body of a response in parts; an exception among them is raised.
 
     Attributes:
         closed: set once the exchange is over.
@@ -161,7 +161,7 @@ async def test_stream() -> None:
         await asyncio.wait_for(parts.closed.wait(), 60)
 
 
-async def test_a_stream_that_does_not_go_on() -> None:
+async def test_a_stream_that_stops() -> None:
     parts = Parts(event(EVENTS[0]), None)
 
     def handler(request: httpx.Request) -> httpx.Response:

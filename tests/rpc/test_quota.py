@@ -1,4 +1,4 @@
-"""Quotas of callers, and keys that are replaced."""
+"""Quotas of callers, and replacement of keys."""
 
 from typing import Any
 
@@ -74,13 +74,13 @@ def test_a_quota() -> None:
         now += wait
         assert quota.take(now) == 0
     assert quota.take(now + 0.25) == pytest.approx(0.75)
-    # It does not grow past a minute's calls.
+    # It does not grow beyond the calls of one minute.
     assert [quota.take(now + 3600) > 0 for _ in range(61)] == [False] * 60 + [True]
 
 
 def test_a_quota_is_kept_to_the_nanosecond() -> None:
     quota = Quota(7, 0.0)
     assert [quota.take(0.0) for _ in range(7)] == [0.0] * 7
-    told = int(quota.take(0.0) * 1e9) / 1e9
-    assert quota.take(told - 0.1) > 0
-    assert quota.take(told) == 0
+    reported = int(quota.take(0.0) * 1e9) / 1e9
+    assert quota.take(reported - 0.1) > 0
+    assert quota.take(reported) == 0

@@ -142,7 +142,7 @@ async def test_it_can_be_switched_off(simulator: Simulator, serve: Serve) -> Non
         "grpc.health.v1.Health.Watch",
     ],
 )
-async def test_parts_are_found(channel: aio.Channel, version: str, symbol: str) -> None:
+async def test_parts_of_messages_are_found(channel: aio.Channel, version: str, symbol: str) -> None:
     answer = await ask(channel, version, file_containing_symbol=symbol)
     sent = answer.file_descriptor_response.file_descriptor_proto
     found: list[Any] = [descriptor_pb2.FileDescriptorProto.FromString(data) for data in sent]
@@ -154,6 +154,6 @@ async def test_parts_are_found(channel: aio.Channel, version: str, symbol: str) 
 @pytest.mark.parametrize(
     "symbol", ["penstock.v1.ChatCompletionService.No", "penstock.v1.No.No", "No", "", "."]
 )
-async def test_what_is_not_there_is_not_found(channel: aio.Channel, symbol: str) -> None:
+async def test_unknown_names_are_not_found(channel: aio.Channel, symbol: str) -> None:
     answer = await ask(channel, "v1", file_containing_symbol=symbol)
     assert answer.error_response.error_code == StatusCode.NOT_FOUND.value[0]

@@ -1,4 +1,4 @@
-"""Calls that anybody can make and that are refused: they do not fill the log."""
+"""Refused calls of unauthenticated callers do not fill the log."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a call costs does not grow with the number of methods that a server has."""
+"""The cost of a call does not grow with the number of the server's methods."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ from penstock.v1.model_pb2_grpc import ModelServiceStub
 FEW = 4
 
 
-async def test_a_call_does_not_wait_anew_for_a_call_of_each_method(
+async def test_a_call_does_not_wait_for_each_method(
     channel: aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[int] = []

@@ -1,4 +1,4 @@
-"""Several replicas of a model: what callers notice when one goes and comes back."""
+"""Several replicas of a model: effects on callers when one stops and returns."""
 
 import asyncio
 import math
@@ -25,7 +25,7 @@ DRAINING = "status code=500 message=cannot%20schedule%20new%20futures%20after%20
 WORDS = "One two three four five six seven eight nine ten, and all of them once more."
 CHAT_PATH = "/v1/chat/completions"
 WORKERS = 6
-"""Callers of each kind, one call after the other each."""
+"""Number of callers of each kind; each makes one call after the other."""
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def replicas(count: int, latency_s: float = 0.0) -> AsyncIterator[Sequence
 
 
 async def again(stopped: Simulator, port: int) -> Simulator:
-    """A new server in the place of one that was stopped."""
+    """Starts a new server at the address of a stopped one."""
     latency_s = stopped.settings.inter_token_latency
     settings = SimulatorSettings(listen=f"127.0.0.1:{port}", inter_token_latency=latency_s)
     started = Simulator(settings)
@@ -58,7 +58,7 @@ async def all_ready(service: Service) -> None:
 
 @dataclass
 class Load:
-    """Calls without a pause, and what became of them."""
+    """Continuous calls and their results."""
 
     channel: aio.Channel
     answers: int = 0
@@ -74,7 +74,7 @@ class Load:
                 callers.create_task(self._stream())
 
     async def grow(self, calls: int) -> None:
-        """Returns once there were so many more answers."""
+        """Waits for a number of further answers."""
         aim = self.answers + calls
         await until(lambda: self.answers >= aim, seconds=200)
 
@@ -112,7 +112,7 @@ def share(before: Sequence[int], after: Sequence[int]) -> list[float]:
     return [each / sum(grown) for each in grown]
 
 
-async def test_one_of_three_is_killed_and_comes_back(serve: Serve) -> None:
+async def test_one_of_three_is_killed_and_returns(serve: Serve) -> None:
     async with replicas(3, latency_s=0.001) as simulators:
         service = await serve(upstream=urls(simulators), slow_start=0.5)
         await all_ready(service)
@@ -130,9 +130,9 @@ async def test_one_of_three_is_killed_and_comes_back(serve: Serve) -> None:
             after = [replica.load.requests for replica in service._fleet.replicas]
         await started.stop()
     assert made.failed_calls == []
-    # Whether any had begun depends on the moment; the others were sent to another replica.
+    # Whether any had begun depends on timing; the others were sent to another replica.
     for broken in made.broken_streams:
-        # The client may learn of the end before it has read what came ahead of it.
+        # The client may see the end before it has read the messages before it.
         assert 0 < int(broken.metadata["messagesSent"]) >= len(broken.received)
         assert (broken.code, broken.reason) == (
             grpc.StatusCode.UNAVAILABLE,
@@ -142,7 +142,7 @@ async def test_one_of_three_is_killed_and_comes_back(serve: Serve) -> None:
     assert share(before, after) == pytest.approx([1 / 3] * 3, abs=0.08)
 
 
-async def test_a_server_that_drains_is_left_alone(serve: Serve) -> None:
+async def test_a_draining_server_receives_no_calls(serve: Serve) -> None:
     async with replicas(2) as (leaving, staying):
         service = await serve(upstream=urls((leaving, staying)), ejection_time=3600)
         await all_ready(service)
@@ -156,7 +156,7 @@ async def test_a_server_that_drains_is_left_alone(serve: Serve) -> None:
             assert leaving.healthy
             refused = sum(request.path == CHAT_PATH for request in leaving.requests)
             assert refused == 1
-            # Gone and back, it is another process.
+            # After a restart, it is another process.
             port = leaving.port
             await leaving.stop()
             await until(lambda: states(service)[0] is State.DOWN)
@@ -165,7 +165,7 @@ async def test_a_server_that_drains_is_left_alone(serve: Serve) -> None:
             await started.stop()
 
 
-async def test_when_all_drain_callers_learn_it(serve: Serve) -> None:
+async def test_callers_see_that_all_replicas_drain(serve: Serve) -> None:
     async with replicas(1) as (only,):
         service = await serve(upstream=(only.url,))
         await all_ready(service)
@@ -181,7 +181,7 @@ async def test_when_all_drain_callers_learn_it(serve: Serve) -> None:
                 assert (await watching.read()).status != SERVING
 
 
-async def test_what_one_gives_up_another_makes(serve: Serve) -> None:
+async def test_another_replica_answers_an_aborted_call(serve: Serve) -> None:
     async with replicas(2) as (stopping, staying):
         service = await serve(upstream=urls((stopping, staying)))
         await all_ready(service)
@@ -194,7 +194,7 @@ async def test_what_one_gives_up_another_makes(serve: Serve) -> None:
         assert any(request.path == CHAT_PATH for request in stopping.requests)
 
 
-async def test_health_follows_an_ejection_and_the_return(serve: Serve) -> None:
+async def test_health_follows_an_ejection_and_the_recovery(serve: Serve) -> None:
     async with replicas(1) as (only,):
         service = await serve(
             upstream=(only.url,), ejection_failures=3, ejection_time=0.5, max_attempts=1
@@ -214,7 +214,7 @@ async def test_health_follows_an_ejection_and_the_return(serve: Serve) -> None:
                 assert (await watching.read()).status == SERVING
 
 
-async def test_each_request_has_an_id_of_its_own(serve: Serve) -> None:
+async def test_each_request_has_a_unique_id(serve: Serve) -> None:
     async with replicas(1) as (only,):
         service = await serve(upstream=(only.url,), max_attempts=3)
         await all_ready(service)
@@ -230,7 +230,7 @@ async def test_each_request_has_an_id_of_its_own(serve: Serve) -> None:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the service wait as long as an upstream asks for."""
+    """Allows the service to wait as long as an upstream requests."""
     monkeypatch.setattr(retry, "_LONGEST_RETRY_AFTER_S", math.inf)
 
 
@@ -258,12 +258,12 @@ async def test_no_wait_beyond_the_deadline(serve: Serve) -> None:
         only.faults = "status code=503 retry_after=3600"
         async with plain_channel(service) as channel:
             result = await create(channel, chat(), timeout=600)
-    # It tells at once rather than let the deadline pass.
+    # It fails at once rather than let the deadline pass.
     assert (result.code, result.retry_s) == (grpc.StatusCode.UNAVAILABLE, 3600)
     assert result.metadata["attempts"] == "1"
 
 
-async def test_retry_after_is_waited_for(serve: Serve) -> None:
+async def test_the_service_waits_for_retry_after(serve: Serve) -> None:
     async with replicas(1) as (only,):
         service = await serve(upstream=(only.url,))
         await all_ready(service)

@@ -1,4 +1,4 @@
-"""What a call's answer reports is known once the call is over: model, tokens, finish reasons."""
+"""Facts from the answer are known after the call: model, tokens, finish reasons."""
 
 import json
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ _UNCOUNTED = {"GetResponse", "CancelResponse", "ListModels", "GetModel", "Tokeni
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Rpc]:
-    """The calls that are over, in order."""
+    """The finished calls, in order."""
     over: list[Rpc] = []
     stack = middleware.stack
 
@@ -90,7 +90,7 @@ async def test_counts_are_those_of_the_answer(
 
 async def test_upload_counts_its_messages(channel: aio.Channel, calls: list[Rpc]) -> None:
     [rpc] = [one for one in EVERY_RPC if one.name.endswith("/UploadTranscribe")]
-    with pytest.raises(aio.AioRpcError):  # it is no audio
+    with pytest.raises(aio.AioRpcError):  # it is not audio
         await _without_model(rpc).start(channel)
     await until(lambda: bool(calls))
     assert calls[0].messages_received == len(rpc.requests)
@@ -140,7 +140,7 @@ async def test_counts_with_the_finish_of_a_stream(calls: list[Rpc]) -> None:
     assert calls[0].finish_reasons == ("odd",)
 
 
-async def test_nothing_is_reported_of_a_call_that_failed(
+async def test_nothing_is_reported_for_a_failed_call(
     channel: aio.Channel, calls: list[Rpc]
 ) -> None:
     await stream(channel, chat(fault="error code=500"))

@@ -1,4 +1,4 @@
-"""Callers may all send the same request id: each request upstream has one of its own."""
+"""Callers may use the same request id; each request upstream has a unique one."""
 
 import asyncio
 import json
@@ -17,11 +17,11 @@ BY_HEADER = tuple(
 
 
 class Strict(Upstream):
-    """Refuses what has the id of a request that is under way, as vLLM did before 0.14.
+    """An upstream that refuses the id of a running request, as vLLM did before 0.14.
 
     Attributes:
-        names: the ids that came.
-        both: is set once two requests are under way.
+        names: ids of the requests.
+        both: set while two requests are running.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Strict(Upstream):
 
 
 @pytest.mark.parametrize("called", BY_HEADER, ids=names(BY_HEADER))
-async def test_two_calls_of_one_id_at_once(called: Called, serve: Serve) -> None:
+async def test_two_simultaneous_calls_with_one_id(called: Called, serve: Serve) -> None:
     async with running(Strict()) as upstream:
         service = await serve(
             upstream=(upstream.url,), probe_interval=3600, max_attempts=1, **called.settings

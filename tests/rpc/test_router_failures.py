@@ -1,4 +1,4 @@
-"""What routers in front of vLLM report of failures, in their own words, for every RPC."""
+"""Failures that routers in front of vLLM report in their own words, for every RPC."""
 
 import json
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ ANSWERS: Mapping[str, Expected] = {
         failing("404 x", message='NotFoundError: Exception - {"detail":"Not Found"}', code="404"),
         *NO_ROUTE,
     ),
-    "a quoted answer of Python's": (
+    "an answer quoted by Python": (
         failing("404 x", message="NotFoundError: Error code: 404 - {'detail': 'Not Found'} Done"),
         *NO_ROUTE,
     ),
@@ -71,7 +71,7 @@ ANSWERS: Mapping[str, Expected] = {
         *NO_MODEL,
     ),
     "400 model_not_found": (failing("400 x", code="model_not_found"), *NO_MODEL),
-    "400 of something else": (
+    "400 about something else": (
         failing("400 x", message="the model m takes no images"),
         Code.INVALID_ARGUMENT,
         "UPSTREAM_REJECTED",
@@ -106,11 +106,11 @@ async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve:
 
 
 NO_RESPONSE: Mapping[str, bytes] = {
-    "words of a router": failing("404 x", code="not_found", message="No response found with id x"),
-    "words of a web server": detail("404 x", "Response not found"),
+    "router": failing("404 x", code="not_found", message="No response found with id x"),
+    "web server": detail("404 x", "Response not found"),
     "text": words("404 x", "could not find the response"),
     "parameter of the request": failing("404 x", param="previous_response_id"),
-    "code of OpenAI's": failing("400 x", code="previous_response_not_found"),
+    "code of OpenAI": failing("400 x", code="previous_response_not_found"),
 }
 RESPONSES = tuple(rpc for rpc in EVERY_RPC if rpc.settings.get("native_responses") == "always")
 STORED = tuple(rpc for rpc in RESPONSES if "response_id" in rpc.requests[0])
@@ -118,24 +118,24 @@ STORED = tuple(rpc for rpc in RESPONSES if "response_id" in rpc.requests[0])
 
 @pytest.mark.parametrize("sent", NO_RESPONSE.values(), ids=NO_RESPONSE)
 @pytest.mark.parametrize("rpc", RESPONSES, ids=names(RESPONSES))
-async def test_a_response_that_is_not_there(rpc: Called, sent: bytes, serve: Serve) -> None:
+async def test_a_missing_response(rpc: Called, sent: bytes, serve: Serve) -> None:
     result = await failed(rpc, serve, sent)
     assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
 
 
 @pytest.mark.parametrize("rpc", STORED, ids=names(STORED))
-async def test_the_id_of_a_response_that_is_not_there(rpc: Called, serve: Serve) -> None:
+async def test_the_id_of_a_missing_response(rpc: Called, serve: Serve) -> None:
     result = await failed(rpc, serve, detail("404 x", "'resp_1' is gone"))
     assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
 
 
 @pytest.mark.parametrize("rpc", RESPONSES, ids=names(RESPONSES))
-async def test_an_api_of_responses_that_is_not_there(rpc: Called, serve: Serve) -> None:
+async def test_a_missing_responses_api(rpc: Called, serve: Serve) -> None:
     result = await failed(rpc, serve, detail("404 x", "The Response API is off"))
     assert (result.code, result.reason) == NO_ROUTE
 
 
-async def test_urls_that_the_caller_sent_are_told(serve: Serve) -> None:
+async def test_urls_that_the_caller_sent_are_not_redacted(serve: Serve) -> None:
     said = "https://example.com/cat.png: 403, by http://10.0.0.7:8000/fetch"
     image = 'messages {role: ROLE_USER content {image {url: "https://example.com/cat.png"}}}'
     rpc = replace(EVERY_RPC[0], requests=(f'model: "m" {image}',))
@@ -148,7 +148,7 @@ HEARERS = tuple(rpc for rpc in EVERY_RPC if rpc.name.startswith("Transcription")
 
 
 @pytest.mark.parametrize("rpc", HEARERS, ids=names(HEARERS))
-async def test_audio_that_is_none_is_the_callers_mistake(rpc: Called, serve: Serve) -> None:
+async def test_invalid_audio_is_the_callers_error(rpc: Called, serve: Serve) -> None:
     """vLLM 0.14 answers HTTP 500."""
     result = await failed(rpc, serve, UNREADABLE)
     assert (result.code, result.reason) == (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED")
@@ -200,7 +200,7 @@ BROKEN: Mapping[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("error", BROKEN.values(), ids=BROKEN)
 @every_stream
-async def test_a_broken_stream_that_is_reported_as_an_event(
+async def test_an_event_that_reports_a_broken_stream(
     rpc: Called, error: dict[str, Any], serve: Serve
 ) -> None:
     result = await failed(rpc, serve, STREAM_HEAD, event(rpc.event), event({"error": error}))
@@ -212,7 +212,9 @@ async def test_a_broken_stream_that_is_reported_as_an_event(
 
 
 @every_stream
-async def test_an_error_event_of_the_callers_is_no_broken_stream(rpc: Called, serve: Serve) -> None:
+async def test_an_error_event_about_the_request_is_not_a_broken_stream(
+    rpc: Called, serve: Serve
+) -> None:
     error = {"message": "Stream error", "type": "stream_error", "code": 400}
     result = await failed(rpc, serve, STREAM_HEAD, event({"error": error}))
     assert result.code is Code.INVALID_ARGUMENT

@@ -1,4 +1,4 @@
-"""Many calls whose callers leave, and many whose callers do not read: nothing gathers."""
+"""Many calls whose callers leave or do not read: no resources accumulate."""
 
 import asyncio
 import gc
@@ -26,12 +26,12 @@ STREAM = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("StreamChatCompletio
 UNARY = next(rpc for rpc in EVERY_RPC if rpc.name.endswith("CreateChatCompletion"))
 
 
-@pytest.mark.timeout(600)  # as many calls take long where the machine is slow
+@pytest.mark.timeout(600)  # so many calls take long on a slow machine
 async def test_nothing_is_left_of_thousands_of_cancelled_calls(serve: Serve) -> None:
     async with running(Upstream(STREAM_HEAD, event(STREAM.event), hold=True)) as upstream:
         service = await serve(upstream=(upstream.url,), probe_interval=3600)
         async with plain_channel(service) as channel:
-            # What is made once and kept is made before.
+            # Objects that are created once and kept are created before the measurement.
             await _cancel(channel, upstream, CALLS // 5)
             before = await _left_over()
             await _cancel(channel, upstream, CALLS)
@@ -44,14 +44,14 @@ async def test_nothing_is_left_of_thousands_of_cancelled_calls(serve: Serve) -> 
     assert after["bytes"] < before["bytes"] + 6 * MEBIBYTE, (before, after)
 
 
-class _Story(Upstream):
-    """Tells a long story to everybody, as fast as it is taken."""
+class _LongAnswer(Upstream):
+    """An upstream that streams a long answer as fast as it is read."""
 
     async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        told, index = {"content": WORDS}, {"index": 0}
+        said, index = {"content": WORDS}, {"index": 0}
         writer.write(STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
         for _ in range(EVENTS):
-            writer.write(event({"id": "i", "choices": [index | {"delta": told}]}))
+            writer.write(event({"id": "i", "choices": [index | {"delta": said}]}))
             await writer.drain()
         last = index | {"delta": {}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
@@ -66,7 +66,7 @@ class _Story(Upstream):
 @pytest.mark.timeout(600)
 async def test_memory_while_two_hundred_callers_do_not_read() -> None:
     async with (
-        running(_Story()) as upstream,
+        running(_LongAnswer()) as upstream,
         serving("--upstream", upstream.url, "--probe-interval", "3600") as (process, target),
         aio.insecure_channel(target) as channel,
     ):
@@ -87,7 +87,7 @@ async def test_memory_while_two_hundred_callers_do_not_read() -> None:
 
 
 async def _read_on(stream: AsyncIterator[Any]) -> int:
-    """Reads a stream to its end; returns how many texts it had."""
+    """Reads a stream to its end; returns the number of texts."""
     texts = [c.delta.content async for message in stream for c in message.choices]
     assert set(texts) <= {WORDS, ""}
     return texts.count(WORDS)
@@ -103,7 +103,7 @@ async def _settled_bytes(pid: int) -> int:
 
 
 async def _cancel(channel: aio.Channel, upstream: Upstream, count: int) -> None:
-    """Makes calls, unary ones and streams, many at once, each cancelled where it then is."""
+    """Makes many unary and streaming calls at once and cancels each at an arbitrary point."""
     numbers = iter(range(count))
 
     async def cancel_one_by_one() -> None:
@@ -126,7 +126,7 @@ async def _cancel(channel: aio.Channel, upstream: Upstream, count: int) -> None:
 
 
 async def _left_over() -> Mapping[str, int]:
-    """What there is of tasks, sockets and memory in the process, which is all three sides'."""
+    """Returns tasks, sockets and memory of the process, which is client, service and upstream."""
     previous = -1
     while previous != len(asyncio.all_tasks()):
         previous = len(asyncio.all_tasks())

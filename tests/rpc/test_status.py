@@ -19,7 +19,7 @@ PATH = "/v1/chat/completions"
 
 
 def sent(ending: status.Status) -> Ended:
-    """What the caller sees of a status."""
+    """Returns a status as the caller sees it."""
     message, metadata = trailers(ending, "id-1")
     texts = dict(metadata)
     rich = texts.pop("grpc-status-details-bin")
@@ -53,7 +53,7 @@ def of(failure: UpstreamFailure, messages_sent: int = 0) -> Ended:
 
 YES, ELSEWHERE, CALLER, NO, NEVER = "yes", "elsewhere", "caller", "no", "never"
 
-# HTTP status: code, reason, whether to send again
+# HTTP status: code, reason, whether to retry
 HTTP = {
     302: (Code.INTERNAL, "GATEWAY_ERROR", NO),
     400: (Code.INVALID_ARGUMENT, "UPSTREAM_REJECTED", NO),
@@ -89,9 +89,9 @@ HTTP = {
 
 
 def check_resend(result: Ended, resend: str, given: float | None) -> None:
-    """Checks the ways in which a status says whether and when to send again."""
-    tells = resend == YES or (resend in (CALLER, ELSEWHERE) and given is not None)
-    delay = (1.0 if given is None else given) if tells else None
+    """Checks the ways in which a status reports whether and when to retry."""
+    advises = resend == YES or (resend in (CALLER, ELSEWHERE) and given is not None)
+    delay = (1.0 if given is None else given) if advises else None
     assert result.retry_s == delay
     assert result.trailers.get("retry-after") == (f"{max(1, delay):.0f}" if delay else None)
     pushback = {YES: f"{1000 * (delay or 0):.0f}", CALLER: "-1", NEVER: "-1"}.get(resend)
@@ -114,7 +114,7 @@ def test_http_statuses(
 
 
 @pytest.mark.parametrize(("code", "row"), HTTP.items(), ids=map(str, HTTP))
-def test_after_the_first_message_nothing_is_sent_again(
+def test_nothing_is_retried_after_the_first_message(
     code: int, row: tuple[grpc.StatusCode, str, str]
 ) -> None:
     result = of(http_error(code, 7.0), messages_sent=3)
@@ -254,7 +254,7 @@ def test_every_fault_that_the_upstream_lists() -> None:
     assert result.fields == ["sampling.top_p", "sampling.stop[1]"]
 
 
-def test_parameters_become_our_paths() -> None:
+def test_parameters_are_mapped_to_our_paths() -> None:
     assert of(http_error(400, param="max_completion_tokens")).fields == ["sampling.max_tokens"]
     assert of(http_error(400, param="messages.2.content")).fields == ["messages[2].content"]
     assert of(http_error(400, param="body.top_p")).fields == ["sampling.top_p"]
@@ -268,7 +268,7 @@ def test_parameters_become_our_paths() -> None:
         "1 validation error:\n  top_p is bad. (parameter=top_p, value=2)",
     ],
 )
-def test_fields_that_the_words_of_the_upstream_name(words: str) -> None:
+def test_fields_named_in_the_upstreams_message(words: str) -> None:
     assert of(http_error(400, message=words)).fields == ["sampling.top_p"]
     assert of(http_error(400, message=words, param="stop")).fields == ["sampling.stop"]
     assert of(http_error(400, message=words.replace("top_p", "nothing"))).fields == []
@@ -289,13 +289,13 @@ def test_faults_of_the_answer() -> None:
     result = sent(ended)
     assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
     assert result.pushback == "-1"
-    told = {"stage": "stream", "path": PATH, "upstreamStatus": "200", "offset": "17"}
-    assert result.metadata == told
+    expected = {"stage": "stream", "path": PATH, "upstreamStatus": "200", "offset": "17"}
+    assert result.metadata == expected
     result = sent(ended.in_call(messages_sent=2))
     assert (result.pushback, result.metadata["messagesSent"]) == ("-1", "2")
 
 
-def test_faults_of_ours_tell_nothing() -> None:
+def test_bugs_reveal_nothing() -> None:
     result = sent(status.of_bug())
     assert (result.code, result.reason) == (Code.INTERNAL, "GATEWAY_ERROR")
     assert result.metadata == {}
@@ -319,7 +319,7 @@ def test_everything_is_capped(letter: str) -> None:
     assert sent(ending).reason == "MODEL_NOT_FOUND"
 
 
-def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
+def test_the_upstreams_message_about_our_credentials_is_hidden() -> None:
     words = "Incorrect API key provided: sk-ab***yz"
     for number in (401, 403):
         for callers in (False, True):
@@ -330,14 +330,14 @@ def test_the_upstreams_words_on_our_credentials_stay_here() -> None:
 
 
 @pytest.mark.parametrize("end", ["", "/cancel"])
-def test_response_that_is_not_there(end: str) -> None:
+def test_missing_response(end: str) -> None:
     failure = http_error(404, param="response_id")
     result = of(replace(failure, path=f"/v1/responses/resp_1{end}"))
     assert (result.code, result.reason) == (Code.NOT_FOUND, "RESPONSE_NOT_FOUND")
     assert result.resource == "resp_1"
 
 
-def test_as_many_violations_as_there_is_room_for() -> None:
+def test_violations_are_limited_by_size() -> None:
     faults = [Violation(f"extra_body.{'k' * 90}{i}", "has a field") for i in range(200)]
     result = sent(status.of_invalid(InvalidRequest(*faults)))
     assert 10 < len(result.fields) < 200
@@ -351,8 +351,8 @@ def test_a_missing_route_is_named() -> None:
     assert ended.message == f"the upstream does not serve chat completion: it has no {PATH}"
 
 
-def test_a_long_text_of_digits_is_looked_through_once() -> None:
-    # To look at the rest again from each digit on would take longer than a test may.
+def test_a_long_text_of_digits_is_searched_once() -> None:
+    # Searching the rest again from each digit would take too long.
     message = "maximum context length is 8 tokens " + "1" * 1024 * 1024
     error = ErrorBody(message=message)
     failure = UpstreamFailure(Kind.HTTP_ERROR, message, Stage.BODY, status=400, error=error)

@@ -1,4 +1,4 @@
-"""A stop under load: no call ends as if its caller had cancelled it."""
+"""Stopping under load: no call ends as CANCELLED."""
 
 import asyncio
 import signal
@@ -31,7 +31,7 @@ async def answered(channel: aio.Channel) -> Code:
     return Code.OK
 
 
-async def test_callers_that_go_on_as_soon_as_they_are_answered(simulator: Simulator) -> None:
+async def test_callers_that_call_again_at_once(simulator: Simulator) -> None:
     ends = Counter[Code]()
     begun = asyncio.Event()
 
@@ -53,7 +53,7 @@ async def test_callers_that_go_on_as_soon_as_they_are_answered(simulator: Simula
         await begun.wait()
         process.signal(signal.SIGTERM)
         await asyncio.gather(*callers)
-    # Each caller's last call found nobody any more, or was refused before anything was done.
+    # Each caller's last call found no server, or was refused before any work.
     assert set(ends) == {Code.OK, Code.UNAVAILABLE}
     assert ends[Code.UNAVAILABLE] == len(callers)
 

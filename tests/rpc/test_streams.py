@@ -1,4 +1,4 @@
-"""Streams tell the truth: OK is complete, and everything else is another status."""
+"""Statuses of streams: OK means complete, and anything else is another status."""
 
 import grpc
 import pytest
@@ -18,7 +18,7 @@ def text_of(result: Ended) -> str:
     return "".join(c.delta.content for message in result.received for c in message.choices)
 
 
-# Faults that take nothing from the answer.
+# Faults that leave the answer complete.
 HARMLESS = [
     "no-done",
     "comments",
@@ -27,7 +27,7 @@ HARMLESS = [
     "split-bytes",
     "gzip",
     "events-after-done",
-    "cut after=99",  # closes in place of [DONE]
+    "cut after=99",  # closes instead of [DONE]
     "no-role",
     "duplicate-finish",
 ]
@@ -47,7 +47,7 @@ async def test_complete(channel: aio.Channel, fault: str) -> None:
 BROKEN = {
     "done-only": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", False),
     "stall after=0": (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", False),
-    # It lists the model that it says it does not have.
+    # It lists the model that it reports as missing.
     "error-event code=404 after=0": (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", False),
     "wrong-content-type": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", False),
     "no-usage": (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE", True),
@@ -72,7 +72,7 @@ BROKEN = {
     "error-event after=2 done=0": (Code.INTERNAL, "UPSTREAM_INTERNAL", True),
 }
 
-# Whether these are sent again is left to the caller, and to no library.
+# The caller, not a library, decides whether these are retried.
 CALLER_DECIDES = ("UPSTREAM_INTERNAL", "UPSTREAM_MALFORMED_RESPONSE", "UPSTREAM_TIMEOUT")
 
 
@@ -102,7 +102,7 @@ async def test_broken(
 
 
 async def test_a_reset_is_an_interruption(channel: aio.Channel) -> None:
-    # What the kernel had not handed over when the reset came is lost, the first event included.
+    # Bytes that the kernel had not delivered before the reset are lost, even the first event.
     result = await stream(channel, chat(fault="reset after=2"))
     reason = "STREAM_INTERRUPTED" if result.received else "UPSTREAM_CLOSED"
     assert (result.code, result.reason) == (Code.UNAVAILABLE, reason)
@@ -117,7 +117,7 @@ async def test_several_choices_must_all_finish(channel: aio.Channel) -> None:
     assert sorted(finished) == [0, 1]
 
 
-async def test_an_ok_is_no_accident_of_the_first_of_several_choices(channel: aio.Channel) -> None:
+async def test_ok_does_not_depend_on_the_first_choice_alone(channel: aio.Channel) -> None:
     # The simulator cuts after the events that finish the first choice, at the latest.
     request = chat(fault="no-usage")
     request.sampling.n = 2

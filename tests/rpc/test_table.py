@@ -1,4 +1,4 @@
-"""The status table at the socket, row by row, for every RPC that a row can concern."""
+"""The status table at the socket, row by row, for every RPC to which a row applies."""
 
 import asyncio
 import json
@@ -40,15 +40,15 @@ async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]
         yield running
 
 
-def check(result: Ended, row: tuple[Code, str, str], told: Any) -> None:
-    assert (result.code, result.reason) == row[:2], told
+def check(result: Ended, row: tuple[Code, str, str], case: Any) -> None:
+    assert (result.code, result.reason) == row[:2], case
     check_resend(result, row[2], None)
 
 
 @every_rpc
 async def test_every_http_status(rpc: Called, conversation: Conversation) -> None:
     for status, row in HTTP.items():
-        conversation.upstream.tell(failing(f"{status} x", code=status, param="model"))
+        conversation.upstream.respond_with(failing(f"{status} x", code=status, param="model"))
         result = await conversation.call(rpc, usual(rpc))
         check(result, row, status)
         assert result.metadata["upstreamStatus"] == str(status)
@@ -67,7 +67,7 @@ async def test_other_statuses(rpc: Called, conversation: Conversation) -> None:
         599: (Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS", CALLER),
     }
     for status, row in rows.items():
-        conversation.upstream.tell(answer(f"{status} x", b""))
+        conversation.upstream.respond_with(answer(f"{status} x", b""))
         check(await conversation.call(rpc, usual(rpc)), row, status)
 
 
@@ -116,7 +116,7 @@ SPECIAL: Mapping[str, tuple[bytes, tuple[Code, str, str], dict[str, str]]] = {
 @every_rpc
 async def test_special_rows(rpc: Called, conversation: Conversation) -> None:
     for said, row, metadata in SPECIAL.values():
-        conversation.upstream.tell(said)
+        conversation.upstream.respond_with(said)
         result = await conversation.call(rpc, usual(rpc))
         check(result, row, said)
         assert metadata.items() <= result.metadata.items()
@@ -128,12 +128,12 @@ async def test_a_message_of_64_kib_changes_no_code(rpc: Called, conversation: Co
         said = {letter * (65536 // len(letter.encode())): status for letter in ("x", "好")}
         for message in said:
             error = failing(f"{status} x", code=status, param=message, message=message)
-            conversation.upstream.tell(error)
+            conversation.upstream.respond_with(error)
             check(await conversation.call(rpc, usual(rpc)), HTTP[status], status)
 
 
 _INTERNAL = HTTP[500]
-# What stands in an answer of status 200, or in an event of a stream.
+# Error in an answer with status 200, or in an event of a stream.
 STATED: Mapping[str, tuple[Any, tuple[Code, str, str]]] = {
     "nested": ({"error": {"message": "no", "code": 404}}, HTTP[404]),
     "nested 400": ({"error": {"message": "no", "type": "BadRequestError", "code": 400}}, HTTP[400]),
@@ -146,7 +146,7 @@ STATED: Mapping[str, tuple[Any, tuple[Code, str, str]]] = {
     "unknown word": ({"error": {"message": "no", "code": "whatever"}}, _INTERNAL),
     "a type": ({"error": {"message": "no", "type": "NotFoundError"}}, HTTP[404]),
     "no message": ({"error": {"message": ""}}, _INTERNAL),
-    "nothing in it": ({"error": {}}, _INTERNAL),
+    "empty": ({"error": {}}, _INTERNAL),
     "a string": ({"error": "went wrong"}, _INTERNAL),
     "flat": ({"object": "error", "message": "no", "code": 400}, HTTP[400]),
     "flat, a word": ({"object": "error", "message": "no", "code": "not_found"}, HTTP[404]),
@@ -159,13 +159,13 @@ STATED: Mapping[str, tuple[Any, tuple[Code, str, str]]] = {
 @every_rpc
 async def test_errors_in_a_200(rpc: Called, conversation: Conversation) -> None:
     for shape, row in STATED.values():
-        conversation.upstream.tell(answer("200 OK", json.dumps(shape).encode()))
+        conversation.upstream.respond_with(answer("200 OK", json.dumps(shape).encode()))
         result = await conversation.call(rpc, usual(rpc))
         check(result, row, shape)
         assert not conversation.received
 
 
-# No error, and no answer either.
+# Neither an error nor an answer.
 NOTHING = {
     "null error": b'{"error": null}',
     "empty object": b"{}",
@@ -181,26 +181,28 @@ NOTHING = {
 
 
 @every_rpc
-async def test_what_is_no_answer(rpc: Called, conversation: Conversation) -> None:
+async def test_neither_an_error_nor_an_answer(rpc: Called, conversation: Conversation) -> None:
     for kind in ("application/json", "text/html", ""):
         for body in NOTHING.values():
-            conversation.upstream.tell(answer("200 OK", body, kind))
+            conversation.upstream.respond_with(answer("200 OK", body, kind))
             result = await conversation.call(rpc, usual(rpc))
             check(result, MALFORMED, body)
             assert "<html>" not in result.message
 
 
 @every_rpc
-async def test_where_a_body_is_no_json(rpc: Called, conversation: Conversation) -> None:
+async def test_the_offset_in_a_body_that_is_not_json(
+    rpc: Called, conversation: Conversation
+) -> None:
     for body, offset in ((b'{"\xc3\xa9": x}', "7"), (b'{"a": "\xff"}', "7"), (b"", "0")):
-        conversation.upstream.tell(answer("200 OK", body))
+        conversation.upstream.respond_with(answer("200 OK", body))
         result = await conversation.call(rpc, usual(rpc))
         assert (result.reason, result.metadata["offset"]) == (MALFORMED[1], offset)
 
 
 @every_unary
-async def test_a_body_that_is_cut(rpc: Called, conversation: Conversation) -> None:
-    conversation.upstream.tell(answer("200 OK", b'{"id": "x"}')[:-3])
+async def test_a_truncated_body(rpc: Called, conversation: Conversation) -> None:
+    conversation.upstream.respond_with(answer("200 OK", b'{"id": "x"}')[:-3])
     result = await conversation.call(rpc, usual(rpc))
     check(result, (Code.UNAVAILABLE, "UPSTREAM_CLOSED", CALLER), "cut")
 
@@ -209,14 +211,14 @@ async def test_a_body_that_is_cut(rpc: Called, conversation: Conversation) -> No
 
 
 def streamed(*chunks: bytes, ended: bool = True) -> bytes:
-    """A stream of events, each in a chunk of its own."""
+    """Returns a stream of events, each in a separate chunk."""
     return STREAM_HEAD + b"".join(chunks) + (b"0\r\n\r\n" if ended else b"")
 
 
 @every_stream
 async def test_an_error_as_the_first_event(rpc: Called, conversation: Conversation) -> None:
     for shape, row in STATED.values():
-        conversation.upstream.tell(streamed(event(shape)))
+        conversation.upstream.respond_with(streamed(event(shape)))
         check(await conversation.call(rpc, usual(rpc)), row, shape)
         assert not conversation.received
 
@@ -224,17 +226,17 @@ async def test_an_error_as_the_first_event(rpc: Called, conversation: Conversati
 @every_stream
 async def test_an_error_as_a_later_event(rpc: Called, conversation: Conversation) -> None:
     for shape, (code, reason, _) in STATED.values():
-        conversation.upstream.tell(streamed(event(rpc.event), event(shape)))
+        conversation.upstream.respond_with(streamed(event(rpc.event), event(shape)))
         check(await conversation.call(rpc, usual(rpc)), (code, reason, NEVER), shape)
         assert conversation.received
 
 
 def text(data: bytes) -> bytes:
-    """An event in a chunk of its own, of any bytes."""
+    """Returns an event of any bytes in a separate chunk."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-# What follows the first event, or nothing: code and reason before a message, and after one.
+# Bytes in place of the first event or after it: code and reason, without and with a message.
 _CLOSED = (Code.UNAVAILABLE, "UPSTREAM_CLOSED", CALLER)
 _INTERRUPTED = (Code.UNAVAILABLE, "STREAM_INTERRUPTED", NEVER)
 _BROKEN = (*MALFORMED[:2], NEVER)
@@ -249,17 +251,17 @@ BREAKS: Mapping[str, tuple[bytes, bool, Any, Any]] = {
     "NaN": (text(b'data: {"id": NaN}\n\n'), True, MALFORMED, _BROKEN),
     "half of a pair": (text(b'data: {"id": "\\ud83d"}\n\n'), True, MALFORMED, _BROKEN),
     "no object": (text(b"data: [1]\n\n"), True, MALFORMED, _BROKEN),
-    "no chunk": (b"zz\r\n", False, MALFORMED, _BROKEN),
+    "not a chunk": (b"zz\r\n", False, MALFORMED, _BROKEN),
 }
 
 
 @every_stream
 async def test_a_stream_that_breaks(rpc: Called, conversation: Conversation) -> None:
     for data, ended, before, after in BREAKS.values():
-        conversation.upstream.tell(streamed(data, ended=ended))
+        conversation.upstream.respond_with(streamed(data, ended=ended))
         check(await conversation.call(rpc, usual(rpc)), before, data)
         assert not conversation.received
-        conversation.upstream.tell(streamed(event(rpc.event), data, ended=ended))
+        conversation.upstream.respond_with(streamed(event(rpc.event), data, ended=ended))
         check(await conversation.call(rpc, usual(rpc)), after, data)
         assert conversation.received
 
@@ -267,17 +269,19 @@ async def test_a_stream_that_breaks(rpc: Called, conversation: Conversation) -> 
 @every_stream
 async def test_done_is_not_enough(rpc: Called, conversation: Conversation) -> None:
     done = text(b"data: [DONE]\n\n")
-    conversation.upstream.tell(streamed(done))
+    conversation.upstream.respond_with(streamed(done))
     check(await conversation.call(rpc, usual(rpc)), MALFORMED, "DONE only")
-    conversation.upstream.tell(streamed(event(rpc.event), done))
+    conversation.upstream.respond_with(streamed(event(rpc.event), done))
     check(await conversation.call(rpc, usual(rpc)), _BROKEN, "DONE early")
 
 
 @every_stream
-async def test_where_an_event_is_no_json(rpc: Called, conversation: Conversation) -> None:
+async def test_the_offset_in_an_event_that_is_not_json(
+    rpc: Called, conversation: Conversation
+) -> None:
     first = b"data: " + json.dumps(rpc.event).encode() + b"\n\n"
     comment = ": é\r\nevent: x\r\n".encode()
-    conversation.upstream.tell(streamed(text(first), text(comment), text(b"data: {\n\n")))
+    conversation.upstream.respond_with(streamed(text(first), text(comment), text(b"data: {\n\n")))
     result = await conversation.call(rpc, usual(rpc))
     assert (result.reason, result.metadata["stage"]) == (MALFORMED[1], "stream")
     assert result.metadata["offset"] == str(len(first + comment))
@@ -286,7 +290,7 @@ async def test_where_an_event_is_no_json(rpc: Called, conversation: Conversation
 # Silence
 
 _TIMED_OUT = (Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", CALLER)
-# ModelService asks all upstreams, in a time of its own.
+# ModelService asks all upstreams, with its own time limit.
 ASKING = tuple(rpc for rpc in EVERY_RPC if not rpc.name.startswith("Model"))
 
 
@@ -316,7 +320,7 @@ async def test_silence_in_a_stream(rpc: Called, ping: bytes, serve: Serve) -> No
     assert int(result.metadata["messagesSent"]) == len(result.received) > 0
 
 
-def test_every_class_is_looked_at() -> None:
+def test_every_retry_class_is_tested() -> None:
     assert {row[2] for row in HTTP.values()} == {YES, ELSEWHERE, CALLER, NO, NEVER}
 
 
@@ -324,7 +328,7 @@ def test_every_class_is_looked_at() -> None:
 
 
 class Refuses(Upstream):
-    """Reads the head of a request, and no more; then resets the connection."""
+    """An upstream that reads only the headers of a request, then resets the connection."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one connection."""
@@ -333,7 +337,7 @@ class Refuses(Upstream):
         writer.transport.abort()
 
 
-async def test_a_request_that_cannot_be_sent_whole(serve: Serve) -> None:
+async def test_a_request_that_cannot_be_sent_completely(serve: Serve) -> None:
     async with running(Refuses()) as upstream:
         service = await serve(upstream=(upstream.url,), probe_interval=3600, **ONCE)
         async with plain_channel(service) as channel:

@@ -1,4 +1,4 @@
-"""What ends a call fits into what clients take, whatever the upstream says."""
+"""Trailers fit within the limits of clients, whatever the upstream's message."""
 
 import asyncio
 from base64 import b64encode
@@ -22,12 +22,12 @@ LONGEST_ID = "i" * 128
 LONGEST_NAME = "u" * 512
 TEXTS = ["x", "é", "字", "👋", "%", "\n"]
 
-# A service that does not watch its upstream: what it is asked are the calls.
+# A service without probes, so that its upstream receives only the calls.
 QUIET: dict[str, Any] = {"probe_interval": 3600}
 
 
 def encoded_size(error: aio.AioRpcError) -> int:
-    """The size of the trailers as HTTP/2 counts it: names, values as sent, and 32 bytes each."""
+    """Returns the size of trailers as HTTP/2 counts it: names, sent values and 32 bytes each."""
     fields = [("grpc-status", "13"), ("grpc-message", quote(error.details() or "", safe=SAFE))]
     for key, value in error.trailing_metadata():
         sent = b64encode(value).rstrip(b"=").decode() if isinstance(value, bytes) else value
@@ -35,12 +35,12 @@ def encoded_size(error: aio.AioRpcError) -> int:
     return sum(len(key) + len(value) + 32 for key, value in fields)
 
 
-# The printable characters that gRPC leaves as they are.
+# Printable characters that gRPC does not escape.
 SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 def faults(text: str, number: int = 60) -> bytes:
-    """What FastAPI answers to a request with so many faults."""
+    """Returns FastAPI's answer to a request with a number of faults."""
     detail = [
         {"type": "missing", "loc": ["body", "messages", i, text * 20], "msg": text * 80}
         for i in range(number)
@@ -54,7 +54,7 @@ SAID = {
     "everything": lambda text: failing(
         "400 x", message=text * 5000, type=text * 500, param=text * 500, code=text * 500
     ),
-    "a time to wait": lambda text: failing("503 x", message=text * 5000, code=503),
+    "a delay": lambda text: failing("503 x", message=text * 5000, code=503),
 }
 
 
@@ -94,10 +94,10 @@ LOST = {
 
 
 @pytest.mark.parametrize(("method", "sent"), LOST.values(), ids=LOST)
-async def test_what_the_caller_decides_no_library_sends_again(
+async def test_libraries_do_not_retry_what_the_caller_decides(
     serve: Serve, method: str, sent: bytes
 ) -> None:
-    """A request that may have cost a generation, by our own client with all its retries."""
+    """A request that may have cost a generation, with all retries of our own client."""
     requests = []
     for retries in (0, 4):
         async with running(Upstream(sent)) as upstream:

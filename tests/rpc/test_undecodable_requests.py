@@ -1,4 +1,4 @@
-"""Requests that do not parse as their method's message, of every service of both servers."""
+"""Requests that cannot be parsed, for every service of both servers."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ REFLECTION = tuple(
 UNARY = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List")
 STREAMS = ("/grpc.health.v1.Health/Watch", *REFLECTION)
 ADMIN = ("/penstock.v1.AdminService/ListUpstreams",)
-NOT_UTF8 = b"\x0a\x02\xff\xfe"  # in field 1, which is a string in each but those without one
+NOT_UTF8 = b"\x0a\x02\xff\xfe"  # in field 1, which is a string in each message that has fields
 UNDECODABLE = {
     "not protobuf": b"\xff",
     "cut": b"\x0a\x05ab",
@@ -35,7 +35,7 @@ every_undecodable = pytest.mark.parametrize("data", UNDECODABLE.values(), ids=UN
 
 
 async def failed(channel: aio.Channel, path: str, data: bytes) -> Ended:
-    """Makes a call of any kind, which must fail."""
+    """Makes a call of any kind that must fail."""
     call: Any = channel.stream_stream(path)()
     await call.write(data)
     if path not in REFLECTION:
@@ -59,7 +59,7 @@ async def require_refused(
 
 
 @every_undecodable
-async def test_on_the_server_of_callers(
+async def test_on_the_main_server(
     data: bytes, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     paths = (*UNARY, *STREAMS, "/penstock.v1.ModelService/GetModel")

@@ -1,4 +1,4 @@
-"""Calls that name no model: their upstream is told the one that they were routed to."""
+"""Calls without a model name: the upstream receives the model that they were routed to."""
 
 import contextlib
 from dataclasses import replace
@@ -23,7 +23,7 @@ CALLS = tuple(
 
 
 @pytest.mark.parametrize("call", CALLS, ids=names(CALLS))
-async def test_the_upstream_is_told_the_only_model_there_is(call: Called, serve: Serve) -> None:
+async def test_the_upstream_receives_the_name_of_the_only_model(call: Called, serve: Serve) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", kind="all", models=("only",))
     async with Simulator(settings) as simulator:
         service = await serve(upstream=(simulator.url,), **call.settings)
@@ -36,7 +36,7 @@ async def test_the_upstream_is_told_the_only_model_there_is(call: Called, serve:
 
 async def _made(call: Called, channel: aio.Channel) -> None:
     made = call.start(channel)
-    # Not every request is one that the simulator can answer.
+    # The simulator cannot answer every request.
     with contextlib.suppress(aio.AioRpcError):
         await (made.read() if call.streams else made)
 

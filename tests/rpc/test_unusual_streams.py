@@ -1,4 +1,4 @@
-"""Whole streams in unusual forms: each RPC says the same as for the usual form."""
+"""Complete streams in unusual forms: each RPC returns the same as for the usual form."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ USAGE = _FRAME | {"choices": [], "usage": _USAGE}
 
 
 def whole(rpc: Called) -> list[str]:
-    """The events of a whole stream."""
+    """Returns the events of a complete stream."""
     if rpc.settings:
         created = {"type": "response.created", "response": _RESPONSE | {"status": "in_progress"}}
         return written(created, rpc.event, {"type": "response.completed", "response": _RESPONSE})
@@ -54,7 +54,7 @@ def written(*events: Any) -> list[str]:
 
 
 def answer(body: str | bytes, size: int = 7) -> bytes:
-    """An event stream in chunks of a few bytes."""
+    """Returns an event stream in chunks of a few bytes."""
     data = body.encode() if isinstance(body, str) else body
     parts = [data[start : start + size] for start in range(0, len(data), size)]
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
@@ -89,16 +89,16 @@ NOTHING = (
 )
 Form = Callable[[list[str]], str]
 FORMS: dict[str, Form] = {
-    "nothing anywhere": lambda events: "".join(
+    "empty events everywhere": lambda events: "".join(
         "".join(NOTHING) + event for event in [*events, DONE, ""]
     ),
     "lines that end with CR": lambda events: "".join([*events, DONE]).replace("\n", "\r"),
     "lines that end with CRLF": lambda events: "".join([*events, DONE]).replace("\n", "\r\n"),
     "a byte order mark": lambda events: "\N{BYTE ORDER MARK}" + "".join([*events, DONE]),
-    "an empty choice beside the usage": lambda events: "".join([*events, DONE]).replace(
+    "an empty choice with the usage": lambda events: "".join([*events, DONE]).replace(
         '"choices": []', '"choices": [{"index": 0, "delta": {}}]'
     ),
-    "a blank behind DONE": lambda events: "".join([*events, "data: [DONE] \t\n\n"]),
+    "a blank after DONE": lambda events: "".join([*events, "data: [DONE] \t\n\n"]),
     "DONE twice": lambda events: "".join([*events, DONE, DONE]),
     "no blank line at the end": lambda events: "".join(events)[:-1],
     "no end of the last line": lambda events: "".join(events)[:-2],
@@ -112,7 +112,7 @@ FORMS: dict[str, Form] = {
 
 @every_stream
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-async def test_a_whole_stream_in_another_form(rpc: Called, serve: Serve, form: Form) -> None:
+async def test_a_complete_stream_in_another_form(rpc: Called, serve: Serve, form: Form) -> None:
     usual = await called(rpc, serve, answer("".join([*whole(rpc), DONE])))
     assert usual.code is Code.OK
     unusual = await called(rpc, serve, answer(form(whole(rpc))))
@@ -125,7 +125,7 @@ TAILS: dict[str, Tail] = {
     "usage again": lambda _: [USAGE],
     "a second finish": lambda rpc: [finish(rpc)],
     "an empty choice": lambda _: [_FRAME | {"choices": [{"index": 0, "delta": {}}]}],
-    "a piece of a call with nothing in it": lambda _: [
+    "an empty piece of a call": lambda _: [
         _FRAME | {"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}
         for piece in (None, {"index": 1, "type": "function", "function": {"arguments": ""}})
     ],
@@ -135,9 +135,7 @@ TAILS: dict[str, Tail] = {
 
 @choice_streams
 @pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
-async def test_what_follows_the_usage_and_adds_nothing(
-    rpc: Called, serve: Serve, tail: Tail
-) -> None:
+async def test_empty_events_after_the_usage(rpc: Called, serve: Serve, tail: Tail) -> None:
     usual = await called(rpc, serve, answer("".join([*whole(rpc), DONE])))
     unusual = await called(rpc, serve, answer("".join([*whole(rpc), *written(*tail(rpc)), DONE])))
     assert unusual.code is Code.OK
@@ -145,7 +143,7 @@ async def test_what_follows_the_usage_and_adds_nothing(
 
 
 def _ended(result: Ended) -> list[Any]:
-    """The messages up to the first with usage, and how those after it differ from that."""
+    """Returns the messages up to the first with usage, and the differences of later ones."""
     place = next(n for n, one in enumerate(result.received) if "total_tokens: 3" in str(one))
     last = result.received[place]
     return [*result.received[: place + 1], *(one for one in result.received[place:] if one != last)]
@@ -172,7 +170,7 @@ async def test_a_finish_reason_that_is_not_a_text(
 
 
 @choice_streams
-async def test_what_is_new_after_the_usage_is_passed_on(rpc: Called, serve: Serve) -> None:
+async def test_new_keys_after_the_usage_are_passed_on(rpc: Called, serve: Serve) -> None:
     [cost] = written({"id": "i", "choices": [], "x-cost": "0.00001400"})
     result = await called(rpc, serve, answer("".join([*whole(rpc), cost, DONE])))
     assert result.code is Code.OK
@@ -182,7 +180,7 @@ async def test_what_is_new_after_the_usage_is_passed_on(rpc: Called, serve: Serv
 
 
 @every_stream
-async def test_what_goes_on_after_its_end_is_not_whole(rpc: Called, serve: Serve) -> None:
+async def test_content_after_the_end_makes_a_stream_incomplete(rpc: Called, serve: Serve) -> None:
     more = written(rpc.event)
     result = await called(rpc, serve, answer("".join([*whole(rpc), *more, DONE])))
     assert result.code is Code.INTERNAL
@@ -197,7 +195,7 @@ async def test_a_cut_event_at_the_end_of_a_body_does_not_count(rpc: Called, serv
 
 
 @every_stream
-async def test_a_whole_event_at_the_end_of_a_cut_body_does_not_count(
+async def test_a_complete_event_at_the_end_of_a_cut_body_does_not_count(
     rpc: Called, serve: Serve
 ) -> None:
     reply = answer("".join(whole(rpc))[:-1]).removesuffix(b"0\r\n\r\n")

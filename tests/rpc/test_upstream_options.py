@@ -1,4 +1,4 @@
-"""Options that an upstream may have of its own: its health route, and its share of the attempts."""
+"""Options of a single upstream: its health route, and its number of attempts."""
 
 import pytest
 from fleet.engine import Engine
@@ -15,7 +15,7 @@ from .every_rpc import EVERY_RPC, Called, Upstream, failing, names, running
 BUSY = failing("503 x", message="no", code=503)
 QUIET = {"probe_interval": 3600}
 SENT = tuple(rpc for rpc in EVERY_RPC if not rpc.name.startswith("ModelService/"))
-# What is stored is asked for once of each; audio that comes in parts is sent once.
+# A stored response is requested from each upstream once; a streamed upload is sent once.
 RESENT = tuple(rpc for rpc in SENT if not rpc.uploads and "resp_1" not in rpc.requests[0])
 
 
@@ -59,7 +59,7 @@ async def test_attempts_of_an_upstream(rpc: Called, most: int, serve: Serve) -> 
 
 
 @pytest.mark.parametrize("rpc", RESENT, ids=names(RESENT))
-async def test_an_upstream_that_sends_again_itself_is_asked_once(rpc: Called, serve: Serve) -> None:
+async def test_an_upstream_with_its_own_retries_is_asked_once(rpc: Called, serve: Serve) -> None:
     async with running(Upstream(BUSY)) as router, running(Upstream(BUSY)) as plain:
         tables = UpstreamTable(router.url, max_attempts=1), UpstreamTable(plain.url)
         service = await serve(upstream=tables, max_attempts=3, **QUIET, **rpc.settings)

@@ -1,4 +1,4 @@
-"""Calls of health and reflection, which ask for no key: how many there may be, and how they end."""
+"""Calls of health and reflection, which require no key: their limits, and how they end."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ PER_CONNECTION, IN_ALL = {"max_watches_per_connection": 3}, {"max_watches": 3}
 
 
 async def refused(call: Any) -> bool:
-    """Whether a call is refused, as one too many; else it has its first message."""
+    """Returns whether a call is refused as one too many; if not, it has its first message."""
     try:
         await call.read()
     except aio.AioRpcError as error:
@@ -68,7 +68,7 @@ async def test_one_too_many(begin: Any, limit: Any, serve: Serve, simulator: Sim
                 pass
 
 
-async def test_those_that_send_nothing_count(serve: Serve, simulator: Simulator) -> None:
+async def test_calls_without_a_request_count(serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,), **PER_CONNECTION)
     async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
         check: Any = channel.stream_stream("/grpc.health.v1.Health/Check")
@@ -95,7 +95,7 @@ async def test_a_stop_ends_them(begin: Any, serve: Serve, simulator: Simulator) 
         call = begin(channel)
         await call.read()
         await service.stop(3600)
-        # The status comes behind the messages, of which there may be more.
+        # The status follows the messages, of which there may be more.
         with contextlib.suppress(aio.AioRpcError):
             while True:
                 await call.read()
