@@ -1,4 +1,4 @@
-"""Processes that end with the test that started them, also when it fails."""
+"""Processes that end with the test that started them, even if it fails."""
 
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 @contextmanager
 def child(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """Runs a command, and waits for its end; kills it first if the test fails."""
+    """Runs a command and waits for its end; kills it if the test fails."""
     with subprocess.Popen(command, **options) as process:
         try:
             yield process

@@ -1,4 +1,4 @@
-"""What all tests share: a simulator, the service in front of it, a channel to that."""
+"""Common fixtures: a simulator, a service in front of it, and a channel to the service."""
 
 import asyncio
 import faulthandler
@@ -26,7 +26,7 @@ __all__ = ["FREE_PORT", "Serve", "skip"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Chooses what the acceptance suite runs against."""
+    """Adds the options that select what the acceptance suite runs against."""
     parser.addoption(
         "--upstream",
         choices=("simulator", "vllm"),
@@ -41,14 +41,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """Runs tests on the event loop that the service has, or Python's own where that is in use."""
+    """Runs tests on the event loop of the service, or on Python's own where that is in use."""
     loops: dict[str, LoopFactory] = {
         "uvloop": UvLoop,
         "asyncio": PythonLoop,
     }
     match item.path.parent.name:
         case "upstream":
-            return loops  # which differ most in what they tell of connections
+            return loops  # which differ most in the events of connections
         case "cli" | "configuration":
             # As in the process that watches workers. These start processes: uvloop runs Python
             # between fork and exec, where another thread's lock may never be released.
@@ -60,16 +60,16 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Limits the time of a teardown: at a failure, pytest takes back the limits of the test."""
+    """Limits the time of a teardown: after a failure, pytest removes the time limit of the test."""
     limit = float(item.config.getini("faulthandler_timeout"))
-    # The standard error of the run: that of the test is captured, and lost if the process exits.
+    # The run's standard error: that of the test is captured and would be lost if the process exits.
     stderr = item.config.stash[fault_handler_stderr_fd_key]
     faulthandler.dump_traceback_later(limit, exit=True, file=stderr)
 
 
 @pytest.fixture(autouse=True)
 def log_level() -> Iterator[None]:
-    """Leaves the level of the log as it was: pytest keeps every line that a test logs."""
+    """Restores the log level, because pytest keeps every line that a test logs."""
     logger = logging.getLogger("penstock")
     before = logger.level
     yield
@@ -119,7 +119,7 @@ async def serve() -> AsyncIterator[Serve]:
                 "admin_listen": "",
                 "metrics_listen": "",
                 "probe_interval": 0.05,
-                "probe_timeout": 60,  # on a busy machine, what is well may answer late
+                "probe_timeout": 60,  # on a busy machine, a healthy upstream may answer late
             }
             service = Service(Settings(**(defaults | settings)))
             return await running.enter_async_context(service)

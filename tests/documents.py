@@ -7,11 +7,11 @@ from penstock.v1.common_pb2 import JsonDocument
 
 
 def document(value: Any) -> JsonDocument:
-    """A document with the JSON text of a value."""
+    """Returns a document with the JSON text of a value."""
     return JsonDocument(json=json.dumps(value))
 
 
 def value_of(held: JsonDocument) -> Any:
-    """The value of a document as the server writes it: always as JSON text."""
+    """Returns the value of a document from the server, which always sends JSON text."""
     assert held.WhichOneof("document") == "json"
     return json.loads(held.json)

@@ -1,6 +1,6 @@
 """Cases of the acceptance suite that are known to fail against some programs.
 
-They are run, and must fail: one that passes is named in vain, and fails the run.
+They run and must fail: a listed case that passes fails the run.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ import pytest
 from penstock_server.simulator.dialects.versions import NEWEST
 
 Cases = Mapping[str, tuple[str, ...]]
-"""Names of functions, with their parameters or without, by their modules."""
+"""Names of functions, with or without their parameters, by module."""
 
 
 def is_among(item: pytest.Item, cases: Cases) -> bool:
-    """Returns whether a case is among those that are named."""
+    """Returns whether a case is among the listed ones."""
     function, _, rest = item.nodeid.rpartition("::")[2].partition("[")
     parameters = rest.removesuffix("]").removeprefix(dialect_of(item) + "-")
     names = {function, f"{function}[{parameters}]"}
@@ -22,12 +22,12 @@ def is_among(item: pytest.Item, cases: Cases) -> bool:
 
 
 def mark(item: pytest.Item, cases: Cases, why: str) -> None:
-    """Marks a case that is among those named: it must fail."""
+    """Marks a case that must fail if it is among the listed ones."""
     if is_among(item, cases):
         item.add_marker(pytest.mark.xfail(reason=why, strict=True))
 
 
 def dialect_of(item: pytest.Item) -> str:
-    """Returns the dialect that a simulated upstream speaks, which is a parameter of the case."""
+    """Returns the dialect of a simulated upstream, which is a parameter of the case."""
     call = getattr(item, "callspec", None)
     return str(call.params.get("dialect", NEWEST)) if call else NEWEST

@@ -1,6 +1,6 @@
-"""Event loops whose time can be skipped: a limit that must expire is long, and a test skips it.
+"""Event loops whose time can be skipped: tests use long limits and skip them.
 
-A short limit may pass on a busy machine before the test has come to where it is to pass.
+On a busy machine, a short limit could expire too early in the test.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _Args = TypeVarTuple("_Args")
 
 _LONG_S = 10.0
 LIMIT_S = 50.0
-"""Does not pass by itself; shorter than the bounds of tests, which are not to pass at all."""
+"""Long enough not to expire by itself, but shorter than the bounds that must not expire at all."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class _Timer:
 
 
 class Skipping:
-    """Time that passes when a test says so, beside what passes by itself."""
+    """Time that a test advances, in addition to real time."""
 
     def __init__(self) -> None:
         self._skipped = 0.0
@@ -42,7 +42,7 @@ class Skipping:
         return time.monotonic() + self._skipped
 
     async def __call__(self, seconds: float = LIMIT_S) -> None:
-        """Waits until somebody waits for so long, or little less; then lets the time pass."""
+        """Waits until a timer of about this duration is pending; then skips the time."""
         while not any(seconds - _LONG_S < one.delay <= seconds for one in self._pending()):
             self._added.clear()
             await self._added.wait()
@@ -62,7 +62,7 @@ class Skipping:
         handle: asyncio.TimerHandle,
         run: Callable[[], object],
     ) -> None:
-        """Takes note of a timer of the event loop."""
+        """Records a timer of the event loop."""
         if delay > _LONG_S:
             self._timers.append(_Timer(self.monotonic() + delay, delay, handle, run))
             self._added.set()

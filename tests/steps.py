@@ -1,4 +1,4 @@
-"""Work that is counted: unlike the time it takes, its steps do not depend on the machine."""
+"""Counts of executed steps, which do not depend on the machine, unlike time."""
 
 import sys
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def steps(work: Callable[[], object]) -> int:
-    """Returns how many lines, calls and returns of Python code a function runs.
+    """Returns the number of lines, calls and returns of Python code that a function executes.
 
-    What happens within C functions is not counted.
+    Work within C functions is not counted.
     """
     count = 0
 

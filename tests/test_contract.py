@@ -1,4 +1,4 @@
-"""The conventions of the protos that buf does not know; protos/README.md has the reasons."""
+"""Conventions of the protos that buf does not check; protos/README.md has the reasons."""
 
 import importlib
 import pkgutil
@@ -74,7 +74,7 @@ NAMES = frozenset(
         "filename",
     ]
 )
-"""Names that somebody gives to something, and tokens that only their maker reads."""
+"""Names, and opaque tokens that only their issuer reads."""
 
 TEXTS = frozenset(
     [
@@ -115,7 +115,7 @@ TEXTS = frozenset(
         "word",
     ]
 )
-"""What people, models and programs write, in a language of its own or none."""
+"""Text that people, models and programs write, in any language."""
 
 STANDARDS = {
     "language_code": "ISO 639-1",
@@ -123,7 +123,7 @@ STANDARDS = {
     "mime_type": "IANA media types",
     "url": "RFC 3986",
 }
-"""Whose values a standard lists."""
+"""Strings whose values a standard lists."""
 
 OPEN_WORDS = {
     "code": "upstreams name their errors",
@@ -131,25 +131,25 @@ OPEN_WORDS = {
     "effort": "models define them; three came within a year",
     "include": "the Responses API adds one with each tool",
     "incomplete_reason": "upstreams name reasons of their own",
-    "native_finish_reason": "it is what has no value in the enum",
+    "native_finish_reason": "it is a name without a value in the enum",
     "phase": "models define them",
     "prompt_cache_retention": "providers define them; they are durations, too",
     "reasoning_effort": "models define them; three came within a year",
     "service_tier": "providers define them",
     "task": "chat templates define them",
 }
-"""Words of lists that others extend: an enum would refuse or hide the next one."""
+"""Words from lists that others extend: an enum would refuse or hide a new one."""
 
 
 @pytest.mark.parametrize("path", [p for p, f in FIELDS.items() if f.type == f.TYPE_STRING])
-def test_every_string_is_one_for_a_reason(path: str) -> None:
-    """A new string field asks whether it should be an enum, and is put into a group here."""
+def test_every_string_has_a_reason(path: str) -> None:
+    """For a new string field, decide whether it should be an enum, or add it to a group here."""
     name = path.rpartition(".")[2]
     groups = [group for group in (NAMES, TEXTS, STANDARDS, OPEN_WORDS) if name in group]
     assert len(groups) == 1
 
 
-def test_the_groups_hold_fields_only() -> None:
+def test_the_groups_contain_only_fields() -> None:
     strings = {field.name for field in FIELDS.values() if field.type == field.TYPE_STRING}
     assert NAMES | TEXTS | STANDARDS.keys() | OPEN_WORDS.keys() == strings
 
@@ -166,7 +166,7 @@ def test_token_ids_have_one_type(path: str) -> None:
 
 
 def test_free_json_has_one_type() -> None:
-    """Struct stands only inside JsonDocument, for those who write small objects by hand."""
+    """Struct is used only inside JsonDocument, for callers that write small objects by hand."""
     found = [
         path
         for path, field in FIELDS.items()
@@ -215,7 +215,7 @@ def test_free_json_has_the_number_100(kind: str) -> None:
     ],
 )
 def test_like_fields_of_sisters_have_one_number(first: str, second: str) -> None:
-    """So that gaps are those of fields that a sister has, and a field can move over."""
+    """Gaps belong to fields of a sister message, so that a field can be added there later."""
     one, other = MESSAGES[first].fields_by_name, MESSAGES[second].fields_by_name
     apart = {"text", "messages"}
     common = {*one} & {*other} - apart
@@ -249,10 +249,10 @@ STREAMED: Mapping[str, tuple[str, frozenset[str]]] = {
     "StreamCompletionResponse": ("CreateCompletionResponse", frozenset()),
     "CompletionChoiceDelta": ("CompletionChoice", frozenset({"prompt_logprobs"})),
 }
-"""Messages of streams: the message of a whole answer, and the fields that only one of them has."""
+"""Messages of streams: the unary message, and the fields that only one of them has."""
 
 
 @pytest.mark.parametrize("name", STREAMED)
-def test_a_stream_has_the_fields_of_a_whole_answer(name: str) -> None:
+def test_a_stream_has_the_fields_of_the_unary_answer(name: str) -> None:
     whole, different = STREAMED[name]
     assert {*MESSAGES[name].fields_by_name} ^ {*MESSAGES[whole].fields_by_name} == different

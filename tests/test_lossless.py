@@ -21,7 +21,7 @@ from penstock.v1 import (
 from penstock_server.convert.fields import EXTRA_ONLY, HOMES, REQUESTS
 
 NEWEST = CAPTURES.with_name("fields") / "0.33.0.json"
-"""What tests/vllm/source_fields.py reads in the source of a version that is not run here."""
+"""Fields that tests/vllm/source_fields.py found in the source of a version that is not run here."""
 
 KINDS = tuple(sorted(path.stem for path in CAPTURES.glob("*.json")))
 
@@ -39,7 +39,7 @@ NOT_OURS: Mapping[str, str] = {
     "/generative_scoring": "experimental",
     "/v1/systemone": "experimental",
 }
-"""Routes that no operation of ours uses, and why."""
+"""Routes that none of our operations uses, with the reason."""
 
 HOMELESS: Mapping[str, Mapping[str, str]] = {
     "/v1/responses": {
@@ -48,7 +48,7 @@ HOMELESS: Mapping[str, Mapping[str, str]] = {
         "previous_input_messages": "of vLLM's own tests",
     },
 }
-"""Fields without a home, by route, and why; `extra_body` takes them."""
+"""Fields without a home, by route, with the reason; callers use `extra_body` for them."""
 
 
 OTHER_KEYS: Mapping[str, str] = {
@@ -57,17 +57,17 @@ OTHER_KEYS: Mapping[str, str] = {
     "audio_filesize_mb": "how vLLM names a file that is too large",
     "max_tokens": "of transcriptions: the name of the limit in other operations",
 }
-"""Keys that have a home and are in no schema, and why."""
+"""Keys that have a home but are in no schema, with the reason."""
 
 
 @dataclass(frozen=True)
 class Inner:
-    """Where the fields of an object inside a chat request are.
+    """The places of the fields of an object inside a chat request.
 
     Attributes:
         message: our message for the object.
-        renamed: their names in it, where they differ.
-        homeless: why a field is not in it.
+        renamed: names of fields in it, if they differ.
+        homeless: reasons why fields are not in it.
     """
 
     message: Descriptor
@@ -174,12 +174,12 @@ def test_every_field_of_the_newest_version_has_a_home(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_home_is_of_a_key_of_vllm(route: str) -> None:
+def test_every_home_belongs_to_a_key_of_vllm(route: str) -> None:
     known = fields(route) | set(newest(route))
     assert HOMES[route].keys() - known - OTHER_KEYS.keys() == set()
 
 
-def test_no_reason_is_left_over() -> None:
+def test_every_reason_is_needed() -> None:
     homes = {key for route in ROUTES for key in HOMES[route]}
     assert OTHER_KEYS.keys() <= homes
 
@@ -191,7 +191,7 @@ def test_every_home_exists(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_reason_is_given_for_homeless_fields_only(route: str) -> None:
+def test_only_homeless_fields_have_a_reason(route: str) -> None:
     reasons = HOMELESS.get(route, {}).keys()
     assert reasons & HOMES[route].keys() == set()
     assert reasons <= fields(route)
@@ -214,7 +214,7 @@ def test_every_kind_of_part_has_a_member() -> None:
 
 
 def fields(route: str) -> set[str]:
-    """Every field that any kind of vLLM takes on a route."""
+    """Returns the fields that any kind of vLLM accepts on a route."""
     found: set[str] = set()
     for kind in KINDS:
         document = captured(kind)
@@ -224,12 +224,12 @@ def fields(route: str) -> set[str]:
 
 
 def newest(route: str) -> list[str]:
-    """The fields that the newest vLLM takes on a route, read in its source."""
+    """Returns the fields that the newest vLLM accepts on a route, from its source."""
     return list(json.loads(NEWEST.read_text(encoding="utf-8"))[route])
 
 
 def references(node: Any) -> Iterator[str]:
-    """The names of all schemas that a schema refers to itself."""
+    """Returns the names of the schemas that a schema refers to directly."""
     if isinstance(node, dict):
         if reference := node.get("$ref"):
             yield reference.removeprefix(REFERENCE)
@@ -241,7 +241,7 @@ def references(node: Any) -> Iterator[str]:
 
 
 def resolves(message: Descriptor | None, path: str) -> bool:
-    """Whether a path leads to a field; the empty one stands for the choice of RPC."""
+    """Returns whether a path leads to a field; the empty one means the choice of RPC."""
     for name in filter(None, re.sub(r"\[\d+\]", "", path).split(".")):
         found = message.fields_by_name.get(name) if message else None
         if found is None:
