@@ -40,9 +40,11 @@ def test_every_row_is_in_the_table() -> None:
 
 def test_the_page() -> None:
     page = (ROOT / "docs" / "errors.md").read_text("utf-8")
-    told = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| ([a-z ]+) \|", page, re.MULTILINE)
-    assert len(told) == len(set(told))
-    assert {(code, reason, _WORDS[word]) for code, reason, word in told} == ROWS
+    documented_rows = re.findall(
+        r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| ([a-z ]+) \|", page, re.MULTILINE
+    )
+    assert len(documented_rows) == len(set(told))
+    assert {(code, reason, _WORDS[word]) for code, reason, word in documented_rows} == ROWS
 
 
 def test_the_page_groups_rows_by_code() -> None:
@@ -55,10 +57,10 @@ def test_the_page_groups_rows_by_code() -> None:
 def test_the_comment_of_the_protos() -> None:
     comment = (ROOT / "protos" / "penstock" / "v1" / "common.proto").read_text("utf-8")
     listed = comment.partition("// # Errors")[2].partition("\nsyntax")[0]
-    told, code = set(), ""
+    documented_rows, code = set(), ""
     for line in listed.splitlines():
         if heading := re.match(r"// ([A-Z_]+)\b.*:$", line):
             code = heading[1]
         elif code and (entry := re.match(r"// - ([A-Z_]+):", line)):
-            told.add((code, entry[1]))
-    assert told == {(code, reason) for code, reason, _ in ROWS}
+            documented_rows.add((code, entry[1]))
+    assert documented_rows == {(code, reason) for code, reason, _ in ROWS}
