@@ -40,11 +40,9 @@ def test_every_row_is_in_the_table() -> None:
 
 def test_the_page() -> None:
     page = (ROOT / "docs" / "errors.md").read_text("utf-8")
-    documented_rows = re.findall(
-        r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| ([a-z ]+) \|", page, re.MULTILINE
-    )
-    assert len(documented_rows) == len(set(told))
-    assert {(code, reason, _WORDS[word]) for code, reason, word in documented_rows} == ROWS
+    documented = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| ([a-z ]+) \|", page, re.MULTILINE)
+    assert len(documented) == len(set(documented))
+    assert {(code, reason, _WORDS[word]) for code, reason, word in documented} == ROWS
 
 
 def test_the_page_groups_rows_by_code() -> None:
@@ -57,10 +55,10 @@ def test_the_page_groups_rows_by_code() -> None:
 def test_the_comment_of_the_protos() -> None:
     comment = (ROOT / "protos" / "penstock" / "v1" / "common.proto").read_text("utf-8")
     listed = comment.partition("// # Errors")[2].partition("\nsyntax")[0]
-    documented_rows, code = set(), ""
+    documented, code = set(), ""
     for line in listed.splitlines():
         if heading := re.match(r"// ([A-Z_]+)\b.*:$", line):
             code = heading[1]
         elif code and (entry := re.match(r"// - ([A-Z_]+):", line)):
-            documented_rows.add((code, entry[1]))
-    assert documented_rows == {(code, reason) for code, reason, _ in ROWS}
+            documented.add((code, entry[1]))
+    assert documented == {(code, reason) for code, reason, _ in ROWS}
