@@ -82,7 +82,7 @@ def _run(parsed: argparse.Namespace) -> int:
         for group in run.run(rows, chosen, parsed.repeats, parsed.budget, parsed.seed):
             document["taken"] += [one.document() for one in group]
     finally:
-        # Also what a run gave that broke off, for `report` to show.
+        # Even the results of an aborted run, for `report`.
         repeats = _repeats(document["taken"])
         known |= conditions.after(repeats, parsed.seed, time.monotonic() - started)
         RESULTS.write_text(json.dumps(document))
@@ -90,7 +90,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _repeats(taken: Sequence[Mapping[str, Any]]) -> str:
-    """Returns how many windows each cell has: "3", or "2 to 3" when the time was used up."""
+    """Returns the number of windows per cell: "3", or "2 to 3" if the time ran out."""
     windows = Counter((one["scenario"], one["row"]) for one in taken).values()
     fewest, most = min(windows, default=0), max(windows, default=0)
     return str(most) if fewest == most else f"{fewest} to {most}"

@@ -1,7 +1,7 @@
 """Checks the contents of answers: once by meaning, then byte by byte.
 
 Before a server is measured, one call is made to it and its answer is read message by message and
-compared with what must come back. The load client then compares every answer with that one, and
+compared with the expected one. The load client then compares every answer with that one, and
 for a stream every marker, their order and number, and the last message.
 """
 
@@ -27,7 +27,7 @@ _Message = TypeVar("_Message", bound=Message)
 
 
 class WrongContent(Exception):
-    """An answer is not what it should be."""
+    """An answer differs from the expected one."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def golden(scenario: Scenario, row: Row, port: int) -> Golden:
 
     Raises:
         WrongContent: the answer is wrong.
-        grpc.RpcError: there was none.
-        OSError: there was none over HTTP.
+        grpc.RpcError: the call failed.
+        OSError: the call over HTTP failed.
     """
     if row.grpc:
         return grpc_golden(scenario, grpc_call(scenario, port))
@@ -73,7 +73,7 @@ def grpc_golden(scenario: Scenario, answers: Sequence[bytes]) -> Golden:
         return Golden(last=answers[-1])
     wanted = scenario.expected()
     if len(answers) != 1:
-        raise WrongContent(f"{scenario.name}: {len(answers)} messages in place of one")
+        raise WrongContent(f"{scenario.name}: {len(answers)} messages instead of one")
     _compare(scenario.name, _parsed(type(wanted), answers[0]), wanted)
     return Golden(whole=answers[0])
 
@@ -86,11 +86,11 @@ def check_stream(answers: Sequence[bytes], chunks: int) -> None:
     """
     found = payloads.MARKER.findall(b"".join(answers))
     if [int(number) for number, _ in found] != list(range(chunks)):
-        raise WrongContent(f"{len(found)} chunks in place of {chunks}, or in another order")
+        raise WrongContent(f"{len(found)} chunks instead of {chunks}, or in another order")
     wanted = payloads.stream_messages([b"#%b@%b" % marker for marker in found])
     parsed = [_parsed(StreamChatCompletionResponse, answer) for answer in answers]
     if _summary(parsed) != _summary(wanted):
-        raise WrongContent(f"the stream is not what it should be: {_summary(parsed)}")
+        raise WrongContent(f"the stream differs from the expected one: {_summary(parsed)}")
     _compare("the last message", parsed[-1], wanted[-1])
 
 
@@ -102,7 +102,7 @@ def check_events(body: bytes, chunks: int) -> None:
     """
     found = payloads.MARKER.findall(body)
     if [int(number) for number, _ in found] != list(range(chunks)):
-        raise WrongContent(f"{len(found)} chunks in place of {chunks}, or in another order")
+        raise WrongContent(f"{len(found)} chunks instead of {chunks}, or in another order")
     if not body.endswith(_DONE):
         raise WrongContent("the stream does not end with [DONE]")
     events = [json.loads(event[6:]) for event in body[: -len(_DONE)].split(b"\n\n") if event]
@@ -124,7 +124,7 @@ def http_golden(scenario: Scenario, row: Row, body: bytes) -> Golden:
     if row.rewrites:
         contained = scenario.contained()
         if not contained or any(part not in body for part in contained):
-            raise WrongContent(f"{scenario.name}: the answer lacks what it should contain")
+            raise WrongContent(f"{scenario.name}: the answer lacks expected content")
         return Golden(contained=contained)
     if body != scenario.http_expected():
         raise WrongContent(f"{scenario.name}: the answer is not the upstream's")
@@ -167,7 +167,7 @@ def _parsed(kind: type[_Message], answer: bytes) -> _Message:
     try:
         return kind.FromString(answer)
     except DecodeError as error:
-        raise WrongContent("the answer is no message") from error
+        raise WrongContent("the answer is not a valid message") from error
 
 
 def _summary(messages: Sequence[StreamChatCompletionResponse]) -> tuple[object, ...]:
@@ -185,4 +185,4 @@ def _summary(messages: Sequence[StreamChatCompletionResponse]) -> tuple[object, 
 def _compare(what: str, got: Message, wanted: Message) -> None:
     if got != wanted:
         lines = difflib.unified_diff(str(wanted).splitlines(), str(got).splitlines(), n=0)
-        raise WrongContent(f"{what}: not what it should be: {list(lines)[2:12]}")
+        raise WrongContent(f"{what} differs from the expected one: {list(lines)[2:12]}")

@@ -1,4 +1,4 @@
-"""The conditions of a run, which a reader needs to judge or repeat it."""
+"""The conditions of a run, which readers need to judge or repeat it."""
 
 import os
 import platform

@@ -1,8 +1,8 @@
-"""The bounded form for continuous integration: loose bounds, so that it fails only when it must.
+"""The bounded form for continuous integration, with loose bounds to avoid false alarms.
 
-Every answer of every scenario is checked. The costs are held to twice the targets, and what is
-over is measured once more before it counts. The instructions of the conversions are held to the
-stored baseline.
+Every answer of every scenario is checked. The costs must stay below twice the targets; a cost above
+that is measured once more before it counts. The instructions of the conversions are compared with
+the stored baseline.
 """
 
 import json
@@ -22,7 +22,7 @@ RESULT = process.BUILD / "guard.json"
 _BUDGET_S = 120.0
 _TIMES_THE_NOOP = 4.0
 
-# Beside Penstock, which is in every scenario.
+# In addition to Penstock, which is in every scenario.
 _COMPARED: Mapping[str, Sequence[Row]] = {
     "unary": (NOOP,),
     "paced": (NOOP,),
@@ -61,20 +61,20 @@ def guard(seed: int, result: Path = RESULT) -> list[str]:
 
 
 def content_failures(taken: Sequence[Measurement]) -> list[str]:
-    """Returns a line for each window in which calls went wrong, or nothing came back."""
+    """Returns a line for each window in which calls failed, or without answers."""
     lines = []
     for one in taken:
         if one.errors:
             lines.append(f"{one.scenario} on {one.row}: {dict(one.window.errors)}")
         elif not one.units:
-            lines.append(f"{one.scenario} on {one.row}: nothing came back")
+            lines.append(f"{one.scenario} on {one.row}: no answers")
     return lines
 
 
 def exceeds(results: Results, target: targets.Target) -> str:
     """Returns a line if a target is missed even with the slack; empty if not, or not measured.
 
-    A time is not missed on a machine so busy that the no-op comes near it.
+    A time does not count as missed on a machine so busy that even the no-op comes near it.
     """
     value = target.measured(results)
     if value is None or target.verdict(results, SLACK) != "not met":

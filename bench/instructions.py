@@ -1,4 +1,4 @@
-"""Instructions that the conversions take, counted by callgrind and held to a stored baseline.
+"""Instructions of the conversions, counted by callgrind and compared with a stored baseline.
 
 Unlike times, these numbers hardly depend on the machine and not at all on its load. They depend
 on the versions of Python and of the compiled libraries, so each Python version has its own.
@@ -63,7 +63,7 @@ def read(dumps: Iterable[str]) -> dict[str, int]:
 
 
 def version() -> str:
-    """Returns the key under which the baseline of this Python stands."""
+    """Returns the key of this Python's baseline."""
     return f"CPython {sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -71,7 +71,7 @@ def baseline() -> Mapping[str, int]:
     """Returns the stored counts for this version of Python.
 
     Raises:
-        LoadFailed: there are none.
+        LoadFailed: there are no counts for it.
     """
     stored: dict[str, dict[str, int]] = json.loads(BASELINE.read_text())
     if version() not in stored:
@@ -87,7 +87,7 @@ def store(counts: Mapping[str, int]) -> None:
 
 
 def regressions(counts: Mapping[str, int], stored: Mapping[str, int]) -> list[str]:
-    """Returns a line for each conversion that takes more than it may, or is not there."""
+    """Returns a line for each conversion that exceeds its baseline or is missing."""
     lines = []
     for name in sorted({*counts, *stored}):
         if name not in counts or name not in stored:

@@ -13,7 +13,7 @@ _READY_WITHIN_S = 30.0
 
 
 class LoadFailed(Exception):
-    """The client could not do its work."""
+    """The client failed."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Window:
     """The client's observations in one window. Times are in microseconds.
 
     Attributes:
-        seconds: its length.
-        calls: calls that ended well in it.
-        chunks: chunks that came in it.
-        messages: messages, or events, that came in it.
-        latency: of whole calls: p50, p90, p99, max.
-        first: from the request to the first chunk.
-        delay: from the sending of a chunk by the upstream to its arrival.
-        errors: how often each fault occurred, warm-up included.
+        seconds: length of the window.
+        calls: successful calls.
+        chunks: chunks received.
+        messages: messages or events received.
+        latency: duration of whole calls: p50, p90, p99, max.
+        first: time from the request to the first chunk.
+        delay: time from the upstream's sending of a chunk to its arrival.
+        errors: number of occurrences of each fault, including the warm-up.
     """
 
     seconds: float
@@ -45,14 +45,14 @@ class Client:
     """A running load client."""
 
     def __init__(self, child: Child) -> None:
-        """Takes the process."""
+        """Wraps the process of a client."""
         self._child = child
 
     def wait_ready(self) -> None:
         """Waits until the client has warmed up and starts to count.
 
         Raises:
-            LoadFailed: it ended, or nothing came back in time.
+            LoadFailed: the client ended, or there was no answer in time.
         """
         if self._line(_READY_WITHIN_S) != "ready":
             raise LoadFailed(f"the load client ended: {self._child.last_words()}")
@@ -61,7 +61,7 @@ class Client:
         """Waits for the next report; returns the calls and the chunks so far.
 
         Raises:
-            LoadFailed: it ended.
+            LoadFailed: the client ended.
         """
         word, *numbers = self._line(_READY_WITHIN_S).split() or [""]
         if word != "progress":
@@ -72,7 +72,7 @@ class Client:
         """Ends the window and returns the observations.
 
         Raises:
-            LoadFailed: it ended before.
+            LoadFailed: the client ended before.
         """
         self._child.say("end")
         while line := self._line(_READY_WITHIN_S):
@@ -84,7 +84,7 @@ class Client:
         try:
             return self._child.line(within_s)
         except TimeoutError as error:
-            raise LoadFailed(f"the load client said nothing for {within_s:g} s") from error
+            raise LoadFailed(f"the load client printed nothing for {within_s:g} s") from error
 
 
 def window(document: Mapping[str, Any]) -> Window:
@@ -93,10 +93,10 @@ def window(document: Mapping[str, Any]) -> Window:
 
 
 def wait_until(done: Callable[[], bool], within_s: float, what: str) -> None:
-    """Polls until something has happened.
+    """Polls until a condition holds.
 
     Raises:
-        LoadFailed: it did not in time.
+        LoadFailed: it did not hold in time.
     """
     end = time.monotonic() + within_s
     while not done():

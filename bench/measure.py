@@ -20,11 +20,11 @@ class Measurement:
     """The result of one window.
 
     Attributes:
-        scenario: the name of the scenario.
-        row: the name of the server.
+        scenario: name of the scenario.
+        row: name of the server.
         cpu_s: user and system time of all processes of the server.
         peak_bytes: their largest resident sizes.
-        window: what the client saw.
+        window: the client's observations.
     """
 
     scenario: str
@@ -40,16 +40,16 @@ class Measurement:
 
     @property
     def errors(self) -> int:
-        """How many calls went wrong, warm-up included."""
+        """Number of failed calls, including the warm-up."""
         return sum(self.window.errors.values())
 
     def document(self) -> dict[str, Any]:
-        """Returns it for a results file."""
+        """Returns the measurement in the form of a results file."""
         return asdict(self)
 
 
 def of_document(document: dict[str, Any]) -> Measurement:
-    """Returns a measurement of a results file."""
+    """Returns the measurement from a results file."""
     return Measurement(**(document | {"window": Window(**document["window"])}))
 
 
@@ -63,15 +63,15 @@ def measure(
     """Checks one answer, warms up, measures one window.
 
     Args:
-        place: where files are written.
+        place: folder for files.
         scenario: the load.
-        row: what the server is.
+        row: description of the server.
         server: the server.
-        golden: what answers are compared with, if not with the one that is checked first.
+        golden: answer to compare with, if not the one that is checked first.
 
     Raises:
         WrongContent: the first answer is wrong.
-        LoadFailed: the client could not do its work.
+        LoadFailed: the client failed.
     """
     golden = golden or check.golden(scenario, row, server.port)
     command = _command(place.folder, scenario, row, server.port, golden)
@@ -88,7 +88,7 @@ def measure(
 
 
 def write_requests(folder: Path, scenarios: Sequence[Scenario]) -> None:
-    """Writes what the load client and the no-op server send."""
+    """Writes the messages that the load client and the no-op server send."""
     for scenario in scenarios:
         (folder / f"{scenario.name}.grpc").write_bytes(payloads.framed(scenario.request()))
         (folder / f"{scenario.name}.http").write_bytes(scenario.http_request())
@@ -100,7 +100,7 @@ def write_requests(folder: Path, scenarios: Sequence[Scenario]) -> None:
 def _until_enough(
     client: Client, scenario: Scenario, pid: int, before: float, *, wants_cpu: bool
 ) -> None:
-    """Continues the window until it has enough calls and CPU time, or its time is over."""
+    """Continues the window until it has enough calls and CPU time, or until its time limit."""
     for tenth in range(1, round(scenario.longest_s * 10) + 1):
         calls, chunks = client.progress()
         enough = (chunks or calls) >= scenario.least and tenth >= _LEAST_S * 10
@@ -118,7 +118,7 @@ def _command(
         "body": folder / f"{scenario.name}.{protocol}",
         "content-type": "" if row.grpc else scenario.http_type,
         "in-flight": scenario.in_flight,
-        # The kernel deals connections to workers: many, so that each gets its share.
+        # The kernel distributes connections among workers: with many, each worker gets its share.
         "connections": scenario.in_flight if row.workers else scenario.connections,
         "markers": scenario.chunks,
         "warm-up": scenario.warm_up_s,
@@ -133,7 +133,7 @@ def _command(
 
 
 def _file(path: Path, content: bytes) -> Path | str:
-    """Returns the path of a file with that content, empty if there is none."""
+    """Writes a file and returns its path; empty without content."""
     if not content:
         return ""
     path.write_bytes(content)

@@ -3,8 +3,8 @@
     python -m bench.noop FOLDER [uvloop]
 
 It serves the methods of the scenarios with grpc.aio's defaults and no interceptors. Requests are
-not parsed and answers are not built: bytes come in and bytes made beforehand go out. A stream is
-paced by the server itself, and its chunks carry the time like the upstream's. Prints its port.
+not parsed and answers are not built: it sends bytes that were prepared beforehand. A stream is
+paced by the server itself, and its chunks contain the time like the upstream's. Prints its port.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Answers:
     """Prepared answers."""
 
     def __init__(self, unary: Mapping[bytes, bytes], around: tuple[bytes, bytes]) -> None:
-        """Takes answers by model, and what stands around the marker of a chunk."""
+        """Creates it from answers by model, and from the bytes around the marker of a chunk."""
         self._unary = unary
         self._head, self._tail = around
         first, *_, finish, last = payloads.stream_messages([b""])

@@ -1,4 +1,4 @@
-"""Child processes: starts them so that none is left behind; reads their CPU time and memory."""
+"""Child processes that are never left behind, with their CPU time and memory."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _GRACE_S = 5.0
 
 
 class Child:
-    """A process in a session of its own; leaving ends it and all that it started."""
+    """A process in its own session; leaving the context ends it and its descendants."""
 
     def __init__(
         self,
@@ -27,9 +27,9 @@ class Child:
         env: Mapping[str, str] | None = None,
         talks: bool = False,
     ) -> None:
-        """Starts it; its errors go to the log, and so does its output unless it talks to us.
+        """Starts it; its errors go to the log, and so does its output unless we read it.
 
-        By way of a program that ties it to this process: should this one be killed, it ends too.
+        A helper program ties it to this process: if this process is killed, it ends too.
 
         Raises:
             OSError: the parts in C are not built.
@@ -60,10 +60,10 @@ class Child:
         self.stop()
 
     def line(self, within_s: float) -> str:
-        """Returns the next line that it prints, without its end; empty if it ended.
+        """Returns the next line that it prints, without the line ending; empty if it ended.
 
         Raises:
-            TimeoutError: there was none in time.
+            TimeoutError: it printed no line in time.
         """
         assert self._process.stdout
         fd = self._process.stdout.fileno()
@@ -79,7 +79,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it still runs."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def say(self, line: str) -> None:
@@ -114,7 +114,7 @@ class Child:
 
 
 def descendants(pid: int) -> list[int]:
-    """Returns a process and everything it started that still runs."""
+    """Returns a process and its running descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and (fields := _stat(int(entry.name))):
@@ -128,14 +128,14 @@ def descendants(pid: int) -> list[int]:
 def cpu_seconds(pid: int) -> float:
     """Returns the user and system time of a process, its threads and all its children.
 
-    What still runs is read from the kernel's clock of each process, which counts nanoseconds;
-    children that have ended, from their parent's /proc entry, which counts ticks.
+    The times of running processes are read from the kernel's clock of each process, in nanoseconds;
+    those of children that have ended, from their parent's /proc entry, in ticks.
     """
     return sum(_own_cpu(one) + _ended_children_cpu(one) for one in descendants(pid))
 
 
 def reset_peak_memory(pid: int) -> None:
-    """Lets the peak begin anew, for a process and its children."""
+    """Resets the peak for a process and its children."""
     for one in descendants(pid):
         _write(Path(f"/proc/{one}/clear_refs"), "5")
 

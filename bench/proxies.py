@@ -1,4 +1,4 @@
-"""How Envoy and LiteLLM are configured as proxies before vLLM: here and in tests/routers."""
+"""Configurations of Envoy and LiteLLM as proxies in front of vLLM, also for tests/routers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,12 +6,12 @@ _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 LITELLM_ENVIRONMENT: Mapping[str, str] = {
     "LITELLM_MODE": "PRODUCTION",
-    # Otherwise it downloads prices of models when it starts.
+    # Otherwise it downloads model prices when it starts.
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    # Without a master key it then checks no keys.
+    # Without a master key, it then checks no keys.
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
-"""Variables that LiteLLM's proxy is started with."""
+"""Environment variables of LiteLLM's proxy."""
 
 
 def litellm_config(
@@ -20,9 +20,9 @@ def litellm_config(
     """Returns the configuration of LiteLLM's proxy.
 
     Args:
-        servers: the base URLs of the servers behind it.
-        models: the names that each of these serves.
-        api_key: the key that these and the proxy ask for; empty for none.
+        servers: base URLs of the servers behind it.
+        models: names of the models that each server has.
+        api_key: key that the servers and the proxy require; empty for none.
     """
     deployments = [
         {
@@ -39,7 +39,7 @@ def litellm_config(
     return {
         "model_list": deployments,
         "litellm_settings": {"num_retries": 0, "request_timeout": 600},
-        # A caller's mistake would take the server out for all.
+        # Otherwise a caller's mistake would remove the server for all callers.
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         "general_settings": {"master_key": api_key} if api_key else {},
     }
@@ -49,8 +49,8 @@ def envoy_config(listen: tuple[str, int], servers: Sequence[str]) -> Mapping[str
     """Returns the configuration of Envoy as a hop from HTTP/1.1 to HTTP/1.1.
 
     Args:
-        listen: the host and port of Envoy.
-        servers: the base URLs of the servers behind it.
+        listen: host and port of Envoy.
+        servers: base URLs of the servers behind it.
     """
     return {
         "static_resources": {"listeners": [_listener(*listen)], "clusters": [_cluster(servers)]}

@@ -17,13 +17,13 @@ _NOTHING = "-"
 
 @dataclass(frozen=True)
 class Report:
-    """A run, ready to be written down.
+    """The results of a run, to be written as Markdown.
 
     Attributes:
-        results: the measurements.
-        rows: the servers, in order.
-        scenarios: the scenarios, in order.
-        conditions: what the run was made with, by name.
+        results: measurements.
+        rows: servers, in order.
+        scenarios: scenarios, in order.
+        conditions: conditions of the run, by name.
     """
 
     results: Results
@@ -145,7 +145,7 @@ _TIMES_OF_STREAMS = (("first", "first chunk"), ("delay", "delay of a chunk"))
 
 
 def number(value: float) -> str:
-    """Returns a number with about three digits that count."""
+    """Returns a number with about three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) >= 10:

@@ -18,7 +18,7 @@ from bench.servers import Place, Row, Running
 from bench.show import say
 
 Joins = Callable[[Row, Scenario], bool]
-"""Says whether a server is measured in a scenario."""
+"""Function that returns whether a server is measured in a scenario."""
 
 _OF_WORKERS = ("unary", "paced", "burst", "embed-64x4096")
 
@@ -27,7 +27,7 @@ _OF_WORKERS = ("unary", "paced", "burst", "embed-64x4096")
 def place() -> Iterator[tuple[Place, Running]]:
     """Prepares the files and starts the upstream."""
     if not (process.BUILD / "client").exists():
-        raise LoadFailed("the load client is not built; run this by make")
+        raise LoadFailed("the load client is not built; run make bench")
     with TemporaryDirectory(prefix="penstock-bench-") as name:
         folder = Path(name)
         payloads.write_upstream(folder, scenarios.models())
@@ -45,13 +45,13 @@ def run(
     seed: int,
     joins: Joins | None = None,
 ) -> Iterator[list[Measurement]]:
-    """Yields what each scenario gave; in one repeat, each meets all servers, in a drawn order.
+    """Yields the measurements; in each repeat, every scenario runs on all servers in random order.
 
-    When the budget is used up, no further scenario begins; a scenario that has begun meets all its
-    servers, so that each has the same number of windows in it.
+    When the time budget is used up, no further scenario begins; a scenario that has begun runs on
+    all its servers, so that each has the same number of windows.
 
     Raises:
-        LoadFailed: a server or the client could not do its work.
+        LoadFailed: a server or the client failed.
         WrongContent: an answer is wrong.
     """
     order = random.Random(seed)
@@ -61,7 +61,7 @@ def run(
             say(f"repeat {repeat + 1} of {repeats}")
             for group in _repeat(where, upstream, rows, chosen, order, joins or takes_part):
                 if repeat and time.monotonic() > end:
-                    say("the time is used up; the rest of this repeat is left out")
+                    say("the time is used up; the rest of this repeat is skipped")
                     return
                 yield group
 
@@ -74,7 +74,7 @@ def _repeat(
     order: random.Random,
     joins: Joins,
 ) -> Iterator[list[Measurement]]:
-    """Yields what all servers gave in one scenario, scenario by scenario."""
+    """Yields the measurements of all servers, scenario by scenario."""
     with contextlib.ExitStack() as stack:
         running = {row.name: stack.enter_context(_started(row, where, upstream)) for row in rows}
         for scenario in order.sample(chosen, len(chosen)):
@@ -105,7 +105,7 @@ def _window(
     if taken.units:
         cost = f"{taken.cpu_s / taken.units * 1e6:9.1f} µs CPU per {scenario.unit}"
     else:
-        cost = "nothing came back"
+        cost = "no answers"
     faults = f"  ERRORS {dict(taken.window.errors)}" if taken.errors else ""
     say(f"  {scenario.name:14} {row.name:10} {cost}{faults}")
     return taken

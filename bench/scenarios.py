@@ -15,27 +15,27 @@ class Scenario:
     """One kind of load.
 
     Attributes:
-        name: its key in results.
-        title: what it is, in a table.
-        method: the gRPC method, with a leading slash.
-        path: the HTTP route of the same call.
-        model: the model that both name.
-        request: the messages of a gRPC call.
-        http_request: the body of the HTTP call.
-        http_type: its content type.
-        expected: the message that must come back; None for a stream of chats.
-        http_expected: the body that must come back by HTTP; empty for a stream.
-        contained: what must be in the answer of a server that writes its own.
-        in_flight: calls at once.
+        name: key in results.
+        title: title in tables.
+        method: gRPC method, with a leading slash.
+        path: HTTP route of the same call.
+        model: model of both.
+        request: messages of a gRPC call.
+        http_request: body of the HTTP call.
+        http_type: content type of the body.
+        expected: expected message; None for a stream of chats.
+        http_expected: expected body over HTTP; empty for a stream.
+        contained: parts that must be in the answer of a server that writes its own.
+        in_flight: number of simultaneous calls.
         connections: connections that gRPC calls share.
         chunks: chunks of a stream; 0 for a unary call.
         delay_us: microseconds between two chunks of a stream; 0 for none.
-        least: calls (or chunks) that a window must have.
-        longest_s: a window ends after this, whatever it has.
+        least: minimum number of calls (or chunks) in a window.
+        longest_s: maximum length of a window.
         warm_up_s: time before the window.
-        stagger_s: time over which the first calls are spread, so that streams keep apart.
-        fresh: whether its servers serve nothing else, so that their memory is its own.
-        peers: whether LiteLLM takes part.
+        stagger_s: time over which the first calls are spread, so that streams do not coincide.
+        fresh: whether it gets new servers, so that their memory is due to it alone.
+        peers: whether LiteLLM is included.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Scenario:
 
     @property
     def unit(self) -> str:
-        """What costs are given for."""
+        """The unit of costs: a call or a chunk."""
         return "chunk" if self.chunks else "call"
 
 
@@ -197,5 +197,5 @@ ALL = (
 
 
 def models() -> list[str]:
-    """Returns every model that the upstream must know."""
+    """Returns all models that the upstream must have."""
     return sorted({scenario.model for scenario in ALL} | {payloads.CHAT_MODEL})

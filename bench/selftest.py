@@ -14,7 +14,7 @@ _LENGTH_S = 0.3
 
 
 def unnoticed() -> list[str]:
-    """Returns a line for each fault that the client did not see.
+    """Returns a line for each fault that the client did not detect.
 
     Raises:
         LoadFailed: a part did not start.
@@ -25,7 +25,7 @@ def unnoticed() -> list[str]:
             for name, try_it in _TRIALS.items():
                 taken = try_it(place, row, running)
                 if taken.window.calls or not taken.errors:
-                    lines.append(f"the load client does not see {name} from the {row.title}")
+                    lines.append(f"the load client does not detect {name} from the {row.title}")
         return lines
 
 

@@ -1,4 +1,4 @@
-"""Medians over repeats, and which differences are significant."""
+"""Medians over repeats, and the significance of differences."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ def cpu_us(taken: Measurement) -> float | None:
 
 
 def rate(taken: Measurement) -> float | None:
-    """Calls or chunks a second."""
+    """Calls or chunks per second."""
     return taken.units / taken.window.seconds if taken.window.seconds else None
 
 
@@ -25,17 +25,17 @@ def peak_mb(taken: Measurement) -> float | None:
 
 
 def messages_per_chunk(taken: Measurement) -> float | None:
-    """Messages, or events, for each chunk of the upstream; None for unary calls."""
+    """Messages or events per chunk of the upstream; None for unary calls."""
     return taken.window.messages / taken.window.chunks if taken.window.chunks else None
 
 
 def errors(taken: Measurement) -> float | None:
-    """Calls that went wrong."""
+    """Failed calls."""
     return float(taken.errors)
 
 
 def time_ms(kind: str, share: str) -> Metric:
-    """Returns the metric of a time: latency, first or delay; p50, p90, p99 or max."""
+    """Returns the metric of a time (latency, first or delay) at p50, p90, p99 or max."""
 
     def metric(taken: Measurement) -> float | None:
         times: Mapping[str, float] = getattr(taken.window, kind)
@@ -51,12 +51,12 @@ class Results:
     taken: Sequence[Measurement]
 
     def values(self, scenario: str, row: str, metric: Metric) -> list[float]:
-        """Returns what each repeat gave."""
+        """Returns the value of each repeat."""
         found = (metric(t) for t in self.taken if (t.scenario, t.row) == (scenario, row))
         return [value for value in found if value is not None]
 
     def middle(self, scenario: str, row: str, metric: Metric) -> float | None:
-        """Returns the median of the repeats; None if there is nothing."""
+        """Returns the median of the repeats; None without values."""
         values = self.values(scenario, row, metric)
         return median(values) if values else None
 
@@ -66,10 +66,10 @@ class Results:
         return one / two if one is not None and two else None
 
     def spread(self, scenario: str, metric: Metric, one: str, same: str) -> float | None:
-        """Returns how far the same server, run twice, is from itself; 0.1 is ten percent.
+        """Returns the relative difference between two runs of the same server; 0.1 is ten percent.
 
-        It is the larger of two: how far the medians are apart, and how far the two typically are
-        apart within one repeat.
+        It is the larger of two: the difference of the medians, and the typical difference within
+        one repeat.
         """
         pairs = zip(
             self.values(scenario, one, metric), self.values(scenario, same, metric), strict=False
@@ -82,7 +82,7 @@ class Results:
 
 
 def difference(one: float, two: float) -> float:
-    """Returns how much larger the larger of two is, as a share of the smaller."""
+    """Returns the difference of two values relative to the smaller one."""
     smaller, larger = sorted((one, two))
     if smaller <= 0:
         return 0.0 if larger <= 0 else float("inf")
@@ -90,9 +90,9 @@ def difference(one: float, two: float) -> float:
 
 
 def ranks(values: Mapping[str, float], spread: float) -> list[list[str]]:
-    """Returns names in groups, smallest value first; within a group nothing tells them apart.
+    """Returns names in groups of values without significant differences, smallest value first.
 
-    A group holds what is no further than the spread from its smallest value.
+    The values of a group are within the spread of its smallest value.
     """
     groups: list[list[str]] = []
     for name in sorted(values, key=lambda n: values[n]):
@@ -104,7 +104,7 @@ def ranks(values: Mapping[str, float], spread: float) -> list[list[str]]:
 
 
 def names(taken: Iterable[Measurement]) -> tuple[list[str], list[str]]:
-    """Returns the scenarios and the servers that were measured, in the order of appearance."""
+    """Returns the measured scenarios and servers, in the order of appearance."""
     scenarios: dict[str, None] = {}
     rows: dict[str, None] = {}
     for one in taken:

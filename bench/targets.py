@@ -15,13 +15,13 @@ class Target:
     """One target.
 
     Attributes:
-        title: what is compared.
-        bound: the value not to exceed, or to reach if `at_least`.
-        unit: written behind values.
+        title: description of the comparison.
+        bound: upper bound, or lower bound if `at_least`.
+        unit: unit of the values.
         at_least: whether more is better.
         value: reads the value from results; None if it was not measured.
-        scenario: whose A/A spread is the uncertainty.
-        metric: the metric that the spread is taken of.
+        scenario: scenario whose A/A spread is the uncertainty.
+        metric: metric of the spread.
     """
 
     title: str
@@ -34,11 +34,11 @@ class Target:
 
     @property
     def is_time(self) -> bool:
-        """Whether it is a time, which a busy machine lengthens."""
+        """Whether the value is a time, which is longer on a busy machine."""
         return self.unit == _MILLISECONDS
 
     def measured(self, results: Results) -> float | None:
-        """Returns the middle of the two runs of Penstock; None if it was not measured."""
+        """Returns the mean of the two runs of Penstock; None if it was not measured."""
         values = [self.value(results, row) for row in (ONE, SAME)]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known else None
@@ -47,8 +47,8 @@ class Target:
         """Returns "met", "not met", "within the spread" of neither, or "not measured".
 
         Args:
-            results: of a run.
-            slack: how many times the bound is still well, for guards.
+            results: results of a run.
+            slack: factor by which the bound is relaxed, for guards.
         """
         value = self.measured(results)
         if value is None:
@@ -105,7 +105,7 @@ ALL = (
         at_least=True,
     ),
     Target(
-        "time to the first token that is added at 4 in flight, p50",
+        "time added to the first token at 4 in flight, p50",
         1.0,
         _MILLISECONDS,
         _added_first,

@@ -1,7 +1,7 @@
-"""What is sent and what must come back: the upstream's answers, requests, expected messages.
+"""The upstream's answers, requests, and expected messages.
 
-The answers have the shape of vLLM's; the expected messages are written down here independently of
-the conversions, so that a conversion that errs is seen.
+The answers have the shape of vLLM's; the expected messages are written here independently of the
+conversions, so that an incorrect conversion is detected.
 """
 
 from bench.payloads.chat import (

@@ -80,7 +80,7 @@ def chat_answer() -> bytes:
 
 
 def chat_expected() -> Message:
-    """Returns the message that the answer must become."""
+    """Returns the expected message."""
     expected = chat_completion_pb2.CreateChatCompletionResponse(
         id="chatcmpl-89347a330bafb33a", model=CHAT_MODEL, system_fingerprint=_FINGERPRINT
     )
@@ -98,7 +98,7 @@ def chat_text() -> bytes:
 
 
 def stream_model(chunks: int, delay_us: int) -> str:
-    """Returns the model that streams so many chunks, so many microseconds apart."""
+    """Returns the name of the model that streams a number of chunks at an interval."""
     return f"stream-{chunks}-{delay_us}"
 
 
@@ -121,7 +121,7 @@ def _choice(delta: dict[str, Any], finish: str | None = None, **more: Any) -> di
 
 
 def stream_files() -> dict[str, bytes]:
-    """Returns the pieces from which the upstream makes streams."""
+    """Returns the pieces from which the upstream builds streams."""
     first = _choice({"role": "assistant", "content": ""})
     head, tail = _event([_choice({"content": " @"}, token_ids=None)]).split(b"@")
     finish = _event([_choice({}, "stop", stop_reason=None, token_ids=None)])
@@ -137,7 +137,7 @@ def stream_files() -> dict[str, bytes]:
 def stream_messages(
     markers: Sequence[bytes],
 ) -> list[chat_completion_pb2.StreamChatCompletionResponse]:
-    """Returns the messages that a stream with these markers must become."""
+    """Returns the expected messages of a stream with these markers."""
     response = chat_completion_pb2.StreamChatCompletionResponse
     first = response(id=_STREAM_ID, model=CHAT_MODEL)
     first.create_time.seconds = CREATED

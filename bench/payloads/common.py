@@ -22,7 +22,7 @@ def text(words: int, seed: int) -> str:
 
 
 def framed(messages: Sequence[bytes]) -> bytes:
-    """Returns messages as gRPC sends them, each behind a flag and its length."""
+    """Returns messages in gRPC's form, each after a flag and its length."""
     return b"".join(struct.pack(">BI", 0, len(message)) + message for message in messages)
 
 

@@ -48,7 +48,7 @@ def rerank_answer() -> bytes:
 
 
 def rerank_expected() -> Message:
-    """Returns the message that the answer must become."""
+    """Returns the expected message."""
     expected = rerank_pb2.RerankResponse(id="score-ab670d94712c0896", model=RERANK_MODEL)
     for index, score in _scores():
         expected.results.add(index=index, relevance_score=score)

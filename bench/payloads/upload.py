@@ -8,12 +8,12 @@ from penstock.v1 import transcription_pb2
 UPLOAD_MODEL = "bench-speech"
 UPLOAD_BYTES = 25_000_000
 UPLOAD_CHUNK = 64 * 1024
-_PATTERN_SIZE = 65_521  # a prime, so that a lost or doubled block of any usual size is seen
+_PATTERN_SIZE = 65_521  # a prime, so that a lost or doubled block of any usual size is detected
 _BOUNDARY = "bench-form-boundary"
 
 
 def upload_pattern() -> bytes:
-    """Returns the bytes that the file of an upload repeats."""
+    """Returns the bytes that are repeated in the file of an upload."""
     return bytes((i * 7 + (i >> 8) * 13) & 255 for i in range(_PATTERN_SIZE))
 
 
@@ -49,13 +49,13 @@ def upload_grpc() -> list[bytes]:
 
 
 def upload_answer() -> bytes:
-    """Returns the upstream's answer when every byte came intact."""
+    """Returns the upstream's answer if every byte arrived intact."""
     said = f"{UPLOAD_BYTES} bytes intact"
     return dump({"text": said, "usage": {"type": "duration", "seconds": 60}})
 
 
 def upload_expected() -> Message:
-    """Returns the message that the answer must become."""
+    """Returns the expected message."""
     expected = transcription_pb2.UploadTranscribeResponse()
     expected.transcription.text = f"{UPLOAD_BYTES} bytes intact"
     expected.transcription.billed_duration.seconds = 60

@@ -41,7 +41,7 @@ def write_upstream(folder: Path, models: Sequence[str]) -> None:
 
 
 def _model(name: str) -> dict[str, Any]:
-    # One root: to a server that looks, they are names of one model.
+    # With one root, they are names of one model to a server that checks it.
     return {
         "id": name,
         "object": "model",

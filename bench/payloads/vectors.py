@@ -11,7 +11,7 @@ from penstock.v1 import embedding_pb2
 
 
 def vector_model(vectors: int, dimensions: int) -> str:
-    """Returns the model whose answer has so many vectors of that length."""
+    """Returns the name of the model that answers with a number of vectors of a length."""
     return f"bench-{vectors}x{dimensions}"
 
 
@@ -22,7 +22,7 @@ def _vectors(vectors: int, dimensions: int) -> list[bytes]:
 
 
 def vectors_http(vectors: int, dimensions: int) -> bytes:
-    """Returns a request for so many embeddings over HTTP."""
+    """Returns a request for a number of embeddings over HTTP."""
     texts = [text(20, 100 + i) for i in range(vectors)]
     body = {"model": vector_model(vectors, dimensions), "input": texts, "encoding_format": "base64"}
     return dump(body)
@@ -61,7 +61,7 @@ def vectors_answer(vectors: int, dimensions: int) -> bytes:
 
 
 def vectors_expected(vectors: int, dimensions: int) -> Message:
-    """Returns the message that the answer must become."""
+    """Returns the expected message."""
     expected = embedding_pb2.CreateEmbeddingsResponse(
         id="embd-93ae950d69f4f2de", model=vector_model(vectors, dimensions)
     )
@@ -74,6 +74,6 @@ def vectors_expected(vectors: int, dimensions: int) -> Message:
 
 
 def vectors_texts(vectors: int, dimensions: int) -> tuple[bytes, ...]:
-    """Returns the first and the last vector as they stand in JSON."""
+    """Returns the first and the last vector in JSON."""
     rows = _vectors(vectors, dimensions)
     return (base64.b64encode(rows[0]), base64.b64encode(rows[-1]))

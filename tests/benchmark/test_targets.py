@@ -82,5 +82,5 @@ def test_the_guard_fails_on_errors_and_without_answers() -> None:
     well = measurement("rerank", "penstock", 100)
     assert guard.content_failures([wrong, silent, well]) == [
         "unary on penstock: {'gRPC status 14: gone': 3}",
-        "paced on penstock: nothing came back",
+        "paced on penstock: no answers",
     ]

@@ -1,10 +1,10 @@
-"""Capture what an older vLLM answers, for the test of the simulator's dialects.
+"""Captures the answers of an older vLLM for the test of the simulator's dialects.
 
     PENSTOCK_VLLM=0.14.1 python tests/vllm/capture_older.py
     python tests/vllm/capture_older.py chat=http://127.0.0.1:8000
 
-Writes ../captures/older/<version>.json: for each request below the status and the body. Servers
-of a kind that a version cannot start are left out with --without=whisper.
+Writes ../captures/older/<version>.json: the status and the body for each request below. Skip kinds
+that a version cannot serve with --without=whisper.
 """
 
 import json
@@ -120,7 +120,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
 
 
 def main() -> int:
-    """Capture from the servers given as KIND=URL, or start them; return the exit status."""
+    """Captures from the servers given as KIND=URL, or starts them; returns the exit status."""
     given = dict(argument.split("=", 1) for argument in sys.argv[1:])
     without = given.pop("--without", "").split(",")
     if given:
@@ -155,14 +155,14 @@ def _one(kind: str, url: str, name: str, path: str, body: Any) -> dict[str, Any]
     text = re.sub(r'File \\"[^"]*/site-packages/', r"File \"", text)
     print(name, status, text[:200], flush=True)
     try:
-        told: Any = json.loads(text)
+        content: Any = json.loads(text)
     except ValueError:
-        told = text
-    return {"name": name, "status": status, "answer": told}
+        content = text
+    return {"name": name, "status": status, "answer": content}
 
 
 def form(fields: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return a form with its media type; its file is a second of silence unless one is given."""
+    """Returns a form with its media type; its file is a second of silence unless one is given."""
     parts = {"file": _silence(), **{name: text.encode() for name, text in fields.items()}}
     lines = b"".join(
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'.encode()

@@ -1,10 +1,10 @@
-"""Capture what a real vLLM says of its requests, for the test that no field is lost.
+"""Captures vLLM's schema of its requests, for the test that no field is lost.
 
     python tests/vllm/capture_openapi.py             # starts a server of each kind, in turn
     python tests/vllm/capture_openapi.py chat=http://127.0.0.1:8000
 
 Writes openapi/<kind>.json next to this file. Run it when the vLLM in requirements.lock changes;
-the difference shows what the protos have to follow.
+the difference shows the changes that the protos need.
 """
 
 import sys
@@ -14,7 +14,7 @@ from servers import FLEET, VllmServers
 
 
 def main() -> int:
-    """Capture from the servers given as KIND=URL, or from all kinds; return the exit status."""
+    """Captures from the servers given as KIND=URL, or from all kinds; returns the exit status."""
     given = [argument.partition("=") for argument in sys.argv[1:]]
     for kind, _, url in given:
         _capture(kind, url)

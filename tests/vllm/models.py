@@ -23,7 +23,7 @@ DIALOGUES = SIMULATOR / "generation" / "dialogues.json"
 
 
 def main() -> int:
-    """Make the models unless the cache folder holds them already; return the exit status."""
+    """Make the models unless the cache folder holds them already; returns the exit status."""
     cache = Path(sys.argv[1]) if len(sys.argv) > 1 else cache_folder()
     target = cache / "models"
     if _is_current(target):

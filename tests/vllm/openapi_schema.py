@@ -1,4 +1,4 @@
-"""The request side of vLLM's /openapi.json, reduced to what a comparison of fields needs."""
+"""The request side of vLLM's /openapi.json, reduced for a comparison of fields."""
 
 import json
 import urllib.request
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 CAPTURES = Path(__file__).with_name("openapi")
-"""One <kind>.json for each kind of model, because vLLM mounts the routes by kind."""
+"""Folder with one <kind>.json per kind of model, because the routes depend on the kind."""
 
-# What is said about a schema, as against what it admits.
+# Descriptions in a schema, which do not restrict its values.
 PROSE = frozenset({"title", "description", "examples", "example"})
 REFERENCE = "#/components/schemas/"
 
 
 def normalise(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the request bodies of a document by path, and every schema that they refer to.
+    """Returns the request bodies of a document by path, and every schema that they refer to.
 
     {"paths": {path: {method: {content type: schema}}}, "schemas": {name: schema}}
     """
@@ -28,25 +28,25 @@ def normalise(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def captured(kind: str) -> dict[str, Any]:
-    """Return the checked-in schema of a kind: chat, embed, rerank, classify or whisper."""
+    """Returns the checked-in schema of a kind: chat, embed, rerank, classify or whisper."""
     schema: dict[str, Any] = json.loads((CAPTURES / f"{kind}.json").read_text(encoding="utf-8"))
     return schema
 
 
 def fetch(url: str) -> dict[str, Any]:
-    """Return the normalised schema of the server at the base URL."""
+    """Returns the normalised schema of the server at the base URL."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"{url}/openapi.json", timeout=30) as response:
         return normalise(json.load(response))
 
 
 def dump(schema: dict[str, Any]) -> str:
-    """Return a normalised schema as sorted JSON text with one line for each property."""
+    """Returns a normalised schema as sorted JSON text with one line per property."""
     return _dump(schema, 0) + "\n"
 
 
 def _dump(node: Any, depth: int) -> str:
-    # The document, its two parts, a schema, and the schema's properties have lines of their own.
+    # The document, its two parts, a schema, and the schema's properties have separate lines.
     if not (isinstance(node, dict) and node and depth < 4):
         return json.dumps(node, sort_keys=True, ensure_ascii=False)
     fields = (
@@ -89,7 +89,7 @@ def _strip(node: Any) -> Any:
         return [_strip(item) for item in node]
     if not isinstance(node, dict):
         return node
-    # The keys of "properties" are names of fields, of which one may well be "title".
+    # The keys of "properties" are names of fields, one of which may be "title".
     return {
         key: {name: _strip(field) for name, field in value.items()}
         if key == "properties"

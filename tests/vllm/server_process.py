@@ -16,12 +16,12 @@ from pathlib import Path
 
 
 class ServerProcess:
-    """A running program in a process group of its own, whose output goes to a log file.
+    """A running program in its own process group, whose output goes to a log file.
 
     Attributes:
-        name: what reports call it.
-        pid: its process id, which is that of its group.
-        log: the file with its output.
+        name: name in reports.
+        pid: process id, which is also that of its group.
+        log: file with its output.
     """
 
     def __init__(
@@ -45,15 +45,15 @@ class ServerProcess:
 
     @property
     def status(self) -> int | None:
-        """The exit status; None while it runs."""
+        """The exit status; None while it is running."""
         return self._process.poll()
 
     def interrupt(self) -> None:
-        """Ask it to stop."""
+        """Asks it to stop."""
         self._process.send_signal(signal.SIGINT)
 
     def finish(self, deadline: float) -> None:
-        """Wait for the end until the deadline, then enforce it for the whole group."""
+        """Waits for the end until the deadline, then kills the whole group."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
         with contextlib.suppress(ProcessLookupError):
@@ -62,20 +62,20 @@ class ServerProcess:
         self._guard.communicate(b"\n")
 
     def report(self, event: str) -> str:
-        """Return the event with the end of the log."""
+        """Returns the event with the end of the log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join([f"{self.name}: {event}; {self.log}:", *lines[-30:]])
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on at present."""
+    """Returns a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
 def answers(url: str, api_key: str = "") -> bool:
-    """Return whether a GET of the URL is answered with success."""
+    """Returns whether a GET of the URL succeeds."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
@@ -89,10 +89,10 @@ def answers(url: str, api_key: str = "") -> bool:
 
 
 def _guard(group: int) -> subprocess.Popen[bytes]:
-    """Start a shell that kills the process group if this process ends without stopping it.
+    """Starts a shell that kills the process group if this process ends without stopping it.
 
-    Its input ends when this process does, however that came about. The kernel's own signal on a
-    parent's death reaches one process only; children of the server would outlive it.
+    Its input ends with this process, however the process ends. The kernel's own signal on
+    a parent's death reaches one process only; children of the server would survive.
     """
     script = 'read -r _ || kill -s KILL -- "-$1"'
     command = ["sh", "-c", script, "guard", str(group)]

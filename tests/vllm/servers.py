@@ -32,7 +32,7 @@ Kind = Literal["chat", "embed", "rerank", "classify", "whisper"]
 
 HOST = "127.0.0.1"
 API_KEY = "sk-secret"
-# Seconds. One server alone is up in half a minute; five at once on two busy cores take minutes.
+# Seconds. One server starts in half a minute; five at once on two busy cores take minutes.
 START_LIMIT = 600.0
 STOP_LIMIT = 30.0
 
@@ -59,7 +59,7 @@ CHAT_FLAGS = (
     "hermes",
     "--enable-prompt-tokens-details",
 )
-# For answers that take most of a minute, so that one is enough to keep an engine busy.
+# For answers that take most of a minute, so that one keeps an engine busy.
 LONG_FLAGS = (
     "--max-model-len",
     "16384",
@@ -73,7 +73,7 @@ REASONING_FLAGS = (
     '{"enable_thinking": true}',
 )
 POOLING_FLAGS = ("--runner", "pooling", "--max-model-len", "256")
-# The models bring no template; this one just joins what was said.
+# The models have no template; this one joins the messages.
 TALKING_FLAGS = (
     *POOLING_FLAGS,
     "--chat-template",
@@ -93,7 +93,7 @@ ENVIRONMENT = {
     # The engine computes itself. With a worker process beside it the two spin while they wait for
     # each other, and on two cores the HTTP server may get no turn for tens of seconds.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Nothing is looked up or reported outside this machine.
+    # No requests or reports leave this machine.
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_HOST_IP": HOST,
@@ -105,7 +105,7 @@ OLDER_ENVIRONMENT: Mapping[str, dict[str, str]] = {
     "0.10.2": {"VLLM_CPU_OMP_THREADS_BIND": "all"},
     "0.20.2": {"VLLM_CPU_OMP_THREADS_BIND": "0-1"},
 }
-"""What older versions need in place of the above."""
+"""Options that older versions need instead of the above."""
 OLDER_LACK: Mapping[str, frozenset[str]] = {
     "0.10.2": frozenset({"--pooler-config.task", "--default-chat-template-kwargs"}),
     "0.14.1": frozenset({"--pooler-config.task"}),
@@ -114,24 +114,24 @@ OLDER_LACK: Mapping[str, frozenset[str]] = {
 
 
 class VllmServerError(Exception):
-    """A server cannot be started, died, or did not come up in time."""
+    """A server could not be started, died, or did not answer in time."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """What one server serves, and how."""
+    """The model and the options of one server."""
 
     name: str
     kind: Kind
     model: str
-    """The model's folder below models/ in the cache folder."""
+    """Folder of the model below models/ in the cache folder."""
     served_names: tuple[str, ...]
     flags: tuple[str, ...]
     api_key: str | None = None
-    """The bearer token that it asks for."""
+    """Bearer token that it requires."""
 
     def arguments(self) -> list[str]:
-        """Return the options of `vllm serve`, but for the model's path and the port."""
+        """Returns the options of `vllm serve`, except the model's path and the port."""
         key = ["--api-key", self.api_key] if self.api_key else []
         return [*COMMON_FLAGS, "--served-model-name", *self.served_names, *self.flags, *key]
 
@@ -160,7 +160,7 @@ FLEET: dict[str, Server] = {
 
 
 def cache_folder() -> Path:
-    """Return the folder that holds the vLLM environment, the models and the servers' logs."""
+    """Returns the folder that holds the vLLM environment, the models and the servers' logs."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
     if chosen := os.environ.get("PENSTOCK_CACHE"):
         folder = Path(chosen)
@@ -168,14 +168,14 @@ def cache_folder() -> Path:
 
 
 def older_version() -> str:
-    """Return the version of the vLLM to run, if that is an older one; else nothing."""
+    """Returns the version of the vLLM to run if it is an older one; otherwise an empty text."""
     return os.environ.get("PENSTOCK_VLLM", "")
 
 
 class VllmServers:
     """A set of running servers, all stopped at the end of the with block.
 
-    Servers are named, or given whole: `dataclasses.replace(FLEET["chat"], name="busy", flags=…)`.
+    Give names, or objects such as `dataclasses.replace(FLEET["chat"], name="busy", flags=…)`.
     Those without an entry in ports get a free one. Within the block, SIGTERM and SIGHUP act like
     Ctrl-C, so that the servers are stopped then as well.
     """
@@ -207,7 +207,7 @@ class VllmServers:
         self._exits.close()
 
     def start(self, servers: Iterable[str | Server]) -> None:
-        """Start more servers and wait until all answer; if one does not, stop these again."""
+        """Starts more servers and waits until all answer; if one does not, stops them again."""
         chosen = [FLEET[server] if isinstance(server, str) else server for server in servers]
         try:
             for server, port in zip(chosen, self._choose_ports(chosen), strict=True):
@@ -218,7 +218,7 @@ class VllmServers:
             raise
 
     def stop(self, names: Iterable[str] | None = None) -> None:
-        """Stop the named servers, or all, with SIGINT and if need be SIGKILL."""
+        """Stops the named servers, or all, with SIGINT and, if necessary, SIGKILL."""
         chosen = list(self._running if names is None else names)
         going = [self._running.pop(name) for name in chosen if name in self._running]
         for server in going:
@@ -228,35 +228,35 @@ class VllmServers:
             server.process.finish(deadline)
 
     def restart(self, name: str) -> None:
-        """Start a server again on its old port, whether it still runs or has died."""
+        """Restarts a server on its old port, whether it is running or has died."""
         old = self._running[name]
         self.stop([name])
         self._ports[name] = old.port
         self.start([old.server])
 
     def url(self, name: str) -> str:
-        """Return the base URL of a running server."""
+        """Returns the base URL of a running server."""
         return self._running[name].url
 
     def urls(self) -> dict[str, str]:
-        """Return the base URL of every running server by its name."""
+        """Returns the base URL of every running server by its name."""
         return {name: server.url for name, server in self._running.items()}
 
     def server(self, name: str) -> Server:
-        """Return what a running server serves."""
+        """Returns the description of a running server."""
         return self._running[name].server
 
     def log(self, name: str) -> Path:
-        """Return the file that a running server logs to."""
+        """Returns the file that a running server logs to."""
         return self._running[name].process.log
 
     def pid(self, name: str) -> int:
-        """Return the process id of a running server, for tests that kill one."""
+        """Returns the process id of a running server, for tests that kill one."""
         return self._running[name].process.pid
 
     def _choose_ports(self, servers: list[Server]) -> list[int]:
         with contextlib.ExitStack() as held:
-            # All are held until all are chosen, so that none is chosen twice.
+            # All ports stay bound until all are chosen, so that none is chosen twice.
             return [
                 self._ports.get(server.name) or held.enter_context(_bound_socket()).getsockname()[1]
                 for server in servers
@@ -284,7 +284,7 @@ class _Running:
         return f"http://{HOST}:{self.port}"
 
     def is_ready(self) -> bool:
-        """Tell whether the server answers; raise if its process has ended."""
+        """Returns whether the server answers; raises VllmServerError if its process has ended."""
         if self.process.status is not None:
             raise VllmServerError(self.process.report(f"ended with status {self.process.status}"))
         return answers(f"{self.url}/health")
@@ -301,7 +301,7 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
 
 
 def _known(arguments: list[str]) -> list[str]:
-    """Return the arguments without those that an older version does not have."""
+    """Returns the arguments without those that an older version does not have."""
     lacking = OLDER_LACK.get(older_version(), frozenset())
     return [
         argument
@@ -323,7 +323,7 @@ def _bound_socket() -> socket.socket:
 
 @contextlib.contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, which pytest too takes as the end.
+    """Raises KeyboardInterrupt on SIGTERM and SIGHUP, as Ctrl-C does.
 
     On SIGINT as well, because a shell starts its background jobs with that one ignored.
     """
@@ -344,7 +344,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    """Serve until Ctrl-C; return the exit status."""
+    """Serves until Ctrl-C; returns the exit status."""
     wanted = dict(_parse_arguments())
     ports = {name: port for name, port in wanted.items() if port}
     start = time.monotonic()

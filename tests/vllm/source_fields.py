@@ -1,4 +1,4 @@
-"""Reads the request fields of a vLLM in its source, for versions that do not run here.
+"""Reads the request fields of a vLLM from its source, for versions that do not run here.
 
 python tests/vllm/source_fields.py vllm-0.33.0-….whl > tests/vllm/fields/0.33.0.json
 """

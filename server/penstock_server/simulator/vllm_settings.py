@@ -24,7 +24,7 @@ class SimulatorSettings:
 
     listen: str = option(
         "127.0.0.1:8000",
-        "Address to serve HTTP on, or unix:/PATH; port 0 takes a free one.",
+        "Address to serve HTTP on, or unix:/PATH; port 0 selects a free port.",
         address,
         "HOST:PORT",
     )
@@ -38,46 +38,49 @@ class SimulatorSettings:
     )
     kind: str = option(
         "chat",
-        "Kind of the model, which decides what is served, as in vLLM; `all` serves everything.",
+        "Kind of the model, which determines the routes, as in vLLM; `all` serves every route.",
         one_of(*KINDS, "all"),
         "|".join((*KINDS, "all")),
     )
     api_key: str = option(
-        "", "Key that guarded paths ask for; empty asks for none.", text, "KEY", secret=True
+        "", "Key that guarded paths require; empty for none.", text, "KEY", secret=True
     )
     max_model_len: int = option(
         512, "Context length in tokens, prompt and answer together.", positive, "TOKENS"
     )
     max_logprobs: int = option(
-        20, "Most alternatives per token that a request may ask for.", positive, "NUMBER"
+        20,
+        "Maximum number of alternatives per token that a request may ask for.",
+        positive,
+        "NUMBER",
     )
     max_audio_megabytes: int = option(
         25, "Largest audio file, in units of 2^20 bytes.", positive, "NUMBER"
     )
     reasoning: bool = option(
         False,
-        "Think before speaking unless a request says otherwise, instead of only if it asks.",
+        "Reason before answering unless a request disables it, instead of only on request.",
         switch,
         "true|false",
     )
     response_store: bool = option(
         False,
-        "Keep responses, as a vLLM with VLLM_ENABLE_RESPONSES_API_STORE=1 does.",
+        "Store responses, as a vLLM with VLLM_ENABLE_RESPONSES_API_STORE=1 does.",
         switch,
         "true|false",
     )
     multimodal: bool = option(
         False,
-        "Accept images, audio and video, and say in the answer what came.",
+        "Accept images, audio and video, and describe them in the answer.",
         switch,
         "true|false",
     )
     matryoshka: bool = option(
-        False, "Take 16, 32 or 64 as the `dimensions` of embeddings.", switch, "true|false"
+        False, "Accept 16, 32 or 64 as the `dimensions` of embeddings.", switch, "true|false"
     )
     pooling_task: str = option(
         "",
-        "What /pooling is loaded for; empty for embed or classify, as the kind says.",
+        "Task that /pooling is loaded for; empty for embed or classify, depending on the kind.",
         one_of("", "embed", "classify", "token_embed", "token_classify"),
         "embed|classify|token_embed|token_classify",
     )
@@ -89,13 +92,13 @@ class SimulatorSettings:
     )
     seed: int = option(
         0,
-        "Seed of ids and of random answers; a request's own seed wins for its words.",
+        "Seed of ids and of random answers; a request's own seed overrides it for its words.",
         natural,
         "NUMBER",
     )
     faults: str = option(
         "",
-        "Faults for every operation that asks for none itself, as in the X-Simulate header.",
+        "Faults for every request that names none itself, as in the X-Simulate header.",
         text,
         "FAULTS",
     )
@@ -112,11 +115,11 @@ class SimulatorSettings:
         5.0, "Time after which an idle connection is closed.", seconds, "SECONDS"
     )
     remembered_requests: int = option(
-        1000, "How many of the latest requests are kept for inspection.", positive, "NUMBER"
+        1000, "Number of recent requests to keep for inspection.", positive, "NUMBER"
     )
     dialect: str = option(
         versions.NEWEST,
-        "The vLLM version to speak like, and to claim; from 0.10 on.",
+        "vLLM version to imitate and to report; 0.10 or newer.",
         versions.version,
         "VERSION",
     )

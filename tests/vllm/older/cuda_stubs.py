@@ -1,10 +1,10 @@
-"""Write empty CUDA libraries beside a torch that was built for CUDA, so that its CPU part loads.
+"""Writes empty CUDA libraries next to a torch that was built for CUDA, so that its CPU part loads.
 
     python older/cuda_stubs.py .../site-packages/torch/lib
 
-PyPI has older torches for CUDA only, and what they load of it takes 2.7 GB. Every function of a
-stub fails, so torch finds no device; nothing of torch itself is changed. Those that return the
-text of a failure return one: torch reads it.
+PyPI has older torches for CUDA only, and the CUDA libraries that they load take 2.7 GB. Every
+function of a stub fails, so torch finds no device; torch itself is not changed. Functions that
+describe an error return a text, because torch reads it.
 """
 
 import re
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-# What a Linux has anyway.
+# Libraries that every Linux has.
 SYSTEM = re.compile(
     r"(libc|libm|libdl|libpthread|librt|libutil|libgcc_s|libstdc\+\+|libgomp.*|libnuma|ld-linux.*)"
     r"(\.so.*|-.*)?"
@@ -25,7 +25,7 @@ FAILURE = 999
 
 
 def main() -> int:
-    """Write the stubs; return the exit status."""
+    """Writes the stubs; returns the exit status."""
     folder = Path(sys.argv[1])
     libraries = sorted(folder.glob("*.so*"))
     missing = _needed(libraries) - {library.name for library in libraries}
@@ -47,7 +47,7 @@ def _needed(libraries: list[Path]) -> set[str]:
 
 
 def _undefined(libraries: list[Path]) -> dict[str, str]:
-    """Return the functions of CUDA that no library defines, each with its version, if any."""
+    """Returns the functions of CUDA that no library defines, each with its version, if any."""
     defined: set[str] = set()
     wanted: dict[str, str] = {}
     for library in libraries:

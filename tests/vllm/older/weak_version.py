@@ -1,4 +1,4 @@
-"""Mark one version that a library needs of another as weak: it loads where that has it not.
+"""Marks a version that a library requires of another one as weak, so that it loads without it.
 
 python older/weak_version.py LIBRARY GLIBCXX_3.4.32
 """
@@ -15,7 +15,7 @@ VERSION = struct.Struct("<IHHII")
 
 
 def main() -> int:
-    """Rewrite the library; return the exit status."""
+    """Rewrites the library; returns the exit status."""
     path, wanted = Path(sys.argv[1]), sys.argv[2]
     data = bytearray(path.read_bytes())
     table, size, count = (*struct.unpack_from("<Q", data, 40), *struct.unpack_from("<HH", data, 58))

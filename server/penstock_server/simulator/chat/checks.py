@@ -65,11 +65,11 @@ KINDS: dict[str, Kind] = {
     "response_format": _response_format,
     "stop": _stop,
 }
-"""What the fields of a chat hold; most are fields of other operations too."""
+"""Converters of the fields of a chat; most are fields of other operations too."""
 
 
 def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
-    """Returns the body with its values converted; raises ApiError for what vLLM refuses."""
+    """Returns the body with its values converted; raises ApiError if vLLM refuses it."""
     values = checked(body, KINDS)
     check_messages(values, body)
     check_combinations(values)

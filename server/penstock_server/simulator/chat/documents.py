@@ -10,7 +10,7 @@ from penstock_server.simulator.prompts import media
 
 
 def completion(chat: Chat, generation: Generation) -> Json:
-    """Returns the whole answer; contains every field, with null for absent values."""
+    """Returns the unary answer; contains every field, with null for absent values."""
     return {
         "id": chat.id,
         "object": "chat.completion",
@@ -30,7 +30,7 @@ def completion(chat: Chat, generation: Generation) -> Json:
 
 
 def usage(chat: Chat, generation: Generation) -> dict[str, Json]:
-    """Returns the usage of the whole answer."""
+    """Returns the usage of the unary answer."""
     completion_tokens = len(generation.steps) * chat.choices
     thought = generation.reasoning_tokens * chat.choices
     cached, created = chat.cached

@@ -13,7 +13,7 @@ from penstock_server.simulator.state import State
 
 
 async def create(request: Request, state: State) -> Answer:
-    """Answers a chat, whole or as a stream."""
+    """Answers a chat, unary or as a stream."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:

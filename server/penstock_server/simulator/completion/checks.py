@@ -29,7 +29,7 @@ _KINDS: dict[str, Kind] = {
 
 
 def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
-    """Returns the body with its values converted; raises ApiError for what vLLM refuses."""
+    """Returns the body with its values converted; raises ApiError if vLLM refuses it."""
     values = checked(body, _KINDS)
     _check_prompt(values.get("prompt"), "prompt_embeds" in values)
     _check_logprobs(values)
@@ -62,7 +62,7 @@ def scores_only(values: dict[str, Json]) -> bool:
 
 
 def _sampled(values: dict[str, Json]) -> dict[str, Json]:
-    """The values without what is allowed here: no tokens to score."""
+    """Returns the values without a limit of 0 tokens, which is allowed here."""
     return {**values, "max_tokens": 1} if scores_only(values) else values
 
 

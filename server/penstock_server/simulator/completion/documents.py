@@ -10,7 +10,7 @@ from penstock_server.simulator.prompts.tokens import Token
 
 
 def whole(completion: Completion, generations: Sequence[Generation]) -> Json:
-    """Returns the whole answer; contains every field, with null for absent values."""
+    """Returns the unary answer; contains every field, with null for absent values."""
     pairs = zip(completion.prompts, generations, strict=True)
     choices = [
         _choice(completion, prompt, generation)
@@ -44,7 +44,7 @@ def envelope(completion: Completion) -> dict[str, Json]:
 
 
 def usage(completion: Completion, generations: Sequence[Generation]) -> dict[str, Json]:
-    """Returns the usage of the whole answer; scoring a prompt counts as one token."""
+    """Returns the usage of the unary answer; scoring a prompt counts as one token."""
     made = sum(len(one.steps) or 1 for one in generations) * completion.choices
     read = completion.prompt_tokens
     return {"prompt_tokens": read, "total_tokens": read + made, "completion_tokens": made}

@@ -14,7 +14,7 @@ from penstock_server.simulator.state import State
 
 
 async def create(request: Request, state: State) -> Answer:
-    """Continues prompts, whole or as a stream."""
+    """Continues prompts, unary or as a stream."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:

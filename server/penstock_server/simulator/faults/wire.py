@@ -73,7 +73,7 @@ def nan(answer: Answer) -> None:
 
 @harmless
 def gzip(answer: Answer, members: bool = False, coding: str = "gzip") -> None:
-    """Compresses the body without being asked; optionally in many members, or by another name."""
+    """Compresses the body unasked; optionally in many members or under another name."""
     answer.headers.append(("content-encoding", coding))
     answer.coders.append(_compressed_apart if members else _compressed)
 

@@ -17,7 +17,7 @@ class Channel(Enum):
     TOOL_NAME = auto()
     TOOL_ARGUMENTS = auto()
     MARKUP = auto()
-    """Tool call markup: not shown, unless the call is cut short and shows as it was written."""
+    """Tool call markup, which is visible only if the call is truncated."""
     NONE = auto()
 
 
@@ -55,7 +55,7 @@ class Generation:
     finish_reason: str
     stop_reason: str | int | None
     calls: tuple[Call, ...]
-    """The calls of a whole answer; one that was cut has none."""
+    """The calls of a unary answer; a truncated answer has none."""
 
     @property
     def reasoning_tokens(self) -> int:

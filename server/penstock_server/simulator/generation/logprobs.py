@@ -1,4 +1,4 @@
-"""Made-up but fixed log probabilities, in the shapes of chat answers and prompts."""
+"""Artificial but fixed log probabilities, in the shapes of chat answers and prompts."""
 
 import zlib
 from collections.abc import Sequence

@@ -66,23 +66,23 @@ class Answer:
     header_delay: float | None = 0.0
     generates: bool = False
     length_error: int | None = None
-    """If not None, the body has a Content-Length, which is wrong by so many bytes."""
+    """If not None, the body has a Content-Length that is wrong by this number of bytes."""
     filters: list[Filter] = field(default_factory=list)
     coders: list[Filter] = field(default_factory=list)
 
     @classmethod
     def of_json(cls, data: Json, status: int = 200, **fields: Any) -> "Answer":
-        """Makes a unary answer with a JSON body."""
+        """Creates a unary answer with a JSON body."""
         return cls(_pieces(Document(data)), status, **fields)
 
     @classmethod
     def of_bytes(cls, data: bytes, content_type: str | None, status: int = 200) -> "Answer":
-        """Makes a unary answer with the bytes as its body."""
+        """Creates a unary answer with a body of bytes."""
         return cls(_pieces(Raw(data)), status, content_type)
 
     @classmethod
     def of_events(cls, events: Pieces) -> "Answer":
-        """Makes a stream of events."""
+        """Creates a stream of events."""
         return cls(events, content_type=EVENT_STREAM, streamed=True)
 
     def replace(self, other: "Answer") -> None:

@@ -18,15 +18,15 @@ _READ_SIZE = 65536
 _MOST_HEADER_BYTES = 4 << 20
 
 Handler = Callable[[Request], Awaitable[Answer]]
-"""Turns a request into an answer."""
+"""Function that answers a request."""
 
 
 class _Gone(Exception):
-    """The connection is over and nothing more can be written."""
+    """The connection is closed, and nothing can be written any more."""
 
 
 class Connection:
-    """Serves the requests of one client, one after the other, until either side leaves."""
+    """Serves the requests of one client, one after the other, until either side disconnects."""
 
     def __init__(
         self,

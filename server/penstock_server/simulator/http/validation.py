@@ -35,7 +35,7 @@ class Issue:
 
 
 class Mistyped(Exception):
-    """A value is not of the type its field asks for."""
+    """A value does not have the type that its field requires."""
 
     def __init__(
         self, kind: str, message: str, context: dict[str, Any] | None = None, inside: str = ""
@@ -48,7 +48,7 @@ class Mistyped(Exception):
 
 
 Kind = Callable[[Json], Json]
-"""Returns the value as its field wants it, or raises Mistyped."""
+"""Function that converts a value to the type of its field, or raises Mistyped."""
 
 
 def refusal(issues: list[Issue]) -> ApiError:

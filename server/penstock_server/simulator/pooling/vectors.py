@@ -128,4 +128,4 @@ _FORMATS: dict[str, tuple[int, Callable[[float], bytes]]] = {
 """Width and conversion of each number format."""
 
 DTYPES = tuple(_FORMATS)
-"""Every number format by vLLM's name."""
+"""Number formats by vLLM's name."""

@@ -16,7 +16,7 @@ from penstock_server.simulator.state import State
 
 
 async def create(request: Request, state: State) -> Answer:
-    """Responds, whole or as a stream."""
+    """Responds, unary or as a stream."""
     try:
         body = json_object(request)
     except UnicodeDecodeError:

@@ -18,7 +18,7 @@ _FORMATS = {
 
 
 _MOST_VALUES = 2000
-"""More than any context holds; what grows beyond it refers to itself or repeats itself."""
+"""More values than any context can hold; a larger schema refers to itself or repeats itself."""
 _UNREADABLE = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
 
 
@@ -44,7 +44,7 @@ def instance(schema: Json) -> Json:
     except GrammarError:
         raise
     except RecursionError:
-        raise GrammarError("the schema refers to itself without end") from None
+        raise GrammarError("the schema refers to itself endlessly") from None
     except _UNREADABLE as error:
         raise GrammarError(f"the schema cannot be read: {error}") from None
 
@@ -64,7 +64,7 @@ class _Instance:
         """Returns the smallest value that a part of the schema allows."""
         self._left -= 1
         if self._left < 0:
-            raise GrammarError(f"the schema asks for more than {_MOST_VALUES} values")
+            raise GrammarError(f"the schema requires more than {_MOST_VALUES} values")
         if not isinstance(schema, dict):
             return {}
         if "const" in schema:

@@ -15,7 +15,11 @@ _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 
 
 def duration_of(data: bytes) -> float:
-    """The length of a file in seconds, a guess unless it is a WAV; ApiError if it is none."""
+    """Returns the duration of a file in seconds, a guess unless it is a WAV.
+
+    Raises:
+        ApiError: the file is not audio.
+    """
     if data.startswith(b"RIFF"):
         return _wav_duration(data)
     if data.startswith(_MPEG) or any(data[at:].startswith(mark) for at, mark in _MAGIC):

@@ -21,12 +21,12 @@ _OBJECTS = {"transcribe": "transcription.chunk", "translate": "translation.chunk
 
 
 async def transcribe(request: Request, state: State) -> Answer:
-    """Transcribes speech, whole or as a stream."""
+    """Transcribes speech, unary or as a stream."""
     return _answer(request, "transcribe", state)
 
 
 async def translate(request: Request, state: State) -> Answer:
-    """Translates speech to English, whole or as a stream."""
+    """Translates speech to English, unary or as a stream."""
     return _answer(request, "translate", state)
 
 

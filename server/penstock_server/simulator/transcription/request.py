@@ -32,7 +32,7 @@ SENTENCES = {
     "transcribe": (" Hello world, this is a", " test. The quick brown fox — café."),
     "translate": (" This is the", " English translation."),
 }
-"""What is heard in any audio, in two segments of half a second, as the tests' tiny model does."""
+"""The text of any audio, in two segments of half a second, as with the tests' tiny model."""
 
 SEGMENT_S = 0.5
 _LANGUAGES = [
@@ -52,7 +52,7 @@ _DEFAULTED = (
     *("stream_continuous_usage_stats", "use_beam_search", "n", "length_penalty"),
     *("include_stop_str_in_output", "temperature", "frequency_penalty", "presence_penalty"),
 )
-"""Fields that a form has even if nobody sends them."""
+"""Fields that a form has even if the request omits them."""
 _STREAM_FLAGS = ("stream_include_usage", "stream_continuous_usage_stats")
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "language", "to_language", "prompt", "hotwords"), string),
