@@ -467,9 +467,6 @@ class Looking:
     async def reload(self, settings: Settings) -> Any:
         raise AssertionError("nothing can be loaded")
 
-    def record_refusal(self) -> None:
-        pass
-
 
 @pytest.mark.parametrize("retry", [False, True])
 async def test_a_refused_file_is_read_again_only_after_a_change(
