@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from penstock_server import descriptors, worker
+from penstock_server import descriptors, service_manager, worker
 from penstock_server.configuration.exposed import exposed
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.keys import Key, read_keys
@@ -352,11 +352,15 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     if shares:
         worker.ready()
         worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
+    else:
+        service_manager.report("READY=1")
     events.CONFIGURATION.log(**shown(settings))
     for exposed_file in exposed(settings, path):
         events.EXPOSED.log(file=exposed_file)
     reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
     delayed = await signals.get() != signal.SIGINT
+    if not shares:
+        service_manager.report("STOPPING=1")
     reloading.cancel()
     drained = asyncio.create_task(service.drain(delayed=delayed))
     again = asyncio.create_task(signals.get())

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from functools import partial
 from itertools import count
 
+from penstock_server import service_manager
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.encryption import metrics_tls, server_certificate
@@ -285,11 +286,16 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
         when_to_reload(partial(workers.signal, signal.SIGHUP))
         forwarding = asyncio.create_task(_forward_stops(workers))
         try:
-            await workers.run(admin.start)
+            await workers.run(partial(_begin_serving, admin))
         finally:
             forwarding.cancel()
             await admin.stop()
             await metrics.stop()
+
+
+async def _begin_serving(admin: AdminServer) -> None:
+    await admin.start()
+    service_manager.report("READY=1")
 
 
 async def _start_metrics(metrics: MetricsServer) -> None:
@@ -321,4 +327,6 @@ def _folder() -> Iterator[str]:
 async def _forward_stops(workers: Workers) -> None:
     signals = stop_signals()
     while True:
-        workers.signal(await signals.get())
+        number = await signals.get()
+        service_manager.report("STOPPING=1")
+        workers.signal(number)

@@ -1,0 +1,1 @@
+"""Tests of what `deploy/` contains, without the ones that need Prometheus."""
