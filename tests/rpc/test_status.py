@@ -199,6 +199,26 @@ SPECIAL: dict[str, tuple[UpstreamFailure, grpc.StatusCode, str, dict[str, str]]]
         "CONTEXT_LENGTH_EXCEEDED",
         {"maxModelLen": "512", "promptTokens": "600"},
     ),
+    "context by the engine": (
+        http_error(
+            400,
+            message="The decoder prompt (length 803) is longer than the maximum model length of "
+            "448. Make sure that `max_model_len` is no smaller than the number of text tokens.",
+        ),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {"maxModelLen": "448", "promptTokens": "803"},
+    ),
+    "context by the engine, with its answer": (
+        http_error(
+            400,
+            message="The decoder prompt (length 448) plus the number of requested output tokens "
+            "(at least 1) is longer than the maximum model length of 448. Make sure that …",
+        ),
+        Code.INVALID_ARGUMENT,
+        "CONTEXT_LENGTH_EXCEEDED",
+        {"maxModelLen": "448", "promptTokens": "448"},
+    ),
     "media": (
         http_error(422, param="image_url"),
         Code.INVALID_ARGUMENT,
@@ -265,6 +285,8 @@ def test_parameters_are_mapped_to_our_paths() -> None:
     [
         "1 validation error for TranscriptionResponseVerbose\ntop_p\n  Input should be a string",
         "1 validation error:\n  {'type': 'missing', 'loc': ('body', 'top_p'), 'msg': 'x'}",
+        "4 validation errors:\n  {'type': 'string_type', 'loc': ('body', "
+        "'function-wrap[__log_extra_fields__()]', 'top_p', 'str'), 'msg': 'x'}",
         "1 validation error:\n  top_p is bad. (parameter=top_p, value=2)",
     ],
 )

@@ -38,8 +38,15 @@ _CONTEXT_LENGTH = re.compile(
     r"(?:.*?(at least )?(?<!\d)(?<!bound for )(\d{1,20}) (?:input tokens|tokens in the input))?",
     re.S,
 )
+# How the engine itself refuses what the HTTP server did not count.
+_MODEL_LENGTH = re.compile(
+    r"prompt \(length (\d{1,20})\) [^.]{0,100}longer than the maximum model length of (\d{1,20})"
+)
 _NAMED = re.compile(
-    r"^\d+ validation errors? for \w+\n(\w+)\n|'loc': \('body', '(\w+)'|\(parameter=(\w+), value="
+    r"^\d+ validation errors? for \w+\n(\w+)\n"
+    # The location may contain the validator of a union.
+    r"|'loc': \('body', (?:'[\w-]+\[[^']*\]', )?'(\w+)'"
+    r"|\(parameter=(\w+), value="
 )
 
 
@@ -114,6 +121,7 @@ def _is_context_length(error: ErrorBody) -> bool:
         error.param in _CONTEXT_LENGTH_PARAMS
         or error.code == "context_length_exceeded"
         or "maximum context length" in error.message
+        or _MODEL_LENGTH.search(error.message) is not None
     )
 
 
@@ -148,6 +156,8 @@ def _concerns_credentials(row: Row) -> bool:
 
 
 def _context_lengths(error: ErrorBody) -> dict[str, str]:
+    if match := _MODEL_LENGTH.search(error.message):
+        return {"maxModelLen": match[2], "promptTokens": match[1]}
     match = _CONTEXT_LENGTH.search(error.message)
     if not match:
         return {}
