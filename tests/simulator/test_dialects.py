@@ -135,6 +135,22 @@ async def test_usage_of_rerank(embedder: httpx.AsyncClient, dialect: str, known:
     assert ("prompt_tokens" in usage, usage["total_tokens"] > 0) == (known, True)
 
 
+@pytest.mark.parametrize(("dialect", "prefix"), [("0.19.0", "rerank-"), ("0.20.0", "score-")])
+async def test_id_of_rerank(embedder: httpx.AsyncClient, dialect: str, prefix: str) -> None:
+    body = {"query": "mill", "documents": ["mill"]}
+    assert (await embedder.post("/rerank", json=body)).json()["id"].startswith(prefix)
+
+
+@pytest.mark.parametrize(("dialect", "named"), [("0.20.2", False), ("0.21.0", True)])
+async def test_location_of_a_wrong_value(
+    http: httpx.AsyncClient, dialect: str, named: bool
+) -> None:
+    error = (await chat(http, {**HELLO, "reasoning_effort": "enormous"})).json()["error"]
+    assert error["param"] == ("body.reasoning_effort" if named else None)
+    location = "'body.reasoning_effort'" if named else "('body', 'reasoning_effort')"
+    assert f"'loc': {location}" in error["message"]
+
+
 @pytest.mark.parametrize(("dialect", "empty"), [("0.16.0", True), ("0.17.0", False)])
 async def test_dead_engine(
     http: httpx.AsyncClient, simulator: Simulator, dialect: str, empty: bool

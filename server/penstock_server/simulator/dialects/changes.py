@@ -20,6 +20,7 @@ AnswerEdit: TypeAlias = Callable[[Answer], object]
 _HOTTEST = 2.0
 _ERROR_EVENT = b'data: {"error"'
 _PARAMETER = re.compile(r" \(parameter=[^)]*\)$")
+_LOCATION = re.compile(r"'loc': '(body[^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,20 @@ def _without_details(data: dict[str, Json]) -> None:
         usage["prompt_tokens_details"] = None
 
 
+def _without_zero(data: dict[str, Json]) -> None:
+    usage = data.get("usage") or {}
+    if not (usage.get("prompt_tokens_details") or {}).get("cached_tokens"):
+        _without_details(data)
+
+
 def _without_param(error: dict[str, Json]) -> None:
     if (error.get("param") or "").startswith("body"):
-        error["param"] = None
+        error.update(param=None, message=_LOCATION.sub(_location_as_tuple, error["message"]))
+
+
+def _location_as_tuple(location: re.Match[str]) -> str:
+    parts = (int(part) if part.isdecimal() else part for part in location[1].split("."))
+    return f"'loc': {tuple(parts)}"
 
 
 def _unnamed(error: dict[str, Json]) -> None:
@@ -178,6 +190,11 @@ def _unnamed(error: dict[str, Json]) -> None:
 def _total_only(data: dict[str, Json]) -> None:
     if "results" in data:
         data["usage"].pop("prompt_tokens", None)
+
+
+def _own_id(data: dict[str, Json]) -> None:
+    if "results" in data:
+        data["id"] = data["id"].replace("score-", "rerank-", 1)
 
 
 def _transcript_without_usage(data: dict[str, Json]) -> None:
@@ -244,6 +261,11 @@ CHANGES = (
         edit_answer=_documents(_without("multimodal_tokens", inside="usage.prompt_tokens_details")),
     ),
     Change(
+        (0, 24),
+        "Usage contained the cached tokens of the prompt only if there were any.",
+        edit_answer=_documents(_without_zero),
+    ),
+    Change(
         (0, 22),
         "Streams had no fingerprint.",
         edit_answer=_documents(_without("system_fingerprint"), streams_only=True),
@@ -255,13 +277,18 @@ CHANGES = (
     ),
     Change(
         (0, 21),
-        "Errors about the structure of a request did not name the parameter.",
+        "Errors about the structure of a request named the parameter only in their message.",
         edit_answer=_errors(_without_param),
     ),
     Change(
         (0, 21),
         "Answers did not contain the prompt as text.",
         edit_answer=_documents(_without("prompt_text")),
+    ),
+    Change(
+        (0, 20),
+        "Ids of rerankings had their own prefix.",
+        edit_answer=_documents(_own_id),
     ),
     Change(
         (0, 18),

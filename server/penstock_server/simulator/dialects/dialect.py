@@ -32,6 +32,8 @@ _GENTLER = (0, 15)
 _OBJECTS_ONLY = (0, 16)
 _BAD_WORDS = (0, 22)
 _BATCHES = (0, 18)
+_EMPTY_TEXTS = (0, 17)
+_CLASSIFIED_TOKENS = (0, 15)
 _ROUTES_BY_TASK = (0, 16)
 _MORE_GUARDED = (0, 20)
 
@@ -143,6 +145,16 @@ class Dialect:
     def batches_conversations(self) -> bool:
         """Whether a request for embeddings may contain several conversations."""
         return self._version >= _BATCHES
+
+    @property
+    def classifies_tokens(self) -> bool:
+        """Whether token ids may be classified."""
+        return self._version >= _CLASSIFIED_TOKENS
+
+    @property
+    def scores_empty_texts(self) -> bool:
+        """Whether a cross-encoder accepts empty texts."""
+        return self._version >= _EMPTY_TEXTS
 
     @property
     def guarded(self) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ async def rerank(request: Request, state: State) -> Answer:
     documents = sides(values["documents"], "documents", state.settings)
     if not documents:
         raise ApiError("At least one text_pair element must be given")
+    _check_empty([query, *documents], state)
     pairs = [scored(query, document, values, state.settings) for document in documents]
     used = tokens_used(pairs)
     return Answer.of_json(
@@ -64,6 +65,7 @@ async def score(request: Request, state: State) -> Answer:
     _check_model(values, state)
     left = sides(values[first], first, state.settings)
     right = sides(values[second], second, state.settings)
+    _check_empty([*left, *right], state)
     pairs = [scored(query, one, values, state.settings) for query, one in _paired(left, right)]
     used = tokens_used(pairs)
     return Answer.of_json(
@@ -143,6 +145,13 @@ def _check_model(values: dict[str, Json], state: State) -> None:
     model = values.get("model")
     if model and model not in state.settings.models:
         raise ApiError(f"The model `{model}` does not exist.", status=404)
+
+
+def _check_empty(texts: Sequence[Side], state: State) -> None:
+    if state.settings.kind == "embed" or state.dialect.scores_empty_texts:
+        return
+    if any(one.raw == "" for one in texts):
+        raise ApiError("Only one multi-modal item is supported")
 
 
 def _name(request: Request, values: dict[str, Json], state: State) -> str:
