@@ -20,8 +20,11 @@ Version: TypeAlias = tuple[int, ...]
 OLDEST: Final[Version] = (0, 10)
 """The oldest version whose fields are known."""
 
-WHOLE_RESPONSES: Final[Version] = (0, 20)
-"""The first version whose own Responses API reports truncated answers and repeats nothing."""
+WHOLE_RESPONSES: Final[Version] = (0, 21)
+"""The first version whose own Responses API reports truncated answers, repeats and omits nothing.
+
+0.20.2 streams the text before a tool call, then reports it as empty.
+"""
 
 STRUCTURED_OUTPUTS: Final = "structured_outputs"
 

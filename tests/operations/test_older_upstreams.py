@@ -331,7 +331,9 @@ async def test_an_answer_without_tokens_is_refused(
     assert stand.posts == []
 
 
-@pytest.mark.parametrize(("dialect", "native"), [("0.14.1", False), ("0.20.2", True)])
+@pytest.mark.parametrize(
+    ("dialect", "native"), [("0.14.1", False), ("0.20.2", False), ("0.21.0", True)]
+)
 async def test_a_version_with_unreliable_responses_is_asked_for_chats(
     serve: Serve, dialect: str, native: bool
 ) -> None:
