@@ -229,7 +229,7 @@ REFUSED: dict[str, tuple[pb.TranscribeRequest, str, tuple[str, ...], str]] = {
         asking(engine=EngineOptions(priority=1)),
         "INVALID_REQUEST",
         ("config.engine.priority",),
-        "no meaning",
+        "does not apply",
     ),
 }
 
