@@ -181,7 +181,8 @@ async def test_calls_beyond_the_limit_are_refused(observe: Observe, simulator: S
         await create(observed.channel, chat())
         found = await observed.scrape_now()
         held.cancel()
-    assert found.by("reason", "penstock_calls_refused_total") == {"OVERLOADED": 1}
+    assert found.by("limit", "penstock_calls_refused_total") == {"max_concurrent_calls": 1}
+    assert found.value("penstock_calls_refused_total", reason="OVERLOADED") == 1
     assert found.value("penstock_calls_in_flight") == 1
     place = simulator.url.removeprefix("http://")
     assert found.value("penstock_upstream_outstanding", upstream=place) == 1

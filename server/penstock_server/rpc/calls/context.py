@@ -52,6 +52,7 @@ class Rpc:
             status of a response of the Responses API, such as "completed".
         code: the status code so far.
         reason: `ErrorInfo.reason` of a status of ours.
+        limit: the option whose limit ended the call; empty for none.
         attempts: the record of the requests sent upstream.
         caller: the name of the caller's key.
         may_use: reports whether the caller may use the model of a name.
@@ -78,6 +79,7 @@ class Rpc:
         "finish_reasons",
         "first_message",
         "large",
+        "limit",
         "may_use",
         "messages_received",
         "messages_sent",
@@ -114,7 +116,7 @@ class Rpc:
         self.usage: Usage | None = None
         self.finish_reasons: tuple[str, ...] = ()
         self.code = grpc.StatusCode.OK
-        self.reason = ""
+        self.reason = self.limit = ""
         self.attempts = Attempts()
         self.caller = ""
         self.may_use: Callable[[str], bool] = any_model

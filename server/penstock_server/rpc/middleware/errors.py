@@ -35,6 +35,7 @@ async def abort(rpc: Rpc, ended: Status) -> NoReturn:
 
 async def _abort(rpc: Rpc, ended: Status, message: str, metadata: Metadata) -> NoReturn:
     rpc.code, rpc.reason = ended.row.code, ended.row.reason
+    rpc.limit = ended.metadata.get("limit", "")
     await rpc.context.abort(rpc.code, message, metadata)
 
 

@@ -23,12 +23,13 @@ _TYPES = {
     (True, True): "bidi_stream",
 }
 _EXPECTED = (
-    status.OVERLOADED,
-    status.RATE_LIMITED,
-    status.DRAINING,
-    status.INVALID_CREDENTIALS,
-    status.MODEL_FORBIDDEN,
-    status.INVALID_REQUEST,
+    (status.OVERLOADED.reason, "max_concurrent_calls"),
+    (status.OVERLOADED.reason, "max_pending_calls"),
+    (status.RATE_LIMITED.reason, ""),
+    (status.DRAINING.reason, ""),
+    (status.INVALID_CREDENTIALS.reason, ""),
+    (status.MODEL_FORBIDDEN.reason, ""),
+    (status.INVALID_REQUEST.reason, ""),
 )
 
 
@@ -70,7 +71,7 @@ class CallRecorder:
             registry,
             methods(services),
             codes=tuple(_CODES.values()),
-            reasons=[row.reason for row in _EXPECTED],
+            refusals=_EXPECTED,
             conventions=conventions,
             by_caller=by_caller,
         )
@@ -121,7 +122,7 @@ class CallRecorder:
         elif attempts.count:
             metrics.failed[attempts.upstream, rpc.reason] += 1
         else:
-            metrics.refused[rpc.reason or rpc.code.name] += 1
+            metrics.refused[rpc.reason or rpc.code.name, rpc.limit] += 1
 
     def _record_generation(
         self, method: MethodMetrics, rpc: Rpc, now: float, trace_id: str

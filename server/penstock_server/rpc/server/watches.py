@@ -89,11 +89,11 @@ class Watches(aio.ServerInterceptor):
         task, peer = asyncio.current_task(), context.peer()
         assert task
         if self._most and len(self._tasks) >= self._most:
-            await _abort(context, status.of_watches(self._most))
+            await _abort(context, status.of_watches(self._most, "max_watches"))
         # All callers at a Unix socket look the same.
         limit = 0 if peer.startswith("unix:") else self._most_per_connection
         if limit and self._peers[peer] >= limit:
-            await _abort(context, status.of_watches(limit))
+            await _abort(context, status.of_watches(limit, "max_watches_per_connection"))
         self._tasks.add(task)
         self._peers[peer] += 1
         try:

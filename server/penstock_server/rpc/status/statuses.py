@@ -163,17 +163,20 @@ def of_quota(caller: str, calls_per_minute: int, retry_after_s: float) -> Status
 
 def of_overload(most: int) -> Status:
     """Returns the status of a call beyond the limit of concurrent calls."""
-    return Status(OVERLOADED, f"the server is busy with {most} calls, its limit")
+    message = f"the server is busy with {most} calls, its limit"
+    return Status(OVERLOADED, message, {"limit": "max_concurrent_calls"})
 
 
 def of_pending(most: int) -> Status:
     """Returns the status of a call that gave up its place while it waited for its request."""
-    return Status(OVERLOADED, f"the server is waiting for the requests of {most} calls, its limit")
+    message = f"the server is waiting for the requests of {most} calls, its limit"
+    return Status(OVERLOADED, message, {"limit": "max_pending_calls"})
 
 
-def of_watches(most: int) -> Status:
-    """Returns the status of a health or reflection call beyond the limit."""
-    return Status(OVERLOADED, f"{most} health and reflection calls are open, the limit")
+def of_watches(most: int, option: str) -> Status:
+    """Returns the status of a health or reflection call beyond the limit of an option."""
+    message = f"{most} health and reflection calls are open, the limit"
+    return Status(OVERLOADED, message, {"limit": option})
 
 
 def of_late_request(seconds: float) -> Status:

@@ -85,7 +85,7 @@ class CallMetrics(Collector):
 
     Attributes:
         running: the number of calls that are running.
-        refused: the number of calls that failed with nothing sent upstream, by reason.
+        refused: the number of calls that failed with nothing sent upstream, by reason and limit.
         failed: the number of other calls that failed, by upstream and reason.
         cancelled: the number of calls that their callers cancelled, by stage.
         late: the number of calls whose deadline passed, by stage.
@@ -100,7 +100,7 @@ class CallMetrics(Collector):
         methods: Mapping[str, Method],
         *,
         codes: Sequence[str],
-        reasons: Iterable[str] = (),
+        refusals: Iterable[tuple[str, str]] = (),
         conventions: str = names.CONVENTIONS[0],
         by_caller: bool = False,
     ) -> None:
@@ -110,7 +110,7 @@ class CallMetrics(Collector):
             registry: exports them.
             methods: the methods of the API by their full names.
             codes: the status codes.
-            reasons: the reasons of refusals that are exported before there is one.
+            refusals: reasons and limits of refusals that are exported before there is one.
             conventions: the conventions whose names are used, one of `names.CONVENTIONS`.
             by_caller: whether to count by caller.
         """
@@ -124,7 +124,7 @@ class CallMetrics(Collector):
         }
         self._other = self._methods[""]
         self.running = 0
-        self.refused = Counter(dict.fromkeys(reasons, 0))
+        self.refused = Counter(dict.fromkeys(refusals, 0))
         self.failed = Counter[tuple[str, str]]()
         self.cancelled = Counter(dict.fromkeys(_STAGES, 0))
         self.late = Counter(dict.fromkeys(_STAGES, 0))
@@ -156,7 +156,7 @@ class CallMetrics(Collector):
         running = gauge_family(names.IN_FLIGHT)
         running.add_metric((), self.running)
         yield running
-        yield _counted(names.REFUSED, {(reason,): n for reason, n in self.refused.items()})
+        yield _counted(names.REFUSED, self.refused)
         yield _counted(names.FAILED, self.failed)
         yield _counted(names.CANCELLED, {(stage,): n for stage, n in self.cancelled.items()})
         yield _counted(names.DEADLINE_MISSED, {(stage,): n for stage, n in self.late.items()})

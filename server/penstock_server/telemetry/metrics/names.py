@@ -232,9 +232,9 @@ IN_FLIGHT = Metric("penstock_calls_in_flight", Kind.GAUGE, "Calls that are runni
 REFUSED = Metric(
     "penstock_calls_refused_total",
     Kind.COUNTER,
-    "Calls that failed before anything was sent upstream, by reason as in the status details: "
-    "OVERLOADED (admission, pending calls), RATE_LIMITED (quota), DRAINING and others.",
-    ("reason",),
+    "Calls that failed before anything was sent upstream, by reason as in the status details, such "
+    "as OVERLOADED, RATE_LIMITED or DRAINING; limit is the option with the limit, if there is one.",
+    ("reason", "limit"),
 )
 FAILED = Metric(
     "penstock_calls_failed_total",
