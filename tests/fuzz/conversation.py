@@ -14,6 +14,8 @@ from grpc import aio
 from rpc.calls import Ended, Serve, ended
 from rpc.every_rpc import Called
 
+from penstock_server.telemetry import events
+
 from .upstream import Upstream, listening
 
 _DEADLINE_S = 20
@@ -24,16 +26,21 @@ _OPTIONS = (
 )
 
 
+# What these report is the upstream's fault.
+_OF_UPSTREAMS = frozenset((events.CALL.name, events.UPSTREAM_DOWN.name))
+
+
 class _Errors(logging.Handler):
-    """Collects the errors that we, grpc or asyncio log."""
+    """Collects the errors of our own, of grpc or asyncio that are logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        trace = logging.Formatter().format(record)
-        self.lines.append(f"{record.name}: {trace}")
+        if record.getMessage() not in _OF_UPSTREAMS:
+            trace = logging.Formatter().format(record)
+            self.lines.append(f"{record.name}: {trace}")
 
 
 @dataclass
