@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import httpx
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -29,9 +29,11 @@ from penstock_server.rpc.middleware import (
     Admission,
     Authentication,
     CallRecorder,
+    CallTracer,
     Deadlines,
     RequestLog,
     forward_credentials,
+    methods,
 )
 from penstock_server.rpc.server import (
     AdminServer,
@@ -48,10 +50,14 @@ from penstock_server.rpc.server import (
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
 from penstock_server.signals import stop_signals, when_to_reload
-from penstock_server.telemetry import events, log
+from penstock_server.telemetry import events, log, tracing
 from penstock_server.telemetry.metrics.endpoint import MetricsServer
 from penstock_server.telemetry.metrics.service import ServiceMetrics
 from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
+
+if TYPE_CHECKING:
+    # It imports OpenTelemetry, which need not be installed.
+    from penstock_server.telemetry.tracing.spans import Tracing
 
 # How long the last statuses may take to reach their callers.
 _LAST_WORDS_S = 1.0
@@ -125,11 +131,13 @@ class Service:
             tls=metrics_tls(settings, self._certificate),
         )
         self._request_log = RequestLog(settings.log_calls)
+        self._tracing = tracing.start()
         self._server = build_server(
             self._fleet,
             self._health,
             middleware.stack(
                 recorder=_recorder(settings, self._registry, self._fleet),
+                tracer=_tracer(self._tracing),
                 request_log=self._request_log,
                 debug=settings.debug_info,
                 credentials=_credentials(settings, self.authentication),
@@ -295,6 +303,8 @@ class Service:
         await self.metrics.stop()
         await self.health.stop()
         self._fleet.close()
+        if self._tracing:
+            await self._tracing.stop()
 
     async def _end_watch(self) -> None:
         if self.watching:
@@ -416,6 +426,11 @@ def _credentials(settings: Settings, authentication: Authentication | None) -> M
     if authentication:
         return authentication.authenticate
     return forward_credentials if settings.forward_authorization else None
+
+
+def _tracer(tracing: "Tracing | None") -> Middleware | None:
+    """Returns the middleware that records spans, if they are exported."""
+    return CallTracer(tracing, methods(SERVICES)).trace_call if tracing else None
 
 
 def _recorder(settings: Settings, registry: CollectorRegistry, fleet: Fleet) -> Middleware | None:

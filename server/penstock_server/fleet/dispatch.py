@@ -12,7 +12,7 @@ from penstock_server.fleet import adaptation, affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
 from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.hedging import hedged
-from penstock_server.fleet.lease import Lease, Peers
+from penstock_server.fleet.lease import Lease, Peers, error_type
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
@@ -123,8 +123,8 @@ class Dispatcher:
         failures: list[UpstreamFailure] = []
         for replica in sorted(routes, key=lambda replica: not replica.available):
             try:
-                with Lease(replica, self.directory, call):
-                    answer = await replica.upstream.stored(method, path, call)
+                with Lease(replica, self.directory, call) as lease:
+                    answer = await replica.upstream.stored(method, path, lease.call)
                     return renaming.with_public_name(routes[replica], answer)
             except UpstreamFailure as failure:
                 failures.append(failure)
@@ -208,7 +208,7 @@ class _Request:
         self.body = renaming.asked_for(target, body)
         self.call = call
         self.hedges = hedges
-        self._lease = Lease(replica, peers, call, target.served)
+        self._lease = Lease(replica, peers, call, target.served, hedge=hedges is not None)
 
     def lose(self) -> None:
         """Records that a request that was sent later was answered earlier."""
@@ -218,9 +218,9 @@ class _Request:
         """Returns the answer to a unary request."""
         upstream = self.replica.upstream
         has_model = bool(operation.fallbacks) and self.replica.known.lists(self.target.served)
-        with self._lease:
+        with self._lease as lease:
             answer = await upstream.call(
-                operation, self.body, self.call, choices, has_model=has_model
+                operation, self.body, lease.call, choices, has_model=has_model
             )
             return renaming.with_public_name(self.target, answer)
 
@@ -228,7 +228,7 @@ class _Request:
         """Returns a stream that has begun."""
         async with contextlib.AsyncExitStack() as opened:
             lease = opened.enter_context(self._lease)
-            stream = self.replica.upstream.stream(operation, self.body, self.call, contract)
+            stream = self.replica.upstream.stream(operation, self.body, lease.call, contract)
             events = await opened.enter_async_context(stream)
             first = await anext(events, None)
             lease.record_answer()
@@ -329,6 +329,8 @@ class _Requests:
         self._count(replica)
         attempts = self._call.attempts
         attempts.add(replica.upstream.name)
+        if observer := self._call.observer:
+            observer.record_hedge(replica.upstream.name)
         call = replace(self._call, attempts=Attempts())
         peers = self._dispatcher.directory
         return _Request(replica, peers, routes[replica], body, call, hedges=attempts)
@@ -398,6 +400,8 @@ class _Requests:
             # It may have the response.
             raise replace(down)
         await self._retries.wait(failure, elsewhere=elsewhere)
+        if observer := self._call.observer:
+            observer.record_retry(failure.upstream, error_type(failure))
         if not failure.response_missing:
             self._dispatcher.retries[failure.upstream] += 1
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from time import monotonic
+from typing import Any
 
 import httpx
 
@@ -24,6 +25,7 @@ from penstock_server.upstream import (
     RESPONSE,
     Body,
     Call,
+    Form,
     JsonObject,
     Method,
     NativeResponses,
@@ -40,6 +42,10 @@ _NO_ALIASES: Mapping[str, str] = {}
 
 def _never(failure: UpstreamFailure, elsewhere: bool) -> bool:
     return False
+
+
+def _described(body: Body) -> Mapping[str, Any]:
+    return dict(body.fields) if isinstance(body, Form) else body
 
 
 class Fleet:
@@ -173,6 +179,8 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica fits, or the last one failed.
         """
+        if call.observer:
+            call.observer.describe("POST", operation.path, _described(body))
         self.budget.begin()
         try:
             return await self._dispatcher.answer(operation, body, call, choices)
@@ -190,6 +198,8 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica fits, or the last one failed.
         """
+        if call.observer:
+            call.observer.describe("POST", operation.path, _described(body))
         self.budget.begin()
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -205,6 +215,8 @@ class Fleet:
         Raises:
             UpstreamFailure: no replica has it, or one that might have it failed.
         """
+        if call.observer:
+            call.observer.describe(method, f"{NATIVE_RESPONSE.path}/{{response_id}}", {})
         self.budget.begin()
         try:
             routes = self._directory.table.storing(call)

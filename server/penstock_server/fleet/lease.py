@@ -8,7 +8,14 @@ from typing import Protocol, Self
 from penstock_server.fleet.ejection import Verdict
 from penstock_server.fleet.evidence import Evidence, evidence
 from penstock_server.fleet.replica import Replica
-from penstock_server.upstream import Call, Kind, Stage, UpstreamFailure
+from penstock_server.upstream import (
+    Call,
+    CallObserver,
+    Kind,
+    RequestObserver,
+    Stage,
+    UpstreamFailure,
+)
 
 # gRPC rounds deadlines up in transit, so a client cancels slightly before ours.
 _EARLY_S = 0.05
@@ -33,13 +40,34 @@ class Lease:
 
     It counts the request, and decides from its outcome whether the replica is ejected.
 
+    Attributes:
+        call: the call that the request is for, with the trace context for the replica.
+
     Raises:
         UpstreamFailure: the failure of the request, with what is known about the replica.
     """
 
-    __slots__ = ("_began", "_call", "_lost", "_peers", "_replica", "_served", "_visit")
+    __slots__ = (
+        "_began",
+        "_hedge",
+        "_lost",
+        "_observer",
+        "_peers",
+        "_replica",
+        "_served",
+        "_visit",
+        "call",
+    )
 
-    def __init__(self, replica: Replica, peers: Peers, call: Call, served: str = "") -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        peers: Peers,
+        call: Call,
+        served: str = "",
+        *,
+        hedge: bool = False,
+    ) -> None:
         """Creates a lease for a request that is not sent yet.
 
         Args:
@@ -47,19 +75,35 @@ class Lease:
             peers: compares it with the others.
             call: the call that the request is for.
             served: the replica's own name of the requested model; empty for none.
+            hedge: whether another request of the call is late.
         """
         self._replica = replica
         self._peers = peers
-        self._call = call
+        self.call = call
         self._served = served
+        self._hedge = hedge
         self._lost = False
+        self._observer: RequestObserver | None = None
 
     def __enter__(self) -> Self:
         replica = self._replica
         self._began = replica.clock()
         replica.load.begin()
         self._visit = replica.ejection.begin()
+        if self.call.observer:
+            self._observe(self.call.observer)
         return self
+
+    def _observe(self, observer: CallObserver) -> None:
+        replica = self._replica
+        self._observer = observer.begin_request(
+            replica.upstream.name, replica.address, self._served, hedge=self._hedge
+        )
+        self.call = replace(
+            self.call,
+            traceparent=self._observer.traceparent,
+            tracestate=self._observer.tracestate,
+        )
 
     def record_answer(self) -> None:
         """Records that the answer has begun."""
@@ -88,6 +132,9 @@ class Lease:
         finally:
             replica.ejection.end(self._visit, now)
             replica.load.end()
+            if self._observer:
+                attempts = self.call.attempts
+                self._observer.end(attempts.path, attempts.status, error_type(error))
 
     def _record_success(self, now: float) -> None:
         ejection = self._replica.ejection
@@ -161,9 +208,20 @@ class Lease:
 
     def _timed_out(self, now: float) -> bool:
         """Whether the caller's deadline passed before there was an answer."""
-        deadline = self._call.deadline
+        deadline = self.call.deadline
         early = max(_EARLY_S, _EARLY_SHARE * (deadline - self._began))
-        return deadline - now <= early and self._call.attempts.stage is Stage.HEADERS
+        return deadline - now <= early and self.call.attempts.stage is Stage.HEADERS
+
+
+def error_type(error: BaseException | None) -> str:
+    """Returns why a request failed, for observers; empty if it succeeded."""
+    if error is None:
+        return ""
+    if isinstance(error, UpstreamFailure):
+        return str(error.status) if error.kind is Kind.HTTP_ERROR else error.kind.value
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return "cancelled"
+    return type(error).__name__
 
 
 def _may_show_in_a_probe(failure: UpstreamFailure) -> bool:

@@ -128,6 +128,13 @@ CONNECTIONS_FULL = Event(
     ("connections", "limit"),
     "Further connections of callers are closed.",
 )
+NO_TRACES = Event(
+    "traces are not exported",
+    "warning",
+    "app",
+    ("reason",),
+    "The `OTEL_*` variables request traces that cannot be exported.",
+)
 LINES_DROPPED = Event(
     "log lines dropped",
     "warning",

@@ -16,8 +16,8 @@ from penstock_server.telemetry.output import Output
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
-# asyncio's logger reports errors that nothing else catches.
-_LOGGERS = ("penstock", "asyncio")
+# asyncio's logger reports errors that nothing else catches, OpenTelemetry's failed exports.
+_LOGGERS = ("penstock", "asyncio", "opentelemetry")
 
 # How long the process waits at its end for the reader of its log.
 _LAST_LINES_S = 1.0

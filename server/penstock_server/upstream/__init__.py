@@ -16,6 +16,7 @@ from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFai
 from penstock_server.upstream.headers import OWN_HEADERS, is_token
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, File, Form
+from penstock_server.upstream.observer import CallObserver, RequestObserver
 from penstock_server.upstream.operations import (
     ALL_OPERATIONS,
     CHAT_COMPLETION,
@@ -54,6 +55,7 @@ __all__ = [
     "Attempts",
     "Body",
     "Call",
+    "CallObserver",
     "ChoiceStream",
     "ErrorBody",
     "File",
@@ -63,6 +65,7 @@ __all__ = [
     "Method",
     "NativeResponses",
     "Operation",
+    "RequestObserver",
     "ResponseEvents",
     "Stage",
     "StreamContract",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from penstock_server.upstream.failure import Stage
+from penstock_server.upstream.observer import CallObserver
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class Call:
         deadline: when it must be over, by the monotonic clock.
         may_use: whether the caller may use a model, by its public name.
         attempts: the record of the call's requests.
+        observer: follows the requests; None if nothing does.
     """
 
     request_id: str
@@ -100,3 +102,4 @@ class Call:
     deadline: float = math.inf
     may_use: Callable[[str], bool] = any_model
     attempts: Attempts = field(default_factory=Attempts)
+    observer: CallObserver | None = None

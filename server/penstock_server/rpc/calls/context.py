@@ -13,7 +13,7 @@ from grpc import aio
 
 from penstock_server.rpc.calls.reports import Usage
 from penstock_server.telemetry import trace_context
-from penstock_server.upstream import Attempts, any_model
+from penstock_server.upstream import Attempts, CallObserver, any_model
 
 _REQUEST_ID_LIMIT = 128
 
@@ -60,6 +60,9 @@ class Rpc:
         on_arrival: called when a request message has arrived; may raise a refusal.
         admitted: whether a request message has arrived and was admitted.
         debug: whether the caller may see the details of a bug.
+        observer: follows the requests upstream; None if the call is not recorded.
+        propagated: `traceparent` and `tracestate` for upstreams, in place of the caller's; None to
+            pass on the caller's.
         trace: the span that the call is a part of, by default the caller's; None if neither the
             caller nor this service traces it.
         large: whether work on its messages would block other calls.
@@ -86,7 +89,9 @@ class Rpc:
         "metadata",
         "method",
         "model",
+        "observer",
         "on_arrival",
+        "propagated",
         "reason",
         "request",
         "request_id",
@@ -126,6 +131,8 @@ class Rpc:
         self.debug = False
         self.large = False
         given = self.metadata.get("traceparent")
+        self.observer: CallObserver | None = None
+        self.propagated: tuple[str, str] | None = None
         self.trace = trace_context.parsed(given) if given else None
 
     @classmethod

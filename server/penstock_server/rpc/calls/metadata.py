@@ -36,12 +36,15 @@ def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "")
         options |= _given_in_metadata(rpc)
     if engine.ByteSize():
         options |= _given_in_request(engine, options, f"{parent}engine")
+    if rpc.propagated:
+        options["traceparent"], options["tracestate"] = rpc.propagated
     return Call(
         model=model,
         authorization=rpc.authorization,
         deadline=rpc.deadline,
         may_use=rpc.may_use,
         attempts=rpc.attempts,
+        observer=rpc.observer,
         **options,
     )
 

@@ -1,22 +1,25 @@
-"""Middleware around every call: metrics, log, errors, credentials, admission, deadline."""
+"""Middleware around every call: metrics, spans, log, errors, credentials, admission, deadline."""
 
 from penstock_server.rpc.middleware.admission import Admission
 from penstock_server.rpc.middleware.authentication import Authentication, forward_credentials
 from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
-from penstock_server.rpc.middleware.metrics import CallRecorder
+from penstock_server.rpc.middleware.metrics import CallRecorder, methods
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.rpc.middleware.request_log import RequestLog
 from penstock_server.rpc.middleware.stack import stack
+from penstock_server.rpc.middleware.tracing import CallTracer
 
 __all__ = [
     "Admission",
     "Authentication",
     "CallRecorder",
+    "CallTracer",
     "Deadlines",
     "Quota",
     "RequestLog",
     "abort",
     "forward_credentials",
+    "methods",
     "stack",
 ]

@@ -12,6 +12,7 @@ from penstock_server.rpc.middleware.request_log import RequestLog
 def stack(
     *,
     recorder: Middleware | None = None,
+    tracer: Middleware | None = None,
     request_log: RequestLog | None = None,
     debug: bool = False,
     credentials: Middleware | None = None,
@@ -22,6 +23,7 @@ def stack(
 
     Args:
         recorder: records the metrics of calls.
+        tracer: records the spans of calls.
         request_log: logs calls; None for one that logs all of them.
         debug: whether callers may see the details of a bug.
         credentials: authenticates callers, or forwards their credentials.
@@ -30,6 +32,7 @@ def stack(
     """
     every = (
         recorder,
+        tracer,
         (request_log or RequestLog()).log_call,
         failure_to_status,
         debug_info if debug else None,
