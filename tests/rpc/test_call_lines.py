@@ -41,7 +41,6 @@ SEVERITIES = {
     "status code=504": ("ERROR", "DEADLINE_EXCEEDED"),
     "status code=429": ("WARNING", "RESOURCE_EXHAUSTED"),
     "status code=400": ("INFO", "INVALID_ARGUMENT"),
-    "status code=404": ("INFO", "NOT_FOUND"),
 }
 
 

@@ -92,7 +92,8 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 @asynccontextmanager
 async def collector() -> AsyncIterator[Collector]:
     running, server = Collector(), aio.server()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(running, server)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(running, server)
     running.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:
