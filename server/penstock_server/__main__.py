@@ -1,4 +1,4 @@
-"""Where every process of ours begins: `penstock`, and `python -m penstock_server`."""
+"""Entry point of all processes: `penstock`, and `python -m penstock_server`."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Runs the command line; returns the exit code."""
     if sys.argv[1:2] == ["serve"]:
-        # First of all: what is imported next takes longer than it takes to send a signal.
+        # Before the imports, which take long enough for a signal to arrive.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
         _open_standard_streams()
     from penstock_server.cli import main as run

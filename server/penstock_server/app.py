@@ -1,4 +1,4 @@
-"""The running service: what is started, in which order, and how it stops."""
+"""The running service: its parts, the order in which they start, and how they stop."""
 
 import asyncio
 import contextlib
@@ -97,7 +97,7 @@ class Service:
             settings: the configuration.
             clock: the clock of quotas, in seconds.
             share_ports: whether other processes may listen on the same ports.
-            transport: sends all requests to upstreams; None for connections of its own.
+            transport: sends all requests to upstreams; None for its own connections.
 
         Raises:
             SettingsError: the keys file or the certificate cannot be used, two options exclude each
@@ -192,7 +192,7 @@ class Service:
         """
         self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
         if self._share_ports:
-            # Before the ports are bound: from then on, connections arrive, and would wait as well.
+            # Before the ports are bound: connections arrive from then on, and would have to wait.
             await self._know_upstreams()
         try:
             self.addresses, self.port = bind_all(

@@ -64,7 +64,7 @@ def _reserve(address: str, held: contextlib.ExitStack) -> str:
     try:
         family, place = places(address)[0]
         with socket.socket(family) as alone:
-            # Fails if anybody listens, with SO_REUSEPORT or without; not for ended connections.
+            # Fails if another socket listens, even with SO_REUSEPORT; closed ones do not count.
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             alone.bind(place)
             place = alone.getsockname()

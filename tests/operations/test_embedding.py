@@ -392,10 +392,10 @@ async def test_bytes_of_another_format(described: dict[str, Any]) -> None:
 PLACE = {"index": 0, "start": 0, "end": 4, "shape": [2]}
 MALFORMED_BYTES = {
     "no header": (None, b"abcd", "it is empty"),
-    "a header of another kind": (["x"], b"abcd", "no JSON object"),
-    "no results": ({"id": "x"}, b"abcd", "where each result is"),
-    "no place": (metadata({"index": 0, "shape": [2]}), b"abcd", "where each result is"),
-    "a place of another kind": (metadata(PLACE | {"start": "0"}), b"abcd", "where each result is"),
+    "a header of another kind": (["x"], b"abcd", "not a JSON object"),
+    "no results": ({"id": "x"}, b"abcd", "lacks the positions"),
+    "no place": (metadata({"index": 0, "shape": [2]}), b"abcd", "lacks the positions"),
+    "a place of another kind": (metadata(PLACE | {"start": "0"}), b"abcd", "lacks the positions"),
     "no shape": (metadata(PLACE | {"shape": None}), b"abcd", "wrong type"),
     "another shape": (metadata(PLACE | {"shape": [3]}), b"abcd", "4 bytes do not match float16"),
     "too many dimensions": (metadata(PLACE | {"shape": [1, 1, 2]}), b"abcd", "neither one nor two"),

@@ -143,6 +143,6 @@ async def test_events_before_a_malformed_one_are_returned() -> None:
         upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(1)) as stream,
     ):
         texts: list[str] = []
-        with pytest.raises(UpstreamFailure, match="no JSON"):
+        with pytest.raises(UpstreamFailure, match="invalid JSON"):
             await gather(stream, texts)
     assert "".join(texts) == "".join(f"{number} " for number in range(53))

@@ -232,9 +232,7 @@ UNEXPECTED = {
 async def test_another_content_type_is_named(named: str, answer: bytes) -> None:
     _, failure = await read(answer, End.KEEP)
     assert failure
-    assert failure.message == (
-        f"malformed upstream answer: {named} where an event stream was asked for"
-    )
+    assert failure.message == (f"malformed upstream answer: {named} instead of an event stream")
 
 
 async def test_a_reset_after_the_first_event() -> None:

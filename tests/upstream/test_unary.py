@@ -183,7 +183,7 @@ async def test_an_answer_without_json_is_named_by_its_type(kind: str, named: str
     answer = http(b"<html>", *([f"content-type: {kind}"] if kind else []))
     async with wire(answer) as server, client(server.url) as upstream:
         failure = await failure_of(upstream)
-    assert failure.message == f"malformed upstream answer: no JSON at offset 0 ({named})"
+    assert failure.message == f"malformed upstream answer: invalid JSON at offset 0 ({named})"
 
 
 RETRY_AFTER = {

@@ -1,1 +1,1 @@
-"""What the service is told: the options, their sources, and what they make of an upstream."""
+"""The configuration of the service: options, their sources, and the upstreams."""

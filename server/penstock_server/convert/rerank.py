@@ -1,4 +1,4 @@
-"""Reranking: documents ordered by how well they fit a query."""
+"""Reranking: documents ordered by relevance to a query."""
 
 from collections.abc import Mapping
 from typing import Any

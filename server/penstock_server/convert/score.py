@@ -1,4 +1,4 @@
-"""Scoring: how well documents fit queries, pair by pair."""
+"""Scoring: relevance of documents to queries, pair by pair."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The replicas of all upstreams: what is known about each, and which one a call goes to.
+"""The replicas of all upstreams, their state, and the choice of a replica for each call.
 
 Other packages import from here.
 """

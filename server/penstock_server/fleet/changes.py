@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 
 class ChangeSignal:
-    """Reports changes of the replicas to whoever depends on them.
+    """Reports changes of the replicas to their dependants.
 
     Attributes:
-        version: the number of changes so far. Whatever is derived from the replicas is valid as
-            long as the version stays the same.
-        listener: called after every change and after every probe; None for nobody.
+        version: number of changes so far. Values derived from the replicas are valid as long as the
+            version stays the same.
+        listener: called after every change and after every probe; may be None.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class ChangeSignal:
         self.send_probed()
 
     def send_probed(self) -> None:
-        """Reports that a probe has ended; with the time, health may have changed as well."""
+        """Reports that a probe has ended; health may have changed with time."""
         if self.listener:
             self.listener()
 
     async def wait(self) -> None:
-        """Returns after the next change."""
+        """Waits for the next change."""
         await self._changed.wait()

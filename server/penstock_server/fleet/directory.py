@@ -37,7 +37,7 @@ class Directory:
 
     @property
     def table(self) -> RoutingTable:
-        """The routing table, built anew after a change."""
+        """The routing table, rebuilt after a change."""
         if self._version != self._changes.version:
             configs = self._members.configs
             self._version = self._changes.version

@@ -38,7 +38,7 @@ class Dispatcher:
 
     Attributes:
         directory: where calls can go.
-        rules: when a request is sent again.
+        rules: rules for retries.
         affinity: what keeps calls on one replica.
         retries: the number of requests sent because an earlier one had failed, by the name of the
             upstream that failed.
@@ -58,7 +58,7 @@ class Dispatcher:
 
         Args:
             directory: where calls can go.
-            rules: when a request is sent again.
+            rules: rules for retries.
             affinity: what keeps calls on one replica.
             clock: returns the time in seconds.
             chance: the source of random choices.
@@ -104,7 +104,7 @@ class Dispatcher:
         Raises:
             UpstreamFailure: no replica fits, or the last one failed.
         """
-        # Each of two requests at the same time needs a contract of its own.
+        # Each of two simultaneous requests needs its own contract.
         second = deepcopy(contract) if self.rules.hedge_after_s else contract
         requests = _Requests(self, operation, body, call)
         begun = await requests.until_sent(
@@ -144,7 +144,7 @@ class Dispatcher:
             routes: the replicas to choose from.
             tried: the replicas that were asked before; another one is preferred.
             key: the key of the call's affinity; empty for none.
-            only_once: whether the request cannot be sent again; then a replica that is on trial
+            only_once: whether the request cannot be retried; then a replica that is on trial
                 is avoided.
         """
         if len(routes) == 1:
@@ -154,7 +154,7 @@ class Dispatcher:
         if only_once:
             fit = [replica for replica in fit if not replica.ejection.trying] or fit
         if not fit:
-            # An attempt is better than none: what is known may be wrong or outdated.
+            # An attempt is better than none: the known state may be wrong or outdated.
             fit = [replica for replica in routes if replica.known.alive] or list(routes)
         if tried:
             fit = [replica for replica in fit if replica not in tried] or fit
@@ -314,7 +314,7 @@ class _Requests:
         return result
 
     async def _another(self) -> _Request | None:
-        """Returns the request to send beside one that is late; None if there can be none."""
+        """Returns the request to send in addition to a late one; None without another replica."""
         self._hedge_after_s = 0.0
         try:
             routes = await self._untried_routes()
@@ -383,7 +383,7 @@ class _Requests:
         """
         self._failure = failure
         if failure.response_missing:
-            # A search is no attempt: the response may be on the last of many replicas.
+            # A search is not an attempt: the last of many replicas may have the response.
             self._sent[failure.upstream] -= 1
             self._retries.sent -= 1
         gone = isinstance(self._body, Form) and not self._body.resendable
@@ -451,9 +451,9 @@ class _Events:
 
 
 class _HedgedEvents:
-    """The events of a stream whose request was sent beside another one of its call.
+    """The events of a stream whose request was sent in addition to another one of its call.
 
-    The attempts of the call show how far this exchange has come.
+    The attempts of the call record the progress of this exchange.
     """
 
     def __init__(

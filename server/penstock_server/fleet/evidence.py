@@ -22,7 +22,7 @@ class Evidence(enum.Enum):
     """The replica is ill: it did not begin an answer in time."""
     ILL = enum.auto()
     LEAVING = enum.auto()
-    """The replica is shutting down and accepts no more work."""
+    """The replica is shutting down and accepts no further work."""
 
     @property
     def doubtful(self) -> bool:

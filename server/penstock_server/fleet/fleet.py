@@ -52,7 +52,7 @@ class Fleet:
     """The upstreams behind one service.
 
     Attributes:
-        budget: the calls under way, and how many requests may be sent again for them.
+        budget: the running calls, and the number of retries that they may have.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Fleet:
             policy: how replicas are treated.
             aliases: other names of models, each with the model's public name.
             default_model: the public name of the model for calls that name none; may be empty.
-            resendable: whether a request with such a failure can safely be sent again, given
+            resendable: whether a request with such a failure can safely be retried, given
                 whether that would be to another replica.
             resolve: returns the addresses of a host name.
             clock: returns the time that deadlines of calls are given in.
@@ -117,8 +117,8 @@ class Fleet:
     ) -> None:
         """Applies another configuration, or fails and changes nothing.
 
-        Upstreams at the same place keep their replicas and all that is known about them. The
-        replicas of the others finish the calls that are under way and get no more.
+        Upstreams at the same place keep their replicas and the known state. The
+        replicas of the others finish their running calls and receive no new ones.
         """
         self._members.reload(configs)
         self._directory.reload(aliases, default_model)

@@ -31,7 +31,7 @@ class Knowledge:
         engine_died: whether its engine was last seen dead.
         last_error: the last error, of a probe or of a request.
         listing: its model list; None before the first.
-        oddities: what is odd in the list, in a line; empty for nothing.
+        oddities: description of oddities in the list, in one line; empty without any.
         models: the entries of the models that may be used, by their public names.
         paths: the routes it serves; None if it does not publish them.
         version: its version; empty if it reports none.
@@ -93,7 +93,7 @@ class Knowledge:
     # Recording
 
     def record_error(self, error: UpstreamFailure | str) -> None:
-        """Records what went wrong last."""
+        """Records the last error."""
         self.last_error = str(error)[:_LONGEST_ERROR]
 
     def record_models(
@@ -103,7 +103,7 @@ class Knowledge:
 
         Args:
             listing: the list.
-            oddities: what is odd in it.
+            oddities: description of oddities in it.
             names: the public names, each with the replica's own; empty for all models as they are.
         """
         self.oddities = oddities

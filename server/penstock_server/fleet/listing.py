@@ -91,7 +91,7 @@ async def _ask(replica: Replica, call: Call, timeout_s: float) -> _Answered:
 
 
 def _remembered(replica: Replica, call: Call, failure: UpstreamFailure) -> _Answered:
-    # A caller with credentials of their own may see only what the upstream shows for these.
+    # A caller with its own credentials may see only the models that the upstream lists for these.
     known = replica.known.models if call.authorization is None else None
     return _Answered(replica, renamed(known or {}), failure)
 

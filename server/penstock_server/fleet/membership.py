@@ -33,7 +33,7 @@ class Membership:
             policy: how replicas are treated.
             resolve: returns the addresses of a host name.
             clock: returns the time in seconds.
-            transport: sends all requests; None for connections of their own.
+            transport: sends all requests; None for one with its own connections per upstream.
         """
         self.changes = ChangeSignal()
         self._policy = policy

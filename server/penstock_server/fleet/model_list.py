@@ -21,7 +21,7 @@ class ModelList(NamedTuple):
 
     Attributes:
         entries: the entries of the models; each has an `id`.
-        oddities: what is odd in the list, in one line; empty for nothing.
+        oddities: description of oddities in the list, in one line; empty without any.
     """
 
     entries: list[JsonObject]

@@ -24,7 +24,7 @@ class Policy:
         probe_timeout: the limit of each request of a probe.
         affinity: what keeps calls on one replica.
         max_attempts: the most requests for one call.
-        retry_budget: the share of requests that may be sent again.
+        retry_budget: share of requests that may be retried.
         hedge_after: the time after which a call without a first byte is sent to another replica
             as well; 0 for never.
         ejection_failures: the number of failures in a row that ejects a replica.

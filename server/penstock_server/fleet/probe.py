@@ -53,7 +53,7 @@ async def keep_probing(replica: Replica, policy: Policy, changes: ChangeSignal) 
 
 
 def _record_bug(replica: Replica, error: Exception, logged: str) -> str:
-    """Records that a probe broke off, and logs why, once; returns what has been logged."""
+    """Records that a probe broke off and logs the reason once; returns the logged reason."""
     reason = f"the probe broke off: {error!r}"
     if reason != logged:
         events.PROBE_BROKE_OFF.log(error, upstream=replica.upstream.name)
@@ -124,7 +124,7 @@ async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> N
     try:
         await upstream.require_health(call, timeout_s)
     except UpstreamFailure as failure:
-        # A router in front of several servers need not have a health check of its own.
+        # A router in front of several servers may have no health check of its own.
         if not _is_missing(failure):
             raise
 
@@ -135,7 +135,7 @@ def _is_missing(failure: UpstreamFailure) -> bool:
 
 
 async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> ModelList | None:
-    """Returns the model list; None if only callers may read it, with credentials of their own."""
+    """Returns the model list; None if only callers may read it, with their own credentials."""
     try:
         return await models_of(upstream, call, timeout_s)
     except UpstreamFailure as failure:

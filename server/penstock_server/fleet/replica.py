@@ -29,7 +29,7 @@ from penstock_server.upstream.client import Upstream
 
 
 class Replica:
-    """A replica: its parts, and what follows from them together.
+    """A replica: its parts, and the facts that follow from their combination.
 
     Attributes:
         upstream: sends requests to it.
@@ -60,7 +60,7 @@ class Replica:
             policy: how replicas are treated.
             clock: returns the time in seconds.
             changes: sent whenever the replica comes or goes, or what it serves changes.
-            transport: sends its requests; None for connections of its own.
+            transport: sends its requests; None for its own connections.
         """
         now = clock()
         self.address = place(config.url, address)
@@ -115,7 +115,7 @@ class Replica:
     # What probes find
 
     def record_models(self, listing: Sequence[JsonObject], oddities: str = "") -> None:
-        """Records its model list, and what is odd in it."""
+        """Records its model list and the oddities in it."""
         if oddities and oddities != self.known.oddities:
             events.ODD_MODELS.log(
                 upstream=self.upstream.name, address=self.address, reason=oddities

@@ -38,7 +38,7 @@ class ReplicaSet:
             policy: how replicas are treated.
             clock: returns the time in seconds.
             changes: sent when a replica comes, goes or changes.
-            transport: sends all requests; None for connections of their own.
+            transport: sends all requests; None for one with its own connections per upstream.
         """
         self.config = config
         self._policy = policy

@@ -40,7 +40,7 @@ class ReplicaState:
         version: its version; empty if it reports none.
         weight: its share at this moment, relative to other replicas.
         last_error: the last error.
-        model_list_oddities: what is odd in its model list; empty for nothing.
+        model_list_oddities: description of oddities in its model list; empty without any.
         ejected_until: the time of its next trial, in Unix time; None if it is not ejected.
     """
 

@@ -72,14 +72,14 @@ class RetryRules:
     """The rules for all calls.
 
     Attributes:
-        max_attempts: most requests for one call, unless its upstreams have limits of their own.
-        resendable: whether a request with such a failure can safely be sent again, given whether
+        max_attempts: maximum number of requests for one call, unless an upstream has its own limit.
+        resendable: whether a request with such a failure can safely be retried, given whether
             that would be to another replica.
         budget: the budget that all calls share.
         clock: returns the time that deadlines are given in.
         sleep: waits for so many seconds.
         chance: the source of jitter.
-        hedge_after_s: after how long another replica is asked as well; 0 for never.
+        hedge_after_s: seconds until another replica is asked, too; 0 for never.
     """
 
     max_attempts: int
@@ -98,7 +98,7 @@ class Retries:
     Attributes:
         rules: the rules for all calls.
         deadline: when the call must be over.
-        repeatable: whether a request may be sent again although a replica may have worked on it.
+        repeatable: whether a request may be retried although a replica may have processed it.
         sent: the number of requests that were sent.
         most: the most requests that may be sent; None for the number of the rules.
     """
@@ -111,11 +111,11 @@ class Retries:
     _harmed: bool = field(default=False, repr=False)
 
     def possible(self, failure: UpstreamFailure) -> bool:
-        """Whether the request might be sent again, if there is another replica."""
+        """Whether the request might be retried, if there is another replica."""
         return failure.kind is Kind.CLOSED or self.rules.resendable(failure, True)
 
     async def wait(self, failure: UpstreamFailure, *, elsewhere: bool) -> None:
-        """Waits until the request is to be sent again.
+        """Waits until the time for a retry.
 
         Args:
             failure: how the last request ended.
@@ -134,7 +134,7 @@ class Retries:
         in_time = rules.clock() + delay < self.deadline
         if retry_after > _LONGEST_RETRY_AFTER_S or not in_time:
             raise failure
-        # An upstream without the stored response has done no work, and is not asked again.
+        # An upstream without the stored response has done no work and is not asked a second time.
         if not failure.response_missing and not rules.budget.spend():
             raise failure
         if delay:

@@ -120,7 +120,7 @@ class RoutingTable:
         return self._kept[key]
 
     def everywhere(self, operation: Operation, call: Call) -> Routes:
-        """Returns the replicas that `find` returns, and those that may have the model as well.
+        """Returns the replicas that `find` returns, and those that may have the model, too.
 
         Raises:
             UpstreamFailure: as for `find`.

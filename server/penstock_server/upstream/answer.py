@@ -75,7 +75,7 @@ async def whole(response: Response) -> JsonObject:
         for result in answer["data"]:
             result["bytes"] = body[result["start"] : result["end"]]
     except (LookupError, TypeError):
-        raise malformed("its header does not say where each result is", Stage.HEADERS) from None
+        raise malformed("its header lacks the positions of results", Stage.HEADERS) from None
     return answer
 
 
@@ -94,18 +94,18 @@ async def stored(response: Response) -> JsonObject:
 
 
 def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
-    """Returns the failure that an upstream reports in an answer of status 200."""
+    """Returns the failure that an upstream reports in an answer with status 200."""
     if error is ABORTED:
         return UpstreamFailure(Kind.ABORTED, error.message, stage)
     return _stated(error, status_of(error), stage)
 
 
 def require_own(response: Response, named: Any) -> None:
-    """Checks that an answer is to the request it came after, as far as it names one.
+    """Checks that an answer does not name another request than the one it answers.
 
     Args:
         response: the answer.
-        named: what it names in a header or as its id, or as that of its first event.
+        named: the request id in a header, or the id of the answer or of its first event.
 
     Raises:
         UpstreamFailure: it is the answer to another request (MALFORMED).
@@ -117,10 +117,10 @@ def require_own(response: Response, named: Any) -> None:
 def observe(
     contract: StreamContract, event: JsonObject, stage: Stage, offset: int | None = None
 ) -> None:
-    """Records an event, which begins at that byte of a stream, in a contract.
+    """Records an event in a contract.
 
-    The contract removes from the event what adds nothing; unreadable values after a complete
-    answer add nothing, either.
+    The contract removes parts without content from the event; unreadable values after a complete
+    answer are removed, too.
 
     Raises:
         UpstreamFailure: MALFORMED, the event breaks the contract.
@@ -162,14 +162,14 @@ def _number(choices: list[Any]) -> None:
 
 
 def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFailure:
-    """Returns the failure for an answer that breaks the API, `what` saying how and where."""
+    """Returns the failure for an answer that violates the API; `what` describes how and where."""
     noun = "stream" if stage is Stage.STREAM else "answer"
     message = f"malformed upstream {noun}: {what}"
     return UpstreamFailure(Kind.MALFORMED, message, stage, offset=offset)
 
 
 async def refusal(response: Response) -> UpstreamFailure:
-    """Returns the failure that an answer with another status than 200 stands for."""
+    """Returns the failure for an answer with another status than 200."""
     body = await response.read_error()
     error = _read_error(body, response.content_type)
     return _stated(error, response.status, Stage.BODY, response.retry_after_s)
@@ -192,7 +192,7 @@ async def require_stream(response: Response) -> None:
         document(body, Stage.BODY, response.content_type)
     elif error := _error_in(body):
         raise stated(error, Stage.BODY)
-    raise malformed(f"{kind} where an event stream was asked for", Stage.BODY)
+    raise malformed(f"{kind} instead of an event stream", Stage.BODY)
 
 
 def _error_in(body: bytes) -> ErrorBody | None:
@@ -203,7 +203,7 @@ def _error_in(body: bytes) -> ErrorBody | None:
 
 
 def _read_error(body: bytes, content_type: str) -> ErrorBody:
-    """Returns the error that a body reports; other text than JSON is read as far as possible."""
+    """Returns the error in a body; of text that is not JSON, reads as much as possible."""
     text = body.decode("utf-8-sig", "replace")
     try:
         return find_refusal(json.loads(text))
@@ -213,7 +213,7 @@ def _read_error(body: bytes, content_type: str) -> ErrorBody:
 
 
 def _words(text: str) -> str:
-    """Returns the beginning of a plain text in one line; nothing of markup."""
+    """Returns the beginning of a plain text in one line; nothing from markup."""
     if text.lstrip().startswith("<"):
         return ""
     return " ".join(text[:_LONGEST_TEXT].split())
@@ -235,7 +235,7 @@ def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
     if error := find_error(parsed):
         raise stated(error, stage)
     if not isinstance(parsed, dict):
-        raise malformed("it is no JSON object", stage)
+        raise malformed("it is not a JSON object", stage)
     return parsed
 
 
@@ -246,7 +246,7 @@ def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
         if body.startswith(BOM_UTF8):
             return _parsed(body.removeprefix(BOM_UTF8), stage, content_type)
         offset = _offset(body, error)
-        what = f"no JSON at offset {offset}" if body else "it is empty"
+        what = f"invalid JSON at offset {offset}" if body else "it is empty"
         if content_type is not None:
             what = f"{what} ({_named(content_type)})"
         raise malformed(what, stage, offset) from None

@@ -1,4 +1,4 @@
-"""What an RPC hands on to its upstream beside the body, and a record of its requests."""
+"""What an RPC passes to its upstream besides the body, and a record of its requests."""
 
 import math
 from collections.abc import Callable

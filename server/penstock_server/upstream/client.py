@@ -49,14 +49,14 @@ class Upstream:
     """Sends requests to one upstream.
 
     Attributes:
-        name: its name for people.
+        name: its name in reports.
         config: its configuration.
-        latency_s: the time until the headers of an answer, as a moving average over calls, in
-            seconds; None before the first.
-        working_routes: the routes of operations whose usual route turned out not to work.
+        latency_s: seconds until the headers of an answer, as a moving average over calls; None
+            before the first.
+        working_routes: routes of operations whose usual route does not work.
         transport: sends calls.
-        probes: sends probes, over connections of its own: if all others are in use, the upstream
-            is busy, not ill.
+        probes: sends probes over separate connections: an upstream whose other connections are all
+            in use is busy, not unhealthy.
     """
 
     latency_s: float | None
@@ -74,14 +74,13 @@ class Upstream:
 
         Args:
             config: the upstream.
-            pinned_address: the IP address to connect to, in place of the URL's host.
-            transport: sends all requests, and belongs to the caller; None for connections of
-                its own.
+            pinned_address: the IP address to connect to instead of the URL's host.
+            transport: sends all requests, and belongs to the caller; None for its own connections.
             earlier: the client of the same server to take the connections over from, if any.
         """
         self.name = config.name or place(config.url)
         self.config = config
-        # Shorter values of headers are no secrets, and parts of ordinary words.
+        # Shorter values of headers are not secrets, and may be parts of ordinary words.
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
         self._secrets = (config.api_key, *long)
         self._pinned_address = pinned_address
@@ -102,7 +101,7 @@ class Upstream:
     def reconfigured(self, config: UpstreamConfig) -> "Upstream":
         """Returns a client of the same server with another configuration and the same connections.
 
-        The configuration must be for the same place. Requests that are under way go on.
+        The configuration must be for the same place. Running requests continue.
         """
         transport = self._given_transport
         other = Upstream(config, self._pinned_address, transport=transport, earlier=self)

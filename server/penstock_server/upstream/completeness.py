@@ -45,7 +45,7 @@ class StreamContract(Protocol):
         """Records that the upstream sent `[DONE]`."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
-        """Returns one event in place of two that follow each other; None if both are needed."""
+        """Merges two consecutive events into one; returns None if both are needed."""
 
     @property
     def complete(self) -> bool:
@@ -53,7 +53,7 @@ class StreamContract(Protocol):
 
     @property
     def missing(self) -> str:
-        """What has not arrived, in words."""
+        """Description of the missing parts."""
 
     @property
     def failure(self) -> ErrorBody | None:
@@ -144,7 +144,7 @@ class ChoiceStream:
 
     def _late(self, choice: JsonObject, index: int, finish_reason: Any) -> bool:
         if _has_content(choice):
-            raise ContractBroken(f"choice {index} went on after its finish")
+            raise ContractBroken(f"choice {index} continued after its finish")
         if not self.complete:
             self.failure = _failure_after(finish_reason, self.failure)
         return _trimmed(choice)
@@ -161,7 +161,7 @@ class ChoiceStream:
 
     @property
     def missing(self) -> str:
-        """What has not arrived, in words."""
+        """Description of the missing parts."""
         if not self.whole:
             return f"{self._answered} of {self._expected} choices finished"
         return "no usage came with the last finish or after it"
@@ -264,10 +264,10 @@ def _has_news(event: JsonObject) -> bool:
 class TranscriptStream:
     """Follows the events of a transcription stream.
 
-    Each part of the audio ends with a finish reason of its own, and the number of parts is not
-    known. So a stream is complete when no part is open and usage came after the last
-    finish, in an event of its own: the upstream sends it once all parts have ended. From an
-    upstream that sends no usage, `[DONE]` says so.
+    Each part of the audio ends with its own finish reason, and the number of parts is not known. So
+    a stream is complete when no part is open and usage has arrived in a separate event after the
+    last finish: the upstream sends it once all parts have ended. From an upstream that sends no
+    usage, `[DONE]` marks the end.
 
     Attributes:
         failure: why a part failed, if one did.
@@ -321,18 +321,18 @@ class TranscriptStream:
 
     @property
     def missing(self) -> str:
-        """What has not arrived, in words."""
+        """Description of the missing parts."""
         if self._open or not self._finished:
             return "a part of the audio did not finish" if self._open else "no part finished"
-        return "neither usage nor [DONE] came after the last part"
+        return "neither usage nor [DONE] followed the last part"
 
 
 class ResponseEvents:
     """Follows the events of a stream of the Responses API, which has no `[DONE]`.
 
-    A stream is complete when its terminal event has arrived, with usage. A response that failed
-    says so in an event of its own, after which nothing more is to be expected either. The
-    terminal event is the last: what follows and adds nothing to the response is left out.
+    A stream is complete when its terminal event has arrived, with usage. A failed response ends
+    with a separate event, after which no further events are expected. Events after the terminal
+    event that add nothing to the response are dropped.
 
     Attributes:
         failure: why the response failed, if it did.
@@ -347,20 +347,20 @@ class ResponseEvents:
         """Records the next event; empties one that follows the terminal event.
 
         Raises:
-            ContractBroken: the response goes on after the terminal event, or that has no usage
-                or reports a response that has not ended.
+            ContractBroken: the response continues after the terminal event, or that event has no
+                usage or reports a response that has not ended.
         """
         kind, _, end = str(event.get("type")).partition(".")
         terminal = kind == "response" and end in _TERMINAL
         if self._ended:
             if kind == "response" and not terminal and end not in _STATES:
-                raise ContractBroken("it went on after its terminal event")
+                raise ContractBroken("it continued after its terminal event")
             event.clear()
         elif terminal:
             self._end(end, event["response"])
 
     def ended(self) -> None:
-        """Records that the upstream sent `[DONE]`, which means nothing here."""
+        """Records that the upstream sent `[DONE]`, which has no meaning here."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> None:
         """Returns None: each event is needed."""
@@ -371,7 +371,7 @@ class ResponseEvents:
             self.failure = self.failure or ErrorBody(code="server_error")
         if self.failure:
             return
-        # vLLM sends "completed" for incomplete responses as well.
+        # vLLM sends "completed" for incomplete responses, too.
         if response.get("status") in ("in_progress", "queued"):
             raise ContractBroken("the terminal event reports a response that has not ended")
         if response.get("usage") is None:
@@ -385,5 +385,5 @@ class ResponseEvents:
 
     @property
     def missing(self) -> str:
-        """What has not arrived, in words."""
+        """Description of the missing parts."""
         return "no terminal event"

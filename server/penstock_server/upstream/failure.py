@@ -26,7 +26,7 @@ class Kind(enum.Enum):
     TIMEOUT = "timeout"
     """One of our own limits fired: first byte, also of a stream's first event; or total."""
     MALFORMED = "malformed"
-    """The answer was not what the API promises: no JSON, wrong types, missing parts."""
+    """The answer violates the API: invalid JSON, wrong types, missing parts."""
     OVERLOADED = "overloaded"
     """No free connection to the upstream."""
     MISCONFIGURED = "misconfigured"
@@ -61,12 +61,13 @@ class ErrorBody:
 
     Attributes:
         message: the text, possibly empty.
-        faults: the JSON path of each offending request field, and what is wrong with it, where
-            the upstream lists several.
+        faults: the JSON path and the problem of each faulty request field, if the upstream lists
+            several.
         type: vLLM's class of error, such as "NotFoundError"; not uniform between versions.
         param: the JSON path of the offending request field.
         code: a number (the HTTP status) or a word such as "context_length_exceeded".
-        bare: the body was no error object of the API: `{"detail": …}`, HTML, text or nothing.
+        bare: whether the body was not an error object of the API, but `{"detail": …}`, HTML, text
+            or empty.
     """
 
     message: str = ""
@@ -101,7 +102,7 @@ class FailureFacts:
             at which the faulty event begins.
         callers_credentials: whether the request had the caller's credentials, not the server's.
         route_listed: whether the upstream publishes that it has the route.
-        model_listed: whether the upstream's last list has the model that was asked for.
+        model_listed: whether the upstream's last list contains the requested model.
         engine_died: whether the upstream's engine was last seen dead.
     """
 
@@ -156,7 +157,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def model_missing(self) -> bool:
-        """Whether the upstream does not have the model, or adapter, that it was asked for."""
+        """Whether the upstream does not have the requested model or adapter."""
         if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
         if self.status == 404:
@@ -165,7 +166,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def response_missing(self) -> bool:
-        """Whether the upstream does not have the stored response that it was asked for."""
+        """Whether the upstream does not have the requested stored response."""
         if self.kind is not Kind.HTTP_ERROR:
             return False
         error = self.error
@@ -196,7 +197,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def draining(self) -> bool:
-        """Whether the upstream is shutting down and accepts no more work, by vLLM's own words."""
+        """Whether the upstream is shutting down, according to vLLM's message."""
         return self.status == 500 and _DRAINING in self.error.message
 
     @property
@@ -363,7 +364,7 @@ def find_error(document: Any) -> ErrorBody | None:
     if document.get("object") == "response":
         return failed_response(document)
     error = document.get("error")
-    # An empty one beside an answer says nothing; alone, it is all that there is.
+    # Ignore an empty error next to an answer, but not on its own.
     if error or (error is not None and len(document) == 1):
         return _error_object(error) if isinstance(error, dict) else ErrorBody(message=_text(error))
     if document.get("object") == "error" or _is_error_event(document):

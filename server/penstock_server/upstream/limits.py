@@ -23,7 +23,7 @@ class Limit(NamedTuple):
         until: the deadline.
         length: the limit in seconds.
         option: the option that sets it; empty for none.
-        awaited: what is awaited, for the message.
+        awaited: name of the awaited event, for the message.
     """
 
     until: float

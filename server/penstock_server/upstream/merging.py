@@ -13,8 +13,8 @@ _TEXTS = frozenset({"content", "reasoning", "reasoning_content"})
 def merged_text(first: JsonObject, second: JsonObject) -> JsonObject | None:
     """Returns one event with the texts of two; None if either adds more than text to one choice.
 
-    Log probabilities, token ids, parts of tool calls, finish reasons, roles and usage each keep
-    an event of their own.
+    Log probabilities, token ids, parts of tool calls, finish reasons, roles and usage each keep a
+    separate event.
     """
     before, after = _choice(first), _choice(second)
     if before is None or after is None or before.get("index") != after.get("index"):

@@ -20,7 +20,7 @@ class File:
         blocks: the content; blocks can be read only once, and their owner closes them.
         filename: the name it is sent under.
         media_type: its content type.
-        touched: whether any block but the first was asked for; that one is kept.
+        touched: whether a block after the first, which is kept, has been read.
     """
 
     blocks: bytes | AsyncGenerator[bytes, None]
@@ -65,12 +65,12 @@ class Form:
 
     @property
     def only_once(self) -> bool:
-        """Whether it cannot be sent again once it was sent: its file comes in blocks."""
+        """Whether it can be sent only once, because its file arrives in blocks."""
         return not isinstance(self.file.blocks, bytes)
 
     @property
     def resendable(self) -> bool:
-        """Whether it can be sent: as long as all that was read of the file is here."""
+        """Whether it can be sent: as long as everything read from the file has been kept."""
         return not (self.only_once and self.file.touched)
 
     @property

@@ -63,4 +63,4 @@ ALL_OPERATIONS = (
     TRANSCRIPTION,
     TRANSLATION,
 )
-"""Every operation by a route of its own."""
+"""Every operation with its own route, by that route."""

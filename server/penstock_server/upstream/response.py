@@ -137,7 +137,7 @@ class Response:
         return whole
 
     async def read_error(self) -> bytes:
-        """Returns the body of an error answer, as far as it arrives within a few seconds."""
+        """Returns the part of an error answer's body that arrives within a few seconds."""
         self.attempts.stage = Stage.BODY
         self.wait_until(self._limits.reason())
         body: list[bytes] = []
@@ -149,7 +149,7 @@ class Response:
         """Returns the bytes of a stream that have arrived, or the next ones; empty at its end.
 
         Raises:
-            UpstreamFailure: the stream broke or could not be decoded, or it did not go on in time.
+            UpstreamFailure: the stream broke or could not be decoded, or did not continue in time.
         """
         self.attempts.stage = Stage.STREAM
         try:

@@ -49,7 +49,7 @@ class Arrivals:
             return await message
         except asyncio.CancelledError:
             refusal = self._refused.get(task)
-            # The caller may have cancelled the call as well.
+            # The caller may also have cancelled the call.
             if refusal is None or task.uncancel():
                 raise
             raise status.Refusal(refusal) from None

@@ -51,7 +51,7 @@ class Rpc:
         finish_reasons: why each choice of the answer ended, once it has: such as "stop"; the
             status of a response of the Responses API, such as "completed".
         code: the status code so far.
-        reason: `ErrorInfo.reason` of a status of ours.
+        reason: `ErrorInfo.reason` of a status that this service decided on.
         limit: the option whose limit ended the call; empty for none.
         attempts: the record of the requests sent upstream.
         caller: the name of the caller's key.

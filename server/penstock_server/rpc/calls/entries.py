@@ -114,7 +114,7 @@ def count(data: bytes, known: Plan, most: int) -> int:
             elif wire == _VARINT:
                 _, at = _varint(data, at)
             elif wire == _GROUP:
-                # No field of ours is a group: the parser skips its content.
+                # None of our fields is a group: the parser skips its content.
                 outer.append((end, known))
                 known = {}
             elif wire == _GROUP_END:

@@ -15,7 +15,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "") -> Call:
-    """Returns what goes upstream beside the body; checks that the caller may use the model.
+    """Returns what is sent upstream besides the body; checks that the caller may use the model.
 
     Args:
         rpc: the call.

@@ -25,7 +25,7 @@ _thread = ThreadPoolExecutor(1, "large")
 
 
 async def converted(rpc: Rpc, convert: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Runs a conversion; on a thread if request or answer are large, so that other calls go on."""
+    """Runs a conversion, in a thread if request or answer are large, so that others continue."""
     if not (rpc.large or rpc.attempts.body_bytes > _LARGE_BYTES):
         return convert(*arguments, **named)
     return await _on_thread(convert, *arguments, **named)

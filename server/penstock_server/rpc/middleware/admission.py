@@ -8,8 +8,8 @@ from typing import Any
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import Arrivals, CallNext, Rpc
 
-# After so long without a new call, none is on its way; and the longest that callers who keep
-# sending can delay that.
+# Time without a new call after which none is on its way, and the longest time that continuous calls
+# can delay that.
 _SETTLED_AFTER_S, _LOOKS = 0.05, 5
 _LONGEST_WAIT_S = 2.0
 
@@ -41,10 +41,10 @@ class Admission:
         self._held = 0
 
     async def settle(self) -> None:
-        """Holds new calls until `close`; returns once no more arrive.
+        """Holds new calls until `close`; returns when no further calls arrive.
 
-        gRPC cancels calls that arrive while it stops. Callers that wait for answers before they
-        send more get none meanwhile, so no call is on its way when gRPC stops.
+        gRPC cancels calls that arrive while it stops. Callers that wait for an answer
+        before the next call receive none meanwhile, so no call is on its way when gRPC stops.
         """
         self._open.clear()
         with contextlib.suppress(TimeoutError):
@@ -88,7 +88,7 @@ class Admission:
         try:
             return await call_next(rpc)
         except asyncio.CancelledError:
-            # Ended by `end_all`, unless the caller cancelled the call as well.
+            # Ended by `end_all`, unless the caller also cancelled the call.
             if task in self._running or task.uncancel():
                 raise
             raise status.Refusal(status.of_shutdown(rpc.messages_sent)) from None

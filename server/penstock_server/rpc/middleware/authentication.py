@@ -38,9 +38,9 @@ class Authentication:
         self.replace(keys)
 
     def replace(self, keys: Iterable[Key]) -> None:
-        """Replaces the keys, for calls from now on.
+        """Replaces the keys for calls from now on.
 
-        A key with the name and quota of an old one keeps what is left of that quota.
+        A key with the name and quota of an old one keeps the rest of that quota.
         """
         self.keys = tuple(keys)
         quotas = {caller.name: caller.quota for caller in self._callers.values()}

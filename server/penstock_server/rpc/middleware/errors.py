@@ -1,4 +1,4 @@
-"""Middleware that ends a failed call with the status for what was raised."""
+"""Middleware that ends a failed call with the status for its exception."""
 
 from traceback import walk_tb
 from typing import Any, NoReturn
@@ -14,7 +14,7 @@ from penstock_server.upstream import UpstreamFailure
 
 
 async def failure_to_status(call_next: CallNext, rpc: Rpc) -> Any:
-    """Ends the call with the status that the table has for what was raised."""
+    """Ends the call with the status that the table has for the exception."""
     try:
         return await call_next(rpc)
     except aio.BaseError:

@@ -17,7 +17,7 @@ class Quota:
         self._at = now
 
     def take(self, now: float) -> float:
-        """Takes one call and returns 0, or returns the seconds until there is one to take."""
+        """Uses one call of the quota and returns 0, or returns the seconds until the next one."""
         per_second = self.per_minute / 60
         self._left = min(self.per_minute, self._left + (now - self._at) * per_second)
         self._at = now

@@ -1,4 +1,4 @@
-"""The server for operators: AdminService, on an address of its own."""
+"""The server for operators: AdminService, on a separate address."""
 
 from grpc_health.v1 import health_pb2_grpc
 

@@ -1,4 +1,4 @@
-"""A gRPC server that goes on serving after a call whose path is not UTF-8.
+"""A gRPC server that continues to serve after a call whose path is not UTF-8.
 
 grpcio (1.85) decodes paths in the loop that accepts calls. A path that is not UTF-8 raises there,
 which ends the loop, and with it the server: one call without a key would stop the service. Here
@@ -95,10 +95,10 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]
 
 
 class _Successor(cygrpc.AioServer):  # type: ignore[misc]
-    """Accepts the calls of another server; it has no ports, and no calls of its own.
+    """Accepts the calls of another server, without ports or calls of its own.
 
     Attributes:
-        ended: what is called with its loop when that has ended.
+        ended: called with its loop when the loop has ended.
     """
 
     ended: Any

@@ -92,10 +92,10 @@ def bind(
 
 
 def _require_free(address: str, *, share_ports: bool) -> None:
-    """Checks that nobody listens on any address of a host: gRPC only needs one of them free.
+    """Checks that all addresses of a host are free: gRPC is content if one of them is.
 
     Raises:
-        OSError: somebody does, or the host does not exist.
+        OSError: an address is in use, or the host does not exist.
     """
     for family, place in places(address):
         try:

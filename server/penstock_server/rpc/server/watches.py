@@ -99,7 +99,7 @@ class Watches(aio.ServerInterceptor):
         try:
             yield
         except asyncio.CancelledError:
-            # Ended by `end_all`, unless the caller cancelled the call as well.
+            # Ended by `end_all`, unless the caller also cancelled the call.
             if task in self._tasks or task.uncancel():
                 raise
             await _abort(context, status.of_draining())

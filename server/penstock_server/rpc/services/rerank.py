@@ -16,7 +16,7 @@ class RerankServicer(rerank_pb2_grpc.RerankServiceServicer):
         self._fleet = fleet
 
     async def Rerank(self, request: RerankRequest, context: Context) -> RerankResponse:
-        """Orders documents by how well they fit a query."""
+        """Orders documents by their relevance to a query."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine)
         body = await converted(rpc, rerank.request_body, request)

@@ -25,7 +25,7 @@ class Connection(asyncio.BufferedProtocol):
     is delivered before the failure.
 
     Attributes:
-        answer: the answer, as far as it is here.
+        answer: the answer, as received so far.
         used: whether it has already carried a request.
         idle_since: when it was last in use, by the monotonic clock.
     """
@@ -76,11 +76,11 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.write(b"".join(data))
 
     async def drain(self, timeout_s: float | None) -> None:
-        """Waits until the peer has taken most of what was written.
+        """Waits until the peer has accepted most of the written bytes.
 
         Raises:
             httpx.WriteError: the connection is closed.
-            httpx.WriteTimeout: the peer does not take it in that time.
+            httpx.WriteTimeout: the peer does not accept them in that time.
         """
         if not self._writable and not self.transport.is_closing():
             self._write_waiter = self._loop.create_future()

@@ -1,4 +1,4 @@
-"""Requests and responses of httpx that are completed only when somebody looks closer.
+"""Requests and responses of httpx whose headers are built only on access.
 
 Building the headers of one request and its response takes a tenth of all instructions that the
 service needs for a short call, and its own transport does not need them. To any other transport,

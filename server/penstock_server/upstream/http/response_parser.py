@@ -75,12 +75,12 @@ class ResponseParser:
         try:
             self._parse(data)
         except httptools.HttpParserCallbackError:
-            raise  # a bug of ours
+            raise  # a bug of this parser
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._keeps_alive = False
             raise UnparsableAnswer(f"it is not HTTP/1.1: {error}") from None
         if self.waiting_bytes > before:
-            # Of an answer that goes on, the frames add up: they may come apart from what they hold.
+            # The body grew: chunk frames may arrive without their contents and must not add up.
             self._overhead_bytes = 0
         elif not self.complete:
             self._overhead_bytes += len(data)

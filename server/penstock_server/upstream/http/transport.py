@@ -42,7 +42,7 @@ _BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 
 
 class StaleConnection(httpx.ReadError):
-    """The server closed a kept connection just as the request was sent; it may be sent again."""
+    """The server closed a kept connection just as the request was sent; it may be retried."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -67,8 +67,8 @@ class Transport(httpx.AsyncBaseTransport):
             url: a URL of the server.
             max_connections: most connections at once.
             tls: how to verify an https server.
-            pinned_address: the IP address to connect to, in place of the URL's host.
-            socket: the path of the Unix socket to connect to, in place of the URL's host.
+            pinned_address: the IP address to connect to instead of the URL's host.
+            socket: the path of the Unix socket to connect to instead of the URL's host.
 
         Raises:
             ValueError: the scheme of the URL is neither http nor https.

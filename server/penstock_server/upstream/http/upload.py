@@ -1,8 +1,8 @@
 """A request whose content is sent as it arrives, while the answer is awaited.
 
 A server may refuse a long upload before its end: over a limit, without a key, for a wrong model. A
-client that reads only once it has sent everything would go on sending in vain, or find the
-connection closed and never read why.
+client that reads only after sending everything would continue to send in vain, or find the
+connection closed without reading the reason.
 """
 
 import asyncio
@@ -79,9 +79,9 @@ class Upload:
             raise self._error
 
     async def end(self) -> None:
-        """Ends the sending if it still goes on, and then closes the connection."""
+        """Stops sending if it is still in progress, and then closes the connection."""
         if self._sending:
-            # At once: a caller who has left must not be taken for one who has ended.
+            # At once: a caller that cancelled must not be mistaken for one that has finished.
             self._sending.cancel()
             await asyncio.wait((self._sending,))
         if not self._whole:
