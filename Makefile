@@ -40,7 +40,7 @@ WORKERS ?=
 # Whether to measure what metrics and traces cost, beside the rest.
 OBSERVED ?=
 
-.PHONY: help demo test quick fuzz test-vllm test-routers test-examples bench bench-peers bench-guard bench-baseline \
+.PHONY: help demo test quick fuzz test-vllm test-routers test-examples test-observability bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
 
 help:  ## list the commands
@@ -77,6 +77,10 @@ test-examples: $(VENV)/.dev  ## build the example clients of every language, run
 	examples/toolchains.sh
 	$(BIN)/pytest tests/examples
 
+test-observability: $(VENV)/.dev  ## unpack a Prometheus, let it scrape a service under load, run every panel and rule
+	tests/observability/install.sh
+	$(BIN)/pytest tests/observability
+
 bench: $(VENV)/.bench $(BENCH)/.built  ## measure beside an Envoy hop and a no-op server, write docs/performance.md
 	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OBSERVED),--observed)
 
@@ -111,8 +115,9 @@ format: $(VENV)/.dev  ## rewrite Python and protos in the project's format
 	$(BIN)/ruff format
 	$(BIN)/buf format --write
 
-generate: $(VENV)/.codegen  ## remake client/penstock/v1 from protos/
+generate: $(VENV)/.codegen $(VENV)/.runtime  ## remake client/penstock/v1 from protos/, and the dashboards
 	$(BIN)/python protos/generate.py
+	$(BIN)/python -m deploy.grafana
 
 lock: $(VENV)/.dev  ## resolve the pinned dependencies anew
 	$(BIN)/python requirements/lock.py

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
+from tiers import unless_named
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Leaves this folder out unless a command line names it."""
-    named = [(config.invocation_params.dir / one.split("::")[0]).resolve() for one in config.args]
-    return None if any(path.is_relative_to(HERE) for path in named) else True
+    return unless_named(Path(__file__).parent, config)

@@ -1,0 +1,1 @@
+"""The dashboards, and the program that writes them."""

@@ -1,0 +1,1 @@
+"""A Penstock under load that a real Prometheus scrapes: the tier `make test-observability`."""
