@@ -1,6 +1,7 @@
 """The metrics of several processes, and of those that have died."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -114,22 +115,21 @@ async def test_none_answers(workers: WorkerMetrics) -> None:
 
 
 async def test_the_latest_exemplar_is_kept(workers: WorkerMetrics, tmp_path: Path) -> None:
-    servers: list[MetricsServer] = []
-    for number in range(2):
-        registry = CollectorRegistry(auto_describe=True)
-        labels = ("chat", "vllm", "m", "m", "input")
-        Histogram(TOKEN_USAGE, registry).of(*labels).observe(5, f"{number}")
+    async with AsyncExitStack() as running:
+        for number in range(2):
+            registry = CollectorRegistry(auto_describe=True)
+            labels = ("chat", "vllm", "m", "m", "input")
+            Histogram(TOKEN_USAGE, registry).of(*labels).observe(5, f"{number}")
 
-        async def current(registry: CollectorRegistry = registry) -> CollectorRegistry:
-            return registry
+            async def current(registry: CollectorRegistry = registry) -> CollectorRegistry:
+                return registry
 
-        servers.append(MetricsServer(f"unix:{tmp_path}/{number}", current))
-        await servers[-1].start()
-        workers.replace(number, servers[-1].address)
-    found = await combined(workers)
+            server = MetricsServer(f"unix:{tmp_path}/{number}", current)
+            await server.start()
+            running.push_async_callback(server.stop)
+            workers.replace(number, server.address)
+        found = await combined(workers)
     [bucket] = found.of("gen_ai_client_token_usage_bucket", le="16.0")
     assert bucket.value == 2
     assert bucket.exemplar
     assert bucket.exemplar.labels == {"trace_id": "1"}
-    for server in servers:
-        await server.stop()
