@@ -1,1 +1,1 @@
-"""The service's log."""
+"""What operators see of the service: its log, metrics and traces."""
