@@ -70,7 +70,7 @@ class Settings:
     )
     upstream_api_key_file: File | None = option(
         None,
-        "File that contains the bearer key for the upstreams, in place of upstream_api_key.",
+        "File that contains the bearer key for the upstreams, instead of upstream_api_key.",
         key_file,
         "FILE",
         flag="--api-key-file",

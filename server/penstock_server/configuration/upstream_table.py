@@ -160,7 +160,7 @@ class UpstreamTable:
         "NAME",
     )
     api_key: str | None = option(
-        None, "Bearer key, in place of upstream_api_key.", key, "KEY", secret=True
+        None, "Bearer key, instead of upstream_api_key.", key, "KEY", secret=True
     )
     api_key_file: File | None = option(None, "File that contains the bearer key.", key_file, "FILE")
     models: Mapping[str, str] | None = option(
@@ -178,7 +178,7 @@ class UpstreamTable:
     health_path: str | None = option(None, "As the option.", unless_off(http_path), "/PATH|off")
     max_attempts: int | None = option(
         None,
-        "Most requests of one call to this upstream, in place of the option.",
+        "Most requests of one call to this upstream, instead of the option.",
         positive,
         "NUMBER",
     )
@@ -190,7 +190,7 @@ class UpstreamTable:
         None, "Table of headers to send with every request.", headers, "HEADERS", secret=True
     )
     ca_file: File | None = option(
-        None, "Certificates to trust in place of the system's, in PEM.", file, "FILE"
+        None, "Certificates to trust instead of the system's, in PEM.", file, "FILE"
     )
     client_certificate_file: File | None = option(
         None, "Client certificate for the upstream, in PEM.", file, "FILE"

@@ -71,7 +71,7 @@ def _health_path(table: UpstreamTable, settings: Settings) -> str:
 
 
 def _timeouts(table: UpstreamTable, settings: Settings) -> Timeouts:
-    # A table can set 0, no limit, in place of the general limit.
+    # A table can set 0, no limit, instead of the general limit.
     total = settings.total_timeout if table.total_timeout is None else table.total_timeout
     return Timeouts(
         table.connect_timeout or settings.connect_timeout,
