@@ -1,6 +1,6 @@
-"""What answers report about how they were generated: the model, token counts, finish reasons.
+"""Reports in answers about their generation: the model, token counts, finish reasons.
 
-Log, metrics and traces read it from the `Rpc` once the call is over.
+The log, metrics and traces read them from the `Rpc` at the end of the call.
 """
 
 from collections.abc import Callable

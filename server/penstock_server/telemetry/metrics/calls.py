@@ -1,7 +1,7 @@
 """Metrics of calls, by method.
 
-What is only counted is kept in plain integers, and becomes metrics when they are scraped: a counter
-of prometheus-client costs ten times as much as an addition, and a call changes eight.
+Counts are kept in plain integers and become metrics at a scrape: an update of a counter of
+prometheus-client costs ten times as much as an addition, and a call changes eight counts.
 """
 
 from collections import Counter
@@ -151,7 +151,7 @@ class CallMetrics(Collector):
         return found
 
     def collect(self) -> Iterator[Family]:
-        """Yields what is only counted; histograms are exported on their own."""
+        """Yields the counts; histograms are exported on their own."""
         yield from self._by_method()
         running = gauge_family(names.IN_FLIGHT)
         running.add_metric((), self.running)

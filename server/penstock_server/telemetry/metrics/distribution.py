@@ -1,8 +1,8 @@
 """Histograms whose values cost little to record.
 
-One of prometheus-client takes a lock for each part of a value, and looks for its bucket one by one:
-four times as long, five times a call. Values are recorded on the event loop only, so no lock is
-needed; they become metrics when they are scraped.
+A histogram of prometheus-client acquires two locks for each value and compares it with one bucket
+after the other, which takes four times as long, five times a call. Here values are recorded on the
+event loop only, so no lock is needed; they become metrics at a scrape.
 """
 
 from bisect import bisect_left

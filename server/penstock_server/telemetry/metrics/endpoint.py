@@ -1,6 +1,6 @@
 """The HTTP server of the metrics: GET /metrics, and nothing else.
 
-What it answers is prometheus-client's WSGI application, which negotiates the format. It runs on a
+The answers come from prometheus-client's WSGI application, which negotiates the format. It runs on a
 thread, so that writing thousands of lines does not delay calls.
 """
 

@@ -1,4 +1,4 @@
-"""Metrics of upstreams, read from what the fleet knows when they are scraped."""
+"""Metrics of upstreams, read from the state of the fleet at a scrape."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
