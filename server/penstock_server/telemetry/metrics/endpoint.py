@@ -1,7 +1,7 @@
 """The HTTP server of the metrics: GET /metrics, and nothing else.
 
-The answers come from prometheus-client's WSGI application, which negotiates the format. It runs on a
-thread, so that writing thousands of lines does not delay calls.
+The answers come from prometheus-client's WSGI application, which negotiates the format. It runs on
+a thread, so that writing thousands of lines does not delay calls.
 """
 
 import asyncio

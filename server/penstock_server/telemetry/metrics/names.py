@@ -411,7 +411,7 @@ PROCESS: Mapping[str, Combine] = {
     "process_open_fds": Combine.SUM,
     "process_max_fds": Combine.LEAST,
 }
-"""What prometheus-client exports about a process, and how that of several processes combines."""
+"""The metrics of a process that prometheus-client exports, and how those of workers combine."""
 
 GRPC: Sequence[Metric] = (
     STARTED,

@@ -20,7 +20,7 @@ class Replica(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it is."""
+        """Its address."""
 
     @property
     def state(self) -> Any:
@@ -56,7 +56,7 @@ class Replica(Protocol):
 
 
 class Fleet(Protocol):
-    """What the fleet reports."""
+    """The reports of the fleet."""
 
     @property
     def retries(self) -> Mapping[str, int]:

@@ -1,8 +1,8 @@
 """The metrics of several worker processes as one.
 
 prometheus-client has a mode for several processes, which writes values to files: it keeps no
-exemplars, exports no process metrics and doubles the cost of a value. Instead, each worker serves its
-metrics on a socket of its own, and the supervisor returns their sum.
+exemplars, exports no process metrics and doubles the cost of a value. Instead, each worker serves
+its metrics on a socket of its own, and the supervisor returns their sum.
 """
 
 import asyncio
