@@ -4,6 +4,8 @@ from deploy.grafana.faults import FAULTS
 from deploy.grafana.panels import Dashboard, Panel, Row, Variable
 from deploy.grafana.queries import most, quantile, rate, share, total, values
 from deploy.grafana.variables import INSTANCE, JOB
+from deploy.grafana.vllm import JOB as VLLM_JOB
+from deploy.grafana.vllm import VLLM
 from penstock_server.telemetry.metrics import names
 from penstock_server.telemetry.metrics.names import Metric
 
@@ -231,10 +233,11 @@ _SATURATION = Row(
         ),
         Panel(
             "Calls refused by reason",
-            "Calls per second that failed before a request was sent upstream: OVERLOADED "
-            "(too many calls), RATE_LIMITED (a caller's quota), DRAINING and others.",
+            "Calls per second that failed before a request was sent upstream, with the option that "
+            "limits them: OVERLOADED (too many calls), RATE_LIMITED (a caller's quota), DRAINING "
+            "and others.",
             "reqps",
-            {"{{reason}}": rate(names.REFUSED, "reason")},
+            {"{{reason}} {{limit}}": rate(names.REFUSED, "reason, limit")},
         ),
         Panel(
             "Messages",
@@ -351,6 +354,7 @@ OPERATORS = Dashboard(
             "Upstream",
             f'label_values({names.UPSTREAM_STATE.name}{{job=~"$job"}}, upstream)',
         ),
+        VLLM_JOB,
     ),
-    (_OVERVIEW, _UPSTREAMS, _FLEET, _OVERHEAD, _SATURATION, _PROCESSES),
+    (_OVERVIEW, _UPSTREAMS, _FLEET, _OVERHEAD, _SATURATION, _PROCESSES, VLLM),
 )

@@ -15,7 +15,7 @@ Rule = Callable[[Dashboard], Iterator[str]]
 UNITS = {"none", "short", "percent", "percentunit", "s", "ms", "bytes", "Bps", "reqps", "ops"}
 """The units in use, all of Grafana's list."""
 
-_VARIABLE = re.compile(r'label_values\((\w+)(?:\{job=~"\$job"\})?, (\w+)\)')
+_VARIABLE = re.compile(r'label_values\(([\w:]+)(?:\{job=~"\$job"\})?, (\w+)\)')
 _RATES = ("rate", "irate", "increase")
 _OWN_LABELS = {"job", "instance", "le"}
 
@@ -89,13 +89,19 @@ def uneditable(dashboard: Dashboard) -> Iterator[str]:
 
 
 def target_job(dashboard: Dashboard) -> Iterator[str]:
-    """Selectors match the variable for the job."""
-    yield from _matching(dashboard, "job")
+    """Selectors match the variable for the job; those of vLLM's metrics, the one for its job."""
+    for query, selector in _selectors(dashboard):
+        job = "$vllm_job" if _of_vllm(selector) else "$job"
+        if selector.matchers.get("job") != ("=~", job):
+            yield query
 
 
 def target_instance(dashboard: Dashboard) -> Iterator[str]:
-    """Selectors match the variable for the instance."""
-    yield from _matching(dashboard, "instance")
+    """Selectors match the variable for the instance, except those of vLLM's metrics."""
+    for query, selector in _selectors(dashboard):
+        found = selector.matchers.get("instance")
+        if found != ("=~", "$instance") and not _of_vllm(selector):
+            yield query
 
 
 def target_rate_interval(dashboard: Dashboard) -> Iterator[str]:
@@ -116,13 +122,17 @@ def target_counter_agg(dashboard: Dashboard) -> Iterator[str]:
 def metrics_exist(dashboard: Dashboard) -> Iterator[str]:
     """Every metric is one that is exported, with the labels that queries match and group by."""
     for query in queries(dashboard):
-        grouped = groupings(query) - _OWN_LABELS
+        known = set(_OWN_LABELS)
         for selector in selectors(query):
             labels = LABELS.get(selector.name)
             if labels is None:
                 yield f"{selector.name} does not exist"
-            elif unknown := (grouped | set(selector.matchers)) - {*labels, *_OWN_LABELS}:
+                continue
+            if unknown := set(selector.matchers) - {*labels, *_OWN_LABELS}:
                 yield f"{selector.name} does not have {unknown}"
+            known |= {*labels}
+        if unknown := groupings(query) - known:
+            yield f"no metric of {query} has {unknown}"
 
 
 def legends_exist(dashboard: Dashboard) -> Iterator[str]:
@@ -202,7 +212,5 @@ def _selecting(dashboard: Dashboard, name: str) -> Iterator[str]:
         yield f"{name}: {found}"
 
 
-def _matching(dashboard: Dashboard, label: str) -> Iterator[str]:
-    for query, selector in _selectors(dashboard):
-        if selector.matchers.get(label) != ("=~", f"${label}"):
-            yield query
+def _of_vllm(selector: Selector) -> bool:
+    return selector.name.startswith("vllm:")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from deploy.grafana import vllm
 from penstock_server.telemetry.metrics import names
 from penstock_server.telemetry.metrics.names import Kind, Metric
 
@@ -35,8 +36,8 @@ class Selector:
 def selectors(query: str) -> Iterator[Selector]:
     """Yields the selectors of a query."""
     function = ""
-    # Strings without braces and brackets, in their places.
-    blank = _STRING.sub(lambda found: f'"{"x" * (len(found[0]) - 2)}"', query)
+    # Without strings, but everything else stays in its place.
+    blank = _STRING.sub(lambda found: " " * len(found[0]), query)
     for grouping in _GROUPING.finditer(blank):
         blank = blank.replace(grouping[0], " " * len(grouping[0]))
     for found in _TERM.finditer(blank):
@@ -64,6 +65,8 @@ def series_of(metric: Metric) -> Sequence[str]:
 
 
 LABELS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys((vllm.WAITING, vllm.RUNNING, vllm.CACHE), ("model_name", "engine")),
+    vllm.FIRST_TOKEN: ("model_name", "engine", "le"),
     **dict.fromkeys(("up", *names.PROCESS), ()),
     **{
         name: (*metric.labels, *(("le",) if name.endswith("_bucket") else ()))
@@ -71,4 +74,6 @@ LABELS: Mapping[str, Sequence[str]] = {
         for name in series_of(metric)
     },
 }
-"""The labels of all series that Penstock exports, apart from `job` and `instance`."""
+"""The labels of all series that Penstock exports and of vLLM's that the dashboards show, apart from
+`job` and `instance`.
+"""

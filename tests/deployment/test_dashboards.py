@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from deploy.grafana.__main__ import DASHBOARDS, FOLDER, path, text
+from deploy.grafana.vllm import VLLM
 from deployment import linter
 from deployment.linter import Dashboard, Rule, panels, queries
 from deployment.promql import selectors, series_of
@@ -42,6 +43,13 @@ def test_every_metric_is_shown() -> None:
     }
     unseen = {name for name, metric in names.BY_NAME.items() if not shown & {*series_of(metric)}}
     assert unseen == set()
+
+
+def test_exclusions_are_the_panels_of_vllm() -> None:
+    excluded = yaml.safe_load((FOLDER / ".lint").read_text("utf-8"))["exclusions"]
+    titles = [panel.title for panel in VLLM.panels]
+    for rule in ("target-job-rule", "target-instance-rule"):
+        assert [entry["panel"] for entry in excluded[rule]["entries"]] == titles
 
 
 def test_provisioning() -> None:
@@ -119,6 +127,10 @@ BROKEN: dict[str, tuple[Rule, Change]] = {
     "editable": (linter.uneditable, lambda dashboard: dashboard.update(editable=True)),
     "any job": (linter.target_job, _query('job=~"$job", ', "")),
     "one job": (linter.target_job, _query("$job", "penstock")),
+    "a metric of vLLM in our job": (
+        linter.target_job,
+        _target(expr='vllm:num_requests_waiting{job=~"$job"}'),
+    ),
     "any instance": (linter.target_instance, _query(', instance=~"$instance"', "")),
     "a range of its own": (linter.target_rate_interval, _query("$__rate_interval", "5m")),
     "a counter as it is": (linter.target_counter_agg, _query("[$__rate_interval]", "")),

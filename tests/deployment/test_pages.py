@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.grafana.__main__ import FOLDER
 from deployment.linter import panels
+from deployment.promql import LABELS
 from deployment.test_rules import ALERTS
 from penstock_server.telemetry.events import EVENTS
 from penstock_server.telemetry.metrics import names
@@ -31,7 +32,8 @@ def test_where_to_look() -> None:
         assert symptom
         # A title may contain a comma.
         assert re.sub("|".join(sorted(TITLES, key=len, reverse=True)), "", shown).strip(", ") == ""
-        assert set(re.findall(r"`(\w+)`", metrics)) <= {"up", *names.PROCESS, *names.BY_NAME}
+        named = re.sub(r"\(.*?\)", "", metrics)
+        assert set(re.findall(r"`([\w:]+)`", named)) <= {*LABELS, *names.BY_NAME}
         outside = re.sub(r"\(.*?\)", "", events)
         assert set(re.findall(r"`([^`]+)`", outside)) <= set(EVENTS)
         for field in re.findall(r"\(`(\w+)`\)", events):

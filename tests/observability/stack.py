@@ -1,4 +1,7 @@
-"""Two simulators, a Penstock in front of them, and a Prometheus that scrapes it."""
+"""Two simulators, a Penstock in front of them, and a Prometheus that scrapes it.
+
+The simulators export no metrics: `engine_metrics.py` does that for them.
+"""
 
 import json
 import math
@@ -15,6 +18,8 @@ from typing import Any
 
 import yaml
 from server_process import ServerProcess, answers, free_port
+
+from observability.engine_metrics import exporting
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "deploy/prometheus"
@@ -133,7 +138,7 @@ def running(folder: Path) -> Iterator[Stack]:
     )
     prometheus = Prometheus(f"http://127.0.0.1:{prometheus_port}")
     metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
-    with ExitStack() as processes:
+    with ExitStack() as processes, exporting() as engine_port:
 
         def start(name: str, *command: str, ready: str) -> None:
             processes.enter_context(_process(name, command, folder, ready))
@@ -151,7 +156,7 @@ def running(folder: Path) -> Iterator[Stack]:
         start(
             "prometheus",
             str(BINARIES / "prometheus"),
-            f"--config.file={_scrape_configuration(folder, metrics_port, (first, second))}",
+            f"--config.file={_scrape_configuration(folder, metrics_port, engine_port)}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{prometheus_port}",
             ready=f"{prometheus.url}/-/ready",
@@ -159,7 +164,7 @@ def running(folder: Path) -> Iterator[Stack]:
         yield Stack(f"127.0.0.1:{port}", metrics_url, prometheus)
 
 
-def _scrape_configuration(folder: Path, metrics_port: int, vllm_ports: Sequence[int]) -> Path:
+def _scrape_configuration(folder: Path, metrics_port: int, engine_port: int) -> Path:
     """Writes the shipped configuration with the addresses and short intervals of a test."""
     config = yaml.safe_load((SHIPPED / "prometheus.yml").read_text("utf-8"))
     config["global"] = {
@@ -170,7 +175,7 @@ def _scrape_configuration(folder: Path, metrics_port: int, vllm_ports: Sequence[
     config["rule_files"] = [str(SHIPPED / pattern) for pattern in config["rule_files"]]
     targets = {
         "penstock": [f"127.0.0.1:{metrics_port}"],
-        "vllm": [f"127.0.0.1:{port}" for port in vllm_ports],
+        "vllm": [f"127.0.0.1:{engine_port}"],
     }
     for scraped in config["scrape_configs"]:
         scraped["static_configs"] = [{"targets": targets[scraped["job_name"]]}]

@@ -31,7 +31,7 @@ _SELECTED = {"job": JOB, "__rate_interval": "1m"}
 
 def filled(query: str) -> str:
     """Returns a query with values of the variables."""
-    return re.sub(r"\$(\w+)", lambda found: _SELECTED.get(found[1], ".+"), query)
+    return re.sub(r"\$([a-z_]+)", lambda found: _SELECTED.get(found[1], ".+"), query)
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
