@@ -1,6 +1,8 @@
 """What the log says of replicas: a line for each change, and none for what stays the same."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -51,6 +53,16 @@ def log(caplog: pytest.LogCaptureFixture) -> Log:
     return Log(caplog)
 
 
+@asynccontextmanager
+async def one() -> AsyncIterator[tuple[Fleet, Engine]]:
+    async with engine() as upstream:
+        fleet = Fleet([UpstreamConfig(upstream.url)], Policy(slow_start=60))
+        try:
+            yield fleet, upstream
+        finally:
+            fleet.close()
+
+
 async def probed(fleet: Fleet, upstream: Engine, health: bytes) -> None:
     """Probes several times: whatever is logged is logged once."""
     upstream.answers["/health"] = health
@@ -59,8 +71,7 @@ async def probed(fleet: Fleet, upstream: Engine, health: bytes) -> None:
 
 
 async def test_up_and_down(log: Log) -> None:
-    async with engine() as upstream:
-        fleet = Fleet([UpstreamConfig(upstream.url)], Policy(slow_start=60))
+    async with one() as (fleet, upstream):
         await probed(fleet, upstream, WELL)
         assert log.taken() == [("upstream ready", {"before": "probing", "models": ["a"]})]
         await probed(fleet, upstream, ILL)
@@ -74,32 +85,26 @@ async def test_up_and_down(log: Log) -> None:
         assert "500" in why["reason"]
         await probed(fleet, upstream, WELL)
         assert log.taken() == [("upstream ready", {"before": "down", "models": ["a"]})]
-        fleet.close()
 
 
 async def test_a_miss_that_is_no_more_than_one(log: Log) -> None:
-    async with engine() as upstream:
-        fleet = Fleet([UpstreamConfig(upstream.url)])
+    async with one() as (fleet, upstream):
         await probed(fleet, upstream, WELL)
         log.taken()
         for health in (ILL, WELL, WELL):
             upstream.answers["/health"] = health
             await probe(fleet.replicas[0], 60)
         assert log.names() == ["probe failed"]
-        fleet.close()
 
 
 async def test_down_from_the_first(log: Log) -> None:
-    async with engine() as upstream:
-        fleet = Fleet([UpstreamConfig(upstream.url)])
+    async with one() as (fleet, upstream):
         await probed(fleet, upstream, ILL)
         assert log.names() == ["upstream down"]
-        fleet.close()
 
 
 async def test_models_that_appear_and_go(log: Log) -> None:
-    async with engine() as upstream:
-        fleet = Fleet([UpstreamConfig(upstream.url)])
+    async with one() as (fleet, upstream):
         await probed(fleet, upstream, WELL)
         log.taken()
         upstream.answers["/v1/models"] = said({"data": [{"id": "b"}, {"id": "c"}]})
@@ -108,7 +113,6 @@ async def test_models_that_appear_and_go(log: Log) -> None:
         upstream.answers["/v1/models"] = said({"data": [{"id": "c", "more": 1}, {"id": "b"}]})
         await probed(fleet, upstream, WELL)
         assert log.taken() == []
-        fleet.close()
 
 
 async def test_ejected_and_back(log: Log) -> None:

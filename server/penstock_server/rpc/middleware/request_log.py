@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -33,15 +32,13 @@ class RequestLog:
     are admitted: beyond a rate, their lines are left out and counted.
     """
 
-    def __init__(self, calls: str = "all", clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, calls: str = "all") -> None:
         """Allows a minute's worth of lines of refused calls at once.
 
         Args:
             calls: which calls are logged; see `log_only`.
-            clock: returns the time in seconds.
         """
-        self._clock = clock
-        self._lines = Quota(_REFUSALS_PER_MINUTE, clock())
+        self._lines = Quota(_REFUSALS_PER_MINUTE, monotonic())
         self._left_out = Counter[str]()
         self._overload = Episode()
         self._successes = 0
@@ -75,7 +72,7 @@ class RequestLog:
     def _log_failure(self, rpc: Rpc) -> None:
         if rpc.reason == status.OVERLOADED.reason and not rpc.attempts.count:
             self._record_overload()
-        if rpc.admitted or not self._lines.take(self._clock()):
+        if rpc.admitted or not self._lines.take(monotonic()):
             _write(rpc, status.severity(rpc.code, rpc.reason))
         else:
             self._leave_out(rpc)
@@ -90,7 +87,7 @@ class RequestLog:
         events.CALLS_NOT_LOGGED.log(**left_out)
 
     def _record_overload(self) -> None:
-        now = self._clock()
+        now = monotonic()
         if self._overload.record(now):
             events.REFUSING.log()
             self._look_again(now)
@@ -100,7 +97,7 @@ class RequestLog:
         asyncio.get_running_loop().call_later(delay, self._end_overload)
 
     def _end_overload(self) -> None:
-        if self._overload.quiet_in(now := self._clock()) > 0:
+        if self._overload.quiet_in(now := monotonic()) > 0:
             self._look_again(now)
             return
         refused, seconds = self._overload.end()
