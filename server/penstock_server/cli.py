@@ -208,6 +208,9 @@ async def _simulate_until_stopped(settings: Any) -> None:
 
 def _demo(parsed: argparse.Namespace) -> int:
     from penstock_server import demo
+    from penstock_server.telemetry import log
+
+    log.configure("warning", "text")
 
     def say(text: str) -> None:
         print(text, end="", flush=True)

@@ -1,7 +1,9 @@
 """`penstock demo`: the commands that it prints work."""
 
+import contextlib
 import re
 import signal
+import socket
 
 import pytest
 
@@ -32,3 +34,17 @@ async def test_demo(number: signal.Signals) -> None:
         process.signal(number)
         ended = await process.end()
         assert (ended.code, ended.out, ended.err) == (0, "stopped\n", "")
+
+
+async def test_a_taken_default_costs_a_line() -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # then another process has the port
+            stack.enter_context(socket.create_server(("127.0.0.1", 9464)))
+        ports = ("--listen", "127.0.0.1:0", "--admin-listen", "off")
+        async with started(PENSTOCK, "demo", *ports) as process:
+            await process.line("Serving until Ctrl-C.")
+            process.signal(signal.SIGINT)
+            ended = await process.end()
+    assert ended.code == 0
+    assert "warning cannot listen option=metrics_listen address=127.0.0.1:9464" in ended.err
+    assert ended.err.count("\n") == 1
