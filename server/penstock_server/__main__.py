@@ -17,7 +17,7 @@ def main() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Opens those that are closed, for nothing: else a socket would take their numbers."""
+    """Opens closed standard streams on /dev/null: otherwise a socket would get their numbers."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)

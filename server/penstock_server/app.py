@@ -59,12 +59,12 @@ if TYPE_CHECKING:
     # It imports OpenTelemetry, which need not be installed.
     from penstock_server.telemetry.tracing.spans import Tracing
 
-# How long the last statuses may take to reach their callers.
+# Time for the last statuses to reach their callers.
 _LAST_WORDS_S = 1.0
 
 
 class WatchEnded(Exception):
-    """A bug, which is in the log, ended the watch over the upstreams, or gRPC stopped serving."""
+    """A bug, which is in the log, ended the watch of the upstreams, or gRPC stopped serving."""
 
 
 class Service:
@@ -80,7 +80,7 @@ class Service:
         health: the server for probes.
         watching: the task that follows the upstreams, once started; only the end of the service or
             a bug ends it.
-        serving: ends when gRPC no longer serves; an exception says why, if it was not stopped.
+        serving: ends when gRPC no longer serves; with an exception if it was not stopped.
     """
 
     def __init__(
@@ -336,8 +336,8 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     the drain has no delay.
 
     A SIGHUP, or a change of a configuration file, reloads the configuration. If a bug ends the
-    watch over the upstreams, the service drains, to be restarted: what it knows of them would be
-    ever more outdated.
+    watch of the upstreams, the service drains, to be restarted: its knowledge about them would
+    become outdated.
 
     Args:
         settings: the configuration.
@@ -347,7 +347,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     Raises:
         CannotListen: an address is taken, or not one of this machine.
         SettingsError: the keys file cannot be used, or two options exclude each other.
-        WatchEnded: the watch over the upstreams ended.
+        WatchEnded: the watch of the upstreams ended.
     """
     shares = worker.is_worker()
     descriptors.raise_limit()
@@ -385,7 +385,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
 
 
 def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
-    """Stops the service if a bug ended its watch over the upstreams."""
+    """Stops the service if a bug ended its watch of the upstreams."""
     if not watching.cancelled():
         events.WATCH_ENDED.log(watching.exception())
         signals.put_nowait(signal.SIGTERM)

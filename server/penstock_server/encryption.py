@@ -1,4 +1,4 @@
-"""What the configuration says of encryption between callers and the service."""
+"""Encryption between callers and the service, from the configuration."""
 
 import ssl
 

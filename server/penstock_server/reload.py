@@ -133,7 +133,7 @@ class Reloader:
         self._retry = False
 
     async def run(self) -> None:
-        """Reloads at each reason, for ever."""
+        """Reloads at each request or change, forever."""
         seen: Mapping[str, _Stamp] = {}
         loaded: Mapping[str, _Stamp] = {}
         while True:

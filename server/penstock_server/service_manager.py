@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def report(state: str) -> None:
-    """Reports a state, such as "READY=1", if a service manager asked for reports.
+    """Reports a state, such as "READY=1", if a service manager requested reports.
 
     It did if `NOTIFY_SOCKET` names its socket: see sd_notify(3).
     """

@@ -74,7 +74,7 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
 
 
 def generation() -> int:
-    """Returns the number of the configuration that this process starts with; 1 if no worker."""
+    """Returns the number of the configuration that this process starts with; 1 without workers."""
     return int(os.environ.get(_GENERATION, "1"))
 
 

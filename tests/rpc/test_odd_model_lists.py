@@ -35,11 +35,11 @@ ODD: dict[str, tuple[Any, str, bool]] = {
     "owner as a list": ({"id": "odd", "owned_by": ["x"]}, "odd: owned_by is a list", True),
     "root as a number": ({"id": "odd", "root": 7}, "odd: root is 7", True),
     "parent as an object": ({"id": "odd", "parent": {}}, "odd: parent is an object", True),
-    "no id": ({"name": "odd"}, "entry 1 is left out: it has no id", False),
-    "id as a number": ({"id": 7}, "entry 1 is left out: it has no id", False),
-    "id empty": ({"id": ""}, "entry 1 is left out: it has no id", False),
-    "no object": ("odd", "entry 1 is left out: it has no id", False),
-    "null": (None, "entry 1 is left out: it has no id", False),
+    "no id": ({"name": "odd"}, "entry 1 was skipped: it has no id", False),
+    "id as a number": ({"id": 7}, "entry 1 was skipped: it has no id", False),
+    "id empty": ({"id": ""}, "entry 1 was skipped: it has no id", False),
+    "no object": ("odd", "entry 1 was skipped: it has no id", False),
+    "null": (None, "entry 1 was skipped: it has no id", False),
     "many oddities": ([{"id": "odd", "root": 7}] * 9, "; and 4 more", True),
 }
 

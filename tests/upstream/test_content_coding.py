@@ -102,7 +102,7 @@ async def test_an_error() -> None:
 
 
 REFUSED = {
-    "unknown": ("br", b"{}", "its content coding is br, which was not asked for"),
+    "unknown": ("br", b"{}", "its content coding is br, which was not requested"),
     "unknown and long": ("x" * 500, b"{}", "its content coding is " + "x" * 40 + ","),
     "twice": ("gzip, gzip", gzip.compress(gzip.compress(b"{}")), "more than once: gzip, gzip"),
     "twice in two lines": (

@@ -57,7 +57,7 @@ class _Table:
     name: str = option(..., "Name of the caller in the log.", _name, "NAME")
     secret: str = option("", "Secret that the caller sends.", key, "SECRET", secret=True)
     sha256: bytes = option(
-        b"", "SHA-256 digest of the secret, in its place.", _digest, "HEX", secret=True
+        b"", "SHA-256 digest of the secret, instead of the secret.", _digest, "HEX", secret=True
     )
     models: tuple[str, ...] = option(
         (), "Models that the key permits, or patterns.", _models, "MODEL", many=True, whole=True

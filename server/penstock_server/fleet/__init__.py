@@ -16,7 +16,7 @@ __all__ = ["Affinity", "Fleet", "ModelListing", "Policy", "ReplicaState", "State
 
 
 def __getattr__(name: str) -> Any:
-    # The configuration imports the policy, and should not have to load the HTTP side for it.
+    # The configuration imports the policy and should not load the HTTP side for it.
     if name not in ("Fleet", "ModelListing"):
         raise AttributeError(name)
     from penstock_server.fleet import fleet, listing

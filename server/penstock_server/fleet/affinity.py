@@ -1,7 +1,7 @@
 """Affinity: related calls go to the same replica, whose prefix cache then serves them.
 
 Rendezvous hashing: every replica has a rank for every key, by a hash of both. A key goes to the
-first replica that is not overloaded; when a replica comes or goes, only its own keys move.
+first replica that is not overloaded; if a replica is added or removed, only its own keys move.
 """
 
 import math
@@ -14,10 +14,10 @@ from penstock_server.fleet.balancing import Loaded
 from penstock_server.fleet.policy import Affinity
 
 _MOST_LOAD = 1.25
-"""The most load that affinity puts on a replica, as a multiple of its fair share."""
+"""Maximum load of a replica due to affinity, as a multiple of its fair share."""
 
 _PREFIX_CHARACTERS = 1024
-"""Prompts that agree in this many characters count as having the same prefix."""
+"""Number of leading characters in which prompts with the same prefix agree."""
 
 _HASHES = 2.0**64
 
@@ -68,7 +68,7 @@ def _rank(replica: Placed, key: bytes) -> float:
 
 
 def _prefix(body: Mapping[str, Any]) -> str:
-    """Returns the beginning of the prompt, of whatever kind."""
+    """Returns the beginning of the prompt, of any kind."""
     prompt = next((body[name] for name in ("messages", "prompt", "input") if name in body), "")
     beginning = ""
     for text in islice(_texts(prompt), _PREFIX_CHARACTERS):

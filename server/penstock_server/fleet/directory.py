@@ -1,4 +1,4 @@
-"""The directory: where calls can go, as things stand now."""
+"""The directory: the current routes of calls."""
 
 import contextlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from penstock_server.upstream import NATIVE_RESPONSE, Call, Operation, UpstreamF
 
 
 class Directory:
-    """Keeps a routing table that is valid for the replicas there are."""
+    """Keeps a routing table that is valid for the current replicas."""
 
     def __init__(self, members: Membership) -> None:
         """Creates a directory.
@@ -76,7 +76,7 @@ class Directory:
         return self.table.storing(call)
 
     async def probed(self) -> None:
-        """Returns once every replica has been probed; they must be watched."""
+        """Waits until every replica has been probed; they must be watched."""
         while self.table.unprobed:
             await self._changes.wait()
 

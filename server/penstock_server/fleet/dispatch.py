@@ -1,4 +1,4 @@
-"""Dispatch: a call is sent to one of its replicas, and again to another where that is safe."""
+"""Dispatch: sends a call to one of its replicas, and retries it on another if that is safe."""
 
 import contextlib
 from collections import Counter
@@ -37,9 +37,9 @@ class Dispatcher:
     """Sends the requests of calls.
 
     Attributes:
-        directory: where calls can go.
+        directory: the routes of calls.
         rules: rules for retries.
-        affinity: what keeps calls on one replica.
+        affinity: the key that keeps calls on one replica.
         retries: the number of requests sent because an earlier one had failed, by the name of the
             upstream that failed.
         hedges: the number of requests sent because an earlier one was late, by the name of the
@@ -57,9 +57,9 @@ class Dispatcher:
         """Creates a dispatcher.
 
         Args:
-            directory: where calls can go.
+            directory: the routes of calls.
             rules: rules for retries.
-            affinity: what keeps calls on one replica.
+            affinity: the key that keeps calls on one replica.
             clock: returns the time in seconds.
             chance: the source of random choices.
         """
@@ -118,7 +118,7 @@ class Dispatcher:
         """Requests a stored response from one replica after the other, until one has it.
 
         Raises:
-            UpstreamFailure: none has it, or one that might have it failed.
+            UpstreamFailure: no replica has it, or one that might have it failed.
         """
         failures: list[UpstreamFailure] = []
         for replica in sorted(routes, key=lambda replica: not replica.available):
@@ -164,7 +164,7 @@ class Dispatcher:
 
 
 def _missing_last(failure: UpstreamFailure) -> tuple[bool, bool]:
-    """Sorts failures that report the response as missing last, a missing route behind them."""
+    """Sorts failures that report a missing response last, and missing routes after them."""
     return failure.status == 404 or failure.route_missing, not failure.response_missing
 
 
@@ -424,7 +424,7 @@ class _Requests:
                 return await directory.storing(self._call)
             return await directory.routes(self._operation, self._call)
         except UpstreamFailure as no_route:
-            # The failure of a request says more than that a reload left no replica for another.
+            # The failure of a request is more informative than that a reload left no replica.
             raise self._failure or no_route from None
 
 

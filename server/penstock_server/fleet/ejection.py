@@ -4,8 +4,8 @@ Its requests are the evidence, whatever its health route says. After the ejectio
 has succeeded, one request is sent as a trial; if that fails too, the replica stays out twice as
 long.
 
-A failure that the request may be to blame for, such as an HTTP 500, counts only where other
-replicas fare better: otherwise one caller's bad requests would take out all of them. A replica
+A failure that the request may have caused, such as an HTTP 500, counts only if other replicas
+fare better: otherwise one caller's bad requests would eject all of them. A replica
 that fails every request in this way is not ejected, but it is not healthy either.
 
 A replica that once exceeded the time for the first byte is suspect: it gets one request at a time,
@@ -22,7 +22,7 @@ _LONGEST = 16
 """The longest ejection, as a multiple of the first."""
 
 _PATIENCE = 2
-"""How many times as many failures in a row are too many where they are doubtful."""
+"""Factor by which the limit of consecutive failures is larger for doubtful ones."""
 
 _LATEST_SHARE = 0.1
 """The weight of the latest request in the moving average."""
@@ -111,7 +111,7 @@ class Ejection:
 
     @property
     def faulty(self) -> bool:
-        """Whether the latest requests all failed, more of them than may be chance."""
+        """Whether the latest requests all failed, and too many for chance."""
         return self._faults >= _PATIENCE * self._most_failures
 
     def failing(self, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""What the end of a request says about the replica that it was sent to."""
+"""What the end of a request indicates about its replica."""
 
 import enum
 
@@ -10,7 +10,7 @@ _NOT_SERVED = 501
 
 
 class Evidence(enum.Enum):
-    """What the end of a request says about its replica."""
+    """What the end of a request indicates about its replica."""
 
     WELL = enum.auto()
     NONE = enum.auto()
@@ -26,12 +26,12 @@ class Evidence(enum.Enum):
 
     @property
     def doubtful(self) -> bool:
-        """Whether something other than the replica may be to blame."""
+        """Whether something other than the replica may be the cause."""
         return self in (Evidence.DOUBTFUL, Evidence.LATE)
 
 
 def evidence(failure: UpstreamFailure) -> Evidence:
-    """Returns what a failure says about the replica: an error of the caller's shows it alive."""
+    """Returns what a failure indicates about the replica: an error of the caller shows it alive."""
     if failure.draining:
         return Evidence.LEAVING
     if failure.kind in (Kind.CONNECT, Kind.CLOSED, Kind.INTERRUPTED) or failure.engine_dead:

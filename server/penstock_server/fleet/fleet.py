@@ -80,7 +80,7 @@ class Fleet:
                 whether that would be to another replica.
             resolve: returns the addresses of a host name.
             clock: returns the time that deadlines of calls are given in.
-            sleep: waits for so many seconds.
+            sleep: waits for a number of seconds.
             chance: the source of random choices and jitter.
             transport: sends all requests, and is not closed; None for connections of the fleet's
                 own.
@@ -132,7 +132,7 @@ class Fleet:
         await self._members.watch(listener)
 
     async def probed(self) -> None:
-        """Returns once every replica has been probed; `watch` must be running."""
+        """Waits until every replica has been probed; `watch` must be running."""
         await self._directory.probed()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Hedging: a request that is late is sent to a second replica; the first answer wins."""
+"""Hedging: a late request is also sent to a second replica; the first answer is used."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ async def hedged(
     Args:
         request: the first request.
         late: ends when the first request is late.
-        another: returns the second request; None if there is to be none.
+        another: returns the second request; None for none.
         send: returns the result of a request.
         discard: ends the result of a request that was answered later.
 

@@ -139,7 +139,7 @@ class Knowledge:
     def record_success(self) -> None:
         """Records that a probe succeeded."""
         if self.alive is False:
-            # What comes back may be another server.
+            # It may be another server.
             self.record_native(None)
         self._misses, self.down, self.engine_died = 0, None, False
         self._record_alive(alive=True)

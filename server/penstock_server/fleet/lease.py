@@ -1,4 +1,4 @@
-"""A request to a replica while it is under way, and what its outcome says about the replica."""
+"""A running request to a replica, and what its outcome indicates about the replica."""
 
 import asyncio
 from dataclasses import replace
@@ -201,7 +201,7 @@ class Lease:
         found = replace(failure, route_listed=route_listed, engine_died=known.engine_died)
         known.engine_died = known.engine_died or failure.engine_dead
         if found.model_missing and known.lists(self._served):
-            # It is another server since, or has just started.
+            # It has been replaced by another server since, or has just started.
             self._replica.probe_requested.set()
             return replace(found, model_listed=True)
         return found

@@ -1,4 +1,4 @@
-"""Membership: which replicas there are, as configured and as their host names demand."""
+"""Membership: the replicas, from the configuration and from host names."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ class Membership:
     """The replicas of all upstreams.
 
     Attributes:
-        changes: sent when a replica comes, goes or changes.
+        changes: sent when a replica is added, removed or changed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Membership:
     def reload(self, configs: Sequence[UpstreamConfig]) -> None:
         """Replaces the upstreams.
 
-        Upstreams at the same place keep their replicas and all that is known about them. The
+        Upstreams at the same place keep their replicas and the known state. The
         replicas of the others finish the requests that are under way.
         """
         before, sets = list(self._sets), []
@@ -70,7 +70,7 @@ class Membership:
             if kept := _kept(config, before):
                 before.remove(kept)
             sets.append(kept or self._replica_set(config))
-        # From here on nothing fails.
+        # Nothing fails from here on.
         for config, one in zip(configs, sets, strict=True):
             if one.config != config:
                 one.configure(config)

@@ -29,9 +29,9 @@ class ModelList(NamedTuple):
 
 
 def read(data: Any) -> ModelList | None:
-    """Reads a list of entries; returns None if it is not a list, or none of them is a model's.
+    """Reads a list of entries; returns None if it is not a list, or contains no model.
 
-    Entries that are not models' are left out; they say nothing about the others.
+    Entries that do not belong to models are omitted and do not affect others.
     """
     if not isinstance(data, list):
         return None
@@ -50,7 +50,7 @@ def _is_model(entry: Any) -> bool:
 def _not_models(data: list[Any]) -> Iterator[str]:
     for position, entry in enumerate(data):
         if not _is_model(entry):
-            yield f"entry {position} is left out: it has no id"
+            yield f"entry {position} was skipped: it has no id"
 
 
 def _odd_values(entry: JsonObject) -> Iterator[str]:

@@ -29,7 +29,7 @@ def published(listing: Sequence[JsonObject], names: Mapping[str, str]) -> Mappin
 
 
 def weights(entry: JsonObject) -> str:
-    """Returns the weights of a base model, which all of its names have in common."""
+    """Returns the weights of a base model, which all of its names share."""
     return str(entry.get("root") or entry["id"])
 
 

@@ -22,14 +22,14 @@ class Policy:
         probe_interval: the time between two probes of a replica, and between two resolutions of
             a name.
         probe_timeout: the limit of each request of a probe.
-        affinity: what keeps calls on one replica.
+        affinity: the key that keeps calls on one replica.
         max_attempts: the most requests for one call.
         retry_budget: share of requests that may be retried.
-        hedge_after: the time after which a call without a first byte is sent to another replica
-            as well; 0 for never.
+        hedge_after: the time after which a call without a first byte is also sent to another
+            replica; 0 for never.
         ejection_failures: the number of failures in a row that ejects a replica.
         ejection_time: the length of the first ejection; it doubles each time the trial fails.
-        slow_start: the time until a replica that is new or came back has its full share.
+        slow_start: the time until a new or returning replica has its full share.
     """
 
     probe_interval: float = 2.0

@@ -25,11 +25,11 @@ _VERSION_PATH = "/version"
 
 
 _LEAST_GAP_S = 0.1
-"""The least time between two probes of a replica, however often its requests fail."""
+"""Minimum time between two probes of a replica, however often its requests fail."""
 
 
 def probe_call() -> Call:
-    """Returns the call for a request that no caller asked for."""
+    """Returns a call for the service's own requests."""
     return Call(request_id=f"probe-{uuid4().hex}")
 
 
@@ -43,7 +43,7 @@ async def keep_probing(replica: Replica, policy: Policy, changes: ChangeSignal) 
             await probe(replica, policy.probe_timeout)
             logged = ""
         except Exception as error:
-            # A bug that an unusual answer reveals. It must not end all probing.
+            # A bug that an unusual answer reveals must not end all probing.
             logged = _record_bug(replica, error, logged)
         changes.send_probed()
         await asyncio.sleep(gap_s)
@@ -62,7 +62,7 @@ def _record_bug(replica: Replica, error: Exception, logged: str) -> str:
 
 
 async def probe(replica: Replica, timeout_s: float) -> None:
-    """Requests a replica's health and models, and its routes now and again.
+    """Requests a replica's health and models, and occasionally its routes.
 
     Args:
         replica: the replica, which records the results.
@@ -87,7 +87,7 @@ async def _request_routes(replica: Replica, call: Call, timeout_s: float) -> Non
         _get(replica.upstream, "/openapi.json", call, timeout_s),
         _get(replica.upstream, _VERSION_PATH, call, timeout_s),
     )
-    # What comes back may be another server, about which nothing is known yet.
+    # It may be another server, about which nothing is known yet.
     known = replica.known
     paths, version = (known.paths, known.version) if known.alive else (None, "")
     replica.record_routes(

@@ -59,7 +59,7 @@ class Replica:
             address: the IP address to connect to; empty for the host of the URL.
             policy: how replicas are treated.
             clock: returns the time in seconds.
-            changes: sent whenever the replica comes or goes, or what it serves changes.
+            changes: sent when its availability, its models or its routes change.
             transport: sends its requests; None for its own connections.
         """
         now = clock()
@@ -171,7 +171,7 @@ class Replica:
             return longest_s
         return min(longest_s, max(0.0, until - self.clock()))
 
-    # For onlookers
+    # For reports
 
     def snapshot(self) -> ReplicaState:
         """Returns its state now."""

@@ -37,7 +37,7 @@ class ReplicaSet:
             config: the upstream.
             policy: how replicas are treated.
             clock: returns the time in seconds.
-            changes: sent when a replica comes, goes or changes.
+            changes: sent when a replica is added, removed or changed.
             transport: sends all requests; None for one with its own connections per upstream.
         """
         self.config = config
@@ -73,7 +73,7 @@ class ReplicaSet:
                 await asyncio.sleep(self._policy.probe_interval)
 
     async def resolve(self, resolve: Resolve) -> None:
-        """Adds and removes replicas as the name demands; all stay if it cannot be resolved."""
+        """Adds and removes replicas according to the name; all stay if it cannot be resolved."""
         with contextlib.suppress(OSError, UnicodeError):
             self._place(set(await servers(self.config.url, resolve)))
 
@@ -102,7 +102,7 @@ class ReplicaSet:
         )
 
     def _to_leave(self, found: set[Addresses]) -> list[Addresses]:
-        """Returns the servers whose replicas go.
+        """Returns the servers whose replicas are removed.
 
         A replica that is up stays until one of the others is, or all have been probed.
         """

@@ -11,7 +11,7 @@ class State(enum.Enum):
     """It has not been probed yet."""
     READY = "ready"
     SLOW_START = "slow_start"
-    """It is new or came back, and gets less than its full share for a while."""
+    """It is new or has returned, and gets less than its full share for a while."""
     DOWN = "down"
     """It cannot be reached, or its last probes failed."""
     EJECTED = "ejected"

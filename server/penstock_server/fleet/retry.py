@@ -1,4 +1,4 @@
-"""Sending a request again: when that is safe, how soon, and how often at most."""
+"""Retries: when they are safe, how soon they are made, and how many there may be."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ Resendable = Callable[[UpstreamFailure, bool], bool]
 
 
 class RetryBudget:
-    """The budget of all calls together for sending requests again.
+    """The budget of all calls for retries.
 
     Each call earns a share of a request. Unused shares are saved, up to one request for each call
     under way, as all of these may fail at once. A few requests each second are free.
@@ -77,7 +77,7 @@ class RetryRules:
             that would be to another replica.
         budget: the budget that all calls share.
         clock: returns the time that deadlines are given in.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
         chance: the source of jitter.
         hedge_after_s: seconds until another replica is asked, too; 0 for never.
     """
@@ -97,10 +97,10 @@ class Retries:
 
     Attributes:
         rules: the rules for all calls.
-        deadline: when the call must be over.
+        deadline: the deadline of the call.
         repeatable: whether a request may be retried although a replica may have processed it.
         sent: the number of requests that were sent.
-        most: the most requests that may be sent; None for the number of the rules.
+        most: the maximum number of requests; None for that of the rules.
     """
 
     rules: RetryRules
@@ -119,7 +119,7 @@ class Retries:
 
         Args:
             failure: how the last request ended.
-            elsewhere: whether another replica can be asked, which needs no waiting.
+            elsewhere: whether another replica can be asked, which needs no delay.
 
         Raises:
             UpstreamFailure: the failure, if no other request is to be sent.
@@ -147,7 +147,7 @@ class Retries:
         closed = failure.kind is Kind.CLOSED and failure.stage in (Stage.HEADERS, Stage.STREAM)
         died = failure.engine_dead and not failure.draining
         if closed or died:
-            # If it is the request that ends connections or kills engines, once is enough.
+            # The request itself may break connections or kill engines, so it is retried once only.
             if self._harmed:
                 return False
             self._harmed = True

@@ -75,7 +75,7 @@ class RoutingTable:
         self.unprobed = [replica for replica in replicas if replica.known.alive is None]
 
     def knows(self, operation: Operation, call: Call) -> bool:
-        """Whether a replica is known to have the model, or the default where none is named."""
+        """Whether a replica is known to have the model; without a name, the default."""
         # Without a name, permission cannot be checked until the models are known.
         chosen_here = not call.model and call.may_use is not any_model
         open_to_it = self._open_to_all and not chosen_here
@@ -148,7 +148,7 @@ class RoutingTable:
     def missing(self, call: Call) -> str:
         """Returns the message for a call's model that an upstream reports as missing.
 
-        The upstream's own message may name models that the caller must not know of.
+        The upstream's own message may name models that the caller must not see.
         """
         if not call.model or self._public(call.model) in self._names:
             named = f" {call.model}" if call.model else ""
@@ -246,7 +246,7 @@ class RoutingTable:
     def _where(
         self, names: Collection[str], named: Mapping[Replica, Sequence[tuple[str, str]]]
     ) -> Routes:
-        """Returns the replicas of a model with any of such names."""
+        """Returns the replicas that have a model with any of the names."""
         routes: dict[Replica, Target] = {}
         for replica, pairs in named.items():
             if public := next((name for _, name in pairs if name in names), ""):
@@ -283,7 +283,7 @@ def unknown_model(model: str, known: Iterable[str]) -> UpstreamFailure:
 
 
 def several_fit(names: Sequence[str]) -> UpstreamFailure:
-    """Returns the failure for a call that names no model where several fit."""
+    """Returns the failure for a call that names no model although several fit."""
     named = ", ".join(names[:_MOST_NAMED])
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     message = f"name one of the models: {named}{more}"
@@ -291,12 +291,12 @@ def several_fit(names: Sequence[str]) -> UpstreamFailure:
 
 
 def _not_known_yet() -> UpstreamFailure:
-    message = "no upstream could be asked which models it has; name the model that is meant"
+    message = "no upstream could be asked for its models; name a model in the request"
     return UpstreamFailure(Kind.CONNECT, message, Stage.CONNECT)
 
 
 def _forbidden() -> UpstreamFailure:
-    message = "the caller may not use the model that is meant when none is named"
+    message = "the request names no model, and the caller may not use the default"
     return UpstreamFailure(Kind.MODEL_FORBIDDEN, message, Stage.CONNECT)
 
 

@@ -1,4 +1,4 @@
-"""Logs what happens to one replica: a line for each change."""
+"""Logs the changes of one replica, a line for each."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ class StateLog:
             found: its state.
             until: when its ejection is over; None if it is not ejected.
         """
-        # A slow start is about its share of the calls.
+        # A slow start only affects its share of the calls.
         state = State.READY if found.state in _UP else found.state
         before, self._state = self._state, state
         if state is not before:
@@ -88,5 +88,5 @@ def _place(found: ReplicaState) -> Mapping[str, str]:
 
 
 def _identity(failure: UpstreamFailure) -> tuple[object, ...]:
-    """Returns what makes a failure the same as another, whose message may differ."""
+    """Returns a key that equal failures share, even if their messages differ."""
     return failure.kind, failure.stage, failure.status, failure.path

@@ -1,4 +1,4 @@
-"""The HTTP side: requests to vLLM, its streams, its failures. Knows neither protobuf nor gRPC.
+"""The HTTP side: requests to vLLM, its streams, its failures; independent of protobuf and gRPC.
 
 Other packages import from here. `client`, which sends the requests, is for the fleet only.
 """

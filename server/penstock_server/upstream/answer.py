@@ -33,26 +33,26 @@ OCTET_STREAM = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")
 _EVENTS = (b"data", b"event", b"id", b"retry", b":")
 
-# The kinds of content whose words are meant to be read; some servers name none.
+# Content types whose text is meant for readers; some servers send none.
 _TEXT = ("text/plain", "")
 _LONGEST_TEXT = 1024
 _LARGE_BYTES = 64 * 1024
 
 
 def document(body: bytes, stage: Stage, content_type: str | None = None) -> JsonObject:
-    """Returns the JSON object that a body or an event holds.
+    """Returns the JSON object in a body or an event.
 
     Args:
         body: the body, or the data of the event.
         stage: how far the exchange has come.
-        content_type: what the answer calls its body, for the message of a failure.
+        content_type: the content type of the answer, for the message of a failure.
 
     Raises:
         UpstreamFailure: it is not a JSON object (MALFORMED), or it reports an error (HTTP_ERROR,
-            with the status that the error's code stands for).
+            with the status that the error's code means).
     """
     answer = _ordinary(_parsed(body, stage, content_type), stage)
-    # Lists of vectors have none, and are long.
+    # Lists of vectors contain none, and are long.
     if ("data" not in answer or answer.get("object") != "list") and b'"arguments"' in body:
         keep_written(answer, body)
     return answer
@@ -61,11 +61,11 @@ def document(body: bytes, stage: Stage, content_type: str | None = None) -> Json
 async def whole(response: Response) -> JsonObject:
     """Returns the JSON object of a unary answer.
 
-    vLLM sends vectors that were asked for as bytes in a body without structure; a header holds
-    the object, whose results say where their bytes are. Here they get them, as `bytes`.
+    If bytes were requested, vLLM sends vectors in a body without structure; a header contains the
+    object, whose results contain the positions of their bytes. They are added here, as `bytes`.
 
     Raises:
-        UpstreamFailure: see `document`; or the body cannot be divided as the header says.
+        UpstreamFailure: see `document`; or the header lacks positions.
     """
     body = await response.read()
     if response.content_type != OCTET_STREAM:
@@ -133,12 +133,12 @@ def observe(
         if contract.complete:
             event.clear()
             return
-        what = "a value in it is not of the kind that it must be"
+        what = "a value in it has the wrong type"
         raise malformed(what, stage, offset) from error
 
 
 def require_whole(answer: JsonObject, choices: int) -> None:
-    """Checks that an answer in one piece has so many choices, each finished.
+    """Checks that a unary answer has a number of choices, each finished.
 
     Raises:
         UpstreamFailure: it does not (MALFORMED), or a choice failed (HTTP_ERROR, ABORTED).
@@ -155,7 +155,7 @@ def require_whole(answer: JsonObject, choices: int) -> None:
 
 
 def _number(choices: list[Any]) -> None:
-    """Numbers choices that have no index by their places."""
+    """Numbers choices without an index by their position."""
     for place, choice in enumerate(choices):
         if isinstance(choice, dict) and choice.get("index") is None:
             choice["index"] = place
@@ -255,8 +255,8 @@ def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:
 def _loaded(body: bytes) -> Any:
     """Parses a large document while no garbage is collected.
 
-    The collector would visit its objects again and again, which takes five times as long as the
-    parsing, and all of it holds up other calls.
+    The collector would visit its objects repeatedly, which takes five times as long as the parsing
+    and blocks other calls.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -268,14 +268,14 @@ def _loaded(body: bytes) -> Any:
 
 
 def _named(content_type: str) -> str:
-    """Returns how a content type is written in messages."""
+    """Returns the form of a content type in messages."""
     if not content_type:
         return "no content type"
     return content_type if _MEDIA_TYPE.fullmatch(content_type) else "an unreadable content type"
 
 
 def _offset(body: bytes, error: orjson.JSONDecodeError) -> int:
-    """Returns the byte at which a text is not valid JSON; the error counts characters, if any."""
+    """Returns the byte offset at which a text is not valid JSON; the error counts characters."""
     try:
         return len(body.decode()[: error.pos].encode())
     except UnicodeDecodeError as no_text:

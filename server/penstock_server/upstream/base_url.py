@@ -1,4 +1,4 @@
-"""The place that an upstream's base URL names."""
+"""The server that an upstream's base URL names."""
 
 from urllib.parse import urlsplit
 
@@ -11,11 +11,11 @@ def port(scheme: str, given: int | None) -> int:
 
 
 def place(url: str, address: str = "") -> str:
-    """Returns the place of a base URL for people: host and port, or the path of a socket.
+    """Returns the server of a base URL for reports: host and port, or the path of a socket.
 
     Args:
         url: the base URL.
-        address: one of the host's IP addresses, to name instead of the host, with the port.
+        address: an IP address of the host, to show instead of the host, with the port.
     """
     parts = urlsplit(url)
     if not address:

@@ -18,8 +18,8 @@ class Attempts:
         upstream: the name of the upstream of the last one.
         path: the path of the last one.
         stage: how far its exchange has come.
-        status: the HTTP status of its answer; 0 before there is one.
-        offset: at which byte of its stream the data of the last event begins; None before one.
+        status: the HTTP status of its answer; 0 before the answer.
+        offset: byte offset of the last event's data in its stream; None before one.
         body_bytes: the size of the body, once it was read whole; 0 before, and of streams.
         model: the public name of the model requested; empty before a request, or to name none.
         asked: the time on the monotonic clock when the wait for an answer began; 0 while there is
@@ -77,7 +77,7 @@ class Call:
     Attributes:
         request_id: the beginning of each request's X-Request-Id, which vLLM makes part of the
             answer's id.
-        model: the model asked for; empty means the only one there is.
+        model: the requested model; empty for the only one.
         traceparent: W3C trace context, if the caller sent one.
         tracestate: likewise.
         session_id: sent as X-Session-ID.
@@ -85,10 +85,10 @@ class Call:
         data_parallel_rank: sent as X-data-parallel-rank.
         authorization: the caller's own, sent instead of the upstream's key, and empty if the
             caller sent none; None for the upstream's key.
-        deadline: when it must be over, by the monotonic clock.
+        deadline: its deadline, by the monotonic clock.
         may_use: whether the caller may use a model, by its public name.
         attempts: the record of the call's requests.
-        observer: follows the requests; None if nothing does.
+        observer: observes the requests; None for none.
     """
 
     request_id: str

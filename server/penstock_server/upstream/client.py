@@ -37,7 +37,7 @@ from penstock_server.upstream.stream import events
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
-# The description of all routes is the largest, with less than one megabyte.
+# The largest is the description of all routes, with less than one megabyte.
 _LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
 _SHORTEST_SECRET = 8
 _MOST_URLS = 64

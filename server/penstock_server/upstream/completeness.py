@@ -1,4 +1,4 @@
-"""The one place that decides whether an answer is complete: a stream, or choices in one piece."""
+"""The one place that decides whether an answer is complete, streamed or with choices."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -8,10 +8,10 @@ from penstock_server.upstream.failure import ABORTED, ErrorBody, failed_response
 from penstock_server.upstream.merging import JsonObject, merged_text
 
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
-"""What the finish reason "error" stands for; vLLM itself answers HTTP 500 then."""
+"""The meaning of the finish reason "error"; vLLM itself then answers with HTTP 500."""
 
 _FRAME = frozenset({"id", "object", "created", "model", "choices", "usage"})
-"""What events repeat."""
+"""Keys that events repeat."""
 _FRAME_OF_CALL = frozenset({"index", "type"})
 _FRAME_OF_CHOICE = frozenset({"index", "delta", "role"})
 _CONTENT = frozenset({"text", "message", "logprobs", "token_ids"})
@@ -30,7 +30,7 @@ _CONTENT_OF_DELTA = frozenset(
 
 
 class StreamContract(Protocol):
-    """What a kind of stream promises, followed event by event."""
+    """The contract of a kind of stream, checked event by event."""
 
     def observe(self, event: JsonObject) -> None:
         """Records the next event, and removes from it what adds nothing.
@@ -67,32 +67,31 @@ class ContractBroken(Exception):
 class ChoiceStream:
     """Follows the events of a chat or completion stream.
 
-    A stream is complete when every choice has finished, nothing of a choice came after its
-    finish, and usage came with the last finish or later. After `[DONE]`, usage that came before
-    a finish without content counts, too; otherwise `[DONE]` is not required: a connection that
-    closes after all this has lost nothing. What follows and adds nothing, such as a second
-    finish, changes nothing. An answer in one piece counts as one event; it is whole when every
-    choice has finished.
+    A stream is complete when every choice has finished, no content of a choice followed its finish,
+    and usage arrived with the last finish or later. After `[DONE]`, usage that arrived before a
+    finish without content counts, too; otherwise `[DONE]` is not required: a connection that closes
+    after all this has lost nothing. Later events that add nothing, such as a second finish, are
+    ignored. A unary answer counts as one event; it is complete when every choice has finished.
 
     Attributes:
         failure: why a choice failed, if one did.
     """
 
     def __init__(self, choices: int) -> None:
-        """Creates the contract of a stream with so many choices."""
+        """Creates the contract of a stream with a number of choices."""
         self.failure: ErrorBody | None = None
         self._expected = choices
         self._open: set[int] = set()
         self._finished: set[int] = set()
-        self._answered = 0  # of those that were asked for
-        self._usage: Any = None  # that came with the last finish or content, or later
-        self._counted: Any = None  # usage that came with the last content, or later
+        self._answered = 0  # of the requested ones
+        self._usage: Any = None  # that arrived with the last finish or content, or later
+        self._counted: Any = None  # usage that arrived with the last content, or later
 
     def observe(self, event: JsonObject) -> None:
         """Records the next event, and removes from it what adds nothing.
 
         Raises:
-            ContractBroken: content of a choice came after its finish, or its index is unreadable.
+            ContractBroken: content of a choice followed its finish, or its index is unreadable.
         """
         idle: list[Any] | None = None
         for choice in event.get("choices") or ():
@@ -150,7 +149,7 @@ class ChoiceStream:
         return _trimmed(choice)
 
     def _note(self, choice: JsonObject) -> None:
-        """Notes that usage which came earlier does not cover the content of a choice."""
+        """Records that earlier usage does not cover the content of a choice."""
         if _has_content(choice):
             self._usage = self._counted = None
 
@@ -164,16 +163,16 @@ class ChoiceStream:
         """Description of the missing parts."""
         if not self.whole:
             return f"{self._answered} of {self._expected} choices finished"
-        return "no usage came with the last finish or after it"
+        return "no usage arrived with the last finish or after it"
 
     @property
     def whole(self) -> bool:
-        """Whether every choice has finished, as far as they are known."""
+        """Whether every known choice has finished."""
         return not self._open and self._answered >= self._expected
 
 
 def _failure_after(finish_reason: str | None, earlier: ErrorBody | None) -> ErrorBody | None:
-    """Returns why a generation failed: an error, rather than that it was aborted."""
+    """Returns why a generation failed; an error takes precedence over an abort."""
     if finish_reason == "error":
         return _FAILED
     return earlier or (ABORTED if finish_reason == "abort" else None)
@@ -194,7 +193,7 @@ def _finish_of(choice: JsonObject) -> Any:
 
 
 def _index(value: Any) -> int:
-    """Returns the index of a choice, however it is written; 0 if there is none."""
+    """Returns the index of a choice, in any form; 0 if there is none."""
     if type(value) is int and value >= 0:
         return value
     if value is None:
@@ -228,7 +227,7 @@ def _says(value: Any) -> bool:
 
 
 def _trimmed(choice: JsonObject) -> bool:
-    """Removes from a choice without content how it ended; returns whether anything is left."""
+    """Removes the end from a choice without content; returns whether anything is left."""
     delta = choice.get("delta") or {}
     delta.pop("tool_calls", None)
     choice.pop("finish_reason", None)
@@ -238,7 +237,7 @@ def _trimmed(choice: JsonObject) -> bool:
 
 
 def _remove(idle: list[Any], event: JsonObject) -> None:
-    """Removes choices that add nothing from an event, and all else if that adds nothing either."""
+    """Removes choices that add nothing from an event, and everything if the rest adds nothing."""
     removed = set(map(id, idle))
     event["choices"] = [choice for choice in event["choices"] if id(choice) not in removed]
     if event.get("usage") is None and not _has_news(event):
@@ -248,7 +247,7 @@ def _remove(idle: list[Any], event: JsonObject) -> None:
 def _repeat_usage(event: JsonObject, usage: Any) -> None:
     """Adds the usage to an event that follows it, or empties one that adds nothing.
 
-    So the last event has usage, whatever comes with it.
+    So the last event always has usage.
     """
     if _has_news(event):
         event["usage"] = usage

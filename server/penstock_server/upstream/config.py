@@ -20,7 +20,7 @@ class Timeouts:
     """Limits of one exchange, in seconds. The caller's deadline bounds them all.
 
     Attributes:
-        connect: until the connection stands.
+        connect: until the connection is open.
         first_byte: from the request until the answer's headers, and for a unary answer until
             its body is complete.
         idle: between two events of a stream; comments and events that carry nothing do not count.
@@ -57,19 +57,19 @@ class UpstreamConfig:
 
     Attributes:
         url: the base URL, without `/v1`: http, https, or `unix:///path` for a socket.
-        name: its name for people; host and port of the URL, or the socket's path, if empty.
+        name: its name in reports; if empty, host and port of the URL, or the socket's path.
         api_key: sent as bearer; empty for none.
-        callers_credentials: whether calls are sent with their callers' own in its place.
+        callers_credentials: whether calls are sent with their callers' own credentials instead.
         headers: sent with every request; they never replace the service's own.
-        models: the only models to use, each public name with the name that the upstream knows
-            it by; empty for all of its models under their own names.
+        models: the only models to use, each public name with the upstream's name; empty for all
+            of its models under their own names.
         weight: its share of the calls, relative to the other upstreams of a model.
         health_path: the route of its health check; empty for none.
-        max_attempts: the most requests of one call to it; 0 for the limit of all upstreams.
+        max_attempts: maximum number of requests of one call; 0 for the limit of all upstreams.
         native_responses: whether responses are requested from its own Responses API.
         timeouts: limits of an exchange.
         tls: for https.
-        max_connections: most connections at once, to each replica.
+        max_connections: maximum number of connections to each replica.
         max_upload_bytes: largest file to pass on.
         max_answer_bytes: largest body of an answer; a stream may be longer.
     """

@@ -119,7 +119,7 @@ class Exchange:
             await self._response.aclose()
 
     async def _send_again(self) -> httpx.Response:
-        """Sends the request once more, which may have reached the upstream under its first id."""
+        """Retries a request that may have reached the upstream under its first id."""
         extensions = self._extensions
         extensions[ID] = self._request.headers["x-request-id"] = unique(extensions[ID])
         extensions["fresh_connection"] = True

@@ -11,7 +11,7 @@ from penstock_server import routes
 
 
 class Kind(enum.Enum):
-    """What happened. The gRPC status of each is decided by the server's status table."""
+    """The kind of a failure; the server's status table maps each to a gRPC status."""
 
     HTTP_ERROR = "http_error"
     """The upstream answered with an error: a status, or an error inside a 200."""
@@ -22,9 +22,9 @@ class Kind(enum.Enum):
     INTERRUPTED = "interrupted"
     """A stream ended before it was complete."""
     ABORTED = "aborted"
-    """The upstream gave the generation up, as it does when it is stopped."""
+    """The upstream aborted the generation, as it does when it is stopped."""
     TIMEOUT = "timeout"
-    """One of our own limits fired: first byte, also of a stream's first event; or total."""
+    """One of our own time limits expired: first byte, also of a stream's first event; or total."""
     MALFORMED = "malformed"
     """The answer violates the API: invalid JSON, wrong types, missing parts."""
     OVERLOADED = "overloaded"
@@ -36,7 +36,7 @@ class Kind(enum.Enum):
     MODEL_AMBIGUOUS = "model_ambiguous"
     """The request names no model and several would fit."""
     MODEL_FORBIDDEN = "model_forbidden"
-    """The request names no model, and the one that would fit is not for its caller."""
+    """The request names no model, and the caller may not use the only one that would fit."""
     FIELD_UNKNOWN = "field_unknown"
     """The upstream is too old for a field of the request, which it would ignore."""
     TOO_LARGE = "too_large"
@@ -94,14 +94,14 @@ class FailureFacts:
         operation: the name of the operation.
         path: the request's path.
         status: the HTTP status, or the status that an error inside a 200 stands for.
-        error: what the upstream said.
+        error: the upstream's error.
         retry_after_s: the upstream's Retry-After, in seconds.
         limit_bytes: the limit that an upload is over.
-        limit: the option that sets the time limit that fired, such as "idle_timeout".
-        offset: where the answer could not be read: the byte in a body, or the byte in a stream
-            at which the faulty event begins.
+        limit: the option of the expired time limit, such as "idle_timeout".
+        offset: the byte offset at which the answer could not be read: in a body, or of the
+            faulty event in a stream.
         callers_credentials: whether the request had the caller's credentials, not the server's.
-        route_listed: whether the upstream publishes that it has the route.
+        route_listed: whether the upstream lists the route.
         model_listed: whether the upstream's last list contains the requested model.
         engine_died: whether the upstream's engine was last seen dead.
     """
@@ -128,7 +128,7 @@ class FailureFacts:
 class UpstreamFailure(FailureFacts, Exception):
     """One failed exchange with an upstream.
 
-    The facts are set once. Whoever knows more raises a copy with `dataclasses.replace`.
+    The facts are set once; to add facts, raise a copy from `dataclasses.replace`.
     """
 
     def __str__(self) -> str:
@@ -149,8 +149,8 @@ class UpstreamFailure(FailureFacts, Exception):
     def operation_missing(self) -> bool:
         """Whether the loaded model does not serve the operation.
 
-        vLLM has the routes of the model's operations only. Before it did so, up to 0.15, it
-        had them all and answered HTTP 200 with an error of code 400.
+        vLLM has only the routes of the model's operations. Up to 0.15, it had all routes and
+        answered with HTTP 200 and an error of code 400.
         """
         refused = self.status == 400 and _NO_SUCH_API.match(self.error.message) is not None
         return refused or self.route_missing
@@ -180,7 +180,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def _names_response(self) -> bool:
-        """Whether the words of a 404 are about a stored response, or have the id in the path."""
+        """Whether the text of a 404 is about a stored response, or contains the id in the path."""
         said = self.error.message[:_LONGEST_READ]
         wanted = self.path.removeprefix(routes.RESPONSES).lstrip("/").partition("/")[0]
         return _OF_RESPONSE.match(said) is not None or (wanted != "" and wanted in said)
@@ -202,7 +202,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def engine_dead(self) -> bool:
-        """Whether the engine will not come back, by vLLM's own words; or it is shutting down."""
+        """Whether the engine is dead, according to vLLM's message, or shutting down."""
         return self.status == 500 and any(text in self.error.message for text in _ENGINE_DEAD)
 
     @property
@@ -227,7 +227,7 @@ _ENGINE_DEAD = (
 _NO_SUCH_API = re.compile(r"The model does not support .+ API\b")
 
 _LONGEST_READ = 2048
-"""Characters of a message in which words are looked for."""
+"""Number of characters of a message that are searched."""
 
 # What OpenAI, Kong, Express and other web servers and gateways report of a route.
 _ROUTE_CODES = frozenset(("unknown_url", "route_not_found", "endpoint_not_found"))
@@ -235,9 +235,9 @@ _NO_ROUTE = re.compile(
     r"(?i)\W*(?:not found\W*$|404 page not found|(?:invalid|unknown) (?:request )?url\b"
     r"|no route\b|cannot (?:post|get) /|(?:the )?(?:route|endpoint|path|requested url)\b)"
 )
-# A router quotes what the web server of vLLM answered.
+# A router quotes the answer of vLLM's web server.
 _QUOTES_NO_ROUTE = re.compile(r"""["']detail["'] ?: ?["']Not Found["']""")
-# OpenAI's code, which comes with HTTP 400.
+# OpenAI's code, which is sent with HTTP 400.
 _NO_PREVIOUS_RESPONSE = "previous_response_not_found"
 _RESPONSE_PARAMS = frozenset(("response_id", "previous_response_id"))
 _OF_RESPONSE = re.compile(
@@ -254,7 +254,7 @@ _REJECTS_MODEL = re.compile(
     r"|\W*(?:the )?model\W+\S{1,256}\W+(?:does not exist|doesn't exist|(?:is |was )?not found)\b)"
 )
 
-# Codes of smg, and the words of reqwest and of aiohttp, in which the routers are written.
+# Codes of smg, and messages of reqwest and aiohttp, which the routers use.
 _UNREACHED_CODES = frozenset(
     (
         "call_upstream_connection_failed",
@@ -299,7 +299,7 @@ def _contains(words: tuple[str, ...], message: str) -> bool:
 
 
 def _misses_model(message: str, *, named: bool) -> bool:
-    """Whether the words of a web server say that a model is missing; maybe without naming it."""
+    """Whether a web server's text reports a missing model, possibly without naming it."""
     said = message[:_LONGEST_READ]
     if "support" in said or not _MISSES.search(said):
         return False
@@ -325,7 +325,7 @@ _STATUS_OF_WORD: Mapping[str, int] = {
     "server_error": 500,
     "service_unavailable": 503,
     "timeout": 504,
-    # Not codes but types, or all that is said; asked only where there is no code.
+    # Types or texts instead of codes; used only without a code.
     "BadRequestError": 400,
     "NotFoundError": 404,
     "PermissionDeniedError": 403,
@@ -343,7 +343,7 @@ _IS_STATUS = re.compile(r"[0-9]{3}")
 
 
 def status_of(error: ErrorBody) -> int:
-    """Returns the HTTP status that an error inside a 200 stands for; 500 when it names none."""
+    """Returns the HTTP status that an error inside a 200 means; 500 if it contains none."""
     if isinstance(error.code, int):
         return error.code if 400 <= error.code <= 599 else 500
     word = error.code or ""
@@ -354,7 +354,7 @@ def status_of(error: ErrorBody) -> int:
 
 
 def find_error(document: Any) -> ErrorBody | None:
-    """Returns the error a JSON document states, or None if it is an ordinary answer.
+    """Returns the error in a JSON document, or None for an ordinary answer.
 
     Reads the shapes in use: nested `{"error": {…}}`, string `{"error": "…"}`, flat
     `{"object": "error", …}` and `{"detail": …}`.
@@ -375,7 +375,7 @@ def find_error(document: Any) -> ErrorBody | None:
 
 
 def find_refusal(document: Any) -> ErrorBody:
-    """Returns the error that a JSON document with another status than 200 states."""
+    """Returns the error in a JSON document with another status than 200."""
     if error := find_error(document):
         return error
     if isinstance(document, dict) and isinstance(document.get("message"), str):
@@ -386,7 +386,7 @@ def find_refusal(document: Any) -> ErrorBody:
 def failed_response(response: Mapping[str, Any]) -> ErrorBody | None:
     """Returns why a response of the Responses API failed, or None if it did not.
 
-    vLLM calls one cancelled whose generation was aborted.
+    vLLM reports an aborted generation as cancelled.
     """
     if response.get("status") == "cancelled":
         return ABORTED
@@ -425,7 +425,7 @@ def _detail(detail: Any) -> ErrorBody:
     faults = [
         (_location(item.get("loc")), _text(item.get("msg")))
         if isinstance(item, dict)
-        # Whatever it is.
+        # Of any type.
         else ("", _text(item))
         for item in detail
     ]

@@ -65,7 +65,7 @@ class Headers:
         self._authorization = f"Bearer {api_key}" if api_key else ""
 
     def build(self, call: Call, accept: str) -> dict[str, str]:
-        """Returns the headers of one request; those without a value are left out."""
+        """Returns the headers of one request; omits those without a value."""
         headers = {**self._same, "accept": accept, "x-request-id": unique(call.request_id)}
         given = call.authorization
         if authorization := self._authorization if given is None else given:

@@ -59,7 +59,7 @@ class Limits:
 
     @property
     def timeouts(self) -> dict[str, float]:
-        """The limits that httpx has a name for, in seconds."""
+        """The limits that httpx defines, in seconds."""
         connect, first_byte = self._timeouts.connect, self._timeouts.first_byte
         return {"connect": connect, "pool": connect, "write": first_byte, "read": first_byte}
 

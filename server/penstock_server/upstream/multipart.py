@@ -1,4 +1,4 @@
-"""Forms with a file, encoded piece by piece: the file is sent on as it arrives."""
+"""Forms with a file, encoded piece by piece: the file is forwarded as it arrives."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
-# What browsers do with the characters that would end a quoted name.
+# As browsers escape the characters that would end a quoted name.
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 

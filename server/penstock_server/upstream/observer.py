@@ -1,11 +1,11 @@
-"""What follows the requests of a call, such as its trace."""
+"""Observers of the requests of a call, such as its trace."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 
 class RequestObserver(Protocol):
-    """Follows one request.
+    """An observer of one request.
 
     Attributes:
         traceparent: W3C trace context for the upstream.
@@ -31,7 +31,7 @@ class RequestObserver(Protocol):
 
 
 class CallObserver(Protocol):
-    """Follows a call."""
+    """An observer of a call."""
 
     def describe(self, method: str, path: str, body: Mapping[str, Any]) -> None:
         """Records what is requested.
@@ -55,7 +55,7 @@ class CallObserver(Protocol):
         """
 
     def record_retry(self, upstream: str, error: str) -> None:
-        """Records that a request is sent again because one to an upstream failed."""
+        """Records that a request is retried because one to an upstream failed."""
 
     def record_hedge(self, upstream: str) -> None:
         """Records that another upstream is asked because a request is late."""

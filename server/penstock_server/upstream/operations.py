@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from penstock_server import routes
 
 Method: TypeAlias = Literal["GET", "POST"]
-"""A method of HTTP that is in use."""
+"""An HTTP method in use."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,7 +14,7 @@ class Operation:
     """One operation.
 
     Attributes:
-        name: its name for people.
+        name: its name in messages.
         path: its route, which exists on a vLLM only if the loaded model serves the operation.
         fallbacks: its other routes, for upstreams that lack `path`.
         repeatable: whether requesting it twice has the same effect as requesting it once.

@@ -1,4 +1,4 @@
-"""Removes keys, addresses and paths of files from the words of an upstream."""
+"""Removes keys, addresses and paths of files from an upstream's messages."""
 
 import re
 from collections.abc import Collection
@@ -9,15 +9,15 @@ from penstock_server.upstream.merging import JsonObject
 
 _HIDDEN = "(hidden)"
 _SHORTEST_KEY = 4
-"""Shorter ones protect nothing, and are parts of ordinary words."""
+"""Shorter secrets protect nothing, and may be parts of ordinary words."""
 
 _KEYS = re.compile(
     r"(?i:\b(?:bearer|basic)\s+)[\w.*~+/=-]{6,}"
     r"|\bsk-[\w*.-]{6,}"
     r"|\b(?:hf|gh[opsu])_[A-Za-z0-9]{16,}"
 )
-# Of absolute paths, those below folders that servers are made of: other texts with a slash in
-# front, such as routes and JSON pointers, help the caller.
+# Only absolute paths below common folders of servers: other texts that begin with a slash, such
+# as routes and JSON pointers, help the caller.
 _FOLDERS = (
     "app|bin|boot|cache|checkpoints|data|dev|etc|home|lib|lib64|media|mnt|models?|nfs|nix|opt|proc"
     "|root|run|sbin|scratch|shared|srv|sys|tmp|usr|var|vllm-workspace|workspace|Users|private"
@@ -38,14 +38,14 @@ _ADDRESSES = re.compile(
     rf"|localhost{_PORT}"
     rf"|{_NAME}(?!(?:{_FILES}):)[a-z][a-z0-9-]{{0,62}}{_PORT}"
     rf"|{_NAME}(?:svc|local|internal|lan)(?![\w.-]*\w)"
-    # Of names without a dot, those that have a number in them or stand where an address does.
+    # Only names without a dot that contain a number or are in the place of an address.
     r"|[a-z][a-z0-9_]*(?:-[a-z0-9_]+)+:[0-9]{2,5}(?![\w:])"
     r"|(?:(?<=host )|(?<=to )|(?<=at )|(?<=from ))[a-z][a-z0-9_-]*:[0-9]{4,5}(?![\w:]))"
 )
 
 
 class Redaction:
-    """Removes keys, addresses and paths from the words of an upstream."""
+    """Removes keys, addresses and paths from an upstream's messages."""
 
     def __init__(self, secrets: Collection[str], known: Collection[str], sent: bytes = b"") -> None:
         """Creates the redaction for one request.

@@ -4,14 +4,14 @@ import re
 from itertools import count
 from random import SystemRandom
 
-# Letters that hexadecimal ids do not have: no other id has ours in it by chance.
+# Letters that hexadecimal ids lack: no other id contains ours by chance.
 _PROCESS = "".join(SystemRandom().choices("ghjkmnpqrstvwxyz", k=8))
 _OURS = re.compile(f"{_PROCESS}[0-9a-f]{{6,}}")
 _numbers = count()
 
 
 def unique(name: str) -> str:
-    """Returns an id that no other request has, by which a search for the name finds it."""
+    """Returns a unique id that contains the name, so that a search for the name finds it."""
     return f"{name}-{_PROCESS}{next(_numbers):06x}"
 
 

@@ -53,7 +53,7 @@ class _OtherBody:
         self._until = deadline
 
     def discard(self) -> None:
-        """Does nothing: the transport decides what becomes of its connection."""
+        """Does nothing: the transport decides about its connection."""
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -185,9 +185,9 @@ class Response:
             pass
 
     def wait_until(self, limit: Limit) -> None:
-        """Bounds every wait for the body from now on.
+        """Limits every wait for the body from now on.
 
-        Reading raises an UpstreamFailure, TIMEOUT, when the time is over.
+        Reading raises an UpstreamFailure, TIMEOUT, after that time.
         """
         self._limit = limit
         self._body.wait_until(limit.until)
@@ -219,7 +219,7 @@ class Response:
         return body or await rest()
 
     async def _decoded_block(self) -> bytes:
-        """Returns the first block of an encoded body, and has the others decoded alike."""
+        """Returns the first block of an encoded body, and sets up decoding of the others."""
         coding = coding_of(value for name, value in self._fields if name == b"content-encoding")
         read = self._body.block
         self._read = Inflated(coding, read).block if coding else read
@@ -259,6 +259,6 @@ def _retry_after(value: str) -> float | None:
             date = parsedate_to_datetime(value)
         except (ValueError, OverflowError):
             return None
-        # A date of HTTP that names no zone is in GMT.
+        # An HTTP date without a zone is in GMT.
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time()
     return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)

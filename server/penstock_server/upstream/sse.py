@@ -7,7 +7,7 @@ _CR = ord("\r")
 
 
 class EventTooLarge(Exception):
-    """An event grew past the limit without ending."""
+    """An event exceeds the limit."""
 
 
 class EventDecoder:

@@ -48,10 +48,10 @@ async def events(
     if event is not None:
         require_own(response, event.get("id"))
     while event is not None:
-        # Before another is looked at.
+        # Before another event is parsed.
         follower, begins, failed = None, reader.offset, contract.failure
         try:
-            # Few at once: neither these nor other streams are to wait long for the last of them.
+            # Few at once, so that neither this nor other streams wait long for the last of them.
             for _ in range(_MORE if reader.is_behind else 0):
                 follower = reader.waiting()
                 both = None if follower is None else contract.merged(event, follower)
@@ -71,10 +71,10 @@ async def events(
 
 
 class _EventReader:
-    """Reads one event at a time from an open answer, and holds them to their contract.
+    """Reads one event at a time from an open answer, and checks them against their contract.
 
     Attributes:
-        offset: at which byte of the stream the data of the last event begins.
+        offset: byte offset in the stream at which the data of the last event begins.
     """
 
     def __init__(self, response: Response, contract: StreamContract, limits: Limits) -> None:
@@ -86,7 +86,7 @@ class _EventReader:
         self._ready: deque[bytes] = deque()
         self._started = False
         self._done = False
-        self._over = False  # whether nothing more is to be received
+        self._over = False  # whether everything has been received
         self._end: Limit | None = None
         self.offset = 0
 
@@ -96,7 +96,7 @@ class _EventReader:
         return len(self._ready) >= _MANY
 
     async def next(self) -> JsonObject | None:
-        """Returns the next event; None when there are no more, and all is complete.
+        """Returns the next event; None after the last one of a complete stream.
 
         Raises:
             UpstreamFailure: see `events`.
@@ -112,7 +112,7 @@ class _EventReader:
         return None
 
     def waiting(self) -> JsonObject | None:
-        """Returns the next event if it is here; None if not, or at the end."""
+        """Returns the next event if it has arrived; None if not, or at the end."""
         while self._ready:
             data = self._ready.popleft()
             self.offset = self._decoder.offsets.popleft()
@@ -130,7 +130,7 @@ class _EventReader:
             self._limit = self._limits.event(first=False)
 
     def _event(self, data: bytes, offset: int) -> JsonObject | None:
-        """Returns the event that data holds; None for one that adds nothing."""
+        """Returns the event in data; None for one that adds nothing."""
         try:
             event = document(data, Stage.STREAM)
         except UpstreamFailure as failure:
@@ -154,7 +154,7 @@ class _EventReader:
             self._ready.extendleft(reversed(events))
             self._decoder.offsets.extendleft([offset] * len(events))
         elif bare not in _NOTHING:
-            # The answer was whole before it, whatever it reports.
+            # The answer was complete before this event, whatever it reports.
             return self._contract.complete
         return True
 

@@ -7,13 +7,13 @@ import httpx
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.limits import FIRST_BYTE, Limit
 
-# In order: the first class that matches decides. No stage: the one in which it was raised.
+# In order: the first matching class decides. Without a stage, that of the exchange applies.
 _KINDS: tuple[tuple[type[Exception], Kind, Stage | None, str], ...] = (
     (httpx.PoolTimeout, Kind.OVERLOADED, Stage.CONNECT, "all upstream connections are in use"),
     (httpx.ConnectError, Kind.CONNECT, Stage.CONNECT, "could not connect to the upstream"),
     (httpx.ConnectTimeout, Kind.CONNECT, Stage.CONNECT, "could not connect in time"),
     (httpx.WriteError, Kind.CONNECT, Stage.REQUEST, "the connection broke while sending"),
-    (httpx.WriteTimeout, Kind.TIMEOUT, None, "the upstream does not read on"),
+    (httpx.WriteTimeout, Kind.TIMEOUT, None, "the upstream stopped reading"),
     (httpx.ReadTimeout, Kind.TIMEOUT, None, "no answer in time"),
     (httpx.ReadError, Kind.CLOSED, None, "the connection to the upstream broke"),
     (httpx.RemoteProtocolError, Kind.CLOSED, None, "the upstream closed the connection early"),

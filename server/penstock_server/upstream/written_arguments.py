@@ -1,4 +1,4 @@
-"""Keeps arguments of calls that came as objects in the upstream's own words, without rounding."""
+"""Keeps arguments of calls that arrived as objects in the upstream's own text, without rounding."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _OBJECT = re.compile(rb'(?<!\\)"arguments"\s*:\s*(?=[{\[])')
 
 
 def keep_written(parsed: Any, body: bytes) -> None:
-    """Replaces arguments that are objects or lists by the text that they were written as."""
+    """Replaces arguments that are objects or lists by their original text."""
     places = [match.end() for match in _OBJECT.finditer(body)]
     if not places:
         return

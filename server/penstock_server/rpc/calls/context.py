@@ -34,11 +34,11 @@ class Rpc:
         method: the full method name, such as "/penstock.v1.ModelService/ListModels".
         context: gRPC's own context.
         metadata: the caller's metadata; of equal keys, the last counts.
-        request: the iterator over the request messages.
+        request: iterator over the request messages.
         request_id: the caller's `x-request-id`, or a new one.
         started: the time of arrival on the monotonic clock.
         requested: the time when the first request message had arrived; 0 before.
-        model: the model that the request names, once the servicer has asked for it.
+        model: the model that the request names, once the servicer has read it.
         deadline: the deadline on the monotonic clock.
         messages_received: the number of request messages that have arrived.
         bytes_received: their size.
@@ -61,7 +61,7 @@ class Rpc:
         admitted: whether a request message has arrived and was admitted.
         debug: whether the caller may see the details of a bug.
         observer: follows the requests upstream; None if the call is not recorded.
-        propagated: `traceparent` and `tracestate` for upstreams, in place of the caller's; None to
+        propagated: `traceparent` and `tracestate` for upstreams, instead of the caller's; None to
             pass on the caller's.
         trace: the span that the call is a part of, by default the caller's; None if neither the
             caller nor this service traces it.
@@ -137,7 +137,7 @@ class Rpc:
 
     @classmethod
     def of(cls, context: Context) -> Rpc:
-        """Returns the call whose context a servicer got."""
+        """Returns the call of the context that a servicer received."""
         assert isinstance(context, cls)
         return context
 

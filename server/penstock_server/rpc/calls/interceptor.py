@@ -45,8 +45,8 @@ class ReplyTooLarge(Exception):
 class CallInterceptor(aio.ServerInterceptor):
     """Runs every call of our package inside the middleware, the first outermost.
 
-    It reads and parses single requests inside the middleware: gRPC itself would wait for ever for
-    a call's message, and a message that does not parse would end in a status of gRPC's. It
+    It reads and parses single requests inside the middleware: gRPC itself would wait forever for
+    a call's message, and a message that cannot be parsed would end with gRPC's own status. It
     serializes replies to check their size. It drives streams with `context.write`, so that a
     stream that ends early, also by cancellation, closes its servicer's generator before the call
     is over.
@@ -148,7 +148,7 @@ class CallInterceptor(aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(made)
 
     def _reader(self, handler: Handler) -> CallNext:
-        """Returns what reads a single request, or the iterator over a stream of them."""
+        """Returns a reader of a single request, or the iterator over a stream of them."""
         deserialize: Any = handler.request_deserializer
         if not deserialize:
             return _unparsed
@@ -165,7 +165,7 @@ class CallInterceptor(aio.ServerInterceptor):
     def _surrounded(
         self, method: str, answer: CallNext
     ) -> Callable[[Any, GrpcContext], Awaitable[Any]]:
-        """Returns what serves a method: the middleware, and inside them what answers."""
+        """Returns the function that serves a method: the middleware around the handler."""
         call_next = answer
         for middleware in reversed(self._middleware):
             call_next = partial(middleware, call_next)
@@ -214,7 +214,7 @@ def metadata_size(metadata: Any) -> int:
 
 
 async def require_end(rpc: Rpc) -> None:
-    """Returns if the caller has ended its request; a part of a request is not the whole.
+    """Waits for the end of the caller's request, because a part of a request must not count.
 
     When a call is cancelled, or its deadline passes, gRPC ends its messages as if they were
     complete, and cancels the handler just after. Another read returns once it has. The handler may

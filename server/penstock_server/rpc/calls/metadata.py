@@ -1,4 +1,4 @@
-"""Request metadata: which of it goes upstream, and that it agrees with the request."""
+"""Request metadata: the part that is sent upstream, and its agreement with the request."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "")
 
 
 def _given_in_metadata(rpc: Rpc) -> dict[str, Any]:
-    """Returns the attributes of a `Call` that metadata gives."""
+    """Returns the attributes of a `Call` from the metadata."""
     return {
         name: read(f"metadata {key}", text)
         for key, (name, read) in _READERS.items()
@@ -61,7 +61,7 @@ def _given_in_metadata(rpc: Rpc) -> dict[str, Any]:
 def _given_in_request(
     engine: EngineOptions, metadata: Mapping[str, Any], path: str
 ) -> dict[str, Any]:
-    """Returns the attributes of a `Call` that engine options give; metadata must agree."""
+    """Returns the attributes of a `Call` from the engine options; metadata must agree."""
     given: dict[str, Any] = {}
     if engine.request_id:
         given["request_id"] = _header(f"{path}.request_id", engine.request_id)
@@ -105,6 +105,6 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str], str | int]]] = {
     "x-vllm-priority": ("priority", _integer),
     "x-data-parallel-rank": ("data_parallel_rank", _integer),
 }
-"""Metadata keys, each with the attribute of a `Call` that it gives."""
+"""Metadata keys, each with the attribute of a `Call` that it sets."""
 
 _KEYS = frozenset((*_READERS, "x-llm-model"))

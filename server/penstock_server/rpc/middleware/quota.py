@@ -21,7 +21,7 @@ class Quota:
         per_second = self.per_minute / 60
         self._left = min(self.per_minute, self._left + (now - self._at) * per_second)
         self._at = now
-        # A caller that comes back after exactly that time must not fail by a rounding error.
+        # A caller that retries after exactly that time must not fail by a rounding error.
         if self._left < 0.999:
             return (1 - self._left) / per_second
         self._left -= 1

@@ -43,7 +43,7 @@ class _Server(grpcio.Server):
 
 
 class _Core(cygrpc.AioServer):  # type: ignore[misc]
-    """Owns the ports and the calls, and has a successor accept calls once its own loop ended."""
+    """Owns the ports and the calls; a successor accepts calls after its own loop has ended."""
 
     def __init__(self, *arguments: Any) -> None:
         self._handlers: list[Any] = []
@@ -59,7 +59,7 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]
         super().add_generic_rpc_handlers(handlers)
 
     def successor(self) -> "_Successor":
-        """Returns what accepts the calls of this server in its place, not yet started."""
+        """Returns a server that can accept the calls of this one, not yet started."""
         made = _Successor(*self._arguments)
         made.add_generic_rpc_handlers(self._handlers)
         # grpcio finds this before its own; the calls belong to the server that requested them.

@@ -32,7 +32,7 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
         """Asks the AdminService of each process.
 
         Args:
-            addresses: where each process serves it.
+            addresses: the address of each process's AdminService.
         """
         self._addresses = addresses
 

@@ -19,7 +19,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     async def CreateEmbeddings(
         self, request: CreateEmbeddingsRequest, context: Context
     ) -> CreateEmbeddingsResponse:
-        """Makes a vector for each input."""
+        """Computes a vector for each input."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine)
         body = await converted(rpc, embedding.request_body, request)

@@ -22,7 +22,7 @@ from penstock_server.upstream import Call
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
-    """Serves the models of the fleet, which it asks at each call."""
+    """Serves the models of the fleet, which are requested at each call."""
 
     def __init__(self, fleet: Fleet) -> None:
         """Serves from a fleet."""

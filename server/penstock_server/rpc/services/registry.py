@@ -49,7 +49,7 @@ class Entry:
 
     Attributes:
         operation: the upstream operation that the service needs; None for no particular one.
-        servicer: makes the servicer for a fleet.
+        servicer: creates the servicer for a fleet.
         add: adds a servicer to a server.
     """
 

@@ -128,7 +128,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
                     for message in stream.messages(event):
                         yield message
         except UpstreamFailure as failure:
-            # As above.
+            # See above.
             if failure.kind is Kind.HTTP_ERROR:
                 why = status.of_failure(failure, request.model).message
                 for message in stream.failure(failure.error.type, why):

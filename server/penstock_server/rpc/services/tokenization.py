@@ -22,7 +22,7 @@ class TokenizationServicer(tokenization_pb2_grpc.TokenizationServiceServicer):
         self._fleet = fleet
 
     async def Tokenize(self, request: TokenizeRequest, context: Context) -> TokenizeResponse:
-        """Turns a text or a conversation into token ids."""
+        """Converts a text or a conversation to token ids."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, EngineOptions())
         body = await converted(rpc, tokenization.tokenize_body, request)
@@ -30,7 +30,7 @@ class TokenizationServicer(tokenization_pb2_grpc.TokenizationServiceServicer):
         return await converted(rpc, tokenization.tokenize_response, answer)
 
     async def Detokenize(self, request: DetokenizeRequest, context: Context) -> DetokenizeResponse:
-        """Turns token ids into text."""
+        """Converts token ids to text."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, EngineOptions())
         body = await converted(rpc, tokenization.detokenize_body, request)

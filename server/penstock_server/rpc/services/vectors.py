@@ -11,7 +11,7 @@ from penstock_server.upstream import Call, Operation, UpstreamFailure
 async def call_for_vectors(
     fleet: Fleet, operation: Operation, body: Mapping[str, Any], call: Call
 ) -> dict[str, Any]:
-    """Sends a request for vectors; sends it again for JSON numbers if the encoding is refused.
+    """Sends a request for vectors; repeats it for JSON numbers if the encoding is refused.
 
     Some vLLMs return several vectors for an input as numbers only, and old ones lack encodings.
 

@@ -46,7 +46,7 @@ def trailers(status: Status, request_id: str, beside: Metadata = ()) -> tuple[st
     Args:
         status: the status.
         request_id: the id of the call.
-        beside: metadata that ends every call; it is part of the result, and of its size.
+        beside: other metadata that ends every call; it is part of the result and of its size.
     """
     metadata: Metadata = (*beside, *_retry_metadata(status))
     room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (_DETAILS_KEY, b"")))
@@ -134,7 +134,7 @@ def _debug_info(bug: Exception, room: int) -> error_details_pb2.DebugInfo:
 
 
 def _bad_request(violations: tuple[Violation, ...], room: int) -> error_details_pb2.BadRequest:
-    """Returns the violations that fit, the first without its description if need be.
+    """Returns the violations that fit, the first without its description if necessary.
 
     The field matters more than the description, which the message repeats.
     """
@@ -156,7 +156,7 @@ def _retry_metadata(status: Status) -> list[tuple[str, str]]:
     """Returns the metadata that libraries and proxies with automatic retries obey.
 
     gRPC libraries obey the first key. Envoy ignores it, but never retries a status with the second
-    one, whatever its policy says.
+    one, whatever its policy.
     """
     resend, delayed = status.row.resend, _has_delay(status)
     kept = resend in (Resend.CALLER_DECIDES, Resend.NEVER)

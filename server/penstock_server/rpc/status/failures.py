@@ -38,7 +38,7 @@ _CONTEXT_LENGTH = re.compile(
     r"(?:.*?(at least )?(?<!\d)(?<!bound for )(\d{1,20}) (?:input tokens|tokens in the input))?",
     re.S,
 )
-# How the engine itself refuses what the HTTP server did not count.
+# The engine's own refusal of prompts that the HTTP server did not count.
 _MODEL_LENGTH = re.compile(
     r"prompt \(length (\d{1,20})\) [^.]{0,100}longer than the maximum model length of (\d{1,20})"
 )
@@ -64,7 +64,7 @@ def of_failure(failure: UpstreamFailure, model: str = "") -> Status:
 
 
 def resendable(failure: UpstreamFailure, elsewhere: bool) -> bool:
-    """Reports whether sending the request again, maybe elsewhere, is safe and useful."""
+    """Reports whether a retry of the request, possibly elsewhere, is safe and useful."""
     resend = _row(failure).resend
     return resend is Resend.YES or (elsewhere and resend is Resend.ELSEWHERE)
 
@@ -76,7 +76,7 @@ def _message(failure: UpstreamFailure, row: Row) -> str:
     if row in CALLERS_AUTH_ROWS.values():
         return f"the upstream refused the caller's credentials (HTTP {failure.status})"
     if failure.route_missing and (failure.error.bare or failure.status == 404):
-        # A web server without the route says only "Not Found".
+        # A web server without the route reports only "Not Found".
         return f"the upstream does not serve {failure.operation}: it has no {failure.path}"
     return failure.message
 

@@ -38,7 +38,7 @@ class Status:
 
     Attributes:
         row: the row of the table.
-        message: what a person reads; cut to `MESSAGE_LIMIT` when sent.
+        message: text for people; cut to `MESSAGE_LIMIT` when sent.
         metadata: `ErrorInfo.metadata`.
         violations: become `BadRequest`.
         missing: the kind and the name of a missing resource; becomes `ResourceInfo`.
@@ -61,7 +61,7 @@ class Status:
         """Returns a copy with facts about the call that ends in it.
 
         Args:
-            model: the model that the call asked for.
+            model: the model that the call requested.
             attempts: the number of requests that were sent upstream.
             messages_sent: the number of stream messages that the caller already has; a retry
                 would start over instead of continuing after them.
@@ -83,7 +83,7 @@ class Refusal(Exception):
     """
 
     def __init__(self, status: Status) -> None:
-        """Makes the status the reason."""
+        """Wraps a status."""
         super().__init__(status.message)
         self.status = status
 
@@ -100,7 +100,7 @@ def of_invalid(error: InvalidRequest) -> Status:
 
 
 def of_unsupported(error: UnsupportedRequest) -> Status:
-    """Returns the status of a request for something that its upstream cannot do."""
+    """Returns the status of a request for something that its upstream does not support."""
     return Status(UNSUPPORTED_OPERATION, str(error), violations=error.violations)
 
 
@@ -127,13 +127,15 @@ def of_malformed(error: MalformedAnswer, attempts: Attempts) -> Status:
 
 def of_too_large(size: int, limit: int) -> Status:
     """Returns the status of a reply whose size in bytes exceeds the limit of a message."""
-    message = f"the reply has {size} bytes, over the limit of {limit} bytes; ask for less at once"
+    message = f"the reply has {size} bytes, over the limit of {limit} bytes; request less at once"
     return Status(TOO_LARGE, message, {"limitBytes": str(limit)})
 
 
 def of_many_entries(most: int) -> Status:
     """Returns the status of a request with more entries than the limit."""
-    message = f"the request holds more than {most} fields and elements; send several smaller ones"
+    message = (
+        f"the request contains more than {most} fields and elements; send several smaller ones"
+    )
     return Status(TOO_LARGE, message, {"limit": "max_request_entries"})
 
 
@@ -156,7 +158,7 @@ def of_forbidden(model: str) -> Status:
 def of_quota(caller: str, calls_per_minute: int, retry_after_s: float) -> Status:
     """Returns the status of a call that exceeds its caller's quota."""
     limit = f"{calls_per_minute} calls per minute"
-    message = f"the quota of {caller} is used up: {limit}"
+    message = f"the quota of {caller} is exhausted: {limit}"
     quota = (f"key:{caller}", limit)
     return Status(RATE_LIMITED, message, retry_after_s=retry_after_s, quota=quota)
 

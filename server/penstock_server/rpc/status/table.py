@@ -18,7 +18,7 @@ class Resend(enum.Enum):
     """Whether a caller should send the same call again."""
 
     YES = enum.auto()
-    """Safe and useful; the status says when."""
+    """Safe and useful; the status contains the delay."""
     ELSEWHERE = enum.auto()
     """Safe, and useful if another server is asked: the service did so; now the caller decides."""
     CALLER_DECIDES = enum.auto()
@@ -98,7 +98,7 @@ CALLERS_AUTH_ROWS: Mapping[int, Row] = {
     401: Row(_Code.UNAUTHENTICATED, "UPSTREAM_AUTH_FAILED"),
     403: Row(_Code.PERMISSION_DENIED, "UPSTREAM_AUTH_FAILED"),
 }
-"""Replace those above where the upstream refused the caller's own credentials."""
+"""Rows that replace those above if the upstream refused the caller's own credentials."""
 
 KIND_ROWS: Mapping[Kind, Row] = {
     Kind.CONNECT: Row(_Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED", Resend.YES),

@@ -45,7 +45,7 @@ class Address:
         if self.socket:
             return (await loop.create_unix_connection(protocol, self.socket))[1]
         name = self.host if context else None
-        # Left to create_connection, uvloop complains of a lookup that fails after a cancel.
+        # In create_connection, uvloop would report a lookup that fails after a cancellation.
         failures: list[OSError] = []
         for address in (self.pinned,) if self.pinned else await resolve(self.host):
             try:
@@ -60,7 +60,7 @@ class Address:
 
 
 async def resolve(host: str) -> Sequence[str]:
-    """Returns the IP addresses of a host, as the system knows them.
+    """Returns the IP addresses of a host from the system's resolver.
 
     Raises:
         OSError: it has none.
@@ -88,7 +88,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     """Returns the context of TLS connections.
 
     Raises:
-        OSError: a file cannot be read or has an unusable content.
+        OSError: a file cannot be read or used.
     """
     context = ssl.create_default_context(cafile=tls.ca_file or None)
     context.set_alpn_protocols(["http/1.1"])

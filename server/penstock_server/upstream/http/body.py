@@ -1,4 +1,4 @@
-"""The body of a response: a stream of httpx that can also be read up to a deadline."""
+"""The body of a response: an httpx stream that can also be read up to a deadline."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ class Body(httpx.AsyncByteStream):
 
     Attributes:
         block: returns the bytes that have arrived, or the next ones; empty at the end.
-        wait_until: bounds every wait from now on, by the monotonic clock.
+        wait_until: limits every wait from now on, by the monotonic clock.
         discard: closes the connection, which could otherwise be used again.
     """
 
@@ -28,13 +28,13 @@ class Body(httpx.AsyncByteStream):
         *,
         unread: bool = False,
     ) -> None:
-        """Creates the body of a response whose head is here.
+        """Creates the body of a response whose head has arrived.
 
         Args:
             pool: the connection's pool.
             connection: the connection.
             extensions: those of the request.
-            upload: the body of the request, if that may still be under way.
+            upload: the body of the request, if it may still be in progress.
             unread: whether the server may not have read the whole request.
         """
         # The methods themselves: these are called for every part of a stream.

@@ -13,7 +13,7 @@ import httpx
 
 from penstock_server.upstream.http.response_parser import ResponseParser, UnparsableAnswer
 
-# Of an answer that is read more slowly than it comes; the upstream waits beyond it.
+# Size of an answer that waits for a slow reader; the upstream waits beyond it.
 _MOST_WAITING_BYTES = 64 * 1024
 READ_SIZE = 64 * 1024
 
@@ -52,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
-    # For one exchange: begin, write, head, then block until it returns nothing.
+    # For one exchange, call begin, write, head, then block until it returns nothing.
 
     def begin(self, deadline: float) -> None:
         """Prepares for a request; see `wait_until` for the deadline."""
@@ -60,13 +60,13 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = deadline
 
     def wait_until(self, deadline: float) -> None:
-        """Bounds all waiting for the answer from now on, by the monotonic clock."""
+        """Limits all waiting for the answer from now on, by the monotonic clock."""
         self._deadline = deadline
         if self._waiter:
             self._set_alarm()
 
     def write(self, *data: bytes) -> None:
-        """Sends, or keeps to be sent, without waiting.
+        """Sends or buffers data without waiting.
 
         Raises:
             httpx.WriteError: the connection is closed.
@@ -88,7 +88,7 @@ class Connection(asyncio.BufferedProtocol):
                 async with asyncio.timeout(timeout_s):
                     await self._write_waiter
             except TimeoutError as error:
-                raise httpx.WriteTimeout("the upstream does not read on") from error
+                raise httpx.WriteTimeout("the upstream stopped reading") from error
         if self.transport.is_closing():
             raise httpx.WriteError("the connection broke")
 
@@ -140,7 +140,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Closes it at once, and drops everything that is not sent yet."""
-        # Over TLS, asking a transport that is closing how much it has to send may fail.
+        # Over TLS, querying the send buffer of a closing transport may fail.
         if self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size():
@@ -155,7 +155,7 @@ class Connection(asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Returns where to receive into."""
+        """Returns the buffer to receive into."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -203,7 +203,7 @@ class Connection(asyncio.BufferedProtocol):
     def _receive_rest(self) -> None:
         """Parses what arrived before sending failed, which the event loop does not read any more.
 
-        Of an encrypted connection it is out of reach.
+        This is not possible for encrypted connections.
 
         Raises:
             UnparsableAnswer: it is not HTTP.
@@ -224,11 +224,11 @@ class Connection(asyncio.BufferedProtocol):
         """
         headed = self.answer.headed
         if isinstance(error, ssl.SSLError) and not headed and not self.used:
-            # A server that refuses our certificate says so after the handshake, in TLS 1.3.
+            # In TLS 1.3, a server refuses our certificate only after the handshake.
             raise httpx.ConnectError(f"TLS: {error.reason or error}")
         if not headed and not self._writable:
             # Some of the request is still to be sent, so the peer never received all of it.
-            raise httpx.WriteError(f"the request was not sent whole: {error}")
+            raise httpx.WriteError(f"the request was not sent completely: {error}")
         if error:
             raise httpx.ReadError(str(error))
         self.answer.feed_end()
@@ -242,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
             self._waiter = None
 
     def _set_alarm(self) -> None:
-        # One timer serves many waits, most of which end long before their time.
+        # One timer serves many waits, most of which end long before the timer.
         if self._alarm and self._alarm_at > self._deadline:
             self._alarm.cancel()
             self._alarm = None

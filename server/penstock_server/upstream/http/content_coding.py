@@ -1,4 +1,4 @@
-"""Bodies that are compressed without having been requested so, as some proxies send them."""
+"""Bodies that are compressed although that was not requested, as some proxies do."""
 
 import asyncio
 import zlib
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import httpx
 
 _PIECE_BYTES = 64 * 1024
-"""How much is inflated at once, and before others get their turn."""
+"""Number of bytes that are decompressed before other tasks get their turn."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW = -zlib.MAX_WBITS
 _GZIP = ("gzip", "x-gzip")
@@ -29,15 +29,15 @@ def coding_of(values: Iterable[bytes]) -> str:
     if len(codings) > 1:
         raise httpx.DecodingError(f"its content is encoded more than once: {name}")
     if name not in (*_GZIP, "deflate"):
-        raise httpx.DecodingError(f"its content coding is {name}, which was not asked for")
+        raise httpx.DecodingError(f"its content coding is {name}, which was not requested")
     return name
 
 
 class Inflated:
-    """The body of an answer as it was before its content coding.
+    """The decoded body of an answer with a content coding.
 
-    It is inflated piece by piece as it is read, so a small body that inflates to a large one
-    occupies neither memory nor the event loop.
+    It is decompressed piece by piece as it is read, so that a small body that expands to a large
+    one does not block memory or the event loop.
     """
 
     def __init__(self, coding: str, read: Callable[[], Awaitable[bytes]]) -> None:
@@ -54,7 +54,7 @@ class Inflated:
         self._member: zlib._Decompress | None = None
         self._has_ended = False  # whether a member has
         self._is_over = False  # whether the rest is skipped
-        self._is_full = False  # whether there may be more of it without more encoded bytes
+        self._is_full = False  # whether more may follow without further encoded bytes
         self._since_turn = 0
 
     async def block(self) -> bytes:

@@ -1,4 +1,4 @@
-"""How long a request waits for its answer: its deadline, or the timeouts of httpx."""
+"""The limits of waiting for an answer: a deadline, or the timeouts of httpx."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Connections to one address, kept and used again."""
+"""Reusable connections to one address."""
 
 import asyncio
 import math
@@ -12,8 +12,8 @@ import httpx
 from penstock_server.upstream.http.address import Address, tls_context
 from penstock_server.upstream.http.connection import READ_SIZE, Connection
 
-# uvicorn, vLLM's HTTP server, closes idle connections after 5 s. Ours go first, so that no
-# request is sent into a connection that is just being closed.
+# uvicorn, vLLM's HTTP server, closes idle connections after 5 s. We close them earlier, so that no
+# request is sent on a connection that is just being closed.
 _KEEPALIVE_EXPIRY_S = 4.0
 
 
@@ -48,7 +48,7 @@ class Pool:
     async def acquire(
         self, timeouts: Mapping[str, float | None], until: float, *, fresh: bool = False
     ) -> Connection:
-        """Returns a connection that is ready for a request, and is to be given to `release`.
+        """Returns a connection that is ready for a request; pass it to `release` afterwards.
 
         Args:
             timeouts: the longest waits in seconds, by httpx's names: `pool`, until another may be

@@ -20,11 +20,11 @@ class ResponseParser:
     """Parses the answers on one connection.
 
     Attributes:
-        status: the answer's status, once its head is here.
+        status: the answer's status, once its head has arrived.
         headers: its headers, their names in lower case.
-        headed: whether its head is here.
-        complete: whether all of it is here; also true while no answer is expected.
-        waiting_bytes: the number of bytes of its body that have arrived and were not taken.
+        headed: whether its head has arrived.
+        complete: whether all of it has arrived; also true while no answer is expected.
+        waiting_bytes: number of received bytes of its body that have not been taken.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class ResponseParser:
 
     @property
     def begun(self) -> bool:
-        """Whether any of it is here."""
+        """Whether any of it has arrived."""
         return self.headed or self._overhead_bytes > 0
 
     @property

@@ -35,7 +35,7 @@ _SECURE = "https"
 # The size of buffers on the way. Over TLS, the number of bytes still to be sent is not known.
 _SURELY_SENT_BYTES = 64 * 1024
 
-# The close of a kept connection is noticed within a round trip.
+# The closing of a kept connection is detected within a round trip.
 _LEFT_S = 1.0
 
 _BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
@@ -85,11 +85,11 @@ class Transport(httpx.AsyncBaseTransport):
         self.close()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request; returns the response as soon as its head is here.
+        """Sends a request; returns the response as soon as its head has arrived.
 
         Raises:
             httpx.TransportError: there was no response, or the request cannot be sent.
-            StaleConnection: there was none because a kept connection was closed.
+            StaleConnection: there was no response because a kept connection was closed.
             Exception: whatever the content of an upload raises.
         """
         head, stream, extensions = head_of(request), request.stream, request.extensions
@@ -119,7 +119,7 @@ class Transport(httpx.AsyncBaseTransport):
         content = aiter(request.stream)
         # Without any content, there is nothing to connect for.
         first = await anext(content, b"")
-        # What can be sent only once is not sent to where the peer may just be leaving.
+        # A body that can be sent only once must not be sent on a connection that may be closing.
         extensions = request.extensions
         connection = await self.pool.acquire(timeouts(extensions), deadline(extensions), fresh=True)
         upload = Upload(
@@ -151,7 +151,7 @@ def head_of(request: httpx.Request) -> bytes:
         first = f"{request.method} {request.url.raw_path.decode()} HTTP/1.1"
         head = "\r\n".join([first, *map(": ".join, pairs), "", ""])
         if not head.count("\r") == head.count("\n") == len(pairs) + 2 or "\0" in head:
-            raise httpx.LocalProtocolError("a header holds the end of a line or of a text")
+            raise httpx.LocalProtocolError("a header contains a line ending or a zero byte")
         return head.encode("ascii")
     except UnicodeEncodeError:
         raise httpx.LocalProtocolError("a header is not ASCII") from None
@@ -163,7 +163,7 @@ def _decoded(request: httpx.Request) -> Sequence[tuple[str, str]]:
 
 
 def _is_stale(connection: Connection, error: BaseException, written: float) -> bool:
-    """Whether the server closed a connection for being idle, just as the request came."""
+    """Whether the server closed an idle connection just as the request arrived."""
     left = isinstance(error, _BROKEN) and connection.used and not connection.answer.begun
     return left and monotonic() - written <= _LEFT_S
 

@@ -46,7 +46,7 @@ class Upload:
         self._sending: asyncio.Task[None] | None = None
 
     async def send(self, head: bytes, first: bytes) -> None:
-        """Sends until the answer's head is here; an answer other than 2xx ends the sending.
+        """Sends until the answer's head has arrived; an answer other than 2xx stops it.
 
         Raises:
             httpx.TransportError: there was no answer.
@@ -63,7 +63,7 @@ class Upload:
             raise httpx.WriteError("the connection broke") from lost
 
     async def finish(self) -> None:
-        """Waits until everything is sent, or the answer has ended the sending.
+        """Waits until everything is sent, or the answer has stopped the sending.
 
         Raises:
             httpx.TransportError: the connection broke, or the peer stopped reading.
@@ -73,7 +73,7 @@ class Upload:
             return
         await self._sending
         if isinstance(self._error, httpx.WriteError):
-            # A peer that has answered may have worked on it, although it did not read everything.
+            # A peer that has answered may have processed it, although it did not read everything.
             raise httpx.ReadError("the connection broke") from self._error
         if self._error:
             raise self._error
@@ -96,7 +96,7 @@ class Upload:
             if self._chunked:
                 self._connection.write(b"0\r\n\r\n")
         except httpx.WriteError as error:
-            # An answer may have arrived all the same; the end of the connection says whether.
+            # An answer may have arrived nevertheless; the end of the connection shows whether.
             self._error = error
             self._connection.close()
         except Exception as error:
@@ -116,7 +116,7 @@ class Upload:
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:
-    """Yields a block in pieces; an empty one, which would end the request, is left out."""
+    """Yields a block in pieces; omits an empty one, which would end the request."""
     if 0 < len(block) <= _WRITE_SIZE:
         yield block
         return
