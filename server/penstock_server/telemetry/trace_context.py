@@ -10,7 +10,7 @@ _SAMPLED = 1
 
 
 class TraceContext(NamedTuple):
-    """A caller's span, of which the call is a part.
+    """A span, of which others are a part.
 
     Attributes:
         trace_id: the trace, in hexadecimal digits.
@@ -23,8 +23,13 @@ class TraceContext(NamedTuple):
     flags: int
 
     @property
+    def traceparent(self) -> str:
+        """The header that refers to the span."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+
+    @property
     def sampled(self) -> bool:
-        """Whether the caller records its span."""
+        """Whether the span is recorded."""
         return bool(self.flags & _SAMPLED)
 
 

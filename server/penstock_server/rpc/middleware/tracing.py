@@ -44,7 +44,7 @@ class CallTracer:
         """Runs a call and records its span."""
         method = rpc.method[1:] if rpc.method in self._methods else names.OTHER_METHOD
         span = self._tracing.begin(method, rpc.trace, rpc.text("tracestate"))
-        rpc.trace, rpc.propagated = span.context, (span.traceparent, span.tracestate)
+        rpc.trace, rpc.propagated = span.context, (span.context.traceparent, span.tracestate)
         if not span.recording:
             return await call_next(rpc)
         rpc.observer = span

@@ -80,7 +80,6 @@ class CallSpan:
 
     Attributes:
         context: the span, as a part of its trace.
-        traceparent: refers to it, for others.
         tracestate: what belongs to it.
         recording: whether the span is recorded.
     """
@@ -93,7 +92,7 @@ class CallSpan:
         self._requests = 0
         found = span.get_span_context()
         self.context = _read(found)
-        self.traceparent, self.tracestate = _written(found)
+        self.tracestate = _state(found)
         self.recording = span.is_recording()
 
     def describe(self, method: str, path: str, body: Mapping[str, Any]) -> None:
@@ -178,7 +177,8 @@ class RequestSpan:
     def __init__(self, span: Span) -> None:
         """Wraps the span."""
         self._span = span
-        self.traceparent, self.tracestate = _written(span.get_span_context())
+        found = span.get_span_context()
+        self.traceparent, self.tracestate = _read(found).traceparent, _state(found)
 
     def end(self, path: str, status: int, error: str) -> None:
         """Ends the span.
@@ -234,6 +234,5 @@ def _read(found: SpanContext) -> TraceContext:
     return TraceContext(f"{found.trace_id:032x}", f"{found.span_id:016x}", found.trace_flags)
 
 
-def _written(found: SpanContext) -> tuple[str, str]:
-    parent = f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
-    return parent, found.trace_state.to_header() if found.trace_state else ""
+def _state(found: SpanContext) -> str:
+    return found.trace_state.to_header() if found.trace_state else ""
