@@ -7,21 +7,18 @@ symbolic links, which Kubernetes uses.
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from penstock_server.configuration.exposed import files
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.options import options
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.file_stamp import FileStamp, stamp
 from penstock_server.telemetry import events
 from penstock_server.upstream import UpstreamConfig
-
-_Stamp: TypeAlias = tuple[int, ...] | None
-"""Changes whenever a file does; None for a missing file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +131,8 @@ class Reloader:
 
     async def run(self) -> None:
         """Reloads at each request or change, forever."""
-        seen: Mapping[str, _Stamp] = {}
-        loaded: Mapping[str, _Stamp] = {}
+        seen: Mapping[str, FileStamp] = {}
+        loaded: Mapping[str, FileStamp] = {}
         while True:
             asked = await self._wait(self._service.settings.reload_interval)
             before, seen = seen, await asyncio.to_thread(self._look)
@@ -179,18 +176,10 @@ class Reloader:
             self._service.record_refusal()
         self._refused = reason
 
-    def _look(self) -> Mapping[str, _Stamp]:
-        return {path: _stamp(path) for path in self._paths()}
+    def _look(self) -> Mapping[str, FileStamp]:
+        return {path: stamp(path) for path in self._paths()}
 
     def _paths(self) -> Iterable[str]:
         settings = self._service.settings
         yield from filter(None, (self._path, settings.keys_file))
         yield from (file.path for file in files(settings))
-
-
-def _stamp(path: str) -> _Stamp:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

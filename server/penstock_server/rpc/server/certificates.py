@@ -2,24 +2,22 @@
 
 import asyncio
 import contextlib
-import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from penstock_server.file_stamp import FileStamp, stamp
 from penstock_server.telemetry import events
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
-
-_Stamps: TypeAlias = tuple[tuple[int, ...] | None, ...]
 
 
 class UnusableCertificate(Exception):
@@ -31,7 +29,7 @@ class CertificateFiles:
     """The files of a server's certificate, in PEM.
 
     Attributes:
-        certificate: the certificate, followed by those that lead to its CA.
+        certificate: the certificate, followed by its chain up to the CA.
         key: its private key, not encrypted.
         client_ca: the CA whose certificates callers must present; empty if they need none.
     """
@@ -119,7 +117,7 @@ class ServerCertificate:
             return self._configuration
 
     async def watch(self, interval_s: float) -> None:
-        """Logs what becomes of changed files, forever."""
+        """Reads changed files and logs the outcome, forever."""
         used, seen, logged = self._configuration, "", ""
         while True:
             await asyncio.sleep(interval_s)
@@ -136,8 +134,8 @@ class ServerCertificate:
                     events.CERTIFICATE_REFUSED.log(reason=seen)
             seen = self.problem
 
-    def _look(self) -> _Stamps:
-        return tuple(map(_stamp, self._files.paths))
+    def _look(self) -> tuple[FileStamp, ...]:
+        return tuple(map(stamp, self._files.paths))
 
     def _read(self) -> tuple[grpc.ServerCertificateConfiguration, datetime]:
         files = self._files
@@ -171,14 +169,6 @@ def _context(files: CertificateFiles) -> ssl.SSLContext:
     return made
 
 
-def _stamp(path: str) -> tuple[int, ...] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
 def _content(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -188,7 +178,7 @@ def _content(path: str) -> bytes:
 
 
 def _certificates(path: str, content: bytes) -> "list[Certificate]":
-    # It is imported only where TLS is in use.
+    # Imported only if TLS is in use.
     from cryptography import x509
 
     with contextlib.suppress(ValueError):
