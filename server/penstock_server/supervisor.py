@@ -20,7 +20,7 @@ from penstock_server import service_manager
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.encryption import metrics_tls, server_certificate
-from penstock_server.rpc.server import AdminServer, CannotListen, do_without, places
+from penstock_server.rpc.server import AdminServer, CannotListen, do_without, socket_addresses
 from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
@@ -62,7 +62,7 @@ def reserved(addresses: Iterable[str]) -> Iterator[Sequence[str]]:
 
 def _reserve(address: str, held: contextlib.ExitStack) -> str:
     try:
-        family, place = places(address)[0]
+        family, place = socket_addresses(address)[0]
         with socket.socket(family) as alone:
             # Fails if another socket listens, even with SO_REUSEPORT; closed ones do not count.
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -48,7 +48,7 @@ def environment(
 
 
 def is_worker() -> bool:
-    """Reports whether this process is a worker."""
+    """Returns whether this process is a worker."""
     return _ADDRESSES in os.environ
 
 

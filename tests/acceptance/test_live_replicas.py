@@ -19,7 +19,7 @@ from servers import FLEET, VllmServers
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock_server.fleet import Affinity
-from penstock_server.upstream.base_url import place
+from penstock_server.upstream.base_url import address_of
 
 from .chats import Chats, story
 from .conftest import CASE_LIMIT_S, serving
@@ -157,7 +157,7 @@ async def test_one_of_two_dies_and_comes_back(servers: VllmServers, serve: Serve
     async with open_async_channel(f"127.0.0.1:{service.port}", retries=0) as channel:
         await serving(channel)
         load = Load(Chats(channel))
-        session = await session_on(load.chats, place(urls["first"]))
+        session = await session_on(load.chats, address_of(urls["first"]))
         async with steady(load, session):
             await load.shared_evenly(CASE_LIMIT_S)
             load.midway.clear()

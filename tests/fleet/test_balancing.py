@@ -22,7 +22,7 @@ class Stub:
         self, name: str, outstanding: int = 0, full_weight: float = 1, came: float = 0
     ) -> None:
         self.name = name
-        self.place = blake2b(name.encode()).digest()
+        self.identity = blake2b(name.encode()).digest()
         self.load = Load(full_weight, came, 10)
         self.load.outstanding = outstanding
 

@@ -21,7 +21,7 @@ class Judged(Ejection):
             Verdict.EJECT_IF_OUTPERFORMED: outdone,
         }
 
-    def failed(self, visit: Visit, now: float, found: Evidence = Evidence.ILL) -> bool:
+    def failed(self, visit: Visit, now: float, found: Evidence = Evidence.UNHEALTHY) -> bool:
         due = self._due[self.record_failure(visit, now, found)]
         if due:
             self.eject(now, leaving=found is Evidence.LEAVING)
@@ -34,7 +34,9 @@ def ejection(
     return Judged(failures, first_s, outdone=outdone, spared=spared)
 
 
-def fail(it: Judged, now: float, times: int = 1, found: Evidence = Evidence.ILL) -> list[bool]:
+def fail(
+    it: Judged, now: float, times: int = 1, found: Evidence = Evidence.UNHEALTHY
+) -> list[bool]:
     ejected = []
     for _ in range(times):
         visit = it.begin()
@@ -226,7 +228,7 @@ def test_any_answer_ends_a_suspicion() -> None:
     assert not it.suspect
     it.end(trial, NOW)
     assert it.until is None
-    for found in (DOUBTFUL, Evidence.ILL):
+    for found in (DOUBTFUL, Evidence.UNHEALTHY):
         fail(it, NOW, found=SILENT)
         fail(it, NOW, found=found)
         assert not it.suspect
@@ -287,9 +289,9 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
-        (of(Kind.CONNECT), Evidence.ILL),
-        (of(Kind.CLOSED), Evidence.ILL),
-        (of(Kind.INTERRUPTED), Evidence.ILL),
+        (of(Kind.CONNECT), Evidence.UNHEALTHY),
+        (of(Kind.CLOSED), Evidence.UNHEALTHY),
+        (of(Kind.INTERRUPTED), Evidence.UNHEALTHY),
         (of(Kind.TIMEOUT, "first_byte_timeout"), Evidence.SILENT),
         (of(Kind.TIMEOUT, "total_timeout"), Evidence.NONE),
         (of(Kind.MALFORMED), Evidence.DOUBTFUL),
@@ -297,24 +299,24 @@ def of(kind: Kind, limit: str = "") -> UpstreamFailure:
         (of(Kind.OVERLOADED), Evidence.NONE),
         (of(Kind.TOO_LARGE), Evidence.NONE),
         (http(307), Evidence.DOUBTFUL),
-        (http(400), Evidence.WELL),
+        (http(400), Evidence.HEALTHY),
         (http(401), Evidence.DOUBTFUL),
-        (http(401, callers=True), Evidence.WELL),
+        (http(401, callers=True), Evidence.HEALTHY),
         (http(403), Evidence.DOUBTFUL),
-        (http(403, callers=True), Evidence.WELL),
-        (http(404), Evidence.WELL),
-        (http(429), Evidence.WELL),
+        (http(403, callers=True), Evidence.HEALTHY),
+        (http(404), Evidence.HEALTHY),
+        (http(429), Evidence.HEALTHY),
         (http(500, "a bug"), Evidence.DOUBTFUL),
-        (http(500, "Error opening <_io.BytesIO>: Format not recognised."), Evidence.WELL),
-        (http(500, "error sending request for url"), Evidence.ILL),
-        (http(501), Evidence.WELL),
+        (http(500, "Error opening <_io.BytesIO>: Format not recognised."), Evidence.HEALTHY),
+        (http(500, "error sending request for url"), Evidence.UNHEALTHY),
+        (http(501), Evidence.HEALTHY),
         (http(504), Evidence.DOUBTFUL),
-        (http(502), Evidence.ILL),
-        (http(503), Evidence.ILL),
-        (http(529), Evidence.ILL),
-        (http(500, "EngineCore encountered an issue. See stack trace"), Evidence.ILL),
+        (http(502), Evidence.UNHEALTHY),
+        (http(503), Evidence.UNHEALTHY),
+        (http(529), Evidence.UNHEALTHY),
+        (http(500, "EngineCore encountered an issue. See stack trace"), Evidence.UNHEALTHY),
         (http(500, "cannot schedule new futures after shutdown"), Evidence.LEAVING),
-        (http(400, "cannot schedule new futures after shutdown"), Evidence.WELL),
+        (http(400, "cannot schedule new futures after shutdown"), Evidence.HEALTHY),
     ],
     ids=str,
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock_server.upstream.base_url import place
+from penstock_server.upstream.base_url import address_of
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.completeness import ChoiceStream
@@ -66,7 +66,7 @@ async def failure_of(url: str, tls: Tls = NO_TLS, pinned: str = LOCAL) -> Upstre
     ],
 )
 def test_place(url: str, address: str, shown: str) -> None:
-    assert place(url, address) == shown
+    assert address_of(url, address) == shown
 
 
 async def test_a_trusted_authority(certificates: Certificates) -> None:

@@ -10,7 +10,7 @@ import pytest
 from httpx import ByteStream
 from skipping import LIMIT_S, Skipping
 
-from penstock_server.upstream.base_url import place
+from penstock_server.upstream.base_url import address_of
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import Timeouts, UpstreamConfig
@@ -64,7 +64,7 @@ async def test_broken_answers(answer: bytes, end: End, kind: Kind, stage: Stage)
     async with wire(answer, end) as server, client(server.url) as upstream:
         failure = await failure_of(upstream)
     assert (failure.kind, failure.stage) == (kind, stage)
-    assert failure.upstream == place(server.url)
+    assert failure.upstream == address_of(server.url)
     assert "mail.example" not in failure.message
     assert "<html>" not in failure.message
 

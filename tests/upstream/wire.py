@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from penstock_server.upstream.base_url import place
+from penstock_server.upstream.base_url import address_of
 from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import Timeouts, Tls, UpstreamConfig
 
@@ -143,7 +143,7 @@ async def client(url: str, timeouts: Timeouts = QUICK, **settings: Any) -> Async
     """Opens the upstream under test for an address."""
     config = UpstreamConfig(
         url.replace(LOCAL, HOST),
-        name=place(url),
+        name=address_of(url),
         timeouts=timeouts,
         tls=Tls(secured.ca) if secured else Tls(),
         **settings,

@@ -22,7 +22,7 @@ from penstock_server.configuration.options import (
     text,
     unless_off,
 )
-from penstock_server.upstream import OWN_HEADERS, NativeResponses, is_token, place
+from penstock_server.upstream import OWN_HEADERS, NativeResponses, address_of, is_token
 
 _LONGEST_NAME = 512
 _NO_URL = "must be an http, https or unix URL, such as http://localhost:8000"
@@ -238,7 +238,7 @@ def called(entry: Entry) -> str:
     """Returns the name of an upstream."""
     if isinstance(entry, UpstreamTable) and entry.name:
         return entry.name
-    return place(entry if isinstance(entry, str) else entry.url)
+    return address_of(entry if isinstance(entry, str) else entry.url)
 
 
 def _require_new(given: str, names: set[str]) -> None:

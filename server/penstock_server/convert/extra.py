@@ -15,7 +15,7 @@ class HasExtra(Protocol):
     """A message with a field for unknown keys, `extra`."""
 
     def HasField(self, field_name: Literal["extra"], /) -> bool:
-        """Whether a field is set."""
+        """Returns whether a field is set."""
 
     @property
     def extra(self) -> JsonDocument:

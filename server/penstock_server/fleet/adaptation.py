@@ -1,4 +1,4 @@
-"""Adapts requests to older versions of vLLM: renames fields, or refuses the request."""
+"""Adaptation of requests to older versions of vLLM: renamed fields, or a refusal."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -59,7 +59,7 @@ def _adapted(
 def _constrain(
     sent: dict[str, Any], constraints: Mapping[str, Any], older: Mapping[str, str]
 ) -> Iterator[str]:
-    """Writes the parts of `structured_outputs` with their older names; yields those without."""
+    """Writes parts of `structured_outputs` under their older names; yields parts without one."""
     for name, value in constraints.items():
         if name in older:
             sent[older[name]] = value

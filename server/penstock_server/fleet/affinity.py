@@ -22,22 +22,22 @@ _PREFIX_CHARACTERS = 1024
 _HASHES = 2.0**64
 
 
-class Placed(Loaded, Protocol):
+class Identified(Loaded, Protocol):
     """A replica that keys belong to."""
 
     @property
-    def place(self) -> bytes:
+    def identity(self) -> bytes:
         """Identifies the replica, also after a restart."""
 
 
-P = TypeVar("P", bound=Placed)
+P = TypeVar("P", bound=Identified)
 
 
 def key(affinity: Affinity, session_id: str, body: Mapping[str, Any] | None) -> bytes:
     """Returns the key that related calls have in common; empty for none.
 
     Args:
-        affinity: what makes calls related.
+        affinity: the property that related calls share.
         session_id: the call's session.
         body: the request, if it is a JSON object.
     """
@@ -60,9 +60,9 @@ def preferred(replicas: Sequence[P], key: bytes, now: float) -> P:
     return ranked[0]
 
 
-def _rank(replica: Placed, key: bytes) -> float:
-    """Returns a number that is the largest of all in proportion to the replica's weight."""
-    digest = blake2b(key, digest_size=8, key=replica.place).digest()
+def _rank(replica: Identified, key: bytes) -> float:
+    """Returns a number; how often it is the largest of all is in proportion to the weight."""
+    digest = blake2b(key, digest_size=8, key=replica.identity).digest()
     drawn = (int.from_bytes(digest) + 0.5) / _HASHES
     return -replica.load.full_weight / math.log(drawn)
 

@@ -81,9 +81,9 @@ class Directory:
             await self._changes.wait()
 
     def can_replace(self, replica: Replica) -> bool:
-        """Whether others can serve all models of a replica."""
+        """Returns whether others can serve all models of a replica."""
         return self.table.can_replace(replica)
 
     def can_outperform(self, replica: Replica) -> bool:
-        """Whether others can serve all models of a replica, and fail much less often."""
+        """Returns whether others can serve all models of a replica, and fail much less often."""
         return self.table.can_outperform(replica)

@@ -55,7 +55,7 @@ class Visit:
 
 
 class Ejection:
-    """Whether one replica may be sent requests.
+    """The passive health of one replica: whether it may be sent requests.
 
     Times are in seconds, by any steady clock.
 
@@ -115,11 +115,11 @@ class Ejection:
         return self._faults >= _PATIENCE * self._most_failures
 
     def failing(self, now: float) -> bool:
-        """Whether all requests fail, if there were any recently."""
+        """Returns whether all requests fail; False if there were none recently."""
         return self.faulty and now < self._faulted + self._first_s
 
     def outperforms(self, other: "Ejection") -> bool:
-        """Whether the replica fails much less often than another."""
+        """Returns whether the replica fails much less often than another one."""
         return self.doubt <= _MUCH_LESS * other.doubt
 
     def record_probe(self, now: float) -> None:
@@ -175,9 +175,9 @@ class Ejection:
             now: the time.
             leaving: whether it is shutting down.
         """
-        well = self.until is None and now - (self._returned or 0.0) > self._length_s
+        recovered = self.until is None and now - (self._returned or 0.0) > self._length_s
         doubled = min(2 * self._length_s, _LONGEST * self._first_s)
-        self._length_s = self._first_s if well or not self._length_s else doubled
+        self._length_s = self._first_s if recovered or not self._length_s else doubled
         self.leaving, self.suspect = leaving, False
         self.ejections += 1
         self._period += 1

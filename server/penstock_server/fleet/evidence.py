@@ -12,15 +12,15 @@ _NOT_SERVED = 501
 class Evidence(enum.Enum):
     """What the end of a request indicates about its replica."""
 
-    WELL = enum.auto()
+    HEALTHY = enum.auto()
     NONE = enum.auto()
     DOUBTFUL = enum.auto()
-    """The replica is ill, or its requests are bad."""
+    """The replica is unhealthy, or its requests are bad."""
     LATE = enum.auto()
-    """The replica is ill, or its caller allowed too little time."""
+    """The replica is unhealthy, or its caller allowed too little time."""
     SILENT = enum.auto()
-    """The replica is ill: it did not begin an answer in time."""
-    ILL = enum.auto()
+    """The replica is unhealthy: it did not begin an answer in time."""
+    UNHEALTHY = enum.auto()
     LEAVING = enum.auto()
     """The replica is shutting down and accepts no further work."""
 
@@ -35,7 +35,7 @@ def evidence(failure: UpstreamFailure) -> Evidence:
     if failure.draining:
         return Evidence.LEAVING
     if failure.kind in (Kind.CONNECT, Kind.CLOSED, Kind.INTERRUPTED) or failure.engine_dead:
-        return Evidence.ILL
+        return Evidence.UNHEALTHY
     if failure.kind is Kind.TIMEOUT:
         return Evidence.SILENT if failure.limit == "first_byte_timeout" else Evidence.NONE
     if failure.kind in (Kind.MALFORMED, Kind.ABORTED):
@@ -45,10 +45,10 @@ def evidence(failure: UpstreamFailure) -> Evidence:
     if failure.model_listed:
         return Evidence.NONE
     if failure.status in _UNAVAILABLE or failure.unreached:
-        return Evidence.ILL
+        return Evidence.UNHEALTHY
     if failure.bad_media:
-        return Evidence.WELL
+        return Evidence.HEALTHY
     if failure.status in _KEY_REFUSED and not failure.callers_credentials:
         return Evidence.DOUBTFUL
     callers = 400 <= failure.status < 500 or failure.status == _NOT_SERVED
-    return Evidence.WELL if callers else Evidence.DOUBTFUL
+    return Evidence.HEALTHY if callers else Evidence.DOUBTFUL

@@ -140,7 +140,7 @@ class Fleet:
         self._members.close()
 
     def healthy(self, operation: Operation | None = None) -> bool | None:
-        """Whether any replica is healthy and serves the operation, if one is given.
+        """Returns whether any replica is healthy and serves the operation, if one is given.
 
         None: none is known to, and some have not been probed yet.
         """
@@ -229,15 +229,15 @@ class Fleet:
     def _with_names(
         self, failure: UpstreamFailure, operation: Operation, call: Call
     ) -> UpstreamFailure:
-        """Returns a failure with the names that the caller knows."""
+        """Returns a failure with the names of operation and model that the caller uses."""
         missing = failure.model_missing
         message = self._directory.table.missing(call) if missing else failure.message
         return replace(failure, operation=operation.name, message=message)
 
-    # Questions of callers
+    # The state that servicers read
 
     async def responds_natively(self, call: Call, *, continues: bool = False) -> bool:
-        """Whether a response is requested from an upstream's own Responses API.
+        """Returns whether a response is requested from an upstream's own Responses API.
 
         Args:
             call: the call.
@@ -252,7 +252,7 @@ class Fleet:
         return await responds_natively(replica, self._policy.probe_timeout)
 
     async def may_store(self, call: Call) -> bool:
-        """Whether any upstream may have stored a response; asks each of them once.
+        """Returns whether any upstream may have stored a response; asks each of them once.
 
         One that could not be asked may have.
 

@@ -57,7 +57,7 @@ async def _winner(racing: dict[asyncio.Future[T], R]) -> asyncio.Future[T]:
     pending = set(racing)
     while True:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        # In the order in which they were sent.
+        # The request that was sent first wins if both are done.
         for position, one in enumerate(racing):
             if one in done and one.exception() is None:
                 for loser in list(racing)[:position]:

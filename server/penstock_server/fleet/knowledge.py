@@ -1,4 +1,4 @@
-"""What is known about one replica: whether it is up, and what it reports about itself."""
+"""The knowledge about one replica: its health, and its models, routes and version."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,10 +22,10 @@ _UNWELL = frozenset((500, 503))
 
 
 class Knowledge:
-    """What is known about one replica.
+    """The knowledge about one replica.
 
     Attributes:
-        changed: whether something has changed that was not reported yet.
+        changed: whether there are changes that were not reported yet.
         alive: whether its last probe succeeded; None before the first.
         down: why it is down; None while it is not.
         engine_died: whether its engine was last seen dead.
@@ -61,11 +61,11 @@ class Knowledge:
     # Reading
 
     def lists(self, served: str) -> bool:
-        """Whether its last list has a model, by the replica's own name for it."""
+        """Returns whether its last list has a model, by the replica's own name for it."""
         return any(entry["id"] == served for entry in self.listing or ())
 
     def serves(self, operation: Operation, native: NativeResponses) -> bool:
-        """Whether a route of the operation exists, as far as is known.
+        """Returns whether a route of the operation exists, as far as is known.
 
         Args:
             operation: the operation.
@@ -87,7 +87,7 @@ class Knowledge:
         return self.native is not False and (version is None or version >= WHOLE_RESPONSES)
 
     def routes_are_old(self, now: float) -> bool:
-        """Whether its routes and its version should be requested again."""
+        """Returns whether its routes and its version should be requested again."""
         return now >= self._routes_until
 
     # Recording

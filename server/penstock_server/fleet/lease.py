@@ -29,10 +29,10 @@ class Peers(Protocol):
     """Compares a replica with the others."""
 
     def can_replace(self, replica: Replica) -> bool:
-        """Whether others can serve all of its models."""
+        """Returns whether others can serve all of its models."""
 
     def can_outperform(self, replica: Replica) -> bool:
-        """Whether others can serve all of its models, and fail much less often."""
+        """Returns whether others can serve all of its models, and fail much less often."""
 
 
 class Lease:
@@ -112,7 +112,7 @@ class Lease:
             self._record_return(now)
 
     def lose(self) -> None:
-        """Records that another replica, which was asked later, has answered."""
+        """Records that another replica, to which the call was sent later, answered first."""
         self._lost = True
 
     def __exit__(
@@ -155,12 +155,12 @@ class Lease:
         found = evidence(failure)
         if failure.status == _TOO_MANY:
             replica.record_limit(failure)
-        if found is Evidence.WELL:
+        if found is Evidence.HEALTHY:
             self._record_success(now)
         elif failure.kind not in _CALLERS:
             replica.load.errors += 1
             replica.known.record_error(failure)
-        if found not in (Evidence.WELL, Evidence.NONE):
+        if found not in (Evidence.HEALTHY, Evidence.NONE):
             if replica.known.alive and _may_show_in_a_probe(failure):
                 replica.probe_requested.set()
             self._record_evidence(found, now)
@@ -207,7 +207,7 @@ class Lease:
         return found
 
     def _timed_out(self, now: float) -> bool:
-        """Whether the caller's deadline passed before there was an answer."""
+        """Returns whether the caller's deadline passed before there was an answer."""
         deadline = self.call.deadline
         early = max(_EARLY_S, _EARLY_SHARE * (deadline - self._began))
         return deadline - now <= early and self.call.attempts.stage is Stage.HEADERS

@@ -1,4 +1,4 @@
-"""Reads the model list of an upstream, and finds oddities in it."""
+"""Reading of the model list of an upstream, and its oddities."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

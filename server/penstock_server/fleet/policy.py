@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Affinity(StrEnum):
-    """What keeps calls on one replica."""
+    """The property that keeps related calls on one replica."""
 
     NONE = "none"
     SESSION = "session"

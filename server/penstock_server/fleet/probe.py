@@ -1,4 +1,4 @@
-"""Probes: whether a replica is up, and which models, routes and version it has."""
+"""Probes, which determine the health, models, routes and version of a replica."""
 
 import asyncio
 import contextlib
@@ -98,7 +98,7 @@ async def _request_routes(replica: Replica, call: Call, timeout_s: float) -> Non
 
 
 async def responds_natively(replica: Replica, timeout_s: float) -> bool:
-    """Whether responses are requested from a replica's own API; asks it once, if necessary."""
+    """Returns whether a replica's own API is used for responses; asks it once, if necessary."""
     wanted = replica.upstream.config.native_responses
     if wanted != NativeResponses.AUTO:
         return wanted == NativeResponses.ALWAYS
@@ -130,7 +130,7 @@ async def _require_health(upstream: Upstream, call: Call, timeout_s: float) -> N
 
 
 def _is_missing(failure: UpstreamFailure) -> bool:
-    """Whether there is no such route; its message is not read, as it may not be vLLM's."""
+    """Returns whether there is no such route; its message is not read, as it may not be vLLM's."""
     return failure.kind is Kind.HTTP_ERROR and failure.status in (404, 405, 501)
 
 

@@ -1,4 +1,4 @@
-"""The name of the model in requests and answers, where an upstream has another name for it."""
+"""Renaming of the model in requests and answers, if an upstream has another name for it."""
 
 from dataclasses import replace
 

@@ -23,7 +23,7 @@ from penstock_server.upstream import (
     Operation,
     UpstreamConfig,
     UpstreamFailure,
-    place,
+    address_of,
 )
 from penstock_server.upstream.client import Upstream
 
@@ -40,7 +40,7 @@ class Replica:
         probe_requested: set when it should be probed at once.
         clock: returns the time in seconds.
         address: host and port, or the path of the socket.
-        place: identifies it among the replicas, also after a restart.
+        identity: identifies it among the replicas, also after a restart.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Replica:
             transport: sends its requests; None for its own connections.
         """
         now = clock()
-        self.address = place(config.url, address)
+        self.address = address_of(config.url, address)
         self._changes = changes
         self.asking = asyncio.Lock()
         self._log = StateLog()
@@ -83,13 +83,13 @@ class Replica:
     def _use(self, upstream: Upstream) -> None:
         self.upstream = upstream
         self.load.full_weight = upstream.config.weight
-        self.place = blake2b(f"{upstream.name} {self.address}".encode()).digest()
+        self.identity = blake2b(f"{upstream.name} {self.address}".encode()).digest()
 
     def close(self) -> None:
         """Closes its idle connections now, and those in use when they are released."""
         self.upstream.close()
 
-    # Whether it can be sent requests
+    # Whether requests can be sent to it
 
     @property
     def available(self) -> bool:
@@ -103,7 +103,7 @@ class Replica:
         return bool(self.known.alive) and self.known.models != {} and answers
 
     def serves(self, operation: Operation) -> bool:
-        """Whether a route of the operation exists, as far as is known."""
+        """Returns whether a route of the operation exists, as far as is known."""
         return self.known.serves(operation, self.upstream.config.native_responses)
 
     @property
@@ -112,7 +112,7 @@ class Replica:
         auto = self.upstream.config.native_responses == NativeResponses.AUTO
         return self.serves(NATIVE_RESPONSE) or (auto and self.known.may_respond_natively)
 
-    # What probes find
+    # The results of probes
 
     def record_models(self, listing: Sequence[JsonObject], oddities: str = "") -> None:
         """Records its model list and the oddities in it."""
@@ -142,7 +142,7 @@ class Replica:
         self._log.record_probe(self._compared(), failure)
 
     def record_successful_probe(self) -> None:
-        """Records that a probe succeeded, and applies what it found."""
+        """Records that a probe succeeded, and applies its results."""
         now, was_alive = self.clock(), self.known.alive
         if not was_alive:
             self.load.started = now

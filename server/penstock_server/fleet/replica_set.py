@@ -81,7 +81,7 @@ class ReplicaSet:
         resolved = () not in self.replicas
         new = sorted(found - self.replicas.keys())
         for server in new:
-            # Of several addresses, the system chooses one that works.
+            # If a server has several addresses, the system chooses one that works.
             self.replicas[server] = self._replica(server[0] if len(server) == 1 else "")
         gone = [self.replicas.pop(server) for server in self._to_leave(found)]
         if resolved:

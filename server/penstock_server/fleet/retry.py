@@ -111,7 +111,7 @@ class Retries:
     _harmed: bool = field(default=False, repr=False)
 
     def possible(self, failure: UpstreamFailure) -> bool:
-        """Whether the request might be retried, if there is another replica."""
+        """Returns whether the request might be retried, if there is another replica."""
         return failure.kind is Kind.CLOSED or self.rules.resendable(failure, True)
 
     async def wait(self, failure: UpstreamFailure, *, elsewhere: bool) -> None:

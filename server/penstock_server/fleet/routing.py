@@ -75,11 +75,11 @@ class RoutingTable:
         self.unprobed = [replica for replica in replicas if replica.known.alive is None]
 
     def knows(self, operation: Operation, call: Call) -> bool:
-        """Whether a replica is known to have the model; without a name, the default."""
+        """Returns whether a replica is known to have the model; without a name, the default."""
         # Without a name, permission cannot be checked until the models are known.
-        chosen_here = not call.model and call.may_use is not any_model
-        open_to_it = self._open_to_all and not chosen_here
-        return open_to_it or bool(self._listed(operation, call.model or self._default_model))
+        needs_models = not call.model and call.may_use is not any_model
+        passes_unknown = self._open_to_all and not needs_models
+        return passes_unknown or bool(self._listed(operation, call.model or self._default_model))
 
     def public_model(self, call: Call) -> str:
         """Returns the public name of the model that a call names; else of the default, if any.
@@ -156,11 +156,11 @@ class RoutingTable:
         return unknown_model(call.model, self._usable(call.may_use)).message
 
     def can_replace(self, replica: Replica) -> bool:
-        """Whether other replicas can serve all models of a replica."""
+        """Returns whether other replicas can serve all models of a replica."""
         return _serve_all(self._available(replica), replica)
 
     def can_outperform(self, replica: Replica) -> bool:
-        """Whether others can serve all models of a replica, and fail much less often."""
+        """Returns whether others can serve all models of a replica, and fail much less often."""
         others = self._available(replica)
         better = (one for one in others if one.ejection.outperforms(replica.ejection))
         return _serve_all(better, replica)
@@ -215,7 +215,7 @@ class RoutingTable:
         return self._left_to_them(operation, may_use)
 
     def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:
-        """Returns the replicas that may choose a model themselves, as the call names none."""
+        """Returns the replicas that may choose a model themselves, for a call that names none."""
         serving = self._serving(operation)
         known = all(replica.known.models is not None for replica in serving)
         if may_use is not any_model:
@@ -305,7 +305,7 @@ def _models(replica: Replica) -> Mapping[str, JsonObject]:
 
 
 def _serve_all(available: Iterable[Replica], replica: Replica) -> bool:
-    """Whether others, of which there is at least one, can serve all models of a replica."""
+    """Returns whether others, of which there is at least one, can serve all models of a replica."""
     others, models = list(available), _models(replica)
     return bool(others) and all(
         any(name in (other.known.models or models) for other in others) for name in models

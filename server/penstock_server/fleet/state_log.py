@@ -54,7 +54,7 @@ class StateLog:
             events.PROBE_FAILED.log(**_place(found), reason=str(failure))
 
     def record_limit(self, now: float, found: ReplicaState, failure: UpstreamFailure) -> None:
-        """Logs that a replica refuses requests with HTTP 429, once for an episode of it."""
+        """Logs that a replica refuses requests with HTTP 429, once for each episode."""
         if self._limited.record(now):
             fields = {"reason": str(failure), "retry_after_s": failure.retry_after_s}
             events.UPSTREAM_LIMITED.log(**_place(found), **fields)

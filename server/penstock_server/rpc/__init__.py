@@ -1,1 +1,1 @@
-"""The gRPC side: servicers, interceptors, health, reflection, status."""
+"""The gRPC side: servers, services, middleware, calls, statuses."""

@@ -121,7 +121,7 @@ def configure(level: str, form: str, descriptor: int = 2) -> None:
 
 
 def _has_colours(descriptor: int) -> bool:
-    """Whether colours are wanted: see https://no-color.org."""
+    """Returns whether colours are wanted: see https://no-color.org."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return os.isatty(descriptor) and not plain
 
@@ -137,7 +137,7 @@ def lines_dropped() -> int:
 
 
 def enabled(logger: logging.Logger, level: str) -> bool:
-    """Whether lines of a level are logged."""
+    """Returns whether lines of a level are logged."""
     return logger.isEnabledFor(_NUMBERS[level])
 
 

@@ -3,7 +3,7 @@
 Other packages import from here. `client`, which sends the requests, is for the fleet only.
 """
 
-from penstock_server.upstream.base_url import place
+from penstock_server.upstream.base_url import address_of
 from penstock_server.upstream.call import Attempts, Call, any_model
 from penstock_server.upstream.completeness import (
     ChoiceStream,
@@ -74,7 +74,7 @@ __all__ = [
     "TranscriptStream",
     "UpstreamConfig",
     "UpstreamFailure",
+    "address_of",
     "any_model",
     "is_token",
-    "place",
 ]

@@ -1,4 +1,4 @@
-"""Reads the answer of an upstream: a document, or the failure it reports."""
+"""Reading of the answer of an upstream: a document, or the failure that it reports."""
 
 import gc
 import json
@@ -156,9 +156,9 @@ def require_whole(answer: JsonObject, choices: int) -> None:
 
 def _number(choices: list[Any]) -> None:
     """Numbers choices without an index by their position."""
-    for place, choice in enumerate(choices):
+    for position, choice in enumerate(choices):
         if isinstance(choice, dict) and choice.get("index") is None:
-            choice["index"] = place
+            choice["index"] = position
 
 
 def malformed(what: str, stage: Stage, offset: int | None = None) -> UpstreamFailure:

@@ -10,15 +10,15 @@ def port(scheme: str, given: int | None) -> int:
     return given or _DEFAULT_PORTS[scheme]
 
 
-def place(url: str, address: str = "") -> str:
-    """Returns the server of a base URL for reports: host and port, or the path of a socket.
+def address_of(url: str, ip: str = "") -> str:
+    """Returns the address of a base URL as it is shown: host and port, or the path of a socket.
 
     Args:
         url: the base URL.
-        address: an IP address of the host, to show instead of the host, with the port.
+        ip: an IP address of the host, to show instead of the host, with the port.
     """
     parts = urlsplit(url)
-    if not address:
+    if not ip:
         return parts.netloc or parts.path
-    host = f"[{address}]" if ":" in address else address
+    host = f"[{ip}]" if ":" in ip else ip
     return f"{host}:{port(parts.scheme, parts.port)}"

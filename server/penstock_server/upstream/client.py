@@ -18,7 +18,7 @@ from penstock_server.upstream.answer import (
     stored,
     whole,
 )
-from penstock_server.upstream.base_url import place
+from penstock_server.upstream.base_url import address_of
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig
@@ -78,7 +78,7 @@ class Upstream:
             transport: sends all requests, and belongs to the caller; None for its own connections.
             earlier: the client of the same server to take the connections over from, if any.
         """
-        self.name = config.name or place(config.url)
+        self.name = config.name or address_of(config.url)
         self.config = config
         # Shorter values of headers are not secrets, and may be parts of ordinary words.
         long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
@@ -138,7 +138,7 @@ class Upstream:
         """Returns the JSON object at a path.
 
         Raises:
-            UpstreamFailure: anything but a 200 with an ordinary JSON object, in time.
+            UpstreamFailure: there was no answer of status 200 with a valid JSON object in time.
         """
         request = self._bare("GET", path, call)
         return await self._unary(request, call, ProbeLimits(timeout_s))
@@ -147,7 +147,7 @@ class Upstream:
         """Returns a stored response; with POST, performs an action on it first.
 
         Raises:
-            UpstreamFailure: anything but a 200 with a response, in time.
+            UpstreamFailure: there was no answer of status 200 with a response in time.
         """
         call.attempts.add(self.name)
         request = self._bare(method, path, call)
@@ -157,7 +157,7 @@ class Upstream:
         return answer
 
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
-        """Whether it has a Responses API; None if that is unknown.
+        """Returns whether it has a Responses API; None if that is unknown.
 
         A server that has one reports a response that was never created as not found.
         """
@@ -170,7 +170,7 @@ class Upstream:
         return False
 
     async def require_health(self, call: Call, timeout_s: float) -> None:
-        """Checks that its health route, if it has one, answers 200 in time.
+        """Checks that its health route, if one is configured, answers 200 in time.
 
         Raises:
             UpstreamFailure: the route answers something else, or nothing in time.
@@ -199,7 +199,7 @@ class Upstream:
 
         If a route is missing, the operation's other routes are tried; likewise if it reports a
         model as missing that the upstream has, because some routers rewrite the requests of one
-        route and pass those of another on. The route that works is remembered.
+        route and forward those of another. The route that works is remembered.
 
         Args:
             operation: the operation.
@@ -209,7 +209,7 @@ class Upstream:
             has_model: whether the upstream has the requested model.
 
         Raises:
-            UpstreamFailure: anything but a 200 with an ordinary JSON object.
+            UpstreamFailure: there was no answer of status 200 with a valid JSON object.
         """
         call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []

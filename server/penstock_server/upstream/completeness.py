@@ -217,7 +217,7 @@ def _has_content(choice: Mapping[str, Any]) -> bool:
 
 
 def _adds_to_call(piece: Mapping[str, Any] | None) -> bool:
-    """Whether a piece of a call has an id, a name, arguments or anything unknown."""
+    """Returns whether a piece of a call has an id, a name, arguments or anything unknown."""
     rest = [value for key, value in (piece or {}).items() if key not in _FRAME_OF_CALL]
     return any(map(_says, rest))
 

@@ -12,7 +12,7 @@ class NativeResponses(StrEnum):
     NEVER = "never"
     ALWAYS = "always"
     AUTO = "auto"
-    """Where it has one."""
+    """If it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How an https upstream is verified, and how it verifies us.
+    """The certificates of connections to an https upstream, on both sides.
 
     Attributes:
         ca_file: certificates to trust, in PEM; empty for the system's.
         certificate_file: our certificate, in PEM; empty for none.
         key_file: its private key, in PEM; empty if that is in the same file.
-        digest: of the contents of the files, so that a change of these makes a difference.
+        digest: a digest of the contents of the files, so that two configurations differ if they do.
     """
 
     ca_file: str = ""
@@ -91,5 +91,5 @@ class UpstreamConfig:
     max_answer_bytes: int = 128 * 1024 * 1024
 
     def same_place(self, other: "UpstreamConfig") -> bool:
-        """Whether another configuration leads to the same server."""
+        """Returns whether another configuration is for the same server."""
         return (self.url, self.tls) == (other.url, other.tls)

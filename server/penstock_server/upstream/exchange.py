@@ -1,7 +1,7 @@
-"""One exchange with an upstream: a request is sent over a transport of httpx, its answer begins.
+"""One exchange with an upstream: a request over a transport of httpx, and its answer.
 
-What the transport raises becomes an `UpstreamFailure` here, and the record of the call's requests
-follows how far the exchange has come.
+Exceptions of the transport become an `UpstreamFailure` here, and the progress of the exchange is
+recorded in the call's `Attempts`.
 """
 
 from collections.abc import AsyncGenerator, Callable

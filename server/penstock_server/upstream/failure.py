@@ -57,7 +57,7 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """The error that an upstream reports, in whatever shape.
+    """The error that an upstream reports, in any form.
 
     Attributes:
         message: the text, possibly empty.
@@ -84,10 +84,10 @@ ABORTED = ErrorBody(message="the upstream aborted the generation")
 
 @dataclass(frozen=True, eq=False)
 class FailureFacts:
-    """What is known about a failed exchange with an upstream.
+    """The facts about a failed exchange with an upstream.
 
     Attributes:
-        kind: what happened.
+        kind: the kind of failure.
         message: the text for a person; never the upstream's body verbatim.
         stage: how far the exchange had come.
         upstream: the name of the upstream.
@@ -140,7 +140,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def route_missing(self) -> bool:
-        """Whether the upstream does not have the route, whatever the model."""
+        """Whether the upstream does not have the route, for any model."""
         if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
         return self.status in (405, 501) or (self.status == 404 and not self._is_of_what_is_asked)
@@ -187,7 +187,7 @@ class UpstreamFailure(FailureFacts, Exception):
 
     @property
     def _is_of_what_is_asked(self) -> bool:
-        """Whether a 404 is about what a request asks for, not about its route."""
+        """Whether a 404 is about the object of the request, not about its route."""
         error = self.error
         if error.code in _ROUTE_CODES or _NO_ROUTE.match(error.message):
             return False
@@ -284,7 +284,7 @@ _BAD_MEDIA = (
 
 
 def is_cut(error: ErrorBody, *, in_stream: bool) -> bool:
-    """Whether an error of status 500 reports that the answer broke off further upstream.
+    """Returns whether an error of status 500 reports that the answer broke off further upstream.
 
     Routers that have begun a stream can report that only as an event of it.
     """
@@ -299,7 +299,7 @@ def _contains(words: tuple[str, ...], message: str) -> bool:
 
 
 def _misses_model(message: str, *, named: bool) -> bool:
-    """Whether a web server's text reports a missing model, possibly without naming it."""
+    """Returns whether a web server's text reports a missing model, possibly without naming it."""
     said = message[:_LONGEST_READ]
     if "support" in said or not _MISSES.search(said):
         return False
@@ -312,7 +312,7 @@ def _rejects_model(error: ErrorBody) -> bool:
     return _REJECTS_MODEL.match(error.message[:_LONGEST_READ]) is not None
 
 
-# Words that stand in `code` where a number is expected (proxies, newer vLLM).
+# Words in `code` in place of a number, as some proxies and newer vLLMs send them.
 _STATUS_OF_WORD: Mapping[str, int] = {
     "context_length_exceeded": 400,
     "invalid_request_error": 400,
@@ -384,7 +384,7 @@ def find_refusal(document: Any) -> ErrorBody:
 
 
 def failed_response(response: Mapping[str, Any]) -> ErrorBody | None:
-    """Returns why a response of the Responses API failed, or None if it did not.
+    """Returns the error of a failed response of the Responses API; None if it did not fail.
 
     vLLM reports an aborted generation as cancelled.
     """

@@ -39,7 +39,7 @@ OWN_HEADERS = frozenset(
 
 
 def is_token(name: str) -> bool:
-    """Whether a name is valid for a header."""
+    """Returns whether a name is valid for a header."""
     return re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) is not None
 
 

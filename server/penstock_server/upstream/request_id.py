@@ -16,7 +16,7 @@ def unique(name: str) -> str:
 
 
 def is_of_another(sent: str, named: str) -> bool:
-    """Whether an id in an answer belongs to another request than the one sent.
+    """Returns whether an id in an answer belongs to another request than the one sent.
 
     Upstreams embed the id of a request in other text, and routers replace it by their own. Only an
     id of another request of this process is certain.

@@ -158,7 +158,7 @@ class Response:
             raise self._failure(error, Stage.STREAM) from error
 
     async def begins_with(self, prefixes: tuple[bytes, ...]) -> bool:
-        """Whether the body begins with one of these, after blanks; all of it can still be read.
+        """Returns whether the body begins with one of these, after white space; consumes nothing.
 
         Raises:
             UpstreamFailure: see `block`.

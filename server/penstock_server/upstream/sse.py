@@ -104,7 +104,7 @@ class EventDecoder:
 
 
 def _is_one_event(block: bytes) -> bool:
-    """Whether a block is one event of one line, the usual form of vLLM's."""
+    """Returns whether a block is one event of one line, the usual form of vLLM's."""
     return (
         block.startswith(b"data: ")
         and block.endswith(b"\n\n")

@@ -145,7 +145,7 @@ class _EventReader:
         return event
 
     def _passes(self, data: bytes, offset: int) -> bool:
-        """Whether data that is not an ordinary event can be read in another way, or ignored."""
+        """Returns whether data that is not an ordinary event can be read otherwise, or ignored."""
         bare = data.strip()
         if bare == _DONE:
             self._finish()
@@ -218,7 +218,7 @@ class _EventReader:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether data is a whole event: an object, or the end."""
+    """Returns whether data is a whole event: an object, or the end."""
     try:
         return data.strip() == _DONE or isinstance(orjson.loads(data), dict)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""One call: its context, how its request is read and its replies are written."""
+"""One call: its context, the reading of its request, the writing of its replies."""
 
 from penstock_server.rpc.calls.arrival import Arrivals
 from penstock_server.rpc.calls.context import (

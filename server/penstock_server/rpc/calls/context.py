@@ -20,7 +20,7 @@ _REQUEST_ID_LIMIT = 128
 # Generic for type checkers only.
 GrpcContext: TypeAlias = "aio.ServicerContext[Any, Any]"
 Context: TypeAlias = "GrpcContext | Rpc"
-"""What generated code passes to servicers: here always the `Rpc`."""
+"""The type that generated code declares for servicers; here the object is always an `Rpc`."""
 
 
 def _ignore() -> None:
@@ -142,13 +142,13 @@ class Rpc:
         return context
 
     def text(self, key: str) -> str:
-        """Returns the text of a metadata key, or an empty one."""
+        """Returns the text of a metadata key; empty if there is none."""
         value = self.metadata.get(key, "")
         return value if isinstance(value, str) else ""
 
     @property
     def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
-        """The metadata that ends every call: its ids, and the upstream that was asked."""
+        """The metadata that ends every call: its ids, and the upstream that was requested last."""
         metadata: tuple[tuple[str, str], ...] = (("x-request-id", self.request_id),)
         if self.trace:
             metadata += (("x-penstock-trace-id", self.trace.trace_id),)
@@ -167,11 +167,11 @@ Middleware: TypeAlias = Callable[[CallNext, Rpc], Awaitable[Any]]
 
 
 def _usable_id(given: str | bytes) -> str:
-    """Returns a caller's request id if it can be used, else nothing."""
+    """Returns a caller's request id if it can be used, else an empty text."""
     usable = isinstance(given, str) and len(given) <= _REQUEST_ID_LIMIT and fits_header(given)
     return str(given) if usable else ""
 
 
 def fits_header(text: str) -> bool:
-    """Reports whether HTTP can carry a text as the value of a header."""
+    """Returns whether HTTP can carry a text as the value of a header."""
     return text.isascii() and text.isprintable() and text == text.strip()

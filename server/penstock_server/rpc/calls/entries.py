@@ -127,7 +127,7 @@ def count(data: bytes, known: Plan, most: int) -> int:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the number that begins at a byte, and the position after it.
+    """Returns the varint that begins at a byte, and the position after it.
 
     Raises:
         IndexError: the number has no end.

@@ -1,4 +1,4 @@
-"""How every call runs: middleware around it, its request read, its replies written."""
+"""The interceptor that runs every call: reads its request, writes its replies."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class CallInterceptor(aio.ServerInterceptor):
         max_metadata_bytes: int,
         max_request_entries: int,
     ) -> None:
-        """Prepares what surrounds the handlers.
+        """Creates the interceptor.
 
         Args:
             middleware: surrounds every call, in order.
@@ -95,7 +95,7 @@ class CallInterceptor(aio.ServerInterceptor):
         wrap = self._streaming if handler.response_streaming else self._unary
         wrapped = wrap(handler, method)
         if handler.request_deserializer:
-            # A servicer's: callers can name any number of other methods.
+            # Only methods that exist are kept: callers can name any number of others.
             self._wrapped[method] = wrapped
         return wrapped
 
@@ -139,7 +139,7 @@ class CallInterceptor(aio.ServerInterceptor):
                     if not rpc.messages_sent:
                         await context.send_initial_metadata(_initial_metadata(rpc))
                         rpc.first_message = monotonic()
-                    # It arrives even if the call ends before this returns.
+                    # Counted first: it arrives even if the call ends before `write` returns.
                     rpc.messages_sent += 1
                     rpc.bytes_sent += len(reply)
                     await context.write(reply)
@@ -152,7 +152,7 @@ class CallInterceptor(aio.ServerInterceptor):
         deserialize: Any = handler.request_deserializer
         if not deserialize:
             return _unparsed
-        # The generated code names `FromString` of the type.
+        # Generated code passes `FromString` of the message type.
         parser = Parser(deserialize.__self__, self._max_request_entries)
         return partial(_each if handler.request_streaming else _single, parser, self._arrivals)
 
@@ -217,8 +217,8 @@ async def require_end(rpc: Rpc) -> None:
     """Waits for the end of the caller's request, because a part of a request must not count.
 
     When a call is cancelled, or its deadline passes, gRPC ends its messages as if they were
-    complete, and cancels the handler just after. Another read returns once it has. The handler may
-    be another task than this one; it gets a turn to end this one.
+    complete, and cancels the handler just after. Another read returns only once it has done so. The
+    handler may run in another task than this one; it gets a turn to cancel this one.
 
     Raises:
         asyncio.CancelledError: the call is over.
@@ -231,6 +231,6 @@ async def require_end(rpc: Rpc) -> None:
 
 
 def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
-    # Only once there is an answer: after initial metadata, gRPC does not retry. Not for a single
-    # answer, whose trailing metadata follows at once: it costs as much as half an empty call.
+    # It is sent only once there is an answer: after initial metadata, gRPC does not retry. A single
+    # answer has none, as trailing metadata follows at once, and it costs half an empty call.
     return (("x-request-id", rpc.request_id),)

@@ -24,7 +24,7 @@ def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "")
         parent: the prefix of both in field paths.
 
     Raises:
-        status.Refusal: MODEL_FORBIDDEN, whether there is such a model or not.
+        status.Refusal: MODEL_FORBIDDEN, even if there is no such model.
         InvalidRequest: a metadata key is invalid or contradicts its request field.
     """
     rpc.model = model
@@ -78,7 +78,7 @@ def _given_in_request(
 
 
 def _require_same(field: str, value: str | int, given: str | int | None, key: str) -> None:
-    """Requires that metadata, if given, agrees with a field, if set."""
+    """Checks that metadata, if given, agrees with a field, if set."""
     if value != "" and given not in (None, "", value):
         violation = Violation(field, f"contradicts the metadata {key}")
         raise InvalidRequest(violation, conflicting=True)

@@ -1,4 +1,4 @@
-"""Parsing of request messages, and conversions: large ones run on a thread."""
+"""Parsing and conversion of messages; large ones run on a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,12 +15,12 @@ from penstock_server.rpc.calls.context import Rpc
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Messages below both limits stay on the event loop: a thread would cost more than it spares others.
+# Messages below both limits stay on the event loop: a thread would cost more than it saves.
 _SMALL_BYTES = 16 * 1024
 _SMALL_ENTRIES = 2_000
 _LARGE_BYTES = 1024 * 1024
 
-# One is enough: more threads would only take turns, and hold more in memory.
+# One is enough: more threads would only take turns, and use more memory.
 _thread = ThreadPoolExecutor(1, "large")
 
 
@@ -43,7 +43,7 @@ class Parser:
     """
 
     def __init__(self, message: type[Message], most_entries: int) -> None:
-        """Prepares for one type of message.
+        """Creates the parser of one type of message.
 
         Args:
             message: the type.

@@ -79,7 +79,7 @@ class Admission:
         if not self._open.is_set():
             self._held += 1
             await self._open.wait()
-        # Before the request is read in vain.
+        # Checked before the request is read, too: reading it would be wasted.
         self._require_room()
         task = asyncio.current_task()
         assert task

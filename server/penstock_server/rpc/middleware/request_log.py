@@ -105,7 +105,7 @@ class RequestLog:
 
 
 def _expired(rpc: Rpc) -> bool:
-    """Reports whether the caller's deadline ended a call."""
+    """Returns whether the caller's deadline ended a call."""
     remaining = rpc.context.time_remaining()
     if remaining is None:
         return False

@@ -15,8 +15,8 @@ from penstock_server.rpc.server.listening import (
     bind_all,
     do_without,
     is_local,
-    places,
     release,
+    socket_addresses,
 )
 from penstock_server.rpc.server.watches import Watches
 
@@ -34,6 +34,6 @@ __all__ = [
     "build_server",
     "do_without",
     "is_local",
-    "places",
     "release",
+    "socket_addresses",
 ]

@@ -16,7 +16,7 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Limits of the connections of a server; the options of the same names describe them.
+    """Limits of the connections of a server, described by the options of the same names.
 
     Attributes:
         max_message_bytes: the size of the largest message, both ways.

@@ -15,7 +15,7 @@ _SERVING, _NOT_SERVING = _Status.SERVING, _Status.NOT_SERVING
 
 
 class HealthServicer:
-    """Reports which services can be used; all are NOT_SERVING until `update`.
+    """Reports which services are available; all are NOT_SERVING until `update`.
 
     grpcio's own servicer for asyncio starts as SERVING, forgets watchers when another one
     leaves, and has no List.
@@ -28,7 +28,7 @@ class HealthServicer:
         self._closed = False
 
     def update(self, serving: Mapping[str, bool]) -> None:
-        """Sets which services can be used; has no effect after `close`."""
+        """Sets which services are available; has no effect after `close`."""
         if self._closed or serving.items() <= self._serving.items():
             return
         self._serving |= serving

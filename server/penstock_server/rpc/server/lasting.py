@@ -35,7 +35,7 @@ def server(
 
 
 class _Server(grpcio.Server):
-    """Differs from grpcio's in the class of its core."""
+    """grpcio's own server, with another core."""
 
     def __init__(self, interceptors: Sequence[Any], options: Sequence[tuple[str, int]]) -> None:
         self._loop = cygrpc.get_working_loop()
@@ -62,7 +62,7 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]
         """Returns a server that can accept the calls of this one, not yet started."""
         made = _Successor(*self._arguments)
         made.add_generic_rpc_handlers(self._handlers)
-        # grpcio finds this before its own; the calls belong to the server that requested them.
+        # This replaces grpcio's own method; the calls belong to the server that requested them.
         made._request_call = self._request_call  # noqa: SLF001
         made.ended = self._serving_task_crash_handler
         return made
@@ -107,5 +107,5 @@ class _Successor(cygrpc.AioServer):  # type: ignore[misc]
         self.ended(loop)
 
     async def _start_shutting_down(self) -> None:
-        with suppress(Exception):  # `ended` has it
+        with suppress(Exception):  # `ended` was called with it
             await super()._start_shutting_down()

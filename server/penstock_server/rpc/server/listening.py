@@ -42,7 +42,7 @@ def _reason(error: Exception) -> str:
         return error.reason
     if not isinstance(error, OSError):
         return "the address cannot be bound"
-    # asyncio describes more than the error; the numbers of getaddrinfo are not those of the system.
+    # asyncio adds text of its own; the error numbers of getaddrinfo are not those of the system.
     known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     return (known or str(error)).lower()
 
@@ -97,7 +97,7 @@ def _require_free(address: str, *, share_ports: bool) -> None:
     Raises:
         OSError: an address is in use, or the host does not exist.
     """
-    for family, place in places(address):
+    for family, place in socket_addresses(address):
         try:
             with socket.socket(family) as alone:
                 alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,7 +109,7 @@ def _require_free(address: str, *, share_ports: bool) -> None:
                 raise
 
 
-def places(address: str) -> list[tuple[int, Any]]:
+def socket_addresses(address: str) -> list[tuple[int, Any]]:
     """Returns the socket addresses of HOST:PORT, each with its family.
 
     Raises:
@@ -121,13 +121,12 @@ def places(address: str) -> list[tuple[int, Any]]:
 
 
 def is_local(address: str) -> bool:
-    """Reports whether only this machine can connect to an address."""
+    """Returns whether only this machine can connect to an address."""
     if address.startswith(_UNIX):
         return True
     try:
-        return all(
-            ip_address(place[0].partition("%")[0]).is_loopback for _, place in places(address)
-        )
+        found = [host for _, (host, *_) in socket_addresses(address)]
+        return all(ip_address(host.partition("%")[0]).is_loopback for host in found)
     except OSError:
         return False
 

@@ -66,7 +66,7 @@ def _is_known(name: str) -> bool:
 
 
 def _has(owner: str, name: str) -> bool:
-    """Reports whether a service, message or enum has a member of a name."""
+    """Returns whether a service, message or enum has a member of a name."""
     pool = descriptor_pool.Default()
     parts = (
         (pool.FindServiceByName, "methods_by_name"),

@@ -26,7 +26,7 @@ class UnsupportedMethods(grpc.GenericRpcHandler):
         """Returns a handler that refuses methods of our package, None for others."""
         if not handler_call_details.method.startswith(PACKAGE):
             return None
-        # It streams both ways, whatever kind of method the caller expects.
+        # It streams both ways, so it can refuse every kind of method.
         make: Any = grpc.stream_stream_rpc_method_handler
         handler: Handler = make(self._refuse)
         return handler

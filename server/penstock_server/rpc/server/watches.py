@@ -1,4 +1,4 @@
-"""Calls of health and reflection: their number, their requests, and their end at a stop.
+"""Limits of calls of health and reflection, and the end of these calls when the server stops.
 
 They need no key, and their streams last as long as the caller wants.
 """

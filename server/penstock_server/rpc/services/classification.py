@@ -9,7 +9,7 @@ from penstock_server.upstream import CLASSIFICATION
 
 
 class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServicer):
-    """Serves classes from the fleet."""
+    """Serves classification from the fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
         """Serves from a fleet."""

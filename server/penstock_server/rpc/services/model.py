@@ -41,18 +41,18 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: GetModelRequest, context: Context) -> GetModelResponse:
         """Describes one model."""
         call = upstream_call(Rpc.of(context), request.model, EngineOptions())
-        meant = self._fleet.public_model(call)
-        entry, paths = (await self._listing(call, meant)).find(meant)
+        requested = self._fleet.public_model(call)
+        entry, paths = (await self._listing(call, requested)).find(requested)
         return GetModelResponse(model=_shown(entry, paths, call))
 
-    async def _listing(self, call: Call, meant: str = "") -> ModelListing:
-        """Returns the models that the caller may use; `meant` is the one that the call is about."""
+    async def _listing(self, call: Call, requested: str = "") -> ModelListing:
+        """Returns the models that the caller may use, and the requested one, if there is one."""
         listing = await self._fleet.list_models(call)
         usable = [
             entry
             for entry in listing.entries
-            # The name in the request decides: the model may have others.
-            if entry[0]["id"] == meant or call.may_use(entry[0]["id"])
+            # Its permission is checked already, by the name in the request; it may have others.
+            if entry[0]["id"] == requested or call.may_use(entry[0]["id"])
         ]
         return replace(listing, entries=usable)
 

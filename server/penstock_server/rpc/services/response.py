@@ -68,8 +68,8 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine)
         native = await self._responds_natively(request, call)
-        way = self._native_stream if native else self._converted_stream
-        async with aclosing(way(rpc, request, call)) as messages:
+        stream = self._native_stream if native else self._converted_stream
+        async with aclosing(stream(rpc, request, call)) as messages:
             async for message in messages:
                 yield message
 
@@ -100,20 +100,20 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     ) -> AsyncGenerator[StreamResponseResponse, None]:
         body = await converted(rpc, native_request.body, request, stream=True)
         stream, contract = native_answer.NativeStream(), ResponseEvents()
-        why: StreamResponseResponse | None = None
+        failed: StreamResponseResponse | None = None
         try:
             async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
                 async for event in events:
                     message = stream.message(event)
                     if native_answer.failed(message):
-                        why = message
+                        failed = message
                     else:
                         yield message
         except UpstreamFailure as failure:
             # The event may contain the upstream's secrets; the failure's message does not.
-            if why:
-                said = status.of_failure(failure, request.model).message
-                yield native_answer.with_error(why, said)
+            if failed:
+                safe = status.of_failure(failure, request.model).message
+                yield native_answer.with_error(failed, safe)
             raise
 
     async def _converted_stream(
@@ -130,8 +130,8 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         except UpstreamFailure as failure:
             # See above.
             if failure.kind is Kind.HTTP_ERROR:
-                why = status.of_failure(failure, request.model).message
-                for message in stream.failure(failure.error.type, why):
+                safe = status.of_failure(failure, request.model).message
+                for message in stream.failure(failure.error.type, safe):
                     yield message
             raise
         for message in stream.end():

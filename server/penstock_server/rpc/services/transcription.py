@@ -115,11 +115,11 @@ async def _config(messages: Uploading, rpc: Rpc) -> TranscriptionConfig:
 
 
 async def _uploaded(messages: Uploading, rpc: Rpc) -> AsyncGenerator[bytes, None]:
-    heard = False
+    has_audio = False
     async for message in messages:
         if chunk := transcription.audio_chunk(message):
-            heard = True
+            has_audio = True
             yield chunk
     await require_end(rpc)
-    if not heard:
+    if not has_audio:
         raise transcription.no_audio()

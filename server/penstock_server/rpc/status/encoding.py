@@ -24,7 +24,7 @@ DETAILS_LIMIT = 4096
 
 # `:status`, `content-type`, `grpc-status` and the other fields that gRPC adds.
 _RESERVED = 256
-# HTTP/2 counts this for a field besides its name and value (RFC 9113, 6.5.2).
+# The size that HTTP/2 counts for a field in addition to its name and value (RFC 9113, 6.5.2).
 _FIELD = 32
 _MESSAGE_KEY = "grpc-message"
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -40,15 +40,15 @@ _DEFAULT_RETRY_S = 1.0
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 
-def trailers(status: Status, request_id: str, beside: Metadata = ()) -> tuple[str, Metadata]:
+def trailers(status: Status, request_id: str, common: Metadata = ()) -> tuple[str, Metadata]:
     """Returns the status message and the trailing metadata that carry a status to the caller.
 
     Args:
         status: the status.
         request_id: the id of the call.
-        beside: other metadata that ends every call; it is part of the result and of its size.
+        common: other metadata that ends every call; it is part of the result and of its size.
     """
-    metadata: Metadata = (*beside, *_retry_metadata(status))
+    metadata: Metadata = (*common, *_retry_metadata(status))
     room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (_DETAILS_KEY, b"")))
     # The message is sent twice: as text, and in the details.
     message = _shortened(status.message, room * 3 // 5)
@@ -123,8 +123,8 @@ def _quota_failure(subject: str, description: str) -> error_details_pb2.QuotaFai
 
 def _debug_info(bug: Exception, room: int) -> error_details_pb2.DebugInfo:
     """Returns the stack of a bug, the innermost frame first, as much as fits."""
-    said = "".join(format_exception_only(bug)).strip()
-    info = error_details_pb2.DebugInfo(detail=_cut(said, _TEXT_LIMIT))
+    detail = "".join(format_exception_only(bug)).strip()
+    info = error_details_pb2.DebugInfo(detail=_cut(detail, _TEXT_LIMIT))
     for entry in reversed(format_tb(bug.__traceback__)):
         info.stack_entries.append(_cut(entry.strip(), 2 * _TEXT_LIMIT))
         if info.ByteSize() > min(room, _STACK_LIMIT):

@@ -64,7 +64,7 @@ def of_failure(failure: UpstreamFailure, model: str = "") -> Status:
 
 
 def resendable(failure: UpstreamFailure, elsewhere: bool) -> bool:
-    """Reports whether a retry of the request, possibly elsewhere, is safe and useful."""
+    """Returns whether a retry of the request, possibly elsewhere, is safe and useful."""
     resend = _row(failure).resend
     return resend is Resend.YES or (elsewhere and resend is Resend.ELSEWHERE)
 
@@ -178,7 +178,7 @@ def _violations(failure: UpstreamFailure, row: Row) -> tuple[Violation, ...]:
 
 
 def _named_in_words(message: str, route: str) -> str:
-    """Returns the field of a route that an error text names, as older vLLMs do; or nothing."""
+    """Returns the field that an error text of an older vLLM names; empty if it names none."""
     match = _NAMED.search(message)
     name = match[match.lastindex or 0] if match else ""
     return name if name in HOMES.get(route, {}) else ""

@@ -1,4 +1,4 @@
-"""How severe the end of a call is for the service's operator."""
+"""The severity of the end of a call, for the service's operator."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ _BY_REASON: Mapping[str, str] = {
     TOO_LARGE.reason: _INFO,
     HTTP_ROWS[504].reason: _ERROR,
 }
-"""Reasons that weigh more or less than their code."""
+"""Reasons that are more or less severe than their code."""
 
 _BY_CODE: Mapping[grpc.StatusCode, str] = {
     _Code.OK: _INFO,

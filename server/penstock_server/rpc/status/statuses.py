@@ -170,7 +170,7 @@ def of_overload(most: int) -> Status:
 
 
 def of_pending(most: int) -> Status:
-    """Returns the status of a call that gave up its place while it waited for its request."""
+    """Returns the status of a call that made room for another before its request arrived."""
     message = f"the server is waiting for the requests of {most} calls, its limit"
     return Status(OVERLOADED, message, {"limit": "max_pending_calls"})
 

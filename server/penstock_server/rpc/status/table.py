@@ -20,7 +20,7 @@ class Resend(enum.Enum):
     YES = enum.auto()
     """Safe and useful; the status contains the delay."""
     ELSEWHERE = enum.auto()
-    """Safe, and useful if another server is asked: the service did so; now the caller decides."""
+    """Safe, and useful on another server: the service has tried that; now the caller decides."""
     CALLER_DECIDES = enum.auto()
     """The first attempt may have cost work; pushback -1 keeps gRPC libraries from resending."""
     NO = enum.auto()

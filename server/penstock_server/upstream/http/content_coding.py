@@ -124,5 +124,5 @@ class Inflated:
 
 
 def _is_zlib(begin: bytes) -> bool:
-    """Whether a body labelled deflate begins with zlib's header, as it should."""
+    """Returns whether a body labelled deflate begins with zlib's header, as it should."""
     return begin[0] & 0x0F == zlib.DEFLATED and int.from_bytes(begin[:2], "big") % 31 == 0

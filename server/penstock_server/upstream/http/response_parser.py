@@ -145,7 +145,7 @@ class ResponseParser:
 
 
 def is_delimited(headers: Headers) -> bool:
-    """Whether headers, their names in lower case, announce where the body ends."""
+    """Returns whether headers, their names in lower case, announce where the body ends."""
     return any(
         name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower())
         for name, value in headers

@@ -163,7 +163,7 @@ def _decoded(request: httpx.Request) -> Sequence[tuple[str, str]]:
 
 
 def _is_stale(connection: Connection, error: BaseException, written: float) -> bool:
-    """Whether the server closed an idle connection just as the request arrived."""
+    """Returns whether the server closed an idle connection just as the request arrived."""
     left = isinstance(error, _BROKEN) and connection.used and not connection.answer.begun
     return left and monotonic() - written <= _LEFT_S
 
