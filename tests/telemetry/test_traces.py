@@ -15,6 +15,8 @@ from rpc.calls import Serve, chat, create, parsed, plain_channel, stream, until
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
+from penstock.v1.response_pb2 import GetResponseRequest
+from penstock.v1.response_pb2_grpc import ResponseServiceStub
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.http.requests import Request
 from penstock_server.telemetry import tracing
@@ -237,6 +239,19 @@ async def test_an_upload(spans: Collector, serve: Serve) -> None:
     assert (call.error, request.error) == (None, None)
     assert request.attributes["http.response.status_code"] == 200
     assert context(uploaded) == request.traceparent
+
+
+async def test_a_stored_response(spans: Collector, serve: Serve, simulator: Simulator) -> None:
+    """Its id is enough to read it, so no span has it."""
+    service = await serve(upstream=(simulator.url,), native_responses="always")
+    async with plain_channel(service) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await ResponseServiceStub(channel).GetResponse(GetResponseRequest(response_id="resp_1"))
+    call, [request] = await spans.call(1)
+    assert (call.attributes["rpc.status_code"], call.error) == ("NOT_FOUND", None)
+    assert request.name == "GET /v1/responses/{response_id}"
+    assert "resp_1" not in str([call, request])
+    assert request.attributes["error.type"] == "404"
 
 
 async def test_a_method_that_does_not_exist(

@@ -58,10 +58,9 @@ REQUEST_NUMBERS: Mapping[str, str] = {
 """vLLM's request fields that are numbers, each with its attribute."""
 
 REQUEST_TEXTS: Mapping[str, str] = {
-    "previous_response_id": "gen_ai.request.previous_response.id",
     "reasoning_effort": "gen_ai.request.reasoning.level",
 }
-"""Those that are texts."""
+"""Those that are texts; without ids of responses, which are enough to read these."""
 
 STREAM = "gen_ai.request.stream"
 

@@ -139,7 +139,7 @@ class CallSpan:
             kind=SpanKind.CLIENT,
             attributes=attributes,
         )
-        return RequestSpan(span)
+        return RequestSpan(span, has_ids="{" in self._path)
 
     def record_retry(self, upstream: str, error: str) -> None:
         """Records that a request is sent again because one failed."""
@@ -174,9 +174,15 @@ class RequestSpan:
         tracestate: what belongs to it.
     """
 
-    def __init__(self, span: Span) -> None:
-        """Wraps the span."""
+    def __init__(self, span: Span, *, has_ids: bool) -> None:
+        """Wraps the span.
+
+        Args:
+            span: the span.
+            has_ids: whether the path has ids, which are enough to read what they refer to.
+        """
         self._span = span
+        self._has_ids = has_ids
         found = span.get_span_context()
         self.traceparent, self.tracestate = _read(found).traceparent, _state(found)
 
@@ -188,7 +194,7 @@ class RequestSpan:
             status: the HTTP status of the answer; 0 if there was none.
             error: why the request failed, or `cancelled`; empty if it succeeded.
         """
-        if path:
+        if path and not self._has_ids:
             self._span.set_attribute(names.URL_PATH, path)
         if status:
             self._span.set_attribute(names.HTTP_STATUS, status)
