@@ -31,12 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--upstream",
         choices=("simulator", "vllm"),
         default="simulator",
-        help="what stands behind the service in tests/acceptance",
+        help="upstream of the service in tests/acceptance",
     )
     parser.addoption(
         "--router",
         default="",
-        help="the program of tests/routers between the two; without one there is none",
+        help="program of tests/routers between the two; none by default",
     )
 
 

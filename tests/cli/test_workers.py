@@ -43,9 +43,9 @@ class Served:
 
     Attributes:
         process: the one that started them.
-        address: what they serve on.
-        admin: what it serves AdminService on.
-        metrics: what it serves metrics on; empty for nothing.
+        address: address of the workers.
+        admin: address of AdminService.
+        metrics: address of the metrics; empty for none.
         pids: the process of each worker, by its number.
     """
 

@@ -1,1 +1,1 @@
-"""Tests of what `deploy/` contains, without the ones that need Prometheus."""
+"""Tests of the files in `deploy/`, except those that need Prometheus."""

@@ -22,7 +22,7 @@ every_file = pytest.mark.parametrize("file", FILES, ids=[file.stem for file in F
 every_rule = pytest.mark.parametrize("rule", linter.RULES, ids=lambda rule: rule.__name__)
 
 
-def test_files_are_what_is_generated() -> None:
+def test_files_equal_the_generated_ones() -> None:
     assert sorted(path(each) for each in DASHBOARDS) == FILES
     for each in DASHBOARDS:
         assert path(each).read_text("utf-8") == text(each), "run: make generate"
@@ -151,5 +151,5 @@ def test_broken(rule: Rule, change: Change) -> None:
     assert list(rule(dashboard)) != []
 
 
-def test_every_rule_was_seen_to_fail() -> None:
+def test_every_rule_has_a_failing_case() -> None:
     assert {rule for rule, _ in BROKEN.values()} == set(linter.RULES)

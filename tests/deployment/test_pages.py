@@ -26,7 +26,7 @@ ROWS = [
 ][2:]
 
 
-def test_where_to_look() -> None:
+def test_panels_in_the_pages() -> None:
     assert len(ROWS) > 20
     for symptom, shown, metrics, events, _ in ROWS:
         assert symptom

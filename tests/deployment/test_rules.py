@@ -44,7 +44,7 @@ def test_metrics_and_labels_exist(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_names_of_what_is_recorded(name: str) -> None:
+def test_names_of_recorded_series(name: str) -> None:
     level, metric, operation = name.split(":")
     labels = groupings(RECORDED[name]) - {"le"}
     short = {label.removeprefix("grpc_").removeprefix("gen_ai_request_") for label in labels}
@@ -54,7 +54,7 @@ def test_names_of_what_is_recorded(name: str) -> None:
 
 
 @every_alert
-def test_threshold_is_a_line_of_its_own(name: str) -> None:
+def test_the_threshold_is_on_its_own_line(name: str) -> None:
     assert re.fullmatch(r"(==|>|<) [\d.]+", ALERTS[name]["expr"].splitlines()[-1])
 
 
@@ -85,7 +85,7 @@ def test_sections_are_those_of_alerts() -> None:
     assert re.findall(r"^## (Penstock\w+)$", content, re.MULTILINE) == list(ALERTS)
 
 
-def test_dashboards_and_rules_agree_what_a_fault_is() -> None:
+def test_dashboards_and_rules_agree_on_errors() -> None:
     [[by_code]] = [
         [
             f'grpc_code{selector.matchers["grpc_code"][0]}"{selector.matchers["grpc_code"][1]}"'

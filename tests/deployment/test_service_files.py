@@ -115,7 +115,7 @@ async def test_commands_have_options_of_the_service(file: str) -> None:
             assert f"{argument} " in shown
 
 
-def test_the_image_contains_what_it_copies() -> None:
+def test_files_that_the_image_copies_exist() -> None:
     image = (DEPLOY / "docker" / "Dockerfile").read_text("utf-8")
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", image, re.MULTILINE)
     sources = [source for line in copied for source in line.split()]

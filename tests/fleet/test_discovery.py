@@ -24,21 +24,21 @@ class Names:
     def __init__(self, *found: str) -> None:
         self.found: Sequence[str] | None = found
         self.asked: list[str] = []
-        self._told = asyncio.Semaphore(0)
+        self._changed = asyncio.Semaphore(0)
 
     async def __call__(self, host: str) -> Sequence[str]:
         self.asked.append(host)
-        self._told.release()
+        self._changed.release()
         if self.found is None:
             raise OSError("no such host")
         return self.found
 
     async def asked_again(self) -> None:
         """Waits until the result of a resolution that begins after this call is in use."""
-        while not self._told.locked():
-            await self._told.acquire()
+        while not self._changed.locked():
+            await self._changed.acquire()
         for _ in range(2):
-            await self._told.acquire()
+            await self._changed.acquire()
 
 
 @pytest.mark.parametrize(

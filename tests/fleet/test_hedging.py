@@ -251,7 +251,7 @@ async def test_both_fail() -> None:
         assert it.requests == [1, 1]
 
 
-async def test_a_caller_who_leaves_ends_both() -> None:
+async def test_a_caller_that_leaves_ends_both() -> None:
     async with hedging() as it:
         calling = it.ask()
         first = await it.asked()

@@ -1,4 +1,4 @@
-"""What the log says of replicas: a line for each change, and none for what stays the same."""
+"""Log lines of replicas: one for each change, and none without a change."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ WELL = http(b"")
 
 
 class Log:
-    """The lines of the fleet, without what all lines of one replica share."""
+    """Returns the lines of the fleet, without the fields that all lines of one replica share."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog

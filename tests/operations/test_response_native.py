@@ -554,7 +554,7 @@ async def test_auto_on_an_upstream_without_the_api() -> None:
 
 
 @pytest.mark.parametrize(("kind", "has"), [("chat", True), ("embed", False)])
-async def test_what_an_upstream_has(kind: str, has: bool) -> None:
+async def test_whether_an_upstream_has_the_api(kind: str, has: bool) -> None:
     async with Simulator(SimulatorSettings(listen="127.0.0.1:0", kind=kind)) as simulator:
         url = simulator.url
         assert await asked(url) is has

@@ -1,4 +1,4 @@
-"""The line that the log has for each call: its severity, its fields, and which calls have one."""
+"""The log line of each call: its severity, its fields, and the calls that have one."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ async def test_severity(fault: str, serve: Serve, simulator: Simulator, lines: L
     assert (line.levelname, fields(line)["code"]) == SEVERITIES[fault]
 
 
-async def test_a_cancelled_call_is_no_fault(
+async def test_a_cancelled_call_is_not_an_error(
     serve: Serve, simulator: Simulator, lines: Lines
 ) -> None:
     service = await serve(upstream=(simulator.url,))
@@ -82,7 +82,7 @@ LOGGED = {"all": "OFOFOF", "failed": "FFF", "sampled:2": "OFFOF", "sampled:100":
 
 
 @pytest.mark.parametrize("calls", LOGGED)
-async def test_which_calls_are_logged(
+async def test_the_calls_that_are_logged(
     calls: str, serve: Serve, simulator: Simulator, lines: Lines
 ) -> None:
     service = await serve(upstream=(simulator.url,), max_attempts=1, log_calls=calls)

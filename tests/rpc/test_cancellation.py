@@ -58,7 +58,7 @@ async def test_the_connection_breaks(simulator: Simulator, serve: Serve) -> None
         await simulator.wait_aborted(1)
 
 
-async def test_a_caller_who_does_not_read_cancels(serve: Serve) -> None:
+async def test_a_caller_that_does_not_read_cancels(serve: Serve) -> None:
     # More than all windows can hold: the service is blocked in a write when the caller leaves.
     async with Simulator(SimulatorSettings(listen=FREE_PORT, max_model_len=100_000)) as simulator:
         service = await serve(upstream=(simulator.url,))

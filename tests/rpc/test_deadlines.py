@@ -96,7 +96,7 @@ async def test_a_deadline_in_the_middle_of_a_stream(serve: Serve, skip: Skipping
     assert (result.metadata["stage"], result.pushback) == ("stream", "-1")
 
 
-async def test_the_deadline_of_a_caller_who_does_not_read(serve: Serve, skip: Skipping) -> None:
+async def test_the_deadline_of_a_caller_that_does_not_read(serve: Serve, skip: Skipping) -> None:
     async with running(Upstream(STREAM_HEAD, repeat=event(STREAM.event) * 100)) as upstream:
         service = await serve(upstream=(upstream.url,), probe_interval=3600, max_deadline=LIMIT_S)
         async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):

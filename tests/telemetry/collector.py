@@ -1,4 +1,4 @@
-"""A collector of traces: a service of OTLP that keeps the spans it receives."""
+"""A collector of traces: an OTLP service that keeps the spans it receives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -72,7 +72,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return trace_service_pb2.ExportTraceServiceResponse()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns once a condition of the spans holds."""
+        """Waits until a condition of the spans holds."""
         async with asyncio.timeout(BOUND_S):
             while not condition():
                 self._came.clear()

@@ -14,7 +14,7 @@ BOUND_S = 60
 
 
 class Scrape:
-    """What a scrape returned.
+    """The result of a scrape.
 
     Attributes:
         text: its text.

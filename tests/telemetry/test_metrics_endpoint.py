@@ -55,7 +55,7 @@ async def test_requests_for_something_else(observe: Observe) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"\x16\x03\x01 no HTTP\r\n\r\n", b"GET /metrics HTTP/1.1\r\n"])
-async def test_what_is_not_a_request_harms_nothing(observe: Observe, sent: bytes) -> None:
+async def test_invalid_requests_are_harmless(observe: Observe, sent: bytes) -> None:
     observed = await observe()
     host, _, port = observed.service.metrics.address.rpartition(":")
     async with asyncio.timeout(BOUND_S):
@@ -96,7 +96,7 @@ async def test_no_metrics(serve: Serve, simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("option", ["metrics_listen", "admin_listen"])
-async def test_a_taken_address_that_was_asked_for_is_an_error(
+async def test_a_taken_configured_address_is_an_error(
     option: str, serve: Serve, simulator: Simulator
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taker:

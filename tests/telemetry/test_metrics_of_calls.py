@@ -1,4 +1,4 @@
-"""What a scrape shows after calls of every kind."""
+"""Metrics after calls of every kind."""
 
 import asyncio
 import logging
@@ -248,7 +248,7 @@ async def test_messages_of_an_upload(observe: Observe) -> None:
     assert counts(await observed.scrape(), **labels) == (1, len(rpc.requests), 0, 1)
 
 
-async def test_calls_and_tokens_by_caller_if_asked_for(observe: Observe, tmp_path: Path) -> None:
+async def test_calls_and_tokens_by_caller_if_requested(observe: Observe, tmp_path: Path) -> None:
     keys = tmp_path / "keys.toml"
     keys.write_text(KEYS)
     for by_caller in (False, True):
@@ -264,7 +264,7 @@ async def test_calls_and_tokens_by_caller_if_asked_for(observe: Observe, tmp_pat
         assert ("team-a" in found.text) is ("penstock_caller" in found.text) is by_caller
 
 
-async def test_invented_names_make_no_series(observe: Observe) -> None:
+async def test_unknown_names_create_no_series(observe: Observe) -> None:
     observed = await observe()
     await create(observed.channel, named("none"))
     method: Any = observed.channel.unary_unary("/penstock.v1.None/None")

@@ -1,4 +1,4 @@
-"""What a scrape shows of upstreams that fail, are late, or come and go."""
+"""Metrics of upstreams that fail, are late, or stop and start."""
 
 from rpc.calls import chat
 from rpc.test_failing_replicas import ready, simulators

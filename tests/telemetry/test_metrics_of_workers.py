@@ -76,9 +76,7 @@ async def test_the_oldest_configuration_counts(start: Start, workers: WorkerMetr
     assert (await combined(workers)).value(LEAST) == 1
 
 
-async def test_what_a_scrape_has_shown_outlives_its_worker(
-    start: Start, workers: WorkerMetrics
-) -> None:
+async def test_scraped_values_outlive_their_worker(start: Start, workers: WorkerMetrics) -> None:
     first, second = await start(0), await start(1)
     await call(first, 2)
     await call(second, 3)
@@ -110,7 +108,7 @@ async def test_a_worker_that_does_not_answer(
     assert (found.value(STARTED), found.value("penstock_workers")) == (2, 1)
 
 
-async def test_none_answers(workers: WorkerMetrics) -> None:
+async def test_no_worker_answers(workers: WorkerMetrics) -> None:
     assert (await combined(workers)).value("penstock_workers") == 0
 
 

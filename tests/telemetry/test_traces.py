@@ -1,4 +1,4 @@
-"""Traces, as a collector receives them."""
+"""Traces as a collector receives them."""
 
 import asyncio
 import subprocess
@@ -137,7 +137,7 @@ async def test_a_stream(spans: Collector, serve: Serve, simulator: Simulator) ->
 
 
 @pytest.mark.parametrize("begun", [True, False], ids=["after its first message", "before"])
-async def test_a_cancelled_stream_is_no_fault(
+async def test_a_cancelled_stream_is_not_an_error(
     begun: bool, spans: Collector, serve: Serve, simulator: Simulator
 ) -> None:
     service = await serve(upstream=(simulator.url,))
@@ -168,7 +168,7 @@ async def test_a_failure(spans: Collector, serve: Serve, simulator: Simulator) -
     assert failed.trailers["x-penstock-trace-id"] == call.trace_id
 
 
-async def test_a_callers_mistake(spans: Collector, serve: Serve, simulator: Simulator) -> None:
+async def test_an_error_of_the_caller(spans: Collector, serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,))
     async with plain_channel(service) as channel:
         await create(channel, chat(), metadata=(("x-vllm-priority", "high"),))
@@ -299,7 +299,7 @@ async def test_the_standard_sampler(
 
 
 async def test_without_the_variables(serve: Serve, simulator: Simulator) -> None:
-    """What the caller sent goes upstream as it is."""
+    """The caller's trace context is sent upstream unchanged."""
     service = await serve(upstream=(simulator.url,))
     assert service._tracing is None
     async with plain_channel(service) as channel:
@@ -333,7 +333,7 @@ REQUESTED = {
 
 
 @pytest.mark.parametrize("variables", REQUESTED)
-def test_which_variables_request_traces(variables: str) -> None:
+def test_variables_that_request_traces(variables: str) -> None:
     environment = dict(entry.split("=", 1) for entry in variables.split())
     started = tracing.start(environment)
     assert (started is not None) is REQUESTED[variables]
