@@ -37,6 +37,20 @@ class Since:
 
 IMPOSSIBLE = (
     Since(
+        (1,),
+        "requests have more fields",
+        {"test_live_schema": ("test_requests",)},
+        simulated=False,
+        first=(0, 33),
+    ),
+    Since(
+        (1,),
+        "a model of one vector per token returns embeddings",
+        {"test_embedding": ("test_on_a_model_of_vectors_per_token",)},
+        simulated=False,
+        first=(0, 33),
+    ),
+    Since(
         (0, 32),
         "requests have fewer fields",
         {"test_live_schema": ("test_requests",)},
@@ -129,6 +143,38 @@ IMPOSSIBLE = (
     ),
     Since(
         (0, 21),
+        "calls that are asked for may be no JSON, and one that is cut ends as if it were whole",
+        {
+            "test_tools": (
+                "test_required",
+                "test_named",
+                "test_schema_as_struct",
+                "test_call_cut_by_the_limit",
+            )
+        },
+        simulated=False,
+    ),
+    Since(
+        (0, 21),
+        "streams contain calls that were not allowed, and lack the log probabilities of tokens "
+        "without text",
+        {
+            "test_chat": ("test_longest_answer",),
+            "test_logprobs": ("test_bytes_of_wide_characters",),
+            "test_tools": ("test_none",),
+        },
+        simulated=False,
+        first=(0, 20),
+    ),
+    Since(
+        (0, 31),
+        "parameters of media are taken from anyone",
+        {"test_refusals": ("test_media_parameters_that_are_not_trusted[media_io_kwargs]",)},
+        simulated=False,
+        first=(0, 18),
+    ),
+    Since(
+        (0, 21),
         "the own Responses API is not used",
         {
             "test_response": (
@@ -147,9 +193,34 @@ IMPOSSIBLE = (
         },
     ),
     Since(
+        (0, 21),
+        "several conversations at once are refused",
+        {"test_embedding": ("test_conversations",)},
+    ),
+    Since(
         (0, 18),
-        "truncation_side is refused, and so are several conversations at once",
-        {"test_embedding": ("test_truncation", "test_conversations")},
+        "truncation_side is refused",
+        {"test_embedding": ("test_truncation",)},
+    ),
+    Since(
+        (0, 21),
+        "any salt is taken",
+        {"test_embedding": ("test_engine_options",)},
+        simulated=False,
+        first=(0, 16),
+    ),
+    Since(
+        (0, 21),
+        "/pooling gives vectors for tokens as well, and names no parameter that it refuses",
+        {
+            "test_pooling": (
+                "test_another_task[POOLING_TASK_CLASSIFY]",
+                "test_another_task[POOLING_TASK_TOKEN_EMBED]",
+                "test_another_task[POOLING_TASK_PLUGIN]",
+            )
+        },
+        simulated=False,
+        first=(0, 16),
     ),
     Since(
         (0, 24),
@@ -214,10 +285,15 @@ IMPOSSIBLE = (
         simulated=False,
     ),
     Since(
+        (0, 21),
+        "streams lack the log probabilities of the first and last token of reasoning",
+        {"test_reasoning": ("test_logprobs_of_the_thought",)},
+        simulated=False,
+    ),
+    Since(
         (0, 16),
-        "streams of reasoning differ from unary answers: they lack the log probabilities of its "
-        "first and last token, and a piece may contain the start mark",
-        {"test_reasoning": ("test_answer_can_be_sent_back", "test_logprobs_of_the_thought")},
+        "a piece of a stream may contain the mark at which reasoning starts",
+        {"test_reasoning": ("test_answer_can_be_sent_back",)},
         simulated=False,
     ),
     Since(
@@ -226,48 +302,53 @@ IMPOSSIBLE = (
         {"test_rerank": ("test_empty_document[rerank]",)},
     ),
     Since(
+        (0, 21),
+        "raw scores are not the logits of the scores",
+        {"test_rerank": ("test_raw_scores",)},
+        simulated=False,
+    ),
+    Since(
         (0, 15),
         "token ids cannot be classified",
         {"test_classification": ("test_token_ids",)},
     ),
     Since(
-        (0, 16),
+        (0, 21),
         "a model of one vector per token returns embeddings",
         {"test_embedding": ("test_on_a_model_of_vectors_per_token",)},
         simulated=False,
     ),
     Since(
         (0, 16),
-        "parts of long audio are joined without a space, diarized transcripts are refused with "
-        "the parameter, and a long prompt is refused in other words",
-        {
-            "test_transcription": (
-                "test_long_audio",
-                "test_refused[speakers]",
-                "test_refused[prompt]",
-            )
-        },
+        "parts of long audio are joined without a space, and a long prompt is refused in other "
+        "words",
+        {"test_transcription": ("test_long_audio", "test_refused[prompt]")},
         simulated=False,
     ),
     Since(
+        (0, 21),
+        "diarized transcripts are refused with the parameter",
+        {"test_transcription": ("test_refused[speakers]",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 21),
+        "lists in vllm_xargs are refused, and a file that is no audio in other words",
+        {"test_transcription": ("test_every_option_is_taken", "test_refused[garbage]")},
+        simulated=False,
+        first=(0, 16),
+    ),
+    Since(
         (0, 16),
-        "the parser of calls leaves white space behind, calls that are asked for may be no JSON, "
-        "and one that is cut ends as if it were whole",
+        "the parser of calls leaves white space behind",
         {
-            "test_tools": (
-                "test_model_decides_to_call",
-                "test_required",
-                "test_named",
-                "test_several_calls_after_text",
-                "test_schema_as_struct",
-                "test_call_cut_by_the_limit",
-            ),
+            "test_tools": ("test_model_decides_to_call", "test_several_calls_after_text"),
             "test_response": ("test_call", "test_text_and_calls", "test_only_the_first_call"),
         },
         simulated=False,
     ),
     Since(
-        (0, 16),
+        (0, 21),
         "offsets of an echoed prompt are counted otherwise",
         {"test_completion": ("test_logprobs_of_an_echoed_prompt",)},
         simulated=False,

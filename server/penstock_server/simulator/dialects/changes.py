@@ -70,6 +70,10 @@ def _no_tools(path: str, body: dict[str, Json]) -> None:
         del body["tools"]
 
 
+def _ignored_normalize(path: str, body: dict[str, Json]) -> None:
+    body.pop("normalize", None)
+
+
 # Earlier form of answers
 
 
@@ -126,12 +130,15 @@ def _old_reasoning(data: dict[str, Json]) -> None:
         message.pop("reasoning", None)
 
 
-def _fewer_keys(data: dict[str, Json]) -> None:
-    data.pop("ec_transfer_params", None)
+def _no_calls(data: dict[str, Json]) -> None:
     for choice in data.get("choices") or ():
-        choice.pop("routed_experts", None)
         if "message" in choice:
             choice["message"].setdefault("tool_calls", [])
+
+
+def _without_transfer(data: dict[str, Json]) -> None:
+    for holder in (data, data.get("response") or {}):
+        holder.pop("ec_transfer_params", None)
 
 
 def _plain_response(data: dict[str, Json]) -> None:
@@ -143,15 +150,27 @@ def _plain_response(data: dict[str, Json]) -> None:
     for item in response.get("output") or ():
         item.pop("phase", None)
     for tool in response.get("tools") or ():
-        for key in ("allowed_callers", "async", "defer_loading", "output_schema"):
+        tool.pop("defer_loading", None)
+
+
+def _plainer_response(data: dict[str, Json]) -> None:
+    response = data.get("response") or data
+    if response.get("object") != "response":
+        return
+    for tool in response.get("tools") or ():
+        for key in ("allowed_callers", "async", "output_schema"):
             tool.pop(key, None)
     usage = response.get("usage") or {}
     (usage.get("input_tokens_details") or {}).pop("cache_write_tokens", None)
 
 
-def _rough_segments(data: dict[str, Json]) -> None:
+def _duration_as_text(data: dict[str, Json]) -> None:
     if "segments" in data and "duration" in data:
         data["duration"] = str(data["duration"])
+
+
+def _rough_segments(data: dict[str, Json]) -> None:
+    if "segments" in data and "duration" in data:
         for segment in data["segments"] or ():
             segment["avg_logprob"] = segment["compression_ratio"] = None
 
@@ -251,6 +270,21 @@ CHANGES = (
         ),
     ),
     Change(
+        (0, 26),
+        "The earlier name of `use_activation` for embeddings had no effect.",
+        edit_request=_ignored_normalize,
+    ),
+    Change(
+        (0, 26),
+        "Answers had no parameters of encoder transfers.",
+        edit_answer=_documents(_without_transfer),
+    ),
+    Change(
+        (0, 24),
+        "Messages without calls had an empty list of them.",
+        edit_answer=_documents(_no_calls),
+    ),
+    Change(
         (0, 24),
         "Every temperature was accepted.",
         edit_request=_hot,
@@ -274,6 +308,21 @@ CHANGES = (
         (0, 22),
         "The fingerprint of unary answers was null.",
         edit_answer=_documents(_without_fingerprint),
+    ),
+    Change(
+        (0, 21),
+        "The duration of audio with segments was a string.",
+        edit_answer=_documents(_duration_as_text),
+    ),
+    Change(
+        (0, 21),
+        "Choices had no routed experts.",
+        edit_answer=_documents(_choices_without("routed_experts")),
+    ),
+    Change(
+        (0, 21),
+        "Tools and usage of responses had fewer keys.",
+        edit_answer=_documents(_plainer_response),
     ),
     Change(
         (0, 21),
@@ -302,17 +351,12 @@ CHANGES = (
     ),
     Change(
         (0, 15),
-        "Answers had fewer keys.",
-        edit_answer=_documents(_fewer_keys),
-    ),
-    Change(
-        (0, 15),
         "Responses had fewer keys.",
         edit_answer=_documents(_plain_response),
     ),
     Change(
         (0, 15),
-        "Segments had no quality measures, and the duration was a string.",
+        "Segments had no quality measures.",
         edit_answer=_documents(_rough_segments),
     ),
     Change(

@@ -29,12 +29,16 @@ from penstock_server.vllm_fields import (
 _BYTES = (0, 11, 1)
 _VERBOSE_JSON = (0, 12)
 _GENTLER = (0, 15)
-_OBJECTS_ONLY = (0, 16)
+_OBJECTS_ONLY = (0, 21)
+_ERRORS_AS_JSON = (0, 18)
+_THINKING_BUDGET = (0, 19)
+_UNSET_BUDGET = (0, 23)
 _BAD_WORDS = (0, 22)
-_BATCHES = (0, 18)
+_BATCHES = (0, 21)
 _EMPTY_TEXTS = (0, 17)
 _CLASSIFIED_TOKENS = (0, 15)
 _ROUTES_BY_TASK = (0, 16)
+_ONE_TASK = (0, 21)
 _MORE_GUARDED = (0, 20)
 
 # Alternative paths of routes.
@@ -105,10 +109,15 @@ class Dialect:
         """Raises an ApiError if this version, unlike the newest, refuses the request."""
         if self._version < _VERBOSE_JSON and request.path.startswith("/v1/audio/"):
             _refuse_verbose_json(request)
+        json_errors = self._version >= _ERRORS_AS_JSON
         if self._version < _OBJECTS_ONLY:
-            _refuse_list(request)
+            _refuse_list(request, json_errors=json_errors)
         if self._version < _BAD_WORDS and "" in _bad_words(request):
-            raise ApiError("list index out of range", status=500, kind="Internal Server Error")
+            words = "" if json_errors else "list index out of range"
+            kind = "InternalServerError" if json_errors else "Internal Server Error"
+            raise ApiError(words, status=500, kind=kind)
+        if _THINKING_BUDGET <= self._version < _UNSET_BUDGET:
+            _refuse_thinking_budget(request)
         if self._version < _BYTES:
             _refuse_bytes(request)
         if self._version < _GENTLER and request.path == routes.CHAT_COMPLETIONS:
@@ -139,7 +148,10 @@ class Dialect:
     def pooling_tasks(self, loaded: str) -> tuple[str, ...]:
         """Returns the tasks of /pooling with a model loaded for a task, the default first."""
         base = loaded.removeprefix("token_")
-        return (loaded,) if self._version >= _ROUTES_BY_TASK else (f"token_{base}", base)
+        both = (f"token_{base}", base)
+        if self._version < _ROUTES_BY_TASK:
+            return both
+        return (loaded,) if self._version >= _ONE_TASK else (loaded, *both)
 
     @property
     def batches_conversations(self) -> bool:
@@ -215,9 +227,20 @@ class _Crash(ApiError):
         return Answer.of_bytes(phrase(500).encode(), "text/plain; charset=utf-8", 500)
 
 
-def _refuse_list(request: Request) -> None:
-    if request.content_type == "application/json" and request.body.lstrip().startswith(b"["):
+def _refuse_list(request: Request, *, json_errors: bool) -> None:
+    if request.content_type != "application/json" or not request.body.lstrip().startswith(b"["):
+        return
+    if not json_errors:
         raise _Crash
+    raise ApiError("'list' object has no attribute 'get'", status=500, kind="InternalServerError")
+
+
+def _refuse_thinking_budget(request: Request) -> None:
+    if (_object(request) or {}).get("thinking_token_budget") is not None:
+        raise ApiError(
+            "thinking_token_budget is set but reasoning_config is not configured. "
+            "Please set --reasoning-config to use thinking_token_budget."
+        )
 
 
 def _bad_words(request: Request) -> Json:

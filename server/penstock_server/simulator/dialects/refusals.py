@@ -80,6 +80,22 @@ def _too_long(request: Request, error: ApiError) -> ApiError | None:
     return ApiError(f"{message} None" if chat else message, param)
 
 
+def _too_long_with_its_answer(request: Request, error: ApiError) -> ApiError | None:
+    if not isinstance(error, TooLong) or "without any output" not in str(error):
+        return None
+    asked = 0
+    if request.path == routes.COMPLETIONS:
+        asked = _object(request).get("max_tokens") or _DEFAULT_TOKENS
+    least = error.limit - asked + 1
+    message = (
+        f"This model's maximum context length is {error.limit} tokens. However, you requested "
+        f"{asked} output tokens and your prompt contains at least {least} input tokens, for a "
+        f"total of at least {error.limit + 1} tokens. Please reduce the length of the input prompt "
+        f"or the number of requested output tokens. (parameter=input_tokens, value={least})"
+    )
+    return ApiError(message, "input_tokens")
+
+
 class _Silent(ApiError):
     """A failure without an error message."""
 
@@ -113,6 +129,7 @@ REWORDINGS = (
         (0, 32),
         _words(r"(The model `.*` does not exist\.) Valid aliases: .*", r"\1", "model", 404),
     ),
+    Rewording((0, 32), _too_long_with_its_answer),
     Rewording(
         (0, 31),
         _words("suffix is only supported .*", "suffix is not currently supported"),
@@ -146,10 +163,25 @@ REWORDINGS = (
         _by_a_validator(
             "When using `tool_choice`|Invalid value for `(tool_choice|function)`"
             "|The tool specified in|Either prompt or prompt_embeds|Parameter 'cache_salt'"
-            "|Cannot set both",
+            "|Cannot set both|`tools` must not be",
             named=False,
         ),
     ),
+    Rewording(
+        (0, 21),
+        _words(
+            "(Invalid or corrupted audio|No audio stream).*", "Invalid or unsupported audio file."
+        ),
+    ),
+    Rewording(
+        (0, 21),
+        _words(
+            r"Currently only support response_format: .*",
+            "Currently only support response_format: `text`, `json` or `verbose_json`",
+        ),
+    ),
+    Rewording((0, 21), _words(r"(No IOProcessor plugin .*) \(parameter=task\)", r"\1")),
+    Rewording((0, 21), _words(r"(Unsupported task: .*) \(parameter=task\)", r"\1")),
     Rewording((0, 17), _dead),
     Rewording(
         (0, 16),
@@ -174,19 +206,18 @@ REWORDINGS = (
             r"Task \1 is not supported, it must be one of \2.",
         ),
     ),
-    Rewording((0, 16), _words(r"(No IOProcessor plugin .*) \(parameter=task\)", r"\1")),
     Rewording((0, 16), _no_audio),
     Rewording(
         (0, 16),
         _words(r"(The model `.*` does not exist\.)", r"\1", "model", 404),
     ),
 )
-"""The rewordings, latest first; the first that applies is used."""
+"""The rewordings, latest first; of those that apply, the oldest is used."""
 
 
 def reworded(request: Request, error: ApiError, version: Version) -> ApiError:
     """Returns a refusal in a version's words."""
-    for one in REWORDINGS:
+    for one in reversed(REWORDINGS):
         if version < one.before and (older := one.reworded(request, error)):
             return older
     return error
