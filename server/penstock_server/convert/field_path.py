@@ -17,8 +17,8 @@ _AS_A_WHOLE = ((CONVERTED, "messages"),)
 def field_path(route: str, param: str) -> str:
     """Returns the path of our field for the parameter of an upstream error.
 
-    The path below the field is kept as far as our message has the same structure. A parameter
-    without a field is returned unchanged.
+    The path below the field is kept where our message has the same structure. A parameter without a
+    field is returned unchanged.
 
     Args:
         route: a key of `HOMES`.

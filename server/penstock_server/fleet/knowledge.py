@@ -65,7 +65,7 @@ class Knowledge:
         return any(entry["id"] == served for entry in self.listing or ())
 
     def serves(self, operation: Operation, native: NativeResponses) -> bool:
-        """Returns whether a route of the operation exists, as far as is known.
+        """Returns whether a route of the operation exists, to our knowledge.
 
         Args:
             operation: the operation.
@@ -77,7 +77,7 @@ class Knowledge:
 
     @property
     def responds_natively(self) -> bool:
-        """Whether it has a Responses API that is complete, as far as is known."""
+        """Whether it has a Responses API that is complete, to our knowledge."""
         return bool(self.native) and self.may_respond_natively
 
     @property

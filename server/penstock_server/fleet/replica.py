@@ -103,7 +103,7 @@ class Replica:
         return bool(self.known.alive) and self.known.models != {} and answers
 
     def serves(self, operation: Operation) -> bool:
-        """Returns whether a route of the operation exists, as far as is known."""
+        """Returns whether a route of the operation exists, to our knowledge."""
         return self.known.serves(operation, self.upstream.config.native_responses)
 
     @property

@@ -1,4 +1,4 @@
-"""Durations of audio files, as far as their first bytes reveal them."""
+"""Durations of audio files, from their first bytes."""
 
 import io
 import wave
