@@ -82,9 +82,7 @@ def _legend(rows: Sequence[Row]) -> list[str]:
 def _dot(x: float, line: int, row: Row, rows: Sequence[Row], value: float) -> str:
     title = f"<title>{escape(row.title)}: {number(value)} µs</title>"
     place = f'cx="{x:.1f}" cy="{_y(line):.0f}"'
-    return (
-        f'<circle {place} r="5" fill="{_color(row, rows)}" fill-opacity="0.85">{tooltip}</circle>'
-    )
+    return f'<circle {place} r="5" fill="{_color(row, rows)}" fill-opacity="0.85">{title}</circle>'
 
 
 def _color(row: Row, rows: Sequence[Row]) -> str:
