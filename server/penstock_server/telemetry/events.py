@@ -342,7 +342,7 @@ PATH_NOT_UTF8 = Event(
     "warning",
     "rpc",
     (),
-    "A call with an invalid path was dropped; at most one line a second.",
+    "A call with an invalid path was dropped; at most six lines a minute.",
 )
 
 EVENTS: Mapping[str, Event] = {

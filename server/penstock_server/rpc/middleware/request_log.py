@@ -71,7 +71,7 @@ class RequestLog:
 
     def _log_failure(self, rpc: Rpc) -> None:
         if rpc.reason == status.OVERLOADED.reason and not rpc.attempts.count:
-            self._record_overload()
+            self._record_overload(rpc.limit)
         if rpc.admitted or not self._lines.take(monotonic()):
             _write(rpc, status.severity(rpc.code, rpc.reason))
         else:
@@ -86,10 +86,10 @@ class RequestLog:
         left_out, self._left_out = self._left_out, Counter()
         events.CALLS_NOT_LOGGED.log(**left_out)
 
-    def _record_overload(self) -> None:
+    def _record_overload(self, limit: str) -> None:
         now = monotonic()
         if self._overload.record(now):
-            events.REFUSING.log()
+            events.REFUSING.log(limit=limit)
             self._look_again(now)
 
     def _look_again(self, now: float) -> None:
