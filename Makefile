@@ -2,20 +2,20 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
-# Where the demonstration serves: calls, and those who run it.
+# Addresses of the demonstration: for calls, and for administration.
 LISTEN ?= 127.0.0.1:50051
 ADMIN_LISTEN ?= 127.0.0.1:50052
-# How long `make fuzz` runs each target, and how many times the examples of `make test` it tries
-# after that; 0 for none.
+# Seconds that `make fuzz` runs each target, and the factor by which it then increases the examples of
+# `make test`; 0 for none.
 SECONDS ?= 60
 FACTOR ?= 10
-# How many processes `make test` runs tests in: most of them wait, so more than there are cores.
+# Number of processes in `make test`: most tests wait, so more than there are cores.
 TEST_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
-# What `make quick` runs.
+# The tests of `make quick`.
 QUICK := tests/convert tests/test_lossless.py tests/configuration tests/rpc/test_status.py
 # The programs that `make test-routers` puts between Penstock and vLLM.
 ROUTERS ?= vllm-router smg litellm nginx envoy
-# What stands behind them: simulator or vllm.
+# Their upstream: simulator or vllm.
 UPSTREAM ?= simulator
 # Tests start Python hundreds of times: modules are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,8 +23,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
 PROTOS := $(wildcard protos/penstock/v1/*.proto)
-# What the contract must stay compatible with: the last release, which is the last tag of this history.
-# Before the first release, it is the last landed state: a local main, or the remote's in a CI checkout.
+# The version with which the contract must stay compatible: the last release, which is the last tag of
+# this history; before the first release, a local main, or the remote's in a CI checkout.
 HASH := \#
 RELEASED := $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
 AGAINST ?= .git$(HASH)$(if $(RELEASED),tag=$(RELEASED),$(shell git rev-parse --verify --quiet refs/heads/main >/dev/null \
@@ -35,9 +35,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 # The compiled parts of the benchmark.
 BENCH := bench/build
 CFLAGS := -O2 -std=gnu11 -Wall -Wextra -Werror
-# How many workers to measure beside the rest, such as 1,2,4.
+# Numbers of workers to measure in addition, such as 1,2,4.
 WORKERS ?=
-# Whether to measure what metrics and traces cost, beside the rest.
+# Whether to measure the cost of metrics and traces in addition.
 OBSERVED ?=
 
 .PHONY: help demo test quick fuzz test-vllm test-routers test-examples test-observability bench bench-peers bench-guard bench-baseline \
@@ -81,7 +81,7 @@ test-observability: $(VENV)/.dev  ## unpack a Prometheus, let it scrape a servic
 	tests/observability/install.sh
 	$(BIN)/pytest tests/observability
 
-bench: $(VENV)/.bench $(BENCH)/.built  ## measure beside an Envoy hop and a no-op server, write docs/performance.md
+bench: $(VENV)/.bench $(BENCH)/.built  ## measure next to an Envoy hop and a no-op server, write docs/performance.md
 	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OBSERVED),--observed)
 
 bench-peers: $(VENV)/.bench $(VENV)/.peers $(BENCH)/.built  ## the same, with LiteLLM
@@ -119,13 +119,13 @@ generate: $(VENV)/.codegen $(VENV)/.runtime  ## remake client/penstock/v1 from p
 	$(BIN)/python protos/generate.py
 	$(BIN)/python -m deploy.grafana
 
-lock: $(VENV)/.dev  ## resolve the pinned dependencies anew
+lock: $(VENV)/.dev  ## resolve the pinned dependencies again
 	$(BIN)/python requirements/lock.py
 
 clean:  ## remove the virtual environments
 	rm -rf $(VENV)
 
-# Environments: what running needs, what development adds, and a separate one for code
+# Environments: for running, for development, and a separate one for code
 # generation, whose pins contradict the newest runtime (see CONTRIBUTING.md).
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer; run: make PYTHON=python3.11 …")'
@@ -150,7 +150,7 @@ $(VENV)/.bench: requirements/bench.lock $(VENV)/.dev
 	$(VENV)/bench/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/bench.lock
 	@touch $@
 
-# Compiled as where it is deployed: otherwise it would compile modules while it is measured.
+# Compiled as in a deployment: otherwise it would compile modules during the measurement.
 $(VENV)/.peers: requirements/peers.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/peers
 	@# The lock has them all; pip does not see that a pin is for an extra of a package, too.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fails if a package that the benchmark needs is missing, and says how to install it on Debian 12.
+# Fails if a package that the benchmark needs is missing, and prints how to install it on Debian 12.
 # With --install, which needs root, installs it.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# The list stands in README.md.
+# The list is in README.md.
 packages=$(sed -n 's/^\$ sudo apt-get install --no-install-recommends //p' README.md)
 
-# Elsewhere than on Debian, what matters is that they are there.
+# On other systems, only their presence is checked.
 present() {
   case $1 in
   gcc) command -v cc ;;

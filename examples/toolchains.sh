@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fails if a toolchain of the examples is missing, and says how to install it on Debian 12.
+# Fails if a toolchain of the examples is missing, and prints how to install it on Debian 12.
 # With --install, which needs root, installs it.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# The list stands in README.md.
+# The list is in README.md.
 packages=$(sed -n 's/^\$ sudo apt-get install --no-install-recommends //p' README.md)
 
 missing=()

@@ -1,4 +1,4 @@
-/* child COMMAND...: becomes the command, and ends with the process that started it. */
+/* child COMMAND...: executes the command, which ends with the process that started it. */
 #include "common.h"
 
 #include <errno.h>

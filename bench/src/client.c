@@ -1,9 +1,9 @@
-/* A load client in a closed loop: as many calls in flight as it is told, each checked.
+/* A load client in a closed loop: a fixed number of calls in flight, each checked.
  *
  *   client --grpc|--http PORT PATH --body FILE [options]
  *
  * Prints `ready` when it has warmed up and begins to measure, `progress CALLS CHUNKS` ten times a
- * second, and, once a line comes on standard input or that ends, one line of JSON.
+ * second, and one line of JSON after a line on standard input or its end.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -267,7 +267,7 @@ static void on_tick(void *self, uint32_t events) {
   fflush(stdout);
 }
 
-/* Begins the calls whose time has come. */
+/* Starts the calls that are due. */
 static void on_start(void *self, uint32_t events) {
   static unsigned begun;
   uint64_t ticks;

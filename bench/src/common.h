@@ -1,4 +1,4 @@
-/* What the upstream and the client share: bytes that grow, the clock, files, markers. */
+/* Common code of the upstream and the client: growing buffers, the clock, files, markers. */
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A marker stands in the text of each chunk: number of the chunk and time of sending. */
+/* The text of each chunk contains a marker: the number of the chunk and the time of sending. */
 #define MARKER_FORMAT "#%05u@%016llx"
 #define MARKER_SIZE 23
 
@@ -16,7 +16,7 @@ struct bytes {
   size_t room;
 };
 
-/* Appends; memory never runs out here, the process ends instead. */
+/* Appends bytes; exits if there is no memory. */
 void append(struct bytes *to, const void *data, size_t size);
 void drop_front(struct bytes *from, size_t size);
 struct bytes read_file(const char *path);
@@ -30,7 +30,7 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 /* Ends this process with the one that started it. */
 void die_with_parent(void);
 
-/* Writing to a closed connection fails and no more. */
+/* Makes writing to a closed connection fail without a signal. */
 void ignore_broken_pipes(void);
 
 void set_nonblocking(int fd);

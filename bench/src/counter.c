@@ -1,4 +1,4 @@
-/* Marks for callgrind: which part of a Python process is counted. */
+/* Marks the part of a Python process that callgrind counts. */
 #include <valgrind/callgrind.h>
 
 void count_begin(void) {

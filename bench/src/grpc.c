@@ -1,4 +1,4 @@
-/* gRPC by nghttp2: the calls in flight share a few connections. */
+/* gRPC with nghttp2: the calls in flight share a few connections. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -21,7 +21,7 @@ struct slot {
   size_t sent; /* of the body */
   int32_t stream;
   bool begun;
-  int http_status, grpc_status; /* 0 and -1 before they have come */
+  int http_status, grpc_status; /* 0 and -1 before they have arrived */
   char grpc_message[60];
 };
 
@@ -92,7 +92,7 @@ static void finish(struct slot *slot, uint32_t error_code) {
                                                         : NULL);
 }
 
-/* Cuts what has arrived into messages: a flag, four bytes of length, the message. */
+/* Splits the received bytes into messages: a flag, four bytes of length, the message. */
 static void take_messages(struct call *call) {
   size_t at = 0;
   while (call->arrived.size - at >= 5) {

@@ -117,7 +117,7 @@ static void take_body(struct connection *c, const char *data, size_t size) {
     count_events(c);
 }
 
-/* Takes what it can of the input; returns how much, 0 if there is not enough of it. */
+/* Consumes complete parts of the input; returns the number of bytes, 0 if none is complete. */
 static size_t take(struct connection *c, char *data, size_t size) {
   char *end;
   size_t part = size < c->left ? size : c->left;

@@ -1,14 +1,14 @@
-/* A vLLM-shaped HTTP/1.1 upstream that costs next to nothing.
+/* A vLLM-like HTTP/1.1 upstream that uses almost no CPU time.
  *
  *   upstream FOLDER UPLOAD_BYTES
  *
- * Prints the port that it listens on, on 127.0.0.1, and serves until it is ended. Answers come
- * from files of the folder, read once: GET /v1/models from models.json and so on; POST from
- * MODEL.json, by the model that the body names. A chat with "stream": true on the model
+ * Prints its port on 127.0.0.1 and serves until it is killed. Answers are files of the folder,
+ * read once: GET /v1/models from models.json and so on; POST from MODEL.json, by the model in
+ * the body. A chat with "stream": true on the model
  * stream-N-D sends stream.first, then N times stream.chunk.head, a marker, stream.chunk.tail,
- * D microseconds apart (0: back to back), then stream.last; each event is an HTTP chunk of its
- * own and, when paced, a write of its own. /v1/audio/transcriptions takes a form whose file must
- * be upload.pattern over and over, UPLOAD_BYTES long, and tells how many bytes of it came intact.
+ * D microseconds apart (0: back to back), then stream.last; each event is a separate
+ * HTTP chunk and, if paced, a separate write. /v1/audio/transcriptions accepts a form whose file
+ * must repeat upload.pattern up to UPLOAD_BYTES, and returns the number of intact bytes.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -55,7 +55,7 @@ struct connection {
   bool streaming;
   unsigned next_chunk, chunks;
   uint64_t delay, due;
-  size_t heap_at; /* place in the heap of paced streams, from 1; 0: not in it */
+  size_t heap_at; /* position in the heap of paced streams, from 1; 0: not in it */
 };
 
 static struct reply replies[MOST_REPLIES];
@@ -189,7 +189,7 @@ static void end_stream(struct connection *c) {
   c->streaming = false;
 }
 
-/* Sends the next chunk of a paced stream, or all that there is room for of a burst. */
+/* Sends the next chunk of a paced stream, or as much of a burst as there is room for. */
 static bool advance(struct connection *c) {
   do {
     append_chunk(c);
@@ -375,7 +375,7 @@ static void begin_upload(struct upload *u) {
   u->intact = u->head.size = u->tail.size = 0;
 }
 
-/* Takes a request's head, which ends with an empty line. */
+/* Reads a request's head, which ends with an empty line. */
 static void take_head(struct connection *c, char *head, size_t size) {
   head[size - 1] = 0;
   if (sscanf(head, "%7s %127s", c->method, c->path) != 2)
@@ -406,7 +406,7 @@ static void take_body(struct connection *c, const char *data, size_t size) {
     append(&c->body, data, size);
 }
 
-/* Takes what it can of the input; returns how much, 0 if there is not enough of it. */
+/* Consumes complete parts of the input; returns the number of bytes, 0 if none is complete. */
 static size_t take(struct connection *c, char *data, size_t size) {
   char *end;
   size_t part = size < c->left ? size : c->left;
@@ -503,7 +503,7 @@ static void send_due(void) {
     }
     heap_remove(c);
     if (!alive || !take_input(c)) {
-      /* Closed when epoll reports it: it may be among the events at hand. */
+      /* Closed when epoll reports it, because it may be among the current events. */
       shutdown(c->fd, SHUT_RDWR);
     }
   }

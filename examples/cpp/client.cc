@@ -172,8 +172,8 @@ void rerank(const Channel& channel) {
   }
 }
 
-// Uploads an audio file in chunks. When the server ends the call early, Write says false, and
-// Finish tells why.
+// Uploads an audio file in chunks. If the server ends the call early, Write returns false, and
+// Finish returns the reason.
 void transcribe(const Channel& channel, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path);

@@ -203,7 +203,7 @@ func transcribe(ctx context.Context, conn *grpc.ClientConn, path string) error {
 			Payload: &pb.UploadTranscribeRequest_AudioChunk{AudioChunk: chunk[:n]},
 		})
 	}
-	// When the server ends the call early, Send fails with io.EOF and the reason comes here.
+	// If the server ends the call early, Send fails with io.EOF, and the reason is returned here.
 	answer, err := stream.CloseAndRecv()
 	if err != nil {
 		return err

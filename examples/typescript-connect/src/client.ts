@@ -213,7 +213,7 @@ async function richError(): Promise<void> {
   }
 }
 
-/** Spells a code as gRPC does: CANCELLED, DEADLINE_EXCEEDED. Connect says "Canceled". */
+/** Spells a code as gRPC does: CANCELLED, DEADLINE_EXCEEDED. Connect uses "Canceled". */
 function codeName(code: Code): string {
   if (code === Code.Canceled) return "CANCELLED";
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();

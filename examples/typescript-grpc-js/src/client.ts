@@ -187,7 +187,7 @@ async function transcribe(path: string): Promise<void> {
   console.log(`transcription:${text} (${billedDuration?.seconds} s)`);
 }
 
-/** Sends the configuration, then the file, no faster than the server takes it. */
+/** Sends the configuration, then the file, no faster than the server reads it. */
 async function send(
   path: string,
   upload: ClientWritableStream<UploadTranscribeRequest>,
