@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import signal
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from time import monotonic
@@ -13,16 +12,14 @@ from typing import TYPE_CHECKING, Self
 import httpx
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from penstock_server import descriptors, service_manager, worker
-from penstock_server.configuration.exposed import exposed
+from penstock_server import descriptors, worker
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.keys import Key, read_keys
-from penstock_server.configuration.options import shown
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstreams import policy, upstream_configs
 from penstock_server.encryption import metrics_tls, server_certificate
 from penstock_server.fleet import Fleet
-from penstock_server.reload import Changes, Reloader, changes, in_force, require_upstreams
+from penstock_server.reload import Changes, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
 from penstock_server.rpc.calls import Arrivals, Middleware
 from penstock_server.rpc.middleware import (
@@ -49,7 +46,6 @@ from penstock_server.rpc.server import (
 )
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
-from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import events, log, tracing
 from penstock_server.telemetry.metrics.endpoint import MetricsServer
 from penstock_server.telemetry.metrics.service import ServiceMetrics
@@ -60,11 +56,7 @@ if TYPE_CHECKING:
     from penstock_server.telemetry.tracing.spans import Tracing
 
 # Time for the last statuses to reach their callers.
-_LAST_WORDS_S = 1.0
-
-
-class WatchEnded(Exception):
-    """A bug, which is in the log, ended the watch of the upstreams, or gRPC stopped serving."""
+_LAST_STATUSES_S = 1.0
 
 
 class Service:
@@ -193,7 +185,7 @@ class Service:
         self.watching = asyncio.create_task(self._fleet.watch(self._update_health))
         if self._share_ports:
             # Before the ports are bound: connections arrive from then on, and would have to wait.
-            await self._know_upstreams()
+            await self._wait_for_first_probes()
         try:
             self.addresses, self.port = bind_all(
                 self._server,
@@ -245,7 +237,7 @@ class Service:
         require_upstreams(self.settings, settings)
         keys = await self._read_keys()
         before, after = self.settings, in_force(self.settings, settings)
-        done = changes(before, settings, keys=self._are_others(keys))
+        done = changes(before, settings, keys=self._are_new(keys))
         # First the only step that may fail.
         self._fleet.reload(upstream_configs(after), after.aliases, after.default_model)
         if self.authentication:
@@ -267,7 +259,7 @@ class Service:
             return ()
         return await asyncio.to_thread(read_keys, self.settings.keys_file)
 
-    def _are_others(self, keys: Sequence[Key]) -> bool:
+    def _are_new(self, keys: Sequence[Key]) -> bool:
         return self.authentication is not None and self.authentication.keys != keys
 
     async def drain(self, *, delayed: bool = True) -> None:
@@ -290,13 +282,13 @@ class Service:
         await self._end_watch()
         if grace_s:
             await self._admission.settle()
-        stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_WORDS_S))
+        stopped = asyncio.create_task(self._server.stop(grace_s + _LAST_STATUSES_S))
         await asyncio.sleep(0)  # until gRPC refuses new calls
         self._admission.close()
         self._watches.end_all()
-        await asyncio.wait((stopped,), timeout=min(grace_s, _LAST_WORDS_S))
+        await asyncio.wait((stopped,), timeout=min(grace_s, _LAST_STATUSES_S))
         self._arrivals.close()  # for the calls that were admitted last
-        await asyncio.wait((stopped,), timeout=max(0, grace_s - _LAST_WORDS_S))
+        await asyncio.wait((stopped,), timeout=max(0, grace_s - _LAST_STATUSES_S))
         self._admission.end_all()
         await stopped
         await self.admin.stop()
@@ -316,7 +308,7 @@ class Service:
             watch = self._certificate.watch(self.settings.reload_interval)
             self._certificate_watch = asyncio.create_task(watch)
 
-    async def _know_upstreams(self) -> None:
+    async def _wait_for_first_probes(self) -> None:
         """Waits for the first probes, so that all workers report the same health."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.probe_timeout):
@@ -327,79 +319,6 @@ class Service:
         found = {"": self._fleet.healthy(), **services}
         # Services of unknown health, such as after a reload, keep the health last reported.
         self._health.update({name: known for name, known in found.items() if known is not None})
-
-
-async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> None:
-    """Serves until the first SIGTERM or SIGINT, then drains; a second signal stops at once.
-
-    A SIGINT comes from a person at a terminal, with no load balancer that has to notice first: then
-    the drain has no delay.
-
-    A SIGHUP, or a change of a configuration file, reloads the configuration. If a bug ends the
-    watch of the upstreams, the service drains, to be restarted: its knowledge about them would
-    become outdated.
-
-    Args:
-        settings: the configuration.
-        load: reads the configuration again; raises SettingsError.
-        path: the configuration file; empty for none.
-
-    Raises:
-        CannotListen: an address is taken, or not one of this machine.
-        SettingsError: the keys file cannot be used, or two options exclude each other.
-        WatchEnded: the watch of the upstreams ended.
-    """
-    shares = worker.is_worker()
-    descriptors.raise_limit()
-    service = Service(settings, share_ports=shares)
-    signals, asked = stop_signals(), asyncio.Event()
-    when_to_reload(asked.set)
-    await service.start()
-    assert service.watching
-    assert service.serving
-    service.watching.add_done_callback(lambda ended: _stop_unwatched(ended, signals))
-    service.serving.add_done_callback(lambda ended: _stop_unserved(ended, signals))
-    if shares:
-        worker.ready()
-        worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
-    else:
-        service_manager.report("READY=1")
-    events.CONFIGURATION.log(**shown(settings))
-    for exposed_file in exposed(settings, path):
-        events.EXPOSED.log(file=exposed_file)
-    reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
-    delayed = await signals.get() != signal.SIGINT
-    if not shares:
-        service_manager.report("STOPPING=1")
-    reloading.cancel()
-    drained = asyncio.create_task(service.drain(delayed=delayed))
-    again = asyncio.create_task(signals.get())
-    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
-    if not drained.done():
-        drained.cancel()
-        await service.stop(0)
-    again.cancel()
-    events.STOPPED.log()
-    if not service.watching.cancelled() or _failure(service.serving):
-        raise WatchEnded
-
-
-def _stop_unwatched(watching: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:
-    """Stops the service if a bug ended its watch of the upstreams."""
-    if not watching.cancelled():
-        events.WATCH_ENDED.log(watching.exception())
-        signals.put_nowait(signal.SIGTERM)
-
-
-def _stop_unserved(serving: asyncio.Task[bool], signals: asyncio.Queue[int]) -> None:
-    """Stops the process, to be restarted, once gRPC has stopped serving by itself."""
-    if error := _failure(serving):
-        events.GRPC_STOPPED.log(error)
-        signals.put_nowait(signal.SIGINT)
-
-
-def _failure(task: asyncio.Task[bool]) -> BaseException | None:
-    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _limits(settings: Settings) -> ConnectionLimits:

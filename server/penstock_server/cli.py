@@ -166,7 +166,7 @@ def _with_settings(
 
 
 def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
-    from penstock_server import app, supervisor, worker
+    from penstock_server import process, supervisor, worker
     from penstock_server.telemetry import log
 
     started = options.load(parsed)
@@ -180,7 +180,7 @@ def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
         if (path := options.config_file(parsed)) and is_read_once(path):
             raise SettingsError(f"workers cannot read {path}: it can be read only once")
         return _serve_until_stopped(supervisor.supervise(settings, parsed.arguments))
-    serving = app.serve(settings, load, options.config_file(parsed))
+    serving = process.serve(settings, load, options.config_file(parsed))
     return _serve_until_stopped(serving, _loop_factory())
 
 
@@ -234,7 +234,7 @@ def _until_stopped(
 def _serve_until_stopped(
     running: Coroutine[Any, Any, None], loop_factory: LoopFactory | None = None
 ) -> int:
-    from penstock_server.app import WatchEnded
+    from penstock_server.process import WatchEnded
     from penstock_server.rpc.server import CannotListen
     from penstock_server.supervisor import WorkerFailed
 
