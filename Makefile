@@ -40,7 +40,7 @@ WORKERS ?=
 # Whether to measure the cost of metrics and traces in addition.
 OBSERVED ?=
 
-.PHONY: help demo test quick fuzz test-vllm test-routers test-examples test-observability bench bench-peers bench-guard bench-baseline \
+.PHONY: help demo test quick fuzz test-vllm test-routers test-examples test-observability pictures bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
 
 help:  ## list the commands
@@ -80,6 +80,10 @@ test-examples: $(VENV)/.dev  ## build the example clients of every language, run
 test-observability: $(VENV)/.dev  ## unpack a Prometheus, let it scrape a service under load, run every panel and rule
 	tests/observability/install.sh
 	$(BIN)/pytest tests/observability
+
+pictures: $(VENV)/.dev  ## draw the dashboards from such a run, into docs/
+	tests/observability/install.sh
+	cd tests && PYTHONPATH=..:vllm ../$(BIN)/python -m observability.pictures
 
 bench: $(VENV)/.bench $(BENCH)/.built  ## measure next to an Envoy hop and a no-op server, write docs/performance.md
 	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OBSERVED),--observed)

@@ -179,6 +179,7 @@ _FLEET = Row(
             {"replicas": most(names.UPSTREAM_INFO, "upstream, address, version", _UPSTREAM)},
             "table",
             12,
+            5,
         ),
         Panel(
             "States of the replicas",
@@ -188,6 +189,7 @@ _FLEET = Row(
             {"replicas": f"{total(names.UPSTREAM_STATE, f'{_REPLICA}, state', _UPSTREAM)} > 0"},
             "table",
             12,
+            5,
         ),
     ),
 )
@@ -338,6 +340,7 @@ _PROCESSES = Row(
             {"versions": most(names.BUILD_INFO, "instance, version, python_version")},
             "table",
             24,
+            4,
         ),
     ),
 )

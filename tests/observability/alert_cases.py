@@ -56,6 +56,15 @@ _CHAT = {"job": "penstock", "upstream": "chat"}
 _GPU_1 = _CHAT | {"address": "gpu-1:8000"}
 
 CASES: Mapping[str, Case] = {
+    "PenstockGone": Case(
+        {f"up{{{_INSTANCE}}}": "1 1 0 _x10", 'up{job="vllm", instance="b"}': "1x10"},
+        {f"up{{{_INSTANCE}}}": "0x10", 'up{job="penstock", instance="b:9464"}': "1x10"},
+        10,
+        {},
+        "No Penstock is up.",
+        "Prometheus has reached the metrics of no instance for 2 minutes.",
+        too_early=3,
+    ),
     "PenstockDown": Case(
         {f"up{{{_INSTANCE}}}": "1 1 0x10"},
         {f"up{{{_INSTANCE}}}": "1 1 0 1x10", 'up{job="vllm", instance="b"}': "0x10"},
