@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from penstock_server.convert.errors import MalformedAnswer
-from penstock_server.convert.extra import UNREADABLE
+from penstock_server.convert.errors import UNREADABLE, MalformedAnswer
 from penstock_server.json_numbers import integer
 
 

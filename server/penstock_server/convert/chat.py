@@ -37,7 +37,7 @@ _SENT_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
 )
 _CHOICE_KEYS = generation.CHOICE_KEYS | {"message", "delta", "logprobs"}
 _LOGPROB_KEYS = frozenset({"content"})
-_DELTA_KEYS = message.SAID_KEYS
+_DELTA_KEYS = message.GENERATED_KEYS
 
 
 def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def logprobs(wanted: common_pb2.LogprobOptions) -> dict[str, Any]:
 
 
 def choices_wanted(request: CreateChatCompletionRequest) -> int:
-    """Returns the number of choices that the request asks for."""
+    """Returns the number of requested choices."""
     return max(1, request.sampling.n)
 
 

@@ -51,7 +51,7 @@ def request_body(request: CreateCompletionRequest, *, stream: bool) -> dict[str,
 
 
 def choices_wanted(request: CreateCompletionRequest) -> int:
-    """Returns the number of choices that the request asks for."""
+    """Returns the number of requested choices."""
     return len(request.prompts) * max(1, request.sampling.n)
 
 

@@ -11,6 +11,9 @@ MOST_VIOLATIONS = 32
 # A longer missing key is not one that the conversions read, so it is not quoted.
 _LONGEST_KEY = 40
 
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""Exceptions that reading a value of an unexpected type raises."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,7 +42,7 @@ class InvalidRequest(Exception):
 
 
 class UnsupportedRequest(Exception):
-    """The request asks for something that this kind of upstream does not support.
+    """The request requires something that this kind of upstream does not support.
 
     Attributes:
         violations: fields that request it.
@@ -80,7 +83,7 @@ def reads_answer(function: Callable[P, T]) -> Callable[P, T]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise MalformedAnswer(_fault(error)) from error
 
     return checked

@@ -5,10 +5,7 @@ from typing import Any, Literal, Protocol
 
 from penstock.v1.common_pb2 import JsonDocument
 from penstock_server.convert import document
-from penstock_server.convert.errors import InvalidRequest, Violation
-
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""Exceptions that reading a value of an unexpected type raises."""
+from penstock_server.convert.errors import UNREADABLE, InvalidRequest, Violation
 
 
 class HasExtra(Protocol):

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sized
 from functools import partial
 from typing import Any, TypeAlias
 
-from penstock.v1 import chat_completion_pb2, common_pb2, completion_pb2, transcription_pb2
+from penstock.v1 import (
+    chat_completion_pb2,
+    common_pb2,
+    completion_pb2,
+    response_pb2,
+    transcription_pb2,
+)
 from penstock_server.convert import document, extra, timestamp
 from penstock_server.convert.usage import fill_metrics, fill_usage
 from penstock_server.json_numbers import integer, number, position
@@ -81,6 +87,11 @@ def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
                 extra.fill(target, name, data, extra.text)
     if data.get("metrics"):
         extra.fill_with(target, "metrics", data, partial(fill_metrics, target.metrics))
+    fill_transfer(target, data)
+
+
+def fill_transfer(target: Answer | response_pb2.ModelResponse, data: Mapping[str, Any]) -> None:
+    """Writes the parameters of transfers of caches between servers."""
     if (params := data.get("kv_transfer_params")) is not None:
         target.kv_transfer_params.CopyFrom(document.to_document(params))
     if (params := data.get("ec_transfer_params")) is not None:

@@ -27,13 +27,13 @@ _TOOL_MODES = {
     message_pb2.ToolChoice.MODE_NONE: "none",
     message_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
-SAID_KEYS = frozenset(
+GENERATED_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
 """Keys of messages that models generate."""
 _LABELS = ("name", "tool_call_id", "task")
 _LABEL_KEYS = frozenset(_LABELS)
-_MESSAGE_KEYS = SAID_KEYS | _LABEL_KEYS | {"tools"}
+_MESSAGE_KEYS = GENERATED_KEYS | _LABEL_KEYS | {"tools"}
 _FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict", "defer_loading"})
 _TYPED_PARTS = frozenset(
     {
@@ -182,8 +182,8 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
     for call in data.get("tool_calls") or ():
         if call is not None:
             _fill_tool_call(target.tool_calls.add(), call)
-    if not SAID_KEYS.issuperset(data):
-        _fill_rest(target, extra.unknown(data, SAID_KEYS))
+    if not GENERATED_KEYS.issuperset(data):
+        _fill_rest(target, extra.unknown(data, GENERATED_KEYS))
 
 
 def _fill_rest(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:

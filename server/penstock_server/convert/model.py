@@ -61,7 +61,7 @@ def capabilities(paths: Iterable[str] | None) -> list[model_pb2.Capability.Value
 
 
 class Page:
-    """The page of a list that a request asks for."""
+    """The requested page of a list."""
 
     def __init__(self, request: model_pb2.ListModelsRequest) -> None:
         """Reads the page size and the page token of a request.

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from penstock_server.convert import extra
+from penstock_server.convert.errors import UNREADABLE
 from penstock_server.json_numbers import integer
 
 KEYS = frozenset({"index", "id", "type", "function"})
@@ -143,7 +144,7 @@ def _index(data: Mapping[str, Any]) -> int | None:
     """Returns the index of a call; None if it is missing or cannot be read."""
     try:
         index = integer(data.get("index"))
-    except extra.UNREADABLE:
+    except UNREADABLE:
         return None
     return index if 0 <= index <= _LARGEST else None
 

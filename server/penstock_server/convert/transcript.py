@@ -107,16 +107,16 @@ class TranscriptDeltas:
 
     def _take(self, delta: pb.TranscriptionDelta, item: Mapping[str, Any]) -> bool:
         """Adds a choice to the delta; returns whether the choice has content or an end."""
-        said = item.get("delta") or {}
+        generated = item.get("delta") or {}
         reason = item.get("finish_reason")
         if not reason and not generation.has_content(item):
             return False
-        delta.text += message.text_of(said.get("content") or "")
+        delta.text += message.text_of(generated.get("content") or "")
         self._open = not reason
         if reason and self._finish in ("", "stop"):
             self._finish, self._last = reason, item
         extra.keep(delta, item, _CHOICE_KEYS)
-        extra.keep(delta, said, _DELTA_KEYS)
+        extra.keep(delta, generated, _DELTA_KEYS)
         return True
 
 

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from penstock.v1 import common_pb2
 from penstock_server.convert import document, extra
+from penstock_server.convert.errors import UNREADABLE
 from penstock_server.json_numbers import integer, number
 
 USAGE_KEYS = frozenset(
@@ -68,7 +69,7 @@ def fill_details(
             continue
         try:
             _fill_part(target, name, value)
-        except extra.UNREADABLE:
+        except UNREADABLE:
             rest[key] = value
     return rest
 

@@ -67,7 +67,7 @@ _FORMATS = {
 
 
 def form_of(dtype: VectorDtype.ValueType) -> Format:
-    """Returns the format that a request asks for.
+    """Returns the requested format.
 
     Raises:
         InvalidRequest: the dtype is unknown.

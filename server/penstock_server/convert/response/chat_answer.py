@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from penstock.v1 import response_pb2
 from penstock_server.convert import document, extra, generation
-from penstock_server.convert.errors import MalformedAnswer, reads_answer
+from penstock_server.convert.errors import UNREADABLE, MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings
 from penstock_server.convert.response.chat_choice import ResponseChoice
 from penstock_server.convert.response.chat_items import Events
@@ -25,7 +25,7 @@ def response(
         MalformedAnswer: the answer does not have the API's shape.
     """
     stream = ResponseStream(request)
-    stream.read(data, said="message")
+    stream.read(data, key="message")
     if not data["choices"]:
         raise MalformedAnswer("it has no choices")
     return response_pb2.CreateResponseResponse(response=stream.finished())
@@ -49,7 +49,7 @@ class ResponseStream:
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        self.read(event, said="delta")
+        self.read(event, key="delta")
         return self._events.take()
 
     def end(self) -> list[response_pb2.StreamResponseResponse]:
@@ -75,23 +75,23 @@ class ResponseStream:
         self._events.add(failed=self._response)
         return self._events.take()
 
-    def read(self, data: Mapping[str, Any], *, said: str) -> None:
+    def read(self, data: Mapping[str, Any], *, key: str) -> None:
         """Reads an event or a unary answer.
 
         Args:
             data: the upstream's object.
-            said: key of the message in a choice.
+            key: key of the message in a choice.
         """
         beginning = self._beginning
         if not beginning.begun:
-            if said == "delta" and beginning.is_awaited(data):
+            if key == "delta" and beginning.is_awaited(data):
                 return
             self._begin(data)
         for place, item in enumerate(data.get("choices") or ()):
             choice = self._choice(position(item, place))
-            whole = said == "message"
+            whole = key == "message"
             # An event may report only the end; a unary answer requires its message.
-            choice.read(item, item[said] if whole else item.get(said) or {}, whole=whole)
+            choice.read(item, item[key] if whole else item.get(key) or {}, whole=whole)
         self._note(data)
 
     def finished(self) -> response_pb2.ModelResponse:
@@ -138,9 +138,7 @@ class ResponseStream:
             extra.fill_with(target, "service_tier", data, self._set_tier)
         if data.get("metrics"):
             extra.fill_with(target, "metrics", data, partial(fill_metrics, target.metrics))
-        for name in ("kv_transfer_params", "ec_transfer_params"):
-            if (params := data.get(name)) is not None:
-                getattr(target, name).CopyFrom(document.to_document(params))
+        generation.fill_transfer(target, data)
         extra.keep(target, data, generation.ANSWER_KEYS)
 
 
@@ -157,7 +155,7 @@ def _fill_usage(target: response_pb2.ResponseUsage, usage: Mapping[str, Any]) ->
     for key, name in _RENAMED.items():
         try:
             setattr(target, name, integer(usage.get(key) or 0))
-        except extra.UNREADABLE:
+        except UNREADABLE:
             rest[key] = usage[key]
     if prompt := usage.get("prompt_tokens_details"):
         details = fill_details(target.input_tokens_details, prompt, _INPUT_NAMES)

@@ -69,34 +69,34 @@ class ResponseChoice:
         self._suffix = suffix
         self._index = index
         self._role: message_pb2.Role.ValueType = message_pb2.ROLE_ASSISTANT
-        self._said: Message | Reasoning | None = None
+        self._current: Message | Reasoning | None = None
         self._calls: list[Call] = []
         self._by_number: dict[int, Call] = {}
         self._pieces = tool_calls.Calls()
         self._held: list[common_pb2.TokenLogprob] = []  # entries of tokens without text yet
         self._last_index = -1  # the position of the choice's last item
 
-    def read(self, data: Mapping[str, Any], said: Mapping[str, Any], *, whole: bool) -> None:
+    def read(self, data: Mapping[str, Any], generated: Mapping[str, Any], *, whole: bool) -> None:
         """Reads a choice of an event or of a unary answer.
 
         Args:
             data: the choice.
-            said: its message or delta.
+            generated: its message or delta.
             whole: whether the answer is unary.
         """
-        if role := said.get("role"):
+        if role := generated.get("role"):
             self._role = _ROLES.get(role, message_pb2.ROLE_ASSISTANT)
         logprobs = data.get("logprobs") or {}
-        self._read_words(said, logprobs.get("content") or [])
+        self._read_words(generated, logprobs.get("content") or [])
         if not _LOGPROB_KEYS.issuperset(logprobs):
             _merge(self.rest.setdefault("logprobs", {}), logprobs, _LOGPROB_KEYS)
-        calls = said.get("tool_calls") or ()
+        calls = generated.get("tool_calls") or ()
         # In a unary answer each entry is a separate call, whatever its id and name.
         found = tool_calls.whole_calls(calls) if whole else self._pieces.pieces(calls)
         for piece, call in found:
             self._read_call(piece, call)
         _merge(self.rest, data, _CHOICE_KEYS)
-        _merge(self.rest, said, message.SAID_KEYS)
+        _merge(self.rest, generated, message.GENERATED_KEYS)
         finish_reason = data.get("finish_reason")
         if finish_reason and not self.ended.status:
             self.ended = End.of(finish_reason)
@@ -104,57 +104,57 @@ class ResponseChoice:
 
     def end(self, status: response_pb2.ResponseStatus.ValueType) -> None:
         """Closes the open items; `status` applies to the last one, which may be incomplete."""
-        if isinstance(self._said, Message):
-            self._said.end_text(self._held)
-        still = [*self._calls, *([self._said] if self._said else [])]
+        if isinstance(self._current, Message):
+            self._current.end_text(self._held)
+        still = [*self._calls, *([self._current] if self._current else [])]
         for item in sorted(still, key=lambda one: one.index):
             item.close(status if item.index == self._last_index else _COMPLETED)
-        self._said = None
+        self._current = None
         self._calls.clear()
         self._by_number.clear()
 
-    def _read_words(self, said: Mapping[str, Any], entries: Sequence[Any]) -> None:
-        reasoning, text = message.reasoning_of(said), message.text_of(said.get("content"))
+    def _read_words(self, generated: Mapping[str, Any], entries: Sequence[Any]) -> None:
+        reasoning, text = message.reasoning_of(generated), message.text_of(generated.get("content"))
         if reasoning:
             self._thinking().write(reasoning)
-            _merge(self.rest, message.other_reasoning(said, reasoning), frozenset())
+            _merge(self.rest, message.other_reasoning(generated, reasoning), frozenset())
         if text:
             self._read_text(text, reasoning or "", [*self._held, *logprob_records(entries)])
-        elif not (reasoning or said.get("tool_calls")) and self._expects_text:
+        elif not (reasoning or generated.get("tool_calls")) and self._expects_text:
             # A token without text yet: a part of a character, or the end.
             self._held += logprob_records(entries)
-        if refusal := said.get("refusal"):
+        if refusal := generated.get("refusal"):
             self._speaking().write_refusal(refusal)
 
     def _read_text(self, text: str, reasoning: str, entries: list[common_pb2.TokenLogprob]) -> None:
         """Adds a text with the entries of its tokens; holds back those of later text."""
         first, end = tokens_of(text, reasoning, entries)
-        if not (reasoning or isinstance(self._said, Reasoning) or self._calls):
+        if not (reasoning or isinstance(self._current, Reasoning) or self._calls):
             first = 0  # they can belong to nothing else
         self._speaking().write_text(text, entries[first:end])
         self._held = entries[end:]
 
     @property
     def _expects_text(self) -> bool:
-        return isinstance(self._said, Message) or not (self._said or self._calls)
+        return isinstance(self._current, Message) or not (self._current or self._calls)
 
     def _thinking(self) -> Reasoning:
-        if not isinstance(self._said, Reasoning):
-            self._close_said()
-            self._said = Reasoning(self._events, *self._new("rs"))
-        return self._said
+        if not isinstance(self._current, Reasoning):
+            self._close_current()
+            self._current = Reasoning(self._events, *self._new("rs"))
+        return self._current
 
     def _speaking(self) -> Message:
-        if not isinstance(self._said, Message):
-            self._close_said()
-            self._said = Message(self._events, *self._new("msg"), self._role)
-        return self._said
+        if not isinstance(self._current, Message):
+            self._close_current()
+            self._current = Message(self._events, *self._new("msg"), self._role)
+        return self._current
 
-    def _close_said(self) -> None:
+    def _close_current(self) -> None:
         """Closes reasoning or text; entries that were held back for later text are discarded."""
-        if self._said:
-            self._said.close(_COMPLETED)
-        self._said = None
+        if self._current:
+            self._current.close(_COMPLETED)
+        self._current = None
         self._held.clear()
 
     def _read_call(self, piece: tool_calls.Piece, data: Mapping[str, Any]) -> None:
@@ -172,7 +172,7 @@ class ResponseChoice:
             if piece.name:
                 known.item.function_call.name = piece.name
             return known
-        self._close_said()
+        self._close_current()
         position, item = self._new("fc")
         call = Call(self._events, position, item, piece.id or _made_id(item.id), piece.name)
         self._calls.append(call)
@@ -180,7 +180,7 @@ class ResponseChoice:
         return call
 
     def _other_call(self, data: Mapping[str, Any]) -> None:
-        self._close_said()
+        self._close_current()
         position, item = self._new("")
         item.ClearField("id")
         item.other.CopyFrom(document.to_document(data))

@@ -92,31 +92,31 @@ class _Conversation:
 
     def __init__(self) -> None:
         self.messages: list[JsonObject] = []
-        self._said: JsonObject | None = None
+        self._unfinished: JsonObject | None = None
 
     def add(self, body: JsonObject) -> None:
         """Adds a complete message."""
         self.messages.append(body)
-        self._said = None
+        self._unfinished = None
 
-    def think(self, text: str) -> JsonObject:
+    def add_reasoning(self, text: str) -> JsonObject:
         """Adds reasoning, which precedes the model's next text or call; returns the message."""
         if self._has_text_only():
-            self._said = None
+            self._unfinished = None
         body = self._open()
         body["reasoning"] = "\n".join(filter(None, (body.get("reasoning"), text)))
         return body
 
-    def say(self, content: Any) -> JsonObject:
+    def add_text(self, content: Any) -> JsonObject:
         """Adds text of the model; returns the message."""
         if self._has_text_only():
-            self._said = None
+            self._unfinished = None
         body = self._open()
         before = body["content"]
         body["content"] = content if before is None else [*_parts(before), *_parts(content)]
         return body
 
-    def call(self, call: JsonObject) -> None:
+    def add_call(self, call: JsonObject) -> None:
         """Adds a call by the model."""
         self._open().setdefault("tool_calls", []).append(call)
 
@@ -125,14 +125,14 @@ class _Conversation:
 
         The result of a call must follow its message directly.
         """
-        said = self._said
-        return said is not None and said["content"] is not None and "tool_calls" not in said
+        body = self._unfinished
+        return body is not None and body["content"] is not None and "tool_calls" not in body
 
     def _open(self) -> JsonObject:
-        if self._said is None:
-            self._said = {"role": "assistant", "content": None}
-            self.messages.append(self._said)
-        return self._said
+        if self._unfinished is None:
+            self._unfinished = {"role": "assistant", "content": None}
+            self.messages.append(self._unfinished)
+        return self._unfinished
 
 
 def _parts(content: Any) -> list[JsonObject]:
@@ -146,14 +146,14 @@ def _add_item(conversation: _Conversation, item: response_pb2.ResponseItem, path
         case "function_call":
             call = _call(item.function_call, f"{path}.function_call")
             extra.add(item, call, path, _CALL_KEYS, inner="function")
-            conversation.call(call)
+            conversation.add_call(call)
         case "function_call_output":
             result = _call_output(item.function_call_output, f"{path}.function_call_output")
             extra.add(item, result, path, _MESSAGE_KEYS)
             conversation.add(result)
         case "reasoning":
             text = _reasoning(item.reasoning, f"{path}.reasoning")
-            extra.add(item, conversation.think(text), path, _MESSAGE_KEYS)
+            extra.add(item, conversation.add_reasoning(text), path, _MESSAGE_KEYS)
         case "other":
             raise unsupported(f"{path}.other", NEEDS_NATIVE)
         case None:
@@ -169,7 +169,7 @@ def _add_message(conversation: _Conversation, item: response_pb2.ResponseItem, p
         raise invalid(f"{inner}.content", "must contain at least one part")
     content = _content(item.message.content, f"{inner}.content")
     if item.message.role == message_pb2.ROLE_ASSISTANT:
-        body = conversation.say(content)
+        body = conversation.add_text(content)
     else:
         body = {"role": name, "content": content}
         conversation.add(body)

@@ -72,12 +72,12 @@ def chat_body(request: response_pb2.CreateResponseRequest, *, stream: bool) -> d
 
 
 def choices_wanted(request: response_pb2.CreateResponseRequest) -> int:
-    """Returns the number of choices that the request asks for."""
+    """Returns the number of requested choices."""
     return max(1, request.sampling.n)
 
 
 def wants_logprobs(request: response_pb2.CreateResponseRequest) -> bool:
-    """Returns whether the request asks for log probabilities, by `logprobs` or by `include`."""
+    """Returns whether log probabilities are requested, by `logprobs` or by `include`."""
     return request.HasField("logprobs") or LOGPROBS in request.include
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from penstock.v1 import response_pb2
-from penstock_server.convert import document, extra, timestamp, tool_calls
+from penstock_server.convert import document, extra, generation, timestamp, tool_calls
 from penstock_server.convert.errors import MalformedAnswer, reads_answer
 from penstock_server.convert.response import echoed_settings, native_items
 from penstock_server.convert.response.chat_items import logprob_records
@@ -70,9 +70,7 @@ def _response(data: Json, output: Iterable[Json]) -> response_pb2.ModelResponse:
     echoed_settings.fill(made, data)
     if data.get("metrics"):
         extra.fill_with(made, "metrics", data, partial(fill_metrics, made.metrics))
-    for name in ("kv_transfer_params", "ec_transfer_params"):
-        if (params := data.get(name)) is not None:
-            getattr(made, name).CopyFrom(document.to_document(params))
+    generation.fill_transfer(made, data)
     return made
 
 
@@ -102,9 +100,9 @@ def failed(message: Event) -> bool:
     return message.HasField("failed") or ended.status == response_pb2.RESPONSE_STATUS_FAILED
 
 
-def with_error(message: Event, said: str) -> Event:
+def with_error(message: Event, text: str) -> Event:
     """Replaces the error text in a message that reports a failure; returns the message."""
-    getattr(message, message.WhichOneof("event") or "failed").error.message = said
+    getattr(message, message.WhichOneof("event") or "failed").error.message = text
     return message
 
 
