@@ -44,7 +44,7 @@ OBSERVED ?=
   release check format generate lock clean
 
 help:  ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: $(VENV)/.demo  ## stream a chat from a simulated upstream, then continue to serve
 	@# Under job control, so that Ctrl-C ends the demonstration and not make.
