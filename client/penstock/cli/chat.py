@@ -15,12 +15,12 @@ from penstock.cli.command import (
     UsageError,
     add_command,
     add_model,
-    complain,
     connect,
     file_name,
     free_text,
     on,
     read_input,
+    report,
     show,
 )
 from penstock.cli.transcript import Transcript, ended_by_control_c
@@ -118,7 +118,7 @@ class Conversation:
     def talk(self, pictures: Sequence[ContentPart]) -> None:
         """Reads messages until the end of the input; Ctrl-C stops an answer."""
         _enable_line_editing()
-        complain(TALK)
+        report(TALK)
         while (text := _ask(PROMPT)) not in (None, *QUIT):
             if text == RESET:
                 self._messages = self._begin
@@ -135,7 +135,7 @@ class Conversation:
         except (EOFError, KeyboardInterrupt):
             print()
         except (PenstockError, ValueError) as error:
-            complain(error)
+            report(error)
         else:
             return True
         self._messages = before
@@ -148,9 +148,9 @@ class Conversation:
         for call in answer.tool_calls:
             print(on(sys.stdout, f"{call.name}({call.arguments_json})"))
         if answer.refusal:
-            complain(f"refused: {answer.refusal}")
+            report(f"refused: {answer.refusal}")
         if answer.finish_reason not in WHOLE:
-            complain(f"cut off ({answer.finish_reason})")
+            report(f"cut off ({answer.finish_reason})")
 
 
 def _options(arguments: argparse.Namespace) -> ChatOptions:
@@ -208,7 +208,7 @@ def _ask(prompt: str) -> str | None:
         print()
         return None
     except UnicodeDecodeError as error:
-        complain(f"the input is not valid {error.encoding} text")
+        report(f"the input is not valid {error.encoding} text")
         return ""
 
 

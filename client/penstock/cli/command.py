@@ -240,7 +240,7 @@ def show(message: Message, *, zeros: bool = False) -> None:
     print(_C1_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", shown))
 
 
-def complain(problem: object) -> None:
+def report(problem: object) -> None:
     """Prints one line to standard error; for a failed call, includes its request id."""
     request_id = problem.request_id if isinstance(problem, PenstockError) else ""
     suffix = f" (request {request_id})" if request_id else ""
@@ -262,7 +262,7 @@ def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (until the end)
     if sys.stdout is None:
-        complain("standard output is closed")
+        report("standard output is closed")
         return EXIT_FAILED
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Print the answer even if the terminal cannot show all characters.
@@ -276,12 +276,12 @@ def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
         _check_texts(arguments)
         return run(arguments)
     except (UsageError, ValueError) as error:
-        complain(f"{error}; see penstock {arguments.command} --help")
+        report(f"{error}; see penstock {arguments.command} --help")
         return EXIT_USAGE
     except BrokenPipeError:
         return EXIT_FAILED
     except (PenstockError, OSError) as error:
-        complain(error)
+        report(error)
         return EXIT_FAILED
 
 
@@ -301,7 +301,7 @@ def _flushed() -> bool:
     except OSError as error:
         # A reader that stops early, such as `head`, is not an error. Prevent a flush at exit.
         if not isinstance(error, BrokenPipeError):
-            complain(error)
+            report(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True

@@ -6,9 +6,9 @@ from penstock.cli.command import (
     EXIT_OK,
     Subparsers,
     add_command,
-    complain,
     connect,
     printable,
+    report,
     show,
 )
 
@@ -27,5 +27,5 @@ def _run(arguments: argparse.Namespace) -> int:
     for model in models:
         print(printable(model.id), ",".join(model.capabilities) or "-", sep="\t")
     for upstream in models.unreachable:
-        complain(f"{upstream} could not be reached")
+        report(f"{upstream} could not be reached")
     return EXIT_OK

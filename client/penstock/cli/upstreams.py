@@ -12,9 +12,9 @@ from penstock.cli.command import (
     EXIT_OK,
     Subparsers,
     add_command,
-    complain,
     connect,
     printable,
+    report,
     seconds,
     show,
 )
@@ -58,7 +58,7 @@ def _watch(client: Client, arguments: argparse.Namespace) -> None:
         try:
             listed = client.admin.upstreams()
         except CallError as error:
-            complain(error)
+            report(error)
         else:
             if sys.stdout.isatty():
                 print(_CLEAR_SCREEN, end="")
@@ -76,9 +76,9 @@ def _show(listed: UpstreamList, arguments: argparse.Namespace) -> None:
     sys.stdout.flush()
     for replica in listed:
         if not replica.ready and replica.proto.last_error:
-            complain(f"{replica.upstream}: {replica.proto.last_error}")
+            report(f"{replica.upstream}: {replica.proto.last_error}")
         if odd := replica.proto.model_list_oddities:
-            complain(f"{replica.upstream}: odd model list: {odd}")
+            report(f"{replica.upstream}: odd model list: {odd}")
 
 
 def _row(replica: Replica) -> tuple[str, ...]:
