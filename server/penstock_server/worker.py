@@ -1,4 +1,4 @@
-"""How a worker process communicates with the supervisor that started it.
+"""Communication of a worker process with the supervisor that started it.
 
 The worker gets its addresses from its environment. It writes a line to its standard output once it
 serves, and another after each reload; its standard input ends when the supervisor is gone.

@@ -14,7 +14,7 @@ from penstock_server import routes
 from penstock_server.convert import chat, model
 from penstock_server.convert.fields import REMOVED
 from penstock_server.upstream.completeness import ChoiceStream
-from penstock_server.upstream.failure import find_error, status_of
+from penstock_server.upstream.error_body import find_error, status_of
 
 from .captures import load, names
 from .losses import losses

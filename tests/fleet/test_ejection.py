@@ -4,7 +4,8 @@ import pytest
 
 from penstock_server.fleet.ejection import Ejection, Verdict, Visit
 from penstock_server.fleet.evidence import Evidence, evidence
-from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.error_body import ErrorBody
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 NOW = 1000.0
 

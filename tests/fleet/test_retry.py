@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from penstock_server.fleet.retry import Retries, RetryBudget, RetryRules
-from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.error_body import ErrorBody
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 from .clock import Clock
 

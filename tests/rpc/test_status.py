@@ -11,7 +11,8 @@ from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, Viol
 from penstock_server.rpc import status
 from penstock_server.rpc.status import trailers
 from penstock_server.upstream.call import Attempts
-from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.error_body import ErrorBody
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 from .calls import Ended, read_details
 

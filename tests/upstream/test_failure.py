@@ -11,15 +11,8 @@ import orjson
 import pytest
 
 from penstock_server.upstream.answer import document
-from penstock_server.upstream.failure import (
-    ErrorBody,
-    Kind,
-    Stage,
-    UpstreamFailure,
-    find_error,
-    find_refusal,
-    status_of,
-)
+from penstock_server.upstream.error_body import ErrorBody, find_error, find_refusal, status_of
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 
 # document, message, status that it represents in a 200
 ERRORS: dict[str, tuple[dict[str, Any], str, int]] = {

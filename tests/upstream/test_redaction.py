@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.upstream.failure import ErrorBody
+from penstock_server.upstream.error_body import ErrorBody
 from penstock_server.upstream.redaction import Redaction
 
 SECRET = "our-secret"

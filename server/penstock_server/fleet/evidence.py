@@ -1,4 +1,4 @@
-"""What the end of a request indicates about its replica."""
+"""Evidence about the health of a replica, from the outcome of a request to it."""
 
 import enum
 
@@ -10,7 +10,7 @@ _NOT_SERVED = 501
 
 
 class Evidence(enum.Enum):
-    """What the end of a request indicates about its replica."""
+    """The evidence that the outcome of a request is about its replica."""
 
     HEALTHY = enum.auto()
     NONE = enum.auto()

@@ -1,1 +1,1 @@
-"""What operators see of the service: its log, metrics and traces."""
+"""Telemetry for operators: the log, metrics and traces."""

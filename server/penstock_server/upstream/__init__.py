@@ -12,7 +12,8 @@ from penstock_server.upstream.completeness import (
     TranscriptStream,
 )
 from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
-from penstock_server.upstream.failure import ErrorBody, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.error_body import ErrorBody
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import OWN_HEADERS, is_token
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, File, Form

@@ -13,17 +13,14 @@ from penstock_server.upstream.completeness import (
     ContractBroken,
     StreamContract,
 )
-from penstock_server.upstream.failure import (
+from penstock_server.upstream.error_body import (
     ABORTED,
     ErrorBody,
-    Kind,
-    Stage,
-    UpstreamFailure,
     find_error,
     find_refusal,
-    is_cut,
     status_of,
 )
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure, is_cut
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.request_id import is_of_another
 from penstock_server.upstream.response import EVENT_STREAM, Response

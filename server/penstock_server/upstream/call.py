@@ -1,4 +1,4 @@
-"""What an RPC passes to its upstream besides the body, and a record of its requests."""
+"""A call as its upstream receives it, apart from the body, and the record of its requests."""
 
 import math
 from collections.abc import Callable

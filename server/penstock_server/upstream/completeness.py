@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from penstock_server.json_numbers import integer
-from penstock_server.upstream.failure import ABORTED, ErrorBody, failed_response
+from penstock_server.upstream.error_body import ABORTED, ErrorBody, failed_response
 from penstock_server.upstream.merging import JsonObject, merged_text
 
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from functools import partial
 
-from penstock_server.upstream.failure import ErrorBody
+from penstock_server.upstream.error_body import ErrorBody
 from penstock_server.upstream.merging import JsonObject
 
 _HIDDEN = "(hidden)"

@@ -1,4 +1,4 @@
-"""How a failed call ends: the table of failures and statuses, and the encoding of a status."""
+"""The end of a failed call: the table of failures and statuses, and the encoding of a status."""
 
 from penstock_server.rpc.status.encoding import (
     Metadata,

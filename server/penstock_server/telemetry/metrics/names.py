@@ -31,7 +31,7 @@ class Kind(enum.StrEnum):
 
 
 class Combine(enum.Enum):
-    """How the values of several worker processes become one."""
+    """The combination of the values of several worker processes."""
 
     SUM = enum.auto()
     LEAST = enum.auto()

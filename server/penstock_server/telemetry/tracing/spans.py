@@ -50,7 +50,7 @@ class Tracing:
         Args:
             method: the method, such as "package.Service/Method".
             parent: the caller's span, if the caller traces the call.
-            tracestate: what the caller sent beside it.
+            tracestate: what the caller sent with it.
         """
         span = self._tracer.start_span(
             method,
