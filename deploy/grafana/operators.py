@@ -216,8 +216,8 @@ _OVERHEAD = Row(
         ),
         Panel(
             "CPU by instance",
-            "Cores in use. One process uses at most about one core: if it stays above 0.8, add "
-            "workers or instances.",
+            "Cores in use, the sum of all worker processes. A process uses at most about one core: "
+            "near that, add workers or instances.",
             "short",
             {"{{instance}}": rate(_CPU, "instance")},
         ),

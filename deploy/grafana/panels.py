@@ -186,14 +186,15 @@ def _panel(panel: Panel) -> Json:
 
 
 def _defaults(panel: Panel) -> Json:
-    defaults: Json = {"unit": panel.unit}
-    if panel.thresholds:
-        colours = ("green", "yellow", "red")
-        steps = zip(colours, (None, *panel.thresholds), strict=True)
-        defaults["thresholds"] = {
+    # Without thresholds, Grafana shows values above 80 in red.
+    steps = zip(("green", "yellow", "red"), (None, *panel.thresholds), strict=False)
+    defaults: Json = {
+        "unit": panel.unit,
+        "thresholds": {
             "mode": "absolute",
-            "steps": [{"color": colour, "value": value} for colour, value in steps],
-        }
+            "steps": [{"color": color, "value": value} for color, value in steps],
+        },
+    }
     if panel.type == "timeseries":
         defaults |= {"min": 0, "custom": _drawn(panel)}
     if panel.most is not None:

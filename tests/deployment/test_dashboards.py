@@ -34,6 +34,15 @@ def test_rule(file: Any, rule: Rule) -> None:
     assert list(rule(json.loads(file.read_text("utf-8")))) == []
 
 
+@every_file
+def test_values_without_thresholds_are_green(file: Any) -> None:
+    for panel in panels(json.loads(file.read_text("utf-8"))):
+        first, *others = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        assert first == {"color": "green", "value": None}
+        assert len(others) in (0, 2)
+        assert [step["value"] for step in others] == sorted(step["value"] for step in others)
+
+
 def test_every_metric_is_shown() -> None:
     shown = {
         selector.name
