@@ -26,6 +26,9 @@ WHOLE_RESPONSES: Final[Version] = (0, 21)
 0.20.2 streams the text before a tool call, then reports it as empty.
 """
 
+COMPLETION_SCHEMAS: Final[Version] = (0, 11, 1)
+"""The first version that obeys a JSON schema in `response_format` of text completions."""
+
 STRUCTURED_OUTPUTS: Final = "structured_outputs"
 
 _RELEASE = re.compile(r"v?(\d+\.\d+(?:\.\d+)?)")

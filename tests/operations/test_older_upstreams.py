@@ -138,6 +138,8 @@ def _transcription(**config: Any) -> Case:
 
 
 RAW = {"options": {"useActivation": False}}
+NULL = {"name": "x", "schema": {"type": "null"}}
+SCHEMA = {"jsonSchema": {"name": "x", "schema": {"json": '{"type": "null"}'}}}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,18 @@ RAW = {"options": {"useActivation": False}}
             _completion(structuredOutputs={"regex": "[0-9]{3}", "disableAnyWhitespace": False}),
             {"guided_regex": "[0-9]{3}"},
             {"structured_outputs": {"regex": "[0-9]{3}", "disable_any_whitespace": False}},
+        ),
+        (
+            "0.10.2",
+            _completion(responseFormat=SCHEMA),
+            {"guided_json": {"type": "null"}},
+            {"response_format": {"type": "json_schema", "json_schema": NULL}},
+        ),
+        (
+            "0.11.0",
+            _completion(responseFormat=SCHEMA),
+            {"structured_outputs": {"json": {"type": "null"}}},
+            {"response_format": {"type": "json_schema", "json_schema": NULL}},
         ),
         (
             "0.10.2",
@@ -198,6 +212,8 @@ async def test_the_older_name_has_the_effect(start: Start, dialect: str) -> None
     digits = _chat(structuredOutputs={"regex": "[0-9]{3}"})
     answer = await _done(stand.channel, digits)
     assert re.fullmatch("[0-9]{3}", answer.choices[0].message.content[0].text)
+    answer = await _done(stand.channel, _completion(responseFormat=SCHEMA))
+    assert answer.choices[0].text == "null"
     raw, usual = [await _done(stand.channel, _rerank(**fields)) for fields in (RAW, {})]
     assert raw.results[0].relevance_score != usual.results[0].relevance_score
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import orjson
 
+from penstock_server import routes
 from penstock_server.upstream import Body, ErrorBody, Form, Kind, Operation, Stage, UpstreamFailure
 from penstock_server.vllm_fields import (
+    COMPLETION_SCHEMAS,
     OLDER_CONSTRAINTS,
     STRUCTURED_OUTPUTS,
     Field,
@@ -29,9 +31,21 @@ def adapted(operation: Operation, body: Body, version: str) -> Body:
     if isinstance(body, Form):
         _check_form(operation, body, version, younger)
         return body
+    if operation.path == routes.COMPLETIONS:
+        body = _schema_as_constraint(body, version)
     if younger.keys().isdisjoint(body):
         return body
     return _adapted(operation, body, version, younger)
+
+
+def _schema_as_constraint(body: Mapping[str, Any], version: str) -> Mapping[str, Any]:
+    """Moves the JSON schema of a text completion to where the version obeys it."""
+    chosen = body.get("response_format") or {}
+    obeyed = (numbers(version) or ()) >= COMPLETION_SCHEMAS
+    if obeyed or chosen.get("type") != "json_schema" or STRUCTURED_OUTPUTS in body:
+        return body
+    rest = {name: value for name, value in body.items() if name != "response_format"}
+    return rest | {STRUCTURED_OUTPUTS: {"json": chosen["json_schema"]["schema"]}}
 
 
 def _adapted(

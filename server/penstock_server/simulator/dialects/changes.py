@@ -74,6 +74,16 @@ def _ignored_normalize(path: str, body: dict[str, Json]) -> None:
     body.pop("normalize", None)
 
 
+def _no_completion_schema(path: str, body: dict[str, Json]) -> None:
+    chosen = body.get("response_format")
+    if (
+        path == routes.COMPLETIONS
+        and isinstance(chosen, dict)
+        and chosen.get("type") == "json_schema"
+    ):
+        del body["response_format"]
+
+
 # Earlier form of answers
 
 
@@ -383,6 +393,11 @@ CHANGES = (
         (0, 13),
         "The usage of reranking had only a total.",
         edit_answer=_documents(_total_only),
+    ),
+    Change(
+        (0, 11, 1),
+        "JSON schemas in `response_format` of text completions had no effect.",
+        edit_request=_no_completion_schema,
     ),
     Change(
         (0, 11, 1),
