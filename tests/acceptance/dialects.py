@@ -382,6 +382,19 @@ IMPOSSIBLE = (
         },
     ),
     Since(
+        (0, 11),
+        "templates are taken from anyone, parallel_tool_calls and grammars that cannot be compiled "
+        "are ignored, streams lose pieces of arguments, and log probabilities bytes of characters",
+        {
+            "test_completion": ("test_grammar_that_cannot_be_compiled",),
+            "test_logprobs": ("test_bytes_of_wide_characters",),
+            "test_refusals": ("test_template_that_is_not_trusted",),
+            "test_tokenization": ("test_template_of_the_request",),
+            "test_tools": ("test_only_the_first_call", "test_arguments_come_in_pieces"),
+        },
+        simulated=False,
+    ),
+    Since(
         (0, 11, 1),
         "vectors cannot be had as bytes, and tasks, conversations to classify, raw scores refused",
         {
