@@ -251,19 +251,19 @@ PUBLIC, SAME = Target("llama", "meta/llama"), Target("qwen", "qwen")
 
 def test_requests_are_rewritten_only_if_names_differ() -> None:
     body = {"model": "qwen", "messages": []}
-    assert renaming.asked_for(SAME, body) is body
-    assert renaming.asked_for(Target("", ""), body) is body
-    assert renaming.asked_for(PUBLIC, body) == {"model": "meta/llama", "messages": []}
-    assert renaming.asked_for(PUBLIC, {"messages": []})["model"] == "meta/llama"  # type: ignore[index]
+    assert renaming.with_served_name(SAME, body) is body
+    assert renaming.with_served_name(Target("", ""), body) is body
+    assert renaming.with_served_name(PUBLIC, body) == {"model": "meta/llama", "messages": []}
+    assert renaming.with_served_name(PUBLIC, {"messages": []})["model"] == "meta/llama"  # type: ignore[index]
     assert body["model"] == "qwen"
 
 
 def test_forms_are_rewritten_too() -> None:
     form = Form((("model", "llama"), ("language", "en")), File(b"x", "a.wav", "audio/wav"))
-    sent = renaming.asked_for(PUBLIC, form)
+    sent = renaming.with_served_name(PUBLIC, form)
     assert isinstance(sent, Form)
     assert sorted(sent.fields) == [("language", "en"), ("model", "meta/llama")]
-    assert renaming.asked_for(Target("llama", "llama"), form) is form
+    assert renaming.with_served_name(Target("llama", "llama"), form) is form
 
 
 async def test_answers_have_the_public_name() -> None:

@@ -6,17 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
 from random import Random
-from typing import NamedTuple, Self, TypeVar
+from typing import TypeVar
 
 from penstock_server.fleet import adaptation, affinity, renaming
 from penstock_server.fleet.balancing import least_loaded
 from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.hedging import hedged
-from penstock_server.fleet.lease import Lease, Peers, error_type
+from penstock_server.fleet.lease import Lease, error_type
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.request import Begun, ReplicaRequest
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
-from penstock_server.fleet.routing import Routes, Target
+from penstock_server.fleet.routing import Routes
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     Attempts,
@@ -109,7 +110,7 @@ class Dispatcher:
         requests = _Requests(self, operation, body, call)
         begun = await requests.until_sent(
             lambda request: request.begin(operation, second if request.hedges else contract),
-            _Begun.end,
+            Begun.end,
         )
         stack.push_async_exit(begun.stack)
         return begun.events
@@ -168,74 +169,8 @@ def _missing_last(failure: UpstreamFailure) -> tuple[bool, bool]:
     return failure.status == 404 or failure.route_missing, not failure.response_missing
 
 
-class _Begun(NamedTuple):
-    """A stream that has begun: the stack that ends it, and its events."""
-
-    stack: contextlib.AsyncExitStack
-    events: AsyncIterator[JsonObject]
-
-    async def end(self) -> None:
-        """Ends the stream."""
-        await self.stack.aclose()
-
-
 async def _nothing_to_end(answer: JsonObject) -> None:
     pass
-
-
-class _Request:
-    """One request of a call.
-
-    Attributes:
-        replica: the replica that it goes to.
-        target: the model to request.
-        body: the request with the replica's name for the model.
-        call: the call.
-        hedges: the attempts of the call, if another of its requests is under way; else None.
-    """
-
-    def __init__(
-        self,
-        replica: Replica,
-        peers: Peers,
-        target: Target,
-        body: Body,
-        call: Call,
-        hedges: Attempts | None = None,
-    ) -> None:
-        self.replica = replica
-        self.target = target
-        self.body = renaming.asked_for(target, body)
-        self.call = call
-        self.hedges = hedges
-        self._lease = Lease(replica, peers, call, target.served, hedge=hedges is not None)
-
-    def lose(self) -> None:
-        """Records that a request that was sent later was answered earlier."""
-        self._lease.lose()
-
-    async def answer(self, operation: Operation, choices: int | None) -> JsonObject:
-        """Returns the answer to a unary request."""
-        upstream = self.replica.upstream
-        has_model = bool(operation.fallbacks) and self.replica.known.lists(self.target.served)
-        with self._lease as lease:
-            answer = await upstream.call(
-                operation, self.body, lease.call, choices, has_model=has_model
-            )
-            return renaming.with_public_name(self.target, answer)
-
-    async def begin(self, operation: Operation, contract: StreamContract) -> _Begun:
-        """Returns a stream that has begun."""
-        async with contextlib.AsyncExitStack() as opened:
-            lease = opened.enter_context(self._lease)
-            stream = self.replica.upstream.stream(operation, self.body, lease.call, contract)
-            events = await opened.enter_async_context(stream)
-            first = await anext(events, None)
-            lease.record_answer()
-            named: AsyncIterator[JsonObject] = _Events(self.target, first, events)
-            if self.hedges:
-                named = _HedgedEvents(named, self.call.attempts, self.hedges)
-            return _Begun(opened.pop_all(), named)
 
 
 class _Requests:
@@ -261,7 +196,9 @@ class _Requests:
         self._hedge_after_s = 0.0 if once else dispatcher.rules.hedge_after_s
 
     async def until_sent(
-        self, send: Callable[[_Request], Awaitable[T]], discard: Callable[[T], Awaitable[None]]
+        self,
+        send: Callable[[ReplicaRequest], Awaitable[T]],
+        discard: Callable[[T], Awaitable[None]],
     ) -> T:
         """Sends one request after the other until one succeeds; returns its result.
 
@@ -283,13 +220,15 @@ class _Requests:
             except UpstreamFailure as failure:
                 await self._failed(failure)
 
-    async def _next(self) -> _Request:
+    async def _next(self) -> ReplicaRequest:
         """Returns the request to send next."""
         routes = await (self._open_routes() if self._tried else self._routes())
         replica, body = self._choose(routes)
         self._count(replica)
         self._call.attempts.model = routes[replica].public
-        return _Request(replica, self._dispatcher.directory, routes[replica], body, self._call)
+        return ReplicaRequest(
+            replica, self._dispatcher.directory, routes[replica], body, self._call
+        )
 
     def _count(self, replica: Replica) -> None:
         self._tried.append(replica)
@@ -299,8 +238,8 @@ class _Requests:
 
     async def _hedged(
         self,
-        request: _Request,
-        send: Callable[[_Request], Awaitable[T]],
+        request: ReplicaRequest,
+        send: Callable[[ReplicaRequest], Awaitable[T]],
         discard: Callable[[T], Awaitable[None]],
     ) -> T:
         """Sends a request, and a second one if it is late; returns the first result."""
@@ -313,7 +252,7 @@ class _Requests:
             attempts.upstream = winner.replica.upstream.name
         return result
 
-    async def _another(self) -> _Request | None:
+    async def _another(self) -> ReplicaRequest | None:
         """Returns the request to send in addition to a late one; None without another replica."""
         self._hedge_after_s = 0.0
         try:
@@ -333,7 +272,7 @@ class _Requests:
             observer.record_hedge(replica.upstream.name)
         call = replace(self._call, attempts=Attempts())
         peers = self._dispatcher.directory
-        return _Request(replica, peers, routes[replica], body, call, hedges=attempts)
+        return ReplicaRequest(replica, peers, routes[replica], body, call, hedges=attempts)
 
     async def _untried_routes(self) -> Routes:
         """Returns the available replicas that the call has not been sent to."""
@@ -426,48 +365,3 @@ class _Requests:
         except UpstreamFailure as no_route:
             # The failure of a request is more informative than that a reload left no replica.
             raise self._failure or no_route from None
-
-
-class _Events:
-    """The events of a stream, with the model's public name."""
-
-    def __init__(
-        self, target: Target, first: JsonObject | None, rest: AsyncIterator[JsonObject]
-    ) -> None:
-        self._target = target
-        self._first = first
-        self._rest = rest
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> JsonObject:
-        event = self._first
-        if event is None:
-            event = await anext(self._rest)
-        else:
-            self._first = None
-        return renaming.with_public_name(self._target, event)
-
-
-class _HedgedEvents:
-    """The events of a stream whose request was sent in addition to another one of its call.
-
-    The attempts of the call record the progress of this exchange.
-    """
-
-    def __init__(
-        self, events: AsyncIterator[JsonObject], attempts: Attempts, of_call: Attempts
-    ) -> None:
-        self._events = events
-        self._attempts = attempts
-        self._of_call = of_call
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> JsonObject:
-        try:
-            return await anext(self._events)
-        finally:
-            self._of_call.take(self._attempts)

@@ -6,7 +6,7 @@ from penstock_server.fleet.routing import Target
 from penstock_server.upstream import Body, Form, JsonObject
 
 
-def asked_for(target: Target, body: Body) -> Body:
+def with_served_name(target: Target, body: Body) -> Body:
     """Returns the request with the server's own name for the model."""
     if not target.served:
         return body
