@@ -63,6 +63,7 @@ async def canned(
         "admin_listen": "",
         "metrics_listen": "",
         "probe_interval": 60.0,
+        "probe_timeout": 60.0,  # on a busy machine, the only probe may take long
     }
     async with (
         served(upstream.serve) as url,

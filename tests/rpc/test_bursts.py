@@ -51,7 +51,7 @@ BURSTS = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("connections", "options"), BURSTS.values(), ids=BURSTS)
 async def test_a_burst(options: Any, connections: int, simulator: Simulator) -> None:
-    limit = ("--max-concurrent-calls", str(AT_ONCE))
+    limit = ("--max-concurrent-calls", str(AT_ONCE), "--connect-timeout", "600")
     upstream = ("--upstream", simulator.url)
     async with (
         serving(*upstream, *limit, *options) as (process, target),

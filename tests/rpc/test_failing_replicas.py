@@ -40,7 +40,7 @@ async def says(channel: grpc.aio.Channel, service: str, expected: int) -> None:
     """Waits until health reports a state of a service."""
     asked = health_pb2.HealthCheckRequest(service=service)
     watching = health_pb2_grpc.HealthStub(channel).Watch(asked)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while (await watching.read()).status != expected:
             pass
     watching.cancel()
