@@ -151,6 +151,7 @@ async def test_a_bad_certificate_changes_nothing(
         files.replace(*new.issue())
         await until(lambda: "certificate replaced" in caplog.messages)
         assert await works(service.port, new.root)
+    assert service._certificate
     assert not service._certificate.problem
     (refused,) = (r for r in caplog.records if r.message == "certificate refused")
     assert reason in refused.__dict__["fields"]["reason"]
@@ -180,7 +181,7 @@ async def test_a_bad_certificate_at_the_start(pair: Any, reason: str, files: Fil
         ({"tls_cert": "none.pem", "tls_key": "none.pem"}, "cannot read none.pem: No such file"),
     ],
 )
-async def test_incomplete_options(named: dict[str, str], reason: str) -> None:
+async def test_incomplete_options(named: dict[str, Any], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         Service(Settings(listen=FREE_PORT, admin_listen="", **named))
 
