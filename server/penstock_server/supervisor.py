@@ -20,7 +20,13 @@ from penstock_server import service_manager
 from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.encryption import metrics_tls, server_certificate
-from penstock_server.rpc.server import AdminServer, CannotListen, do_without, socket_addresses
+from penstock_server.rpc.server import (
+    AdminServer,
+    CannotListen,
+    ServerCertificate,
+    do_without,
+    socket_addresses,
+)
 from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
@@ -242,33 +248,14 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
         SettingsError: an address cannot be shared, or see `server_certificate`.
         WorkerFailed: the first worker could not start.
     """
-    shared = (*settings.addresses, settings.health_listen)
-    if unix := [one for one in shared if one.startswith("unix:")]:
-        raise SettingsError(
-            f"workers cannot share {unix[0]}: only one process can listen on a Unix socket"
-        )
     certificate = server_certificate(settings)
-    health = [settings.health_listen] if settings.health_listen else []
-    with reserved((*settings.addresses, *health)) as all_addresses, _folder() as folder:
+    with reserved(_shared_addresses(settings)) as all_addresses, _folder() as folder:
         addresses = all_addresses[: len(settings.addresses)]
-        probed = "".join(all_addresses[len(addresses) :])
+        health = "".join(all_addresses[len(addresses) :])
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
-        admin = AdminServer(
-            settings.admin_listen,
-            CombinedAdminServicer(sockets),
-            max_message_bytes=settings.max_message_bytes,
-            max_request_entries=settings.max_request_entries,
-            reflection=settings.reflection,
-            certificate=certificate,
-        )
-        admin.bind()
+        admin = _admin_server(settings, sockets, certificate)
         worker_metrics, processes = WorkerMetrics(), count()
-        metrics = MetricsServer(
-            settings.metrics_listen,
-            worker_metrics.current,
-            tls=metrics_tls(settings, certificate),
-        )
-        await _start_metrics(metrics)
+        metrics = await _metrics_server(settings, worker_metrics, certificate)
 
         def begin(number: int) -> Awaitable[Process]:
             place = f"unix:{folder}/metrics-{next(processes)}" if metrics.address else ""
@@ -277,7 +264,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
                 addresses,
                 admin=sockets[number],
                 metrics=place,
-                health=probed,
+                health=health,
                 generation=workers.generation,
             )
             return start(arguments, own)
@@ -293,17 +280,55 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             await metrics.stop()
 
 
+def _shared_addresses(settings: Settings) -> Sequence[str]:
+    """Returns the addresses that all workers serve on; that of health alone, if any, is the last.
+
+    Raises:
+        SettingsError: an address cannot be shared.
+    """
+    health = [settings.health_listen] if settings.health_listen else []
+    shared = (*settings.addresses, *health)
+    if unix := [one for one in shared if one.startswith("unix:")]:
+        raise SettingsError(
+            f"workers cannot share {unix[0]}: only one process can listen on a Unix socket"
+        )
+    return shared
+
+
+def _admin_server(
+    settings: Settings, sockets: Sequence[str], certificate: ServerCertificate | None
+) -> AdminServer:
+    """Returns the server for operators, bound; it combines what the workers' sockets report."""
+    admin = AdminServer(
+        settings.admin_listen,
+        CombinedAdminServicer(sockets),
+        max_message_bytes=settings.max_message_bytes,
+        max_request_entries=settings.max_request_entries,
+        reflection=settings.reflection,
+        certificate=certificate,
+    )
+    admin.bind()
+    return admin
+
+
 async def _begin_serving(admin: AdminServer) -> None:
     await admin.start()
     service_manager.report("READY=1")
 
 
-async def _start_metrics(metrics: MetricsServer) -> None:
+async def _metrics_server(
+    settings: Settings, metrics: WorkerMetrics, certificate: ServerCertificate | None
+) -> MetricsServer:
+    """Returns the server of the workers' metrics, started unless its default address is taken."""
+    server = MetricsServer(
+        settings.metrics_listen, metrics.current, tls=metrics_tls(settings, certificate)
+    )
     try:
-        await metrics.start()
+        await server.start()
     except OSError as error:
-        do_without("metrics_listen", metrics.address, error)
-        metrics.address = ""
+        do_without("metrics_listen", server.address, error)
+        server.address = ""
+    return server
 
 
 @contextlib.contextmanager
