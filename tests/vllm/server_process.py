@@ -4,6 +4,7 @@ Needs nothing but the standard library.
 """
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -84,7 +85,7 @@ def answers(url: str, api_key: str = "") -> bool:
     except urllib.error.HTTPError as error:
         error.close()
         return False
-    except OSError:
+    except (OSError, http.client.HTTPException):  # another program has the port
         return False
 
 
