@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import grpc
 import orjson
 import pytest
 from acceptance.refusals import read, refused
+from closed_port import closed_url
 from conftest import Serve
 from documents import document, value_of
 from google.protobuf import text_format
@@ -712,11 +714,16 @@ async def test_stored_on_a_replica_with_unknown_routes(serve: Serve) -> None:
                 assert (await Responses(channel).stub.GetResponse(get)).response == made
 
 
-async def test_an_upstream_that_may_have_it_is_down(serve: Serve) -> None:
+@pytest.fixture
+def closed() -> Iterator[str]:
+    with closed_url() as url:
+        yield url
+
+
+async def test_an_upstream_that_may_have_it_is_down(serve: Serve, closed: str) -> None:
     settings = SimulatorSettings(listen="127.0.0.1:0", response_store=True)
-    async with Simulator(settings) as one, Simulator(settings) as other:
-        service = await serve(upstream=(one.url, other.url), native_responses="always")
-        await other.stop()
+    async with Simulator(settings) as one:
+        service = await serve(upstream=(one.url, closed), native_responses="always")
         async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
             get = response_pb2.GetResponseRequest(response_id="resp_1", model="tiny-chat")
             refusal = await refused(Responses(channel).stub.GetResponse(get))
@@ -726,15 +733,13 @@ async def test_an_upstream_that_may_have_it_is_down(serve: Serve) -> None:
 @pytest.mark.parametrize("rpc", ["GetResponse", "CancelResponse"])
 @pytest.mark.parametrize("others", [{}, {"response_store": True}, {"kind": "embed"}])
 async def test_upstream_that_could_not_be_asked_whether_it_stores(
-    serve: Serve, others: dict[str, Any], rpc: str
+    serve: Serve, closed: str, others: dict[str, Any], rpc: str
 ) -> None:
     """It may have the response, which is therefore not reported as missing."""
     async with AsyncExitStack() as stack:
-        down = await stack.enter_async_context(Simulator(SimulatorSettings(listen=FREE_PORT)))
         settings = SimulatorSettings(listen=FREE_PORT, **others)
         urls = [(await stack.enter_async_context(Simulator(settings))).url] if others else []
-        service = await serve(upstream=(*urls, down.url), native_responses="auto")
-        await down.stop()
+        service = await serve(upstream=(*urls, closed), native_responses="auto")
         async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
             stub = Responses(channel).stub
             request = getattr(response_pb2, f"{rpc}Request")(
@@ -747,14 +752,12 @@ async def test_upstream_that_could_not_be_asked_whether_it_stores(
 
 @pytest.mark.parametrize("others", [{}, {"response_store": True}])
 async def test_continued_while_one_could_not_be_asked_whether_it_stores(
-    serve: Serve, others: dict[str, Any]
+    serve: Serve, closed: str, others: dict[str, Any]
 ) -> None:
     async with AsyncExitStack() as stack:
-        down = await stack.enter_async_context(Simulator(SimulatorSettings(listen=FREE_PORT)))
         settings = SimulatorSettings(listen=FREE_PORT, **others)
         urls = [(await stack.enter_async_context(Simulator(settings))).url] if others else []
-        service = await serve(upstream=(*urls, down.url), native_responses="auto")
-        await down.stop()
+        service = await serve(upstream=(*urls, closed), native_responses="auto")
         await until(lambda: service._fleet.replicas[-1].known.alive is False)
         async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
             request = asking("Say hello.", model="tiny-chat", previous_response_id="resp_1")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from closed_port import closed_url
 from grpc import StatusCode as Code
 from skipping import LIMIT_S, Skipping
 
@@ -83,11 +84,10 @@ async def test_failure(rpc: Called, sent: bytes, code: Code, reason: str, serve:
 
 @every_rpc
 async def test_refused(rpc: Called, serve: Serve) -> None:
-    async with running(Upstream()) as gone:
-        pass
-    service = await serve(upstream=(gone.url,), **rpc.settings)
-    async with plain_channel(service) as channel:
-        result = await rpc.run(service, channel, timeout=BOUND_S)
+    with closed_url() as url:
+        service = await serve(upstream=(url,), **rpc.settings)
+        async with plain_channel(service) as channel:
+            result = await rpc.run(service, channel, timeout=BOUND_S)
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
     assert (result.retry_s, result.pushback) == (1.0, "1000")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from closed_port import closed_url
 from grpc import StatusCode as Code
 from grpc import aio
 from skipping import LIMIT_S, Skipping
@@ -132,10 +133,9 @@ async def test_all_connections_in_use(simulator: Simulator, serve: Serve, skip: 
 
 
 async def test_the_upstream_is_down(serve: Serve) -> None:
-    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as gone:
-        url = gone.url
-    async with plain_channel(await serve(upstream=(url,))) as channel:
-        result = await both(channel, chat())
+    with closed_url() as url:
+        async with plain_channel(await serve(upstream=(url,))) as channel:
+            result = await both(channel, chat())
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
     assert (result.retry_s, result.pushback) == (1.0, "1000")
     assert result.metadata["stage"] == "connect"
