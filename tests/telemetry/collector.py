@@ -90,11 +90,11 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @asynccontextmanager
-async def collector() -> AsyncIterator[Collector]:
+async def collector(port: int = 0) -> AsyncIterator[Collector]:
     running, server = Collector(), aio.server()
     add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
     add(running, server)
-    running.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    running.endpoint = f"http://127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     await server.start()
     try:
         yield running
