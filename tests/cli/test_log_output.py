@@ -117,7 +117,10 @@ def test_dropped_lines_are_counted(unread: tuple[int, int]) -> None:
     *events, notice, last = map(orjson.loads, (written + _drained(lines, out)).splitlines())
     assert (notice["event"], notice["level"]) == ("log lines dropped", "warning")
     assert last["event"] == "event"
-    assert notice["lines"] == number - len(events) > 0
+    # On a busy machine, the thread that writes may make room for an earlier notice, too.
+    earlier = [one for one in events if one["event"] == "log lines dropped"]
+    dropped = sum(one["lines"] for one in (*earlier, notice))
+    assert dropped == number - (len(events) - len(earlier)) > 0
 
 
 def _drained(lines: Lines, descriptor: int) -> bytes:
