@@ -41,8 +41,8 @@ from penstock_server.rpc.server import (
     Watches,
     bind_all,
     build_server,
-    do_without,
     release,
+    start_if_free,
 )
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
@@ -195,7 +195,7 @@ class Service:
             )
             self.admin.bind()
             self.health.bind()
-            await self._start_metrics()
+            await start_if_free("metrics_listen", self.metrics)
         except CannotListen:
             release(self.addresses)
             await self._end_watch()
@@ -212,12 +212,6 @@ class Service:
         )
         for address in self.addresses:
             events.SERVING.log(address=address)
-
-    async def _start_metrics(self) -> None:
-        try:
-            await self.metrics.start()
-        except OSError as error:
-            do_without("metrics_listen", self.metrics.address, error)
 
     async def _current_metrics(self) -> CollectorRegistry:
         self._upstream_metrics.refresh()

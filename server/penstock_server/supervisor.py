@@ -24,8 +24,8 @@ from penstock_server.rpc.server import (
     AdminServer,
     CannotListen,
     ServerCertificate,
-    do_without,
     socket_addresses,
+    start_if_free,
 )
 from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
@@ -323,11 +323,7 @@ async def _metrics_server(
     server = MetricsServer(
         settings.metrics_listen, metrics.current, tls=metrics_tls(settings, certificate)
     )
-    try:
-        await server.start()
-    except OSError as error:
-        do_without("metrics_listen", server.address, error)
-        server.address = ""
+    await start_if_free("metrics_listen", server)
     return server
 
 

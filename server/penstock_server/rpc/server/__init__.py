@@ -13,10 +13,10 @@ from penstock_server.rpc.server.health_server import HealthServer
 from penstock_server.rpc.server.listening import (
     CannotListen,
     bind_all,
-    do_without,
     is_local,
     release,
     socket_addresses,
+    start_if_free,
 )
 from penstock_server.rpc.server.watches import Watches
 
@@ -32,8 +32,8 @@ __all__ = [
     "Watches",
     "bind_all",
     "build_server",
-    "do_without",
     "is_local",
     "release",
     "socket_addresses",
+    "start_if_free",
 ]

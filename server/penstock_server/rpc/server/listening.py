@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from grpc import aio
 
@@ -59,6 +59,32 @@ def do_without(option: str, address: str, error: Exception) -> None:
     if not isinstance(address, Unrequested):
         raise CannotListen(address, error, option) from error
     events.CANNOT_LISTEN.log(option=option, address=address, reason=_reason(error))
+
+
+class Listener(Protocol):
+    """A server on an address of its own.
+
+    Attributes:
+        address: the address; empty for none.
+    """
+
+    address: str
+
+    async def start(self) -> None:
+        """Serves, if it has an address; raises `OSError` if that cannot be listened on."""
+
+
+async def start_if_free(option: str, server: Listener) -> None:
+    """Starts a server for operators; goes without it if its address is taken and only the default.
+
+    Raises:
+        CannotListen: the configuration names the address.
+    """
+    try:
+        await server.start()
+    except OSError as error:
+        do_without(option, server.address, error)
+        server.address = ""
 
 
 def bind(
