@@ -90,6 +90,7 @@ _KEYS = (
     "x-session-id",
     "x-vllm-priority",
     "x-data-parallel-rank",
+    "x-gateway-inference-objective",
     "traceparent",
     "tracestate",
     "authorization",

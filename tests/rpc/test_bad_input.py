@@ -278,6 +278,12 @@ async def test_all_conflicts_are_reported_together(channel: aio.Channel) -> None
         (("x-vllm-priority", "9" * 30), "", ["metadata x-vllm-priority"], INVALID),
         (("x-data-parallel-rank", "1.5"), "", ["metadata x-data-parallel-rank"], INVALID),
         (("x-session-id", "s" * 5000), "", ["metadata x-session-id"], INVALID),
+        (
+            ("x-gateway-inference-objective", "o" * 5000),
+            "",
+            ["metadata x-gateway-inference-objective"],
+            INVALID,
+        ),
     ],
 )
 async def test_metadata_that_contradicts_the_request(
@@ -298,6 +304,8 @@ async def test_metadata_that_matches_the_request(
         ("x-data-parallel-rank", "0"),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ("tracestate", "vendor=1"),
+        ("x-gateway-inference-objective", "batch"),
+        ("x-gateway-inference-fairness-id", "team-a"),
     )
     request = parsed('model: "tiny-chat" engine { session_id: "s" priority: -2 }')
     assert (await stream(channel, request, metadata=metadata)).code is grpc.StatusCode.OK

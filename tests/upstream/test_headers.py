@@ -19,7 +19,7 @@ def test_unknown_values_are_omitted() -> None:
 
 
 def test_all() -> None:
-    call = Call("id-1", "model", "00-trace", "vendor=1", "session", -3, 0)
+    call = Call("id-1", "model", "00-trace", "vendor=1", "session", -3, 0, "batch", "team-a")
     assert built(call, "text/event-stream", "secret") == {
         "user-agent": "penstock",
         "accept": "text/event-stream",
@@ -30,6 +30,8 @@ def test_all() -> None:
         "x-session-id": "session",
         "x-vllm-priority": "-3",
         "x-data-parallel-rank": "0",
+        "x-gateway-inference-objective": "batch",
+        "x-gateway-inference-fairness-id": "team-a",
     }
 
 
@@ -38,6 +40,14 @@ def test_a_configured_header_replaces_ours() -> None:
     headers = Headers("", configured).build(Call("id-1"), "application/json")
     assert (headers["user-agent"], headers["x-team"]) == ("of-the-house", "a")
     assert len(headers) == 5
+
+
+def test_the_caller_s_objective_replaces_a_configured_one() -> None:
+    headers = Headers("", {"X-Gateway-Inference-Objective": "usual"})
+    of_the_caller = headers.build(Call("id-1", objective="batch"), "application/json")
+    assert of_the_caller["x-gateway-inference-objective"] == "batch"
+    others = headers.build(Call("id-1"), "application/json")
+    assert others["x-gateway-inference-objective"] == "usual"
 
 
 def test_each_request_of_a_call_has_a_unique_id() -> None:

@@ -83,6 +83,8 @@ class Call:
         session_id: sent as X-Session-ID.
         priority: sent as X-Vllm-Priority; lower runs first.
         data_parallel_rank: sent as X-data-parallel-rank.
+        objective: sent as X-Gateway-Inference-Objective.
+        fairness_id: sent as X-Gateway-Inference-Fairness-ID.
         authorization: the caller's own, sent instead of the upstream's key, and empty if the
             caller sent none; None for the upstream's key.
         deadline: its deadline, by the monotonic clock.
@@ -98,6 +100,8 @@ class Call:
     session_id: str = ""
     priority: int | None = None
     data_parallel_rank: int | None = None
+    objective: str = ""
+    fairness_id: str = ""
     authorization: str | None = field(default=None, repr=False)
     deadline: float = math.inf
     may_use: Callable[[str], bool] = any_model

@@ -80,4 +80,8 @@ class Headers:
             headers["x-vllm-priority"] = str(call.priority)
         if call.data_parallel_rank is not None:
             headers["x-data-parallel-rank"] = str(call.data_parallel_rank)
+        if call.objective:
+            headers["x-gateway-inference-objective"] = call.objective
+        if call.fairness_id:
+            headers["x-gateway-inference-fairness-id"] = call.fairness_id
         return headers

@@ -104,6 +104,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str], str | int]]] = {
     "x-session-id": ("session_id", _header),
     "x-vllm-priority": ("priority", _integer),
     "x-data-parallel-rank": ("data_parallel_rank", _integer),
+    "x-gateway-inference-objective": ("objective", _header),
+    "x-gateway-inference-fairness-id": ("fairness_id", _header),
 }
 """Metadata keys, each with the attribute of a `Call` that it sets."""
 
