@@ -1,12 +1,13 @@
 """Keys in files, and files of keys that others can read."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penstock_server.configuration.exposed import exposed
 from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import UpstreamTable, key_file
+from penstock_server.configuration.upstream_table import File, UpstreamTable, key_file
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .process import penstock, serving
@@ -52,24 +53,54 @@ async def test_a_file_with_the_key_of_a_caller(
         assert "through ps" in shown
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o604, 0o640, 0o600])
-def test_readable_files(file: Path, tmp_path: Path, mode: int) -> None:
-    """Every kind of file with a secret; files without one may be readable."""
-    config, keys, plain = (tmp_path / name for name in ("config", "keys", "plain"))
-    config.write_text(f'upstream_api_key = "{KEY}"')
-    plain.write_text("idle_timeout = 3")
-    keys.write_text("")
-    for path in (file, config, keys, plain):
+@pytest.fixture(params=[0o644, 0o604, 0o640, 0o600])
+def mode(request: pytest.FixtureRequest, file: Path, tmp_path: Path) -> int:
+    """The permissions of all files in the folder."""
+    for name in ("config", "keys", "plain"):
+        (tmp_path / name).touch()
+    (tmp_path / "config").write_text(f'upstream_api_key = "{KEY}"')
+    (tmp_path / "plain").write_text("idle_timeout = 3")
+    mode = int(request.param)
+    for path in tmp_path.iterdir():
         path.chmod(mode)
-    table = UpstreamTable("http://a", api_key_file=key_file(str(file)))
+    return mode
+
+
+def test_readable_files_of_options(file: Path, tmp_path: Path, mode: int) -> None:
+    config, keys, plain = (str(tmp_path / name) for name in ("config", "keys", "plain"))
     known = {
-        str(keys): exposed(Settings(keys_file=str(keys)), ""),
-        str(config): exposed(Settings(upstream_api_key=KEY), str(config)),
+        keys: exposed(Settings(keys_file=keys), ""),
+        config: exposed(Settings(upstream_api_key=KEY), config),
         str(file): exposed(Settings(upstream_api_key_file=key_file(str(file))), ""),
+        plain: exposed(Settings(tls_cert=keys, tls_key=plain), ""),
     }
     assert all(found == ([path] if mode & 4 else []) for path, found in known.items())
-    assert exposed(Settings(upstream=(table,)), "") == ([str(file)] if mode & 4 else [])
-    assert exposed(Settings(upstream_api_key=KEY), str(plain)) == []
+    assert exposed(Settings(upstream_api_key=KEY), plain) == []
+
+
+@pytest.mark.parametrize("secret", ["api_key", "headers"])
+def test_readable_secrets_of_a_table(tmp_path: Path, mode: int, secret: str) -> None:
+    value: Any = {"x-key": KEY} if secret == "headers" else KEY
+    given = Settings(upstream=(UpstreamTable("http://a", **{secret: value}),))
+    config = str(tmp_path / "config")
+    assert exposed(given, config) == ([config] if mode & 4 else [])
+
+
+READABLE = {
+    "the key": ({"api_key_file": "config"}, ["config"]),
+    "a private key": ({"client_certificate_file": "keys", "client_key_file": "plain"}, ["plain"]),
+    "a private key with its certificate": ({"client_certificate_file": "keys"}, ["keys"]),
+    "a CA": ({"ca_file": "keys"}, []),
+}
+
+
+@pytest.mark.parametrize(("named", "found"), READABLE.values(), ids=READABLE)
+def test_readable_files_of_a_table(
+    tmp_path: Path, mode: int, named: dict[str, str], found: list[str]
+) -> None:
+    files: Any = {option: File(str(tmp_path / name), b"") for option, name in named.items()}
+    given = Settings(upstream=(UpstreamTable("https://a", **files),))
+    assert exposed(given, "") == ([str(tmp_path / name) for name in found] if mode & 4 else [])
 
 
 async def test_a_warning(tmp_path: Path, simulator: Simulator) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import File, UpstreamTable
+from penstock_server.configuration.upstreams import upstream_configs
 
 
 def files(settings: Settings) -> Iterator[File]:
@@ -25,22 +26,30 @@ def exposed(settings: Settings, path: str) -> Sequence[str]:
         settings: the configuration.
         path: the configuration file; empty for none.
     """
-    tables = [entry for entry in settings.upstream if isinstance(entry, UpstreamTable)]
-    found = [settings.keys_file]
-    if settings.upstream_api_key_file:
-        found.append(settings.upstream_api_key_file.path)
-    for table in tables:
-        named = (table.api_key_file, table.client_key_file)
-        found.extend(file.path for file in named if file)
-    secrets = [settings.upstream_api_key, *(table.api_key for table in tables)]
-    readable = [one for one in dict.fromkeys(found) if one and _is_read_by_all(one)]
+    readable = [one for one in dict.fromkeys(_secret_files(settings)) if _is_read_by_all(one)]
     # Others cannot read a pipe, and reading it here would empty it.
-    if path and _is_read_by_all(path) and _holds(path, [one for one in secrets if one]):
+    if path and _is_read_by_all(path) and _holds(path, _secrets(settings)):
         readable.append(path)
     return readable
 
 
-def _holds(path: str, secrets: Sequence[str]) -> bool:
+def _secret_files(settings: Settings) -> Iterator[str]:
+    """Yields the paths of files that contain only secrets, or private keys."""
+    yield from filter(None, (settings.keys_file, settings.tls_key))
+    if settings.upstream_api_key_file:
+        yield settings.upstream_api_key_file.path
+    for table in settings.upstream:
+        if isinstance(table, UpstreamTable):
+            private_key = table.client_key_file or table.client_certificate_file
+            yield from (file.path for file in (table.api_key_file, private_key) if file)
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    for config in upstream_configs(settings):
+        yield from config.secrets
+
+
+def _holds(path: str, secrets: Iterable[str]) -> bool:
     try:
         content = Path(path).read_text()
     except (OSError, ValueError):

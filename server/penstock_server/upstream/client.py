@@ -39,7 +39,6 @@ _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
 # The largest is the description of all routes, with less than one megabyte.
 _LARGEST_PROBE_ANSWER = 16 * 1024 * 1024
-_SHORTEST_SECRET = 8
 _MOST_URLS = 64
 _LATEST_SHARE = 0.2
 """The weight of the latest answer in the moving average."""
@@ -80,9 +79,7 @@ class Upstream:
         """
         self.name = config.name or address_of(config.url)
         self.config = config
-        # Shorter values of headers are not secrets, and may be parts of ordinary words.
-        long = (value for value in config.headers.values() if len(value) >= _SHORTEST_SECRET)
-        self._secrets = (config.api_key, *long)
+        self._secrets = config.secrets
         self._pinned_address = pinned_address
         self._socket = urlsplit(config.url).path if config.url.startswith("unix:") else ""
         self._base = httpx.URL("http://localhost" if self._socket else config.url)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+_SHORTEST_SECRET = 8
+"""Shorter values of headers are not secrets, and may be parts of ordinary words."""
+
 
 class NativeResponses(StrEnum):
     """Whether responses are requested from an upstream's own Responses API."""
@@ -89,6 +92,12 @@ class UpstreamConfig:
     max_connections: int = 1000
     max_upload_bytes: int = 25 * 1024 * 1024
     max_answer_bytes: int = 128 * 1024 * 1024
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key and the values of headers that may be secrets."""
+        long = (value for value in self.headers.values() if len(value) >= _SHORTEST_SECRET)
+        return (*filter(None, (self.api_key,)), *long)
 
     def same_place(self, other: "UpstreamConfig") -> bool:
         """Returns whether another configuration is for the same server."""
