@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
-# Addresses of the demonstration: for calls, and for administration.
-LISTEN ?= 127.0.0.1:50051
-ADMIN_LISTEN ?= 127.0.0.1:50052
+# Addresses of the demonstration: for calls, and for administration; default: those of the service.
+LISTEN ?=
+ADMIN_LISTEN ?=
 # Seconds that `make fuzz` runs each target, and the factor by which it then increases the examples of
 # `make test`; 0 for none.
 SECONDS ?= 60
@@ -48,7 +48,8 @@ help:  ## list the commands
 
 demo: $(VENV)/.demo  ## stream a chat from a simulated upstream, then continue to serve
 	@# Under job control, so that Ctrl-C ends the demonstration and not make.
-	@set -m; $(BIN)/penstock demo --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN); exit $$?
+	@set -m; $(BIN)/penstock demo $(LISTEN:%=--listen %) $(ADMIN_LISTEN:%=--admin-listen %); code=$$?; \
+	  test $$code != 4 || echo "for example: make demo LISTEN=127.0.0.1:50061 ADMIN_LISTEN=off" >&2; exit $$code
 
 test: $(VENV)/.dev  ## all tests that need no vLLM, in TEST_WORKERS processes
 	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal

@@ -8,6 +8,8 @@
 which can also be used directly. Every result carries its protobuf message as `proto`.
 """
 
+from importlib.metadata import version as _version
+
 from penstock.admin import Replica, UpstreamList
 from penstock.channel import TLS, open_async_channel, open_channel
 from penstock.chat import chat_request
@@ -56,6 +58,8 @@ from penstock.tokenize import Tokens
 from penstock.tools import ToolCall, tool
 from penstock.transcribe import Segment, StreamedTranscription, Transcription, TranscriptionEvent
 from penstock.vectors import Vector
+
+__version__ = _version("penstock")
 
 __all__ = [
     "TLS",

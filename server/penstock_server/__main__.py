@@ -1,8 +1,9 @@
-"""Entry point of all processes: `penstock`, and `python -m penstock_server`."""
+"""Entry point of all processes: `penstock`, `python -m penstock`, `python -m penstock_server`."""
 
 import os
 import signal
 import sys
+from typing import NoReturn
 
 
 def main() -> int:
@@ -11,9 +12,20 @@ def main() -> int:
         # Before the imports, which take long enough for a signal to arrive.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
         _open_standard_streams()
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        # An import may turn a KeyboardInterrupt into another error, or print it and continue.
+        signal.signal(signal.SIGINT, _end)
     from penstock_server.cli import main as run
 
+    signal.signal(signal.SIGINT, before)
     return run()
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """Ends a process that has not started anything yet."""
+    os.write(2, b"penstock: interrupted\n")
+    os._exit(128 + number)
 
 
 def _open_standard_streams() -> None:

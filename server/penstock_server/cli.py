@@ -1,7 +1,8 @@
 """The command line: serve, simulate, demo, and the client's commands.
 
 Exit codes: 0 success; 1 the call failed, or the service is not serving; 2 incorrect usage; 3 an
-option or a file cannot be used; 4 the service cannot listen on an address; 5 a package is missing.
+option or a file cannot be used; 4 the service cannot listen on an address; 5 a package is missing;
+130 interrupted.
 """
 
 import argparse
@@ -29,6 +30,7 @@ EXIT_USAGE = 2
 EXIT_SETTINGS = 3
 EXIT_ADDRESS = 4
 EXIT_NOT_INSTALLED = 5
+EXIT_INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,8 +43,20 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        if sys.stderr and sys.stderr.isatty():
+            # The terminal shows ^C; the shell's prompt belongs on a line of its own.
+            print(file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _main(given: Sequence[str]) -> int:
     parser = _parser()
+    if not given:
+        parser.print_help()
+        return EXIT_USAGE
     parsed, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if parsed.more and not any(one.startswith("-") for one in unknown):
         # Python 3.11 does not add to a list of arguments after an option has interrupted it.
@@ -52,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code: int = parsed.run(parsed)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # The reader of the output has closed it, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -259,7 +271,7 @@ def _loop_factory() -> LoopFactory | None:
 
 def _not_installed(error: ModuleNotFoundError) -> int:
     extra = "cli" if error.name == "shtab" else "server"
-    what = f"{error.name} is not installed"
+    what = f'this command needs the extra "{extra}" ({error.name} is not installed)'
     return _fail(f'{what}; run: pip install "penstock[{extra}]"', EXIT_NOT_INSTALLED)
 
 

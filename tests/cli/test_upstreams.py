@@ -212,4 +212,5 @@ async def test_a_taken_port(taken: str, option: str) -> None:
         free = {"--listen": FREE_PORT, "--admin-listen": "off"} | {taken: address}
         result = await penstock("serve", *(word for option in free.items() for word in option))
     assert (result.code, result.out) == (4, "")
-    assert result.err == f"penstock: {option}cannot listen on {address}: address already in use\n"
+    reason = f"{option}cannot listen on {address}: address already in use"
+    assert result.err == f"penstock: {reason}; choose another address with {taken}\n"

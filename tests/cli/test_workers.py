@@ -414,7 +414,8 @@ async def test_a_taken_port(simulator: Simulator, count: str) -> None:
     async with workers(simulator.url) as served:
         other = await penstock("serve", "--listen", served.address, "--workers", count)
     assert (other.code, other.out) == (4, "")
-    assert other.err == f"penstock: cannot listen on {served.address}: address already in use\n"
+    taken = f"penstock: cannot listen on {served.address}: address already in use"
+    assert other.err == f"{taken}; choose another address with --listen\n"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,8 @@ async def test_a_socket_in_use(path: Path, serve: Serve, simulator: Simulator) -
     await serve(upstream=(simulator.url,), listen=f"unix:{path}")
     result = await penstock("serve", "--listen", f"unix:{path}")
     assert result.code == 4
-    assert result.err == f"penstock: cannot listen on unix:{path}: address already in use\n"
+    taken = f"penstock: cannot listen on unix:{path}: address already in use"
+    assert result.err == f"{taken}; choose another address with --listen\n"
     async with AsyncClient(f"unix:{path}") as client:
         assert (await client.chat.create("Say hello.")).text == ANSWER
 

@@ -101,7 +101,11 @@ async def test_a_taken_configured_address_is_an_error(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taker:
         address = f"127.0.0.1:{taker.getsockname()[1]}"
-        expected = f"{option}: cannot listen on {address}: address already in use"
+        flag = option.replace("_", "-")
+        expected = (
+            f"{option}: cannot listen on {address}: address already in use"
+            f"; choose another address with --{flag}"
+        )
         with pytest.raises(CannotListen, match=f"^{expected}$"):
             await serve(upstream=(simulator.url,), **{option: address})
 

@@ -34,7 +34,10 @@ class CannotListen(Exception):
         """
         self.reason = _reason(error)
         place = f"{option}: cannot" if option else "cannot"
-        super().__init__(f"{place} listen on {address}: {self.reason}")
+        flag = (option or "listen").replace("_", "-")
+        super().__init__(
+            f"{place} listen on {address}: {self.reason}; choose another address with --{flag}"
+        )
 
 
 def _reason(error: Exception) -> str:
