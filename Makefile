@@ -40,7 +40,7 @@ WORKERS ?=
 # Whether to measure the cost of metrics and traces in addition.
 OBSERVED ?=
 
-.PHONY: help demo test quick fuzz test-vllm test-routers test-examples test-observability pictures bench bench-peers bench-guard bench-baseline \
+.PHONY: help demo docs test quick fuzz test-vllm test-routers test-examples test-observability pictures bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
 
 help:  ## list the commands
@@ -51,7 +51,7 @@ demo: $(VENV)/.demo  ## stream a chat from a simulated upstream, then continue t
 	@set -m; $(BIN)/penstock demo $(LISTEN:%=--listen %) $(ADMIN_LISTEN:%=--admin-listen %); code=$$?; \
 	  test $$code != 4 || echo "for example: make demo LISTEN=127.0.0.1:50061 ADMIN_LISTEN=off" >&2; exit $$code
 
-test: $(VENV)/.dev  ## all tests that need no vLLM, in TEST_WORKERS processes
+test: $(VENV)/.dev $(VENV)/.docs  ## all tests that need no vLLM, in TEST_WORKERS processes
 	$(BIN)/pytest --numprocesses=$(TEST_WORKERS) --dist=worksteal
 
 quick: $(VENV)/.dev  ## the tests of conversions, lossless fields, configuration and the status table
@@ -81,6 +81,9 @@ test-examples: $(VENV)/.dev  ## build the example clients of every language, run
 test-observability: $(VENV)/.dev  ## unpack a Prometheus, let it scrape a service under load, run every panel and rule
 	tests/observability/install.sh
 	$(BIN)/pytest tests/observability
+
+docs: $(VENV)/.runtime $(VENV)/.docs  ## build the documentation site into build/docs/site
+	$(BIN)/python -m website
 
 pictures: $(VENV)/.dev  ## draw the dashboards from such a run, into docs/
 	tests/observability/install.sh
@@ -179,4 +182,9 @@ $(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
 $(VENV)/.codegen: requirements/codegen.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/codegen
 	$(VENV)/codegen/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/codegen.lock
+	@touch $@
+
+$(VENV)/.docs: requirements/docs.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/docs.lock
 	@touch $@

@@ -35,6 +35,7 @@ LOCKS = {
         f"--constraints={RUNTIME}",
     ),
     "requirements/codegen.lock": ("--group=codegen",),
+    "requirements/docs.lock": ("--group=docs",),
     "requirements/fuzz.lock": ("--group=fuzz",),
     "requirements/bench.lock": ("--group=bench",),
     "requirements/peers.lock": ("--group=peers",),

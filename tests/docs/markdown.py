@@ -7,6 +7,13 @@ _PROGRAM = re.compile(
     r"^```python\n(.*?)^```$(?:\n+^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
 )
 
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def links(page: str) -> list[str]:
+    """Returns the targets of the links."""
+    return _LINK.findall(page)
+
 
 def blocks(page: str, language: str) -> list[str]:
     """Returns the contents of the blocks that are marked with a language."""

@@ -1,0 +1,1 @@
+"""The documentation site: its pages are gathered, generated and built by `make docs`."""
