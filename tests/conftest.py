@@ -14,7 +14,7 @@ from skipping import PythonLoop, UvLoop, skip
 
 from penstock.channel import open_async_channel
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.telemetry.events import BY_OUTCOME, EVENTS
 

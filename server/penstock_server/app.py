@@ -13,12 +13,10 @@ import httpx
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from penstock_server import descriptors, worker
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import Key, read_keys
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstreams import policy, upstream_configs
+from penstock_server.configuration import Key, Settings, policy, read_keys, upstream_configs
 from penstock_server.encryption import metrics_tls, server_certificate
 from penstock_server.fleet import Fleet
+from penstock_server.options import SettingsError
 from penstock_server.reload import Changes, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
 from penstock_server.rpc.calls import Arrivals, Middleware
@@ -47,13 +45,11 @@ from penstock_server.rpc.server import (
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
 from penstock_server.telemetry import events, log, tracing
-from penstock_server.telemetry.metrics.endpoint import MetricsServer
-from penstock_server.telemetry.metrics.service import ServiceMetrics
-from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
+from penstock_server.telemetry.metrics import MetricsServer, ServiceMetrics, UpstreamMetrics
 
 if TYPE_CHECKING:
     # It imports OpenTelemetry, which need not be installed.
-    from penstock_server.telemetry.tracing.spans import Tracing
+    from penstock_server.telemetry.tracing import Tracing
 
 # Time for the last statuses to reach their callers.
 _LAST_STATUSES_S = 1.0

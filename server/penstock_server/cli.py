@@ -19,9 +19,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
 from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
-from penstock_server.configuration.file import SettingsError, is_read_once
-from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.options import Unrequested, address, unless_off
+from penstock_server.option_list import OptionList
+from penstock_server.options import SettingsError, Unrequested, address, is_read_once, unless_off
 from penstock_server.telemetry.metrics.names import DEFAULT_METRICS_ADDRESS
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -92,7 +91,7 @@ def _add_serve(commands: Any) -> None:
         commands,
         "serve",
         "serve gRPC in front of one or more vLLMs",
-        "penstock_server.configuration.settings:Settings",
+        "penstock_server.configuration:Settings",
         "PENSTOCK_",
         _serve,
     )

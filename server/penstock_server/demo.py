@@ -11,7 +11,7 @@ from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET, open_async_ch
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.signals import stop_signals
 from penstock_server.simulator import Simulator, SimulatorSettings
 

@@ -2,8 +2,8 @@
 
 import ssl
 
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
+from penstock_server.options import SettingsError
 from penstock_server.rpc.server import (
     CertificateFiles,
     ServerCertificate,

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from penstock_server import descriptors, service_manager, worker
 from penstock_server.app import Service
-from penstock_server.configuration.exposed import exposed
-from penstock_server.configuration.options import shown
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings, exposed
+from penstock_server.options import shown
 from penstock_server.reload import Reloader
 from penstock_server.signals import stop_signals, when_to_reload
 from penstock_server.telemetry import events

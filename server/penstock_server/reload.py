@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from penstock_server.configuration.exposed import files
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.options import options
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.configuration import Settings, files, upstream_configs
 from penstock_server.file_stamp import FileStamp, stamp
+from penstock_server.options import SettingsError, options
 from penstock_server.telemetry import events
 from penstock_server.upstream import UpstreamConfig
 

@@ -17,9 +17,9 @@ from functools import partial
 from itertools import count
 
 from penstock_server import service_manager
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.encryption import metrics_tls, server_certificate
+from penstock_server.options import SettingsError
 from penstock_server.rpc.server import (
     AdminServer,
     CannotListen,
@@ -31,8 +31,7 @@ from penstock_server.rpc.services import CombinedAdminServicer
 from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
 from penstock_server.telemetry import events
-from penstock_server.telemetry.metrics.endpoint import MetricsServer
-from penstock_server.telemetry.metrics.workers import WorkerMetrics
+from penstock_server.telemetry.metrics import MetricsServer, WorkerMetrics
 from penstock_server.worker import READY, RELOADED, environment
 
 _FIRST_PAUSE_S = 1.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 
 READY = b"ready\n"
 """The line that reports that the worker serves."""

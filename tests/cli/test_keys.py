@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from steps import steps
 
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import Key, read_keys
+from penstock_server.configuration import Key, read_keys
+from penstock_server.options import SettingsError
 
 from .process import penstock
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from penstock_server.cli import main
-from penstock_server.configuration.options import options
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
+from penstock_server.options import options
 
 from .process import PENSTOCK, Result, penstock, started
 

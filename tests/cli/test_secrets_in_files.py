@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from penstock_server.configuration.exposed import exposed
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import File, UpstreamTable, key_file
+from penstock_server.configuration import File, Settings, UpstreamTable, exposed
+from penstock_server.configuration.upstream_table import key_file
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .process import penstock, serving

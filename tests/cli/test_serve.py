@@ -19,7 +19,7 @@ from rpc.raw import Frame, begin, connected, message, request
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.process import WatchEnded, serve
 from penstock_server.rpc.server import lasting
 from penstock_server.simulator import Simulator

@@ -27,7 +27,7 @@ from penstock.v1.admin_pb2 import ListUpstreamsRequest
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator
 from penstock_server.supervisor import Workers, reserved
 

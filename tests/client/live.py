@@ -8,7 +8,7 @@ import asyncio
 import sys
 
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.upstream.config import NativeResponses
 

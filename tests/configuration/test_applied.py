@@ -8,7 +8,7 @@ from grpc import aio
 from penstock.channel import open_async_channel
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import UpstreamTable
 from penstock_server.simulator import Simulator
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock_server.configuration.file import ConfigFile, SettingsError
+from penstock_server.options import ConfigFile, SettingsError
 
 
 @pytest.mark.parametrize("value", ["[" * 2000, "{a = " * 2000])

@@ -23,10 +23,9 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import Settings, UpstreamTable
+from penstock_server.option_list import OptionList
+from penstock_server.options import SettingsError
 from penstock_server.reload import Reloader
 from penstock_server.simulator import Simulator, SimulatorSettings
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import read_keys
-from penstock_server.configuration.toml_lines import Key, line_of
+from penstock_server.configuration import read_keys
+from penstock_server.options import SettingsError
+from penstock_server.options.toml_lines import Key, line_of
 
 DOCUMENTS = {
     "empty": "",

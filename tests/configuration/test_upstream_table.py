@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.options import options, shown
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import UpstreamTable
-from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.configuration import Settings, UpstreamTable, upstream_configs
+from penstock_server.option_list import OptionList
+from penstock_server.options import SettingsError, options, shown
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
 from penstock_server.upstream.headers import OWN_HEADERS, Headers

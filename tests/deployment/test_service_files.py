@@ -10,9 +10,8 @@ import pytest
 import yaml
 from cli.process import PENSTOCK, penstock, started
 
-from penstock_server.configuration.file import ConfigFile
-from penstock_server.configuration.options import options, read_table
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
+from penstock_server.options import ConfigFile, options, read_table
 from penstock_server.rpc.server import is_local
 from penstock_server.rpc.services import SERVICES
 from penstock_server.simulator import Simulator

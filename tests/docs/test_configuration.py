@@ -4,11 +4,9 @@ import argparse
 from pathlib import Path
 
 from docs.markdown import blocks
-from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.options import Option, options
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import UpstreamTable
-from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.configuration import Settings, UpstreamTable, upstream_configs
+from penstock_server.option_list import OptionList
+from penstock_server.options import Option, options
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text("utf-8")

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from docs.markdown import blocks
-from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstreams import upstream_configs
+from penstock_server.configuration import Settings, upstream_configs
+from penstock_server.option_list import OptionList
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text("utf-8")
 EXAMPLES = blocks(PAGE, "toml")

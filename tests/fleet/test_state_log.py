@@ -10,7 +10,7 @@ from upstream.wire import http
 
 from penstock_server.fleet import Fleet, Policy, State
 from penstock_server.fleet.probe import probe
-from penstock_server.telemetry.episode import QUIET_S
+from penstock_server.telemetry import QUIET_S
 from penstock_server.upstream.config import UpstreamConfig
 
 from .engine import Engine, engine, said

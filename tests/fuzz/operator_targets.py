@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.keys import read_keys
-from penstock_server.configuration.option_list import OptionList
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings, read_keys
+from penstock_server.option_list import OptionList
+from penstock_server.options import SettingsError
 from penstock_server.upstream.redaction import Redaction
 
 _SECRETS = frozenset({"api_key", "upstream_api_key", "secret", "sha256", "headers"})

@@ -13,7 +13,7 @@ from upstream.wire import http, served, stream
 
 from penstock.channel import open_async_channel
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 
 _CLOSE = "connection: close"
 

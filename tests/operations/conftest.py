@@ -11,7 +11,7 @@ from grpc import aio
 
 from penstock.channel import open_async_channel
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 

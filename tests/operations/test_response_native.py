@@ -25,7 +25,7 @@ from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument
 from penstock.v1.response_pb2 import CreateResponseRequest
 from penstock_server.app import Service
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import UpstreamTable
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.convert.response import native_answer, native_request
 from penstock_server.fleet import Fleet

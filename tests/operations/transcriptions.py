@@ -20,7 +20,7 @@ from penstock.v1.transcription_pb2 import (
 )
 from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.http.requests import Request
 

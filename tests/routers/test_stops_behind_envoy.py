@@ -17,7 +17,7 @@ from servers import HOST, cache_folder
 
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 API = "type.googleapis.com/envoy.extensions"

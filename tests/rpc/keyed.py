@@ -8,7 +8,7 @@ from typing import Any
 from conftest import FREE_PORT
 
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator
 
 SECRET = "sk-of-the-right-caller"

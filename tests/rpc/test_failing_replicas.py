@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import UpstreamTable
 from penstock_server.fleet import State
 from penstock_server.simulator import Simulator, SimulatorSettings
 

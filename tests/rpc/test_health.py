@@ -18,8 +18,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from server_process import free_port
 
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import Settings, UpstreamTable
 from penstock_server.rpc.services import SERVICES
 from penstock_server.simulator import Simulator, SimulatorSettings
 

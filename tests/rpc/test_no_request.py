@@ -10,7 +10,7 @@ from grpc import StatusCode as Code
 from grpc import aio
 
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, Serve, chat, create, ended, plain_channel, stream, until

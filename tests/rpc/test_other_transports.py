@@ -14,7 +14,7 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.transcription_pb2 import TranscribeRequest
 from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from penstock_server.app import Service
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 
 from .calls import FREE_PORT, chat, create, plain_channel, stream
 

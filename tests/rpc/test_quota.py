@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode as Code
 
-from penstock_server.configuration.keys import read_keys
+from penstock_server.configuration import read_keys
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.simulator import Simulator
 

@@ -12,7 +12,7 @@ from grpc import aio
 
 from penstock.channel import open_async_channel, open_channel
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import UpstreamTable
 
 from .calls import BOUND_S, Serve, chat, ended, plain_channel
 from .every_rpc import EVERY_RPC, Called, Upstream, answer, failing, running

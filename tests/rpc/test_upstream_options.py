@@ -6,7 +6,7 @@ from grpc import StatusCode as Code
 from upstream.wire import http
 
 from penstock_server.app import Service
-from penstock_server.configuration.upstream_table import UpstreamTable
+from penstock_server.configuration import UpstreamTable
 from penstock_server.fleet import State
 
 from .calls import BOUND_S, Serve, plain_channel, until

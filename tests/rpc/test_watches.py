@@ -13,7 +13,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, Serve, chat, ended, plain_channel, stream

@@ -13,9 +13,8 @@ import pytest
 from conftest import Serve
 from rpc.calls import BOUND_S, chat
 
-from penstock_server.configuration.file import SettingsError
-from penstock_server.configuration.options import Unrequested
-from penstock_server.configuration.settings import Settings
+from penstock_server.configuration import Settings
+from penstock_server.options import SettingsError, Unrequested
 from penstock_server.reload import Reloader
 from penstock_server.rpc.server import CannotListen
 from penstock_server.simulator import Simulator

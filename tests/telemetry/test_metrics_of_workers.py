@@ -10,10 +10,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openly
 from rpc.calls import chat
 
+from penstock_server.telemetry.metrics import MetricsServer, WorkerMetrics
 from penstock_server.telemetry.metrics.distribution import Histogram
-from penstock_server.telemetry.metrics.endpoint import MetricsServer
 from penstock_server.telemetry.metrics.names import TOKEN_USAGE
-from penstock_server.telemetry.metrics.workers import WorkerMetrics
 
 from .conftest import Observe, Observed
 from .scrape import Scrape

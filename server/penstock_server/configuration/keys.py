@@ -5,8 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock_server.configuration.file import ConfigFile, SettingsError
-from penstock_server.configuration.options import Unusable, key, option, positive, read_table, text
+from penstock_server.options import (
+    ConfigFile,
+    SettingsError,
+    Unusable,
+    key,
+    option,
+    positive,
+    read_table,
+    text,
+)
 
 _TABLES = "key"
 _LONGEST_NAME = 64

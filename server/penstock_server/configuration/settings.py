@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from penstock_server.configuration.options import (
+from penstock_server.configuration.upstream_table import (
+    NATIVE_RESPONSES,
+    Entry,
+    File,
+    key_file,
+    upstreams,
+)
+from penstock_server.fleet import Affinity, Policy
+from penstock_server.options import (
     Unrequested,
     address,
     countable,
@@ -25,15 +33,7 @@ from penstock_server.configuration.options import (
     unless_off,
     worker_count,
 )
-from penstock_server.configuration.upstream_table import (
-    NATIVE_RESPONSES,
-    Entry,
-    File,
-    key_file,
-    upstreams,
-)
-from penstock_server.fleet import Affinity, Policy
-from penstock_server.telemetry.log import FORMATS, LEVELS
+from penstock_server.telemetry import log
 from penstock_server.telemetry.metrics.names import CONVENTIONS, DEFAULT_METRICS_ADDRESS
 from penstock_server.upstream import NativeResponses, UpstreamConfig
 
@@ -413,10 +413,10 @@ class Settings:
         live=True,
     )
     log_level: str = option(
-        "info", "Lowest severity that is logged.", one_of(*LEVELS), "LEVEL", live=True
+        "info", "Lowest severity that is logged.", one_of(*log.LEVELS), "LEVEL", live=True
     )
     log_format: str = option(
-        "auto", "json, text, or auto: text on a terminal.", one_of(*FORMATS), "FORMAT"
+        "auto", "json, text, or auto: text on a terminal.", one_of(*log.FORMATS), "FORMAT"
     )
     log_calls: str = option(
         "all",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from penstock_server.configuration.options import (
+from penstock_server.options import (
     Unusable,
     UnusableFile,
     http_path,

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from hashlib import sha256
 
-from penstock_server.configuration.file import SettingsError
 from penstock_server.configuration.settings import Settings
 from penstock_server.configuration.upstream_table import Entry, UpstreamTable, called
 from penstock_server.fleet import Policy
+from penstock_server.options import SettingsError
 from penstock_server.upstream import Timeouts, Tls, UpstreamConfig
 
 # JSON bytes allowed for each byte of the protobuf message.

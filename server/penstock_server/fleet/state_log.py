@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from penstock_server.fleet.replica_state import ReplicaState, State
-from penstock_server.telemetry import events
-from penstock_server.telemetry.episode import Episode
+from penstock_server.telemetry import Episode, events
 from penstock_server.upstream import UpstreamFailure
 
 _UP = frozenset((State.READY, State.SLOW_START))

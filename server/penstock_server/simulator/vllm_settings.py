@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from penstock_server.configuration.options import (
+from penstock_server.options import (
     address,
     natural,
     one_of,

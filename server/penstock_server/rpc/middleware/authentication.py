@@ -8,7 +8,7 @@ from re import compile as compile_pattern
 from time import monotonic
 from typing import Any
 
-from penstock_server.configuration.keys import Key
+from penstock_server.configuration import Key
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc, fits_header
 from penstock_server.rpc.middleware.quota import Quota

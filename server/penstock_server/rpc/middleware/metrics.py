@@ -10,8 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc
-from penstock_server.telemetry.metrics import names
-from penstock_server.telemetry.metrics.calls import CallMetrics, Method, MethodMetrics
+from penstock_server.telemetry.metrics import CallMetrics, Method, MethodMetrics, names
 
 _CODES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode}
 _CODES[grpc.StatusCode.OK] = "OK"

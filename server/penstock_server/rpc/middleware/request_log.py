@@ -11,8 +11,7 @@ from grpc import StatusCode
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc
 from penstock_server.rpc.middleware.quota import Quota
-from penstock_server.telemetry import events, log
-from penstock_server.telemetry.episode import Episode
+from penstock_server.telemetry import Episode, events, log
 
 _LONGEST_LOGGED_NAME = 256
 _REFUSALS_PER_MINUTE = 60

@@ -12,7 +12,7 @@ from penstock_server.telemetry.tracing import names
 
 if TYPE_CHECKING:
     # It imports OpenTelemetry, which need not be installed.
-    from penstock_server.telemetry.tracing.spans import Tracing
+    from penstock_server.telemetry.tracing import Tracing
 
 _FAULTS = frozenset(
     (

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from grpc import aio
 
 from penstock_server import unix_socket
-from penstock_server.configuration.options import Unrequested
+from penstock_server.options import Unrequested
 from penstock_server.rpc.server.certificates import ServerCertificate
 from penstock_server.telemetry import events
 

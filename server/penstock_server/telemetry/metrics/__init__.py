@@ -1,1 +1,33 @@
-"""Metrics for Prometheus: their names, their values, and the address that serves them."""
+"""Metrics for Prometheus: their names, their values, and the address that serves them.
+
+Other packages import from here, and the names from `names`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock_server.telemetry.metrics.calls import CallMetrics, Method, MethodMetrics
+    from penstock_server.telemetry.metrics.endpoint import MetricsServer
+    from penstock_server.telemetry.metrics.service import ServiceMetrics
+    from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
+    from penstock_server.telemetry.metrics.workers import WorkerMetrics
+
+__all__ = [
+    "CallMetrics",
+    "Method",
+    "MethodMetrics",
+    "MetricsServer",
+    "ServiceMetrics",
+    "UpstreamMetrics",
+    "WorkerMetrics",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line needs the names, and should not load the exporter for them.
+    if name not in __all__:
+        raise AttributeError(name)
+    from penstock_server.telemetry.metrics import calls, endpoint, service, upstreams, workers
+
+    modules = (calls, endpoint, service, upstreams, workers)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -1,6 +1,7 @@
 """Traces, by OpenTelemetry: configured by its `OTEL_*` variables alone.
 
-`start` imports OpenTelemetry only if the variables request traces.
+`start` imports OpenTelemetry only if the variables request traces. Other packages import from here,
+`Tracing` for its type alone, and the names from `names`.
 """
 
 import os
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from penstock_server.telemetry import events
 
 if TYPE_CHECKING:
-    from penstock_server.telemetry.tracing.spans import Tracing
+    from penstock_server.telemetry.tracing.spans import Tracing as Tracing
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from penstock_server.configuration.toml_lines import Key, line_of
+from penstock_server.options.toml_lines import Key, line_of
 
 
 class SettingsError(Exception):

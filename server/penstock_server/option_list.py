@@ -12,8 +12,14 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from penstock.cli.command import file_name
-from penstock_server.configuration.file import ConfigFile, SettingsError, is_read_once
-from penstock_server.configuration.options import Unusable, options, read_keys
+from penstock_server.options import (
+    ConfigFile,
+    SettingsError,
+    Unusable,
+    is_read_once,
+    options,
+    read_options,
+)
 
 S = TypeVar("S")
 
@@ -94,7 +100,7 @@ class OptionList(Generic[S]):
     def _from_file(self, path: str) -> dict[str, Any]:
         file = self._file(path)
         try:
-            return read_keys(self._options, file.content)
+            return read_options(self._options, file.content)
         except Unusable as error:
             name, *rest = error.keys
             reason = Unusable(str(error), tuple(rest)).describe(str(name))

@@ -1,0 +1,72 @@
+"""Options of any command: their declaration, the reading of their values, and TOML files.
+
+Other packages import from here.
+"""
+
+from penstock_server.options.declaration import (
+    Option,
+    Unrequested,
+    Unusable,
+    UnusableFile,
+    option,
+    options,
+    read_options,
+    read_table,
+    shown,
+)
+from penstock_server.options.file import ConfigFile, SettingsError, is_read_once
+from penstock_server.options.values import (
+    address,
+    countable,
+    http_path,
+    interval,
+    key,
+    logged_calls,
+    member_of,
+    message_size,
+    natural,
+    one_of,
+    positive,
+    seconds,
+    share,
+    socket_path,
+    switch,
+    text,
+    texts_by_name,
+    unless_off,
+    worker_count,
+)
+
+__all__ = [
+    "ConfigFile",
+    "Option",
+    "SettingsError",
+    "Unrequested",
+    "Unusable",
+    "UnusableFile",
+    "address",
+    "countable",
+    "http_path",
+    "interval",
+    "is_read_once",
+    "key",
+    "logged_calls",
+    "member_of",
+    "message_size",
+    "natural",
+    "one_of",
+    "option",
+    "options",
+    "positive",
+    "read_options",
+    "read_table",
+    "seconds",
+    "share",
+    "shown",
+    "socket_path",
+    "switch",
+    "text",
+    "texts_by_name",
+    "unless_off",
+    "worker_count",
+]
