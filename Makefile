@@ -123,9 +123,10 @@ format: $(VENV)/.dev  ## rewrite Python and protos in the project's format
 	$(BIN)/ruff format
 	$(BIN)/buf format --write
 
-generate: $(VENV)/.codegen $(VENV)/.runtime  ## remake client/penstock/v1 from protos/, and the dashboards
+generate: $(VENV)/.codegen $(VENV)/.runtime  ## remake client/penstock/v1 from protos/, the dashboards, and the tables of options
 	$(BIN)/python protos/generate.py
 	$(BIN)/python -m deploy.grafana
+	$(BIN)/python -m website.reference.configuration
 
 lock: $(VENV)/.dev  ## resolve the pinned dependencies again
 	$(BIN)/python requirements/lock.py

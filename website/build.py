@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from website.index import INDEX, ROOT, Entry, sections
-from website.reference import api, errors
+from website.reference import api, command_line, errors, python
 from website.sources import API, pages, site_path
 
 ZENSICAL = ROOT / ".venv/docs/bin/zensical"
 _CONFIGURATION = Path(__file__).with_name("zensical.toml")
 _STYLES = Path(__file__).with_name("site.css")
+_PYTHON, _COMMAND_LINE = "reference/python.md", "reference/command-line.md"
 # Its pages follow those of the index in this section.
 _REFERENCE = "Reference"
 
@@ -53,6 +54,8 @@ def _written() -> Iterator[tuple[str, str | bytes]]:
 
 
 def _generated() -> Iterator[tuple[str, str]]:
+    yield _PYTHON, python.page()
+    yield _COMMAND_LINE, command_line.page()
     for name, content in api.pages():
         yield f"{API}/{name}", content
 
@@ -73,6 +76,7 @@ def navigation() -> Navigation:
     for section in _sections():
         listed: Navigation = [{entry.title: site_path(entry.path)} for entry in section.entries]
         if section.title == _REFERENCE:
+            listed += [{"Command line": _COMMAND_LINE}, {"Python API": _PYTHON}]
             listed.append({"API": [{title: f"{API}/{page}"} for title, page in api.titles()]})
         found.append({section.title: listed})
     return found
@@ -101,7 +105,8 @@ def overview() -> str:
     lines = ["# Penstock", "", "> A typed gRPC service in front of vLLM."]
     for section in _sections():
         lines += ["", f"## {section.title}", "", *map(_line, section.entries)]
-    lines += [f"- [{title}]({API}/{page})" for title, page in api.titles()]
+    lines += [f"- [Command line]({_COMMAND_LINE})", f"- [Python API]({_PYTHON})"]
+    lines += [f"- [API: {title}]({API}/{page})" for title, page in api.titles()]
     return "\n".join([*lines, ""])
 
 

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(given: Sequence[str]) -> int:
-    parser = _parser()
+    parser = command_line()
     if not given:
         parser.print_help()
         return EXIT_USAGE
@@ -74,7 +74,8 @@ def _main(given: Sequence[str]) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     parser = Parser(prog="penstock", description="gRPC in front of vLLM.", allow_abbrev=False)
     parser.set_defaults(not_installed=False, more="")
     parser.add_argument("--version", action="version", version=f"penstock {version('penstock')}")

@@ -48,7 +48,7 @@ class OptionList(Generic[S]):
         file_name(file)
         for name, known in self._options.items():
             flag = parser.add_argument(
-                self._flag(name),
+                self.flag(name),
                 dest=name,
                 metavar=known.metavar,
                 action="append" if known.many else "store",
@@ -79,22 +79,26 @@ class OptionList(Generic[S]):
                 split = [part.strip() for part in raw.split(",")] if known.many else raw
                 values[name] = self._read(name, split, self._variable(name))
             if name in parsed:
-                values[name] = self._read(name, getattr(parsed, name), self._flag(name))
+                values[name] = self._read(name, getattr(parsed, name), self.flag(name))
         return self._settings(**values)
 
-    def _flag(self, name: str) -> str:
+    def flag(self, name: str) -> str:
+        """Returns the flag of an option."""
         return self._options[name].flag or "--" + name.replace("_", "-")
 
     def _variable(self, name: str) -> str:
         return self._prefix + name.upper()
 
-    def _help(self, name: str) -> str:
+    def default(self, name: str) -> str:
+        """Returns the default of an option as text."""
         default = self._settings.__dataclass_fields__[name].default  # type: ignore[attr-defined]
-        known = self._options[name]
-        if known.many:
+        if self._options[name].many:
             default = ",".join(() if default is dataclasses.MISSING else default)
+        return str(default).lower() or "none"
+
+    def _help(self, name: str) -> str:
         names = f"environment {self._variable(name)}, key {name}"
-        text = f"{known.help} [{names}, default {str(default).lower() or 'none'}]"
+        text = f"{self._options[name].help} [{names}, default {self.default(name)}]"
         return text.replace("%", "%%")
 
     def _from_file(self, path: str) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from urllib.parse import unquote
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
+import penstock
 import penstock.v1
 from docs.markdown import links
+from penstock._base.caller import Resource
 from website.build import ZENSICAL, build, navigation, overview
 from website.index import INDEX, ROOT, sections
-from website.reference import api, errors
+from website.reference import api, command_line, errors
 
 DOCS = INDEX.parent
 # Attributes with addresses that a browser loads by itself.
@@ -151,3 +153,33 @@ def test_every_reason_has_an_anchor(pages: dict[str, Page]) -> None:
     assert {reason for _, reason in errors.rows()} <= pages["errors.html"].anchors
     linked = [link for path, page in pages.items() if "/api/" in path for link in page.links]
     assert "../../errors.html#MODEL_NOT_FOUND" in linked
+
+
+def test_the_reference_of_the_command_line(pages: dict[str, Page]) -> None:
+    anchors = pages["reference/command-line.html"].anchors
+    assert set(command_line.commands()) <= anchors
+    text = command_line.page()
+    options = {
+        option
+        for name, parser in command_line.commands().items()
+        for action in parser._actions
+        for option in action.option_strings
+        if name != "serve" and command_line.shown(action)
+    }
+    assert len(options) > 40
+    assert not [option for option in options if option not in text]
+
+
+def test_the_reference_of_the_client(pages: dict[str, Page]) -> None:
+    anchors = pages["reference/python.html"].anchors
+    assert set(penstock.__all__) - anchors == {"AsyncClient"}
+    with penstock.Client("127.0.0.1:1") as client:
+        for name, resource in vars(client).items():
+            if isinstance(resource, Resource):
+                methods = {f"client.{name}.{one}" for one in public_methods(type(resource))}
+                assert {f"client.{name}", *methods} <= anchors
+    assert "ChatOptions" in anchors
+
+
+def public_methods(cls: type) -> list[str]:
+    return [name for name in vars(cls) if not name.startswith("_")]
