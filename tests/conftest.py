@@ -84,6 +84,8 @@ class _Events(logging.Handler):
         self.unlisted: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "penstock.client":
+            return  # the debug log of the Python client
         event = EVENTS.get(record.msg)
         fields: set[str] = set(getattr(record, "fields", {}))
         known = event and event.level in (BY_OUTCOME, record.levelname.lower())

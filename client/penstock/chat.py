@@ -1,10 +1,11 @@
 """Chats with a model: whole answers, streamed answers, and answers parsed as a type."""
 
 from collections.abc import Sequence
-from typing import TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
+from penstock._base.option_docs import documented
 from penstock._base.options import (
     SamplingOptions,
     StreamedOptions,
@@ -28,6 +29,7 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 T = TypeVar("T")
 
 
+@documented
 class ChatOptions(
     UserOptions, SamplingOptions, StructuredOptions, StreamedOptions, TemplateOption, total=False
 ):
@@ -58,6 +60,11 @@ class Chat(Resource):
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
         self._stub = ChatCompletionServiceStub(caller.channel)
+
+    @property
+    def completions(self) -> Self:
+        """These same methods, under the name that they have in openai-python."""
+        return self
 
     def create(self, messages: Messages, **options: Unpack[ChatOptions]) -> ChatCompletion:
         """Returns the answer to a conversation.
@@ -134,6 +141,11 @@ class AsyncChat(AsyncResource):
     def __init__(self, caller: AsyncCaller) -> None:
         super().__init__(caller)
         self._stub = ChatCompletionServiceStub(caller.channel)
+
+    @property
+    def completions(self) -> Self:
+        """See `Chat.completions`."""
+        return self
 
     async def create(self, messages: Messages, **options: Unpack[ChatOptions]) -> ChatCompletion:
         """See `Chat.create`."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from penstock._base.call_info import CallInfo
 from penstock._base.json_documents import WithExtra
 from penstock._base.merge import ChoicesAccumulator, Pieces, merge
 from penstock._base.result import ModelResult, finish_reason, parsed_text, stop_reason
@@ -171,6 +172,22 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
     def parsed(self) -> T:
         """The parsed value."""
         return self._parsed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `copy` and `pickle` would lose the attribute: the base class has slots.
+        return _with_parsed, (type(self), self.proto, self.call, self._parsed)
+
+
+def _with_parsed(
+    kind: type[ParsedChatCompletion[T]],
+    proto: CreateChatCompletionResponse,
+    call: CallInfo,
+    parsed: T,
+) -> ParsedChatCompletion[T]:
+    made = kind.__new__(kind)
+    ChatCompletion.__init__(made, proto, call)
+    object.__setattr__(made, "_parsed", parsed)
+    return made
 
 
 @dataclass(frozen=True, slots=True)

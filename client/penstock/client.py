@@ -1,5 +1,6 @@
 """The clients: one blocking, one for asyncio, with the same methods."""
 
+from copy import copy
 from types import TracebackType
 from typing import Self, cast
 
@@ -54,8 +55,8 @@ class Client:
             `retries` and `channel_options` do not apply to it.
 
     Raises:
-        ValueError: the target is a URL, a value is out of range, or the API key or the metadata
-            contains characters that a header cannot contain.
+        ValueError: the target is a URL or lacks its port, a value is out of range, or the API key
+            or the metadata contains characters that a header cannot contain.
         OSError: a file of `tls` cannot be read.
 
     Attributes:
@@ -94,7 +95,10 @@ class Client:
             settings.target, channel_options, tls=settings.tls, retries=settings.retries
         )
         name = "the service" if channel else settings.target
-        caller = self._caller = Caller(self.channel, settings, name)
+        self._use(Caller(self.channel, settings, name))
+
+    def _use(self, caller: Caller) -> None:
+        self._caller = caller
         self.chat = Chat(caller)
         self.responses = Responses(caller)
         self.completions = Completions(caller)
@@ -121,6 +125,34 @@ class Client:
     ) -> None:
         self.close()
 
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset | None = UNSET,
+        api_key: str | None = None,
+        metadata: MetadataLike = (),
+    ) -> Self:
+        """Returns a client with other settings on the same connection.
+
+            >>> client.with_options(timeout=5).chat.create("Say hello.").text
+            'Hello! How can I help you today?'
+
+        Closing it does not close the connection; closing this client closes both.
+
+        Args:
+            timeout: replaces the timeout.
+            api_key: replaces the API key; empty for none.
+            metadata: sent with every call in addition.
+
+        Raises:
+            ValueError: the API key or the metadata contains characters that a header cannot
+                contain.
+        """
+        made = copy(self)
+        made._own = False
+        made._use(self._caller.derived(self._caller.settings.changed(timeout, api_key, metadata)))
+        return made
+
     def wait_ready(self, timeout: float | None = DEFAULT_WAIT_S) -> None:
         """Waits until the service is reachable and serving.
 
@@ -136,7 +168,7 @@ class Client:
 
         Closes the connection and cancels running calls, unless the channel was passed in.
         """
-        self._caller.closed = True
+        self._caller.close()
         if self._own:
             self.channel.close()
 
@@ -175,7 +207,10 @@ class AsyncClient:
             )
         )
         name = "the service" if channel else settings.target
-        caller = self._caller = AsyncCaller(cast(aio.Channel, self._channel), settings, name)
+        self._use(AsyncCaller(cast(aio.Channel, self._channel), settings, name))
+
+    def _use(self, caller: AsyncCaller) -> None:
+        self._caller = caller
         self.chat = AsyncChat(caller)
         self.responses = AsyncResponses(caller)
         self.completions = AsyncCompletions(caller)
@@ -207,12 +242,25 @@ class AsyncClient:
         """The channel, for use with the generated stubs; opened in the running event loop."""
         return self._channel.opened() if isinstance(self._channel, LateChannel) else self._channel
 
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset | None = UNSET,
+        api_key: str | None = None,
+        metadata: MetadataLike = (),
+    ) -> Self:
+        """See `Client.with_options`."""
+        made = copy(self)
+        made._own = False
+        made._use(self._caller.derived(self._caller.settings.changed(timeout, api_key, metadata)))
+        return made
+
     async def wait_ready(self, timeout: float | None = DEFAULT_WAIT_S) -> None:  # noqa: ASYNC109
         """See `Client.wait_ready`."""
         await self.health.wait(timeout)
 
     async def close(self) -> None:
         """See `Client.close`."""
-        self._caller.closed = True
+        self._caller.close()
         if self._own:
             await self._channel.close()

@@ -8,6 +8,7 @@ from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
 from penstock._base.json_documents import WithExtra
 from penstock._base.merge import ChoicesAccumulator, Pieces, merge
+from penstock._base.option_docs import documented
 from penstock._base.options import (
     SamplingOptions,
     StreamedOptions,
@@ -33,6 +34,7 @@ Prompts: TypeAlias = str | Prompt | Sequence[int] | Sequence[str | Prompt | Sequ
 """A text or its token ids, or several of one kind."""
 
 
+@documented
 class CompletionOptions(
     UserOptions, SamplingOptions, StructuredOptions, StreamedOptions, total=False
 ):

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.option_docs import documented
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
 from penstock._base.result import Items, ModelResult
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy
 
 
+@documented
 class EmbeddingOptions(InputOptions, total=False):
     """Options of embeddings; see `CreateEmbeddingsRequest` in `penstock.v1`.
 

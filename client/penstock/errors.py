@@ -20,6 +20,7 @@
     ├── IncompleteStreamError          a stream ended with OK before its answer was complete
     └── AnswerParseError               an answer is not the JSON that was requested
 
+The classes also have the names that openai-python uses, such as `RateLimitError`.
 `CallError.reason` is more specific than the class; the comments of `penstock/v1/common.proto` list
 the reasons of each status. A call that raises `UnavailableError` has already been retried as often
 as the client's `retries` allow, unless the service advised against it.
@@ -32,13 +33,14 @@ as the client's `retries` allow, unless the service advised against it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from penstock._base.call_info import CallInfo
+from penstock._base.unreachable import explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The status of a call, with the service's error details; see `CallError`."""
+    """The status of a call, with the service's error details; see `CallError`.
+
+    Attributes:
+        reached: whether the call may have reached a service.
+    """
 
     code: grpc.StatusCode
     message: str = ""
@@ -102,6 +108,7 @@ class Status:
     quota_violations: tuple[QuotaViolation, ...] = ()
     upstream: str = ""
     attempts: int = 0
+    reached: bool = True
 
 
 class PenstockError(Exception):
@@ -132,9 +139,10 @@ class CallError(PenstockError):
         self.status = status
 
     def __str__(self) -> str:
-        fields = ", ".join(violation.field for violation in self.violations)
+        message = self.status.message
+        fields = ", ".join(one.field for one in self.violations if one.field not in message)
         head = f"{self.code.name} {self.reason}".rstrip()
-        return f"{head}: {self.status.message}" + (f" (at {fields})" if fields else "")
+        return f"{head}: {message}" + (f" (at {fields})" if fields else "")
 
     @property
     def code(self) -> grpc.StatusCode:
@@ -208,6 +216,10 @@ class FailedPreconditionError(CallError):
 
 class UnauthenticatedError(CallError):
     """UNAUTHENTICATED: the credentials are missing or not valid."""
+
+    def __str__(self) -> str:
+        advice = "; set api_key (of a command: --api-key) or PENSTOCK_API_KEY"
+        return super().__str__() + (advice if self.reason == "INVALID_CREDENTIALS" else "")
 
 
 class PermissionDeniedError(CallError):
@@ -293,6 +305,17 @@ class AnswerParseError(PenstockError):
         return str(self.args[0])
 
 
+# The names of openai-python; those of `NotFoundError` and `PermissionDeniedError` are the same.
+APIError = PenstockError
+APIStatusError = CallError
+APIConnectionError = UnavailableError
+APITimeoutError = DeadlineExceededError
+AuthenticationError = UnauthenticatedError
+BadRequestError = InvalidRequestError
+ConflictError = AbortedError
+InternalServerError = InternalError
+RateLimitError = ResourceExhaustedError
+
 _Code = grpc.StatusCode
 BY_CODE: Mapping[grpc.StatusCode, type[CallError]] = {
     _Code.INVALID_ARGUMENT: InvalidRequestError,
@@ -321,7 +344,10 @@ def from_rpc(error: grpc.RpcError, request_id: str) -> CallError:
         request_id: request id that was sent with the call, used if the trailers have none.
     """
     call: Any = error
-    status = _status(call.code(), call.details() or "", call.trailing_metadata(), request_id)
+    details = call.details() or ""
+    status = _status(call.code(), details, call.trailing_metadata(), request_id)
+    if status.code is _Code.UNAVAILABLE and not status.reason and (why := explained(details)):
+        status = replace(status, message=why, reached=False)
     return BY_CODE.get(status.code, CallError)(status)
 
 

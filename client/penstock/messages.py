@@ -168,7 +168,8 @@ def conversation(messages: Messages) -> list[ChatMessage]:
 
     Raises:
         TypeError: an item is not a valid message.
-        ValueError: a message in OpenAI's JSON form lacks its role, or a part of it lacks a key.
+        ValueError: a message in OpenAI's JSON form has a misspelt key or lacks its role, or a part
+            of it lacks a key.
     """
     if not isinstance(messages, Iterable) or isinstance(messages, str | Mapping):
         messages = (messages,)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.option_docs import documented
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
 from penstock._base.result import Items, ModelResult
@@ -14,6 +15,7 @@ from penstock.v1.pooling_pb2_grpc import PoolingServiceStub
 from penstock.vectors import Vector
 
 
+@documented
 class PoolOptions(InputOptions, total=False):
     """Options of pooling; see `PoolRequest` in `penstock.v1`.
 

@@ -6,6 +6,7 @@ from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.json_documents import WithExtra
+from penstock._base.option_docs import documented
 from penstock._base.options import build
 from penstock._base.result import Items, ModelResult
 from penstock._base.scoring import Document, Documents, ScoringOptions, as_document, as_documents
@@ -13,6 +14,7 @@ from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
 
+@documented
 class RerankOptions(ScoringOptions, total=False):
     """Options of reranking; see `RerankRequest` in `penstock.v1`.
 

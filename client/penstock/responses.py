@@ -5,6 +5,7 @@ from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.generation import FormatLike, LogprobsLike, generation_fields
+from penstock._base.option_docs import documented
 from penstock._base.options import (
     CallOptions,
     JsonObject,
@@ -33,6 +34,7 @@ from penstock.v1.response_pb2 import (
 from penstock.v1.response_pb2_grpc import ResponseServiceStub
 
 
+@documented
 class ResponseOptions(
     UserOptions, SamplingOptions, StructuredOptions, StreamedOptions, TemplateOption, total=False
 ):
@@ -45,6 +47,21 @@ class ResponseOptions(
         text_format: "text", "json_object", a type, or a JSON Schema.
         logprobs: True to return log probabilities, or the number of alternatives per position.
         reasoning: fields of `ReasoningOptions`, such as `{"effort": "low"}`.
+        parallel_tool_calls: whether the response may contain several tool calls; default: true.
+        include_reasoning: whether to return the reasoning; default: true.
+        previous_response_id: id of the stored response that this one continues.
+        store: whether to store the response for `get` and `previous_response_id`.
+        background: whether to return immediately and generate in the background.
+        include: additional output to return, by its names in the Responses API.
+        max_tool_calls: maximum number of calls to tools that the upstream itself runs.
+        truncation: handling of input that exceeds the model's context, "auto" or "disabled".
+        text_verbosity: verbosity of the text, such as "low".
+        service_tier: service tier; vLLM only returns it.
+        labels: labels of your own, which the response repeats; `metadata` in the Responses API.
+        safety_identifier: stable identifier of the end user for abuse detection.
+        prompt_cache_key: key that marks requests with a common prefix.
+        prompt_cache_retention: how long the cache keeps a prefix, such as "24h".
+        prompt_cache_options: further options of the prompt cache.
     """
 
     instructions: str | None
@@ -70,6 +87,7 @@ class ResponseOptions(
     prompt_cache_options: JsonObject | None
 
 
+@documented
 class StoredResponseOptions(CallOptions, total=False):
     """Options of calls for stored responses.
 

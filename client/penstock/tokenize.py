@@ -5,6 +5,7 @@ from typing import Unpack
 
 from penstock._base.call_info import CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.option_docs import documented
 from penstock._base.options import CallOptions, JsonObject, TemplateOption, build
 from penstock._base.result import Result
 from penstock.messages import Messages, conversation
@@ -19,6 +20,7 @@ from penstock.v1.tokenization_pb2 import (
 from penstock.v1.tokenization_pb2_grpc import TokenizationServiceStub
 
 
+@documented
 class DetokenizeOptions(CallOptions, total=False):
     """Options of detokenization.
 
@@ -31,6 +33,7 @@ class DetokenizeOptions(CallOptions, total=False):
     extra_body: JsonObject | None
 
 
+@documented
 class TokenizeOptions(DetokenizeOptions, TemplateOption, total=False):
     """Options of tokenization; see `TokenizeRequest` in `penstock.v1`.
 

@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 from penstock._base.functions import behind
 from penstock._base.json_documents import WithExtra, document
 from penstock._base.options import message
+from penstock._base.spelling import refuse_misspelt
 from penstock.schema import parameters_schema
 from penstock.v1.message_pb2 import FunctionDefinition, Tool, ToolChoice
 from penstock.v1.message_pb2 import ToolCall as ToolCallProto
@@ -147,6 +148,7 @@ def as_tools(given: Iterable[ToolLike]) -> list[Tool]:
 
     Raises:
         TypeError: an item is not a valid tool, or contains a value of the wrong type.
+        ValueError: a key is misspelt.
     """
     return [_as_tool(one) for one in given]
 
@@ -183,6 +185,7 @@ def _as_tool(given: ToolLike) -> Tool:
     if not isinstance(function, Mapping):
         raise TypeError(f"{given!r} is not a valid tool")
     known = FunctionDefinition.DESCRIPTOR.fields_by_name
+    refuse_misspelt(function, known, "a tool")
     values = {key: value for key, value in function.items() if key in known}
     extra = {key: value for key, value in function.items() if key not in {*known, "type"}}
     return Tool(function=message(FunctionDefinition, values | {"extra": extra or None}))

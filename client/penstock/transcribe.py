@@ -9,6 +9,7 @@ from penstock._base.call_info import NO_CALL, CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.json_documents import WithExtra
 from penstock._base.merge import Pieces, merge, unfinished
+from penstock._base.option_docs import documented
 from penstock._base.options import ModelOptions, SamplingOptions, StreamedOptions, build
 from penstock._base.result import ModelResult, Result, finish_reason
 from penstock._base.stream import AsyncStream, Stream
@@ -24,6 +25,7 @@ from penstock.v1.transcription_pb2 import (
 from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
 
 
+@documented
 class TranscribeOptions(ModelOptions, SamplingOptions, StreamedOptions, total=False):
     """Options of transcription; see `TranscriptionConfig` in `penstock.v1`.
 

@@ -1,5 +1,6 @@
 """Builders of messages, and requests from options."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -379,3 +380,26 @@ def test_items_of_responses() -> None:
     assert items[-1].message.content[0].image.data == PNG
     assert as_items(items) == items
     assert as_items("a") == as_items(user("a"))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("nmae", "name"), ("contnt", "content"), ("tool_call", "tool_calls"), ("roles", "role")],
+)
+def test_a_misspelt_key(key: str, meant: str) -> None:
+    expected = f"a message has the key {key!r}; did you mean {meant!r}?"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        conversation([{"role": "user", "content": "x", key: None}])
+
+
+def test_keys_without_a_field_that_no_key_resembles() -> None:
+    """Servers and clients add these."""
+    more = {"reasoning_details": [], "annotations": [], "audio": {}, "prefix": True, "phase": "a"}
+    [made] = conversation([{"role": "assistant", "content": "x", "function_call": {}, **more}])
+    assert value_of(made.extra) == {"function_call": {}, **more}
+
+
+def test_a_misspelt_key_of_a_tool() -> None:
+    tool = {"type": "function", "function": {"name": "f", "paramters": {}}}
+    with pytest.raises(ValueError, match="a tool has the key 'paramters'; did you mean 'param"):
+        chat_request("x", tools=[tool])

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import grpc
 from grpc import aio
 
 from penstock import errors
 from penstock._base.call_info import CallInfo
+from penstock._base.call_log import CallLog
 from penstock._base.settings import LONGEST_S, REQUEST_ID, Settings
 from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing, is_cancelled
 
@@ -27,14 +28,29 @@ class BaseCaller(Generic[C]):
         channel: the channel.
         settings: the settings of the client.
         name: name of the service in error messages.
-        closed: whether the client is closed.
     """
 
-    def __init__(self, channel: C, settings: Settings, name: str) -> None:
+    def __init__(
+        self, channel: C, settings: Settings, name: str, parent: "BaseCaller[C] | None" = None
+    ) -> None:
         self.channel = channel
         self.settings = settings
         self.name = name
-        self.closed = False
+        self._parent = parent
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed, or the client that it was derived from."""
+        return self._closed or bool(self._parent and self._parent.closed)
+
+    def close(self) -> None:
+        """Prevents later calls."""
+        self._closed = True
+
+    def derived(self, settings: Settings) -> Self:
+        """Returns a caller on the same channel with other settings."""
+        return type(self)(self.channel, settings, self.name, self)
 
     def prepare(self, options: Options) -> tuple[dict[str, Any], str]:
         """Returns the gRPC arguments of one call, and its request id.
@@ -72,11 +88,15 @@ class Caller(BaseCaller[grpc.Channel]):
             ClientClosedError: the client is closed.
         """
         arguments, request_id = self.prepare(options)
+        log = CallLog(request, arguments)
         try:
             reply, call = method.with_call(request, **arguments)
         except grpc.RpcError as error:
+            log.failed(error)
             raise errors.from_rpc(error, request_id) from error
-        return result(reply, CallInfo.read(call.trailing_metadata(), request_id))
+        trailers = call.trailing_metadata()
+        log.ended(trailers)
+        return result(reply, CallInfo.read(trailers, request_id))
 
     def stream(
         self,
@@ -96,7 +116,8 @@ class Caller(BaseCaller[grpc.Channel]):
             check: raises the cause of a gRPC error, if it knows one.
         """
         arguments, request_id = self.prepare(options)
-        return Stream(method(request, **arguments), accumulator, request_id, check)
+        log = CallLog(request, arguments)
+        return Stream(method(request, **arguments), accumulator, request_id, log, check)
 
 
 class AsyncCaller(BaseCaller[aio.Channel]):
@@ -107,16 +128,20 @@ class AsyncCaller(BaseCaller[aio.Channel]):
     ) -> R:
         """See `Caller.call`."""
         arguments, request_id = self.prepare(options)
+        log = CallLog(request, arguments)
         call = method(request, **arguments)
         try:
             reply = await call
             trailers = await call.trailing_metadata()
         except grpc.RpcError as error:
+            log.failed(error)
             raise errors.from_rpc(error, request_id) from error
         except asyncio.CancelledError as error:
+            log.failed(error)
             if is_cancelled():
                 raise
             raise errors.cancelled("the client was closed", request_id) from error
+        log.ended(trailers)
         return result(reply, CallInfo.read(trailers, request_id))
 
     def stream(
@@ -129,7 +154,8 @@ class AsyncCaller(BaseCaller[aio.Channel]):
     ) -> AsyncStream[E, R]:
         """See `Caller.stream`."""
         arguments, request_id = self.prepare(options)
-        return AsyncStream(method(request, **arguments), accumulator, request_id, check)
+        log = CallLog(request, arguments)
+        return AsyncStream(method(request, **arguments), accumulator, request_id, log, check)
 
 
 class Resource:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from penstock.v1.common_pb2 import JsonDocument
 
@@ -18,9 +18,32 @@ class _OfMessage(Protocol):
 
 
 class WithExtra:
-    """Base of views whose message may have `extra`."""
+    """Base of views of a message, which may have `extra`."""
 
     __slots__ = ()
+
+    def to_dict(self: _OfMessage) -> dict[str, Any]:
+        """Returns the message as a dictionary that JSON can represent.
+
+        >>> client.chat.create("Say hello.").to_dict()["usage"]["completion_tokens"]
+        10
+        """
+        return MessageToDict(self.proto, preserving_proto_field_name=True)
+
+    def to_json(self: _OfMessage, *, indent: int | None = None) -> str:
+        """Returns the message as JSON; by default on one line.
+
+        The fields have the names of the protos; those that are not set are left out.
+
+            >>> client.classify("Good.").to_json()[:8]
+            '{"id": "'
+
+        Args:
+            indent: number of blanks by which nested values are indented.
+        """
+        return MessageToJson(
+            self.proto, preserving_proto_field_name=True, indent=indent, ensure_ascii=False
+        )
 
     @property
     def extra(self: _OfMessage) -> dict[str, Any]:

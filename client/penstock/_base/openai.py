@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from penstock._base.options import message
+from penstock._base.spelling import refuse_misspelt
 from penstock.tools import as_tools
 from penstock.v1.message_pb2 import (
     ChatMessage,
@@ -17,6 +18,7 @@ from penstock.v1.message_pb2 import (
 )
 
 _PLAIN_FIELDS = ("name", "tool_call_id", "reasoning", "refusal", "task")
+_FIELDS = ("role", "content", "tool_calls", "tools", "reasoning_content", *_PLAIN_FIELDS)
 
 
 def message_from(given: Mapping[str, Any]) -> ChatMessage:
@@ -24,8 +26,9 @@ def message_from(given: Mapping[str, Any]) -> ChatMessage:
 
     Raises:
         TypeError: a value has the wrong type.
-        ValueError: the role is not valid, or a part or tool call lacks a key.
+        ValueError: the role is not valid, a key is misspelt, or a part or tool call lacks a key.
     """
+    refuse_misspelt(given, _FIELDS, "a message")
     left = {key: value for key, value in given.items() if value is not None}
     if "role" not in left:
         raise ValueError(f"a message needs a role: {given!r}")

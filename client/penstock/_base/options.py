@@ -14,7 +14,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from penstock._base.json_documents import document
+from penstock._base.option_docs import documented
 from penstock._base.settings import MetadataLike
+from penstock._base.spelling import did_you_mean
 from penstock.v1.common_pb2 import (
     EngineOptions,
     JsonDocument,
@@ -27,7 +29,17 @@ from penstock.v1.message_pb2 import TemplateOptions
 M = TypeVar("M", bound=Message)
 JsonObject = Mapping[str, Any]
 
+_OPENAI = {
+    "stream": "the method `stream` instead of `create`",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "top_logprobs": "logprobs with the number of alternatives",
+    "extra_headers": "metadata",
+}
+"""Arguments of openai-python, and what replaces them."""
 
+
+@documented
 class CallOptions(TypedDict, total=False):
     """Options of every call.
 
@@ -43,13 +55,14 @@ class CallOptions(TypedDict, total=False):
     request_id: str
 
 
+@documented
 class ModelOptions(CallOptions, total=False):
     """Options of every call to a model; see `penstock/v1/common.proto`.
 
     Attributes:
         model: name of the model; optional if there is only one.
-        engine: fields of `EngineOptions`.
-        extra_body: upstream parameters that have no field.
+        engine: fields of `EngineOptions`, such as `{"priority": -1}`.
+        extra_body: upstream parameters that have no option, by their names in vLLM's API.
     """
 
     model: str | None
@@ -57,6 +70,7 @@ class ModelOptions(CallOptions, total=False):
     extra_body: JsonObject | None
 
 
+@documented
 class UserOptions(ModelOptions, total=False):
     """Options of calls that are made on behalf of an end user.
 
@@ -67,8 +81,43 @@ class UserOptions(ModelOptions, total=False):
     user: str | None
 
 
+@documented
 class SamplingOptions(TypedDict, total=False):
-    """The fields of `SamplingParams`, which `penstock/v1/common.proto` describes."""
+    """The fields of `SamplingParams`; if an option is omitted, the model's setting applies.
+
+    Attributes:
+        temperature: sampling temperature, 0 to 2; at 0, the most likely token is always chosen.
+        top_p: cumulative probability of the most likely tokens to sample from, up to 1.
+        top_k: number of most likely tokens to sample from; -1: all.
+        min_p: minimum probability of a token relative to that of the most likely one, 0 to 1.
+        frequency_penalty: penalty on tokens in proportion to how often they occur in the output,
+            -2 to 2.
+        presence_penalty: penalty on tokens that occur in the output, -2 to 2.
+        repetition_penalty: factor that penalizes tokens of prompt and output; above 1 discourages
+            repetition.
+        length_penalty: exponent of the length in the score of a beam; only for beam search.
+        seed: seed for reproducible sampling; default: random.
+        max_tokens: maximum number of tokens to generate, including reasoning; default: the model's
+            setting, or the space left in its context; 16 for text completions.
+        min_tokens: minimum number of tokens to generate before the output may end.
+        n: number of choices to generate for each prompt, or of beams; default: 1.
+        use_beam_search: whether to use beam search instead of sampling.
+        stop: one string, or several, that end the generation and are excluded from the text.
+        stop_token_ids: token ids that end the generation, in addition to those of the model.
+        include_stop_str_in_output: whether to include the stop string in the text.
+        ignore_eos: whether to continue after the model's end-of-text token.
+        logit_bias: bias from -100 to 100 added to the logits of tokens, by token id.
+        allowed_token_ids: the only token ids that may be generated.
+        bad_words: words that must not be generated.
+        skip_special_tokens: whether to omit special tokens from the text; default: true.
+        spaces_between_special_tokens: whether to put spaces between special tokens; default: true.
+        truncate_prompt_tokens: maximum number of prompt tokens, longer prompts are truncated; -1:
+            the maximum of the model.
+        truncation_side: side at which a prompt is truncated, "left" or "right".
+        thinking_token_budget: maximum number of reasoning tokens; -1: no limit.
+        repetition_detection: fields of `RepetitionDetection`, which end repetitive output.
+        watermarking: whether to watermark the output, if the upstream is configured for it.
+    """
 
     temperature: float | None
     top_p: float | None
@@ -99,16 +148,18 @@ class SamplingOptions(TypedDict, total=False):
     watermarking: bool | None
 
 
+@documented
 class StreamedOptions(TypedDict, total=False):
     """Options of calls that have a streaming form.
 
     Attributes:
-        stream_options: fields of `StreamOptions`.
+        stream_options: fields of `StreamOptions`, such as `{"stream_interval": 8}`.
     """
 
     stream_options: StreamOptions | JsonObject | None
 
 
+@documented
 class StructuredOptions(TypedDict, total=False):
     """Options of calls that generate text.
 
@@ -119,8 +170,19 @@ class StructuredOptions(TypedDict, total=False):
     structured_outputs: StructuredOutputs | JsonObject | None
 
 
+@documented
 class PoolingOptions(TypedDict, total=False):
-    """The fields of `PoolingOptions`, which `penstock/v1/common.proto` describes."""
+    """The fields of `PoolingOptions`.
+
+    Attributes:
+        truncate_prompt_tokens: maximum number of tokens of each input, longer inputs are
+            truncated; -1: the maximum of the model.
+        truncation_side: side at which an input is truncated, "left" or "right".
+        padding: padding of the inputs, "max_length" or "do_not_pad".
+        add_special_tokens: whether the tokenizer adds its special tokens to texts; default: true.
+        use_activation: whether to apply the model's final activation, such as normalization or
+            softmax; if false, raw values are returned.
+    """
 
     truncate_prompt_tokens: int | None
     truncation_side: str | None
@@ -129,6 +191,7 @@ class PoolingOptions(TypedDict, total=False):
     use_activation: bool | None
 
 
+@documented
 class TemplateOption(TypedDict, total=False):
     """Options of calls that turn conversations into prompts.
 
@@ -167,7 +230,8 @@ def message(kind: type[M], values: Mapping[str, Any]) -> M:
     """Builds a message from Python values; raises the errors of `build`."""
     own = kind.DESCRIPTOR.fields_by_name
     if unknown := [name for name in values if name not in own]:
-        raise TypeError(f"{kind.DESCRIPTOR.name} has no field {unknown[0]!r}")
+        meant = did_you_mean(unknown[0], own)
+        raise TypeError(f"{kind.DESCRIPTOR.name} has no field {unknown[0]!r}{meant}")
     given = {name: coerce(own[name], value) for name, value in values.items() if value is not None}
     try:
         return kind(**given)
@@ -215,11 +279,15 @@ def enum_name(kind: EnumDescriptor, number: int) -> str:
 
 
 def _holder(kind: type[Message], name: str, flat: Sequence[str]) -> str:
+    known = {*kind.DESCRIPTOR.fields_by_name, *CallOptions.__annotations__} - {*flat}
     for holder in flat:
         held: Any = kind.DESCRIPTOR.fields_by_name[holder].message_type
         if name in held.fields_by_name:
             return holder
-    raise TypeError(f"unknown option {name!r} for {kind.DESCRIPTOR.name}")
+        known |= {*held.fields_by_name}
+    instead = _OPENAI.get(name)
+    advice = f"; use {instead}" if instead else did_you_mean(name, sorted(known))
+    raise TypeError(f"unknown option {name!r} for {kind.DESCRIPTOR.name}{advice}")
 
 
 def _at_fault(kind: type[Message], values: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from penstock._base.option_docs import documented
 from penstock._base.options import PoolingOptions, TemplateOption, UserOptions
 from penstock.messages import MessageLike, conversation
 from penstock.v1.common_pb2 import TokenIds
@@ -15,6 +16,7 @@ Inputs: TypeAlias = InputLike | Sequence[InputLike]
 """One input, or several of one kind. Each message in a list of messages is its own input."""
 
 
+@documented
 class InputOptions(UserOptions, PoolingOptions, TemplateOption, total=False):
     """Options of calls to pooling models; see `penstock/v1/common.proto`."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from penstock._base.openai import parts_from
+from penstock._base.option_docs import documented
 from penstock._base.options import JsonObject, PoolingOptions, UserOptions
 from penstock.messages import Part
 from penstock.v1.message_pb2 import ContentPart
@@ -16,8 +17,17 @@ Documents: TypeAlias = str | ScoringInput | ContentPart | Sequence[Document]
 """Several documents, or one."""
 
 
+@documented
 class ScoringOptions(UserOptions, PoolingOptions, total=False):
-    """The fields of `ScoringOptions`, which `penstock/v1/rerank.proto` describes."""
+    """Options of scoring; see `penstock/v1/rerank.proto`.
+
+    Attributes:
+        max_tokens_per_query: maximum number of tokens of a query; longer ones are truncated.
+        max_tokens_per_doc: maximum number of tokens of a document; longer ones are truncated.
+        instruction: instruction that defines relevance, for models that support one.
+        chat_template_kwargs: variables for the model's template.
+        mm_processor_kwargs: parameters of the model's multimodal processor.
+    """
 
     max_tokens_per_query: int | None
     max_tokens_per_doc: int | None

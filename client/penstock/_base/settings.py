@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, TypeAlias
 from uuid import uuid4
@@ -59,8 +59,8 @@ class Settings:
         """Completes the arguments with values from the environment and defaults.
 
         Raises:
-            ValueError: the target is a URL, a variable is not valid, or the API key or a metadata
-                entry cannot be sent.
+            ValueError: the target is a URL or lacks its port, a variable is not valid, or the API
+                key or a metadata entry cannot be sent.
             TypeError: a metadata value is neither text nor bytes.
         """
         found = {
@@ -68,13 +68,30 @@ class Settings:
             for name, value in environment.items()
             if name.startswith(_PREFIX)
         }
+        encryption = _tls(tls, found)
         return cls(
-            target=_target(target or found.get("TARGET") or DEFAULT_TARGET),
+            target=_target(target or found.get("TARGET") or DEFAULT_TARGET, encryption),
             api_key=_api_key(found.get("API_KEY", "") if api_key is None else api_key),
-            tls=_tls(tls, found),
+            tls=encryption,
             timeout=_timeout(found) if isinstance(timeout, Unset) else timeout,
             retries=_retries(found) if retries is None else retries,
             metadata=pairs(metadata),
+        )
+
+    def changed(
+        self, timeout: float | Unset | None, api_key: str | None, metadata: MetadataLike
+    ) -> "Settings":
+        """Returns the settings with other values, and with more metadata.
+
+        Raises:
+            ValueError: the API key or a metadata entry cannot be sent.
+            TypeError: a metadata value is neither text nor bytes.
+        """
+        return replace(
+            self,
+            timeout=self.timeout if isinstance(timeout, Unset) else timeout,
+            api_key=self.api_key if api_key is None else _api_key(api_key),
+            metadata=(*self.metadata, *pairs(metadata)),
         )
 
     def call_metadata(self, more: MetadataLike, request_id: str) -> Metadata:
@@ -122,9 +139,14 @@ def _can_be_sent(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _target(given: str) -> str:
+def _target(given: str, encryption: TLS | None) -> str:
     if given.startswith(("http://", "https://")):
-        raise ValueError(f"{given!r} is a URL; use host:port, and tls=True for TLS")
+        scheme, _, address = given.rstrip("/").partition("://")
+        tls = ", and TLS (tls=True, --tls or PENSTOCK_TLS=1)" if scheme == "https" else ""
+        raise ValueError(f"the target {given!r} is a URL; use host:port, such as {address!r}{tls}")
+    if encryption is None and ":" not in given and "/" not in given:
+        # gRPC would choose port 443, where no service is without TLS.
+        raise ValueError(f"the target {given!r} has no port; use host:port, such as {given}:50051")
     return given
 
 

@@ -9,6 +9,7 @@ import grpc
 
 from penstock import errors
 from penstock._base.call_info import CallInfo
+from penstock._base.call_log import CallLog
 
 
 def do_nothing() -> None:
@@ -55,6 +56,7 @@ class BaseStream(Generic[E, R]):
         call: the running call.
         accumulator: adds up its messages.
         request_id: request id that was sent with the call.
+        log: the log of the call.
         check: raises the cause of a gRPC error, if it knows one.
     """
 
@@ -63,9 +65,11 @@ class BaseStream(Generic[E, R]):
         call: Any,
         accumulator: Accumulator[E, R],
         request_id: str,
+        log: CallLog,
         check: Callable[[], None] = do_nothing,
     ) -> None:
         self._explain = check
+        self._log = log
         self._call = call
         self._accumulator = accumulator
         self._ended = False
@@ -86,19 +90,27 @@ class BaseStream(Generic[E, R]):
     def _read(self, metadata: Any) -> CallInfo:
         return CallInfo.read(metadata, self.request_id)
 
-    def _end(self, info: CallInfo) -> None:
+    def _begin(self, metadata: Any) -> None:
+        """Records the metadata that precede the first message."""
+        self._started = True
+        self._log.received(metadata)
+        self._info = self._read(metadata)
+
+    def _end(self, trailers: Any) -> None:
         """Records that the stream ended with OK.
 
         Raises:
             IncompleteStreamError: the answer is not complete.
         """
         self._ended = True
-        self._info = info
+        self._log.ended(trailers)
+        self._info = self._read(trailers)
         if missing := self._accumulator.missing():
             self._error = errors.IncompleteStreamError(missing, self.snapshot)
             raise self._error
 
     def _fail(self, error: BaseException) -> NoReturn:
+        self._log.failed(error)
         self._explain()
         if isinstance(error, grpc.RpcError):
             self._error = errors.from_rpc(error, self.request_id)
@@ -148,10 +160,9 @@ class Stream(BaseStream[E, R]):
         try:
             message = next(self._call)
             if not self._started:
-                self._started = True
-                self._info = self._read(self._call.initial_metadata())
+                self._begin(self._call.initial_metadata())
         except StopIteration:
-            self._end(self._read(self._call.trailing_metadata()))
+            self._end(self._call.trailing_metadata())
             raise
         except grpc.RpcError as error:
             self._fail(error)
@@ -206,10 +217,9 @@ class AsyncStream(BaseStream[E, R]):
         try:
             message = await anext(self._open())
             if not self._started:
-                self._started = True
-                self._info = self._read(await self._call.initial_metadata())
+                self._begin(await self._call.initial_metadata())
         except StopAsyncIteration:
-            self._end(self._read(await self._call.trailing_metadata()))
+            self._end(await self._call.trailing_metadata())
             raise
         except grpc.RpcError as error:
             self._fail(error)

@@ -114,11 +114,18 @@ class AsyncUpload(BaseUpload):
 
 
 def _open(audio: Audio) -> tuple[BinaryIO, int | None, str]:
-    """Returns an open file, its size if known, and its name."""
+    """Returns an open file, its size if known, and its name.
+
+    Raises:
+        OSError: the file cannot be opened.
+        TypeError: the audio has none of these forms.
+    """
     if isinstance(audio, bytes):
         return BytesIO(audio), len(audio), ""
     if isinstance(audio, str | os.PathLike):
         path = Path(audio)
         return path.open("rb"), path.stat().st_size, path.name
+    if not hasattr(audio, "read"):
+        raise TypeError(f"{audio!r} is not audio; pass a path, bytes or a binary file")
     name = getattr(audio, "name", "")
     return audio, None, Path(name).name if isinstance(name, str) else ""

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from penstock._base.settings import LONGEST_S, UNSET, Unset
 from penstock.channel import DEFAULT_TARGET, TLS
 from penstock.client import Client
-from penstock.errors import PenstockError
+from penstock.errors import CallError, PenstockError
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -241,8 +241,9 @@ def show(message: Message, *, zeros: bool = False) -> None:
 
 
 def report(problem: object) -> None:
-    """Prints one line to standard error; for a failed call, includes its request id."""
-    request_id = problem.request_id if isinstance(problem, PenstockError) else ""
+    """Prints one line to standard error, with the request id of a call that reached a service."""
+    reached = not isinstance(problem, CallError) or problem.status.reached
+    request_id = problem.request_id if isinstance(problem, PenstockError) and reached else ""
     suffix = f" (request {request_id})" if request_id else ""
     print(f"penstock: {printable(str(problem))}{suffix}", file=sys.stderr)
 
