@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import httpx
-from prometheus_client import CollectorRegistry, ProcessCollector
+from grpc import aio
 
 from penstock_server import descriptors, worker
 from penstock_server.configuration import Key, Settings, policy, read_keys, upstream_configs
-from penstock_server.encryption import metrics_tls, server_certificate
+from penstock_server.encryption import server_certificate
 from penstock_server.fleet import Fleet
+from penstock_server.observers import Observers
 from penstock_server.options import SettingsError
 from penstock_server.reload import Changes, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
@@ -23,12 +23,8 @@ from penstock_server.rpc.calls import Arrivals, Middleware
 from penstock_server.rpc.middleware import (
     Admission,
     Authentication,
-    CallRecorder,
-    CallTracer,
     Deadlines,
-    RequestLog,
     forward_credentials,
-    methods,
 )
 from penstock_server.rpc.server import (
     AdminServer,
@@ -44,12 +40,7 @@ from penstock_server.rpc.server import (
 )
 from penstock_server.rpc.services import SERVICES, AdminServicer
 from penstock_server.rpc.status import resendable
-from penstock_server.telemetry import events, log, tracing
-from penstock_server.telemetry.metrics import MetricsServer, ServiceMetrics, UpstreamMetrics
-
-if TYPE_CHECKING:
-    # It imports OpenTelemetry, which need not be installed.
-    from penstock_server.telemetry.tracing import Tracing
+from penstock_server.telemetry import events, log
 
 # Time for the last statuses to reach their callers.
 _LAST_STATUSES_S = 1.0
@@ -92,61 +83,29 @@ class Service:
                 other, or plaintext would leave the machine.
         """
         self.settings = settings
+        self.watching: asyncio.Task[None] | None = None
+        self.serving: asyncio.Task[bool] | None = None
+        self.addresses: Sequence[str] = ()
+        self.port = 0
+        self._share_ports = share_ports
+        self._descriptors: asyncio.Task[None] | None = None
+        self._certificate_watch: asyncio.Task[None] | None = None
         self.authentication = _authentication(settings, clock)
         self._fleet = _fleet(settings, transport)
         self._health = HealthServicer(tuple(SERVICES))
         self._limits = _limits(settings)
-        self._descriptors: asyncio.Task[None] | None = None
-        self._certificate_watch: asyncio.Task[None] | None = None
         self._arrivals = Arrivals(settings.request_timeout, settings.max_pending_calls)
         self._admission = Admission(settings.max_concurrent_calls, self._arrivals)
+        self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
         self._certificate = server_certificate(settings)
-        self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
-        self._registry = CollectorRegistry(auto_describe=True)
         self._configuration = AdminServicer(self._fleet, worker.generation())
-        self._upstream_metrics = UpstreamMetrics(self._registry, self._fleet)
-        self._service_metrics = ServiceMetrics(
-            self._registry,
-            version("penstock"),
-            lambda: self._configuration.generation,
-            self._certificate,
+        self._observers = Observers(
+            settings, self._fleet, lambda: self._configuration.generation, self._certificate
         )
-        ProcessCollector(registry=self._registry)
-        self.metrics = MetricsServer(
-            settings.metrics_listen,
-            self._current_metrics,
-            tls=metrics_tls(settings, self._certificate),
-        )
-        self._request_log = RequestLog(settings.log_calls)
-        self._tracing = tracing.start()
-        self._server = build_server(
-            self._fleet,
-            self._health,
-            middleware.stack(
-                recorder=_recorder(settings, self._registry, self._fleet),
-                tracer=_tracer(self._tracing),
-                request_log=self._request_log,
-                debug=settings.debug_info,
-                credentials=_credentials(settings, self.authentication),
-                admission=self._admission,
-                deadlines=self._deadlines,
-            ),
-            self._arrivals,
-            self._watches,
-            limits=self._limits,
-            max_request_entries=settings.max_request_entries,
-            reflection=settings.reflection,
-            share_ports=share_ports,
-        )
-        self.admin = AdminServer(
-            settings.admin_listen,
-            self._configuration,
-            max_message_bytes=settings.max_message_bytes,
-            max_request_entries=settings.max_request_entries,
-            reflection=settings.reflection,
-            certificate=self._certificate,
-        )
+        self.metrics = self._observers.metrics
+        self._server = self._build_server()
+        self.admin = self._build_admin_server()
         self.health = HealthServer(
             settings.health_listen,
             self._health,
@@ -154,11 +113,38 @@ class Service:
             self._limits,
             share_ports=share_ports,
         )
-        self.watching: asyncio.Task[None] | None = None
-        self.serving: asyncio.Task[bool] | None = None
-        self._share_ports = share_ports
-        self.addresses: Sequence[str] = ()
-        self.port = 0
+
+    def _build_server(self) -> aio.Server:
+        stack = middleware.stack(
+            recorder=self._observers.recorder,
+            tracer=self._observers.tracer,
+            request_log=self._observers.request_log,
+            debug=self.settings.debug_info,
+            credentials=_credentials(self.settings, self.authentication),
+            admission=self._admission,
+            deadlines=self._deadlines,
+        )
+        return build_server(
+            {name: entry.registration(self._fleet) for name, entry in SERVICES.items()},
+            self._health,
+            stack,
+            self._arrivals,
+            self._watches,
+            limits=self._limits,
+            max_request_entries=self.settings.max_request_entries,
+            reflection=self.settings.reflection,
+            share_ports=self._share_ports,
+        )
+
+    def _build_admin_server(self) -> AdminServer:
+        return AdminServer(
+            self.settings.admin_listen,
+            self._configuration,
+            max_message_bytes=self.settings.max_message_bytes,
+            max_request_entries=self.settings.max_request_entries,
+            reflection=self.settings.reflection,
+            certificate=self._certificate,
+        )
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -209,13 +195,9 @@ class Service:
         for address in self.addresses:
             events.SERVING.log(address=address)
 
-    async def _current_metrics(self) -> CollectorRegistry:
-        self._upstream_metrics.refresh()
-        return self._registry
-
     def record_refusal(self) -> None:
         """Records that another configuration was refused."""
-        self._service_metrics.reloads_refused += 1
+        self._observers.record_refusal()
 
     async def reload(self, settings: Settings) -> Changes:
         """Puts a configuration into force without dropping a call; returns what changed.
@@ -237,7 +219,7 @@ class Service:
         self._deadlines.default_s = after.default_deadline
         self._deadlines.longest_s = after.max_deadline
         log.set_level(after.log_level)
-        self._request_log.log_only(after.log_calls)
+        self._observers.request_log.log_only(after.log_calls)
         if done.applied:
             self._configuration.record_configuration()
             worker.reloaded()
@@ -282,11 +264,9 @@ class Service:
         self._admission.end_all()
         await stopped
         await self.admin.stop()
-        await self.metrics.stop()
         await self.health.stop()
         self._fleet.close()
-        if self._tracing:
-            await self._tracing.stop()
+        await self._observers.stop()
 
     async def _end_watch(self) -> None:
         if self.watching:
@@ -335,25 +315,6 @@ def _credentials(settings: Settings, authentication: Authentication | None) -> M
     if authentication:
         return authentication.authenticate
     return forward_credentials if settings.forward_authorization else None
-
-
-def _tracer(tracing: "Tracing | None") -> Middleware | None:
-    """Returns the middleware that records spans, if they are exported."""
-    return CallTracer(tracing, methods(SERVICES)).trace_call if tracing else None
-
-
-def _recorder(settings: Settings, registry: CollectorRegistry, fleet: Fleet) -> Middleware | None:
-    """Returns the middleware that records metrics, if they are served."""
-    if not settings.metrics_listen:
-        return None
-    recorder = CallRecorder(
-        registry,
-        SERVICES,
-        fleet.listed_model,
-        conventions=settings.genai_conventions,
-        by_caller=settings.metrics_by_caller,
-    )
-    return recorder.record_call
 
 
 def _fleet(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Fleet:

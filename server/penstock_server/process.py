@@ -37,9 +37,8 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         SettingsError: the keys file cannot be used, or two options exclude each other.
         WatchEnded: the watch of the upstreams ended.
     """
-    shares = worker.is_worker()
     descriptors.raise_limit()
-    service = Service(settings, share_ports=shares)
+    service = Service(settings, share_ports=worker.is_worker())
     signals, asked = stop_signals(), asyncio.Event()
     when_to_reload(asked.set)
     await service.start()
@@ -47,23 +46,32 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
     assert service.serving
     service.watching.add_done_callback(lambda ended: _stop_unwatched(ended, signals))
     service.serving.add_done_callback(lambda ended: _stop_unserved(ended, signals))
-    if shares:
-        worker.ready()
-        worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
-    else:
-        service_manager.report("READY=1")
-    events.CONFIGURATION.log(**shown(settings))
-    for exposed_file in exposed(settings, path):
-        events.EXPOSED.log(file=exposed_file)
+    _report_ready(signals)
+    _log_configuration(settings, path)
     reloading = asyncio.create_task(Reloader(service, load, path, asked).run())
     delayed = await signals.get() != signal.SIGINT
-    if not shares:
+    if not worker.is_worker():
         service_manager.report("STOPPING=1")
     reloading.cancel()
     await _drain(service, signals, delayed=delayed)
     events.STOPPED.log()
     if not service.watching.cancelled() or _failure(service.serving):
         raise WatchEnded
+
+
+def _report_ready(signals: asyncio.Queue[int]) -> None:
+    """Reports to the supervisor, which the process does not outlive, or to the service manager."""
+    if worker.is_worker():
+        worker.ready()
+        worker.when_abandoned(lambda: signals.put_nowait(signal.SIGTERM))
+    else:
+        service_manager.report("READY=1")
+
+
+def _log_configuration(settings: Settings, path: str) -> None:
+    events.CONFIGURATION.log(**shown(settings))
+    for exposed_file in exposed(settings, path):
+        events.EXPOSED.log(file=exposed_file)
 
 
 async def _drain(service: Service, signals: asyncio.Queue[int], *, delayed: bool) -> None:

@@ -65,7 +65,7 @@ async def test_counts_and_buckets_add_up(start: Start, workers: WorkerMetrics) -
     assert sum(states.values()) == 2
     assert found.value("penstock_build_info") == 1
     assert found.value("penstock_workers") == 2
-    alone = (await first.service._current_metrics()).get_sample_value("process_max_fds")
+    alone = (await first.service._observers.current_metrics()).get_sample_value("process_max_fds")
     assert found.value("process_max_fds") == alone
 
 

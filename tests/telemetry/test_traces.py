@@ -301,7 +301,7 @@ async def test_the_standard_sampler(
 async def test_without_the_variables(serve: Serve, simulator: Simulator) -> None:
     """The caller's trace context is sent upstream unchanged."""
     service = await serve(upstream=(simulator.url,))
-    assert service._tracing is None
+    assert service._observers.tracer is None
     async with plain_channel(service) as channel:
         await ChatCompletionServiceStub(channel).CreateChatCompletion(
             chat(), metadata=(("traceparent", PARENT),)

@@ -89,13 +89,7 @@ class Fleet:
         self.budget = RetryBudget(policy.retry_budget, clock)
         chance = chance or Random()
         rules = RetryRules(
-            policy.max_attempts,
-            resendable,
-            self.budget,
-            clock,
-            sleep,
-            chance,
-            policy.hedge_after,
+            policy.max_attempts, resendable, self.budget, clock, sleep, chance, policy.hedge_after
         )
         self._members = Membership(policy, resolve, clock, transport)
         self._directory = Directory(self._members)

@@ -1,24 +1,20 @@
 """The server for operators: AdminService, on a separate address."""
 
-from grpc_health.v1 import health_pb2_grpc
+from functools import partial
 
 from penstock.v1 import admin_pb2_grpc
 from penstock_server.rpc import middleware
-from penstock_server.rpc.calls import Arrivals, CallInterceptor
-from penstock_server.rpc.server.build import HEALTH, options
+from penstock_server.rpc.calls import Arrivals
+from penstock_server.rpc.server.build import build_server
 from penstock_server.rpc.server.certificates import ServerCertificate
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
-from penstock_server.rpc.server.lasting import server as lasting_server
 from penstock_server.rpc.server.listening import (
     CannotListen,
     bind_all,
     do_without,
     is_local,
 )
-from penstock_server.rpc.server.reflection import add_reflection
-from penstock_server.rpc.server.registration import unregistered
-from penstock_server.rpc.server.unsupported import UnsupportedMethods
 from penstock_server.rpc.server.watches import Watches
 from penstock_server.telemetry import events
 
@@ -60,26 +56,16 @@ class AdminServer:
         self.port = 0
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
-        limits = ConnectionLimits(max_message_bytes)
-        self._server = lasting_server(
-            interceptors=(
-                CallInterceptor(
-                    middleware.stack(),
-                    Arrivals(0, 0),
-                    max_message_bytes=limits.max_message_bytes,
-                    max_metadata_bytes=limits.max_metadata_bytes,
-                    max_request_entries=max_request_entries,
-                ),
-                Watches(0, 0),
-            ),
-            options=options(limits),
+        self._server = build_server(
+            {SERVICE: partial(admin_pb2_grpc.add_AdminServiceServicer_to_server, servicer)},
+            self._health,
+            middleware.stack(),
+            Arrivals(0, 0),
+            Watches(0, 0),
+            limits=ConnectionLimits(max_message_bytes),
+            max_request_entries=max_request_entries,
+            reflection=reflection,
         )
-        services = unregistered(self._server)
-        admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, services)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, services)
-        if reflection:
-            add_reflection(self._server, (SERVICE, HEALTH))
-        self._server.add_generic_rpc_handlers((UnsupportedMethods((SERVICE,)),))
 
     def bind(self) -> None:
         """Binds its address; goes without it if it is taken and only the default.

@@ -1,11 +1,10 @@
-"""The gRPC server: its options, its services, its handlers."""
+"""Building of gRPC servers: their options, their services, their handlers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import Arrivals, CallInterceptor, Middleware
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
@@ -14,9 +13,8 @@ from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
 from penstock_server.rpc.server.watches import Watches
-from penstock_server.rpc.services import SERVICES
 
-HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 def options(limits: ConnectionLimits, *, share_ports: bool = False) -> list[tuple[str, int]]:
@@ -26,7 +24,7 @@ def options(limits: ConnectionLimits, *, share_ports: bool = False) -> list[tupl
 
 
 def build_server(
-    fleet: Fleet,
+    services: Mapping[str, Callable[[aio.Server], None]],
     health: HealthServicer,
     middleware: Sequence[Middleware],
     arrivals: Arrivals,
@@ -37,12 +35,12 @@ def build_server(
     reflection: bool,
     share_ports: bool = False,
 ) -> aio.Server:
-    """Returns a server with every service, not yet bound to an address.
+    """Returns a server of services, with health, not yet bound to an address.
 
     Args:
-        fleet: serves the calls.
+        services: by the full name of each service, a function that adds it to a server.
         health: the health service.
-        middleware: surrounds every call of our own services, the first outermost.
+        middleware: surrounds every call of the services, the first outermost.
         arrivals: waits for request messages.
         watches: surrounds every call of health and reflection.
         limits: the limits of connections.
@@ -63,11 +61,11 @@ def build_server(
         ),
         options=options(limits, share_ports=share_ports),
     )
-    services = unregistered(server)
-    for entry in SERVICES.values():
-        entry.add(entry.servicer(fleet), services)
-    health_pb2_grpc.add_HealthServicer_to_server(health, services)
+    handlers = unregistered(server)
+    for add in services.values():
+        add(handlers)
+    health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
     if reflection:
-        add_reflection(server, (*SERVICES, HEALTH))
-    server.add_generic_rpc_handlers((UnsupportedMethods(tuple(SERVICES)),))
+        add_reflection(server, (*services, _HEALTH))
+    server.add_generic_rpc_handlers((UnsupportedMethods(tuple(services)),))
     return server

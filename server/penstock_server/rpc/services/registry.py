@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from grpc import aio
@@ -56,6 +57,10 @@ class Entry:
     operation: Operation | None
     servicer: Callable[[Fleet], Any]
     add: Callable[[Any, aio.Server], None]
+
+    def registration(self, fleet: Fleet) -> Callable[[aio.Server], None]:
+        """Returns a function that adds the service of a fleet to a server."""
+        return partial(self.add, self.servicer(fleet))
 
 
 SERVICES: Mapping[str, Entry] = {
