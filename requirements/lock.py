@@ -38,6 +38,7 @@ LOCKS = {
     "requirements/docs.lock": ("--group=docs",),
     "requirements/fuzz.lock": ("--group=fuzz",),
     "requirements/bench.lock": ("--group=bench",),
+    "requirements/manifests.lock": ("--group=manifests",),
     "requirements/peers.lock": ("--group=peers",),
     "requirements/routers.lock": ("--group=routers",),
 }

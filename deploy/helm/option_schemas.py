@@ -6,9 +6,8 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any
 
-from penstock_server.configuration.options import Option, options
-from penstock_server.configuration.settings import Settings
-from penstock_server.configuration.upstream_table import File, UpstreamTable
+from penstock_server.options import Option, options
+from penstock_server.configuration import File, Settings, UpstreamTable
 
 SET_BY_THE_CHART = frozenset(
     {

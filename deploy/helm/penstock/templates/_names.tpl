@@ -47,7 +47,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (ternary "https" "kubernetes.io/h2c" (ne (include "penstock.tlsSecret" .) "")) .Values.service.appProtocol }}
 {{- end }}
 
-{{/* Name of the running-calls query and of the ServiceMonitor's target. */}}
+{{/* Name of the headless Service. */}}
 {{- define "penstock.podsService" -}}
 {{ include "penstock.fullname" . }}-pods
 {{- end }}
