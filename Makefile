@@ -40,7 +40,7 @@ WORKERS ?=
 # Whether to measure the cost of metrics and traces in addition.
 OBSERVED ?=
 
-.PHONY: help demo docs test quick fuzz test-vllm test-routers test-examples test-observability pictures bench bench-peers bench-guard bench-baseline \
+.PHONY: help demo docs test quick fuzz test-vllm test-routers test-examples test-observability test-mesh pictures bench bench-peers bench-guard bench-baseline \
   release check format generate lock clean
 
 help:  ## list the commands
@@ -85,6 +85,10 @@ test-observability: $(VENV)/.dev  ## unpack a Prometheus, let it scrape a servic
 docs: $(VENV)/.runtime $(VENV)/.docs  ## build the documentation site into build/docs/site
 	$(BIN)/python -m website
 
+test-mesh: $(VENV)/.dev  ## install Helm and schemas, render the chart and validate every manifest
+	tests/deployment/manifests/install.sh
+	$(BIN)/pytest tests/deployment/manifests
+
 pictures: $(VENV)/.dev  ## draw the dashboards from such a run, into docs/
 	tests/observability/install.sh
 	cd tests && PYTHONPATH=..:vllm ../$(BIN)/python -m observability.pictures
@@ -123,9 +127,10 @@ format: $(VENV)/.dev  ## rewrite Python and protos in the project's format
 	$(BIN)/ruff format
 	$(BIN)/buf format --write
 
-generate: $(VENV)/.codegen $(VENV)/.runtime  ## remake client/penstock/v1 from protos/, the dashboards, and the tables of options
+generate: $(VENV)/.codegen $(VENV)/.dev  ## remake client/penstock/v1 from protos/, the dashboards, the values of the chart, and the tables of options
 	$(BIN)/python protos/generate.py
 	$(BIN)/python -m deploy.grafana
+	$(BIN)/python -m deploy.helm
 	$(BIN)/python -m website.reference.configuration
 
 lock: $(VENV)/.dev  ## resolve the pinned dependencies again

@@ -19,8 +19,8 @@ _WIDTH = 100
 _HEAD = """\
 # Penstock in Kubernetes
 
-A Helm chart of [Penstock](../../../README.md). [Deployment](../../../docs/deployment.md#helm) describes
-how to use it; [examples](../examples) contains complete values for some environments.
+A Helm chart of [Penstock](../../../README.md). [Deployment](../../../docs/deployment.md#helm)
+describes how to use it; [examples](../examples) contains values for some environments.
 
 ## Values
 

@@ -6,8 +6,8 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any
 
-from penstock_server.options import Option, options
 from penstock_server.configuration import File, Settings, UpstreamTable
+from penstock_server.options import Option, options
 
 SET_BY_THE_CHART = frozenset(
     {

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from authority import Authority
 from cli.process import serving
-from deployment.manifests.chart import EXAMPLES, only, refused, rendered
-from deployment.manifests.programs import output
 
 from deploy.helm.__main__ import CHART
+from deployment.manifests.chart import EXAMPLES, only, refused, rendered
+from deployment.manifests.programs import output
 from penstock_server.options import ConfigFile
 from penstock_server.simulator import Simulator
 
@@ -34,7 +34,7 @@ def pod_of(manifests: list[Any]) -> Any:
 
 
 def secret_files(manifests: list[Any], folder: Path) -> dict[str, str]:
-    """Writes the files of each Secret; returns the folders of their mounts, and the written ones."""
+    """Writes the files of each Secret; returns their folder for each path where it is mounted."""
     pod = pod_of(manifests)
     [container] = pod["containers"]
     certificate, key = (authority := Authority()).issue()

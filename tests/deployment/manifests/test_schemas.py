@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from deployment.manifests.chart import EXAMPLES, rendered
 from deployment.manifests.programs import output
 from deployment.manifests.validation import manifest_errors
