@@ -1,4 +1,4 @@
-"""Asking for chats through the generated stubs, and the stream contract."""
+"""Chats through the generated stubs, and the contract of their streams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,23 +29,23 @@ from penstock.v1.message_pb2 import (
 from .refusals import Refusal, read, refused
 
 HELLO = "Hello! How can I help you today?"
-"""What the models say to "Say hello."."""
+"""The models' answer to "Say hello."."""
 
 
 def said(text: str, role: Any = ROLE_USER) -> ChatMessage:
-    """A message of one text."""
+    """Returns a message of one text."""
     return ChatMessage(role=role, content=[ContentPart(text=text)])
 
 
 def system(text: str) -> ChatMessage:
-    """A system message."""
+    """Returns a system message."""
     return said(text, ROLE_SYSTEM)
 
 
 def asking(
     *messages: ChatMessage | str, sampling: SamplingParams | None = None, **fields: Any
 ) -> CreateChatCompletionRequest:
-    """A request whose answer the models know by heart; `sampling` adds to temperature 0."""
+    """Returns a request with a fixed answer; `sampling` is merged into a temperature of 0."""
     request = CreateChatCompletionRequest(
         messages=[said(one) if isinstance(one, str) else one for one in messages],
         sampling=SamplingParams(temperature=0),
@@ -57,13 +57,13 @@ def asking(
 
 
 def story(tokens: int) -> CreateChatCompletionRequest:
-    """A request whose answer has so many tokens: much work, though the model is small."""
+    """Returns a request for an answer of this many tokens, which keeps a small model busy."""
     sampling = SamplingParams(temperature=0.5, seed=1, ignore_eos=True, max_tokens=tokens)
     return asking("Tell me a story.", sampling=sampling)
 
 
 def function(name: str, parameters: Any = None, **fields: Any) -> Tool:
-    """A tool; the parameters are a JSON schema."""
+    """Returns a tool; its parameters are a JSON schema."""
     definition = FunctionDefinition(name=name, description=f"the {name}", **fields)
     if parameters is not None:
         definition.parameters.CopyFrom(document(parameters))
@@ -71,21 +71,21 @@ def function(name: str, parameters: Any = None, **fields: Any) -> Tool:
 
 
 def members(**values: Any) -> JsonDocument:
-    """A document with a JSON object of these members."""
+    """Returns a document that is a JSON object of these members."""
     return document(values)
 
 
 def text_of(choice: ChatChoice) -> str:
-    """The text of an answer."""
+    """Returns the text of a choice."""
     return "".join(part.text for part in choice.message.content)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, whole or put together from a stream.
+    """An answer, whole or joined from a stream.
 
     Attributes:
-        choices: in the order of their numbers.
+        choices: the choices, in the order of their indexes.
         usage: the usage.
     """
 
@@ -125,19 +125,19 @@ class Chats:
         return self._stub.StreamChatCompletion(request, timeout=timeout_s)
 
     async def whole(self, request: CreateChatCompletionRequest) -> CreateChatCompletionResponse:
-        """Asks for an answer in one message."""
+        """Returns a unary answer."""
         return await self.call(request)
 
     async def stream(
         self, request: CreateChatCompletionRequest
     ) -> list[StreamChatCompletionResponse]:
-        """Asks for an answer in pieces, which must keep the stream contract."""
+        """Returns the messages of a stream, which must keep the contract."""
         messages = [message async for message in self.open(request)]
         check_contract(messages, max(1, request.sampling.n))
         return messages
 
     async def both(self, request: CreateChatCompletionRequest) -> Answer:
-        """Asks in both ways; the answers must say the same. Returns it."""
+        """Returns the answer, which must be the same from a unary call and from a stream."""
         whole = answer(await self.whole(request))
         joined = join(await self.stream(request))
         assert joined.model == whole.model
@@ -148,7 +148,7 @@ class Chats:
         return whole
 
     async def refused(self, request: CreateChatCompletionRequest) -> Refusal:
-        """Asks in both ways, which must fail alike, the stream before its first message."""
+        """Returns the failure, which a unary call and a stream without a message must share."""
         whole = await refused(self.whole(request))
         messages, stream = await self.broken(request)
         assert messages == []
@@ -159,7 +159,7 @@ class Chats:
     async def broken(
         self, request: CreateChatCompletionRequest
     ) -> tuple[list[StreamChatCompletionResponse], Refusal]:
-        """Reads a stream that must fail; returns what came before, and how it failed."""
+        """Returns the messages of a stream that must fail, and its failure."""
         messages = []
         try:
             async for message in self.open(request):
@@ -177,7 +177,7 @@ def answer(response: CreateChatCompletionResponse) -> Answer:
 
 
 def join(messages: Sequence[StreamChatCompletionResponse]) -> Answer:
-    """Puts a stream together as the contract says."""
+    """Joins the messages of a stream, as the contract describes."""
     choices: dict[int, ChatChoice] = {}
     for message in messages:
         for piece in message.choices:
@@ -187,7 +187,7 @@ def join(messages: Sequence[StreamChatCompletionResponse]) -> Answer:
 
 
 def check_contract(messages: Sequence[StreamChatCompletionResponse], choices: int) -> None:
-    """Checks what StreamChatCompletion promises of every stream."""
+    """Checks the contract of StreamChatCompletion."""
     assert messages[0].model
     assert messages[0].create_time.seconds
     assert len({message.id for message in messages}) == 1
@@ -227,7 +227,7 @@ def _add(choice: ChatChoice, piece: ChatChoiceDelta) -> None:
 
 
 def _essence(choice: ChatChoice) -> Any:
-    """What of a choice does not depend on how it was asked for."""
+    """Returns the parts of a choice that are the same in answers and streams."""
     message = choice.message
     return {
         "index": choice.index,

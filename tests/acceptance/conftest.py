@@ -1,7 +1,7 @@
-"""The upstream that a case asks for, the service in front of it, and stubs to that.
+"""The upstream that a case requires, the service in front of it, and stubs of that service.
 
-A case names its upstream by the marker `upstream("reason")`, in a function, class or module;
-without one it gets `chat`. Whether the upstream is simulated or real is the option `--upstream`.
+A case names its upstream by the marker `upstream("reason")` of its function, class or module; the
+default is `chat`. The option `--upstream` selects simulated or real upstreams.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ CASE_LIMIT_S = 120
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a case runs against.
+    """A service and its upstream, for one case.
 
     Attributes:
         kind: the kind of upstream.
         upstream: the upstream itself.
-        channel: to the service in front of it.
+        channel: a channel to the service.
     """
 
     kind: Kind
@@ -52,14 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves out what only a real vLLM can answer, where there is none."""
+    """Ignores tests that require a real vLLM if there is none."""
     only_real = collection_path.name.startswith("test_live_")
     elsewhere = _is_simulated(config) or _router(config)
     return True if only_real and elsewhere else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs each case in each dialect, where the upstream is simulated."""
+    """Runs each case in each dialect if upstreams are simulated."""
     if _is_simulated(metafunc.config) and "target" in metafunc.fixturenames:
         metafunc.parametrize("dialect", (NEWEST,) if _router(metafunc.config) else DIALECTS)
 
@@ -68,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     own = [item for item in items if HERE in item.path.parents]
     for item in own:
-        # The time that servers take to start does not count.
+        # The limit excludes fixtures: servers start slowly.
         item.add_marker(pytest.mark.timeout(CASE_LIMIT_S, func_only=True))
         mark_losses(item, _router(config))
         mark_impossible(item, _version(item), simulated=_is_simulated(config))
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def vllm(request: pytest.FixtureRequest) -> Iterator[VllmServers | None]:
-    """Every vLLM server that the collected cases need; None where upstreams are simulated."""
+    """Every vLLM server that the collected cases require; None if upstreams are simulated."""
     if _is_simulated(request.config) or _router(request.config):
         yield None
         return
@@ -95,7 +95,7 @@ def vllm(request: pytest.FixtureRequest) -> Iterator[VllmServers | None]:
 def routed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RoutedUpstreams | None]:
-    """The routers before the upstreams; None where there are none."""
+    """The routers in front of the upstreams; None if there are none."""
     if not (program := _router(request.config)):
         yield None
         return
@@ -106,16 +106,16 @@ def routed(
 
 @pytest.fixture
 def serve(request: pytest.FixtureRequest, serve: Serve) -> Serve:
-    """Starts services with the options that the router needs, if there is one."""
+    """Starts services with the options that the router requires, if there is one."""
     if not (program := _router(request.config)):
         return serve
-    # Not every router lists which names are one model's.
+    # Not every router reports which names belong to the same model.
     return partial(serve, default_model=_kind(request.node).model, **ROUTERS[program].settings)
 
 
 @pytest.fixture
 def dialect() -> str:
-    """The version of vLLM that a simulated upstream speaks like."""
+    """The version of vLLM that a simulated upstream imitates."""
     return NEWEST
 
 
@@ -127,7 +127,7 @@ async def target(
     serve: Serve,
     dialect: str,
 ) -> AsyncIterator[Target]:
-    """A service in front of the upstream that the case asks for."""
+    """A service in front of the upstream that the case requires."""
     kind = _kind(request.node)
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(_upstream(kind, vllm, routed, dialect))
@@ -144,7 +144,7 @@ async def target(
 
 @pytest.fixture
 def chats(target: Target) -> Chats:
-    """Chats with the model."""
+    """Chats with the model of the upstream."""
     return Chats(target.channel)
 
 
@@ -180,7 +180,7 @@ def _version(item: pytest.Item) -> str:
 
 
 def _needs_more_servers(item: pytest.Item) -> bool:
-    """Whether a case needs others than the two real chat servers that stand behind a router."""
+    """Returns whether a case requires real servers other than two for chats behind a router."""
     real = not _is_simulated(item.config) and _router(item.config)
     return bool(real and _kind(item) is not KINDS["chat"])
 

@@ -1,6 +1,6 @@
-"""What the suite cannot have of older versions of vLLM, be they real or simulated.
+"""The cases that older versions of vLLM cannot pass, whether real or simulated.
 
-Each of these cases is run, and must fail: one that a version can do after all fails the run.
+Each of them is run and must fail: a case that passes fails the run.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,18 @@ from expected_failures import Cases
 from penstock_server.simulator.dialects.versions import NEWEST
 
 DIALECTS = (NEWEST, "0.14.1", "0.10.0")
-"""Those that the simulator speaks. Between two of them something changed that callers have to
-know."""
+"""The dialects of the simulator; callers can notice the changes between any two of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Cases that cannot be had before a version.
+    """Cases that fail before a version.
 
     Attributes:
-        version: the first version that has what they need.
-        why: what older versions lack.
-        cases: those that fail before.
-        simulated: whether they fail in the simulator's dialects as well.
+        version: the first version that they pass on.
+        why: the difference of older versions.
+        cases: the cases.
+        simulated: whether they also fail in the simulator's dialects.
         first: the first version in which they fail, if not in all older ones.
     """
 
@@ -59,20 +58,20 @@ IMPOSSIBLE = (
     Since(
         (0, 29),
         "no option limits the requests that wait",
-        {"test_live_failing": ("test_too_much_to_do",)},
+        {"test_live_failing": ("test_overload",)},
         simulated=False,
     ),
     Since(
         (0, 18),
         "no option lets a server finish its requests before it stops",
-        {"test_live_failing": ("test_the_server_is_told_to_finish_first",)},
+        {"test_live_failing": ("test_the_server_finishes_first",)},
         simulated=False,
     ),
     Since(
         (0, 28),
         "usage does not tell the tokens of thought",
         {
-            "test_reasoning": ("test_thinks_by_default", "test_hidden"),
+            "test_reasoning": ("test_reasoning_by_default", "test_hidden"),
             "test_response": ("test_reasoning",),
         },
     ),
@@ -94,7 +93,7 @@ IMPOSSIBLE = (
         {
             "test_chat": (
                 "test_prompt_text",
-                "test_prompt_is_told_once_for_all_choices",
+                "test_prompt_is_returned_once_for_all_choices",
                 "test_stream_comes_in_pieces",
             )
         },
@@ -188,8 +187,8 @@ IMPOSSIBLE = (
         (0, 20),
         "max_tokens_per_doc and hotwords are refused",
         {
-            "test_rerank": ("test_cutting",),
-            "test_transcription": ("test_every_option_is_taken",),
+            "test_rerank": ("test_truncation",),
+            "test_transcription": ("test_every_option_is_accepted",),
         },
     ),
     Since(
@@ -281,13 +280,13 @@ IMPOSSIBLE = (
     Since(
         (0, 17),
         "reasoning that is cut by the limit is reported as text, except in streams",
-        {"test_reasoning": ("test_cut_in_the_middle_of_the_thought",)},
+        {"test_reasoning": ("test_reasoning_cut_by_the_limit",)},
         simulated=False,
     ),
     Since(
         (0, 21),
         "streams lack the log probabilities of the first and last token of reasoning",
-        {"test_reasoning": ("test_logprobs_of_the_thought",)},
+        {"test_reasoning": ("test_logprobs_of_reasoning",)},
         simulated=False,
     ),
     Since(
@@ -334,7 +333,7 @@ IMPOSSIBLE = (
     Since(
         (0, 21),
         "lists in vllm_xargs are refused, and a file that is no audio in other words",
-        {"test_transcription": ("test_every_option_is_taken", "test_refused[garbage]")},
+        {"test_transcription": ("test_every_option_is_accepted", "test_refused[garbage]")},
         simulated=False,
         first=(0, 16),
     ),
@@ -406,7 +405,7 @@ IMPOSSIBLE = (
                 "test_embeddings",
                 "test_classes",
                 "test_vectors_per_token",
-                "test_plugin_that_is_not_there",
+                "test_missing_plugin",
             ),
         },
     ),
@@ -435,7 +434,7 @@ IMPOSSIBLE = (
     Since(
         (0, 14),
         "a limit of a transcript is refused",
-        {"test_transcription": ("test_length_is_told",)},
+        {"test_transcription": ("test_finish_by_length",)},
     ),
     Since(
         (0, 10, 2),
@@ -443,7 +442,7 @@ IMPOSSIBLE = (
         {
             "test_chat": ("test_token_ids",),
             "test_completion": (
-                "test_token_ids_go_in_and_out",
+                "test_token_ids_both_ways",
                 "test_choices_go_prompt_by_prompt",
                 "test_tokens_as_ids",
                 "test_prompt_logprobs",
@@ -455,17 +454,17 @@ IMPOSSIBLE = (
         },
     ),
 )
-"""What older versions lack."""
+"""The cases that fail, by version."""
 
 ONCE: Cases = {
     "test_cancelling": ("test_deadline_of_a_unary_call", "test_deadline_of_a_stream"),
     "test_transcription": ("test_largest_file",),
 }
-"""Cases about time or size, which no dialect changes: one is enough."""
+"""Cases about time or size, which are the same in every dialect and run in one."""
 
 
 def mark_impossible(item: pytest.Item, version: str, *, simulated: bool) -> None:
-    """Marks a case that a version cannot do."""
+    """Marks a case that must fail on a version."""
     own = _numbers(version)
     for since in IMPOSSIBLE:
         if since.first <= own < since.version and (since.simulated or not simulated):
@@ -473,7 +472,7 @@ def mark_impossible(item: pytest.Item, version: str, *, simulated: bool) -> None
 
 
 def is_repeated(item: pytest.Item, dialect: str) -> bool:
-    """Returns whether a case says nothing more in a dialect than in the newest."""
+    """Returns whether a case in an older dialect only repeats the one in the newest."""
     return dialect != NEWEST and expected_failures.is_among(item, ONCE)
 
 

@@ -1,4 +1,4 @@
-"""A failed call, read as callers read it."""
+"""Failed calls, as callers see them."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from grpc import aio
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a call ended, but for what differs from call to call.
+    """The failure of a call, without details that are unique to the call.
 
     Attributes:
         code: the gRPC status.
@@ -33,14 +33,14 @@ class Refusal:
 
 
 async def refused(call: Awaitable[object]) -> Refusal:
-    """Waits for a call that must fail; returns how it failed."""
+    """Waits for a call that must fail; returns its failure."""
     with pytest.raises(aio.AioRpcError) as caught:
         await call
     return read(caught.value)
 
 
 def read(error: aio.AioRpcError) -> Refusal:
-    """Reads the rich status of an error, which every error of the service has."""
+    """Returns the rich status of an error; every error of the service has one."""
     trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     info = _detail(status, error_details_pb2.ErrorInfo())
@@ -61,7 +61,7 @@ def read(error: aio.AioRpcError) -> Refusal:
 
 
 def _detail(status: status_pb2.Status, empty: Message) -> Any:
-    """The detail of that type, or an empty one."""
+    """Returns the detail of a type, or an empty one."""
     for detail in status.details:
         if detail.Unpack(empty):
             break

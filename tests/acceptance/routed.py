@@ -22,12 +22,12 @@ _NAMES = ("first", "second")
 
 @dataclass(frozen=True, slots=True)
 class _Behind:
-    """Two servers of a kind, and the router before them.
+    """Two servers of a kind, and the router in front of them.
 
     Attributes:
         router: the base URL of the router.
-        servers: those of the servers.
-        simulators: what the servers are, unless they are real.
+        servers: the base URLs of the servers.
+        simulators: the servers, if they are simulated.
     """
 
     router: str
@@ -36,7 +36,7 @@ class _Behind:
 
 
 class RoutedUpstreams:
-    """Routers of one program, one for each kind of upstream that was asked for."""
+    """Routers of one program, one for each kind of upstream in use."""
 
     def __init__(self, program: str, folder: Path, *, simulated: bool) -> None:
         self._program, self._folder, self._simulated = program, folder, simulated
@@ -52,12 +52,12 @@ class RoutedUpstreams:
 
     @asynccontextmanager
     async def upstream(self, kind: Kind) -> AsyncIterator[Upstream]:
-        """The router before servers of the kind, which are started the first time."""
+        """Yields the router in front of servers of a kind, which the first use starts."""
         if kind not in self._kinds:
             try:
                 self._kinds[kind] = await asyncio.to_thread(self._start, kind)
             except Exception as error:
-                # A case that is expected to fail would hide it.
+                # Otherwise a case that is expected to fail would hide the error.
                 pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         behind = self._kinds[kind]
         async with AsyncExitStack() as stack:
@@ -76,11 +76,11 @@ class RoutedUpstreams:
         return _Behind(router, urls, simulators)
 
     def _simulators(self, kind: Kind) -> Sequence[Simulator]:
-        # A server that closes an idle connection as a request comes is none of the router's losses.
+        # A request on an idle connection that closes would fail, and not because of the router.
         settings = replace(kind.simulated, listen="127.0.0.1:0", keep_alive_timeout=3600.0)
         simulators = [Simulator(settings) for _ in _NAMES]
         for one in simulators:
-            # A real tokenizer is the same in both.
+            # Both use one tokenizer, as two real servers of a model do.
             one.state.spoken = simulators[0].state.spoken
             self._await(one.start())
             self._running.callback(self._await, one.stop())
@@ -99,7 +99,7 @@ class RoutedUpstreams:
 
 
 class _Routed:
-    """A router, as a case sees it."""
+    """A router, as the upstream of a case."""
 
     def __init__(self, url: str, servers: Sequence[Upstream]) -> None:
         self.url = url
@@ -115,13 +115,13 @@ class _Routed:
         self._busy = waits[done.pop()]
 
     async def wait_stopped(self, tokens: int) -> None:
-        """Returns once that server has stopped, before it made that many tokens."""
+        """Returns once this server has stopped, before it has generated this many tokens."""
         await self._busy.wait_stopped(tokens)
 
 
 @contextmanager
 def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop that outlives those of the cases."""
+    """Yields an event loop that outlives the loops of the cases."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

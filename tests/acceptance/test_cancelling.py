@@ -1,4 +1,4 @@
-"""Callers that leave: the upstream stops at once."""
+"""Callers that leave: the upstream stops generating at once."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from .conftest import Target
 
 pytestmark = pytest.mark.upstream("slow")
 
-# A minute of work for a small model, so that it is far from done when it is left.
+# A minute of work for a small model, so that it is far from the end when the caller leaves.
 TOKENS = 16000
 ENDLESS = story(TOKENS)
 

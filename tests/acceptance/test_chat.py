@@ -1,4 +1,4 @@
-"""Conversations in text: what comes back, whole and as a stream."""
+"""Conversations in text: answers and streams."""
 
 import pytest
 
@@ -59,7 +59,7 @@ async def test_nothing_unknown_comes_back(chats: Chats) -> None:
         assert not any(choice.delta.HasField("extra") for choice in message.choices)
 
 
-async def test_model_may_be_left_out(chats: Chats, target: Target) -> None:
+async def test_model_may_be_omitted(chats: Chats, target: Target) -> None:
     response = await chats.both(asking("Say hello."))
     assert response.model == target.kind.model
 
@@ -148,7 +148,7 @@ async def test_token_ids(chats: Chats) -> None:
     assert join(messages).choice.token_ids == whole.choices[0].token_ids
 
 
-async def test_prompt_is_told_once_for_all_choices(chats: Chats) -> None:
+async def test_prompt_is_returned_once_for_all_choices(chats: Chats) -> None:
     engine = EngineOptions(return_token_ids=True, return_prompt_text=True)
     request = asking("Say hello.", engine=engine, sampling=SamplingParams(n=2, temperature=1))
     whole = await chats.whole(request)
@@ -189,7 +189,7 @@ async def test_user_and_salt_and_priority(chats: Chats) -> None:
     assert (await chats.both(asking("Say hello.", engine=engine, user="me"))).text == HELLO
 
 
-async def test_prompt_is_cut_if_asked(chats: Chats) -> None:
+async def test_prompt_is_truncated_on_request(chats: Chats) -> None:
     sampling = SamplingParams(truncate_prompt_tokens=10, max_tokens=3)
     response = await chats.both(asking("Say hello.", sampling=sampling))
     assert response.usage.prompt_tokens == 10

@@ -24,7 +24,7 @@ def stub(target: Target) -> Any:
 
 
 async def classify(stub: Any, inputs: Any, **fields: Any) -> ClassifyResponse:
-    """Asks for classes; checks what holds for every answer."""
+    """Returns an answer, after the checks that apply to every answer."""
     request = ClassifyRequest(inputs=inputs, **fields)
     answer: ClassifyResponse = await stub.Classify(request)
     assert answer.id.startswith("classify-")

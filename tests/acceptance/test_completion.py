@@ -44,7 +44,7 @@ class Completions:
         self._stub = stub
 
     async def whole(self, request: CreateCompletionRequest) -> CreateCompletionResponse:
-        """Asks for an answer in one message; checks what holds for every answer."""
+        """Returns a unary answer, after the checks that apply to every answer."""
         answer: CreateCompletionResponse = await self._stub.CreateCompletion(request)
         wanted = len(request.prompts) * max(1, request.sampling.n)
         assert answer.id.startswith("cmpl-")
@@ -56,7 +56,7 @@ class Completions:
         return answer
 
     async def stream(self, request: CreateCompletionRequest) -> list[StreamCompletionResponse]:
-        """Asks for an answer in pieces, which must keep the stream contract."""
+        """Returns the messages of a stream, which must keep the contract."""
         messages = [message async for message in self._stub.StreamCompletion(request)]
         assert messages[0].model
         assert messages[0].create_time.seconds
@@ -71,7 +71,7 @@ class Completions:
         return messages
 
     async def both(self, request: CreateCompletionRequest) -> CreateCompletionResponse:
-        """Asks in both ways; the answers must say the same. Returns it."""
+        """Returns the answer, which must be the same from a unary call and from a stream."""
         whole = await self.whole(request)
         messages = await self.stream(request)
         for choice in whole.choices:
@@ -82,7 +82,7 @@ class Completions:
         return whole
 
     async def refused(self, request: CreateCompletionRequest) -> Refusal:
-        """Asks in both ways, which must fail alike."""
+        """Returns the failure, the same of a unary call and of a stream."""
         whole = await refused(self._stub.CreateCompletion(request))
         streamed = await refused(_first(self._stub.StreamCompletion(request)))
         for name in ("code", "reason", "fields", "resource"):
@@ -98,7 +98,7 @@ def completions(target: Target) -> Completions:
 def asking(
     *prompts: str | Sequence[int], sampling: SamplingParams | None = None, **fields: Any
 ) -> CreateCompletionRequest:
-    """A request to continue prompts, with temperature 0."""
+    """Returns a request to continue prompts at temperature 0."""
     request = CreateCompletionRequest(
         prompts=[
             Prompt(text=one) if isinstance(one, str) else Prompt(token_ids=TokenIds(ids=one))
@@ -122,13 +122,13 @@ async def test_text(completions: Completions, target: Target) -> None:
     assert not answer.choices[0].HasField("extra")
 
 
-async def test_sixteen_tokens_unless_told_otherwise(completions: Completions) -> None:
+async def test_sixteen_tokens_by_default(completions: Completions) -> None:
     request = asking(ONCE)
     request.sampling.ClearField("max_tokens")
     assert (await completions.whole(request)).usage.completion_tokens == 16
 
 
-async def test_token_ids_go_in_and_out(completions: Completions) -> None:
+async def test_token_ids_both_ways(completions: Completions) -> None:
     engine = EngineOptions(return_token_ids=True)
     answer = await completions.both(asking([10, 20, 30], engine=engine))
     assert answer.choices[0].prompt_token_ids == [10, 20, 30]
@@ -176,7 +176,7 @@ async def test_logprobs_with_offsets(completions: Completions) -> None:
 
 
 async def test_logprobs_of_an_echoed_prompt(completions: Completions) -> None:
-    # Short, because special tokens do not show in the text.
+    # Short, because special tokens are not part of the text.
     request = asking(ONCE, echo=True, logprobs=LogprobOptions())
     request.sampling.max_tokens = 4
     [choice] = (await completions.both(request)).choices
@@ -191,7 +191,7 @@ async def test_logprobs_of_an_echoed_prompt(completions: Completions) -> None:
     ]
 
 
-async def test_score_a_prompt_without_adding_to_it(completions: Completions) -> None:
+async def test_prompt_is_scored_without_completion(completions: Completions) -> None:
     request = asking(ONCE, echo=True, logprobs=LogprobOptions(top_logprobs=1))
     request.sampling.max_tokens = 0
     [choice] = (await completions.whole(request)).choices
@@ -199,7 +199,7 @@ async def test_score_a_prompt_without_adding_to_it(completions: Completions) -> 
     assert "".join(entry.token for entry in choice.logprobs) == ONCE
 
 
-async def test_no_logprobs_unless_asked_for(completions: Completions) -> None:
+async def test_no_logprobs_by_default(completions: Completions) -> None:
     assert not (await completions.both(asking(ONCE))).choices[0].logprobs
 
 
@@ -328,7 +328,7 @@ async def test_unknown_model(completions: Completions) -> None:
 
 
 @pytest.mark.upstream("rerank")
-async def test_a_model_that_completes_nothing(completions: Completions) -> None:
+async def test_a_model_without_completions(completions: Completions) -> None:
     refusal = await completions.refused(asking(ONCE))
     assert refusal.code is grpc.StatusCode.UNIMPLEMENTED
     assert refusal.reason == "OPERATION_NOT_SUPPORTED"
@@ -346,7 +346,7 @@ def _pieces(messages: Sequence[StreamCompletionResponse]) -> list[CompletionChoi
 
 
 def _joined(messages: Sequence[StreamCompletionResponse], index: int) -> CompletionChoice:
-    """Puts a choice together as the contract says."""
+    """Joins the deltas of a choice, as the contract describes."""
     choice = CompletionChoice(index=index)
     for piece in _pieces(messages):
         if piece.index == index:
@@ -361,7 +361,7 @@ def _joined(messages: Sequence[StreamCompletionResponse], index: int) -> Complet
 
 
 def _essence(choice: CompletionChoice) -> Any:
-    """What of a choice does not depend on how it was asked for."""
+    """Returns the parts of a choice that are the same in answers and streams."""
     return {
         "text": choice.text,
         "finish": (choice.finish_reason, choice.native_finish_reason),

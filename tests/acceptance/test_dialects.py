@@ -1,4 +1,4 @@
-"""The table of what older dialects leave out."""
+"""The table of the cases that older dialects fail."""
 
 from importlib import import_module
 

@@ -34,7 +34,7 @@ def stub(target: Target) -> Any:
 
 
 async def embed(stub: Any, inputs: Any, **fields: Any) -> CreateEmbeddingsResponse:
-    """Asks for vectors; checks what holds for every answer."""
+    """Returns an answer, after the checks that apply to every answer."""
     request = CreateEmbeddingsRequest(inputs=inputs, **fields)
     answer: CreateEmbeddingsResponse = await stub.CreateEmbeddings(request)
     assert answer.id.startswith("embd-")
@@ -46,7 +46,7 @@ async def embed(stub: Any, inputs: Any, **fields: Any) -> CreateEmbeddingsRespon
 
 
 async def vectors(stub: Any, inputs: Any, **fields: Any) -> list[list[float]]:
-    """The vectors of the inputs, each of them in floats."""
+    """Returns the vector of each input, in floats."""
     answer = await embed(stub, inputs, **fields)
     assert {one.WhichOneof("vector") for one in answer.embeddings} == {"float_vector"}
     return [list(one.float_vector.values) for one in answer.embeddings]

@@ -1,4 +1,4 @@
-"""An upstream that asks for a key."""
+"""An upstream that requires a key."""
 
 import grpc
 import pytest

@@ -1,4 +1,4 @@
-"""Real engines that die, are told to stop, or have too much to do: the status table holds."""
+"""Real engines that die, are stopped, or are overloaded: callers get the documented statuses."""
 
 import asyncio
 import os
@@ -38,24 +38,24 @@ ENDS_OF_A_CALL = (
     (grpc.StatusCode.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT"),
 )
 
-# Tokens of an answer, of which a server makes a few hundred a second.
+# Tokens of an answer; a server generates a few hundred a second.
 SECONDS_OF_WORK = 3000
 ENDLESS_WORK = 16000
 
 
 def chat_server(name: str, *flags: str) -> Server:
-    """A chat server of its own, for a test that ruins it."""
+    """Returns a chat server that one test may break."""
     return replace(FLEET["chat"], name=name, flags=(*FLEET["chat"].flags, *LONG_FLAGS, *flags))
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[VllmServers]:
-    """The servers of this module, started together: that takes no longer than the slowest."""
+    """The servers of this module, which start at the same time."""
     doomed = [
         chat_server("killed"),
         chat_server("stopped"),
         chat_server("drained", "--shutdown-timeout", "60"),
-        # It takes one request at a time, and keeps none waiting.
+        # It runs one request at a time, and queues none.
         chat_server("busy", "--max-num-queued-reqs", "1"),
     ]
     with VllmServers(doomed) as running:
@@ -66,9 +66,9 @@ def servers() -> Iterator[VllmServers]:
 async def in_front_of(
     servers: VllmServers, name: str, serve: Serve, **settings: float
 ) -> AsyncIterator[tuple[Service, aio.Channel]]:
-    """A service that knows its upstream, and a channel to it; the upstream ends with the block.
+    """Yields a service that knows its upstream, and a channel to it; stops the upstream at the end.
 
-    What went on working for nobody would take the processor from the servers of other tests.
+    A server that kept generating would slow the servers of other tests.
     """
     service = await serve(upstream=(servers.url(name),), probe_interval=0.2, **settings)
     try:
@@ -80,7 +80,7 @@ async def in_front_of(
 
 
 async def not_serving(channel: aio.Channel) -> None:
-    """Waits until the service says that chats cannot be served."""
+    """Waits until the service reports that chats cannot be served."""
     asked = health_pb2.HealthCheckRequest(service="penstock.v1.ChatCompletionService")
     watch = health_pb2_grpc.HealthStub(channel).Watch(asked)
     async with asyncio.timeout(CASE_LIMIT_S):
@@ -91,7 +91,7 @@ async def not_serving(channel: aio.Channel) -> None:
 
 
 def engine_of(pid: int) -> int:
-    """The process of the engine, below that of the HTTP server."""
+    """Returns the process of the engine, a child of the HTTP server."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     named = {int(child): Path(f"/proc/{child}/comm").read_text() for child in children}
     return next(child for child, name in named.items() if "Engine" in name)
@@ -100,7 +100,7 @@ def engine_of(pid: int) -> int:
 async def begun(
     service: Service, channel: aio.Channel
 ) -> tuple[AsyncIterator[object], Awaitable[object]]:
-    """A stream that has begun, and a unary call on its way; neither is near its end."""
+    """Yields a stream that has begun and a running unary call, both far from their end."""
     chats = Chats(channel)
     stream = aiter(chats.open(story(ENDLESS_WORK)))
     await anext(stream)
@@ -134,13 +134,13 @@ async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
         assert (failed.code, failed.reason) in ENDS_OF_A_CALL
         await not_serving(channel)
         late = await Chats(channel).refused(asking("Say hello."))
-        # Whether the engine was seen dead before its server went away is a matter of moments.
+        # The server may vanish before or after it reports its engine's death.
         assert late.code is UNAVAILABLE
         assert late.reason in ("ENGINE_DEAD", "UPSTREAM_CONNECT_FAILED")
 
 
-async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: Serve) -> None:
-    """It gives up what it generates, or keeps its connections and says nothing more on them."""
+async def test_the_server_stops_at_once(servers: VllmServers, serve: Serve) -> None:
+    """The server aborts its requests, or keeps their connections open and silent."""
     limits = {"idle_timeout": 2.0, "first_byte_timeout": 8.0}
     async with in_front_of(servers, "stopped", serve, **limits) as (service, channel):
         stream, call = await begun(service, channel)
@@ -151,7 +151,7 @@ async def test_the_server_is_told_to_stop_at_once(servers: VllmServers, serve: S
         await not_serving(channel)
 
 
-async def test_the_server_is_told_to_finish_first(servers: VllmServers, serve: Serve) -> None:
+async def test_the_server_finishes_first(servers: VllmServers, serve: Serve) -> None:
     async with in_front_of(servers, "drained", serve) as (_, channel):
         chats = Chats(channel)
         stream = aiter(chats.open(story(SECONDS_OF_WORK)))
@@ -164,7 +164,7 @@ async def test_the_server_is_told_to_finish_first(servers: VllmServers, serve: S
 
 
 async def until_refused(chats: Chats) -> Refusal:
-    """Asks until the server, which has got the signal, refuses."""
+    """Sends requests until the server, which has received the signal, refuses one."""
     async with asyncio.timeout(CASE_LIMIT_S):
         while True:
             try:
@@ -173,7 +173,7 @@ async def until_refused(chats: Chats) -> Refusal:
                 return read(error)
 
 
-async def test_too_much_to_do(servers: VllmServers, serve: Serve) -> None:
+async def test_overload(servers: VllmServers, serve: Serve) -> None:
     async with in_front_of(servers, "busy", serve) as (_, channel):
         chats = Chats(channel)
         two_at_once = asking("Say hello.", sampling=SamplingParams(n=2))

@@ -1,4 +1,4 @@
-"""Two real replicas under steady load, one of which dies and comes back."""
+"""Two real replicas under steady load, one of which dies and returns."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from .chats import Chats, story
 from .conftest import CASE_LIMIT_S, serving
 from .refusals import Refusal, read
 
-# Time for a server to come back; half a minute on a quiet machine.
+# Time for a server to start again; half a minute on an idle machine.
 RETURN_LIMIT_S = 300
 ROUND = 20
 WINDOW = 2 * ROUND
@@ -43,7 +43,7 @@ def servers() -> Iterator[VllmServers]:
 
 
 def at_home(session: str) -> CreateChatCompletionRequest:
-    """The same request, of a session that stays on its replica."""
+    """Returns the request as part of a session, which stays on its replica."""
     request = CreateChatCompletionRequest()
     request.CopyFrom(STORY)
     request.engine.session_id = session
@@ -52,14 +52,14 @@ def at_home(session: str) -> CreateChatCompletionRequest:
 
 @dataclass
 class Load:
-    """Calls, one after the other, and what became of them.
+    """Callers that call one after the other, and their outcomes.
 
     Attributes:
-        pause_s: between two calls of each caller.
-        served: which upstreams answered the latest calls.
-        failed: unary calls that failed, and streams that did before their first message.
-        broken: streams that broke off after it.
-        midway: is set when a stream of the session has had its first message.
+        pause_s: the pause between two calls of each caller.
+        served: the upstreams that answered the latest calls.
+        failed: unary calls that failed, and streams that failed before their first message.
+        broken: streams that failed after it.
+        midway: set once a stream of the session has received its first message.
     """
 
     chats: Chats
@@ -93,13 +93,13 @@ class Load:
             await self._note(await upstream_of(call))
 
     async def shared_evenly(self, limit_s: float) -> None:
-        """Returns once each upstream has served its share of the calls that ended last."""
+        """Returns once each upstream has served its share of the latest calls."""
         self.served.clear()
         async with asyncio.timeout(limit_s), self.ended:
             await self.ended.wait_for(lambda: self._least_share() >= FAIR_SHARE)
 
     async def survivor_serves(self, limit_s: float) -> None:
-        """Returns once a number of calls were served, by whichever upstream."""
+        """Returns once a number of calls were served, by any upstream."""
         self.served.clear()
         async with asyncio.timeout(limit_s), self.ended:
             await self.ended.wait_for(lambda: len(self.served) >= ROUND)
@@ -132,7 +132,7 @@ async def session_on(chats: Chats, upstream: str) -> str:
 
 @asynccontextmanager
 async def steady(load: Load, session: str) -> AsyncIterator[None]:
-    """Keeps the load up, with as many unary calls as streams, and streams of a session."""
+    """Runs the load: as many unary calls as streams, and the streams of a session."""
 
     async def again_and_again(ask: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -149,7 +149,7 @@ async def steady(load: Load, session: str) -> AsyncIterator[None]:
 
 
 @pytest.mark.timeout(RETURN_LIMIT_S + 2 * CASE_LIMIT_S, func_only=True)
-async def test_one_of_two_dies_and_comes_back(servers: VllmServers, serve: Serve) -> None:
+async def test_one_of_two_dies_and_returns(servers: VllmServers, serve: Serve) -> None:
     urls = servers.urls()
     service = await serve(
         upstream=tuple(urls.values()), probe_interval=0.5, affinity=Affinity.SESSION, slow_start=1.0
@@ -164,7 +164,7 @@ async def test_one_of_two_dies_and_comes_back(servers: VllmServers, serve: Serve
             await load.midway.wait()
             os.killpg(servers.pid("first"), signal.SIGKILL)
             await load.survivor_serves(CASE_LIMIT_S)
-            # The load goes on, but leaves the processor to the server that starts.
+            # The load continues, but leaves the processor to the server that starts.
             load.pause_s = 2.0
             await asyncio.to_thread(servers.restart, "first")
             load.pause_s = 0.0

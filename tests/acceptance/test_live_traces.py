@@ -22,7 +22,7 @@ METADATA = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"), ("x-request-id",
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    """The collector's, which the server must know before there is a collector."""
+    """The port of the collector, which the server gets before the collector starts."""
     return free_port()
 
 
@@ -59,7 +59,7 @@ async def test_a_call_its_request_and_the_engine_are_one_trace(
 
 
 def traced(spans: Collector) -> list[Span]:
-    """Returns the spans of the trace, each after the one above it."""
+    """Returns the spans of the trace, each after its parent."""
     found = [span for span in spans.spans if span.trace_id == TRACE]
     above = {span.span_id: span for span in found}
 

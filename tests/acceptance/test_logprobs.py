@@ -12,7 +12,7 @@ from .chats import HELLO, Chats, asking
 PROMPT = "Say hello."
 
 
-async def test_not_asked(chats: Chats) -> None:
+async def test_no_logprobs_by_default(chats: Chats) -> None:
     response = await chats.both(asking(PROMPT))
     assert not response.choice.logprobs
 
@@ -28,9 +28,9 @@ async def test_alternatives(chats: Chats, alternatives: int | None) -> None:
         found = [top.logprob for top in entry.top_logprobs]
         assert len(found) == (alternatives or 0)
         assert found == sorted(found, reverse=True)
-        assert sum(map(math.exp, found)) < 1.1  # those of the simulator are made up
+        assert sum(map(math.exp, found)) < 1.1  # the simulator invents them
         if found:
-            # What is likeliest is chosen at a temperature of 0.
+            # At a temperature of 0, the likeliest token is chosen.
             assert entry.top_logprobs[0].token == entry.token
             assert found[0] == pytest.approx(entry.logprob)
 
@@ -84,5 +84,5 @@ async def test_no_prompt_logprobs_in_a_stream(chats: Chats) -> None:
     assert refusal.fields == ("engine.prompt_logprobs",)
 
 
-async def test_prompt_logprobs_of_nothing_may_stream(chats: Chats) -> None:
+async def test_zero_prompt_logprobs_may_stream(chats: Chats) -> None:
     await chats.stream(asking(PROMPT, engine=EngineOptions(prompt_logprobs=0)))

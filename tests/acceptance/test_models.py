@@ -67,7 +67,7 @@ async def test_get(target: Target) -> None:
     check(answer.model)
 
 
-async def test_get_what_is_not_there(target: Target) -> None:
+async def test_get_unknown_model(target: Target) -> None:
     refusal = await refused(
         ModelServiceStub(target.channel).GetModel(GetModelRequest(model="nope"))
     )
@@ -77,6 +77,6 @@ async def test_get_what_is_not_there(target: Target) -> None:
 
 
 async def test_get_without_a_name(target: Target) -> None:
-    """The one model of the upstream has two names; either will do."""
+    """The only model of the upstream has two names; either may be returned."""
     answer = await ModelServiceStub(target.channel).GetModel(GetModelRequest())
     assert answer.model.id in ("tiny-chat", "tiny-chat-alias")

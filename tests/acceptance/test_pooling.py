@@ -30,7 +30,7 @@ def stub(target: Target) -> Any:
 
 
 async def pool(stub: Any, inputs: Any, **fields: Any) -> PoolResponse:
-    """Asks for a model's output; checks what holds for every answer."""
+    """Returns an answer, after the checks that apply to every answer."""
     request = PoolRequest(inputs=inputs, **fields)
     answer: PoolResponse = await stub.Pool(request)
     assert answer.id.startswith("pool")
@@ -127,7 +127,7 @@ async def test_another_task(stub: Any, task: Any) -> None:
     assert found.fields == ("task",)
 
 
-async def test_plugin_that_is_not_there(stub: Any) -> None:
+async def test_missing_plugin(stub: Any) -> None:
     found = await refusal(stub, [], plugin_data=document({"x": 1}))
     assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UPSTREAM_REJECTED")
     assert "plugin" in found.message

@@ -1,4 +1,4 @@
-"""Models that think before they speak."""
+"""Models that reason before they answer."""
 
 import json
 
@@ -23,7 +23,7 @@ THOUGHT = "Two plus two. That is four."
 REPLY = "2+2 equals 4."
 
 
-async def test_thinks_by_default(chats: Chats, target: Target) -> None:
+async def test_reasoning_by_default(chats: Chats, target: Target) -> None:
     response = await chats.both(asking(QUESTION))
     assert response.model == target.kind.model
     assert response.choice.message.reasoning.strip() == THOUGHT
@@ -31,7 +31,7 @@ async def test_thinks_by_default(chats: Chats, target: Target) -> None:
     assert response.usage.completion_tokens_details.reasoning_tokens > 5
 
 
-async def test_not_if_the_template_says_so(chats: Chats) -> None:
+async def test_template_disables_reasoning(chats: Chats) -> None:
     template = TemplateOptions(chat_template_kwargs=members(enable_thinking=False))
     response = await chats.both(asking(QUESTION, template=template))
     assert not response.choice.message.HasField("reasoning")
@@ -56,7 +56,7 @@ async def test_hidden(chats: Chats) -> None:
     assert response.usage.completion_tokens_details.reasoning_tokens > 5
 
 
-async def test_thought_before_text(chats: Chats) -> None:
+async def test_reasoning_before_text(chats: Chats) -> None:
     messages = await chats.stream(asking(QUESTION))
     deltas = [choice.delta for message in messages for choice in message.choices]
     kinds = [
@@ -69,17 +69,17 @@ async def test_thought_before_text(chats: Chats) -> None:
     assert kinds.count("thought") > 3
 
 
-async def test_cut_in_the_middle_of_the_thought(chats: Chats) -> None:
+async def test_reasoning_cut_by_the_limit(chats: Chats) -> None:
     response = await chats.both(asking(QUESTION, sampling=SamplingParams(max_tokens=6)))
     assert response.choice.finish_reason == FINISH_REASON_LENGTH
     assert THOUGHT.startswith(response.choice.message.reasoning.strip())
     assert response.text == ""
 
 
-async def test_thought_before_a_call(chats: Chats) -> None:
+async def test_reasoning_before_a_call(chats: Chats) -> None:
     tools = [function("get_weather", CITY)]
     request = asking("What is the weather in Paris?", tools=tools)
-    # Between thought and call a stream has the line ends that a whole answer leaves out.
+    # A stream contains the line ends between reasoning and call that a unary answer omits.
     for response in answer(await chats.whole(request)), join(await chats.stream(request)):
         assert response.choice.finish_reason == FINISH_REASON_TOOL_CALLS
         assert response.choice.message.reasoning.strip() == "I need the weather tool for Paris."
@@ -94,6 +94,6 @@ async def test_answer_can_be_sent_back(chats: Chats) -> None:
     await chats.both(again)
 
 
-async def test_logprobs_of_the_thought(chats: Chats) -> None:
+async def test_logprobs_of_reasoning(chats: Chats) -> None:
     response = await chats.both(asking(QUESTION, logprobs=LogprobOptions()))
     assert len(response.choice.logprobs) == response.usage.completion_tokens

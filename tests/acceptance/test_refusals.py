@@ -1,4 +1,4 @@
-"""Requests that cannot be answered, and what the caller learns."""
+"""Requests that cannot be answered, and the errors that callers get."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ async def test_value_out_of_range(chats: Chats, sampling: SamplingParams, field:
     assert refusal.metadata["upstreamParam"]
 
 
-async def test_no_tokens_at_all(chats: Chats) -> None:
+async def test_zero_tokens(chats: Chats) -> None:
     refusal = await chats.refused(asking("Hi", sampling=SamplingParams(max_tokens=0)))
     assert (refusal.code, refusal.reason) == (INVALID, "INVALID_REQUEST")
     assert refusal.fields == ("sampling.max_tokens",)
@@ -118,7 +118,7 @@ async def test_not_a_number(chats: Chats) -> None:
 
 
 async def test_extra_body_arrives(chats: Chats) -> None:
-    # Nothing of an answer shows it; that the upstream refuses a wrong type does.
+    # No answer shows it; the refusal of a wrong type does.
     extra = members(return_token_offsets="perhaps")
     refusal = await chats.refused(asking("Hi", extra_body=extra))
     assert refusal.reason == "UPSTREAM_REJECTED"

@@ -60,10 +60,10 @@ def scoring(
 
 
 async def rerank(stub: Any, request: RerankRequest) -> RerankResponse:
-    """Reranks; checks what holds for every answer."""
+    """Returns a reranking, after the checks that apply to every answer."""
     answer: RerankResponse = await stub.Rerank(request)
     wanted = min(request.top_n or len(request.documents), len(request.documents))
-    # vLLM before 0.20 names these answers differently from scores.
+    # Before 0.20, ids of rerankings differ from ids of scores.
     assert answer.id.startswith(("score-", "rerank-"))
     assert answer.model
     assert len(answer.results) == wanted
@@ -79,7 +79,7 @@ async def rerank(stub: Any, request: RerankRequest) -> RerankResponse:
 
 
 async def score(stub: Any, request: ScoreRequest) -> ScoreResponse:
-    """Scores; checks what holds for every answer."""
+    """Returns scores, after the checks that apply to every answer."""
     answer: ScoreResponse = await stub.Score(request)
     assert answer.id.startswith("score-")
     assert answer.create_time.seconds > 1_600_000_000
@@ -90,7 +90,7 @@ async def score(stub: Any, request: ScoreRequest) -> ScoreResponse:
 
 
 def by_document(answer: RerankResponse) -> list[float]:
-    """The scores in the order of the request."""
+    """Returns the scores in the order of the request."""
     ordered = sorted(answer.results, key=lambda result: result.index)
     return [result.relevance_score for result in ordered]
 
@@ -177,7 +177,7 @@ async def test_pairs(stub: Any, kind: str) -> None:
 
 @pytest.mark.upstream("rerank")
 @pytest.mark.parametrize("queries", [0, 2, 6])
-async def test_numbers_that_make_no_pairs(stub: Any, queries: int) -> None:
+async def test_unequal_numbers_of_texts(stub: Any, queries: int) -> None:
     refusal = await refused(stub.Score(scoring(["q"] * queries)))
     assert (refusal.code, refusal.reason) == (INVALID, "INVALID_REQUEST")
     assert refusal.fields == ("queries",)
@@ -195,7 +195,7 @@ async def test_too_long(stub: Any) -> None:
 
 
 @pytest.mark.upstream("rerank")
-async def test_cutting(stub: Any) -> None:
+async def test_truncation(stub: Any) -> None:
     long = [LONG, "short"]
     limited = ScoringOptions(max_tokens_per_doc=10)
     answer = await rerank(stub, reranking(documents=long, scoring=limited, return_documents=True))

@@ -1,4 +1,4 @@
-"""Responses, by way of chats and by the upstream's own API: both must say the same."""
+"""Responses, converted to chats and by the upstream's own API: both must be the same."""
 
 import json
 from collections.abc import AsyncIterator
@@ -33,13 +33,13 @@ PERSON = {
 
 @pytest.fixture
 async def converted(target: Target) -> Responses:
-    """Responses by way of chats."""
+    """Responses that are converted to chats."""
     return Responses(target.channel)
 
 
 @pytest.fixture
 async def native(target: Target, serve: Serve) -> AsyncIterator[Responses]:
-    """Responses by the upstream's own API, where it has one: it has."""
+    """Responses by the upstream's own API, which this upstream has."""
     service = await serve(
         upstream=(target.upstream.url,),
         upstream_api_key=target.kind.api_key,
@@ -56,7 +56,7 @@ def both(converted: Responses, native: Responses) -> "Both":
 
 
 class Both:
-    """Asks in every way there is; all answers must agree."""
+    """Responses in every available way; all of them must be the same."""
 
     def __init__(self, converted: Responses, native: Responses) -> None:
         self.ways = (converted, native)
@@ -64,7 +64,7 @@ class Both:
     async def respond(
         self, request: response_pb2.CreateResponseRequest
     ) -> response_pb2.ModelResponse:
-        """Returns the whole answer that came by way of a chat."""
+        """Returns the unary answer that was converted from a chat."""
         wholes = [await way.whole(request) for way in self.ways]
         ends = [end_of(await way.stream(request)) for way in self.ways]
         first = known_to_both(wholes[0], request)
@@ -234,7 +234,7 @@ async def test_bad_schema(both: Both) -> None:
     converted, native = both.ways
     refusal = await refused(converted.stub.StreamResponse(request).read())
     assert refusal.reason == "UPSTREAM_REJECTED"
-    # vLLM's own stream has begun by then, and breaks off without a word.
+    # By then, vLLM's own stream has begun; it ends without an error.
     stream = native.stub.StreamResponse(request)
     first, second = await stream.read(), await stream.read()
     assert isinstance(first, Event)

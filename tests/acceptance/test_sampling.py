@@ -1,4 +1,4 @@
-"""How tokens are chosen and when generation ends."""
+"""The choice of tokens, and the end of generation."""
 
 import pytest
 
@@ -55,7 +55,7 @@ async def test_stop_token(chats: Chats) -> None:
 
 
 async def test_several_choices(chats: Chats) -> None:
-    # Greedy sampling has one choice only; next to greedy the answer is the same.
+    # Greedy sampling allows one choice only; almost greedy sampling gives the same answer.
     sampling = SamplingParams(temperature=0.01, seed=1, n=3)
     request = asking(HELLO_PROMPT, sampling=sampling)
     response = await chats.both(request)
@@ -66,16 +66,16 @@ async def test_several_choices(chats: Chats) -> None:
 
 
 async def test_zero_is_not_unset(chats: Chats) -> None:
-    # An unset n is fine with several temperatures; a 0 that arrives is refused.
+    # An unset n is accepted; a 0 that arrives is refused.
     refusal = await chats.refused(asking(HELLO_PROMPT, sampling=SamplingParams(n=0)))
     assert "n must be at least 1, got 0" in refusal.message
 
 
 @pytest.mark.upstream("random")
 async def test_seed(chats: Chats) -> None:
-    """The same words for the same seed, and others for each other one."""
+    """The same seed gives the same words, another seed gives others."""
     texts: list[str] = []
-    # On a CPU, vLLM draws by the lowest 32 bits: no two of these agree in them.
+    # On a CPU, vLLM uses the lowest 32 bits of a seed, in which all of these differ.
     for seed in (5, 7, 2**53, 2**53 + 1):
         sampling = SamplingParams(temperature=2, seed=seed, max_tokens=10)
         request = asking("What do you think of it?", sampling=sampling)

@@ -1,4 +1,4 @@
-"""Answers forced into a form."""
+"""Answers with a required structure."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from .chats import HELLO, Chats, asking
 
 PROMPT = "Say hello."
 SHORT: Any = {"type": "string", "maxLength": 8}
-# As the small models' own tool calls are: of others they make blanks without end.
+# Shaped like the tool calls that the small models learned; for others they generate only blanks.
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -45,7 +45,7 @@ LIMIT = SamplingParams(max_tokens=120)
 
 def check(text: str) -> None:
     value: dict[str, Any] = json.loads(text)
-    # The order of the schema's properties reaches the model.
+    # The order of the schema's properties is kept on the way to the model.
     assert list(value) == ["name", "arguments"]
     assert len(value["name"]) <= 8
     assert list(value["arguments"]) == ["city"]

@@ -29,7 +29,7 @@ def stub(target: Target) -> Any:
 
 
 async def tokenize(stub: Any, **fields: Any) -> TokenizeResponse:
-    """Asks for tokens; checks what holds for every answer."""
+    """Returns an answer, after the checks that apply to every answer."""
     answer: TokenizeResponse = await stub.Tokenize(TokenizeRequest(**fields))
     assert answer.count == len(answer.token_ids)
     assert not answer.HasField("extra")
@@ -41,7 +41,7 @@ async def detokenize(stub: Any, ids: Any) -> str:
 
 
 @pytest.mark.parametrize("text", ["Hello world", "café", "line\nend", "", "👋 hi", "\x00 tab\t"])
-async def test_there_and_back(stub: Any, target: Target, text: str) -> None:
+async def test_round_trip(stub: Any, target: Target, text: str) -> None:
     answer = await tokenize(stub, text=text, model=target.kind.model)
     assert answer.max_model_len == 512
     assert not answer.token_strings
@@ -52,7 +52,7 @@ async def test_there_and_back(stub: Any, target: Target, text: str) -> None:
 async def test_token_strings(stub: Any) -> None:
     answer = await tokenize(stub, text="Hello world", return_token_strings=True)
     assert len(answer.token_strings) == answer.count
-    # The tokenizer's own spelling: a space is another character.
+    # The tokenizer's own spelling, which represents a space by another character.
     assert "".join(answer.token_strings) == "Hello\u0120world"
     assert not (await tokenize(stub, text="x", return_token_strings=False)).token_strings
 

@@ -1,4 +1,4 @@
-"""Tools: who calls which, whole and in pieces, and the turn after the call."""
+"""Tools: calls in answers and streams, and the turn after a call."""
 
 import json
 from typing import Any

@@ -33,7 +33,7 @@ def stub(target: Target) -> Any:
 
 
 async def whole(stub: Any, request: pb.TranscribeRequest) -> pb.Transcription:
-    """Asks in both ways, in one message and by upload; both must say the same."""
+    """Returns the answer, which must be the same for audio in one message and by upload."""
     given = (await stub.Transcribe(request)).transcription
     uploaded = (await stub.UploadTranscribe(upload(request))).transcription
     assert _without_logprobs(given) == _without_logprobs(uploaded)
@@ -42,7 +42,7 @@ async def whole(stub: Any, request: pb.TranscribeRequest) -> pb.Transcription:
 
 
 def _without_logprobs(answer: pb.Transcription) -> pb.Transcription:
-    """The answer without what differs in its last digits from run to run."""
+    """Returns the answer without log probabilities, whose last digits vary from run to run."""
     copy = pb.Transcription()
     copy.CopyFrom(answer)
     for segment in copy.segments:
@@ -51,7 +51,7 @@ def _without_logprobs(answer: pb.Transcription) -> pb.Transcription:
 
 
 async def streamed(stub: Any, request: pb.TranscribeRequest) -> list[pb.TranscriptionDelta]:
-    """Asks for a stream by upload, which must keep the contract."""
+    """Returns the messages of a stream for an upload, which must keep the contract."""
     call = stub.UploadStreamTranscribe(upload(request))
     deltas = [message.delta async for message in call]
     first, *others = deltas
@@ -76,7 +76,7 @@ async def test_text(task: Any, sentence: str, stub: Any) -> None:
 
 
 @pytest.mark.parametrize(("task", "sentence"), TASKS.values(), ids=TASKS)
-async def test_stream_says_the_same(task: Any, sentence: str, stub: Any) -> None:
+async def test_stream_equals_the_answer(task: Any, sentence: str, stub: Any) -> None:
     deltas = await streamed(stub, asking(task=task))
     assert "".join(delta.text for delta in deltas) == sentence
     assert deltas[-1].finish_reason == common_pb2.FINISH_REASON_STOP
@@ -149,7 +149,7 @@ async def test_subtitles(stub: Any) -> None:
     )
 
 
-async def test_every_option_is_taken(stub: Any) -> None:
+async def test_every_option_is_accepted(stub: Any) -> None:
     request = asking(
         model="tiny-whisper",
         language_code="en",
@@ -184,7 +184,7 @@ async def test_request_id(stub: Any) -> None:
     assert deltas[0].id.startswith("transcribe-mine-")
 
 
-async def test_length_is_told(stub: Any) -> None:
+async def test_finish_by_length(stub: Any) -> None:
     request = asking(sampling=SamplingParams(max_tokens=2))
     assert SENTENCE.startswith((await whole(stub, request)).text)
     deltas = await streamed(stub, request)
@@ -262,13 +262,13 @@ async def test_unknown_model(stub: Any) -> None:
 
 
 async def test_largest_file(stub: Any) -> None:
-    """The service's limit is vLLM's own: what it lets pass, vLLM takes."""
+    """The service's limit is vLLM's own: vLLM accepts what the service accepts."""
     limit = 25 * 2**20
     refusal = await refused(stub.UploadTranscribe(upload(asking(bytes(limit + 1)))))
     assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert refusal.reason == "REQUEST_TOO_LARGE"
     assert refusal.metadata["limitBytes"] == str(limit)
-    # It is no audio; that, and not its size, is what is wrong with it.
+    # The error is that it is not audio, not its size.
     refusal = await refused(stub.UploadTranscribe(upload(asking(bytes(limit)))))
     assert "upstreamParam" not in refusal.metadata
     assert (refusal.code, refusal.reason) == (INVALID, "UPSTREAM_REJECTED")

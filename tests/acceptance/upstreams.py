@@ -1,4 +1,4 @@
-"""What stands behind the service: one kind of model server, simulated or real."""
+"""Upstreams of the service: servers of one kind of model, simulated or real."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -20,10 +20,10 @@ class Kind:
     """One kind of upstream.
 
     Attributes:
-        server: the vLLM server of `tests/vllm/servers.py` that stands for it.
-        model: the name under which the model is served.
-        simulated: what makes the simulator alike.
-        api_key: the key that the upstream asks for.
+        server: the real server, by its name in `tests/vllm/servers.py`.
+        model: the name of the model.
+        simulated: the settings of a simulator of this kind.
+        api_key: the key that the upstream requires.
     """
 
     server: str
@@ -33,7 +33,7 @@ class Kind:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every name under which the model is served."""
+        """Every name of the model."""
         return self.simulated.models
 
 
@@ -43,9 +43,9 @@ def _pooling(model: str, kind: str, **settings: Any) -> SimulatorSettings:
 
 KINDS: Mapping[str, Kind] = {
     "chat": Kind("chat", "tiny-chat", SimulatorSettings()),
-    # As a real model at a high temperature.
+    # Answers like a real model at a high temperature.
     "random": Kind("chat", "tiny-chat", SimulatorSettings(fallback="random")),
-    # Slow enough to be left in the middle of a long answer; a real model always is.
+    # Slow enough that callers can leave during a long answer, as with any real model.
     "slow": Kind(
         "keyed",
         "tiny-chat",
@@ -82,7 +82,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 class Upstream(Protocol):
-    """A running upstream, as a case sees it."""
+    """A running upstream."""
 
     @property
     def url(self) -> str:
@@ -92,32 +92,32 @@ class Upstream(Protocol):
         """Returns once it generates."""
 
     async def wait_stopped(self, tokens: int) -> None:
-        """Returns once it has stopped generating, before it made that many tokens."""
+        """Returns once it has stopped generating, before it has generated this many tokens."""
 
 
 @asynccontextmanager
 async def simulated(kind: Kind, dialect: str) -> AsyncIterator[Upstream]:
-    """A simulator of the kind that speaks like a version of vLLM."""
+    """Yields a simulator of a kind that imitates a version of vLLM."""
     settings = replace(kind.simulated, listen="127.0.0.1:0", dialect=dialect)
     async with Simulator(settings) as simulator:
         yield _Simulated(simulator, _here)
 
 
 def simulated_by(simulator: Simulator, run: "Run") -> Upstream:
-    """A running simulator, which may be at home in another event loop."""
+    """Returns a running simulator, which may belong to another event loop."""
     return _Simulated(simulator, run)
 
 
 @asynccontextmanager
 async def real(kind: Kind, servers: VllmServers) -> AsyncIterator[Upstream]:
-    """The running vLLM server of the kind."""
+    """Yields the running vLLM server of a kind."""
     async with real_at(servers.url(kind.server)) as upstream:
         yield upstream
 
 
 @asynccontextmanager
 async def real_at(url: str) -> AsyncIterator[Upstream]:
-    """The running vLLM server at a URL."""
+    """Yields the running vLLM server at a URL."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as metrics:
         yield _Real(url, metrics)
 
@@ -165,14 +165,14 @@ class _Real:
         assert read["generation_tokens_total"] - self._generated < tokens
 
     async def _wait(self, holds: Callable[[Mapping[str, float]], bool]) -> Mapping[str, float]:
-        # Another process cannot be waited for, only asked again and again.
+        # Another process can only be polled.
         async with asyncio.timeout(_PATIENCE_S):
             while not holds(read := await self._read()):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
         return read
 
     async def _read(self) -> Mapping[str, float]:
-        """Reads the engine's metrics by name, summed over their labels."""
+        """Returns the engine's metrics by name, summed over their labels."""
         read: dict[str, float] = {}
         for line in (await self._metrics.get("/metrics")).text.splitlines():
             name, _, labelled = line.removeprefix("vllm:").partition("{")

@@ -1,4 +1,4 @@
-"""Inputs of pooling models, and vectors as callers read them."""
+"""Inputs of pooling models, and vectors as callers receive them."""
 
 import math
 import struct
@@ -15,27 +15,27 @@ LONG = "hello world " * 300
 
 
 def texts(*given: str) -> list[PoolingInput]:
-    """Inputs of text."""
+    """Returns inputs of text."""
     return [PoolingInput(text=text) for text in given]
 
 
 def token_ids(*given: Iterable[int]) -> list[PoolingInput]:
-    """Inputs of token ids."""
+    """Returns inputs of token ids."""
     return [PoolingInput(token_ids=TokenIds(ids=ids)) for ids in given]
 
 
 def talks(*given: str) -> list[PoolingInput]:
-    """Conversations of one message each."""
+    """Returns conversations of one message each."""
     return [PoolingInput(chat=ChatInput(messages=[said(text)])) for text in given]
 
 
 def length(vector: Iterable[float]) -> float:
-    """The length of a vector in space."""
+    """Returns the Euclidean norm of a vector."""
     return math.sqrt(math.fsum(value * value for value in vector))
 
 
 def alike(one: Sequence[float], other: Sequence[float], most: float) -> bool:
-    """Whether two vectors differ by no more than this in any value."""
+    """Returns whether no value of two vectors differs by more than a tolerance."""
     return all(abs(a - b) <= most for a, b in zip(one, other, strict=True))
 
 
@@ -49,12 +49,12 @@ PRECISION: Mapping[VectorDtype.ValueType, float] = {
 
 
 def unpacked(vector: PackedVector) -> Sequence[float]:
-    """The values of a packed vector."""
+    """Returns the values of a packed vector."""
     return read(vector.dtype, vector.data)
 
 
 def read(dtype: VectorDtype.ValueType, data: bytes) -> Sequence[float]:
-    """Values of a packed format."""
+    """Returns the values of a packed format."""
     return _READERS[dtype](data)
 
 

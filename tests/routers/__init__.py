@@ -1,1 +1,1 @@
-"""The programs that people put before vLLM, for the acceptance suite to run through."""
+"""Routers that are deployed in front of vLLM; the acceptance suite runs through them."""

@@ -1,4 +1,4 @@
-"""Which of these tests run: those of the program that `--router` names."""
+"""Selection of the tests for the router that `--router` names."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ import pytest
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves out the tests that put another program before Penstock, or none."""
+    """Ignores the tests for a program that `--router` does not name."""
     needed = "envoy" if collection_path.name.startswith("test_") else ""
     return True if needed and config.getoption("--router") != needed else None

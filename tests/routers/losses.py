@@ -1,6 +1,6 @@
-"""What each router loses on the way: the cases of the acceptance suite that fail through it.
+"""The losses of each router: cases of the acceptance suite that fail through it.
 
-Each is run, and must fail: a loss that is no longer one fails the run.
+Each of them is run and must fail: a case that passes fails the run.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from expected_failures import Cases
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Cases that a router makes impossible.
+    """Cases that fail through a router.
 
     Attributes:
-        why: what the router does.
-        cases: those that fail.
+        why: the behavior of the router that makes them fail.
+        cases: the cases.
     """
 
     why: str
@@ -52,7 +52,7 @@ _OPENAI_ROUTES = (
                 "test_packed_vectors_per_token",
                 "test_more_inputs_than_shapes_fit_a_header",
                 "test_another_task",
-                "test_plugin_that_is_not_there",
+                "test_missing_plugin",
                 "test_too_long",
                 "test_unknown_model",
             ),
@@ -73,7 +73,7 @@ _OPENAI_ROUTES = (
         "it has no /tokenize and /detokenize of vLLM",
         {
             "test_tokenization": (
-                "test_there_and_back",
+                "test_round_trip",
                 "test_token_strings",
                 "test_special_tokens",
                 "test_a_model_that_embeds",
@@ -93,14 +93,14 @@ _OPENAI_ROUTES = (
         {
             "test_transcription": (
                 "test_text[translate]",
-                "test_stream_says_the_same[translate]",
+                "test_stream_equals_the_answer[translate]",
                 "test_long_audio[translate]",
                 "test_segments[translate]",
             ),
         },
     ),
 )
-"""What is lost by a router that has only the routes of OpenAI's own API."""
+"""The losses of a router that has only the routes of OpenAI's own API."""
 
 LOSSES: Mapping[str, tuple[Loss, ...]] = {
     "vllm-router": (
@@ -156,16 +156,16 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             {
                 "test_transcription": (
                     "test_text",
-                    "test_stream_says_the_same",
+                    "test_stream_equals_the_answer",
                     "test_audio_in_one_message_is_streamed_too",
                     "test_long_audio",
                     "test_continuous_usage",
                     "test_segments",
                     "test_word_times_are_accepted",
                     "test_subtitles",
-                    "test_every_option_is_taken",
+                    "test_every_option_is_accepted",
                     "test_request_id",
-                    "test_length_is_told",
+                    "test_finish_by_length",
                     "test_a_file_of_another_name_and_type",
                     "test_refused[language]",
                     "test_refused[garbage]",
@@ -184,7 +184,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
         *_OPENAI_ROUTES,
         Loss(
             "it takes texts as prompts, no tokens",
-            {"test_completion": ("test_token_ids_go_in_and_out", "test_prompts_of_token_ids")},
+            {"test_completion": ("test_token_ids_both_ways", "test_prompts_of_token_ids")},
         ),
         Loss(
             "it checks values itself, by limits and in words of its own, and names other fields",
@@ -255,7 +255,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
         ),
         Loss(
             "it drops the option that cuts the texts of a reranking",
-            {"test_rerank": ("test_cutting",)},
+            {"test_rerank": ("test_truncation",)},
         ),
         Loss(
             "its Responses API refuses fields that only vLLM has, or drops them",
@@ -271,11 +271,11 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             "it drops the options that ask for usage in a stream of a transcription",
             {
                 "test_transcription": (
-                    "test_stream_says_the_same[transcribe]",
+                    "test_stream_equals_the_answer[transcribe]",
                     "test_long_audio[transcribe]",
                     "test_continuous_usage",
                     "test_request_id",
-                    "test_length_is_told",
+                    "test_finish_by_length",
                 ),
             },
         ),
@@ -289,7 +289,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
         Loss(
             "a stream of several choices has the finish of one, so that the rest may be missing",
             {
-                "test_chat": ("test_prompt_is_told_once_for_all_choices",),
+                "test_chat": ("test_prompt_is_returned_once_for_all_choices",),
                 "test_completion": ("test_choices_go_prompt_by_prompt",),
                 "test_sampling": ("test_several_choices",),
             },
@@ -321,7 +321,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                     "test_logprobs_of_an_echoed_prompt",
                 ),
                 "test_logprobs": ("test_bytes_of_wide_characters", "test_tokens_as_ids"),
-                "test_reasoning": ("test_logprobs_of_the_thought",),
+                "test_reasoning": ("test_logprobs_of_reasoning",),
                 "test_tools": ("test_named",),
             },
         ),
@@ -340,7 +340,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             "it answers prompts of tokens with HTTP 500: it takes texts only",
             {
                 "test_completion": (
-                    "test_token_ids_go_in_and_out",
+                    "test_token_ids_both_ways",
                     "test_prompts_of_token_ids",
                     "test_unknown_token",
                 ),
@@ -437,7 +437,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                     "test_top_n",
                     "test_equal_scores_in_the_order_of_the_request",
                     "test_raw_scores",
-                    "test_cutting",
+                    "test_truncation",
                     "test_engine_options",
                     "test_an_unknown_parameter_passes",
                 ),
@@ -447,21 +447,21 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             "it answers streams of transcriptions in one piece, which has no finish",
             {
                 "test_transcription": (
-                    "test_stream_says_the_same[transcribe]",
+                    "test_stream_equals_the_answer[transcribe]",
                     "test_audio_in_one_message_is_streamed_too",
                     "test_long_audio[transcribe]",
                     "test_continuous_usage",
                     "test_request_id",
-                    "test_length_is_told",
+                    "test_finish_by_length",
                 ),
             },
         ),
     ),
 }
-"""What is lost, by router. What passes nothing on but bytes, as nginx and Envoy, loses nothing."""
+"""The losses of each router; proxies that only forward bytes, like nginx and Envoy, have none."""
 
 
 def mark_losses(item: pytest.Item, router: str) -> None:
-    """Marks a case that the router is known to make fail."""
+    """Marks a case that must fail through the router."""
     for loss in LOSSES.get(router, ()):
         expected_failures.mark(item, loss.cases, loss.why)

@@ -1,4 +1,4 @@
-"""How each router is started before two servers of one model, and how Penstock is set for it."""
+"""The start of each router in front of two servers, and the options of Penstock for it."""
 
 import json
 import os
@@ -18,19 +18,19 @@ _POLL_S = 0.1
 
 
 class RouterError(Exception):
-    """A router is not installed, died, or did not come up in time."""
+    """A router is not installed, died, or did not start in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What one start of a router is given.
+    """The surroundings of one router.
 
     Attributes:
         servers: the base URLs of the servers behind it.
-        models: the names that these serve.
-        api_key: the key that these ask for; empty for none.
-        port: where the router listens.
-        folder: where its files go.
+        models: the names of their model.
+        api_key: the key that they require; empty for none.
+        port: the port of the router.
+        folder: the folder of its files.
     """
 
     servers: Sequence[str]
@@ -47,13 +47,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """One program.
+    """A router program.
 
     Attributes:
         command: returns the command line, and writes the files that it names.
-        ready: the path that answers 200 once the router serves.
-        environment: variables that it needs.
-        settings: options of Penstock that the router needs.
+        ready: the path that returns 200 once the router serves.
+        environment: environment variables of the router.
+        settings: options of Penstock that the router requires.
     """
 
     command: Callable[[Place], Sequence[str]]
@@ -64,10 +64,10 @@ class Router:
 
 @contextmanager
 def running(name: str, place: Place) -> Iterator[str]:
-    """Runs a router for as long as the block lasts; yields its base URL.
+    """Runs a router; yields its base URL.
 
     Raises:
-        RouterError: it is not installed, died, or did not come up in time.
+        RouterError: it is not installed, died, or did not start in time.
     """
     router = ROUTERS[name]
     log = cache_folder() / "run" / f"{name}-{place.port}.log"
@@ -80,7 +80,7 @@ def running(name: str, place: Place) -> Iterator[str]:
         _wait(process, f"{place.url}{router.ready}", place.api_key)
         yield place.url
     finally:
-        # Nothing of a router outlives the tests, and some take their time to stop.
+        # No process of a router outlives the tests; some stop slowly.
         process.finish(time.monotonic())
 
 

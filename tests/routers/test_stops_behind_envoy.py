@@ -22,13 +22,13 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 
 API = "type.googleapis.com/envoy.extensions"
 BOUND_S = 120.0
-# The tests of the command line do without this delay.
+# Other tests of the command line disable this delay.
 DEFAULTS = ("--drain-delay", str(Settings().drain_delay))
 BEFORE, AFTER = 100, 200
 
 
 def configuration(port: int, services: Sequence[str]) -> Mapping[str, Any]:
-    """Returns what Envoy needs to balance gRPC over services that it asks for their health."""
+    """Returns a configuration of Envoy that balances gRPC over services and checks their health."""
     manager = {
         "@type": f"{API}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "grpc",
@@ -67,7 +67,7 @@ def configuration(port: int, services: Sequence[str]) -> Mapping[str, Any]:
             {
                 "timeout": "10s",
                 "interval": "0.5s",
-                # Else a minute, until after the first calls.
+                # The default is a minute, longer than the test.
                 "no_traffic_interval": "0.5s",
                 "unhealthy_threshold": 1,
                 "healthy_threshold": 1,
@@ -91,7 +91,7 @@ def at(address: str) -> Mapping[str, Any]:
 
 @asynccontextmanager
 async def envoy(services: Sequence[str], folder: Path) -> AsyncIterator[aio.Channel]:
-    """Runs Envoy before services; yields a channel to it once it passes calls on."""
+    """Runs Envoy in front of services; yields a channel to it once it forwards calls."""
     port, file = free_port(), folder / "envoy.json"
     file.write_text(json.dumps(configuration(port, services)))
     program = str(cache_folder() / "routers" / "bin" / "envoy")
@@ -101,7 +101,7 @@ async def envoy(services: Sequence[str], folder: Path) -> AsyncIterator[aio.Chan
         aio.insecure_channel(f"{HOST}:{port}") as channel,
     ):
         await channel.channel_ready()
-        while await answered(channel) != "OK":  # noqa: ASYNC110  nothing announces it
+        while await answered(channel) != "OK":  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.05)
         yield channel
 
@@ -128,7 +128,7 @@ async def streamed(channel: aio.Channel) -> str:
 
 
 class Load:
-    """Callers that go on as soon as they are answered, and those that never wait."""
+    """Callers, some of which wait for each answer, while others never wait."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self.ends = Counter[str]()
@@ -147,9 +147,9 @@ class Load:
         await self._calls.__aexit__(*error)
 
     async def more(self, count: int) -> None:
-        """Returns once so many calls more have ended."""
+        """Returns once this many more calls have ended."""
         goal = self.ends.total() + count
-        while self.ends.total() < goal:  # noqa: ASYNC110  nothing announces it
+        while self.ends.total() < goal:  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
 
     async def _in_turn(self, call: Any) -> None:
@@ -179,5 +179,5 @@ async def test_no_call_fails(tmp_path: Path) -> None:
             await leaving.log("stopped")
             await load.more(AFTER)
     served = Counter(line["event"] for line in leaving.logged)
-    assert served["rpc"] > BEFORE / 4  # Envoy gave it its share
+    assert served["rpc"] > BEFORE / 4  # Envoy had balanced calls to it
     assert set(load.ends) == {"OK"}, load.ends
