@@ -1,5 +1,6 @@
 """A certificate authority for tests, and certificates of all kinds."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -34,17 +35,26 @@ class Authority:
         self.root = self._certificate.public_bytes(Encoding.PEM)
 
     def issue(
-        self, *, days: tuple[int, int] = (-1, 9), password: bytes = b""
+        self,
+        *,
+        days: tuple[int, int] = (-1, 9),
+        password: bytes = b"",
+        uris: Sequence[str] = (),
+        dns_names: Sequence[str] = (),
     ) -> tuple[bytes, bytes]:
         """Returns a new certificate and its key, in PEM.
 
         Args:
             days: the first and the last day that it is valid, counted from today.
             password: encrypts the key.
+            uris: alternative names besides the address.
+            dns_names: further ones.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-        certificate = self._signed(name, key.public_key(), days=days, ca=False)
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(one) for one in uris]
+        names += [x509.DNSName(one) for one in dns_names]
+        certificate = self._signed(name, key.public_key(), names, days=days, ca=False)
         encryption: KeySerializationEncryption = NoEncryption()
         if password:
             encryption = BestAvailableEncryption(password)
@@ -52,10 +62,16 @@ class Authority:
         return certificate.public_bytes(Encoding.PEM), written
 
     def _signed(
-        self, name: x509.Name, key: ec.EllipticCurvePublicKey, *, days: tuple[int, int], ca: bool
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        names: Sequence[x509.GeneralName] = (),
+        *,
+        days: tuple[int, int],
+        ca: bool,
     ) -> x509.Certificate:
         today = datetime.now(UTC)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        address = x509.IPAddress(ip_address("127.0.0.1"))
         return (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -65,7 +81,7 @@ class Authority:
             .not_valid_before(today + days[0] * DAY)
             .not_valid_after(today + days[1] * DAY)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(names, critical=False)
+            .add_extension(x509.SubjectAlternativeName([address, *names]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

@@ -22,7 +22,7 @@ SET_BY_THE_CHART = frozenset(
         "tls_key",
         "tls_client_ca",
         "insecure",
-        "keys_file",
+        "callers_file",
     }
 )
 """Options that follow from other values; a key in a ConfigMap would not be secret."""
@@ -57,6 +57,8 @@ def _value(type_: Any, option: Option) -> Mapping[str, Any]:
         return {"enum": [member.value for member in type_]}
     if typing.get_origin(type_) is Mapping:
         return _table(option)
+    if typing.get_origin(type_) is tuple:
+        return {"type": "array", "items": {"type": "string"}}
     assert type_ in (str, File), option.help
     return _TEXT_OR_FILE
 

@@ -11,20 +11,17 @@ from typing import Self
 import httpx
 from grpc import aio
 
-from penstock_server import descriptors, worker
-from penstock_server.configuration import Key, Settings, policy, read_keys, upstream_configs
+from penstock_server import access, descriptors, worker
+from penstock_server.configuration import Caller, Settings, policy, upstream_configs
 from penstock_server.encryption import server_certificate
 from penstock_server.fleet import Fleet
 from penstock_server.observers import Observers
-from penstock_server.options import SettingsError
 from penstock_server.reload import Changes, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
-from penstock_server.rpc.calls import Arrivals, Middleware
+from penstock_server.rpc.calls import Arrivals
 from penstock_server.rpc.middleware import (
     Admission,
-    Authentication,
     Deadlines,
-    forward_credentials,
 )
 from penstock_server.rpc.server import (
     AdminServer,
@@ -53,7 +50,7 @@ class Service:
         settings: the configuration in force.
         addresses: the addresses that it serves on, once started: HOST:PORT or unix:/PATH.
         port: the first port among them, or 0.
-        authentication: checks the keys of callers; None if no keys are configured.
+        authentication: authenticates callers; None if none are configured.
         admin: the server for operators.
         metrics: the server of the metrics.
         health: the server for probes.
@@ -74,13 +71,13 @@ class Service:
 
         Args:
             settings: the configuration.
-            clock: the clock of quotas, in seconds.
+            clock: the clock of callers' limits, in seconds.
             share_ports: whether other processes may listen on the same ports.
             transport: sends all requests to upstreams; None for its own connections.
 
         Raises:
-            SettingsError: the keys file or the certificate cannot be used, two options exclude each
-                other, or plaintext would leave the machine.
+            SettingsError: the file of callers or the certificate cannot be used, two options
+                exclude each other, or plaintext would leave the machine.
         """
         self.settings = settings
         self.watching: asyncio.Task[None] | None = None
@@ -90,7 +87,7 @@ class Service:
         self._share_ports = share_ports
         self._descriptors: asyncio.Task[None] | None = None
         self._certificate_watch: asyncio.Task[None] | None = None
-        self.authentication = _authentication(settings, clock)
+        self.authentication = access.authentication(settings, clock)
         self._fleet = _fleet(settings, transport)
         self._health = HealthServicer(tuple(SERVICES))
         self._limits = _limits(settings)
@@ -120,7 +117,7 @@ class Service:
             tracer=self._observers.tracer,
             request_log=self._observers.request_log,
             debug=self.settings.debug_info,
-            credentials=_credentials(self.settings, self.authentication),
+            credentials=access.credentials(self.settings, self.authentication),
             admission=self._admission,
             deadlines=self._deadlines,
         )
@@ -203,17 +200,17 @@ class Service:
         """Puts a configuration into force without dropping a call; returns what changed.
 
         Raises:
-            SettingsError: the keys file cannot be used, or the configuration names no upstream;
-                nothing has changed.
+            SettingsError: the file of callers cannot be used, or the configuration names no
+                upstream; nothing has changed.
         """
         require_upstreams(self.settings, settings)
-        keys = await self._read_keys()
         before, after = self.settings, in_force(self.settings, settings)
-        done = changes(before, settings, keys=self._are_new(keys))
+        callers = await asyncio.to_thread(access.callers, after)
+        done = changes(before, settings, callers=self._are_new(callers))
         # First the only step that may fail.
         self._fleet.reload(upstream_configs(after), after.aliases, after.default_model)
         if self.authentication:
-            self.authentication.replace(keys)
+            self.authentication.replace(callers, after.trusted_proxies)
         self.settings = after
         self._admission.most = after.max_concurrent_calls
         self._deadlines.default_s = after.default_deadline
@@ -225,14 +222,8 @@ class Service:
             worker.reloaded()
         return done
 
-    async def _read_keys(self) -> Sequence[Key]:
-        """Reads the keys of callers again, if keys are configured."""
-        if not self.authentication:
-            return ()
-        return await asyncio.to_thread(read_keys, self.settings.keys_file)
-
-    def _are_new(self, keys: Sequence[Key]) -> bool:
-        return self.authentication is not None and self.authentication.keys != keys
+    def _are_new(self, callers: Sequence[Caller]) -> bool:
+        return self.authentication is not None and self.authentication.callers != callers
 
     async def drain(self, *, delayed: bool = True) -> None:
         """Reports NOT_SERVING, lets running calls finish, and stops.
@@ -297,24 +288,6 @@ def _limits(settings: Settings) -> ConnectionLimits:
     spared = descriptors.limit() // 2 // len(settings.addresses)
     most = min(settings.max_incoming_connections or spared, max(1, spared))
     return ConnectionLimits(**named | {"max_incoming_connections": most})
-
-
-def _authentication(settings: Settings, clock: Callable[[], float]) -> Authentication | None:
-    if not settings.keys_file:
-        return None
-    if settings.forward_authorization:
-        raise SettingsError(
-            "forward_authorization excludes keys_file: either this service or the upstream checks "
-            "a caller's authorization"
-        )
-    return Authentication(read_keys(settings.keys_file), clock)
-
-
-def _credentials(settings: Settings, authentication: Authentication | None) -> Middleware | None:
-    """Returns the middleware for the credentials of callers, if they matter."""
-    if authentication:
-        return authentication.authenticate
-    return forward_credentials if settings.forward_authorization else None
 
 
 def _fleet(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Fleet:

@@ -34,7 +34,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
 
     Raises:
         CannotListen: an address is taken, or not one of this machine.
-        SettingsError: the keys file cannot be used, or two options exclude each other.
+        SettingsError: the file of callers cannot be used, or two options exclude each other.
         WatchEnded: the watch of the upstreams ended.
     """
     descriptors.raise_limit()

@@ -28,7 +28,7 @@ class Changes:
         changed: the names of changed upstreams.
         options: the names of other options that were applied.
         restart: the names of options that only take effect at the next start.
-        keys: whether the keys of callers changed.
+        callers: whether the file of callers changed.
     """
 
     added: Sequence[str] = ()
@@ -36,7 +36,7 @@ class Changes:
     changed: Sequence[str] = ()
     options: Sequence[str] = ()
     restart: Sequence[str] = ()
-    keys: bool = False
+    callers: bool = False
 
     @property
     def applied(self) -> Mapping[str, Any]:
@@ -46,12 +46,12 @@ class Changes:
             "removed": list(self.removed),
             "changed": list(self.changed),
             "options": list(self.options),
-            "keys": self.keys,
+            "callers": self.callers,
         }
         return {name: value for name, value in fields.items() if value}
 
 
-def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes:
+def changes(before: Settings, after: Settings, *, callers: bool = False) -> Changes:
     """Compares two configurations."""
     old, new = _by_name(before), _by_name(in_force(before, after))
     known = options(Settings)
@@ -66,7 +66,7 @@ def changes(before: Settings, after: Settings, *, keys: bool = False) -> Changes
         changed=[name for name in new if name in old and new[name] != old[name]],
         options=[name for name in differing if known[name].live],
         restart=[name for name in differing if not known[name].live],
-        keys=keys,
+        callers=callers,
     )
 
 
@@ -178,5 +178,5 @@ class Reloader:
 
     def _paths(self) -> Iterable[str]:
         settings = self._service.settings
-        yield from filter(None, (self._path, settings.keys_file))
+        yield from filter(None, (self._path, settings.callers_file))
         yield from (file.path for file in files(settings))

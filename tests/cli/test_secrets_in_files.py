@@ -40,8 +40,8 @@ async def test_a_file_with_the_key_of_a_caller(
     file: Path, tmp_path: Path, simulator: Simulator
 ) -> None:
     keys = tmp_path / "keys.toml"
-    keys.write_text(f'[[key]]\nname = "a"\nsecret = "{KEY}"\n')
-    arguments = ("--upstream", simulator.url, "--keys-file", str(keys))
+    keys.write_text(f'[[caller]]\nname = "a"\nkeys = ["{KEY}"]\n')
+    arguments = ("--upstream", simulator.url, "--callers-file", str(keys))
     async with serving(*arguments) as (_, address):
         result = await penstock("chat", "Hi", "--target", address, "--api-key-file", str(file))
         assert result.code == 0
@@ -68,7 +68,7 @@ def mode(request: pytest.FixtureRequest, file: Path, tmp_path: Path) -> int:
 def test_readable_files_of_options(file: Path, tmp_path: Path, mode: int) -> None:
     config, keys, plain = (str(tmp_path / name) for name in ("config", "keys", "plain"))
     known = {
-        keys: exposed(Settings(keys_file=keys), ""),
+        keys: exposed(Settings(callers_file=keys), ""),
         config: exposed(Settings(upstream_api_key=KEY), config),
         str(file): exposed(Settings(upstream_api_key_file=key_file(str(file))), ""),
         plain: exposed(Settings(tls_cert=keys, tls_key=plain), ""),
@@ -104,8 +104,8 @@ def test_readable_files_of_a_table(
 
 async def test_a_warning(tmp_path: Path, simulator: Simulator) -> None:
     keys = tmp_path / "keys.toml"
-    keys.write_text(f'[[key]]\nname = "a"\nsecret = "{KEY}"\n')
+    keys.write_text(f'[[caller]]\nname = "a"\nkeys = ["{KEY}"]\n')
     keys.chmod(0o644)
-    async with serving("--upstream", simulator.url, "--keys-file", str(keys)) as (process, _):
+    async with serving("--upstream", simulator.url, "--callers-file", str(keys)) as (process, _):
         line = await process.log("every user can read a file with secrets")
     assert (line["level"], line["file"]) == ("warning", str(keys))

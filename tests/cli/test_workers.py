@@ -421,7 +421,7 @@ async def test_a_taken_port(simulator: Simulator, count: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("--keys-file", "/nowhere/keys.toml"), "cannot read /nowhere/keys.toml"),
+        (("--callers-file", "/nowhere/callers.toml"), "cannot read /nowhere/callers.toml"),
         (("--listen", "unix:/tmp/no.sock"), "workers cannot share unix:/tmp/no.sock"),
         (("--workers", "0"), "--workers: '0' must be above 0"),
         (("--workers", "many"), "--workers: 'many' must be a whole number"),

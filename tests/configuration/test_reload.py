@@ -187,25 +187,25 @@ async def test_a_change_of_a_named_file(tmp_path: Path) -> None:
             assert "sk-" not in str(process.logged)
 
 
-async def test_the_keys_of_callers(tmp_path: Path, simulator: Simulator) -> None:
-    keys, config = tmp_path / "keys.toml", tmp_path / "penstock.toml"
+async def test_the_file_of_callers(tmp_path: Path, simulator: Simulator) -> None:
+    keys, config = tmp_path / "callers.toml", tmp_path / "penstock.toml"
     keys.write_text(key_of("one"))
-    config.write_text(f'keys_file = "{keys}"\n' + table(simulator, "a"))
+    config.write_text(f'callers_file = "{keys}"\n' + table(simulator, "a"))
     async with served(config) as (process, channel):
         replace(keys, key_of("two"))
-        assert (await process.log("reloaded"))["keys"] is True
+        assert (await process.log("reloaded"))["callers"] is True
         assert await code_with_key(channel, "one") is grpc.StatusCode.UNAUTHENTICATED
-        replace(keys, "[[key]]\n")
+        replace(keys, "[[caller]]\n")
         assert str(keys) in (await process.log("reload refused"))["reason"]
         assert await code_with_key(channel, "two") is grpc.StatusCode.OK
         replace(keys, key_of("three"))
-        assert (await process.log("reloaded"))["keys"] is True
+        assert (await process.log("reloaded"))["callers"] is True
         assert await code_with_key(channel, "three") is grpc.StatusCode.OK
         assert await code_with_key(channel, "two") is grpc.StatusCode.UNAUTHENTICATED
 
 
 def key_of(name: str) -> str:
-    return f'[[key]]\nname = "{name}"\nsecret = "sk-{name}"\n'
+    return f'[[caller]]\nname = "{name}"\nkeys = ["sk-{name}"]\n'
 
 
 async def code_with_key(channel: aio.Channel, name: str) -> grpc.StatusCode:
@@ -454,7 +454,7 @@ class Looking:
 
     def __init__(self, path: Path) -> None:
         self.looks = asyncio.Semaphore(0)
-        self._settings = Settings(keys_file=str(path), reload_interval=0.001)
+        self._settings = Settings(callers_file=str(path), reload_interval=0.001)
 
     def record_refusal(self) -> None:
         """Nothing counts refusals."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.configuration import read_keys
+from penstock_server.configuration import read_callers
 from penstock_server.options import SettingsError
 from penstock_server.options.toml_lines import Key, line_of
 
@@ -84,9 +84,11 @@ def test_a_file_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return loads(text)
 
     monkeypatch.setattr(tomllib, "loads", counting)
-    keys = [f'[[key]]\nname = "caller {number}"\nsecret = "s-{number}"\n' for number in range(500)]
-    file = tmp_path / "keys.toml"
-    file.write_text("".join([*keys, '[[key]]\nname = "last"\nsecrte = "x"\n']))
-    with pytest.raises(SettingsError, match=f"{file}:1503: key 'last'.*secrte: unknown key"):
-        read_keys(str(file))
+    keys = [
+        f'[[caller]]\nname = "caller {number}"\nkeys = ["s-{number}"]\n' for number in range(500)
+    ]
+    file = tmp_path / "callers.toml"
+    file.write_text("".join([*keys, '[[caller]]\nname = "last"\nsecrte = "x"\n']))
+    with pytest.raises(SettingsError, match=f"{file}:1503: caller 'last'.*secrte: unknown key"):
+        read_callers(str(file))
     assert len(parsed) == 1

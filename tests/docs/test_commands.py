@@ -82,10 +82,10 @@ async def environment(serve: Serve) -> AsyncIterator[dict[str, str]]:
 @pytest.fixture
 async def keyed_environment(serve: Serve, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
     """The variables of a shell with a service that requires keys."""
-    (keys,) = blocks(KEYED.read_text("utf-8"), "toml")
-    path = tmp_path / "keys.toml"
+    keys, *_ = blocks(KEYED.read_text("utf-8"), "toml")
+    path = tmp_path / "callers.toml"
     path.write_text(keys, "utf-8")
-    async with serving(serve, keys_file=str(path)) as variables:
+    async with serving(serve, callers_file=str(path)) as variables:
         yield variables
 
 

@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
+import pytest
+
 from docs.markdown import blocks
-from penstock_server.configuration import Settings, UpstreamTable, upstream_configs
+from penstock_server.configuration import CallerTable, Settings, UpstreamTable, upstream_configs
 from penstock_server.option_list import OptionList
 from penstock_server.options import options
-from website.reference.configuration import with_tables
+from website.reference.configuration import PAGES, with_tables
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text("utf-8")
@@ -34,12 +36,16 @@ def test_the_example(tmp_path: Path) -> None:
     assert settings.aliases["gpt-4o"] in configs["chat-a"].models
 
 
-def test_the_tables() -> None:
-    assert with_tables(PAGE) == PAGE, "run: make generate"
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_tables(path: Path) -> None:
+    page = path.read_text("utf-8")
+    assert with_tables(page) == page, "run: make generate"
 
 
 def test_every_option_has_a_row() -> None:
     rows = [line for line in with_tables(PAGE).splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == [*options(UpstreamTable), *options(Settings)]
+    callers = (ROOT / "docs" / "authentication.md").read_text("utf-8")
+    assert all(f"| `{name}` | `" in callers for name in options(CallerTable))
     (limit,) = [row for row in rows if row.startswith("| `idle_timeout` | `SECONDS` | `300")]
     assert "Longest wait between two events" in limit

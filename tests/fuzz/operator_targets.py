@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from penstock_server.configuration import Settings, read_keys
+from penstock_server.configuration import Settings, read_callers
 from penstock_server.option_list import OptionList
 from penstock_server.options import SettingsError
 from penstock_server.upstream.redaction import Redaction
 
-_SECRETS = frozenset({"api_key", "upstream_api_key", "secret", "sha256", "headers"})
+_SECRETS = frozenset({"api_key", "upstream_api_key", "keys", "keys_sha256", "headers"})
 _SHORTEST_SECRET = 8
 _OPTIONS: OptionList[Settings] = OptionList(Settings, "PENSTOCK_")
 
@@ -37,13 +37,15 @@ def configuration(data: bytes) -> None:
     _check(data, lambda: _OPTIONS.load(argparse.Namespace(config=_PATH), {}))
 
 
-def keys(data: bytes) -> None:
-    """Reads a keys file: distinct keys, or a line and the error there."""
+def callers(data: bytes) -> None:
+    """Reads a file of callers: distinct identities, or a line and the error there."""
 
     def read() -> None:
-        found = read_keys(_PATH)
-        assert len({key.name for key in found}) == len({key.sha256 for key in found}) == len(found)
-        assert all(len(key.sha256) == 32 for key in found)
+        found = read_callers(_PATH)
+        identities = [identity for caller in found for identity in caller.identities]
+        assert len({caller.name for caller in found}) == len(found)
+        assert len(set(identities)) == len(identities) >= len(found)
+        assert all(len(key) == 32 for caller in found for key in caller.keys)
 
     _check(data, read)
 
@@ -128,15 +130,18 @@ def configuration_seeds() -> Iterator[bytes]:
     yield b"a = " + b"[" * 2000
 
 
-def key_seeds() -> Iterator[bytes]:
-    """Returns valid and nearly valid keys files."""
-    yield b'[[key]]\nname = "a"\nsecret = "s-0123456789"\nmodels = ["a*"]\nrequests_per_minute=1\n'
+def caller_seeds() -> Iterator[bytes]:
+    """Returns valid and nearly valid files of callers."""
+    yield b'[[caller]]\nname = "a"\nkeys = ["s-0123456789"]\nmodels = ["a*"]\ncalls_per_minute=1\n'
     yield (
-        b'[[key]]\nname = "a"\nsha256 = "' + b"0f" * 32 + b'"\n[[key]]\nname = "b"\nsecret = "x"\n'
+        b'[[caller]]\nname = "a"\nkeys_sha256 = ["'
+        + b"0f" * 32
+        + b'"]\n[[caller]]\nname = "b"\nspiffe_ids = ["spiffe://a/b"]\ndns_names = ["a.b"]\n'
     )
-    yield b'[[key]]\nname = "a"\nsecret = "s-0123456789"\n[[key]]\nname = "a"\nsecret = "t"\n'
-    yield b'key = [1, {name = "a\\u0000"}]\n'
-    yield b'[[key]]\nname = "a"\nsecret = "s-0123456789\\n"\n'
+    yield b'[[caller]]\nname = "a"\nkeys = ["s-0123456789"]\n[[caller]]\nname = "a"\nkeys = ["t"]\n'
+    yield b'caller = [1, {name = "a\\u0000"}]\n'
+    yield b'[[key]]\nname = "a"\n'
+    yield b'[[caller]]\nname = "a"\nkeys = ["s-0123456789\\n"]\n'
 
 
 def redaction_seeds() -> Iterator[bytes]:

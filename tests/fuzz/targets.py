@@ -314,7 +314,7 @@ TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes
     "metadata": (caller_targets.metadata, caller_targets.metadata_seeds),
     "cost": (caller_targets.cost, caller_targets.cost_seeds),
     "configuration": (operator_targets.configuration, operator_targets.configuration_seeds),
-    "keys": (operator_targets.keys, operator_targets.key_seeds),
+    "callers": (operator_targets.callers, operator_targets.caller_seeds),
     "redaction": (operator_targets.redaction, operator_targets.redaction_seeds),
 }
 """Each target with its initial inputs."""

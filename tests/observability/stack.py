@@ -42,7 +42,7 @@ listen = "127.0.0.1:{port}"
 admin_listen = "off"
 metrics_listen = "127.0.0.1:{metrics_port}"
 metrics_by_caller = true
-keys_file = "keys.toml"
+callers_file = "callers.toml"
 tls_cert = "{certificates}/cert.pem"
 tls_key = "{certificates}/key.pem"
 workers = 2
@@ -66,14 +66,14 @@ name = "gone"
 url = "http://127.0.0.1:9"
 """
 _KEYS = """
-[[key]]
+[[caller]]
 name = "team"
-secret = "sk-team"
+keys = ["sk-team"]
 
-[[key]]
+[[caller]]
 name = "batch"
-secret = "sk-batch"
-requests_per_minute = 1
+keys = ["sk-batch"]
+calls_per_minute = 1
 """
 
 
@@ -125,7 +125,7 @@ def running(folder: Path) -> Iterator[Stack]:
     """Starts everything, and waits until Prometheus has scraped the service."""
     ports = [free_port() for _ in range(5)]
     first, second, port, metrics_port, prometheus_port = ports
-    (folder / "keys.toml").write_text(_KEYS)
+    (folder / "callers.toml").write_text(_KEYS)
     configuration = folder / "penstock.toml"
     configuration.write_text(
         _CONFIGURATION.format(

@@ -9,13 +9,13 @@ from grpc import aio
 from penstock_server.app import Service
 
 from .calls import plain_channel
-from .keyed import KeysFile
+from .keyed import CallersFile
 
 
 @pytest.fixture
-def keys_file(tmp_path: Path) -> KeysFile:
+def callers_file(tmp_path: Path) -> CallersFile:
     def write(content: str) -> str:
-        path = tmp_path / "keys.toml"
+        path = tmp_path / "callers.toml"
         path.write_text(content)
         return str(path)
 

@@ -1,4 +1,4 @@
-"""Services that require keys."""
+"""Services that accept only callers of a file."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -15,29 +15,29 @@ SECRET = "sk-of-the-right-caller"
 OTHER = "sk-of-another-caller"
 DIGEST = hashlib.sha256(OTHER.encode()).hexdigest()
 KEYS = f"""
-[[key]]
+[[caller]]
 name = "team-a"
-secret = "{SECRET}"
+keys = ["{SECRET}"]
 
-[[key]]
+[[caller]]
 name = "team-b"
-sha256 = "{DIGEST}"
+keys_sha256 = ["{DIGEST}"]
 models = ["tiny-chat", "lab/*"]
 """
 LIMITED = f"""
-[[key]]
+[[caller]]
 name = "batch"
-secret = "{SECRET}"
-requests_per_minute = 2
+keys = ["{SECRET}"]
+calls_per_minute = 2
 
-[[key]]
+[[caller]]
 name = "other"
-secret = "{OTHER}"
+keys = ["{OTHER}"]
 """
 _QUIET = {"probe_interval": 3600}
 
-KeysFile = Callable[[str], str]
-"""Writes a keys file and returns its path."""
+CallersFile = Callable[[str], str]
+"""Writes a file of callers and returns its path."""
 
 
 def bearer(secret: str) -> tuple[tuple[str, str], ...]:
@@ -59,7 +59,7 @@ class Clock:
 
 @asynccontextmanager
 async def at_the_clock(clock: Clock, **settings: Any) -> AsyncIterator[Service]:
-    """Runs a service whose quotas use a clock."""
+    """Runs a service whose limits use a clock."""
     defaults: dict[str, Any] = {"listen": FREE_PORT, "admin_listen": "", "metrics_listen": ""}
     async with Service(Settings(**(defaults | _QUIET | settings)), clock=clock) as service:
         yield service

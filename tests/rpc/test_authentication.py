@@ -23,8 +23,8 @@ from .keyed import (
     LIMITED,
     OTHER,
     SECRET,
+    CallersFile,
     Clock,
-    KeysFile,
     at_the_clock,
     bearer,
     calls_heard,
@@ -55,10 +55,10 @@ CREDENTIALS = {
 
 @pytest.mark.parametrize(("metadata", "problem"), CREDENTIALS.values(), ids=CREDENTIALS)
 async def test_bad_credentials(
-    metadata: Any, problem: str, serve: Serve, keys_file: KeysFile
+    metadata: Any, problem: str, serve: Serve, callers_file: CallersFile
 ) -> None:
     async with running(Upstream(failing("500 x"))) as upstream:
-        service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS), **QUIET)
+        service = await serve(upstream=(upstream.url,), callers_file=callers_file(KEYS), **QUIET)
         async with plain_channel(service) as channel:
             unary = await create(channel, chat(), metadata=metadata)
             streamed = await stream(channel, chat(), metadata=metadata)
@@ -71,9 +71,11 @@ async def test_bad_credentials(
 
 
 @every_rpc
-async def test_every_rpc_requires_a_key(rpc: Called, serve: Serve, keys_file: KeysFile) -> None:
+async def test_every_rpc_requires_a_key(
+    rpc: Called, serve: Serve, callers_file: CallersFile
+) -> None:
     async with running(Upstream(failing("500 x", code=500))) as upstream:
-        settings = {"upstream": (upstream.url,), "keys_file": keys_file(KEYS)}
+        settings = {"upstream": (upstream.url,), "callers_file": callers_file(KEYS)}
         service = await serve(**settings, **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
             for metadata in ((), bearer("sk-wrong"), bearer(SECRET) * 2):
@@ -88,11 +90,11 @@ async def test_every_rpc_requires_a_key(rpc: Called, serve: Serve, keys_file: Ke
 
 @pytest.mark.parametrize("rpc", WITH_MODEL, ids=names(WITH_MODEL))
 async def test_every_rpc_of_a_forbidden_model(
-    rpc: Called, serve: Serve, keys_file: KeysFile
+    rpc: Called, serve: Serve, callers_file: CallersFile
 ) -> None:
     rpc = naming_a_model(rpc)
     async with running(Upstream(failing("500 x", code=500))) as upstream:
-        settings = {"upstream": (upstream.url,), "keys_file": keys_file(KEYS)}
+        settings = {"upstream": (upstream.url,), "callers_file": callers_file(KEYS)}
         service = await serve(**settings, **QUIET, **rpc.settings)
         async with plain_channel(service) as channel:
             result = await rpc.run(service, channel, timeout=BOUND_S, metadata=bearer(OTHER))
@@ -122,9 +124,11 @@ def naming_a_model(rpc: Called) -> Called:
         ("x\nlab/y", True),
     ],
 )
-async def test_patterns(model: str, forbidden: bool, serve: Serve, keys_file: KeysFile) -> None:
+async def test_patterns(
+    model: str, forbidden: bool, serve: Serve, callers_file: CallersFile
+) -> None:
     async with running(Upstream(failing("500 x", code=500))) as upstream:
-        service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS), **QUIET)
+        service = await serve(upstream=(upstream.url,), callers_file=callers_file(KEYS), **QUIET)
         async with plain_channel(service) as channel:
             request = chat()
             request.model = model
@@ -132,10 +136,47 @@ async def test_patterns(model: str, forbidden: bool, serve: Serve, keys_file: Ke
     assert result.reason == ("MODEL_FORBIDDEN" if forbidden else "UPSTREAM_INTERNAL")
 
 
-async def test_the_names_of_other_models_are_hidden(serve: Serve, keys_file: KeysFile) -> None:
+NO_METHOD = f"""
+[[caller]]
+name = "team-a"
+keys = ["{SECRET}"]
+methods = ["penstock.v1.NoService/*", "penstock.v1.*/No"]
+"""
+METHODS = f"""
+[[caller]]
+name = "team-a"
+keys = ["{SECRET}", "{OTHER}"]
+methods = ["penstock.v1.ChatCompletionService/*", "penstock.v1.ModelService/GetModel"]
+"""
+
+
+@every_rpc
+async def test_every_rpc_that_the_caller_may_not_call(
+    rpc: Called, serve: Serve, callers_file: CallersFile
+) -> None:
+    allowed = METHODS.replace("ModelService/GetModel", rpc.name)
+    async with running(Upstream(failing("500 x", code=500))) as upstream:
+        settings = {"upstream": (upstream.url,), **QUIET, **rpc.settings}
+        refusing = await serve(callers_file=callers_file(NO_METHOD), **settings)
+        async with plain_channel(refusing) as channel:
+            result = await rpc.run(refusing, channel, timeout=BOUND_S, metadata=bearer(SECRET))
+        assert result.code is Code.PERMISSION_DENIED
+        assert result.metadata["method"] == f"penstock.v1.{rpc.name}"
+        assert upstream.requests == 0
+        service = await serve(callers_file=callers_file(allowed), **settings)
+        async with plain_channel(service) as channel:
+            # Both keys are the caller's.
+            for secret in (SECRET, OTHER):
+                result = await rpc.run(service, channel, timeout=BOUND_S, metadata=bearer(secret))
+                assert result.reason == "UPSTREAM_INTERNAL"
+
+
+async def test_the_names_of_other_models_are_hidden(
+    serve: Serve, callers_file: CallersFile
+) -> None:
     models = ("secret-project", "lab/one")
     async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
-        service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+        service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
         async with plain_channel(service) as channel:
             await Watcher(channel).until(SERVING)
             request = chat()
@@ -147,11 +188,11 @@ async def test_the_names_of_other_models_are_hidden(serve: Serve, keys_file: Key
                 assert "secret" not in str(result)
 
 
-async def test_the_parent_of_an_adapter_is_hidden(serve: Serve, keys_file: KeysFile) -> None:
+async def test_the_parent_of_an_adapter_is_hidden(serve: Serve, callers_file: CallersFile) -> None:
     async with engine() as upstream:
         listed = [{"id": "secret-project"}, {"id": "lab/one", "parent": "secret-project"}]
         upstream.answers["/v1/models"] = said({"data": listed})
-        service = await serve(upstream=(upstream.url,), keys_file=keys_file(KEYS))
+        service = await serve(upstream=(upstream.url,), callers_file=callers_file(KEYS))
         async with plain_channel(service) as channel:
             stub, wanted = ModelServiceStub(channel), GetModelRequest(model="lab/one")
             for secret, parent in ((SECRET, "secret-project"), (OTHER, "")):
@@ -162,12 +203,12 @@ async def test_the_parent_of_an_adapter_is_hidden(serve: Serve, keys_file: KeysF
         await service.stop(0)
 
 
-async def test_a_request_without_a_model(serve: Serve, keys_file: KeysFile) -> None:
+async def test_a_request_without_a_model(serve: Serve, callers_file: CallersFile) -> None:
     async with (
         Simulator(SimulatorSettings(listen=FREE_PORT, models=("secret-project",))) as secret,
         Simulator(SimulatorSettings(listen=FREE_PORT, models=("tiny-chat",))) as open_to_it,
     ):
-        alone = await serve(upstream=(secret.url,), keys_file=keys_file(KEYS))
+        alone = await serve(upstream=(secret.url,), callers_file=callers_file(KEYS))
         async with plain_channel(alone) as channel:
             await ModelServiceStub(channel).ListModels(ListModelsRequest(), metadata=bearer(SECRET))
             for call in (create, stream):
@@ -175,7 +216,7 @@ async def test_a_request_without_a_model(serve: Serve, keys_file: KeysFile) -> N
                 assert (result.code, result.reason) == (Code.PERMISSION_DENIED, "MODEL_FORBIDDEN")
                 assert "secret-project" not in str(result)
             assert (await stream(channel, chat(), metadata=bearer(SECRET))).code is Code.OK
-        both = await serve(upstream=(secret.url, open_to_it.url), keys_file=keys_file(KEYS))
+        both = await serve(upstream=(secret.url, open_to_it.url), callers_file=callers_file(KEYS))
         async with plain_channel(both) as channel:
             heard = len(calls_heard(secret))
             for _ in range(5):
@@ -184,24 +225,24 @@ async def test_a_request_without_a_model(serve: Serve, keys_file: KeysFile) -> N
 
 
 async def test_a_request_without_a_model_while_none_is_known(
-    serve: Serve, keys_file: KeysFile
+    serve: Serve, callers_file: CallersFile
 ) -> None:
     async with Simulator(SimulatorSettings(listen=FREE_PORT, models=("tiny-chat",))) as simulator:
         for _ in range(10):
             # The upstream is asked for its models before the first call is refused.
-            service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+            service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
             async with plain_channel(service) as channel:
                 assert (await stream(channel, chat(), metadata=bearer(OTHER))).code is Code.OK
-    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
     async with plain_channel(service) as channel:
         result = await create(channel, chat(), metadata=bearer(OTHER))
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
 
 
-async def test_the_models_of_a_key(serve: Serve, keys_file: KeysFile) -> None:
+async def test_the_models_of_a_key(serve: Serve, callers_file: CallersFile) -> None:
     models = ("tiny-chat", "lab/one", "secret-project")
     async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
-        service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+        service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
         async with plain_channel(service) as channel:
             stub = ModelServiceStub(channel)
             for secret, listed in ((SECRET, models), (OTHER, models[:2])):
@@ -217,12 +258,12 @@ async def test_the_models_of_a_key(serve: Serve, keys_file: KeysFile) -> None:
             assert "secret-project" not in str(result)
 
 
-async def test_a_model_by_another_name(serve: Serve, keys_file: KeysFile) -> None:
+async def test_a_model_by_another_name(serve: Serve, callers_file: CallersFile) -> None:
     models = ("secret-project", "tiny-chat")
     async with Simulator(SimulatorSettings(listen=FREE_PORT, models=models)) as simulator:
         aliases = {"lab/fast": "secret-project"}
         settings: dict[str, Any] = {"upstream": (simulator.url,), "aliases": aliases}
-        service = await serve(**settings, keys_file=keys_file(KEYS), default_model="lab/fast")
+        service = await serve(**settings, callers_file=callers_file(KEYS), default_model="lab/fast")
         async with plain_channel(service) as channel:
             stub = ModelServiceStub(channel)
             await stub.ListModels(ListModelsRequest(), metadata=bearer(OTHER))
@@ -241,9 +282,9 @@ async def get_model(stub: Any, name: str, secret: str) -> Ended:
 
 
 async def test_health_and_reflection_stay_open(
-    serve: Serve, simulator: Simulator, keys_file: KeysFile
+    serve: Serve, simulator: Simulator, callers_file: CallersFile
 ) -> None:
-    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
     async with plain_channel(service) as channel:
         await HealthStub(channel).Check(HealthCheckRequest())
         reflection: Any = channel.stream_stream(
@@ -252,13 +293,17 @@ async def test_health_and_reflection_stay_open(
         assert await reflection(iter([b"\x3a\x00"])).read()
 
 
-async def test_unknown_methods(serve: Serve, simulator: Simulator, keys_file: KeysFile) -> None:
-    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+async def test_unknown_methods(
+    serve: Serve, simulator: Simulator, callers_file: CallersFile
+) -> None:
+    restricted = KEYS + 'methods = ["penstock.v1.ModelService/*"]'
+    service = await serve(upstream=(simulator.url,), callers_file=callers_file(restricted))
     async with plain_channel(service) as channel:
         unknown: Any = channel.unary_unary("/penstock.v1.ImageService/CreateImage")
         for metadata, reason in (
             ((), "INVALID_CREDENTIALS"),
             (bearer(SECRET), "UNSUPPORTED_OPERATION"),
+            (bearer(OTHER), "MODEL_FORBIDDEN"),
         ):
             with pytest.raises(aio.AioRpcError) as caught:
                 await unknown(b"", metadata=metadata)
@@ -266,9 +311,9 @@ async def test_unknown_methods(serve: Serve, simulator: Simulator, keys_file: Ke
 
 
 async def test_an_authorization_of_64_kib_is_refused(
-    serve: Serve, simulator: Simulator, keys_file: KeysFile
+    serve: Serve, simulator: Simulator, callers_file: CallersFile
 ) -> None:
-    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
     async with plain_channel(service) as channel:
         result = await create(channel, chat(), metadata=bearer("x" * 65536))
         # gRPC's own limit for metadata.
@@ -278,11 +323,11 @@ async def test_an_authorization_of_64_kib_is_refused(
 
 
 async def test_the_log_names_the_caller_and_no_secret(
-    simulator: Simulator, keys_file: KeysFile, caplog: pytest.LogCaptureFixture
+    simulator: Simulator, callers_file: CallersFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Only our records: printing a record that grpc logs about a server being freed crashes.
     caplog.set_level(logging.DEBUG, logger="penstock")
-    settings: dict[str, Any] = {"upstream": (simulator.url,), "keys_file": keys_file(LIMITED)}
+    settings: dict[str, Any] = {"upstream": (simulator.url,), "callers_file": callers_file(LIMITED)}
     async with at_the_clock(Clock(), **settings) as service, plain_channel(service) as channel:
         for secret in (SECRET, SECRET, SECRET, OTHER, "sk-wrong"):
             await stream(channel, chat(), metadata=bearer(secret))

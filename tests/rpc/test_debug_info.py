@@ -9,14 +9,14 @@ from penstock_server.rpc import status
 from penstock_server.simulator import Simulator
 
 from .calls import chat, create, plain_channel, stream
-from .keyed import LIMITED, SECRET, Clock, KeysFile, at_the_clock, bearer
+from .keyed import LIMITED, SECRET, CallersFile, Clock, at_the_clock, bearer
 from .test_status import sent
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-async def test_debug_info(enabled: bool, simulator: Simulator, keys_file: KeysFile) -> None:
+async def test_debug_info(enabled: bool, simulator: Simulator, callers_file: CallersFile) -> None:
     clock = Clock()
-    settings: dict[str, Any] = {"upstream": (simulator.url,), "keys_file": keys_file(LIMITED)}
+    settings: dict[str, Any] = {"upstream": (simulator.url,), "callers_file": callers_file(LIMITED)}
     async with (
         at_the_clock(clock, debug_info=enabled, **settings) as service,
         plain_channel(service) as channel,

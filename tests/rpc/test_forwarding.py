@@ -14,7 +14,7 @@ from .keyed import (
     KEYS,
     OTHER,
     SECRET,
-    KeysFile,
+    CallersFile,
     bearer,
     calls_heard,
 )
@@ -94,10 +94,10 @@ async def test_two_credentials_are_not_forwarded(serve: Serve, simulator: Simula
 
 
 async def test_keys_are_not_forwarded(
-    serve: Serve, simulator: Simulator, keys_file: KeysFile
+    serve: Serve, simulator: Simulator, callers_file: CallersFile
 ) -> None:
     service = await serve(
-        upstream=(simulator.url,), keys_file=keys_file(KEYS), upstream_api_key="own-key"
+        upstream=(simulator.url,), callers_file=callers_file(KEYS), upstream_api_key="own-key"
     )
     async with plain_channel(service) as channel:
         assert (await stream(channel, chat(), metadata=bearer(SECRET))).code is Code.OK

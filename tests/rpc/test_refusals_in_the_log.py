@@ -10,25 +10,25 @@ from penstock_server.rpc.middleware import request_log
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, Serve, chat, create, plain_channel, until
-from .keyed import KeysFile
+from .keyed import CallersFile
 
 CALLS = 300
 KEYS = f"""
-[[key]]
+[[caller]]
 name = "team"
-sha256 = "{"0" * 64}"
+keys_sha256 = ["{"0" * 64}"]
 """
 
 
 async def test_refused_credentials_are_counted(
     simulator: Simulator,
     serve: Serve,
-    keys_file: KeysFile,
+    callers_file: CallersFile,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(request_log, "_SUMMARY_S", 0.2)
-    service = await serve(upstream=(simulator.url,), keys_file=keys_file(KEYS))
+    service = await serve(upstream=(simulator.url,), callers_file=callers_file(KEYS))
     with caplog.at_level(logging.INFO, "penstock.rpc"):
         async with plain_channel(service) as channel:
             results = await asyncio.gather(*(create(channel, chat()) for _ in range(CALLS)))

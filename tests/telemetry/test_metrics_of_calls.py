@@ -154,9 +154,9 @@ async def test_calls_that_fail_upstream(
 
 
 async def test_calls_that_are_refused(observe: Observe, tmp_path: Path) -> None:
-    keys = tmp_path / "keys.toml"
+    keys = tmp_path / "callers.toml"
     keys.write_text(KEYS)
-    observed = await observe(keys_file=str(keys))
+    observed = await observe(callers_file=str(keys))
     await create(observed.channel, chat())
     await create(observed.channel, chat(), metadata=bearer("unknown"))
     request = chat()
@@ -249,10 +249,10 @@ async def test_messages_of_an_upload(observe: Observe) -> None:
 
 
 async def test_calls_and_tokens_by_caller_if_requested(observe: Observe, tmp_path: Path) -> None:
-    keys = tmp_path / "keys.toml"
+    keys = tmp_path / "callers.toml"
     keys.write_text(KEYS)
     for by_caller in (False, True):
-        observed = await observe(keys_file=str(keys), metrics_by_caller=by_caller)
+        observed = await observe(callers_file=str(keys), metrics_by_caller=by_caller)
         metadata = bearer(SECRET)
         usage = (await observed.chats.CreateChatCompletion(chat(), metadata=metadata)).usage
         found = await observed.scrape()

@@ -1,22 +1,29 @@
-"""The tables of options in docs/configuration.md: python -m website.reference.configuration."""
+"""The tables of options in the pages: python -m website.reference.configuration."""
 
 from collections.abc import Iterator
 
-from penstock_server.configuration import Settings, UpstreamTable
+from penstock_server.configuration import CallerTable, Settings, UpstreamTable
 from penstock_server.option_list import OptionList
 from penstock_server.options import options
 from website.index import ROOT
 from website.reference.markdown import cell
 
-PAGE = ROOT / "docs" / "configuration.md"
+PAGES = (ROOT / "docs" / "configuration.md", ROOT / "docs" / "authentication.md")
 PREFIX = "PENSTOCK_"
 
 
 def with_tables(page: str) -> str:
     """Returns the page with its tables as they are now."""
-    for name, rows in (("options", _options()), ("upstream keys", _upstream_keys())):
+    tables = {
+        "options": _options(),
+        "upstream keys": _keys(UpstreamTable),
+        "caller keys": _keys(CallerTable),
+    }
+    for name, rows in tables.items():
         begin, end = f"<!-- {name}, written by make generate -->", f"<!-- end of {name} -->"
-        before, _, rest = page.partition(begin)
+        before, found, rest = page.partition(begin)
+        if not found:
+            continue
         _, _, after = rest.partition(end)
         page = "\n".join([f"{before}{begin}", *rows, f"{end}{after}"])
     return page
@@ -35,12 +42,13 @@ def _options() -> Iterator[str]:
         yield f"| `{name}`{flag} | `{value}` | {default} | {text} | {needs} |"
 
 
-def _upstream_keys() -> Iterator[str]:
+def _keys(table: type) -> Iterator[str]:
     yield "| key | value | |"
     yield "| --- | --- | --- |"
-    for name, option in options(UpstreamTable).items():
+    for name, option in options(table).items():
         yield f"| `{name}` | `{cell(option.metavar)}` | {cell(option.help)} |"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text("utf-8")), "utf-8")

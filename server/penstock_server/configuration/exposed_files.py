@@ -11,7 +11,7 @@ from penstock_server.configuration.upstreams import upstream_configs
 
 
 def files(settings: Settings) -> Iterator[File]:
-    """Yields the files that the configuration names, except the keys file."""
+    """Yields the files that the configuration names, except that of callers."""
     if settings.upstream_api_key_file:
         yield settings.upstream_api_key_file
     for entry in settings.upstream:
@@ -35,7 +35,7 @@ def exposed(settings: Settings, path: str) -> Sequence[str]:
 
 def _secret_files(settings: Settings) -> Iterator[str]:
     """Yields the paths of files that contain only secrets, or private keys."""
-    yield from filter(None, (settings.keys_file, settings.tls_key))
+    yield from filter(None, (settings.callers_file, settings.tls_key))
     if settings.upstream_api_key_file:
         yield settings.upstream_api_key_file.path
     for table in settings.upstream:

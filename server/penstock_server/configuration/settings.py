@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from penstock_server.configuration.identities import peer
 from penstock_server.configuration.upstream_table import (
     NATIVE_RESPONSES,
     Entry,
@@ -131,7 +132,7 @@ class Settings:
     )
     metrics_by_caller: bool = option(
         False,
-        "Count calls and tokens also by the name of the caller's key.",
+        "Count calls and tokens also by the name of the caller.",
         switch,
         "true|false",
     )
@@ -383,11 +384,22 @@ class Settings:
         worker_count,
         "NUMBER|auto",
     )
-    keys_file: str = option(
+    callers_file: str = option(
         "",
-        "TOML file of the keys that callers need; without it, callers need no key.",
+        "TOML file of callers, with their keys and certificates, permissions and limits; without "
+        "it, every caller is accepted.",
         text,
         "FILE",
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        "Proxy whose x-forwarded-client-cert identifies callers, by its SPIFFE id, DNS name or "
+        "network; unix for those at a Unix socket. Can be given more than once.",
+        peer,
+        "PEER",
+        flag="--trusted-proxy",
+        many=True,
+        live=True,
     )
     forward_authorization: bool = option(
         False,

@@ -149,7 +149,7 @@ RELOADED = Event(
     "reloaded",
     "info",
     "reload",
-    ("added", "removed", "changed", "options", "keys"),
+    ("added", "removed", "changed", "options", "callers"),
     "A new configuration is in force; the fields name the upstreams and options that differ.",
 )
 RELOAD_REFUSED = Event(

@@ -17,7 +17,7 @@ from penstock_server.simulator import Simulator
 every_example = pytest.mark.parametrize("example", EXAMPLES)
 # Names of files in Secrets, apart from certificates, and their contents.
 KEYS = ("api-key", "callers.toml", "keys")
-CONTENTS = {"callers": b'[[key]]\nname = "a"\nsecret = "sk-a"\n', "upstream": b"sk-upstream\n"}
+CONTENTS = {"callers": b'[[caller]]\nname = "a"\nkeys = ["sk-a"]\n', "upstream": b"sk-upstream\n"}
 
 
 @every_example

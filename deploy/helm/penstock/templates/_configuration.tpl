@@ -18,7 +18,7 @@ insecure = true
 upstream_api_key_file = {{ printf "/run/secrets/penstock/upstream/%s" .Values.upstreamKey.key | toJson }}
 {{- end }}
 {{- if .Values.callers.existingSecret }}
-keys_file = {{ printf "/run/secrets/penstock/callers/%s" .Values.callers.key | toJson }}
+callers_file = {{ printf "/run/secrets/penstock/callers/%s" .Values.callers.key | toJson }}
 {{- end }}
 {{- include "penstock.toml" (dict "table" .Values.options "above" "") }}
 {{- range .Values.upstreams }}

@@ -18,6 +18,7 @@
 - max_upload_bytes
 - drain_delay
 - drain_timeout
+- trusted_proxies
 - reload_interval
 - log_level
 - log_calls

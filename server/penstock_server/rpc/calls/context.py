@@ -54,7 +54,7 @@ class Rpc:
         reason: `ErrorInfo.reason` of a status that this service decided on.
         limit: the option whose limit ended the call; empty for none.
         attempts: the record of the requests sent upstream.
-        caller: the name of the caller's key.
+        caller: the name of the caller in the file of callers.
         may_use: reports whether the caller may use the model of a name.
         authorization: the caller's own credentials, if they go upstream: see `Call`.
         on_arrival: called when a request message has arrived; may raise a refusal.

@@ -1,6 +1,6 @@
-"""Middleware that authenticates callers by keys, or forwards their credentials."""
+"""Middleware that authenticates callers, or forwards their credentials."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from hashlib import sha256
@@ -8,68 +8,121 @@ from re import compile as compile_pattern
 from time import monotonic
 from typing import Any
 
-from penstock_server.configuration import Key
+from penstock_server.configuration import Caller
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc, fits_header
-from penstock_server.rpc.middleware.quota import Quota
+from penstock_server.rpc.middleware.ledger import Ledger
+from penstock_server.rpc.middleware.limits import Limits
+from penstock_server.rpc.middleware.peers import Peers
 from penstock_server.upstream import any_model
 
 _FORM = "send the metadata authorization: Bearer <key>"
 
 
-@dataclass(frozen=True, slots=True)
-class _Caller:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """A caller whose calls are accepted."""
+
     name: str
     may_use: Callable[[str], bool]
-    quota: Quota | None
+    may_call: Callable[[str], bool] | None
+    limits: Limits | None
 
 
 class Authentication:
-    """Authenticates callers by their keys, and enforces the quota of each key.
+    """Authenticates callers, and enforces their permissions and limits.
 
     Attributes:
-        keys: the keys in force.
+        callers: the callers in force.
     """
 
-    def __init__(self, keys: Iterable[Key], clock: Callable[[], float] = monotonic) -> None:
-        """Puts keys into force; the clock is that of the quotas, in seconds."""
-        self._clock = clock
-        self._callers: dict[bytes, _Caller] = {}
-        self.replace(keys)
+    def __init__(
+        self,
+        callers: Iterable[Caller],
+        trusted_proxies: Iterable[str] = (),
+        *,
+        ledger: Ledger | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Accepts the calls of callers.
 
-    def replace(self, keys: Iterable[Key]) -> None:
-        """Replaces the keys for calls from now on.
-
-        A key with the name and quota of an old one keeps the rest of that quota.
+        Args:
+            callers: the callers.
+            trusted_proxies: the proxies that report the certificates of callers; see `Peers`.
+            ledger: records the use of their limits; None for one of this process alone.
+            clock: the clock of the limits, in seconds.
         """
-        self.keys = tuple(keys)
-        quotas = {caller.name: caller.quota for caller in self._callers.values()}
-        self._callers = {
-            key.sha256: _Caller(key.name, _may_use(key), self._quota(key, quotas.get(key.name)))
-            for key in self.keys
+        self._clock = clock
+        self._ledger = ledger or Ledger()
+        self.replace(callers, trusted_proxies)
+
+    def replace(self, callers: Iterable[Caller], trusted_proxies: Iterable[str] = ()) -> None:
+        """Replaces the callers and the trusted proxies for calls from now on.
+
+        A caller with the name of an old one keeps the use that it has made of its limits.
+        """
+        self.callers = tuple(callers)
+        self._peers = Peers(tuple(trusted_proxies))
+        limits = self._limits()
+        self._known = {
+            identity: known
+            for caller in self.callers
+            for known in [_known(caller, limits.get(caller.name))]
+            for identity in caller.identities
         }
 
     async def authenticate(self, call_next: CallNext, rpc: Rpc) -> Any:
-        """Authenticates the caller.
+        """Authenticates the caller of a call.
 
         Raises:
-            status.Refusal: INVALID_CREDENTIALS or RATE_LIMITED.
+            status.Refusal: INVALID_CREDENTIALS, RATE_LIMITED, or the caller may not call the
+                method.
         """
-        # The lookup is by digest, so its duration reveals nothing about the secrets.
-        digest = sha256(_secret(_authorization(rpc)).encode()).digest()
-        caller = self._callers.get(digest)
+        caller = self._identified(rpc)
+        rpc.caller, rpc.may_use = caller.name, caller.may_use
+        if caller.may_call and not caller.may_call(rpc.method[1:]):
+            raise status.Refusal(status.of_forbidden_method(rpc.method[1:]))
+        if not caller.limits:
+            return await call_next(rpc)
+        caller.limits.begin(self._clock())
+        try:
+            return await call_next(rpc)
+        finally:
+            caller.limits.end(rpc, self._clock())
+
+    def _identified(self, rpc: Rpc) -> _Known:
+        if not (authorization := _authorization(rpc)):
+            return self._certified(rpc)
+        # The lookup is by digest, so its duration reveals nothing about the keys.
+        digest = sha256(_key(authorization).encode()).digest()
+        caller = self._known.get(digest)
         if caller is None:
             raise status.Refusal(status.of_credentials("the key is unknown"))
-        rpc.caller, rpc.may_use = caller.name, caller.may_use
-        if caller.quota and (wait_s := caller.quota.take(self._clock())):
-            per_minute = caller.quota.per_minute
-            raise status.Refusal(status.of_quota(caller.name, per_minute, wait_s))
-        return await call_next(rpc)
+        return caller
 
-    def _quota(self, key: Key, before: Quota | None) -> Quota | None:
-        if before and before.per_minute == key.requests_per_minute:
-            return before
-        return Quota(key.requests_per_minute, self._clock()) if key.requests_per_minute else None
+    def _certified(self, rpc: Rpc) -> _Known:
+        """Returns the caller that a certificate identifies."""
+        identities = self._peers.identities(rpc)
+        if not identities:
+            raise status.Refusal(status.of_credentials(f"there are no credentials; {_FORM}"))
+        callers = {self._known[one] for one in identities if one in self._known}
+        if len(callers) != 1:
+            known = "identifies several callers" if callers else "is unknown"
+            message = f"the certificate of {', '.join(identities)} {known}"
+            raise status.Refusal(status.of_credentials(message))
+        return callers.pop()
+
+    def _limits(self) -> Mapping[str, Limits]:
+        limited = [
+            caller
+            for caller in self.callers
+            if caller.calls_per_minute or caller.concurrent_calls or caller.tokens_per_minute
+        ]
+        entries = self._ledger.entries([caller.name for caller in limited])
+        return {
+            caller.name: Limits(caller, self._ledger, entry)
+            for caller, entry in zip(limited, entries, strict=True)
+        }
 
 
 async def forward_credentials(call_next: CallNext, rpc: Rpc) -> Any:
@@ -98,18 +151,23 @@ def _authorization(rpc: Rpc) -> str:
     return given[0] if given and isinstance(given[0], str) else ""
 
 
-def _secret(authorization: str) -> str:
-    if not authorization:
-        raise status.Refusal(status.of_credentials(f"there are no credentials; {_FORM}"))
-    scheme, _, secret = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
+def _key(authorization: str) -> str:
+    scheme, _, key = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
         raise status.Refusal(status.of_credentials(f"the credentials are malformed; {_FORM}"))
-    return secret.strip()
+    return key.strip()
 
 
-def _may_use(key: Key) -> Callable[[str], bool]:
-    if not key.models:
-        return any_model
-    exact = frozenset(key.models)
-    matches = compile_pattern("|".join(map(translate, key.models))).match
-    return lambda model: model in exact or matches(model) is not None
+def _known(caller: Caller, limits: Limits | None) -> _Known:
+    return _Known(
+        caller.name,
+        _matching(caller.models) if caller.models else any_model,
+        _matching(caller.methods) if caller.methods else None,
+        limits,
+    )
+
+
+def _matching(patterns: Sequence[str]) -> Callable[[str], bool]:
+    exact = frozenset(patterns)
+    matches = compile_pattern("|".join(map(translate, patterns))).match
+    return lambda name: name in exact or matches(name) is not None

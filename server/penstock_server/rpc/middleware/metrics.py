@@ -24,7 +24,9 @@ _TYPES = {
 _EXPECTED = (
     (status.OVERLOADED.reason, "max_concurrent_calls"),
     (status.OVERLOADED.reason, "max_pending_calls"),
-    (status.RATE_LIMITED.reason, ""),
+    (status.RATE_LIMITED.reason, "calls_per_minute"),
+    (status.RATE_LIMITED.reason, "concurrent_calls"),
+    (status.RATE_LIMITED.reason, "tokens_per_minute"),
     (status.DRAINING.reason, ""),
     (status.INVALID_CREDENTIALS.reason, ""),
     (status.MODEL_FORBIDDEN.reason, ""),

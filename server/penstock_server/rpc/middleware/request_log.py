@@ -37,7 +37,7 @@ class RequestLog:
         Args:
             calls: which calls are logged; see `log_only`.
         """
-        self._lines = Quota(_REFUSALS_PER_MINUTE, monotonic())
+        self._lines = Quota(_REFUSALS_PER_MINUTE)
         self._left_out = Counter[str]()
         self._overload = Episode()
         self._successes = 0

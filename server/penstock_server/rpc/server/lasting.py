@@ -51,7 +51,7 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]
         self._arguments = arguments
         self._successor: _Successor | None = None
         self._succeeding: asyncio.Task[None] | None = None
-        self._lines = Quota(_LINES_PER_MINUTE, monotonic())
+        self._lines = Quota(_LINES_PER_MINUTE)
 
     def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
         """Adds handlers, for successors too."""

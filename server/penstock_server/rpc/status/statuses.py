@@ -155,12 +155,29 @@ def of_forbidden(model: str) -> Status:
     return Status(MODEL_FORBIDDEN, f"the caller may not use the model {model}")
 
 
-def of_quota(caller: str, calls_per_minute: int, retry_after_s: float) -> Status:
-    """Returns the status of a call that exceeds its caller's quota."""
-    limit = f"{calls_per_minute} calls per minute"
-    message = f"the quota of {caller} is exhausted: {limit}"
-    quota = (f"key:{caller}", limit)
-    return Status(RATE_LIMITED, message, retry_after_s=retry_after_s, quota=quota)
+def of_forbidden_method(method: str) -> Status:
+    """Returns the status of a call of a method, existing or not, that the caller may not call."""
+    return Status(MODEL_FORBIDDEN, f"the caller may not call {method}", {"method": method})
+
+
+def of_limit(caller: str, limit: str, described: str, left: int, retry_after_s: float) -> Status:
+    """Returns the status of a call that exceeds a limit of its caller.
+
+    Args:
+        caller: the name of the caller.
+        limit: the key of the limit in the file of callers.
+        described: the limit in words.
+        left: the part of it that is left; below 0, the caller has used more than it may.
+        retry_after_s: the time until another call can succeed.
+    """
+    message = f"{caller} has reached its limit of {described}"
+    return Status(
+        RATE_LIMITED,
+        message,
+        {"limit": limit, "left": str(left)},
+        retry_after_s=retry_after_s,
+        quota=(f"key:{caller}", f"{described}, {left} left"),
+    )
 
 
 def of_overload(most: int) -> Status:

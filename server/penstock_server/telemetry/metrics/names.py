@@ -273,14 +273,14 @@ SENT_BYTES = Metric(
 CALLER_CALLS = Metric(
     "penstock_caller_calls_total",
     Kind.COUNTER,
-    "Calls by the name of the caller's key.",
+    "Calls by the name of the caller.",
     ("caller", "grpc_code"),
     optional="metrics_by_caller",
 )
 CALLER_TOKENS = Metric(
     "penstock_caller_tokens_total",
     Kind.COUNTER,
-    "Tokens by the name of the caller's key; gen_ai_token_type is input or output.",
+    "Tokens by the name of the caller; gen_ai_token_type is input or output.",
     ("caller", "gen_ai_token_type"),
     unit="tokens",
     optional="metrics_by_caller",
