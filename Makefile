@@ -85,9 +85,10 @@ test-observability: $(VENV)/.dev  ## unpack a Prometheus, let it scrape a servic
 docs: $(VENV)/.runtime $(VENV)/.docs  ## build the documentation site into build/docs/site
 	$(BIN)/python -m website
 
-test-mesh: $(VENV)/.dev  ## install Helm and schemas, render the chart and validate every manifest
+test-mesh: $(VENV)/.dev  ## install Helm and an Envoy, validate every manifest, run the files of deploy/envoy
 	tests/deployment/manifests/install.sh
-	$(BIN)/pytest tests/deployment/manifests
+	tests/mesh/install.sh
+	$(BIN)/pytest tests/deployment/manifests tests/mesh
 
 pictures: $(VENV)/.dev  ## draw the dashboards from such a run, into docs/
 	tests/observability/install.sh

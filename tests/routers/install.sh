@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Installs the routers of tests/routers into virtual environments in the cache folder.
 #
-#   tests/routers/install.sh [CACHE_FOLDER]
+#   tests/routers/install.sh [ENVIRONMENT...]
 #
-# The cache folder is the argument, $PENSTOCK_CACHE, or ${XDG_CACHE_HOME:-~/.cache}/penstock.
+# The environments are routers, litellm, and nginx, which is a package of Debian; by default all.
+# The cache folder is $PENSTOCK_CACHE or ${XDG_CACHE_HOME:-~/.cache}/penstock.
 # What is there already and still fits is kept; $PYTHON names the Python to build with.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 requirements=$here/../../requirements
-cache=${1:-${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/penstock}}
+cache=${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/penstock}
 python=${PYTHON:-python3}
+environments=${*:-nginx routers litellm}
 
 # install NAME LOCK: an environment with what a lock names. The stamp is written last, so an
 # environment without one is an unfinished one.
@@ -24,18 +26,29 @@ install() {
   echo "$wanted" >"$venv/stamp"
 }
 
-if ! command -v nginx >/dev/null; then
-  if [[ $(id -u) != 0 ]]; then
-    echo "nginx is missing; run: sudo apt-get install --no-install-recommends nginx-light" >&2
-    exit 1
+install_nginx() {
+  if ! command -v nginx >/dev/null; then
+    if [[ $(id -u) != 0 ]]; then
+      echo "nginx is missing; run: sudo apt-get install --no-install-recommends nginx-light" >&2
+      exit 1
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light
   fi
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light
-fi
+}
 
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 exec 9>"$cache/install.lock"
 flock 9
-install routers routers.lock
-install litellm peers.lock
+for environment in $environments; do
+  case $environment in
+    nginx) install_nginx ;;
+    routers) install routers routers.lock ;;
+    litellm) install litellm peers.lock ;;
+    *)
+      echo "unknown environment: $environment" >&2
+      exit 1
+      ;;
+  esac
+done

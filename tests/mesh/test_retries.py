@@ -1,0 +1,52 @@
+"""Which calls Envoy retries, and when."""
+
+from time import monotonic
+
+import grpc
+import pytest
+from rpc.calls import chat, create
+
+from mesh.calls import answered
+from mesh.conftest import StartMesh
+
+OVERLOADED = "status code=503 retry_after=2"
+LARGE = "word " * 400_000
+
+
+async def test_an_overloaded_penstock_is_left_for_the_other(start: StartMesh) -> None:
+    mesh = await start(max_attempts=1)
+    mesh.simulators[0].faults = "status code=503 retry_after=1"
+    for _ in range(4):
+        await answered(mesh.channel)
+    failed, succeeded = mesh.requests
+    assert failed > 0
+    assert succeeded == 4
+
+
+async def test_a_retry_waits_as_long_as_the_status_says(start: StartMesh) -> None:
+    mesh = await start(max_attempts=1)
+    began = monotonic()
+    failed = await create(mesh.channel, chat(fault=OVERLOADED))
+    assert failed.code is grpc.StatusCode.UNAVAILABLE
+    assert sum(mesh.requests) == 3
+    assert monotonic() - began > 2 * 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["cut after=0", "status code=500", "status code=504", "status code=429", "status code=400"],
+)
+async def test_a_status_that_forbids_a_retry_is_final(start: StartMesh, fault: str) -> None:
+    mesh = await start(max_attempts=1)
+    failed = await create(mesh.channel, chat(fault=fault))
+    assert failed.domain == "penstock"
+    assert sum(mesh.requests) == 1
+
+
+async def test_a_large_request_is_retried(start: StartMesh) -> None:
+    mesh = await start(max_attempts=1, max_connections=8)
+    for simulator in mesh.simulators:
+        simulator.faults = "status code=503 retry_after=1"
+    failed = await create(mesh.channel, chat(LARGE))
+    assert failed.code is grpc.StatusCode.UNAVAILABLE
+    assert sum(mesh.requests) == 3
