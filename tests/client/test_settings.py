@@ -69,6 +69,8 @@ def test_each_file_means_tls(part: str) -> None:
         ("RETRIES", "two", "PENSTOCK_RETRIES is 'two'; it must be a whole number"),
         ("API_KEY", "sk-\xe4", "the API key is not printable ASCII"),
         ("API_KEY", "sk-\ta", "the API key is not printable ASCII"),
+        ("TARGET", "http://me:sk-a@a:1", "the target must not contain credentials"),
+        ("TARGET", "me:sk-a@a:1", "the target must not contain credentials"),
     ],
 )
 def test_invalid_variables(name: str, value: str, message: str) -> None:

@@ -140,6 +140,9 @@ def _can_be_sent(text: str) -> bool:
 
 
 def _target(given: str, encryption: TLS | None) -> str:
+    # First, since the errors below quote the target, which would contain a password.
+    if "@" in given and not given.startswith("unix"):
+        raise ValueError("the target must not contain credentials; set the API key instead")
     if given.startswith(("http://", "https://")):
         scheme, _, address = given.rstrip("/").partition("://")
         tls = ", and TLS (tls=True, --tls or PENSTOCK_TLS=1)" if scheme == "https" else ""
