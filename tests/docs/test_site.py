@@ -178,7 +178,8 @@ def test_the_reference_of_the_client(pages: dict[str, Page]) -> None:
             if isinstance(resource, Resource):
                 methods = {f"client.{name}.{one}" for one in public_methods(type(resource))}
                 assert {f"client.{name}", *methods} <= anchors
-    assert "ChatOptions" in anchors
+                assert (f"client.{name}()" in anchors) == callable(resource)
+    assert {"ChatOptions", "ChatCompletion.usage", "Ranking.usage"} <= anchors
 
 
 def public_methods(cls: type) -> list[str]:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from docs.markdown import blocks
+from docs.markdown import blocks, commands
 
 from penstock_server.app import Service
 
@@ -69,6 +69,57 @@ async def test_typescript_in_the_readme(service: Service, tmp_path: Path) -> Non
     await shell("node_modules/.bin/tsc", tmp_path)
     printed = await shell("node build/src/client.js", tmp_path)
     assert printed == HELLO + "\n"
+
+
+JAVA = """import io.grpc.*;
+import penstock.v1.*;
+
+public final class Hello {
+  public static void main(String[] arguments) {
+%s
+    channel.shutdownNow();
+  }
+}
+"""
+
+
+@pytest.mark.timeout(900)
+async def test_java_in_the_readme(service: Service, tmp_path: Path) -> None:
+    (code,) = blocks(README, "java")
+    example = EXAMPLES / "java"
+    *building, _ = commands((example / "README.md").read_text("utf-8"))
+    for command in building:
+        await shell(command, example)
+    (tmp_path / "Hello.java").write_text(JAVA % at(code, service))
+    path = f"{example}/build/classes:{example}/build/lib/*"
+    await shell(f"javac -d . -cp '{path}' Hello.java", tmp_path)
+    printed = await shell(f"java -cp '.:{path}' Hello", tmp_path)
+    assert printed == HELLO
+
+
+CPP = """#include <grpcpp/grpcpp.h>
+
+#include <iostream>
+
+#include "penstock/v1/chat_completion.grpc.pb.h"
+
+int main() {
+%s}
+"""
+
+
+@pytest.mark.timeout(900)
+async def test_cpp_in_the_readme(service: Service, tmp_path: Path) -> None:
+    (code,) = blocks(README, "cpp")
+    example = EXAMPLES / "cpp"
+    *building, _ = commands((example / "README.md").read_text("utf-8"))
+    for command in building:
+        await shell(command, example)
+    (tmp_path / "hello.cc").write_text(CPP % at(code, service))
+    stubs = f"-I {example}/build/generated $(find {example}/build -name '*.pb.cc.o')"
+    libraries = "$(pkg-config --cflags --libs grpc++ protobuf)"
+    await shell(f"g++ -std=c++17 -o hello hello.cc {stubs} {libraries}", tmp_path)
+    assert await shell("./hello", tmp_path) == HELLO
 
 
 INSTALLING = (ROOT / "docs" / "python.md").read_text("utf-8").partition("## A first call")[0]

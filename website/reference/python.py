@@ -54,7 +54,7 @@ def page() -> str:
     text = "\n\n".join([_INTRODUCTION, *_blocks(_source()), ""])
     anchors = set(re.findall(r"\{ #(\S+) \}", text))
     return re.sub(
-        r"(?<=[ (])`([\w.]+)`",
+        r"(?<=[^|][ (])`([\w.]+)`",
         lambda name: f"[{name[0]}](#{name[1]})" if name[1] in anchors else name[0],
         text,
     )
@@ -131,9 +131,23 @@ def _class(source: Source, name: str, title: str) -> Iterator[str]:
     if known:
         yield f"A kind of {', '.join(known)}."
     yield as_markdown(_docstring(cls))
-    for method in _methods(cls):
-        if not method.name.startswith("_"):
-            yield from _member(method, title)
+    for method in _members(source, cls):
+        yield from _member(method, title)
+
+
+def _members(source: Source, cls: ast.ClassDef) -> list[Function]:
+    """Returns the public methods of a class and of those of its bases that are not exported."""
+    found = {
+        method.name: method
+        for method in _methods(cls)
+        if method.name == "__call__" or not method.name.startswith("_")
+    }
+    for base in cls.bases:
+        name = ast.unparse(base).partition("[")[0]
+        if name in source.classes and name not in exported():
+            for method in _members(source, source.classes[name]):
+                found.setdefault(method.name, method)
+    return list(found.values())
 
 
 def _member(method: Function, owner: str) -> Iterator[str]:
@@ -143,7 +157,8 @@ def _member(method: Function, owner: str) -> Iterator[str]:
         yield f"```python\n{method.name}{kind}\n```"
         yield as_markdown(_docstring(method))
         return
-    yield from _function(method, "###", f"{owner}.{method.name}")
+    called = method.name == "__call__"
+    yield from _function(method, "###", f"{owner}()" if called else f"{owner}.{method.name}")
 
 
 def _function(function: Function, level: str, title: str) -> Iterator[str]:
@@ -156,10 +171,11 @@ def _signature(function: Function) -> str:
     """Returns the name, arguments and result of a function, one argument per line if it is long."""
     arguments = ast.unparse(function.args).removeprefix("self, ").removeprefix("self")
     result = f" -> {ast.unparse(function.returns)}" if function.returns else ""
-    line = f"{function.name}({arguments}){result}"
+    name = function.name.removeprefix("__call__")
+    line = f"{name}({arguments}){result}"
     if len(line) <= 80:
         return line
-    return f"{function.name}(\n    {_lines(function.args)}\n){result}"
+    return f"{name}(\n    {_lines(function.args)}\n){result}"
 
 
 def _lines(arguments: ast.arguments) -> str:
