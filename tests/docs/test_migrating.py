@@ -28,14 +28,14 @@ def right(heading: str) -> list[str]:
 
 def test_the_arguments_of_the_client() -> None:
     accepted = inspect.signature(Client).parameters
-    named = {code.partition("=")[0] for code in right("Client") if code[0].islower()}
+    named = {code.partition("=")[0] for code in right("Client") if re.match(r"[a-z_]+=", code)}
     assert len(named) == 7
     assert named <= set(accepted)
 
 
 def test_the_methods() -> None:
     named = [code.partition("(")[0] for code in right("Methods") if code.startswith("client.")]
-    assert len(named) == 12
+    assert len(named) == 13
     with Client("127.0.0.1:1") as client:
         for path in named:
             value: Any = client
@@ -52,8 +52,16 @@ def test_the_options() -> None:
 def test_the_answers() -> None:
     named = [code.partition("(")[0] for code in right("Answers") + right("Errors")]
     members = [name.split(".") for name in named if "." in name and not name.startswith("stream.")]
-    assert len(members) == 16
+    assert len(members) == 18
     assert not [(value, name) for value, name in members if not hasattr(VALUES[value], name)]
+
+
+def test_the_names_of_the_errors_of_openai() -> None:
+    table = PAGE.partition("\n## Errors\n")[2].partition("\nThe names")
+    names = re.findall(r"(?:^\| |, )`([A-Z]\w+)`(?=.* \|)", table[0], re.MULTILINE)
+    absent = {name for name in names if not hasattr(penstock, name)}
+    assert len(set(names)) > 12
+    assert absent == {"OpenAIError", "UnprocessableEntityError", "LengthFinishReasonError"}
 
 
 def test_the_errors() -> None:

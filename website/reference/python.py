@@ -25,10 +25,12 @@ class Source:
     Attributes:
         classes: the classes by name.
         functions: the functions of the modules by name.
+        aliases: other names of classes.
     """
 
     classes: dict[str, ast.ClassDef]
     functions: dict[str, Function]
+    aliases: dict[str, str]
 
     def options(self, name: str) -> dict[str, str]:
         """Returns the options of a class of options with their descriptions.
@@ -71,11 +73,9 @@ def exported() -> list[str]:
 
 def resources() -> dict[str, str]:
     """Returns the class of each resource of a client."""
-    client = _source().classes["Client"]
-    (constructor,) = [one for one in _methods(client) if one.name == "__init__"]
     return {
         node.targets[0].attr: node.value.func.id
-        for node in ast.walk(constructor)
+        for node in ast.walk(_source().classes["Client"])
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Attribute)
         and isinstance(node.value, ast.Call)
@@ -88,13 +88,16 @@ def _source() -> Source:
     """Returns the definitions in the order in which a reader's search finds them."""
     classes: dict[str, ast.ClassDef] = {}
     functions: dict[str, Function] = {}
+    aliases: dict[str, str] = {}
     for file in sorted([*_PACKAGE.glob("*.py"), *(_PACKAGE / "_base").glob("*.py")]):
         for node in ast.parse(file.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef):
                 classes.setdefault(node.name, node)
             elif isinstance(node, Function):
                 functions.setdefault(node.name, node)
-    return Source(classes, functions)
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+                aliases[ast.unparse(node.targets[0])] = node.value.id
+    return Source(classes, functions, aliases)
 
 
 def _blocks(source: Source) -> Iterator[str]:
@@ -108,6 +111,9 @@ def _blocks(source: Source) -> Iterator[str]:
             yield from _function(source.functions[name], "##", name)
         elif name in source.classes and name not in ("Client", "AsyncClient"):
             yield from _class(source, name, name)
+        elif name in source.aliases:
+            yield f"## {name} {{ #{name} }}"
+            yield f"Another name of `{source.aliases[name]}`."
 
 
 def _options(method: Function) -> str:
