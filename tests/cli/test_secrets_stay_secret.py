@@ -98,7 +98,7 @@ class Files:
         self.root = write(folder / "ca.crt", authority.root)
         self.key = write(folder / "key", UPSTREAM.encode())
         self.callers = write(
-            folder / "callers.toml", f'[[key]]\nname = "team"\nsecret = "{CALLER}"\n'.encode()
+            folder / "callers.toml", f'[[caller]]\nname = "team"\nkeys = ["{CALLER}"]\n'.encode()
         )
         self.key_lines = private_key.decode().splitlines()[1:-1]
 
@@ -256,7 +256,7 @@ async def test_a_service(
         "metrics-by-caller": "true",
         "tls-cert": files.certificate,
         "tls-key": files.private_key,
-        "keys-file": files.callers,
+        "callers-file": files.callers,
         "reload-interval": "0.1",
         "debug-info": "true",
         "log-level": level,
@@ -320,14 +320,14 @@ async def test_commands_that_fail(
     assert shown.found() == []
 
 
-@pytest.mark.parametrize("option", ["--tls-cert", "--tls-key", "--keys-file", "--api-key-file"])
+@pytest.mark.parametrize("option", ["--tls-cert", "--tls-key", "--callers-file", "--api-key-file"])
 async def test_a_private_key_in_the_place_of_another_file(
     option: str, shown: Shown, files: Files
 ) -> None:
     named = {
         "--tls-cert": files.certificate,
         "--tls-key": files.private_key,
-        "--keys-file": files.callers,
+        "--callers-file": files.callers,
         "--api-key-file": files.key,
     }
     named[option] = files.root if option == "--tls-key" else files.private_key

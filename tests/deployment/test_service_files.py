@@ -122,6 +122,8 @@ def test_files_that_the_image_copies_exist() -> None:
     allowed = {line.removeprefix("!") for line in ignored if line.startswith("!")}
     assert set(sources) == allowed
     assert all((ROOT / source).exists() for source in sources)
+    [version] = re.findall(r"^ARG VERSION=(.*)$", image, re.MULTILINE)
+    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
     variables = re.findall(r"PENSTOCK_(\w+)=", image)
     assert {name.lower() for name in variables} <= options(Settings).keys()
 
