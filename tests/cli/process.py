@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from child import ENDS_WITH_PARENT
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
 BOUND_S = 60
@@ -72,8 +73,12 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def started(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
-    """Runs a command; at the end, kills it and its children if they are still running."""
+    """Runs a command; at the end, kills it and its children if they are still running.
+
+    If this process is killed, so is the command; the workers of a supervisor end after it.
+    """
     process = await asyncio.create_subprocess_exec(
+        *ENDS_WITH_PARENT,
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
