@@ -2,10 +2,16 @@
 
 from collections.abc import Callable
 
+from penstock_server import worker
 from penstock_server.configuration import Caller, Settings, read_callers
 from penstock_server.options import SettingsError
 from penstock_server.rpc.calls import Middleware
-from penstock_server.rpc.middleware import Authentication, forward_credentials
+from penstock_server.rpc.middleware import (
+    Authentication,
+    Ledger,
+    SharedLedger,
+    forward_credentials,
+)
 
 
 def callers(settings: Settings) -> tuple[Caller, ...]:
@@ -44,7 +50,15 @@ def authentication(settings: Settings, clock: Callable[[], float]) -> Authentica
             "forward_authorization excludes callers_file: either this service or the upstream "
             "checks a caller's authorization"
         )
-    return Authentication(callers(settings), settings.trusted_proxies, clock=clock)
+    return Authentication(
+        callers(settings), settings.trusted_proxies, ledger=_ledger(), clock=clock
+    )
+
+
+def _ledger() -> Ledger:
+    if not worker.is_worker():
+        return Ledger()
+    return SharedLedger(worker.limits_file(), *worker.place())
 
 
 def credentials(settings: Settings, authentication: Authentication | None) -> Middleware | None:

@@ -32,7 +32,7 @@ from penstock_server.signals import reloads_held, stop_signals, when_to_reload
 from penstock_server.socket_folder import socket_folder
 from penstock_server.telemetry import events
 from penstock_server.telemetry.metrics import MetricsServer, WorkerMetrics
-from penstock_server.worker import READY, RELOADED, environment
+from penstock_server.worker import READY, RELOADED, Place, environment
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -265,6 +265,8 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
                 metrics=place,
                 health=health,
                 generation=workers.generation,
+                place=Place(number, settings.workers),
+                limits=f"{folder}/limits",
             )
             return start(arguments, own)
 

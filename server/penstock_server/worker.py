@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock_server.configuration import Settings
 
@@ -24,10 +24,31 @@ _ADMIN = "PENSTOCK_WORKER_ADMIN"
 _METRICS = "PENSTOCK_WORKER_METRICS"
 _HEALTH = "PENSTOCK_WORKER_HEALTH"
 _GENERATION = "PENSTOCK_WORKER_GENERATION"
+_PLACE = "PENSTOCK_WORKER_PLACE"
+_LIMITS = "PENSTOCK_WORKER_LIMITS"
+
+
+class Place(NamedTuple):
+    """The place of a worker among all workers.
+
+    Attributes:
+        number: its number, from 0.
+        total: how many there are.
+    """
+
+    number: int
+    total: int
 
 
 def environment(
-    addresses: Sequence[str], *, admin: str, metrics: str, health: str, generation: int
+    addresses: Sequence[str],
+    *,
+    admin: str,
+    metrics: str,
+    health: str,
+    generation: int,
+    place: Place,
+    limits: str,
 ) -> Mapping[str, str]:
     """Returns the environment variables that make a process a worker.
 
@@ -37,6 +58,8 @@ def environment(
         metrics: the address of this worker's metrics; empty for none.
         health: the address of health alone, which all workers share; empty for none.
         generation: the number of the configuration that it starts with.
+        place: its place among the workers.
+        limits: the file in which all workers count what callers use.
     """
     return {
         _ADDRESSES: ",".join(addresses),
@@ -44,6 +67,8 @@ def environment(
         _METRICS: metrics,
         _HEALTH: health,
         _GENERATION: str(generation),
+        _PLACE: f"{place.number}/{place.total}",
+        _LIMITS: limits,
     }
 
 
@@ -76,6 +101,17 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
 def generation() -> int:
     """Returns the number of the configuration that this process starts with; 1 without workers."""
     return int(os.environ.get(_GENERATION, "1"))
+
+
+def place() -> Place:
+    """Returns the place of this worker."""
+    number, _, total = os.environ[_PLACE].partition("/")
+    return Place(int(number), int(total))
+
+
+def limits_file() -> str:
+    """Returns the path of the file in which all workers count what callers use."""
+    return os.environ[_LIMITS]
 
 
 def ready() -> None:

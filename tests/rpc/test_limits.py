@@ -1,5 +1,6 @@
 """Limits of callers, and their replacement."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from grpc import aio
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.configuration import read_callers
-from penstock_server.rpc.middleware.ledger import RUNNING, TOKENS
+from penstock_server.rpc.middleware import SharedLedger
+from penstock_server.rpc.middleware.ledger import CALLS, RUNNING, TOKENS
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.simulator import Simulator
 
@@ -192,6 +194,28 @@ async def test_what_a_limit_refuses_does_not_count(
         assert (await stream(channel, chat(), metadata=bearer(SECRET))).code is Code.OK
         result = await create(channel, chat(), metadata=bearer(SECRET))
         assert result.metadata["limit"] == "calls_per_minute"
+
+
+def test_entries_of_several_processes(tmp_path: Path) -> None:
+    path = str(tmp_path / "limits")
+    first, second = (SharedLedger(path, number, 2) for number in range(2))
+    [one, other], [other_seen] = first.entries(["a", "b"]), second.entries(["b"])
+    one[TOKENS], other[CALLS], other[first.own] = 7, 8, 1
+    other_seen[second.own] = 2
+    assert list(other) == list(other_seen) == [8, 0, 1, 2]
+    # A caller that is added later, by another process.
+    [added] = second.entries(["c"])
+    added[CALLS] = 9
+    assert [list(entry) for entry in first.entries(["c", "a"])] == [[9, 0, 0, 0], [0, 7, 0, 0]]
+    successor = SharedLedger(path, 0, 2)
+    assert list(successor.entries(["b"])[0]) == [8, 0, 0, 2]
+
+
+def test_a_process_that_is_stopped_does_not_stop_others(tmp_path: Path) -> None:
+    stopped, other = (SharedLedger(str(tmp_path / "limits"), number, 2) for number in range(2))
+    with stopped.alone, other.alone:
+        [entry] = other.entries(["a"])
+    assert list(entry) == [0, 0, 0, 0]
 
 
 def test_a_quota() -> None:

@@ -379,8 +379,8 @@ class Settings:
     )
     workers: int = option(
         1,
-        "Processes that share the work and the ports; auto for one per core. Limits and "
-        "quotas apply to each process.",
+        "Processes that share the work and the ports; auto for one per core. Limits apply "
+        "to each process, except those of callers.",
         worker_count,
         "NUMBER|auto",
     )

@@ -4,9 +4,11 @@ from penstock_server.rpc.middleware.admission import Admission
 from penstock_server.rpc.middleware.authentication import Authentication, forward_credentials
 from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
+from penstock_server.rpc.middleware.ledger import Ledger
 from penstock_server.rpc.middleware.metrics import CallRecorder, methods
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.rpc.middleware.request_log import RequestLog
+from penstock_server.rpc.middleware.shared_ledger import SharedLedger
 from penstock_server.rpc.middleware.stack import stack
 from penstock_server.rpc.middleware.tracing import CallTracer
 
@@ -16,8 +18,10 @@ __all__ = [
     "CallRecorder",
     "CallTracer",
     "Deadlines",
+    "Ledger",
     "Quota",
     "RequestLog",
+    "SharedLedger",
     "abort",
     "forward_credentials",
     "methods",

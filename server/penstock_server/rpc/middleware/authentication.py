@@ -41,7 +41,7 @@ class Authentication:
         callers: Iterable[Caller],
         trusted_proxies: Iterable[str] = (),
         *,
-        ledger: Ledger | None = None,
+        ledger: Ledger,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Accepts the calls of callers.
@@ -49,11 +49,11 @@ class Authentication:
         Args:
             callers: the callers.
             trusted_proxies: the proxies that report the certificates of callers; see `Peers`.
-            ledger: records the use of their limits; None for one of this process alone.
+            ledger: records the use of their limits.
             clock: the clock of the limits, in seconds.
         """
         self._clock = clock
-        self._ledger = ledger or Ledger()
+        self._ledger = ledger
         self.replace(callers, trusted_proxies)
 
     def replace(self, callers: Iterable[Caller], trusted_proxies: Iterable[str] = ()) -> None:
