@@ -39,7 +39,6 @@ async def test_wrong_usage_of_a_process() -> None:
 
 
 USAGE = {
-    "no command": ([], "required"),
     "unknown command": (["serv"], "serv"),
     "unknown option": (["serve", "--upstreams", "x"], "--upstreams"),
     "no value": (["serve", "--listen"], "--listen"),
@@ -53,6 +52,12 @@ USAGE = {
 @pytest.mark.parametrize(("arguments", "word"), USAGE.values(), ids=USAGE)
 def test_wrong_usage(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
     failed_with(here(capsys, *arguments), 2, word)
+
+
+def test_help_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    result = here(capsys)
+    assert (result.code, result.err) == (2, "")
+    assert result.out.startswith("usage: ")
 
 
 UNUSABLE = {
