@@ -116,7 +116,9 @@ async def test_the_latest_exemplar_is_kept(workers: WorkerMetrics, tmp_path: Pat
         for number in range(2):
             registry = CollectorRegistry(auto_describe=True)
             labels = ("chat", "vllm", "m", "m", "input")
-            Histogram(TOKEN_USAGE, registry).of(*labels).observe(5, f"{number}")
+            values = Histogram(TOKEN_USAGE, registry).of(*labels)
+            values.observe(5)
+            values.exemplify(5, f"{number}")
 
             async def current(registry: CollectorRegistry = registry) -> CollectorRegistry:
                 return registry

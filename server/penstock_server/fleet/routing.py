@@ -71,6 +71,7 @@ class RoutingTable:
         self._default_model = default_model
         self._open_to_all = open_to_all
         self._names = {name for replica in replicas for name in _models(replica)}
+        self._public_names = {name: self._public(name) for name in (*aliases, *self._names)}
         self._kept: dict[tuple[Operation, str], Routes] = {}
         self.unprobed = [replica for replica in replicas if replica.known.alive is None]
 
@@ -98,7 +99,7 @@ class RoutingTable:
 
     def listed(self, name: str) -> str:
         """Returns the public name of a model that an upstream lists; empty for other names."""
-        public = self._public(name)
+        public = self._public_names.get(name, "")
         return public if public in self._names else ""
 
     def find(self, operation: Operation, call: Call) -> Routes:

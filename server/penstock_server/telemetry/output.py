@@ -33,7 +33,9 @@ class Output:
         """Writes a line, now or later; returns False if the line is dropped."""
         with self._lock:
             try:
-                written = 0 if self._waiting else self._written(line)
+                written = 0 if self._waiting else self._write(line)
+            except BlockingIOError:
+                written = 0
             except OSError:
                 return False
             return written == len(line) or self._keep(line[written:])
@@ -62,21 +64,12 @@ class Output:
             ready.poll()
             with self._changed:
                 try:
-                    del self._waiting[: self._written(self._waiting)]
+                    del self._waiting[: self._write(self._waiting)]
+                except BlockingIOError:
+                    continue
                 except OSError:
                     self._waiting.clear()
                 self._changed.notify_all()
-
-    def _written(self, data: bytes | bytearray) -> int:
-        """Writes as much as possible without waiting; returns the number of bytes.
-
-        Raises:
-            OSError: the reader is gone, or the data cannot be stored.
-        """
-        try:
-            return self._write(data)
-        except BlockingIOError:
-            return 0
 
 
 def _writer(descriptor: int) -> tuple[Callable[[bytes | bytearray], int], int]:

@@ -70,9 +70,11 @@ def any_model(model: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One call; only the record of its attempts changes.
+
+    It is not frozen, because creating it would then take three times as long.
 
     Attributes:
         request_id: the beginning of each request's X-Request-Id, which vLLM makes part of the

@@ -60,6 +60,9 @@ _STATUS_OF_WORD: Mapping[str, int] = {
 }
 
 
+_SIGNS = frozenset({"error", "type", "detail"})
+"""Keys without which only an object of the kind "error" is one."""
+
 _IS_STATUS = re.compile(r"[0-9]{3}")
 
 
@@ -82,13 +85,17 @@ def find_error(document: Any) -> ErrorBody | None:
     """
     if not isinstance(document, dict):
         return None
-    if document.get("object") == "response":
+    kind = document.get("object")
+    if kind == "response":
         return failed_response(document)
+    # Nearly every event ends here.
+    if _SIGNS.isdisjoint(document) and kind != "error":
+        return None
     error = document.get("error")
     # Ignore an empty error next to an answer, but not on its own.
     if error or (error is not None and len(document) == 1):
         return _error_object(error) if isinstance(error, dict) else ErrorBody(message=_text(error))
-    if document.get("object") == "error" or _is_error_event(document):
+    if kind == "error" or _is_error_event(document):
         return _error_object(document)
     if "detail" in document and not ({"choices", "data", "results"} & document.keys()):
         return _detail(document["detail"])

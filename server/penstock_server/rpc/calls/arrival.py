@@ -38,7 +38,8 @@ class Arrivals:
         Raises:
             status.Refusal: it took too long, too many calls waited, or the server stops.
         """
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task
         self._waiting[task] = loop.time(), first
         if self._most and len(self._waiting) > self._most:

@@ -49,7 +49,8 @@ class Rpc:
         response_model: the model that the answer names, once there is an answer.
         usage: the token counts that the answer reports, once it does.
         finish_reasons: why each choice of the answer ended, once it has: such as "stop"; the
-            status of a response of the Responses API, such as "completed".
+            status of a response of the Responses API, such as "completed". Those of choices are
+            known to observed calls only.
         code: the status code so far.
         reason: `ErrorInfo.reason` of a status that this service decided on.
         limit: the option whose limit ended the call; empty for none.

@@ -19,6 +19,7 @@ from penstock.v1 import (
     response_pb2,
     transcription_pb2,
 )
+from penstock_server.upstream import CallObserver
 
 _FINISH_REASONS = {
     number: name.removeprefix("FINISH_REASON_").lower()
@@ -52,11 +53,13 @@ class Target(Protocol):
     """The call that a report belongs to.
 
     Attributes:
+        observer: observes the call; None if nothing does, so that details are not needed.
         usage: the token counts reported last.
         finish_reasons: the reason why each choice ended, in the order in which they ended.
         response_model: the model that generates the answer.
     """
 
+    observer: CallObserver | None
     usage: Usage | None
     finish_reasons: tuple[str, ...]
     response_model: str
@@ -90,18 +93,24 @@ def _counted(target: Target, message: Any) -> None:
 def _chosen(target: Target, message: Any) -> None:
     """Reads an answer of one piece that has choices."""
     _counted(target, message)
-    target.finish_reasons = tuple(map(_finish, message.choices))
+    if target.observer:
+        target.finish_reasons = tuple(map(_finish, message.choices))
 
 
 def _chosen_piece(target: Target, message: Any) -> None:
     """Reads a piece of a streamed answer that has choices; it is called for each piece."""
     if not target.response_model:
         target.response_model = message.model
+    if target.observer:
+        _note_finishes(target, message)
+    if message.HasField("usage"):
+        target.usage = _usage(message.usage)
+
+
+def _note_finishes(target: Target, message: Any) -> None:
     for choice in message.choices:
         if choice.finish_reason:
             target.finish_reasons += (_finish(choice),)
-    if message.HasField("usage"):
-        target.usage = _usage(message.usage)
 
 
 def _responded(target: Target, message: Any) -> None:

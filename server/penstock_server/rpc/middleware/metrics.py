@@ -10,7 +10,17 @@ from prometheus_client import CollectorRegistry
 
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc
-from penstock_server.telemetry.metrics import CallMetrics, Method, MethodMetrics, names
+from penstock_server.telemetry.metrics import (
+    CallMetrics,
+    Generations,
+    Method,
+    MethodMetrics,
+    names,
+)
+from penstock_server.telemetry.metrics.distribution import Distribution
+
+# Values of histograms are counted after so many calls of a method, or at a scrape.
+_COUNTED_AT_ONCE = 256
 
 _CODES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode}
 _CODES[grpc.StatusCode.OK] = "OK"
@@ -81,36 +91,38 @@ class CallRecorder:
         """Runs a call and records it."""
         method = self._metrics.of(rpc.method)
         method.started += 1
-        self._metrics.running += 1
         try:
             return await call_next(rpc)
         finally:
-            self._metrics.running -= 1
             self._record(method, rpc, monotonic())
+            if not method.started % _COUNTED_AT_ONCE:
+                self._metrics.count_values()
 
     def _record(self, method: MethodMetrics, rpc: Rpc, now: float) -> None:
-        code = _CODES[rpc.code]
-        trace_id = rpc.trace.trace_id if rpc.trace and rpc.trace.sampled else ""
-        method.handled[code] += 1
+        succeeded = rpc.code is grpc.StatusCode.OK
+        method.handled["OK" if succeeded else _CODES[rpc.code]] += 1
         method.messages_received += rpc.messages_received
         method.bytes_received += rpc.bytes_received
         method.bytes_sent += rpc.bytes_sent
-        method.seconds.observe(now - rpc.started, trace_id)
-        succeeded = rpc.code is grpc.StatusCode.OK
+        seconds, answered = now - rpc.started, 0.0
+        method.seconds.observe(seconds)
         if method.streams:
             method.messages_sent += rpc.messages_sent
             answered = rpc.first_message
-        else:
-            method.messages_sent += succeeded
-            answered = now if succeeded else 0.0
-        if answered and rpc.attempts.count:
-            method.overhead.observe(max(0.0, answered - rpc.requested - rpc.attempts.waited))
+        elif succeeded:
+            method.messages_sent += 1
+            answered = now
+        attempts = rpc.attempts
+        if answered and attempts.count:
+            added = answered - rpc.requested - attempts.waited
+            method.overhead.observe(added if added > 0 else 0.0)
         if not succeeded:
             self._record_failure(rpc)
-        if method.operation:
-            self._record_generation(method, rpc, now, trace_id)
+        recorded = self._record_generation(method, rpc, now) if method.operation else None
+        if rpc.trace and rpc.trace.sampled:
+            _exemplify(method, recorded, rpc, seconds)
         if self._metrics.by_caller:
-            self._record_caller(rpc, code)
+            self._record_caller(rpc, _CODES[rpc.code])
 
     def _record_failure(self, rpc: Rpc) -> None:
         """Records why a call failed, in one metric of several."""
@@ -125,22 +137,19 @@ class CallRecorder:
         else:
             metrics.refused[rpc.reason or rpc.code.name, rpc.limit] += 1
 
-    def _record_generation(
-        self, method: MethodMetrics, rpc: Rpc, now: float, trace_id: str
-    ) -> None:
+    def _record_generation(self, method: MethodMetrics, rpc: Rpc, now: float) -> Generations:
         # An upstream may have chosen the model before its list was known.
         named = rpc.attempts.model or rpc.model or rpc.response_model
-        model = self._listed_model(named) or names.OTHER
-        recorded = self._metrics.generations(method, model)
-        error_type = "" if rpc.code is grpc.StatusCode.OK else rpc.code.name
-        recorded.ended(error_type).observe(now - rpc.started, trace_id)
+        recorded = self._metrics.generations(method, self._listed_model(named) or names.OTHER)
+        _ended(recorded, rpc).observe(now - rpc.started)
         usage, first = rpc.usage, rpc.first_message
         if usage:
             recorded.tokens.record(*usage)
         if first:
-            recorded.first_token.observe(first - rpc.started, trace_id)
+            recorded.first_token.observe(first - rpc.started)
             if usage and usage.output > 1:
                 recorded.next_token.observe((now - first) / (usage.output - 1))
+        return recorded
 
     def _record_caller(self, rpc: Rpc, code: str) -> None:
         metrics = self._metrics
@@ -148,3 +157,22 @@ class CallRecorder:
         if rpc.usage:
             metrics.caller_tokens[rpc.caller, "input"] += rpc.usage.input
             metrics.caller_tokens[rpc.caller, "output"] += rpc.usage.output
+
+
+def _ended(recorded: Generations, rpc: Rpc) -> Distribution:
+    """Returns the durations of the calls that ended as this one did."""
+    ok = rpc.code is grpc.StatusCode.OK
+    return recorded.succeeded if ok else recorded.failed(rpc.code.name)
+
+
+def _exemplify(
+    method: MethodMetrics, recorded: Generations | None, rpc: Rpc, seconds: float
+) -> None:
+    """Makes the times of a call examples, with the trace of the call."""
+    assert rpc.trace
+    trace_id = rpc.trace.trace_id
+    method.seconds.exemplify(seconds, trace_id)
+    if recorded:
+        _ended(recorded, rpc).exemplify(seconds, trace_id)
+        if rpc.first_message:
+            recorded.first_token.exemplify(rpc.first_message - rpc.started, trace_id)

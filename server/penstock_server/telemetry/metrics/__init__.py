@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from penstock_server.telemetry.metrics.calls import CallMetrics, Method, MethodMetrics
     from penstock_server.telemetry.metrics.endpoint import MetricsServer
+    from penstock_server.telemetry.metrics.generation import Generations
     from penstock_server.telemetry.metrics.service import ServiceMetrics
     from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
     from penstock_server.telemetry.metrics.workers import WorkerMetrics
 
 __all__ = [
     "CallMetrics",
+    "Generations",
     "Method",
     "MethodMetrics",
     "MetricsServer",
@@ -27,7 +29,14 @@ def __getattr__(name: str) -> Any:
     # The command line needs the names, and should not load the exporter for them.
     if name not in __all__:
         raise AttributeError(name)
-    from penstock_server.telemetry.metrics import calls, endpoint, service, upstreams, workers
+    from penstock_server.telemetry.metrics import (
+        calls,
+        endpoint,
+        generation,
+        service,
+        upstreams,
+        workers,
+    )
 
-    modules = (calls, endpoint, service, upstreams, workers)
+    modules = (calls, endpoint, generation, service, upstreams, workers)
     return next(getattr(module, name) for module in modules if hasattr(module, name))

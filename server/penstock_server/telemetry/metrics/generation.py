@@ -21,12 +21,13 @@ class Generations:
     """The metrics of one operation on one model.
 
     Attributes:
+        succeeded: durations of the calls that succeeded.
         first_token: times to the first message of streams.
         next_token: mean times per token after the first.
         tokens: records token counts.
     """
 
-    __slots__ = ("_ended", "_labels", "_seconds", "first_token", "next_token", "tokens")
+    __slots__ = ("_labels", "_seconds", "first_token", "next_token", "succeeded", "tokens")
 
     def __init__(self, parent: "GenAiMetrics", labels: tuple[str, ...]) -> None:
         """Looks up the series with these labels."""
@@ -35,14 +36,11 @@ class Generations:
         self.tokens = parent.tokens.of(labels)
         self._labels = labels
         self._seconds = parent.seconds
-        self._ended = {"": parent.seconds.of(*labels, "")}
+        self.succeeded = self.failed("")
 
-    def ended(self, error_type: str) -> Distribution:
+    def failed(self, error_type: str) -> Distribution:
         """Returns the durations of the calls that ended with a status code; empty for success."""
-        found = self._ended.get(error_type)
-        if found is None:
-            found = self._ended[error_type] = self._seconds.of(*self._labels, error_type)
-        return found
+        return self._seconds.of(*self._labels, error_type)
 
 
 class GenAiMetrics:
@@ -53,6 +51,7 @@ class GenAiMetrics:
         first_token: times to the first message.
         next_token: times per token after the first.
         tokens: token counts.
+        histograms: all histograms among them.
     """
 
     def __init__(self, registry: CollectorRegistry, conventions: str) -> None:
@@ -67,6 +66,8 @@ class GenAiMetrics:
         self.next_token = Histogram(names.NEXT_TOKEN_SECONDS, registry)
         new = conventions == names.NEW_CONVENTIONS
         self.tokens = (_NewNames if new else _DeployedNames)(registry)
+        durations = (self.seconds, self.first_token, self.next_token)
+        self.histograms: Sequence[Histogram] = (*durations, *self.tokens.histograms)
 
     def of(self, operation: str, model: str) -> Generations:
         """Returns the metrics of an operation on a model; callers keep it.
@@ -83,6 +84,7 @@ class _DeployedNames:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._usage = Histogram(names.TOKEN_USAGE, registry)
+        self.histograms = (self._usage,)
 
     def of(self, labels: tuple[str, ...]) -> Tokens:
         return _DeployedTokens(self._usage, labels)
@@ -121,6 +123,7 @@ class _NewNames:
         ]
         self._given = Histogram(names.OPERATION_INPUT_TOKENS, registry)
         self._generated = Histogram(names.OPERATION_OUTPUT_TOKENS, registry)
+        self.histograms = (self._given, self._generated)
 
     def of(self, labels: tuple[str, ...]) -> Tokens:
         counters = [one.labels(*labels) for one in self._counters]
