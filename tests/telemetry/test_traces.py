@@ -9,8 +9,18 @@ from typing import Any
 import grpc
 import pytest
 from grpc import StatusCode as Code
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from operations.transcriptions import WHISPER, asking, stub, upload
 from rpc.calls import Serve, chat, create, parsed, plain_channel, stream, until
+from steps import steps
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.model_pb2 import ListModelsRequest
@@ -20,6 +30,10 @@ from penstock.v1.response_pb2_grpc import ResponseServiceStub
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.http.requests import Request
 from penstock_server.telemetry import tracing
+from penstock_server.telemetry.trace_context import TraceContext
+from penstock_server.telemetry.trace_context import parsed as parsed_context
+from penstock_server.telemetry.tracing.sampling import NextIds, Sampling
+from penstock_server.telemetry.tracing.spans import Tracing
 
 from .collector import BOUND_S, Collector, Span, collector
 
@@ -52,7 +66,12 @@ def name_of(simulator: Simulator) -> str:
 
 def sent(simulator: Simulator) -> list[str | None]:
     """The trace contexts of the chats that a simulator received, without their flags."""
-    return [context(request) for request in simulator.requests if request.path == ROUTE]
+    return [context(request) for request in requests(simulator)]
+
+
+def requests(simulator: Simulator) -> list[Request]:
+    """The chats that a simulator received."""
+    return [request for request in simulator.requests if request.path == ROUTE]
 
 
 def context(request: Request) -> str | None:
@@ -296,6 +315,42 @@ async def test_the_standard_sampler(
             await ChatCompletionServiceStub(channel).CreateChatCompletion(chat(), metadata=metadata)
     call, _ = await spans.call(1)
     assert (call.trace_id, call.resource["service.name"]) == (TRACE, "mine")
+    [unsampled, _] = [request.headers["traceparent"] for request in requests(simulator)]
+    assert not int(unsampled.rpartition("-")[2], 16) & 1
+
+
+class Half(Sampler):
+    """Samples even trace ids, by a rule of its own."""
+
+    def should_sample(
+        self, parent_context: Any, trace_id: int, *given: Any, **named: Any
+    ) -> SamplingResult:
+        chosen = ALWAYS_OFF if trace_id % 2 else ALWAYS_ON
+        return chosen.should_sample(parent_context, trace_id, *given, **named)
+
+    def get_description(self) -> str:
+        return "half"
+
+
+@pytest.mark.parametrize(
+    "sampler", [TraceIdRatioBased(0.5), ParentBased(TraceIdRatioBased(0.5)), Half()]
+)
+def test_a_span_is_sampled_as_was_decided_before_it_was_created(sampler: Sampler) -> None:
+    ids = NextIds()
+    provider = TracerProvider(sampler=sampler, id_generator=ids)
+    unsampled = Sampling(ids, provider.sampler).unsampled
+    tracing = Tracing(provider.get_tracer("t"), provider.shutdown, unsampled)
+    spans = [tracing.begin(UNARY, None, "") for _ in range(200) if not unsampled(UNARY, None, "")]
+    assert 0 < len(spans) < 200
+    assert all(span.recording for span in spans)
+    assert len({span.context.trace_id for span in spans}) == len(spans)
+
+
+@pytest.mark.parametrize("parent", [None, parsed_context(UNSAMPLED)])
+def test_a_call_that_is_not_sampled_costs_little(parent: TraceContext | None) -> None:
+    sampling = Sampling(NextIds(), ParentBased(TraceIdRatioBased(0.0)))
+    assert sampling.unsampled(UNARY, parent, "")
+    assert steps(lambda: sampling.unsampled(UNARY, parent, "")) < 40
 
 
 async def test_without_the_variables(serve: Serve, simulator: Simulator) -> None:

@@ -154,6 +154,8 @@ class ChatStream:
                 target.role, target.custom_role = message.role_of(role)
         if content := delta.get("content"):
             target.content = content if type(content) is str else message.text_of(content)
+            if len(delta) == 1:
+                return
         if reasoning := message.reasoning_of(delta):
             target.reasoning = reasoning
             if other := message.other_reasoning(delta, reasoning):

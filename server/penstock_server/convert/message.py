@@ -31,6 +31,7 @@ GENERATED_KEYS = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "refusal", "tool_calls"}
 )
 """Keys of messages that models generate."""
+_SENT_KEYS = GENERATED_KEYS | {"annotations", "audio", "function_call"}
 _LABELS = ("name", "tool_call_id", "task")
 _LABEL_KEYS = frozenset(_LABELS)
 _MESSAGE_KEYS = GENERATED_KEYS | _LABEL_KEYS | {"tools"}
@@ -69,10 +70,22 @@ def messages(items: Iterable[message_pb2.ChatMessage], path: str = "messages") -
     Raises:
         InvalidRequest: there is no message, or one is faulty.
     """
-    converted = [message(item, f"{path}[{i}]") for i, item in enumerate(items)]
+    converted = [
+        _plain(item) or message(item, f"{path}[{number}]") for number, item in enumerate(items)
+    ]
     if not converted:
         raise invalid(path, "must contain at least one message")
     return converted
+
+
+def _plain(item: message_pb2.ChatMessage) -> JsonObject | None:
+    """Returns the JSON of a message with a role and one text, as nearly all are; else None."""
+    content, role = item.content, ROLES.get(item.role)
+    if len(content) != 1 or not role or len(item.ListFields()) != 2:
+        return None
+    part = content[0]
+    text = part.text
+    return {"role": role, "content": text} if text and not part.uuid else None
 
 
 def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
@@ -182,8 +195,18 @@ def fill_message(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> No
     for call in data.get("tool_calls") or ():
         if call is not None:
             _fill_tool_call(target.tool_calls.add(), call)
-    if not GENERATED_KEYS.issuperset(data):
+    if not GENERATED_KEYS.issuperset(data) and not _has_only_nulls(data):
         _fill_rest(target, extra.unknown(data, GENERATED_KEYS))
+
+
+def _has_only_nulls(data: Mapping[str, Any]) -> bool:
+    """Returns whether the other keys are those that vLLM sends with every message, without values.
+
+    That is faster than to look at every key.
+    """
+    if not _SENT_KEYS.issuperset(data):
+        return False
+    return data.get("annotations") is data.get("audio") is data.get("function_call") is None
 
 
 def _fill_rest(target: message_pb2.ChatMessage, data: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from penstock_server.upstream.completeness import (
     ChoiceStream,
     ContractBroken,
     StreamContract,
+    is_plainly_whole,
 )
 from penstock_server.upstream.error_body import (
     ABORTED,
@@ -48,7 +49,9 @@ def document(body: bytes, stage: Stage, content_type: str | None = None) -> Json
         UpstreamFailure: it is not a JSON object (MALFORMED), or it reports an error (HTTP_ERROR,
             with the status that the error's code means).
     """
-    answer = _ordinary(_parsed(body, stage, content_type), stage)
+    answer: JsonObject = _parsed(body, stage, content_type)
+    if (error := find_error(answer)) or type(answer) is not dict:
+        raise _no_answer(error, stage)
     # Lists of vectors contain none, and are long.
     if ("data" not in answer or answer.get("object") != "list") and b'"arguments"' in body:
         keep_written(answer, body)
@@ -84,8 +87,10 @@ async def stored(response: Response) -> JsonObject:
     """
     body = await response.read()
     answer: JsonObject = _parsed(body, Stage.BODY, response.content_type)
-    if not isinstance(answer, dict) or answer.get("object") != "response":
-        answer = _ordinary(answer, Stage.BODY)
+    is_response = isinstance(answer, dict) and answer.get("object") == "response"
+    error = None if is_response else find_error(answer)
+    if error or not isinstance(answer, dict):
+        raise _no_answer(error, Stage.BODY)
     keep_written(answer, body)
     return answer
 
@@ -140,6 +145,8 @@ def require_whole(answer: JsonObject, choices: int) -> None:
     Raises:
         UpstreamFailure: it does not (MALFORMED), or a choice failed (HTTP_ERROR, ABORTED).
     """
+    if is_plainly_whole(answer, choices):
+        return
     contract = ChoiceStream(choices)
     found = answer.get("choices")
     if isinstance(found, list) and len(found) > 1:
@@ -228,12 +235,9 @@ def _stated(
     )
 
 
-def _ordinary(parsed: Any, stage: Stage) -> JsonObject:
-    if error := find_error(parsed):
-        raise stated(error, stage)
-    if not isinstance(parsed, dict):
-        raise malformed("it is not a JSON object", stage)
-    return parsed
+def _no_answer(error: ErrorBody | None, stage: Stage) -> UpstreamFailure:
+    """Returns the failure for a document that is not an answer, with the error that it reports."""
+    return stated(error, stage) if error else malformed("it is not a JSON object", stage)
 
 
 def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:

@@ -10,6 +10,7 @@ from penstock_server.upstream.merging import JsonObject, merged_text
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
 """The meaning of the finish reason "error"; vLLM itself then answers with HTTP 500."""
 
+_ORDINARY_ENDS = ("stop", "length", "tool_calls")
 _FRAME = frozenset({"id", "object", "created", "model", "choices", "usage"})
 """Keys that events repeat."""
 _FRAME_OF_CALL = frozenset({"index", "type"})
@@ -169,6 +170,20 @@ class ChoiceStream:
     def whole(self) -> bool:
         """Whether every known choice has finished."""
         return not self._open and self._answered >= self._expected
+
+
+def is_plainly_whole(answer: JsonObject, choices: int) -> bool:
+    """Returns whether a unary answer is of the most frequent form: its only choice has ended.
+
+    A `ChoiceStream` decides about all other forms, but costs ten times as much.
+    """
+    found = answer.get("choices")
+    if choices != 1 or type(found) is not list or len(found) != 1:
+        return False
+    choice = found[0]
+    if type(choice) is not dict or type(choice.get("index")) is not int or choice["index"]:
+        return False
+    return choice.get("finish_reason") in _ORDINARY_ENDS
 
 
 def _failure_after(finish_reason: str | None, earlier: ErrorBody | None) -> ErrorBody | None:

@@ -49,25 +49,39 @@ async def events(
         require_own(response, event.get("id"))
     while event is not None:
         # Before another event is parsed.
-        follower, begins, failed = None, reader.offset, contract.failure
-        try:
-            # Few at once, so that neither this nor other streams wait long for the last of them.
-            for _ in range(_MORE if reader.is_behind else 0):
-                follower = reader.waiting()
-                both = None if follower is None else contract.merged(event, follower)
-                if both is None:
-                    break
-                event, follower = both, None
-        except UpstreamFailure:
-            response.attempts.offset = begins
-            yield event
-            raise
-        response.attempts.offset = begins
+        follower, failure, failed = None, None, contract.failure
+        response.attempts.offset = reader.offset
+        if reader.is_behind:
+            event, follower, failure = _merged(reader, contract, event)
         yield event
+        if failure:
+            raise failure
         if failed:
             raise stated(failed, Stage.STREAM)
         reader.progress(event)
         event = await reader.next() if follower is None else follower
+
+
+def _merged(
+    reader: "_EventReader", contract: StreamContract, event: JsonObject
+) -> tuple[JsonObject, JsonObject | None, UpstreamFailure | None]:
+    """Merges an event with those that wait.
+
+    Few at once, so that neither this nor other streams wait long for the last of them.
+
+    Returns:
+        The event, the next one if that cannot be merged, and how reading the next one failed.
+    """
+    for _ in range(_MORE):
+        try:
+            follower = reader.waiting()
+        except UpstreamFailure as failure:
+            return event, None, failure
+        both = None if follower is None else contract.merged(event, follower)
+        if both is None:
+            return event, follower, None
+        event = both
+    return event, None, None
 
 
 class _EventReader:

@@ -127,22 +127,22 @@ class CallInterceptor(aio.ServerInterceptor):
     def _streaming(self, handler: Handler, method: str) -> Handler:
         behavior: Any = handler.stream_stream or handler.unary_stream
         read, serialize = self._reader(handler), handler.response_serializer
-        record = reader(method)
+        record, serialized = reader(method), self._serialized
 
         async def answer(rpc: Rpc) -> None:
-            context = rpc.context
+            write = rpc.context.write
             request = await read(rpc)
             async with aclosing(behavior(request, rpc)) as messages:
                 async for message in messages:
                     record(rpc, message)
-                    reply = self._serialized(message, serialize)
+                    reply = serialized(message, serialize)
                     if not rpc.messages_sent:
-                        await context.send_initial_metadata(_initial_metadata(rpc))
+                        await rpc.context.send_initial_metadata(_initial_metadata(rpc))
                         rpc.first_message = monotonic()
                     # Counted first: it arrives even if the call ends before `write` returns.
                     rpc.messages_sent += 1
                     rpc.bytes_sent += len(reply)
-                    await context.write(reply)
+                    await write(reply)
 
         made: Any = self._surrounded(method, answer)
         return grpc.stream_stream_rpc_method_handler(made)

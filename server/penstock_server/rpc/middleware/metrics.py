@@ -17,7 +17,6 @@ from penstock_server.telemetry.metrics import (
     MethodMetrics,
     names,
 )
-from penstock_server.telemetry.metrics.distribution import Distribution
 
 # Values of histograms are counted after so many calls of a method, or at a scrape.
 _COUNTED_AT_ONCE = 256
@@ -118,9 +117,9 @@ class CallRecorder:
             method.overhead.observe(added if added > 0 else 0.0)
         if not succeeded:
             self._record_failure(rpc)
-        recorded = self._record_generation(method, rpc, now) if method.operation else None
+        generation = self._record_generation(method, rpc, now) if method.operation else None
         if rpc.trace and rpc.trace.sampled:
-            _exemplify(method, recorded, rpc, seconds)
+            _exemplify(method, generation, rpc, seconds)
         if self._metrics.by_caller:
             self._record_caller(rpc, _CODES[rpc.code])
 
@@ -138,10 +137,13 @@ class CallRecorder:
             metrics.refused[rpc.reason or rpc.code.name, rpc.limit] += 1
 
     def _record_generation(self, method: MethodMetrics, rpc: Rpc, now: float) -> Generations:
+        """Records a call that generates; returns the metrics of its operation and model."""
         # An upstream may have chosen the model before its list was known.
         named = rpc.attempts.model or rpc.model or rpc.response_model
         recorded = self._metrics.generations(method, self._listed_model(named) or names.OTHER)
-        _ended(recorded, rpc).observe(now - rpc.started)
+        ok = rpc.code is grpc.StatusCode.OK
+        ended = recorded.succeeded if ok else recorded.ended(rpc.code.name)
+        ended.observe(now - rpc.started)
         usage, first = rpc.usage, rpc.first_message
         if usage:
             recorded.tokens.record(*usage)
@@ -159,20 +161,16 @@ class CallRecorder:
             metrics.caller_tokens[rpc.caller, "output"] += rpc.usage.output
 
 
-def _ended(recorded: Generations, rpc: Rpc) -> Distribution:
-    """Returns the durations of the calls that ended as this one did."""
-    ok = rpc.code is grpc.StatusCode.OK
-    return recorded.succeeded if ok else recorded.failed(rpc.code.name)
-
-
 def _exemplify(
-    method: MethodMetrics, recorded: Generations | None, rpc: Rpc, seconds: float
+    method: MethodMetrics, generation: Generations | None, rpc: Rpc, seconds: float
 ) -> None:
     """Makes the times of a call examples, with the trace of the call."""
     assert rpc.trace
     trace_id = rpc.trace.trace_id
     method.seconds.exemplify(seconds, trace_id)
-    if recorded:
-        _ended(recorded, rpc).exemplify(seconds, trace_id)
-        if rpc.first_message:
-            recorded.first_token.exemplify(rpc.first_message - rpc.started, trace_id)
+    if not generation:
+        return
+    error_type = "" if rpc.code is grpc.StatusCode.OK else rpc.code.name
+    generation.ended(error_type).exemplify(seconds, trace_id)
+    if rpc.first_message:
+        generation.first_token.exemplify(rpc.first_message - rpc.started, trace_id)

@@ -43,7 +43,11 @@ class CallTracer:
     async def trace_call(self, call_next: CallNext, rpc: Rpc) -> Any:
         """Runs a call and records its span."""
         method = rpc.method[1:] if rpc.method in self._methods else names.OTHER_METHOD
-        span = self._tracing.begin(method, rpc.trace, rpc.text("tracestate"))
+        tracestate = rpc.text("tracestate")
+        if unsampled := self._tracing.unsampled(method, rpc.trace, tracestate):
+            rpc.trace, rpc.propagated = unsampled, (unsampled.traceparent, "")
+            return await call_next(rpc)
+        span = self._tracing.begin(method, rpc.trace, tracestate)
         rpc.trace, rpc.propagated = span.context, (span.context.traceparent, span.tracestate)
         if not span.recording:
             return await call_next(rpc)

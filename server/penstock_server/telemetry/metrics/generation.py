@@ -36,9 +36,9 @@ class Generations:
         self.tokens = parent.tokens.of(labels)
         self._labels = labels
         self._seconds = parent.seconds
-        self.succeeded = self.failed("")
+        self.succeeded = self.ended("")
 
-    def failed(self, error_type: str) -> Distribution:
+    def ended(self, error_type: str) -> Distribution:
         """Returns the durations of the calls that ended with a status code; empty for success."""
         return self._seconds.of(*self._labels, error_type)
 

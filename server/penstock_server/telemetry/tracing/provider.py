@@ -7,6 +7,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
+from penstock_server.telemetry.tracing.sampling import NextIds, Sampling
 from penstock_server.telemetry.tracing.spans import Tracing
 
 _EXPORTERS = "opentelemetry_traces_exporter"
@@ -24,10 +25,12 @@ def tracing(environment: Mapping[str, str]) -> Tracing:
         ImportError: an exporter is not installed.
     """
     exporters = list(_exporters(environment))
-    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+    ids = NextIds()
+    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False, id_generator=ids)
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
-    return Tracing(provider.get_tracer("penstock", version("penstock")), provider.shutdown)
+    tracer = provider.get_tracer("penstock", version("penstock"))
+    return Tracing(tracer, provider.shutdown, Sampling(ids, provider.sampler).unsampled)
 
 
 def _resource() -> Resource:

@@ -30,19 +30,29 @@ _CANCELLED = "cancelled"
 
 Attributes: TypeAlias = Mapping[str, str | bool | int | float | Sequence[str]]
 
+Unsampled: TypeAlias = Callable[[str, TraceContext | None, str], TraceContext | None]
+"""Returns the context of a call that is not sampled, by its method, its parent and the parent's
+`tracestate`; None if it may be sampled, which its span decides."""
+
 
 class Tracing:
-    """Records the spans of calls."""
+    """Records the spans of calls.
 
-    def __init__(self, tracer: Tracer, shutdown: Callable[[], None]) -> None:
+    Attributes:
+        unsampled: see `Unsampled`; a call for which it returns a context needs no span.
+    """
+
+    def __init__(self, tracer: Tracer, shutdown: Callable[[], None], unsampled: Unsampled) -> None:
         """Prepares to record.
 
         Args:
             tracer: creates the spans.
             shutdown: exports the last ones; blocks.
+            unsampled: see the attribute.
         """
         self._tracer = tracer
         self._shutdown = shutdown
+        self.unsampled = unsampled
 
     def begin(self, method: str, parent: TraceContext | None, tracestate: str) -> "CallSpan":
         """Begins the span of a call.
