@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode as Code
-from rpc.calls import BOUND_S, chat, create, stream
+from rpc.calls import BOUND_S, chat, create, stream, until
 from rpc.every_rpc import EVERY_RPC, methods_served
 from rpc.keyed import KEYS, SECRET, bearer
 from skipping import LIMIT_S, Skipping
 
+from penstock_server.rpc.middleware import metrics
 from penstock_server.simulator import Simulator
+from penstock_server.telemetry.metrics import names
+from penstock_server.telemetry.metrics.distribution import Histogram
 
 from .conftest import Observe
 from .scrape import Scrape
@@ -50,6 +53,20 @@ async def test_every_method_and_code_is_exported_before_there_is_a_call(observe:
         ):
             assert [sample.value for sample in found.of(metric, **labels)] == [0], metric
     assert not found.value("grpc_server_handled_total")
+
+
+async def test_values_do_not_accumulate_until_a_scrape(
+    observe: Observe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_COUNTED_AT_ONCE", 2)
+    counted: list[str] = []
+    monkeypatch.setattr(Histogram, "count", lambda self: counted.append(self._metric.name))
+    observed = await observe()
+    for _ in range(2):
+        assert not counted
+        await observed.chats.CreateChatCompletion(chat())
+    await until(lambda: bool(counted))
+    assert {names.HANDLING_SECONDS.name, names.TOKEN_USAGE.name} <= set(counted)
 
 
 def counts(found: Scrape, **method: str) -> tuple[float, ...]:

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from penstock_server.upstream.completeness import ChoiceStream, ContractBroken
+from penstock_server.upstream.completeness import (
+    ChoiceStream,
+    ContractBroken,
+    is_plainly_whole,
+)
 
 USAGE = {"choices": [], "usage": {"total_tokens": 3}}
 
@@ -24,6 +28,33 @@ def after(*events: dict[str, Any], choices: int = 1) -> ChoiceStream:
     for event in deepcopy(events):
         contract.observe(event)
     return contract
+
+
+FINISHES = ("stop", "length", "tool_calls", "content_filter", "error", "abort", "null", None, "", 1)
+INDICES = (0, 1, -1, 0.0, False, "0", None)
+OTHERS: tuple[Any, ...] = ([], [None], [end()["choices"][0]] * 2, {}, None)
+
+
+@pytest.mark.parametrize("choices", [1, 2])
+@pytest.mark.parametrize(
+    "found", [*(piece(i, f)["choices"] for i in INDICES for f in FINISHES), *OTHERS], ids=str
+)
+def test_a_plainly_whole_answer_is_whole_and_nothing_is_to_be_removed(
+    found: Any, choices: int
+) -> None:
+    answer = {"choices": found, "usage": {"total_tokens": 3}}
+    before = deepcopy(answer)
+    if is_plainly_whole(answer, choices):
+        contract = ChoiceStream(choices)
+        contract.observe(answer)
+        assert contract.whole
+        assert contract.failure is None
+    assert answer == before
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "tool_calls"])
+def test_the_most_frequent_answers_are_plainly_whole(finish: str) -> None:
+    assert is_plainly_whole(piece(0, finish), 1)
 
 
 COMPLETE = {
