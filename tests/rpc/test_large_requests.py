@@ -1,7 +1,9 @@
 """Requests with many entries in few bytes, and the processing of large requests."""
 
 import asyncio
+import json
 import threading
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,14 +12,19 @@ import pytest
 import pytest_asyncio
 from grpc import StatusCode as Code
 from grpc import aio
+from operations.canned import canned, in_json
 
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
+from penstock.v1.completion_pb2 import CreateCompletionRequest
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
-from penstock.v1.message_pb2 import PoolingInput
+from penstock.v1.message_pb2 import ROLE_USER, PoolingInput
+from penstock.v1.response_pb2 import CreateResponseRequest
+from penstock_server.base64_text import PIECE_BYTES
 from penstock_server.convert import chat as conversion
 from penstock_server.rpc.calls import entries
 from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream.http.connection import Connection
 
 from .calls import BOUND_S, CHAT, FREE_PORT, Ended, Serve, chat, ended, plain_channel, stream
 from .every_rpc import EVERY_RPC, Called, names
@@ -156,6 +163,53 @@ def _with_picture(size: int) -> CreateChatCompletionRequest:
 
 async def test_a_large_picture(seeing: aio.Channel) -> None:
     assert (await stream(seeing, _with_picture(30 << 20))).code is Code.OK
+
+
+_DATA = bytes(range(256)) * (3 * PIECE_BYTES // 256 + 1)
+_PARTS = {
+    "a picture": {"image": {"data": _DATA, "mime_type": "image/png"}},
+    "sound": {"audio": {"data": _DATA, "mime_type": "audio/wav"}},
+    "sound of another format": {"audio": {"data": _DATA, "mime_type": "audio/flac"}},
+    "a video": {"video": {"data": _DATA, "mime_type": "video/mp4"}},
+}
+_SAID: Any = {"role": ROLE_USER}
+LONG: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    **{
+        name: (CHAT, CreateChatCompletionRequest, {"messages": [{**_SAID, "content": [part]}]})
+        for name, part in _PARTS.items()
+    },
+    "embeddings of a prompt": (
+        "/penstock.v1.CompletionService/CreateCompletion",
+        CreateCompletionRequest,
+        {"prompts": [{"embeds": _DATA}]},
+    ),
+    "a picture in a response": (
+        "/penstock.v1.ResponseService/CreateResponse",
+        CreateResponseRequest,
+        {"input": [{"message": {**_SAID, "content": [_PARTS["a picture"]]}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "kind", "fields"), LONG.values(), ids=LONG)
+async def test_long_data_arrives_whole_and_is_sent_in_pieces(
+    monkeypatch: pytest.MonkeyPatch, method: str, kind: Any, fields: dict[str, Any]
+) -> None:
+    sizes: list[int] = []
+    write = Connection.write
+
+    def measured(connection: Connection, *data: bytes) -> None:
+        sizes.extend(map(len, data))
+        write(connection, *data)
+
+    monkeypatch.setattr(Connection, "write", measured)
+    async with canned(in_json({}), max_message_bytes=2 * len(_DATA)) as (channel, upstream):
+        call: Any = channel.unary_unary(method)
+        with pytest.raises(aio.AioRpcError):  # the answer is empty
+            await call(kind(**fields).SerializeToString())
+    [(_, body)] = upstream.requests
+    assert b64encode(_DATA).decode() in json.dumps(body)
+    assert max(sizes) == PIECE_BYTES // 3 * 4
 
 
 class _Held:

@@ -14,7 +14,7 @@ from penstock_server.upstream.completeness import (
 USAGE = {"choices": [], "usage": {"total_tokens": 3}}
 
 
-def piece(index: Any = 0, finish: str | None = None, said: str = "a", **more: Any) -> Any:
+def piece(index: Any = 0, finish: Any = None, said: str = "a", **more: Any) -> Any:
     delta = {"content": said} if said else {}
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], **more}
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
-from pybase64 import b64encode_as_string
-
 from penstock.v1.common_pb2 import LogprobOptions
 from penstock.v1.completion_pb2 import (
     CompletionChoice,
@@ -16,6 +14,7 @@ from penstock.v1.completion_pb2 import (
     StreamCompletionResponse,
 )
 from penstock_server import routes
+from penstock_server.base64_text import LongBase64, base64_text
 from penstock_server.convert import extra, fields, generation, message, option_messages, prompt_ids
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer
 from penstock_server.json_numbers import integer, number
@@ -133,14 +132,14 @@ def _prompts(prompts: Sequence[Prompt]) -> dict[str, Any]:
     return {key: values[0] if len(values) == 1 else values}
 
 
-def _prompt(prompt: Prompt, path: str) -> str | list[int]:
+def _prompt(prompt: Prompt, path: str) -> str | LongBase64 | list[int]:
     match prompt.WhichOneof("prompt"):
         case "text":
             return prompt.text
         case "token_ids":
             return prompt_ids.read(prompt.token_ids, f"{path}.token_ids")
         case "embeds":
-            return b64encode_as_string(prompt.embeds)
+            return base64_text(prompt.embeds)
     raise invalid(path, "the prompt is empty")
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from pybase64 import b64encode_as_string
 
 from penstock.v1 import common_pb2, message_pb2
+from penstock_server.base64_text import LongBase64, base64_text
 from penstock_server.convert import document, extra, tool_calls
 from penstock_server.convert.errors import invalid
 from penstock_server.convert.option_messages import known, scalars
@@ -324,30 +324,37 @@ def _require_no_detail(media: message_pb2.Media, path: str) -> None:
 def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
     if media.WhichOneof("source") != "data":
         return _by_url("audio_url", media, path, uuid)
+    data = _data(media, path)
     kind, _, form = _mime_type(media, path).partition("/")
     if kind != "audio" or not form:
         raise invalid(f"{path}.mime_type", 'must be an audio type, such as "audio/wav"')
     if form not in _AUDIO_FORMATS:
         return _by_url("audio_url", media, path, uuid)
-    audio = {"data": b64encode_as_string(media.data), "format": _AUDIO_FORMATS[form]}
+    audio = {"data": base64_text(data), "format": _AUDIO_FORMATS[form]}
     return {"type": "input_audio", "input_audio": audio}
 
 
-def _media_url(media: message_pb2.Media, path: str, uuid: str) -> str | None:
+def _media_url(media: message_pb2.Media, path: str, uuid: str) -> str | LongBase64 | None:
     match media.WhichOneof("source"):
         case "url":
             return _checked_url(media.url, f"{path}.url")
         case "data":
-            mime_type = _mime_type(media, path)
-            return f"data:{mime_type};base64,{b64encode_as_string(media.data)}"
+            data = _data(media, path)
+            return base64_text(data, f"data:{_mime_type(media, path)};base64,")
     if uuid:
         return None
     raise invalid(path, "set url or data")
 
 
-def _mime_type(media: message_pb2.Media, path: str) -> str:
-    if not media.data:
+def _data(media: message_pb2.Media, path: str) -> bytes:
+    # Each access copies it.
+    data = media.data
+    if not data:
         raise invalid(f"{path}.data", "must not be empty")
+    return data
+
+
+def _mime_type(media: message_pb2.Media, path: str) -> str:
     if "/" not in media.mime_type:
         raise invalid(f"{path}.mime_type", 'must be a media type, such as "image/png"')
     # Upstreams do not understand parameters in a data URI.

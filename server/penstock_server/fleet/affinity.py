@@ -10,6 +10,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+from penstock_server.base64_text import LongBase64
 from penstock_server.fleet.balancing import Loaded
 from penstock_server.fleet.policy import Affinity
 
@@ -88,5 +89,7 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts(item)
+    elif isinstance(value, LongBase64):
+        yield value.beginning(_PREFIX_CHARACTERS)
     elif value is not None:
         yield str(value)

@@ -8,8 +8,8 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 
+from penstock_server.base64_text import dumped
 from penstock_server.upstream.answer import (
     refusal,
     require_own,
@@ -25,7 +25,7 @@ from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.exchange import ID, PATH, Exchange, UploadStream
 from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.headers import Headers
-from penstock_server.upstream.http.messages import LazyRequest
+from penstock_server.upstream.http.messages import LazyRequest, Pieces
 from penstock_server.upstream.http.transport import Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.merging import JsonObject
@@ -280,10 +280,10 @@ class Upstream:
             headers["transfer-encoding"] = "chunked"
             upload = UploadStream(body.encoded(self.config.max_upload_bytes))
             return self.request("POST", path, headers, upload)
-        content = orjson.dumps(body)
+        pieces = dumped(body)
         headers["content-type"] = _JSON
-        headers["content-length"] = f"{len(content)}"
-        request = self.request("POST", path, headers, httpx.ByteStream(content))
+        headers["content-length"] = f"{sum(map(len, pieces))}"
+        request = self.request("POST", path, headers, Pieces(pieces))
         if not operation.repeatable:
             request.extensions["fresh_connection"] = True
         return request

@@ -16,6 +16,8 @@ from penstock_server.upstream.http.response_parser import ResponseParser, Unpars
 # Size of an answer that waits for a slow reader; the upstream waits beyond it.
 _MOST_WAITING_BYTES = 64 * 1024
 READ_SIZE = 64 * 1024
+# More data is not joined: other calls would wait while it is copied.
+_MOST_JOINED_BYTES = 1024 * 1024
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -73,7 +75,10 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self.transport.is_closing():
             raise httpx.WriteError("the connection is closed")
-        self.transport.write(b"".join(data))
+        if sum(map(len, data)) <= _MOST_JOINED_BYTES:
+            data = (b"".join(data),)
+        for block in data:
+            self.transport.write(block)
 
     async def drain(self, timeout_s: float | None) -> None:
         """Waits until the peer has accepted most of the written bytes.

@@ -5,7 +5,7 @@ service needs for a short call, and its own transport does not need them. To any
 and to a test's handler, there is no difference.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -27,6 +27,21 @@ class _Lazy:
     def _complete(self, fields: Any) -> None:
         """Has httpx set all attributes, with these headers."""
         raise NotImplementedError
+
+
+class Pieces(httpx.ByteStream):
+    """The body of a request in pieces, which are sent one after the other."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        """Creates the body from its pieces."""
+        self.pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
 
 
 class LazyRequest(_Lazy, httpx.Request):

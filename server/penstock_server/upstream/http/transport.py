@@ -95,13 +95,13 @@ class Transport(httpx.AsyncBaseTransport):
         head, stream, extensions = head_of(request), request.stream, request.extensions
         if not isinstance(stream, httpx.ByteStream):
             return await self._upload(request, head)
-        content = b"".join(stream)
+        content = tuple(stream)
         connection = await self.pool.acquire(
             timeouts(extensions), deadline(extensions), fresh="fresh_connection" in extensions
         )
         written = monotonic()
         try:
-            connection.write(head, content)
+            connection.write(head, *content)
             await connection.head()
         except BaseException as error:
             stale = _is_stale(connection, error, written)
@@ -110,7 +110,7 @@ class Transport(httpx.AsyncBaseTransport):
                 raise StaleConnection(str(error)) from error
             raise
         # A server that refused a long request may not have read it all.
-        unread = connection.answer.status >= 300 and len(content) > _SURELY_SENT_BYTES
+        unread = connection.answer.status >= 300 and sum(map(len, content)) > _SURELY_SENT_BYTES
         body = Body(self.pool, connection, extensions, unread=unread)
         return LazyResponse(connection.answer.status, connection.answer.headers, body)
 
