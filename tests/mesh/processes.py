@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from acceptance.conftest import serving as until_serving
-from cli.process import Process, serving
+from cli.process import PENSTOCK, Process, started
+from conftest import FREE_PORT
 
 from mesh.gateway import opened
 
@@ -24,13 +25,17 @@ class Penstock:
 
 
 @asynccontextmanager
-async def penstocks(*options: str, count: int = 2) -> AsyncIterator[list[Penstock]]:
-    """Starts Penstocks with the same options; yields them once they have found their upstream."""
+async def penstock(*options: str, listen: str = FREE_PORT) -> AsyncIterator[Penstock]:
+    """Starts a Penstock; yields it once it has found its upstream."""
+    async with started(PENSTOCK, "serve", "--listen", listen, *options) as process:
+        address = (await process.log("serving"))["address"]
+        async with opened(address) as channel:
+            await until_serving(channel)
+        yield Penstock(process, address)
+
+
+@asynccontextmanager
+async def penstocks(*options: str) -> AsyncIterator[list[Penstock]]:
+    """Starts two Penstocks with the same options."""
     async with AsyncExitStack() as stack:
-        started = []
-        for _ in range(count):
-            process, address = await stack.enter_async_context(serving(*options))
-            async with opened(address) as channel:
-                await until_serving(channel)
-            started.append(Penstock(process, address))
-        yield started
+        yield [await stack.enter_async_context(penstock(*options)) for _ in range(2)]

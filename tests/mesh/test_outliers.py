@@ -3,16 +3,19 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import pytest
 from conftest import FREE_PORT
+from grpc import aio
 from rpc.calls import chat, create
 
 from mesh.calls import answered, held
 from mesh.conftest import StartMesh
-from mesh.gateway import envoy, opened
+from mesh.gateway import Envoy, envoy, opened
 from mesh.processes import penstocks
 from penstock_server.simulator import Simulator, SimulatorSettings
 
@@ -41,18 +44,38 @@ async def test_statuses_eject_no_penstock(
     assert await mesh.envoy.total(EJECTIONS) == 0
 
 
-async def test_a_penstock_that_died_is_ejected_and_no_call_fails(tmp_path: Path) -> None:
-    # Otherwise Envoy could learn it from the health.
-    late = {"interval: &interval 2s": "interval: &interval 3600s"}
+# Otherwise Envoy could learn of a death from the health.
+LATE = {"interval: &interval 2s": "interval: &interval 3600s"}
+NO_EJECTION = {"consecutive_local_origin_failure: 5": "consecutive_local_origin_failure: 1000000"}
+
+
+async def test_a_penstock_that_died_is_ejected(tmp_path: Path) -> None:
+    async with dead_and_living(tmp_path, LATE) as (front, channel):
+        for _ in range(40):
+            await answered(channel)
+        assert await front.total(EJECTIONS) >= 1
+
+
+async def test_no_call_fails_until_it_is_ejected(tmp_path: Path) -> None:
+    async with dead_and_living(tmp_path, LATE | NO_EJECTION, busy=16) as (front, channel):
+        # The dead one has fewer calls, so that Envoy prefers it.
+        for _ in range(40):
+            await answered(channel)
+        assert await front.total(EJECTIONS) == 0
+
+
+@asynccontextmanager
+async def dead_and_living(
+    folder: Path, changes: Mapping[str, str], busy: int = 0
+) -> AsyncIterator[tuple[Envoy, aio.Channel]]:
+    """Runs Envoy in front of two services, one of which dies while streams are open."""
     async with (
         Simulator(SimulatorSettings(listen=FREE_PORT)) as simulator,
         penstocks("--upstream", simulator.url) as (dying, living),
-        envoy((dying.address, living.address), tmp_path, late) as front,
+        envoy((dying.address, living.address), folder, changes) as front,
         opened(front.address) as channel,
-        held(channel, 8),
+        held(channel, busy),
     ):
         dying.process.signal(signal.SIGKILL)
         await dying.process.end()
-        for _ in range(20):
-            await answered(channel)
-        assert await front.total(EJECTIONS) >= 1
+        yield front, channel
