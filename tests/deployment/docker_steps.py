@@ -130,7 +130,7 @@ class Build:
             case "ENTRYPOINT" | "CMD":
                 stage.commands[name] = json.loads(filled)
             case "HEALTHCHECK":
-                stage.commands[name] = json.loads(filled.partition(" CMD ")[2])
+                stage.commands[name] = json.loads(text.partition(" CMD ")[2])
             case _:
                 return "read only: it changes no file"
         return "ran"
@@ -203,7 +203,7 @@ def _serve(image: Stage) -> None:
     simulator = image.start(*entry, "simulate", "--listen", _SIMULATOR)
     service = image.start(
         *(*entry, *image.commands["CMD"]),
-        *("--upstream", f"http://{_SIMULATOR}", "--listen", "127.0.0.1:50051"),
+        *("--upstream", f"http://{_SIMULATOR}"),
     )
     try:
         end = time.monotonic() + _BOUND_S
