@@ -41,7 +41,7 @@ WORKERS ?=
 OBSERVED ?=
 
 .PHONY: help demo docs test quick fuzz test-vllm test-routers test-examples test-observability test-mesh pictures bench bench-peers bench-guard bench-baseline \
-  release check format generate lock clean
+  release dist check format generate lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -112,6 +112,13 @@ release:  ## an archive of the protos, those of error details, and the descripto
 	  --owner=root:0 --group=root:0 --transform 's,^,penstock-protos-$(VERSION)/,' \
 	  --directory protos penstock README.md --directory ../client/penstock descriptors.binpb \
 	  --directory ../../examples googleapis --directory .. buf.gen.yaml LICENSE
+
+dist: release $(VENV)/.release  ## everything that a release consists of, with checksums, in dist/
+	$(VENV)/release/bin/python -m build --installer uv --outdir dist
+	cp client/penstock/descriptors.binpb dist/penstock-$(VERSION).binpb
+	$(VENV)/release/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml \
+	  --output-reproducible --output-file dist/penstock-$(VERSION).cdx.json
+	cd dist && sha256sum penstock-$(VERSION)* penstock-protos-$(VERSION)* > SHA256SUMS
 
 check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, generated code
 	$(BIN)/ruff check
@@ -194,4 +201,9 @@ $(VENV)/.codegen: requirements/codegen.lock | $(VENV)/bin/python
 $(VENV)/.docs: requirements/docs.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/docs
 	$(VENV)/docs/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/docs.lock
+	@touch $@
+
+$(VENV)/.release: requirements/release.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/release
+	$(VENV)/release/bin/pip $(PIP_INSTALL) --require-hashes -r requirements/release.lock
 	@touch $@

@@ -36,6 +36,7 @@ LOCKS = {
     ),
     "requirements/codegen.lock": ("--group=codegen",),
     "requirements/docs.lock": ("--group=docs",),
+    "requirements/release.lock": ("--group=release",),
     "requirements/fuzz.lock": ("--group=fuzz",),
     "requirements/bench.lock": ("--group=bench",),
     "requirements/manifests.lock": ("--group=manifests",),

@@ -192,4 +192,4 @@ async def test_programs(page: str, environment: dict[str, str]) -> None:
 
 def test_the_pages_have_programs() -> None:
     assert set(PROGRAMS) >= {"README", "docs/python", "docs/streaming", "docs/upstreams"}
-    assert len(PROGRAMS["docs/python"]) == 10
+    assert len(PROGRAMS["docs/python"]) == 11

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,19 @@ def _methods(path: Path) -> set[str]:
         for service in file.service
         for method in service.method
     }
+
+
+@pytest.mark.timeout(600)
+def test_everything_of_a_release() -> None:
+    """`make dist` writes the files that docs/releasing.md lists, with valid checksums."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    subprocess.run(["make", "dist"], cwd=ROOT, check=True)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    page = (ROOT / "docs" / "releasing.md").read_text("utf-8").partition("\nThe workflow")[0]
+    cells = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
+    named = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    made = {path.name for path in (ROOT / "dist").iterdir()}
+    assert made == {name.replace("X.Y.Z", version) for name in named}
+    subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=ROOT / "dist", check=True)
+    listed = {line.split()[1] for line in (ROOT / "dist/SHA256SUMS").read_text().splitlines()}
+    assert listed == made - {"SHA256SUMS"}
