@@ -226,6 +226,12 @@ async def test_one_line_for_each_call(simulator: Simulator) -> None:
         line = await process.log("rpc")
         assert (line["code"], line["reason"]) == ("CANCELLED", "CANCELLED")
 
+        process.signal(signal.SIGTERM)
+        await process.log("stopped")
+    said = str(process.logged)
+    for secret in ("sk-", "hello", "Hello", "Where is my secret"):
+        assert secret not in said
+
 
 async def test_the_line_of_a_missed_deadline(simulator: Simulator) -> None:
     # The service's own: at a caller's, the caller's cancellation may arrive first.
@@ -234,12 +240,6 @@ async def test_the_line_of_a_missed_deadline(simulator: Simulator) -> None:
             await streamed(channel, "[[simulate: silent]]").read()
         line = await process.log("rpc")
         assert (line["code"], line["reason"]) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
-
-        process.signal(signal.SIGTERM)
-        await process.log("stopped")
-    said = str(process.logged)
-    for secret in ("sk-", "hello", "Hello", "Where is my secret"):
-        assert secret not in said
 
 
 async def test_a_long_model_name_does_not_fill_the_log(simulator: Simulator) -> None:
