@@ -170,7 +170,7 @@ _FLEET = Row(
             "Calls per second that failed after a request was sent upstream, by the reason in "
             "their status details.",
             "reqps",
-            {"{{upstream}} {{reason}}": rate(names.FAILED, "upstream, reason")},
+            {"{{upstream}} {{reason}}": rate(names.FAILED, "upstream, reason") + " > 0"},
         ),
         Panel(
             "Versions of the upstreams",

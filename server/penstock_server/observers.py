@@ -53,7 +53,8 @@ class Observers:
         self.metrics = MetricsServer(
             settings.metrics_listen, self.current_metrics, tls=metrics_tls(settings, certificate)
         )
-        self.recorder = _recorder(settings, self._registry, fleet)
+        self._calls = _recorder(settings, self._registry, fleet)
+        self.recorder: Middleware | None = self._calls.record_call if self._calls else None
         self.request_log = RequestLog(settings.log_calls)
         self._tracing = tracing.start()
         self.tracer = _tracer(self._tracing)
@@ -61,6 +62,8 @@ class Observers:
     async def current_metrics(self) -> CollectorRegistry:
         """Returns the metrics as they are now."""
         self._upstreams.refresh()
+        if self._calls:
+            self._calls.export_faults(self._upstreams.names)
         return self._registry
 
     def record_refusal(self) -> None:
@@ -74,17 +77,16 @@ class Observers:
             await self._tracing.stop()
 
 
-def _recorder(settings: Settings, registry: CollectorRegistry, fleet: Fleet) -> Middleware | None:
+def _recorder(settings: Settings, registry: CollectorRegistry, fleet: Fleet) -> CallRecorder | None:
     if not settings.metrics_listen:
         return None
-    recorder = CallRecorder(
+    return CallRecorder(
         registry,
         SERVICES,
         fleet.listed_model,
         conventions=settings.genai_conventions,
         by_caller=settings.metrics_by_caller,
     )
-    return recorder.record_call
 
 
 def _tracer(tracing: "Tracing | None") -> Middleware | None:

@@ -54,12 +54,6 @@ def test_wrong_usage(arguments: list[str], word: str, capsys: pytest.CaptureFixt
     failed_with(here(capsys, *arguments), 2, word)
 
 
-def test_help_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    result = here(capsys)
-    assert (result.code, result.err) == (2, "")
-    assert result.out.startswith("usage: ")
-
-
 UNUSABLE = {
     "no scheme": ("--upstream", "localhost:8000"),
     "another scheme": ("--upstream", "grpc://localhost:8000"),

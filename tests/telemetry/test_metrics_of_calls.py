@@ -156,12 +156,15 @@ async def test_calls_that_fail_upstream(
 ) -> None:
     observed = await observe(max_attempts=1)
     run: Any = create if method.startswith("Create") else stream
+    upstream = simulator.url.removeprefix("http://")
+    error = {"upstream": upstream, "reason": "UPSTREAM_INTERNAL"}
+    [before] = (await observed.scrape()).of("penstock_calls_failed_total", **error)
+    assert before.value == 0
     assert (await run(observed.channel, chat(fault="status code=500"))).code is Code.INTERNAL
     found = await observed.scrape()
     labels = UNARY if method.startswith("Create") else STREAM
     assert codes(found, **labels) == {"Internal": 1}
     assert counts(found, **labels) == (1, 1, 0, 1)
-    upstream = simulator.url.removeprefix("http://")
     failed = found.by("reason", "penstock_calls_failed_total", upstream=upstream)
     assert failed == {"UPSTREAM_INTERNAL": 1}
     duration = "gen_ai_server_request_duration_seconds_count"

@@ -107,6 +107,17 @@ async def test_a_worker_that_does_not_answer(
     assert (found.value(STARTED), found.value("penstock_workers")) == (2, 1)
 
 
+async def test_a_worker_that_misses_a_scrape_has_not_restarted(
+    start: Start, workers: WorkerMetrics
+) -> None:
+    only = await start(0)
+    started = (await combined(workers)).value("process_start_time_seconds")
+    await only.service.metrics.stop()
+    missed = await combined(workers)
+    assert missed.value("process_start_time_seconds") == started > 0
+    assert missed.value("process_open_fds") == 0
+
+
 async def test_no_worker_answers(workers: WorkerMetrics) -> None:
     assert (await combined(workers)).value("penstock_workers") == 0
 

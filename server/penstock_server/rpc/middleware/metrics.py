@@ -1,6 +1,7 @@
 """Middleware that records the metrics of every call, once, at its end."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from time import monotonic
 from typing import Any
 
@@ -85,6 +86,14 @@ class CallRecorder:
             conventions=conventions,
             by_caller=by_caller,
         )
+
+    def export_faults(self, upstreams: Iterable[str]) -> None:
+        """Exports how often upstreams caused each error, also if they never did.
+
+        The increase of a counter includes its first count only if it was exported before.
+        """
+        for pair in product(upstreams, status.UPSTREAM_FAULTS):
+            self._metrics.failed.setdefault(pair, 0)
 
     async def record_call(self, call_next: CallNext, rpc: Rpc) -> Any:
         """Runs a call and records it."""

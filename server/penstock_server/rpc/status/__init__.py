@@ -8,7 +8,7 @@ from penstock_server.rpc.status.failures import (
     of_failure,
     resendable,
 )
-from penstock_server.rpc.status.severity import severity
+from penstock_server.rpc.status.severity import UPSTREAM_FAULTS, severity
 from penstock_server.rpc.status.statuses import (
     Refusal,
     Status,
@@ -58,6 +58,7 @@ __all__ = [
     "OVERLOADED",
     "RATE_LIMITED",
     "UNSUPPORTED_OPERATION",
+    "UPSTREAM_FAULTS",
     "Metadata",
     "Refusal",
     "Resend",

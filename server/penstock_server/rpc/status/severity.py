@@ -1,10 +1,18 @@
 """The severity of the end of a call, for the service's operator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import grpc
 
-from penstock_server.rpc.status.table import DRAINING, HTTP_ROWS, OVERLOADED, TOO_LARGE
+from penstock_server.rpc.status.table import (
+    DRAINING,
+    ENGINE_DEAD,
+    HTTP_ROWS,
+    KIND_ROWS,
+    OVERLOADED,
+    TOO_LARGE,
+    UNEXPECTED_5XX,
+)
 
 _Code = grpc.StatusCode
 
@@ -45,3 +53,10 @@ _BY_CODE: Mapping[grpc.StatusCode, str] = {
 def severity(code: grpc.StatusCode, reason: str) -> str:
     """Returns the level of the log line of a call that ended with a code and a reason."""
     return _BY_REASON.get(reason) or _BY_CODE[code]
+
+
+_UPSTREAM_ROWS = (*KIND_ROWS.values(), *HTTP_ROWS.values(), UNEXPECTED_5XX, ENGINE_DEAD)
+UPSTREAM_FAULTS: Sequence[str] = tuple(
+    dict.fromkeys(r.reason for r in _UPSTREAM_ROWS if severity(r.code, r.reason) == _ERROR)
+)
+"""The reasons of failures of upstreams that are errors."""

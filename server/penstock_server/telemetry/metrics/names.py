@@ -403,10 +403,11 @@ BUILD_INFO = Metric(
 
 # The process, from prometheus-client; without their types, which it decides.
 
+START_TIME = "process_start_time_seconds"
 PROCESS: Mapping[str, Combine] = {
     "process_virtual_memory_bytes": Combine.SUM,
     "process_resident_memory_bytes": Combine.SUM,
-    "process_start_time_seconds": Combine.LEAST,
+    START_TIME: Combine.LEAST,
     "process_cpu_seconds_total": Combine.SUM,
     "process_open_fds": Combine.SUM,
     "process_max_fds": Combine.LEAST,

@@ -1,6 +1,6 @@
 """Metrics of upstreams, read from the state of the fleet at a scrape."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -82,7 +82,11 @@ _GAUGES: Sequence[tuple[names.Metric, Callable[[Replica], float]]] = (
 
 
 class UpstreamMetrics(Collector):
-    """The metrics of all upstreams."""
+    """The metrics of all upstreams.
+
+    Attributes:
+        names: the names of the upstreams at the last refresh.
+    """
 
     def __init__(self, registry: CollectorRegistry, fleet: Fleet) -> None:
         """Registers the metrics.
@@ -92,6 +96,7 @@ class UpstreamMetrics(Collector):
             fleet: the upstreams.
         """
         self._fleet = fleet
+        self.names: Collection[str] = ()
         self._replicas: Sequence[Replica] = ()
         self._retries: Mapping[str, int] = {}
         self._hedges: Mapping[str, int] = {}
@@ -101,6 +106,7 @@ class UpstreamMetrics(Collector):
         """Reads the state of the fleet; runs on the event loop, unlike the scrape that follows."""
         self._replicas = self._fleet.snapshot()
         upstreams = dict.fromkeys((replica.upstream for replica in self._replicas), 0)
+        self.names = upstreams.keys()
         self._retries = upstreams | dict(self._fleet.retries)
         self._hedges = upstreams | dict(self._fleet.hedges)
 

@@ -20,7 +20,7 @@ from prometheus_client.samples import Sample
 
 from penstock_server.telemetry.metrics.endpoint import PATH
 from penstock_server.telemetry.metrics.families import gauge_family
-from penstock_server.telemetry.metrics.names import BY_NAME, PROCESS, WORKERS, Combine
+from penstock_server.telemetry.metrics.names import BY_NAME, PROCESS, START_TIME, WORKERS, Combine
 
 _ANSWER_LIMIT_S = 2.0
 
@@ -77,8 +77,8 @@ class WorkerMetrics:
                 self._latest[address] = _parsed(text)
                 total.add(self._latest[address])
             else:
-                # It may be busy, or dead and not replaced yet: what was counted stays.
-                total.add(_cumulative(self._latest.get(address, ())))
+                # It may be busy, or dead and not replaced yet.
+                total.add(_lasting(self._latest.get(address, ())))
         workers = gauge_family(WORKERS)
         workers.add_metric((), sum(map(bool, texts.values())))
         registry = CollectorRegistry(auto_describe=True)
@@ -157,6 +157,11 @@ def _parsed(text: str) -> Sequence[Family]:
 
 def _cumulative(families: Iterable[Family]) -> Iterator[Family]:
     return (family for family in families if family.type in _CUMULATIVE)
+
+
+def _lasting(families: Iterable[Family]) -> Iterator[Family]:
+    """Returns the families that hold while a worker does not answer: counts, and its start."""
+    return (f for f in families if f.type in _CUMULATIVE or f.name == START_TIME)
 
 
 def _way(family: Family) -> Combine:
