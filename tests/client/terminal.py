@@ -57,9 +57,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
+def terminal(*arguments: str, **environment: str) -> Iterator[Terminal]:
     """Runs `penstock`."""
-    with shown((PENSTOCK, *arguments)) as running:
+    with shown((PENSTOCK, *arguments), **environment) as running:
         yield running
 
 
@@ -76,7 +76,7 @@ def shown(
         stderr=screen,
         start_new_session=True,
         cwd=folder,
-        env=clean() | {"TERM": "dumb"} | environment,
+        env=clean() | {"TERM": "dumb", "PENSTOCK_HISTORY": "off"} | environment,
     ) as process:
         os.close(screen)
         try:

@@ -2,19 +2,24 @@
 
 import argparse
 import io
+import logging
 import math
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
+from penstock._base.call_log import LOGGER
 from penstock._base.settings import LONGEST_S, UNSET, Unset
 from penstock.channel import DEFAULT_TARGET, TLS
+from penstock.cli.screen import can_redraw
+from penstock.cli.wrapping import wrapped
 from penstock.client import Client
 from penstock.errors import CallError, PenstockError
 
@@ -113,6 +118,12 @@ def _add_service(parser: argparse.ArgumentParser, variable: str, default: str) -
         help="deadline of a call, 0 for none [environment PENSTOCK_TIMEOUT] "
         "(default: none; health: 5)",
     )
+    add(
+        "-v",
+        "--show-metadata",
+        action="store_true",
+        help="report the metadata of calls, and their trailers",
+    )
 
 
 def _pair(given: str) -> tuple[str, str]:
@@ -145,7 +156,7 @@ def free_text(action: argparse.Action) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds the option that names the model."""
-    parser.add_argument("--model", help="name of the model; optional if there is only one")
+    free_text(parser.add_argument("-m", "--model", help="name of the model; default: the only one"))
 
 
 def connect(arguments: argparse.Namespace, timeout: float | None = None) -> Client:
@@ -158,6 +169,8 @@ def connect(arguments: argparse.Namespace, timeout: float | None = None) -> Clie
     Raises:
         UsageError: an option or an environment variable is not valid.
     """
+    if arguments.show_metadata:
+        _metadata.show()
     try:
         return Client(
             arguments.target,
@@ -168,6 +181,41 @@ def connect(arguments: argparse.Namespace, timeout: float | None = None) -> Clie
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+class _Metadata(logging.Handler):
+    """Reports the client's debug log, which contains metadata."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[str] | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.held is None:
+            report(record.getMessage())
+        else:
+            self.held.append(record.getMessage())
+
+    def show(self) -> None:
+        """Begins to report."""
+        LOGGER.addHandler(self)
+        LOGGER.setLevel(logging.DEBUG)
+        LOGGER.propagate = False
+
+
+_metadata = _Metadata()
+
+
+@contextmanager
+def metadata_held() -> Iterator[None]:
+    """Reports metadata at the end, after an output that would be interrupted."""
+    _metadata.held = []
+    try:
+        yield
+    finally:
+        held, _metadata.held = _metadata.held, None
+        for line in held:
+            report(line)
 
 
 def _api_key(arguments: argparse.Namespace) -> str | None:
@@ -245,7 +293,8 @@ def report(problem: object) -> None:
     reached = not isinstance(problem, CallError) or problem.status.reached
     request_id = problem.request_id if isinstance(problem, PenstockError) and reached else ""
     suffix = f" (request {request_id})" if request_id else ""
-    print(f"penstock: {printable(str(problem))}{suffix}", file=sys.stderr)
+    line = f"penstock: {printable(str(problem))}{suffix}"
+    print(wrapped(line) if can_redraw(sys.stderr) else line, file=sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -281,7 +330,11 @@ def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
         return EXIT_USAGE
     except BrokenPipeError:
         return EXIT_FAILED
-    except (PenstockError, OSError) as error:
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        report(f"{place}{error.strerror or error}")
+        return EXIT_FAILED
+    except PenstockError as error:
         report(error)
         return EXIT_FAILED
 

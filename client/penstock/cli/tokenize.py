@@ -18,13 +18,18 @@ from penstock.cli.command import (
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     parser = add_command(commands, "tokenize", _run, "print the tokens of a text, one per line")
-    free_text(parser.add_argument("text", nargs="?", help="text; default: standard input"))
+    free_text(
+        parser.add_argument(
+            "text", nargs="*", help="text, whose words are joined; default: standard input"
+        )
+    )
+    parser.set_defaults(more="text")
     add_model(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    text = arguments.text
-    if text is None and not (text := read_input()):
+    text = " ".join(arguments.text)
+    if not arguments.text and not (text := read_input()):
         raise UsageError("no text given, and none on standard input")
     with connect(arguments) as client:
         tokens = client.tokenize(text, model=arguments.model, return_token_strings=True)

@@ -17,10 +17,12 @@ from penstock.cli.command import (
     on,
     show,
 )
+from penstock.cli.screen import CLEAR_LINE, columns
 from penstock.client import Client
 from penstock.transcribe import TranscribeOptions
 
 WIDTH = 30
+NARROWEST = 5
 MEGABYTE = 1e6
 
 
@@ -121,29 +123,33 @@ class Bar:
     def show(self, sent: int, total: int | None) -> None:
         """Draws the bar again."""
         if self._watched:
-            print(f"\r\x1b[K{bar(sent, total)}", end="", file=sys.stderr, flush=True)
+            drawn = bar(sent, total, columns())
+            print(f"{CLEAR_LINE}{drawn}", end="", file=sys.stderr, flush=True)
             self._shown = True
 
     def clear(self) -> None:
         """Clears the bar."""
         if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print(CLEAR_LINE, end="", file=sys.stderr, flush=True)
             self._shown = False
 
 
-def bar(sent: int, total: int | None) -> str:
-    """Returns the bar as a text.
+def bar(sent: int, total: int | None, width: int) -> str:
+    """Returns the bar as a text that is narrower than the terminal.
 
-    >>> bar(1_000_000, 4_000_000)
+    >>> bar(1_000_000, 4_000_000, 80)
     '[#######                       ]  25% 1.0 of 4.0 MB'
-    >>> bar(1_500_000, None)
+    >>> bar(1_000_000, 4_000_000, 30)
+    '[##       ]  25% 1.0 of 4.0 MB'[:29]
+    >>> bar(1_500_000, None, 80)
     '1.5 MB'
     """
     if not total:
-        return f"{sent / MEGABYTE:.1f} MB"
-    if sent >= total:
-        return f"[{'#' * WIDTH}] 100% sent, waiting for the text"
-    share = sent / total
-    drawn = "#" * int(share * WIDTH)
+        return f"{sent / MEGABYTE:.1f} MB"[: width - 1]
+    share = min(sent / total, 1.0)
     of = f"{sent / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB"
-    return f"[{drawn:<{WIDTH}}] {share:4.0%} {of}"
+    text = f"{share:4.0%} {of if sent < total else 'sent, waiting for the text'}"
+    room = min(WIDTH, width - len(text) - len("[] ") - 1)
+    if room < NARROWEST:
+        return text[: width - 1].strip()
+    return f"[{'#' * int(share * room):<{room}}] {text}"

@@ -11,6 +11,7 @@ from penstock.cli.command import (
     EXIT_FAILED,
     EXIT_OK,
     Subparsers,
+    UsageError,
     add_command,
     connect,
     printable,
@@ -19,7 +20,7 @@ from penstock.cli.command import (
     show,
 )
 from penstock.client import Client
-from penstock.errors import CallError
+from penstock.errors import CallError, UnimplementedError
 
 HEADS = ("NAME", "ADDRESS", "STATE", "MODELS", "OUTSTANDING", "ERRORS", "LATENCY", "VERSION")
 
@@ -45,9 +46,15 @@ def add(commands: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     with connect(arguments) as client:
-        if arguments.watch is not None:
-            _watch(client, arguments)
-        listed = client.admin.upstreams()
+        try:
+            if arguments.watch is not None:
+                _watch(client, arguments)
+            listed = client.admin.upstreams()
+        except UnimplementedError as error:
+            raise UsageError(
+                f"{arguments.target} is not the admin address of a service, which penstock serve "
+                f"--admin-listen sets (default {DEFAULT_ADMIN_TARGET})"
+            ) from error
     _show(listed, arguments)
     return EXIT_OK if listed and all(replica.ready for replica in listed) else EXIT_FAILED
 
@@ -57,6 +64,8 @@ def _watch(client: Client, arguments: argparse.Namespace) -> None:
     while True:
         try:
             listed = client.admin.upstreams()
+        except UnimplementedError:
+            raise
         except CallError as error:
             report(error)
         else:
