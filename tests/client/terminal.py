@@ -59,7 +59,7 @@ class Terminal:
 @contextmanager
 def terminal(*arguments: str, **environment: str) -> Iterator[Terminal]:
     """Runs `penstock`."""
-    with shown((PENSTOCK, *arguments), **environment) as running:
+    with shown((PENSTOCK, *arguments), None, **environment) as running:
         yield running
 
 

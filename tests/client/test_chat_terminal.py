@@ -165,7 +165,7 @@ async def test_reasoning(
         screen.wait_for("> ")
         screen.type("/quit\n")
 
-    await talk(thinking, *options, say=say, **environment)
+    await talk(thinking, *options, say=say, code=0, **environment)
 
 
 async def test_no_reasoning_beside_a_pipe(thinking: Service) -> None:
@@ -286,7 +286,7 @@ async def test_options(service: Service, simulator: Simulator, tmp_path: Path) -
     assert sent[0].items() >= expected.items()
     assert sent[0]["response_format"]["json_schema"]["schema"] == schema
     said = sent[0]["messages"][1]["content"]
-    assert [part["type"] for part in said] == ["text", "audio_url"]
+    assert [part["type"] for part in said] == ["text", "input_audio"]
     assert said[0]["text"] == "Say hello."
 
 
