@@ -18,6 +18,7 @@ from bench import (
     measure,
     plot,
     process,
+    releases,
     report,
     run,
     scenarios,
@@ -68,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     writes.set_defaults(run=lambda parsed: _write(_load(RESULTS), dry=parsed.dry))
     guards = commands.add_parser("guard", help="the bounded form, for continuous integration")
     guards.set_defaults(run=_guard)
+    compares = commands.add_parser("releases", help="compare releases of grpcio")
+    compares.add_argument("releases", nargs="+", metavar="RELEASE")
+    compares.add_argument("--repeats", type=int, default=5)
+    compares.add_argument("--budget", type=float, default=300.0, help="seconds")
+    compares.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    compares.set_defaults(run=_releases)
     stores = commands.add_parser("baseline", help="store the instructions of the conversions")
     stores.set_defaults(run=_baseline)
     return parser
@@ -133,6 +140,11 @@ def _report(document: Mapping[str, Any]) -> Report:
 def _load(path: Path) -> Mapping[str, Any]:
     document: Mapping[str, Any] = json.loads(path.read_text())
     return document
+
+
+def _releases(parsed: argparse.Namespace) -> int:
+    print(releases.compare(parsed.releases, parsed.repeats, parsed.budget, parsed.seed))
+    return 0
 
 
 def _guard(parsed: argparse.Namespace) -> int:

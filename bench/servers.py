@@ -99,24 +99,25 @@ def noop(*loop: str) -> Start:
     return start
 
 
-def penstock(workers: int = 0, **environment: str) -> Start:
+def penstock(workers: int = 0, environment: Path = VENV, **variables: str) -> Start:
     """Returns how to start Penstock with its defaults but for ports.
 
     Args:
         workers: start so many workers; 0 for none.
-        environment: more environment variables.
+        environment: the virtual environment that it is installed in.
+        variables: more environment variables.
     """
 
     @contextlib.contextmanager
     def start(place: Place) -> Iterator[Running]:
-        command = [str(VENV / "bin" / "penstock"), "serve", "--listen", f"{HOST}:0"]
+        command = [str(environment / "bin" / "penstock"), "serve", "--listen", f"{HOST}:0"]
         command += ["--upstream", f"http://{HOST}:{place.upstream}", "--drain-delay", "0"]
         if workers:
             command += ["--workers", str(workers)]
         env = _environment() | {
             "PENSTOCK_ADMIN_LISTEN": f"{HOST}:0",
             "PENSTOCK_METRICS_LISTEN": f"{HOST}:0",
-            **environment,
+            **variables,
         }
         with Child(command, place.log("penstock"), env=env) as child:
             _wait(child, "penstock serve", lambda: _logged_port(child.log) > 0)
