@@ -248,14 +248,14 @@ _KEYS = Row(
     (
         Panel(
             "Calls by key",
-            "Calls that ended, per second, by the name of the caller's key.",
+            "Calls that ended, per second, by the name of the caller.",
             "reqps",
             {"{{caller}}": rate(names.CALLER_CALLS, "caller")},
             width=12,
         ),
         Panel(
             "Tokens by key",
-            "Input and output tokens per second, by the name of the caller's key.",
+            "Input and output tokens per second, by the name of the caller.",
             "short",
             {
                 "{{caller}} {{gen_ai_token_type}}": rate(

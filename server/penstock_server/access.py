@@ -8,6 +8,7 @@ from penstock_server.options import SettingsError
 from penstock_server.rpc.calls import Middleware
 from penstock_server.rpc.middleware import (
     Authentication,
+    FailedLogins,
     Ledger,
     SharedLedger,
     forward_credentials,
@@ -51,7 +52,11 @@ def authentication(settings: Settings, clock: Callable[[], float]) -> Authentica
             "checks a caller's authorization"
         )
     return Authentication(
-        callers(settings), settings.trusted_proxies, ledger=_ledger(), clock=clock
+        callers(settings),
+        settings.trusted_proxies,
+        ledger=_ledger(),
+        failed_logins=FailedLogins(settings.max_failed_logins),
+        clock=clock,
     )
 
 

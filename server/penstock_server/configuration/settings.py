@@ -391,6 +391,13 @@ class Settings:
         text,
         "FILE",
     )
+    max_failed_logins: int = option(
+        60,
+        "Most calls per minute from one address with keys that are unknown; further keys from it "
+        "are refused for some time. 0 for no limit.",
+        natural,
+        "NUMBER",
+    )
     trusted_proxies: tuple[str, ...] = option(
         (),
         "Proxy whose x-forwarded-client-cert identifies callers, by its SPIFFE id, DNS name or "

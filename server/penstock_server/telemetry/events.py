@@ -308,6 +308,13 @@ CALLS_NOT_LOGGED = Event(
     "The number of calls, refused before they were admitted, whose lines were left out.",
     others="each reason",
 )
+LOGINS_LIMITED = Event(
+    "failed logins limited",
+    "warning",
+    "rpc",
+    ("address",),
+    "An address has sent unknown keys too often; at most six lines a minute.",
+)
 REFUSING = Event(
     "refusing calls",
     "warning",

@@ -4,6 +4,7 @@ from penstock_server.rpc.middleware.admission import Admission
 from penstock_server.rpc.middleware.authentication import Authentication, forward_credentials
 from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
+from penstock_server.rpc.middleware.failed_logins import FailedLogins
 from penstock_server.rpc.middleware.ledger import Ledger
 from penstock_server.rpc.middleware.metrics import CallRecorder, methods
 from penstock_server.rpc.middleware.quota import Quota
@@ -18,6 +19,7 @@ __all__ = [
     "CallRecorder",
     "CallTracer",
     "Deadlines",
+    "FailedLogins",
     "Ledger",
     "Quota",
     "RequestLog",

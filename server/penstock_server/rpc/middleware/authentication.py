@@ -6,14 +6,15 @@ from fnmatch import translate
 from hashlib import sha256
 from re import compile as compile_pattern
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from penstock_server.configuration import Caller
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import CallNext, Rpc, fits_header
+from penstock_server.rpc.calls import CallNext, GrpcContext, Rpc, fits_header
+from penstock_server.rpc.middleware.failed_logins import FailedLogins
 from penstock_server.rpc.middleware.ledger import Ledger
 from penstock_server.rpc.middleware.limits import Limits
-from penstock_server.rpc.middleware.peers import Peers
+from penstock_server.rpc.middleware.peers import Peers, address
 from penstock_server.upstream import any_model
 
 _FORM = "send the metadata authorization: Bearer <key>"
@@ -42,6 +43,7 @@ class Authentication:
         trusted_proxies: Iterable[str] = (),
         *,
         ledger: Ledger,
+        failed_logins: FailedLogins,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Accepts the calls of callers.
@@ -50,10 +52,12 @@ class Authentication:
             callers: the callers.
             trusted_proxies: the proxies that report the certificates of callers; see `Peers`.
             ledger: records the use of their limits.
+            failed_logins: limits the calls with unknown keys.
             clock: the clock of the limits, in seconds.
         """
         self._clock = clock
         self._ledger = ledger
+        self._failed_logins = failed_logins
         self.replace(callers, trusted_proxies)
 
     def replace(self, callers: Iterable[Caller], trusted_proxies: Iterable[str] = ()) -> None:
@@ -97,8 +101,16 @@ class Authentication:
         digest = sha256(_key(authorization).encode()).digest()
         caller = self._known.get(digest)
         if caller is None:
-            raise status.Refusal(status.of_credentials("the key is unknown"))
+            self._refuse(rpc.context)
+        if self._failed_logins.any:
+            self._failed_logins.succeed(address(rpc.context.peer()), digest, self._clock())
         return caller
+
+    def _refuse(self, context: GrpcContext) -> NoReturn:
+        """Refuses a key that is unknown; its proxy's address would stand for many callers."""
+        if not self._peers.is_proxy(context):
+            self._failed_logins.fail(address(context.peer()), self._clock())
+        raise status.Refusal(status.of_credentials("the key is unknown"))
 
     def _certified(self, rpc: Rpc) -> _Known:
         """Returns the caller that a certificate identifies."""

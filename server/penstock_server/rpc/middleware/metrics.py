@@ -37,6 +37,7 @@ _EXPECTED = (
     (status.RATE_LIMITED.reason, "calls_per_minute"),
     (status.RATE_LIMITED.reason, "concurrent_calls"),
     (status.RATE_LIMITED.reason, "tokens_per_minute"),
+    (status.RATE_LIMITED.reason, "max_failed_logins"),
     (status.DRAINING.reason, ""),
     (status.INVALID_CREDENTIALS.reason, ""),
     (status.MODEL_FORBIDDEN.reason, ""),

@@ -44,15 +44,22 @@ class Peers:
             status.Refusal: INVALID_CREDENTIALS: a trusted proxy reports something malformed.
         """
         own = _own(rpc.context)
-        if not self._names or not (self._names.intersection(own) or self._is_near(rpc.context)):
+        if not self._is_trusted(own, rpc.context):
             return own
         for reported in reversed(_reported(rpc.context)):
             if not self._names.intersection(reported):
                 return reported
         return ()
 
-    def _is_near(self, context: GrpcContext) -> bool:
-        """Returns whether the peer's address is one of those that are trusted."""
+    def is_proxy(self, context: GrpcContext) -> bool:
+        """Returns whether the peer of a call is a trusted proxy."""
+        return self._is_trusted(_own(context), context)
+
+    def _is_trusted(self, own: Identities, context: GrpcContext) -> bool:
+        if not self._names:
+            return False
+        if self._names.intersection(own):
+            return True
         found = address(context.peer())
         if found is None:
             return UNIX_PEERS in self._names

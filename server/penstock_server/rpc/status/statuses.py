@@ -180,6 +180,17 @@ def of_limit(caller: str, limit: str, described: str, left: int, retry_after_s: 
     )
 
 
+def of_failed_logins(address: str, per_minute: int, retry_after_s: float) -> Status:
+    """Returns the status of a call from an address that has sent too many unknown keys."""
+    return Status(
+        RATE_LIMITED,
+        f"too many failed logins from {address}",
+        {"limit": "max_failed_logins", "left": "0"},
+        retry_after_s=retry_after_s,
+        quota=(f"address:{address}", f"{per_minute} failed logins per minute, 0 left"),
+    )
+
+
 def of_overload(most: int) -> Status:
     """Returns the status of a call beyond the limit of concurrent calls."""
     message = f"the server is busy with {most} calls, its limit"
