@@ -19,7 +19,8 @@ AnswerEdit: TypeAlias = Callable[[Answer], object]
 
 _HOTTEST = 2.0
 _ERROR_EVENT = b'data: {"error"'
-_PARAMETER = re.compile(r" \(parameter=[^)]*\)$")
+_PARAMETER = re.compile(r" \(parameter=[^)]*\)(?=$| None$)")
+_ISSUES = re.compile(r"\d+ validation errors?:\n  ")
 _LOCATION = re.compile(r"'loc': '(body[^']*)'")
 
 
@@ -174,6 +175,26 @@ def _plainer_response(data: dict[str, Json]) -> None:
     (usage.get("input_tokens_details") or {}).pop("cache_write_tokens", None)
 
 
+def _response_without_turns(data: dict[str, Json]) -> None:
+    response = data.get("response") or data
+    if response.get("object") != "response":
+        return
+    for details in (response.get("usage") or {}).values():
+        if isinstance(details, dict):
+            for key in [key for key in details if key.endswith("_per_turn")]:
+                del details[key]
+
+
+def _always_complete(data: dict[str, Json]) -> None:
+    if data.get("object") != "response":
+        return
+    for key in ("incomplete_details", "input_messages", "output_messages"):
+        data.pop(key, None)
+    for part in (data, *data["output"]):
+        if part.get("status") == "incomplete":
+            part["status"] = "completed"
+
+
 def _duration_as_text(data: dict[str, Json]) -> None:
     if "segments" in data and "duration" in data:
         data["duration"] = str(data["duration"])
@@ -214,6 +235,15 @@ def _location_as_tuple(location: re.Match[str]) -> str:
 
 def _unnamed(error: dict[str, Json]) -> None:
     error.update(param=None, message=_PARAMETER.sub("", error["message"]))
+
+
+def _listed(error: dict[str, Json]) -> None:
+    if match := _ISSUES.match(error["message"]):
+        issues = error["message"][match.end() :].split("\n  ")
+        # vLLM itself raises those that are not objects.
+        shown = [issue if issue.startswith("{") else repr(issue) for issue in issues]
+        listed = f"[{', '.join(shown)}]"
+        error["message"] = listed if shown == issues else f" {listed}"
 
 
 def _total_only(data: dict[str, Json]) -> None:
@@ -395,6 +425,16 @@ CHANGES = (
         edit_answer=_documents(_total_only),
     ),
     Change(
+        (0, 12),
+        "Errors about the structure of a request were a list, as FastAPI described them then.",
+        edit_answer=_errors(_listed),
+    ),
+    Change(
+        (0, 11, 1),
+        "The usage of responses did not list turns.",
+        edit_answer=_documents(_response_without_turns),
+    ),
+    Change(
         (0, 11, 1),
         "JSON schemas in `response_format` of text completions had no effect.",
         edit_request=_no_completion_schema,
@@ -403,6 +443,11 @@ CHANGES = (
         (0, 11, 1),
         "Reasoning had only its old name.",
         edit_answer=_documents(_old_reasoning),
+    ),
+    Change(
+        (0, 11),
+        "Responses that were cut off by the limit were complete.",
+        edit_answer=_documents(_always_complete),
     ),
     Change(
         (0, 10, 2),

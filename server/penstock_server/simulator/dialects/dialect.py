@@ -17,6 +17,7 @@ from penstock_server.simulator.http.answers import Answer, Json
 from penstock_server.simulator.http.errors import ApiError, phrase
 from penstock_server.simulator.http.form import FormError, read_form
 from penstock_server.simulator.http.requests import Request
+from penstock_server.simulator.http.validation import Issue, refusal
 from penstock_server.vllm_fields import (
     OLDER_CONSTRAINTS,
     OLDEST,
@@ -34,6 +35,8 @@ _ERRORS_AS_JSON = (0, 18)
 _THINKING_BUDGET = (0, 19)
 _UNSET_BUDGET = (0, 23)
 _BAD_WORDS = (0, 22)
+_BAD_WORDS_NAMED = (0, 11, 1)
+_RESPONSE_TOOLS = (0, 11, 1)
 _BATCHES = (0, 21)
 _EMPTY_TEXTS = (0, 17)
 _CLASSIFIED_TOKENS = (0, 15)
@@ -112,8 +115,11 @@ class Dialect:
         json_errors = self._version >= _ERRORS_AS_JSON
         if self._version < _OBJECTS_ONLY:
             _refuse_list(request, json_errors=json_errors)
+        if self._version < _RESPONSE_TOOLS and request.path == routes.RESPONSES:
+            _refuse_response_tools(request)
         if self._version < _BAD_WORDS and "" in _bad_words(request):
-            words = "" if json_errors else "list index out of range"
+            named = _BAD_WORDS_NAMED <= self._version < _ERRORS_AS_JSON
+            words = "list index out of range" if named else ""
             kind = "InternalServerError" if json_errors else "Internal Server Error"
             raise ApiError(words, status=500, kind=kind)
         if _THINKING_BUDGET <= self._version < _UNSET_BUDGET:
@@ -199,8 +205,20 @@ def _refuse_verbose_json(request: Request) -> None:
 
 def _refuse_no_effort(request: Request) -> None:
     if (_object(request) or {}).get("reasoning_effort") == "none":
-        message = "1 validation error:\n  Input should be 'low', 'medium' or 'high'"
-        raise ApiError(message, kind="Bad Request")
+        known = "'low', 'medium' or 'high'"
+        issue = Issue(
+            "literal_error",
+            "body.reasoning_effort",
+            f"Input should be {known}",
+            "none",
+            {"expected": known},
+        )
+        raise refusal([issue])
+
+
+def _refuse_response_tools(request: Request) -> None:
+    if (_object(request) or {}).get("tools"):
+        raise ApiError("Tool use is not supported in Responses API without Harmony None")
 
 
 def _refuse_segments_without_language(request: Request) -> None:

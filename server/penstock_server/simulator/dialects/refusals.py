@@ -11,7 +11,7 @@ from penstock_server import routes
 from penstock_server.simulator.http.answers import Answer, Json
 from penstock_server.simulator.http.errors import ApiError, TooLong
 from penstock_server.simulator.http.requests import Request
-from penstock_server.vllm_fields import Version
+from penstock_server.vllm_fields import OLDEST, Version
 
 _DEFAULT_TOKENS = 16
 _PARAMETER = re.compile(r" \(parameter=[^)]*\)$")
@@ -27,10 +27,12 @@ class Rewording:
     Attributes:
         before: the first version that words it as the newest does.
         reworded: returns the older refusal, or None if the rewording does not apply.
+        since: the first version with the older form, if not all older versions have it.
     """
 
     before: Version
     reworded: Reworded
+    since: Version = OLDEST
 
 
 def _words(pattern: str, older: str, param: str | None = None, status: int = 400) -> Reworded:
@@ -44,15 +46,33 @@ def _words(pattern: str, older: str, param: str | None = None, status: int = 400
     return reworded
 
 
-def _by_a_validator(pattern: str, *, named: bool) -> Reworded:
-    """Returns a rewording in pydantic's format, with the parameter's name or without."""
+class VLLMValidationError(ValueError):
+    """The error of a validator that names the parameter; its `repr` is part of the message."""
+
+
+def _by_a_validator(pattern: str, *, named: bool, older: str = "") -> Reworded:
+    """Returns a rewording in pydantic's format, with the parameter's name or without.
+
+    Args:
+        pattern: what the message starts with.
+        named: whether the message names the parameter.
+        older: words that replace those of the pattern.
+    """
     known = re.compile(pattern)
+    kind = VLLMValidationError if named else ValueError
 
     def reworded(request: Request, error: ApiError) -> ApiError | None:
         if not known.match(str(error)):
             return None
-        words = str(error) if named else _PARAMETER.sub("", str(error))
-        issue = {"type": "value_error", "loc": ("body",), "msg": f"Value error, {words}"}
+        plain = _PARAMETER.sub("", str(error))
+        plain = known.sub(older, plain) if older else plain
+        issue = {
+            "type": "value_error",
+            "loc": ("body",),
+            "msg": f"Value error, {error if named else plain}",
+            "input": request.json,
+            "ctx": {"error": kind(plain)},
+        }
         param = error.body["error"]["param"] if named else None
         return ApiError(f"1 validation error:\n  {issue}", param, kind="Bad Request")
 
@@ -78,6 +98,12 @@ def _too_long(request: Request, error: ApiError) -> ApiError | None:
     )
     chat = request.path == routes.CHAT_COMPLETIONS
     return ApiError(f"{message} None" if chat else message, param)
+
+
+def _too_long_for_a_completion(request: Request, error: ApiError) -> ApiError | None:
+    older = _too_long(request, error) if request.path == routes.COMPLETIONS else None
+    words = str(older).replace("This model's maximum", "This maximum")
+    return ApiError(words, "input_tokens") if older else None
 
 
 def _too_long_with_its_answer(request: Request, error: ApiError) -> ApiError | None:
@@ -108,6 +134,13 @@ def _dead(request: Request, error: ApiError) -> ApiError | None:
     return _Silent("", status=500) if str(error).startswith("EngineCore encountered") else None
 
 
+def _negative_tokens(request: Request, error: ApiError) -> ApiError | None:
+    if request.path != routes.DETOKENIZE or "'greater_than_equal'" not in str(error):
+        return None
+    words = "out of range integral type conversion attempted"
+    return ApiError(f"1 validation error:\n  {words}", kind="Bad Request")
+
+
 def _no_audio(request: Request, error: ApiError) -> ApiError | None:
     if not str(error).startswith(("Invalid or corrupted audio", "No audio stream")):
         return None
@@ -122,6 +155,11 @@ _SCORES = frozenset(
         routes.SCORE,
         routes.SCORE_UNVERSIONED,
     )
+)
+
+_NAMED_CHECKS = (
+    "`(prompt_logprobs|top_logprobs|logprobs)` (must|are not)"
+    "|when using `top_logprobs`|Stream options can only"
 )
 
 REWORDINGS = (
@@ -150,14 +188,7 @@ REWORDINGS = (
             "use other output dimensions will lead to poor results.",
         ),
     ),
-    Rewording(
-        (0, 21),
-        _by_a_validator(
-            "`(prompt_logprobs|top_logprobs|logprobs)` (must|are not)"
-            "|when using `top_logprobs`|Stream options can only",
-            named=True,
-        ),
-    ),
+    Rewording((0, 21), _by_a_validator(_NAMED_CHECKS, named=True)),
     Rewording(
         (0, 21),
         _by_a_validator(
@@ -182,6 +213,7 @@ REWORDINGS = (
     ),
     Rewording((0, 21), _words(r"(No IOProcessor plugin .*) \(parameter=task\)", r"\1")),
     Rewording((0, 21), _words(r"(Unsupported task: .*) \(parameter=task\)", r"\1")),
+    Rewording((0, 17), _negative_tokens),
     Rewording((0, 17), _dead),
     Rewording(
         (0, 16),
@@ -211,6 +243,23 @@ REWORDINGS = (
         (0, 16),
         _words(r"(The model `.*` does not exist\.)", r"\1", "model", 404),
     ),
+    Rewording((0, 14), _by_a_validator(_NAMED_CHECKS, named=False)),
+    Rewording(
+        (0, 11),
+        _by_a_validator(
+            r"`prompt_logprobs` must be a positive value or -1\.",
+            named=False,
+            older="`prompt_logprobs` must be a positive value.",
+        ),
+    ),
+    Rewording(
+        (0, 11),
+        _words(
+            "(Requested .* logprobs of .*, which is) (greater than max allowed: .*)", r"\1 is \2"
+        ),
+        since=(0, 10, 2),
+    ),
+    Rewording((0, 11), _too_long_for_a_completion, since=(0, 10, 2)),
 )
 """The rewordings, latest first; of those that apply, the oldest is used."""
 
@@ -218,7 +267,7 @@ REWORDINGS = (
 def reworded(request: Request, error: ApiError, version: Version) -> ApiError:
     """Returns a refusal in a version's words."""
     for one in reversed(REWORDINGS):
-        if version < one.before and (older := one.reworded(request, error)):
+        if one.since <= version < one.before and (older := one.reworded(request, error)):
             return older
     return error
 
