@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from deployment.manifests.chart import EXAMPLES, rendered
+from deployment.manifests.custom_resources import is_custom
 from deployment.manifests.programs import output
 from deployment.manifests.validation import manifest_errors
+from deployment.test_mesh_page import manifests
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
@@ -28,7 +30,7 @@ BROKEN = {
         "name",
     ),
 }
-SOURCES = ("defaults", *EXAMPLES, "kustomization")
+SOURCES = ("defaults", *EXAMPLES, "kustomization", "meshes")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,9 @@ def errors() -> Mapping[str, Sequence[str]]:
     sources |= {name: rendered("--values", path) for name, path in EXAMPLES.items()}
     built = output("bin/kubectl", "kustomize", DEPLOY / "kubernetes")
     sources["kustomization"] = list(yaml.safe_load_all(built))
+    # There are no types of Consul's and Linkerd's kinds.
+    sources["meshes"] = [one for one in manifests() if is_custom(one)]
+    assert len(sources["meshes"]) > 5
     return manifest_errors(sources)
 
 
