@@ -26,6 +26,7 @@ def build(folder: Path) -> Path:
     """Builds the site in a folder, whose contents it replaces; returns the folder of the site.
 
     Raises:
+        DeadLink: a page links to a file that does not exist.
         subprocess.CalledProcessError: a link or an anchor is not valid; Zensical has printed which.
     """
     shutil.rmtree(folder, ignore_errors=True)

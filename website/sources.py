@@ -46,6 +46,10 @@ _FOLDED = re.compile(
 )
 
 
+class DeadLink(ValueError):
+    """A page links to a file that does not exist; the message names both."""
+
+
 def site_path(path: str) -> str:
     """Returns the path within the site of a file or folder of the repository."""
     if path in _FIXED:
@@ -121,6 +125,9 @@ def with_links(text: str, base: str, here: str, link: Callable[[str], None]) -> 
         base: the folder that its links are relative to, in the repository.
         here: the path of the page within the site.
         link: called with each file that the page links to.
+
+    Raises:
+        DeadLink: a file does not exist.
     """
 
     def replaced(match: re.Match[str]) -> str:
@@ -130,6 +137,8 @@ def with_links(text: str, base: str, here: str, link: Callable[[str], None]) -> 
         path = posixpath.normpath(posixpath.join(base, target))
         if (ROOT / path / "README.md").exists() and path != "docs":
             path = f"{path}/README.md"
+        if not (ROOT / path).exists():
+            raise DeadLink(f"{here}: {match[2]}: there is no {path}")
         link(path)
         there = os.path.relpath(site_path(path), posixpath.dirname(here) or ".")
         return f"{match[1]}{there}{hash_}{anchor}{match[3]}"

@@ -34,7 +34,9 @@ async def run(
     Raises:
         CannotListen: an address is already in use.
     """
-    simulated = SimulatorSettings(listen="127.0.0.1:0", kind="all", inter_token_latency=0.05)
+    simulated = SimulatorSettings(
+        listen="127.0.0.1:0", kind="all", multimodal=True, inter_token_latency=0.05
+    )
     signals = stop_signals()
     async with Simulator(simulated) as upstream:
         settings = Settings(

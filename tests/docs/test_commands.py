@@ -92,7 +92,9 @@ async def keyed_environment(serve: Serve, tmp_path: Path) -> AsyncIterator[dict[
 @asynccontextmanager
 async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]:
     """Starts a service on a simulator; yields the variables of a shell that calls it."""
-    settings = SimulatorSettings(listen=FREE_PORT, kind="all", inter_token_latency=0.02)
+    settings = SimulatorSettings(
+        listen=FREE_PORT, kind="all", multimodal=True, inter_token_latency=0.02
+    )
     async with Simulator(settings) as simulator:
         service = await serve(
             upstream=(simulator.url,),

@@ -19,6 +19,7 @@ from penstock._base.caller import Resource
 from website.build import ZENSICAL, build, navigation, overview
 from website.index import INDEX, ROOT, sections
 from website.reference import api, command_line, errors
+from website.sources import DeadLink, with_links
 
 DOCS = INDEX.parent
 # Attributes with addresses that a browser loads by itself.
@@ -123,6 +124,11 @@ def test_a_dead_anchor_ends_the_build(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(api, "pages", lambda: iter([*PAGES, ("x.md", "[x](index.md#nowhere)")]))
     with pytest.raises(subprocess.CalledProcessError):
         build(tmp_path)
+
+
+def test_a_dead_link_names_the_page() -> None:
+    with pytest.raises(DeadLink, match=r"chat\.md: nowhere\.md: there is no docs/nowhere\.md"):
+        with_links("[x](nowhere.md)", "docs", "chat.md", lambda _: None)
 
 
 PAGES = list(api.pages())
