@@ -9,16 +9,22 @@ import grpc
 import httpx
 import pytest
 from conftest import FREE_PORT
+from docs.comparison import same_output
+from docs.markdown import transcripts
+from examples.test_clients import shell
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from rpc.calls import BOUND_S, Ended, read_details
 
 from mesh.conftest import StartMesh
-from mesh.gateway import Mesh
+from mesh.gateway import ROOT, Mesh
 from penstock_server.simulator import SimulatorSettings
 
+PAGE = ROOT / "docs" / "envoy.md"
 CHAT = "/penstock.v1.ChatCompletionService/CreateChatCompletion"
 EMBED = "/penstock.v1.EmbeddingService/CreateEmbeddings"
+INPUTS = 9000
+"""Whose vectors exceed Envoy's default of 1 MiB."""
 ALL = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True)
 
 
@@ -57,6 +63,12 @@ async def streamed(http: httpx.AsyncClient, request: Any) -> tuple[httpx.Respons
         lines = [line async for line in answer.aiter_lines()]
     assert all(line.startswith("data: ") for line in lines if line)
     return answer, [json.loads(line.removeprefix("data: ")) for line in lines if line]
+
+
+@pytest.mark.parametrize(("command", "shown"), transcripts(PAGE.read_text("utf-8")))
+async def test_a_command_of_the_page(mesh: Mesh, command: str, shown: str) -> None:
+    printed = await shell(command.replace("localhost:8080", mesh.envoy.address), ROOT)
+    assert same_output(shown.strip(), printed.strip()), printed
 
 
 async def test_a_unary_call(http: httpx.AsyncClient) -> None:
@@ -111,10 +123,9 @@ async def test_a_path_that_does_not_exist(mesh: Mesh, http: httpx.AsyncClient) -
 
 
 async def test_a_large_answer(http: httpx.AsyncClient) -> None:
-    inputs = [{"text": f"text {number}"} for number in range(3000)]
+    inputs = [{"text": f"text {number}"} for number in range(INPUTS)]
     answer = await http.post(EMBED, json={"inputs": inputs})
-    assert len(answer.content) > 2**21
-    assert len(answer.json()["embeddings"]) == 3000
+    assert len(answer.json()["embeddings"]) == INPUTS
 
 
 async def test_a_large_request(http: httpx.AsyncClient) -> None:
