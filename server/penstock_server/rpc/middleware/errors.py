@@ -1,6 +1,6 @@
 """Middleware that ends a failed call with the status for its exception."""
 
-from traceback import walk_tb
+from traceback import clear_frames, walk_tb
 from typing import Any, NoReturn
 
 from grpc import aio
@@ -21,6 +21,7 @@ async def failure_to_status(call_next: CallNext, rpc: Rpc) -> Any:
         raise
     except Exception as error:
         ended, message, metadata = _ending(error, rpc)
+        _release(error)
     return await _abort(rpc, ended, message, metadata)
 
 
@@ -47,6 +48,18 @@ def _ending(error: Exception, rpc: Rpc) -> tuple[Status, str, Metadata]:
     except Exception as bug:
         ended = _of_bug(bug, rpc)
         return ended, *_encoded(ended, rpc)
+
+
+def _release(error: BaseException | None) -> None:
+    """Clears the stacks of an exception and of its causes.
+
+    Their frames refer to the exceptions: until a garbage collection, this cycle would keep the
+    request of the call in memory, too.
+    """
+    while error and error.__traceback__:
+        clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _encoded(ended: Status, rpc: Rpc) -> tuple[str, Metadata]:
