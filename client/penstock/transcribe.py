@@ -206,7 +206,8 @@ class Transcriber(Resource):
         upload = Upload(_config(options), audio, progress)
         method = self._stub.UploadTranscribe
         try:
-            return self._caller.call(method, iter(upload), options, _transcription)
+            sent = upload.announced(options)
+            return self._caller.call(method, iter(upload), sent, _transcription)
         except CallError:
             upload.check()
             raise
@@ -228,7 +229,8 @@ class Transcriber(Resource):
         """
         upload = Upload(_config(options), audio, progress)
         method, accumulator = self._stub.UploadStreamTranscribe, TranscriptionAccumulator()
-        return self._caller.stream(method, iter(upload), options, accumulator, upload.check)
+        sent = upload.announced(options)
+        return self._caller.stream(method, iter(upload), sent, accumulator, upload.check)
 
 
 class AsyncTranscriber(AsyncResource):
@@ -251,7 +253,8 @@ class AsyncTranscriber(AsyncResource):
         upload = AsyncUpload(_config(options), audio, progress)
         method = self._stub.UploadTranscribe
         try:
-            return await self._caller.call(method, aiter(upload), options, _transcription)
+            sent = upload.announced(options)
+            return await self._caller.call(method, aiter(upload), sent, _transcription)
         except (CallError, asyncio.CancelledError):
             upload.check()
             raise
@@ -265,7 +268,8 @@ class AsyncTranscriber(AsyncResource):
         """See `Transcriber.stream`; iterate over the result with `async for`, without `await`."""
         upload = AsyncUpload(_config(options), audio, progress)
         method, accumulator = self._stub.UploadStreamTranscribe, TranscriptionAccumulator()
-        return self._caller.stream(method, aiter(upload), options, accumulator, upload.check)
+        sent = upload.announced(options)
+        return self._caller.stream(method, aiter(upload), sent, accumulator, upload.check)
 
 
 def _config(options: TranscribeOptions) -> TranscriptionConfig:

@@ -153,6 +153,16 @@ def test_progress_in_a_terminal(target: str, tmp_path: Path) -> None:
         assert shown.end() == 0
 
 
+def test_a_limit_is_reported_before_the_upload(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    with path.open("wb") as file:
+        file.truncate(25 * 1024 * 1024 + 1)
+    with terminal("transcribe", str(path), "--target", target) as shown:
+        printed = shown.wait_for("is larger than 26214400 bytes")
+        assert shown.end() == 1
+    assert "100%" not in printed
+
+
 def test_models_as_json(target: str) -> None:
     models = json.loads(penstock("models", "--json", "--target", target).stdout)["models"]
     assert [model["id"] for model in models] == ["tiny-chat", "tiny-chat-alias"]

@@ -145,6 +145,29 @@ async def test_too_large(method: str) -> None:
     assert upstream.received.count(0) <= limit
 
 
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_size_that_is_announced_is_refused_at_once(method: str) -> None:
+    upstream = Upstream()
+    async with in_front_of(upstream, max_upload_bytes=CHUNK) as channel, asyncio.timeout(60):
+        announced = (("x-upload-bytes", str(CHUNK + 1)),)
+        call = getattr(stub(channel), method)(metadata=announced)
+        await call.write(configured())
+        await call.write(chunk(b"x"))
+        end = await failed(call)
+    assert (end.code, end.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
+    assert end.metadata["limitBytes"] == str(CHUNK)
+    assert not upstream.complete
+
+
+@pytest.mark.parametrize("size", ["", "x", "-1", "1.5", "0", "9" * 19])
+async def test_an_announced_size_that_cannot_be_read(size: str) -> None:
+    upstream = Upstream()
+    async with in_front_of(upstream, max_upload_bytes=len(SECOND)) as channel:
+        announced = (("x-upload-bytes", size),)
+        call = stub(channel).UploadTranscribe(upload(asking()), metadata=announced)
+        assert (await call).transcription.text
+
+
 async def test_audio_of_exactly_the_limit() -> None:
     upstream = Upstream()
     async with in_front_of(upstream, max_upload_bytes=len(SECOND)) as channel:

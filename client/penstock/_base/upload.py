@@ -3,11 +3,12 @@
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
+from penstock._base.settings import pairs
 from penstock.v1.transcription_pb2 import TranscriptionConfig, UploadTranscribeRequest
 
 CHUNK_BYTES = 64 * 1024
@@ -38,6 +39,13 @@ class BaseUpload:
         self._progress = progress
         self._sent = 0
         self._error: BaseException | None = None
+
+    def announced(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options of the call with the size: a file over a limit is refused at once."""
+        if self._total is None:
+            return {**options}
+        size = (("x-upload-bytes", str(self._total)),)
+        return {**options, "metadata": (*pairs(options.get("metadata") or ()), *size)}
 
     def check(self) -> None:
         """Raises the error of reading the file or reporting progress, if there was one.

@@ -20,12 +20,14 @@ class File:
         blocks: the content; blocks can be read only once, and their owner closes them.
         filename: the name it is sent under.
         media_type: its content type.
+        announced: size of the content that the caller announces; 0 if it announces none.
         touched: whether a block after the first, which is kept, has been read.
     """
 
     blocks: bytes | AsyncGenerator[bytes, None]
     filename: str
     media_type: str
+    announced: int = 0
     touched: bool = False
     _first: bytes | None = field(default=None, init=False, repr=False)
 
@@ -85,8 +87,10 @@ class Form:
             file_limit: the largest file, in bytes.
 
         Raises:
-            UpstreamFailure: TOO_LARGE, as soon as the file is over the limit.
+            UpstreamFailure: TOO_LARGE, as soon as the file is over the limit, or announced to be.
         """
+        if self.file.announced > file_limit:
+            raise _too_large(file_limit)
         ahead = self._head()
         size = 0
         async with aclosing(self.file.content()) as blocks:

@@ -1,5 +1,6 @@
 """TranscriptionService."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -29,6 +30,8 @@ from penstock_server.upstream import (
 
 Uploading = AsyncIterator[UploadTranscribeRequest]
 Audio = bytes | AsyncGenerator[bytes, None]
+
+_SIZE = re.compile("[0-9]{1,18}")
 
 
 class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer):
@@ -79,7 +82,7 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
 
     async def _whole(self, rpc: Rpc, config: TranscriptionConfig, audio: Audio) -> Transcription:
         call = upstream_call(rpc, config.model, config.engine, "config.")
-        form = await converted(rpc, _form, config, audio, stream=False)
+        form = await converted(rpc, _form, config, audio, _announced(rpc), stream=False)
         answer = await self._fleet.call(_operation(config), form, call)
         return await converted(rpc, transcript.response, answer, config)
 
@@ -87,7 +90,7 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
         self, rpc: Rpc, config: TranscriptionConfig, audio: Audio
     ) -> AsyncGenerator[TranscriptionDelta, None]:
         call = upstream_call(rpc, config.model, config.engine, "config.")
-        form = await converted(rpc, _form, config, audio, stream=True)
+        form = await converted(rpc, _form, config, audio, _announced(rpc), stream=True)
         stream = transcript.TranscriptDeltas()
         async with self._fleet.stream(_operation(config), form, call, TranscriptStream()) as events:
             async for event in events:
@@ -101,10 +104,16 @@ def _operation(config: TranscriptionConfig) -> Operation:
     return TRANSLATION if transcription.translates(config) else TRANSCRIPTION
 
 
-def _form(config: TranscriptionConfig, audio: Audio, *, stream: bool) -> Form:
+def _form(config: TranscriptionConfig, audio: Audio, announced: int, *, stream: bool) -> Form:
     fields = transcription.form_fields(config, stream=stream)
-    file = File(audio, transcription.filename(config), transcription.media_type(config))
-    return Form(fields, file)
+    media_type = transcription.media_type(config)
+    return Form(fields, File(audio, transcription.filename(config), media_type, announced))
+
+
+def _announced(rpc: Rpc) -> int:
+    """Returns the size of an upload that the caller announces; 0 if it announces none."""
+    digits = rpc.text("x-upload-bytes")
+    return int(digits) if _SIZE.fullmatch(digits) else 0
 
 
 async def _config(messages: Uploading, rpc: Rpc) -> TranscriptionConfig:
