@@ -60,6 +60,21 @@ def authentication(settings: Settings, clock: Callable[[], float]) -> Authentica
     )
 
 
+def admin_credentials(
+    settings: Settings, authentication: Authentication | None
+) -> Middleware | None:
+    """Returns the middleware that admits callers to AdminService; None if it admits every caller.
+
+    Raises:
+        SettingsError: there is no file of callers.
+    """
+    if not settings.admin_requires_caller:
+        return None
+    if not authentication:
+        raise SettingsError("admin_requires_caller requires callers_file")
+    return authentication.authenticate_admin
+
+
 def _ledger() -> Ledger:
     if not worker.is_worker():
         return Ledger()

@@ -141,6 +141,7 @@ class Service:
             max_request_entries=self.settings.max_request_entries,
             reflection=self.settings.reflection,
             certificate=self._certificate,
+            credentials=access.admin_credentials(self.settings, self.authentication),
         )
 
     async def __aenter__(self) -> Self:

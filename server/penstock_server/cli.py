@@ -191,7 +191,8 @@ def _serve(parsed: argparse.Namespace, options: OptionList[Any]) -> int:
     if settings.workers > 1 and not worker.is_worker():
         if (path := options.config_file(parsed)) and is_read_once(path):
             raise SettingsError(f"workers cannot read {path}: it can be read only once")
-        return _serve_until_stopped(supervisor.supervise(settings, parsed.arguments))
+        supervising = supervisor.supervise(settings, parsed.arguments, load, path)
+        return _serve_until_stopped(supervising)
     serving = process.serve(settings, load, options.config_file(parsed))
     return _serve_until_stopped(serving, _loop_factory())
 

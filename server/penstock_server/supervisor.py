@@ -17,9 +17,12 @@ from functools import partial
 from itertools import count
 
 from penstock_server import service_manager
+from penstock_server.admin_callers import AdminCallers
 from penstock_server.configuration import Settings
 from penstock_server.encryption import metrics_tls, server_certificate
 from penstock_server.options import SettingsError
+from penstock_server.reload import Reloader
+from penstock_server.rpc.calls import Middleware
 from penstock_server.rpc.server import (
     AdminServer,
     CannotListen,
@@ -233,7 +236,9 @@ def _send(process: Process, number: int) -> None:
         process.send_signal(number)
 
 
-async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
+async def supervise(
+    settings: Settings, arguments: Sequence[str], load: Callable[[], Settings], path: str
+) -> None:
     """Serves with several processes until SIGTERM or SIGINT, which all of them drain at.
 
     A second signal stops them at once; SIGHUP reloads their configuration.
@@ -241,18 +246,20 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
     Args:
         settings: the configuration.
         arguments: the command line of this process and of the workers.
+        load: reads the configuration again; raises SettingsError.
+        path: the configuration file; empty for none.
 
     Raises:
         CannotListen: an address is taken, or not one of this machine.
-        SettingsError: an address cannot be shared, or see `server_certificate`.
+        SettingsError: an address cannot be shared, or see `server_certificate` and `AdminCallers`.
         WorkerFailed: the first worker could not start.
     """
-    certificate = server_certificate(settings)
+    certificate, callers = server_certificate(settings), AdminCallers(settings)
     with reserved(_shared_addresses(settings)) as all_addresses, _folder() as folder:
         addresses = all_addresses[: len(settings.addresses)]
         health = "".join(all_addresses[len(addresses) :])
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
-        admin = _admin_server(settings, sockets, certificate)
+        admin = _admin_server(settings, sockets, certificate, callers.credentials)
         worker_metrics, processes = WorkerMetrics(), count()
         metrics = await _metrics_server(settings, worker_metrics, certificate)
 
@@ -271,12 +278,15 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> None:
             return start(arguments, own)
 
         workers = Workers(settings.workers, begin)
-        when_to_reload(partial(workers.signal, signal.SIGHUP))
         forwarding = asyncio.create_task(_forward_stops(workers))
+        asked = asyncio.Event()
+        when_to_reload(partial(_forward_reload, workers, asked))
+        following = asyncio.create_task(_follow(callers, load, path, asked))
         try:
             await workers.run(partial(_begin_serving, admin))
         finally:
             forwarding.cancel()
+            following.cancel()
             await admin.stop()
             await metrics.stop()
 
@@ -297,7 +307,10 @@ def _shared_addresses(settings: Settings) -> Sequence[str]:
 
 
 def _admin_server(
-    settings: Settings, sockets: Sequence[str], certificate: ServerCertificate | None
+    settings: Settings,
+    sockets: Sequence[str],
+    certificate: ServerCertificate | None,
+    credentials: Middleware | None,
 ) -> AdminServer:
     """Returns the server for operators, bound; it combines what the workers' sockets report."""
     admin = AdminServer(
@@ -307,6 +320,7 @@ def _admin_server(
         max_request_entries=settings.max_request_entries,
         reflection=settings.reflection,
         certificate=certificate,
+        credentials=credentials,
     )
     admin.bind()
     return admin
@@ -344,6 +358,19 @@ def _folder() -> Iterator[str]:
                 "set TMPDIR to a writable folder"
             ) from error
         yield folder
+
+
+def _forward_reload(workers: Workers, asked: asyncio.Event) -> None:
+    workers.signal(signal.SIGHUP)
+    asked.set()
+
+
+async def _follow(
+    callers: AdminCallers, load: Callable[[], Settings], path: str, asked: asyncio.Event
+) -> None:
+    """Reads the file of callers again whenever it changes, if the supervisor needs it."""
+    if callers.credentials:
+        await Reloader(callers, load, path, asked).run()
 
 
 async def _forward_stops(workers: Workers) -> None:

@@ -93,6 +93,8 @@ def as_worker(settings: Settings, started: Settings) -> Settings:
         "admin_listen": os.environ[_ADMIN],
         "metrics_listen": os.environ[_METRICS],
         "health_listen": os.environ[_HEALTH],
+        # Only the supervisor can connect to it, and has checked the caller.
+        "admin_requires_caller": False,
     }
     same = (name for name in own if getattr(settings, name) == getattr(started, name))
     return replace(settings, **{name: own[name] for name in same})

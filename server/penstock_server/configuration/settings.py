@@ -119,10 +119,15 @@ class Settings:
     )
     admin_listen: str = option(
         Unrequested("127.0.0.1:50052"),
-        "Address to serve AdminService on, which requires no credentials; off for none. "
-        "0.0.0.0 as in listen.",
+        "Address to serve AdminService on; off for none. 0.0.0.0 as in listen.",
         unless_off(address),
         "HOST:PORT",
+    )
+    admin_requires_caller: bool = option(
+        False,
+        "Accept only calls to AdminService from callers in callers_file that have the right admin.",
+        switch,
+        "true|false",
     )
     metrics_listen: str = option(
         Unrequested(DEFAULT_METRICS_ADDRESS),

@@ -28,6 +28,7 @@ class _Known:
     may_use: Callable[[str], bool]
     may_call: Callable[[str], bool] | None
     limits: Limits | None
+    admin: bool
 
 
 class Authentication:
@@ -93,6 +94,20 @@ class Authentication:
             return await call_next(rpc)
         finally:
             caller.limits.end(rpc, self._clock())
+
+    async def authenticate_admin(self, call_next: CallNext, rpc: Rpc) -> Any:
+        """Authenticates the caller of a call to AdminService.
+
+        Only its right `admin` counts, not the methods that it may call, nor its limits.
+
+        Raises:
+            status.Refusal: INVALID_CREDENTIALS, or the caller does not have the right.
+        """
+        caller = self._identified(rpc)
+        rpc.caller = caller.name
+        if not caller.admin:
+            raise status.Refusal(status.of_forbidden_method(rpc.method[1:]))
+        return await call_next(rpc)
 
     def _identified(self, rpc: Rpc) -> _Known:
         if not (authorization := _authorization(rpc)):
@@ -176,6 +191,7 @@ def _known(caller: Caller, limits: Limits | None) -> _Known:
         _matching(caller.models) if caller.models else any_model,
         _matching(caller.methods) if caller.methods else None,
         limits,
+        caller.admin,
     )
 
 

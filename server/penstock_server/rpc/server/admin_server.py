@@ -4,7 +4,7 @@ from functools import partial
 
 from penstock.v1 import admin_pb2_grpc
 from penstock_server.rpc import middleware
-from penstock_server.rpc.calls import Arrivals
+from penstock_server.rpc.calls import Arrivals, Middleware
 from penstock_server.rpc.server.build import build_server
 from penstock_server.rpc.server.certificates import ServerCertificate
 from penstock_server.rpc.server.connections import ConnectionLimits
@@ -40,6 +40,7 @@ class AdminServer:
         max_request_entries: int,
         reflection: bool,
         certificate: ServerCertificate | None = None,
+        credentials: Middleware | None = None,
     ) -> None:
         """Builds the server.
 
@@ -50,6 +51,7 @@ class AdminServer:
             max_request_entries: the largest number of entries in one request message.
             reflection: whether to serve reflection.
             certificate: the certificate, for an address that other machines can connect to.
+            credentials: authenticates callers; None to accept every caller.
         """
         self.address = address
         self._certificate = certificate
@@ -59,7 +61,7 @@ class AdminServer:
         self._server = build_server(
             {SERVICE: partial(admin_pb2_grpc.add_AdminServiceServicer_to_server, servicer)},
             self._health,
-            middleware.stack(),
+            middleware.stack(credentials=credentials),
             Arrivals(0, 0),
             Watches(0, 0),
             limits=ConnectionLimits(max_message_bytes),

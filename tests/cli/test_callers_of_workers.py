@@ -1,4 +1,4 @@
-"""The limits of callers hold for all workers together."""
+"""Callers of several workers: their limits hold for all together, and the admin address."""
 
 import asyncio
 import os
@@ -13,9 +13,12 @@ from grpc import aio
 from rpc.calls import chat, create, until
 from rpc.keyed import SECRET, bearer
 
+from penstock.v1.admin_pb2 import ListUpstreamsRequest
+from penstock.v1.admin_pb2_grpc import AdminServiceStub
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.simulator import Simulator
 
+from .process import BOUND_S, penstock
 from .test_workers import workers
 
 METADATA = bearer(SECRET)
@@ -95,3 +98,28 @@ async def test_concurrent_calls(simulator: Simulator, callers: Any) -> None:
         assert result.metadata["limit"] == "concurrent_calls"
         for call in again:
             call.cancel()
+
+
+async def test_the_admin_address(simulator: Simulator, callers: Any) -> None:
+    """The supervisor serves it, and follows the file by itself."""
+
+    async def listed(stub: Any, metadata: Any = METADATA) -> str:
+        call = stub.ListUpstreams(ListUpstreamsRequest(), metadata=metadata)
+        code: grpc.StatusCode = await call.code()
+        return code.name
+
+    arguments = (*callers("admin = true"), "--admin-requires-caller", "true")
+    async with (
+        workers(simulator.url, *arguments, "--reload-interval", "0.05") as served,
+        aio.insecure_channel(served.admin) as channel,
+    ):
+        stub = AdminServiceStub(channel)
+        assert await listed(stub, ()) == "UNAUTHENTICATED"
+        assert await listed(stub) == "OK"
+        shown = await penstock("upstreams", "--target", served.admin, "--api-key", SECRET)
+        assert shown.code == 0
+        callers("")
+        async with asyncio.timeout(BOUND_S):
+            while await listed(stub) == "OK":
+                pass
+        assert await listed(stub) == "PERMISSION_DENIED"
