@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from penstock_server.configuration import Settings, files, upstream_configs
+from penstock_server.configuration import Settings, exposed, files, upstream_configs
 from penstock_server.file_stamp import FileStamp, stamp
 from penstock_server.options import SettingsError, options
 from penstock_server.telemetry import events
@@ -122,6 +122,8 @@ class Reloader:
         self._load = load
         self._path = path
         self._asked = asked
+        # Files that were logged at the start, or later, because every user can read them.
+        self._exposed = set(exposed(service.settings, path))
         # The reason logged last for refusing the configuration; empty while it is accepted.
         self._refused = ""
         self._retry = False
@@ -166,6 +168,11 @@ class Reloader:
             events.NEEDS_RESTART.log(options=list(done.restart))
         if done.applied or asked:
             events.RELOADED.log(**done.applied)
+        found = await asyncio.to_thread(exposed, self._service.settings, self._path)
+        for file in found:
+            if file not in self._exposed:
+                events.EXPOSED.log(file=file)
+        self._exposed = set(found)
 
     def _refuse(self, reason: str, *, again: bool) -> None:
         if again or reason != self._refused:

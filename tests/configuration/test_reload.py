@@ -273,6 +273,22 @@ async def test_a_missing_file_may_appear_later(tmp_path: Path, simulator: Simula
         assert (await process.log("reloaded"))["added"] == ["b"]
 
 
+async def test_a_key_file_that_every_user_can_read(tmp_path: Path, simulator: Simulator) -> None:
+    config, key = tmp_path / "penstock.toml", tmp_path / "key"
+    config.write_text(table(simulator, "a"))
+    key.write_text("sk-1")
+    key.chmod(0o644)
+    async with served(config) as (process, _):
+        named = f'api_key_file = "{key}"'
+        replace(config, table(simulator, "a", named))
+        warning = await process.log("every user can read a file with secrets")
+        assert warning["file"] == str(key)
+        replace(config, table(simulator, "a", named, "weight = 2"))
+        await process.log("reloaded")
+        process.signal(signal.SIGTERM)
+        assert "every user" not in (await process.end()).err
+
+
 async def test_settings_that_need_a_restart(tmp_path: Path, simulator: Simulator) -> None:
     config = tmp_path / "penstock.toml"
     config.write_text(table(simulator, "a"))

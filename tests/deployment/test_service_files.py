@@ -11,7 +11,7 @@ import yaml
 from cli.process import PENSTOCK, penstock, started
 
 from penstock_server.configuration import Settings
-from penstock_server.options import ConfigFile, read_table
+from penstock_server.options import ConfigFile, options, read_table
 from penstock_server.rpc.server import is_local
 from penstock_server.rpc.services import SERVICES
 from penstock_server.simulator import Simulator
@@ -112,6 +112,13 @@ async def test_commands_have_options_of_the_service(file: str) -> None:
     for argument in arguments:
         if argument.startswith("--"):
             assert f"{argument} " in shown
+
+
+def test_variables_are_options() -> None:
+    files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".json"]
+    named = {v for path in files for v in re.findall(r"PENSTOCK_(\w+)", path.read_text("utf-8"))}
+    assert named
+    assert {name.lower() for name in named} <= options(Settings).keys()
 
 
 def test_files_that_the_image_copies_exist() -> None:

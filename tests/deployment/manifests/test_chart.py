@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from authority import Authority
-from cli.process import serving
+from cli.process import penstock, serving
 
 from deploy.helm.__main__ import CHART
 from deployment.manifests.chart import EXAMPLES, only, refused, rendered
@@ -108,6 +108,17 @@ def test_ports_and_selectors_lead_to_the_pods(example: str) -> None:
         assert {port["port"] for port in rule["ports"]} <= ports.keys()
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["grpc"]["port"] == ports.get("health", ports["grpc"])
+
+
+@every_example
+async def test_options_of_commands_exist(example: str) -> None:
+    manifests = rendered("--values", EXAMPLES[example])
+    pods = [pod_of(manifests), *(one["spec"] for one in manifests if one["kind"] == "Pod")]
+    for pod in pods:
+        [container] = pod["containers"]
+        command, *arguments = container["args"]
+        shown = (await penstock(command, "--help")).out
+        assert all(f"{one} " in shown for one in arguments if one.startswith("--"))
 
 
 def test_references_between_objects() -> None:
