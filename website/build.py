@@ -1,7 +1,6 @@
 """Builds the site: gathers the pages, runs Zensical on them, adds what programs read."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -36,9 +35,7 @@ def build(folder: Path) -> Path:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
     shutil.copy(_STYLES, folder / "pages")
     (folder / _CONFIGURATION.name).write_text(_configuration(), "utf-8")
-    subprocess.run(
-        [ZENSICAL, "build", "--strict"], cwd=folder, check=True, env=os.environ | {"NO_COLOR": "1"}
-    )
+    subprocess.run([ZENSICAL, "build", "--strict"], cwd=folder, check=True)
     _add_markdown(folder)
     (folder / "site" / "llms.txt").write_text(overview(), "utf-8")
     return folder / "site"

@@ -64,7 +64,8 @@ def site_path(path: str) -> str:
         path = path.removesuffix("/README.md") + ".md"
     elif not path.endswith(".md") and not _is_copied(ROOT / path):
         path = f"{path}.md"
-    return f"{_SOURCE}{path}"
+    # Zensical leaves out hidden files and folders.
+    return _SOURCE + re.sub(r"(^|/)\.", r"\1", path)
 
 
 def _is_copied(path: Path) -> bool:
@@ -112,9 +113,7 @@ def _listing(folder: str) -> str:
     """Returns a page that lists the files of a folder."""
     command = ("git", "-C", ROOT / folder, "ls-files")
     names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    # The site has no hidden files.
-    shown = [name for name in names if not re.search(r"(^|/)\.", name)]
-    return "\n".join([f"# {folder}\n", *(f"- [{name}]({name})" for name in shown), ""])
+    return "\n".join([f"# {folder}\n", *(f"- [{name}]({name})" for name in names), ""])
 
 
 def with_links(text: str, base: str, here: str, link: Callable[[str], None]) -> str:
