@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One fault of a request: the path of a field and what is wrong with it."""
+    """One fault of a request: the path of a field, and the description of the fault."""
 
     field: str
     description: str
@@ -69,7 +69,7 @@ def unsupported(field: str, description: str) -> UnsupportedRequest:
 
 
 def _fault(error: Exception) -> str:
-    """Describes what is wrong with an answer without quoting the answer."""
+    """Describes the fault of an answer without quoting the answer."""
     key = error.args[0] if isinstance(error, KeyError) else None
     if isinstance(key, str) and key.isidentifier() and key.isascii() and len(key) <= _LONGEST_KEY:
         return f"it lacks {key}"

@@ -247,7 +247,7 @@ class _Requests:
         winner, result = await hedged(request, late, self._another, send, discard)
         attempts = self._call.attempts
         if winner.hedges:
-            attempts.take(winner.call.attempts)
+            attempts.adopt(winner.call.attempts)
         else:
             attempts.upstream = winner.replica.upstream.name
         return result

@@ -83,9 +83,9 @@ class Ejection:
         self.ejections = 0
         self._most_failures = most_failures
         self._first_s = first_s
-        self._faults = 0
-        self._faulted = -math.inf
-        self._ill = 0
+        self._faults = 0  # failures in a row, without late answers
+        self._faulted = -math.inf  # the time of the latest of these
+        self._certain = 0  # failures in a row that are not doubtful
         self._length_s = 0.0
         self._returned: float | None = None
         self._period = 0
@@ -148,7 +148,7 @@ class Ejection:
         """Records that a request succeeded; returns whether that ended an ejection."""
         if visit.period != self._period:
             return False
-        self.failures = self._ill = self._faults = 0
+        self.failures = self._certain = self._faults = 0
         self.doubt -= _LATEST_SHARE * self.doubt
         return (self.suspect or self.until is not None) and self.readmit(now)
 
@@ -162,7 +162,7 @@ class Ejection:
         if found.doubtful:
             self.doubt += _LATEST_SHARE * (1 - self.doubt)
         else:
-            self._ill += 1
+            self._certain += 1
         if self.until is None and found is not Evidence.LATE:
             # A replica that answers anything at all is not silent.
             self.suspect = found is Evidence.SILENT
@@ -198,7 +198,7 @@ class Ejection:
             return False
         self.until, self._returned = None, now
         self.leaving = self._for_trial = self._on_trial = False
-        self.failures = self._ill = self._faults = 0
+        self.failures = self._certain = self._faults = 0
         self.doubt = 0.0
         self._period += 1
         return True
@@ -209,7 +209,7 @@ class Ejection:
         if found.doubtful:
             many = self.failures >= _PATIENCE * self._most_failures
             return Verdict.EJECT_IF_OUTPERFORMED if many else Verdict.KEEP
-        if found is Evidence.LEAVING or self._ill >= self._most_failures:
+        if found is Evidence.LEAVING or self._certain >= self._most_failures:
             return Verdict.EJECT
         silent_again = visit.is_trial and found is Evidence.SILENT
         return Verdict.EJECT_IF_REPLACEABLE if silent_again else Verdict.KEEP

@@ -18,7 +18,7 @@ _LONGEST_ERROR = 200
 _MOST_MISSES = 2
 _ROUTES_S = 60.0
 
-_UNWELL = frozenset((500, 503))
+_UNHEALTHY = frozenset((500, 503))
 
 
 class Knowledge:
@@ -155,8 +155,8 @@ class Knowledge:
         """
         self.record_error(failure)
         # The health of a vLLM fails only once its engine is dead.
-        unwell = failure.path == health_path and failure.status in _UNWELL
-        self.engine_died = self.engine_died or (unwell and bool(self.version))
+        unhealthy = failure.path == health_path and failure.status in _UNHEALTHY
+        self.engine_died = self.engine_died or (unhealthy and bool(self.version))
         self._misses += 1
         if self.alive and self._misses < _MOST_MISSES and not _refused(failure):
             return False

@@ -23,7 +23,6 @@ from penstock_server.upstream.client import Upstream
 MODELS_PATH = "/v1/models"
 _VERSION_PATH = "/version"
 
-
 _LEAST_GAP_S = 0.1
 """Minimum time between two probes of a replica, however often its requests fail."""
 

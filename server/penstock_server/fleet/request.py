@@ -136,4 +136,4 @@ class _HedgedEvents:
         try:
             return await anext(self._events)
         finally:
-            self._of_call.take(self._attempts)
+            self._of_call.adopt(self._attempts)

@@ -205,7 +205,7 @@ class RoutingTable:
     def _unnamed(self, operation: Operation, may_use: MayUse) -> Routes:
         if routes := self._default(operation, may_use):
             return routes
-        models = self._bases(operation, may_use)
+        models = self._base_models(operation, may_use)
         if len(models) == 1:
             return models[0]
         if self._open_to_all and may_use is any_model:
@@ -213,9 +213,9 @@ class RoutingTable:
         if models:
             names = {target.public for routes in models for target in routes.values()}
             raise several_fit(sorted(names))
-        return self._left_to_them(operation, may_use)
+        return self._free_to_choose(operation, may_use)
 
-    def _left_to_them(self, operation: Operation, may_use: MayUse) -> Routes:
+    def _free_to_choose(self, operation: Operation, may_use: MayUse) -> Routes:
         """Returns the replicas that may choose a model themselves, for a call that names none."""
         serving = self._serving(operation)
         known = all(replica.known.models is not None for replica in serving)
@@ -235,16 +235,16 @@ class RoutingTable:
             raise _forbidden()
         return self._named(operation, model, may_use)
 
-    def _bases(self, operation: Operation, may_use: MayUse) -> Sequence[Routes]:
+    def _base_models(self, operation: Operation, may_use: MayUse) -> Sequence[Routes]:
         """Returns the routes to each base model."""
         named = {
             replica: [(weights, name) for weights, name in bases(_models(replica)) if may_use(name)]
             for replica in self._serving(operation)
         }
         models = one_model_each(pair for pairs in named.values() for pair in pairs)
-        return [self._where(names, named) for names in models]
+        return [self._having(names, named) for names in models]
 
-    def _where(
+    def _having(
         self, names: Collection[str], named: Mapping[Replica, Sequence[tuple[str, str]]]
     ) -> Routes:
         """Returns the replicas that have a model with any of the names."""

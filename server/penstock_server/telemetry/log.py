@@ -142,7 +142,7 @@ def enabled(logger: logging.Logger, level: str) -> bool:
 
 
 def write(logger: logging.Logger, line: Line) -> None:
-    """Logs a frequent event, whose line begins with what `begun` returns.
+    """Logs a frequent event, whose line `begun` created.
 
     Once the log is configured, this skips `logging`, whose record would cost more than the line.
     """

@@ -14,7 +14,7 @@ class TraceContext(NamedTuple):
 
     Attributes:
         trace_id: the trace, in hexadecimal digits.
-        span_id: the span, likewise.
+        span_id: the span, in hexadecimal digits.
         flags: the flags.
     """
 

@@ -95,11 +95,11 @@ async def stored(response: Response) -> JsonObject:
     return answer
 
 
-def stated(error: ErrorBody, stage: Stage) -> UpstreamFailure:
+def reported(error: ErrorBody, stage: Stage) -> UpstreamFailure:
     """Returns the failure that an upstream reports in an answer with status 200."""
     if error is ABORTED:
         return UpstreamFailure(Kind.ABORTED, error.message, stage)
-    return _stated(error, status_of(error), stage)
+    return _reported(error, status_of(error), stage)
 
 
 def require_own(response: Response, named: Any) -> None:
@@ -153,7 +153,7 @@ def require_whole(answer: JsonObject, choices: int) -> None:
         _number(found)
     observe(contract, answer, Stage.BODY)
     if contract.failure:
-        raise stated(contract.failure, Stage.BODY)
+        raise reported(contract.failure, Stage.BODY)
     if not contract.whole:
         raise malformed(contract.missing, Stage.BODY)
 
@@ -176,7 +176,7 @@ async def refusal(response: Response) -> UpstreamFailure:
     """Returns the failure for an answer with another status than 200."""
     body = await response.read_error()
     error = _read_error(body, response.content_type)
-    return _stated(error, response.status, Stage.BODY, response.retry_after_s)
+    return _reported(error, response.status, Stage.BODY, response.retry_after_s)
 
 
 async def require_stream(response: Response) -> None:
@@ -195,7 +195,7 @@ async def require_stream(response: Response) -> None:
     if "json" in response.content_type or not response.content_type:
         document(body, Stage.BODY, response.content_type)
     elif error := _error_in(body):
-        raise stated(error, Stage.BODY)
+        raise reported(error, Stage.BODY)
     raise malformed(f"{kind} instead of an event stream", Stage.BODY)
 
 
@@ -223,7 +223,7 @@ def _words(text: str) -> str:
     return " ".join(text[:_LONGEST_TEXT].split())
 
 
-def _stated(
+def _reported(
     error: ErrorBody, status: int, stage: Stage, retry_after_s: float | None = None
 ) -> UpstreamFailure:
     message = error.message or f"the upstream answered HTTP {status}"
@@ -237,7 +237,7 @@ def _stated(
 
 def _no_answer(error: ErrorBody | None, stage: Stage) -> UpstreamFailure:
     """Returns the failure for a document that is not an answer, with the error that it reports."""
-    return stated(error, stage) if error else malformed("it is not a JSON object", stage)
+    return reported(error, stage) if error else malformed("it is not a JSON object", stage)
 
 
 def _parsed(body: bytes, stage: Stage, content_type: str | None = None) -> Any:

@@ -57,7 +57,7 @@ class Attempts:
         self.count += 1
         self.upstream = upstream
 
-    def take(self, other: "Attempts") -> None:
+    def adopt(self, other: "Attempts") -> None:
         """Copies the record of another request, which was sent at the same time and answered."""
         self.answered()
         self.upstream, self.path, self.stage = other.upstream, other.path, other.stage
@@ -81,7 +81,7 @@ class Call:
             answer's id.
         model: the requested model; empty for the only one.
         traceparent: W3C trace context, if the caller sent one.
-        tracestate: likewise.
+        tracestate: W3C trace state, if the caller sent it.
         session_id: sent as X-Session-ID.
         priority: sent as X-Vllm-Priority; lower runs first.
         data_parallel_rank: sent as X-data-parallel-rank.

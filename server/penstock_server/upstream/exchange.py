@@ -99,7 +99,7 @@ class Exchange:
         try:
             response = await self._transport.handle_async_request(self._request)
         except StaleConnection:
-            response = await self._send_again()
+            response = await self._retry()
         except ERRORS as error:
             raise self._failure(error, Stage.HEADERS) from error
         return self._begin(response)
@@ -118,7 +118,7 @@ class Exchange:
         else:
             await self._response.aclose()
 
-    async def _send_again(self) -> httpx.Response:
+    async def _retry(self) -> httpx.Response:
         """Retries a request that may have reached the upstream under its first id."""
         extensions = self._extensions
         extensions[ID] = self._request.headers["x-request-id"] = unique(extensions[ID])

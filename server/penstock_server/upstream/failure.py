@@ -116,7 +116,7 @@ class UpstreamFailure(FailureFacts, Exception):
         """Whether the upstream does not have the route, for any model."""
         if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
-        return self.status in (405, 501) or (self.status == 404 and not self._is_of_what_is_asked)
+        return self.status in (405, 501) or (self.status == 404 and not self._is_about_its_object)
 
     @property
     def operation_missing(self) -> bool:
@@ -134,7 +134,7 @@ class UpstreamFailure(FailureFacts, Exception):
         if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
         if self.status == 404:
-            return self._is_of_what_is_asked
+            return self._is_about_its_object
         return self.status == 400 and _rejects_model(self.error)
 
     @property
@@ -159,7 +159,7 @@ class UpstreamFailure(FailureFacts, Exception):
         return _OF_RESPONSE.match(said) is not None or (wanted != "" and wanted in said)
 
     @property
-    def _is_of_what_is_asked(self) -> bool:
+    def _is_about_its_object(self) -> bool:
         """Whether a 404 is about the object of the request, not about its route."""
         error = self.error
         if error.code in _ROUTE_CODES or _NO_ROUTE.match(error.message):

@@ -9,7 +9,7 @@ class RequestObserver(Protocol):
 
     Attributes:
         traceparent: W3C trace context for the upstream.
-        tracestate: likewise.
+        tracestate: W3C trace state for the upstream.
     """
 
     @property

@@ -12,8 +12,8 @@ from penstock_server.upstream.answer import (
     document,
     malformed,
     observe,
+    reported,
     require_own,
-    stated,
 )
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
@@ -25,9 +25,9 @@ from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 _DONE = b"[DONE]"
 _NOTHING = frozenset({b"", b"null", b'""', b"[]"})
 # With this many events waiting, the reader counts as slow.
-_MANY = 32
+_BACKLOG = 32
 # The number of events that are then merged into one.
-_MORE = 4
+_MERGED_AT_ONCE = 4
 
 
 async def events(
@@ -39,8 +39,8 @@ async def events(
 
     Raises:
         UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
-            event), was not complete in its total time (TIMEOUT), stated an
-            error (HTTP_ERROR), was given up (ABORTED) or broke the contract (MALFORMED).
+            event), was not complete in its total time (TIMEOUT), reported an error (HTTP_ERROR),
+            was given up (ABORTED) or broke the contract (MALFORMED).
     """
     reader = _EventReader(response, contract, limits)
     event = await reader.next()
@@ -57,7 +57,7 @@ async def events(
         if failure:
             raise failure
         if failed:
-            raise stated(failed, Stage.STREAM)
+            raise reported(failed, Stage.STREAM)
         reader.progress(event)
         event = await reader.next() if follower is None else follower
 
@@ -72,7 +72,7 @@ def _merged(
     Returns:
         The event, the next one if that cannot be merged, and how reading the next one failed.
     """
-    for _ in range(_MORE):
+    for _ in range(_MERGED_AT_ONCE):
         try:
             follower = reader.waiting()
         except UpstreamFailure as failure:
@@ -107,7 +107,7 @@ class _EventReader:
     @property
     def is_behind(self) -> bool:
         """Whether the reader does not keep up with the events."""
-        return len(self._ready) >= _MANY
+        return len(self._ready) >= _BACKLOG
 
     async def next(self) -> JsonObject | None:
         """Returns the next event; None after the last one of a complete stream.

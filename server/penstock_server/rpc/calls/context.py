@@ -131,10 +131,10 @@ class Rpc:
         self.admitted = False
         self.debug = False
         self.large = False
-        given = self.metadata.get("traceparent")
         self.observer: CallObserver | None = None
         self.propagated: tuple[str, str] | None = None
-        self.trace = trace_context.parsed(given) if given else None
+        parent = self.metadata.get("traceparent")
+        self.trace = trace_context.parsed(parent) if parent else None
 
     @classmethod
     def of(cls, context: Context) -> Rpc:

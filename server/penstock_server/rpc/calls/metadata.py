@@ -15,7 +15,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "") -> Call:
-    """Returns what is sent upstream besides the body; checks that the caller may use the model.
+    """Returns the upstream call of an RPC; checks that the caller may use the model.
 
     Args:
         rpc: the call.

@@ -10,7 +10,7 @@ from penstock_server.rpc.calls import Arrivals, CallNext, Rpc
 
 # Time without a new call after which none is on its way, and the longest time that continuous calls
 # can delay that.
-_SETTLED_AFTER_S, _LOOKS = 0.05, 5
+_SETTLED_AFTER_S, _CHECKS = 0.05, 5
 _LONGEST_WAIT_S = 2.0
 
 
@@ -18,7 +18,7 @@ class Admission:
     """Admits calls up to a number, and refuses others at once, without a queue.
 
     A queue would hide the overload from load balancers, which can send the call elsewhere. A call
-    counts once its first request message has arrived: one that sends nothing takes no place.
+    counts once its first request message has arrived: one that sends nothing occupies no place.
 
     Attributes:
         most: the largest number of concurrent calls; 0 for no limit.
@@ -53,8 +53,8 @@ class Admission:
                 while before != self._held:
                     before = self._held
                     # On a busy event loop, a single timer may fire late, and so may calls.
-                    for _ in range(_LOOKS):
-                        await asyncio.sleep(_SETTLED_AFTER_S / _LOOKS)
+                    for _ in range(_CHECKS):
+                        await asyncio.sleep(_SETTLED_AFTER_S / _CHECKS)
 
     def close(self) -> None:
         """Refuses new calls and calls whose request has not arrived; admits those held."""

@@ -32,7 +32,7 @@ class Deadlines:
         remaining = rpc.context.time_remaining()
         limited = self.longest_s or self.default_s
         seconds, option = self._limit(remaining) if limited else (None, "")
-        # Ours is only set where the caller's is later.
+        # Ours is set only if the caller's is later.
         left = remaining if seconds is None else seconds
         if left is not None:
             rpc.deadline = monotonic() + left

@@ -28,8 +28,8 @@ _log = logging.getLogger("penstock.rpc")
 class RequestLog:
     """Writes one line when a call is over, and ends a successful call with our metadata.
 
-    The line never contains contents or secrets. Anybody can make calls that are refused before they
-    are admitted: beyond a rate, their lines are left out and counted.
+    The line never contains contents or secrets. Any client can make calls that are refused before
+    admission: beyond a rate, their lines are left out and counted.
     """
 
     def __init__(self, calls: str = "all") -> None:

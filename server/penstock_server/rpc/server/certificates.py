@@ -45,7 +45,7 @@ class CertificateFiles:
 
 
 class ServerCertificate:
-    """The certificate of a server; new connections use what the files contain.
+    """The certificate of a server; new connections use the current contents of its files.
 
     Files that cannot be used change nothing: the certificate in use stays.
 
@@ -104,7 +104,7 @@ class ServerCertificate:
         return current
 
     def latest(self) -> grpc.ServerCertificateConfiguration:
-        """Returns what new connections use; reads files that have changed."""
+        """Returns the configuration of new connections; reads files that have changed."""
         with self._lock:
             stamps = self._look()
             if stamps != self._stamps:

@@ -17,7 +17,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 
 def start(environment: Mapping[str, str] = os.environ) -> "Tracing | None":
-    """Returns what records spans; None unless the environment names an exporter or an endpoint.
+    """Returns the recorder of spans; None unless the environment names an exporter or an endpoint.
 
     A service whose traces cannot be exported logs why, and runs without them.
     """

@@ -16,7 +16,7 @@ _UNNAMED = "unknown_service"
 
 
 def tracing(environment: Mapping[str, str]) -> Tracing:
-    """Returns what records spans, and exports them as the environment defines.
+    """Returns the recorder of spans, which exports them as the environment defines.
 
     The SDK itself reads the variables of samplers, resources, limits, batches and exporters.
 

@@ -70,7 +70,7 @@ class Sampling:
 
 
 class NextIds(RandomIdGenerator):
-    """Random ids, but for a trace whose id has been decided about.
+    """Random ids, except for a trace whose id is already known.
 
     Attributes:
         next_trace_id: the id of the next trace; 0 for a random one.

@@ -106,7 +106,7 @@ class CallSpan:
         self.recording = span.is_recording()
 
     def describe(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Records what is requested: the parameters, never contents.
+        """Records the parameters of the request, never its contents.
 
         Args:
             method: the HTTP method of the requests to upstreams.
