@@ -36,7 +36,7 @@ replicas {
 ILL = """
 replicas {
   upstream: "embed" address: "10.0.0.9:8000" state: REPLICA_STATE_EJECTED
-  errors: 5 consecutive_failures: 5 last_error: "connect at connect: refused"
+  errors: 5 consecutive_failures: 5 last_error: "connect: refused"
 }
 """
 
@@ -88,7 +88,7 @@ async def test_an_upstream_that_is_not_ready() -> None:
         1,
         "NAME   ADDRESS        STATE    MODELS  OUTSTANDING  ERRORS  LATENCY  VERSION\n"
         "embed  10.0.0.9:8000  ejected  -       0            5       -        -\n",
-        "penstock: embed: connect at connect: refused\n",
+        "penstock: embed: connect: refused\n",
     )
 
 
@@ -105,7 +105,7 @@ async def test_texts_of_upstreams_do_not_control_the_terminal() -> None:
     )
     async with serving(Admin(said)) as target:
         result = await penstock("upstreams", "--target", target)
-    assert result.err == "penstock: embed: connect at connect: \\x1b[31m\\nno\n"
+    assert result.err == "penstock: embed: connect: \\x1b[31m\\nno\n"
     assert "\033" not in result.out
     assert result.out.count("\n") == 2
 
@@ -162,10 +162,13 @@ async def test_a_service(serve: Serve, simulator: Simulator) -> None:
     assert (result.code, " down " in result.out) == (1, True)
 
 
-async def test_the_wrong_address(service: Service) -> None:
-    result = await penstock("upstreams", "--target", f"127.0.0.1:{service.port}")
-    assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("penstock: UNIMPLEMENTED UNSUPPORTED_OPERATION: ")
+@pytest.mark.parametrize("more", [(), ("--watch",)])
+async def test_the_wrong_address(service: Service, more: tuple[str, ...]) -> None:
+    target = f"127.0.0.1:{service.port}"
+    result = await penstock("upstreams", "--target", target, *more)
+    assert (result.code, result.out) == (2, "")
+    expected = f"penstock: {target} is not the admin address of a service, which penstock serve"
+    assert result.err.startswith(expected)
 
 
 async def test_watching() -> None:

@@ -305,14 +305,6 @@ def test_wrong_options(arguments: tuple[str, ...], error: str) -> None:
     assert result.stderr.count(b"\n") == 1
 
 
-def test_upstreams_of_the_address_for_calls(target: str) -> None:
-    for more in ((), ("--watch",)):
-        result = penstock("upstreams", "--target", target, *more)
-        assert result.returncode == 2
-        expected = f"{target} is not the admin address of a service, which penstock serve"
-        assert expected in result.stderr.decode()
-
-
 @pytest.mark.parametrize("width", range(8, 90))
 def test_a_bar_is_narrower_than_the_terminal(width: int) -> None:
     for sent, total in ((0, 38_000_000), (10**7, 38_000_000), (38_000_000, 38_000_000), (5, None)):

@@ -304,6 +304,10 @@ def test_failures(target: str) -> None:
         ("penstock transcribe --sr", ["--srt"]),
         ("penstock transcribe ''", []),
         ("penstock completion ''", ["bash", "zsh", "fish"]),
+        ("penstock serve --native-responses ''", ["never", "always", "auto"]),
+        ("penstock serve --log-level w", ["warning"]),
+        ("penstock serve --workers ''", ["auto"]),
+        ("penstock chat --model ''", []),
     ],
 )
 def test_bash_completes(words: str, completed: list[str], tmp_path: Path) -> None:

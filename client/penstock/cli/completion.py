@@ -38,8 +38,20 @@ def add(commands: Subparsers, whole: argparse.ArgumentParser) -> None:
     def run(arguments: argparse.Namespace) -> int:
         from shtab import complete
 
+        _offer_values(whole)
         script = complete(whole, shell=arguments.shell, preamble=PREAMBLE.get(arguments.shell, ""))
         print(script)
         return EXIT_OK
 
     parser.set_defaults(run=lambda arguments: guarded(run, arguments))
+
+
+def _offer_values(parser: argparse.ArgumentParser) -> None:
+    """Offers the values that the metavar of an option lists, such as `never|always|auto`."""
+    for action in parser._actions:  # noqa: SLF001  (argparse has no other list)
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for command in action.choices.values():
+                _offer_values(command)
+        elif isinstance(action.metavar, str) and "|" in action.metavar:
+            # The others stand for a number, an address or a name.
+            action.choices = [value for value in action.metavar.split("|") if value.islower()]

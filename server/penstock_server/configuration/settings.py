@@ -437,10 +437,17 @@ class Settings:
         live=True,
     )
     log_level: str = option(
-        "info", "Lowest severity that is logged.", one_of(*log.LEVELS), "LEVEL", live=True
+        "info",
+        "Lowest severity that is logged.",
+        one_of(*log.LEVELS),
+        "|".join(log.LEVELS),
+        live=True,
     )
     log_format: str = option(
-        "auto", "json, text, or auto: text on a terminal.", one_of(*log.FORMATS), "FORMAT"
+        "auto",
+        "json, text, or auto: text on a terminal.",
+        one_of(*log.FORMATS),
+        "|".join(log.FORMATS),
     )
     log_calls: str = option(
         "all",

@@ -105,7 +105,9 @@ class UpstreamFailure(FailureFacts, Exception):
     """
 
     def __str__(self) -> str:
-        return f"{self.kind.value} at {self.stage.value}: {self.message}"
+        kind, stage = self.kind.value, self.stage.value
+        place = kind if kind == stage else f"{kind} at {stage}"
+        return f"{place}: {self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         facts = {fact.name: getattr(self, fact.name) for fact in fields(self)}
