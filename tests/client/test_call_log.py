@@ -50,3 +50,14 @@ async def test_failures(target: str, caplog: pytest.LogCaptureFixture) -> None:
         with pytest.raises(NotFoundError):
             await awaited.chat.stream("Say hello.", model="nobody").final()
     assert caplog.text.count("CreateChatCompletionRequest: NOT_FOUND (no upstream serves") == 4
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "cookie", "proxy-authorization", "x-team-token"])
+def test_credentials_in_other_metadata(
+    target: str, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "penstock.client")
+    with Client(target, metadata={name: KEY, "x-team": "search"}) as client:
+        client.chat.create("Say hello.")
+    assert f"{name}: (hidden), x-team: search" in caplog.text
+    assert KEY not in caplog.text

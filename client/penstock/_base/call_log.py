@@ -4,6 +4,7 @@ It contains metadata, without credentials, and no contents of messages.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +13,8 @@ import grpc
 
 LOGGER = logging.getLogger("penstock.client")
 
-_SECRET = "authorization"
+# Names of metadata with credentials, of this service and of gateways in front of it.
+_SECRET = re.compile("auth|cookie|credential|key|passw|secret|signature|token", re.IGNORECASE)
 
 
 class CallLog:
@@ -62,6 +64,6 @@ def _shown(metadata: Iterable[tuple[str, Any]] | None) -> str:
 
 
 def _value(key: str, value: str | bytes) -> str:
-    if key == _SECRET:
+    if _SECRET.search(key):
         return "(hidden)"
     return value if isinstance(value, str) else f"({len(value)} bytes)"
