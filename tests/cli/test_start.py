@@ -39,3 +39,12 @@ async def test_no_command_shows_the_help() -> None:
     help_text = (await penstock("--help")).out
     assert "serve gRPC in front of one or more vLLMs" in help_text
     assert await penstock() == Result(2, help_text, "")
+
+
+async def test_the_command_line_loads_no_server() -> None:
+    """Every command would start later."""
+    program = "from penstock_server.cli import command_line; command_line(); import sys"
+    result = await run(sys.executable, "-c", f"{program}; print(*sys.modules)")
+    servers = {"httpx", "penstock_server.simulator.server", "prometheus_client"}
+    assert servers.isdisjoint(result.out.split())
+    assert result.code == 0

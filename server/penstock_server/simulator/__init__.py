@@ -13,8 +13,21 @@ written. Imports point down this list:
 - `vllm_settings`, then `dialects` and `faults`, and `http` at the bottom.
 """
 
-from penstock_server.simulator.faults import FAULTS, Fault
-from penstock_server.simulator.server import Simulator, serve
+from typing import TYPE_CHECKING, Any
+
 from penstock_server.simulator.vllm_settings import SimulatorSettings
 
+if TYPE_CHECKING:
+    from penstock_server.simulator.faults import FAULTS, Fault
+    from penstock_server.simulator.server import Simulator, serve
+
 __all__ = ["FAULTS", "Fault", "Simulator", "SimulatorSettings", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    # Every command reads the settings, for its help, and should not load the simulator for them.
+    if name not in __all__:
+        raise AttributeError(name)
+    from penstock_server.simulator import faults, server
+
+    return getattr(faults if hasattr(faults, name) else server, name)
