@@ -190,7 +190,7 @@ def test_an_exhausted_quota(fake: FakeService) -> None:
     call = fake.begin(lambda: fake.client().chat.create("Hi"))
     _, _, rpc = fake.take(CREATE)
     quota = error_details_pb2.QuotaFailure()
-    quota.violations.add(subject="key:batch", description="60 calls per minute")
+    quota.violations.add(subject="caller:batch", description="60 calls per minute")
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromSeconds(3)
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -198,7 +198,7 @@ def test_an_exhausted_quota(fake: FakeService) -> None:
     with pytest.raises(ResourceExhaustedError) as caught:
         call.result(60)
     error = pickle.loads(pickle.dumps(caught.value))
-    assert error.quota_violations == (errors.QuotaViolation("key:batch", "60 calls per minute"),)
+    assert error.quota_violations == (errors.QuotaViolation("caller:batch", "60 calls per minute"),)
     assert (error.retry_delay, error.violations) == (3, ())
 
 

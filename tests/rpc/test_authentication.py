@@ -160,7 +160,7 @@ async def test_every_rpc_that_the_caller_may_not_call(
         refusing = await serve(callers_file=callers_file(NO_METHOD), **settings)
         async with plain_channel(refusing) as channel:
             result = await rpc.run(refusing, channel, timeout=BOUND_S, metadata=bearer(SECRET))
-        assert result.code is Code.PERMISSION_DENIED
+        assert (result.code, result.reason) == (Code.PERMISSION_DENIED, "METHOD_FORBIDDEN")
         assert result.metadata["method"] == f"penstock.v1.{rpc.name}"
         assert upstream.requests == 0
         service = await serve(callers_file=callers_file(allowed), **settings)
@@ -303,7 +303,7 @@ async def test_unknown_methods(
         for metadata, reason in (
             ((), "INVALID_CREDENTIALS"),
             (bearer(SECRET), "UNSUPPORTED_OPERATION"),
-            (bearer(OTHER), "MODEL_FORBIDDEN"),
+            (bearer(OTHER), "METHOD_FORBIDDEN"),
         ):
             with pytest.raises(aio.AioRpcError) as caught:
                 await unknown(b"", metadata=metadata)

@@ -48,7 +48,7 @@ async def test_every_rpc_over_its_quota(rpc: Called, callers_file: CallersFile) 
     assert reasons == ["UPSTREAM_INTERNAL"] * 2
     assert (result.code, result.reason) == (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED")
     assert (result.retry_s, result.trailers["retry-after"], result.pushback) == (30, "30", None)
-    assert result.quotas == [("key:batch", "2 calls per minute, 0 left")]
+    assert result.quotas == [("caller:batch", "2 calls per minute, 0 left")]
     assert result.metadata == {"limit": "calls_per_minute", "left": "0"}
     assert (again.reason, other.reason) == ("UPSTREAM_INTERNAL", "UPSTREAM_INTERNAL")
 
@@ -94,7 +94,7 @@ async def test_calls_at_once(simulator: Simulator, serve: Serve, callers_file: C
             await call.read()
         result = await both(channel, chat(), metadata=bearer(SECRET))
         assert (result.code, result.reason) == (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED")
-        assert result.quotas == [("key:batch", "2 concurrent calls, 0 left")]
+        assert result.quotas == [("caller:batch", "2 concurrent calls, 0 left")]
         assert (result.retry_s, result.metadata["limit"]) == (1, "concurrent_calls")
         running[0].cancel()
         assert service.authentication
@@ -130,7 +130,7 @@ async def test_a_debt_of_tokens(
         for _ in range(2):
             result = await both(channel, chat(), metadata=bearer(SECRET))
             assert (result.code, result.reason) == (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED")
-            assert result.quotas == [("key:batch", f"60 tokens per minute, {60 - used} left")]
+            assert result.quotas == [("caller:batch", f"60 tokens per minute, {60 - used} left")]
             assert result.metadata == {"limit": "tokens_per_minute", "left": str(60 - used)}
             # One token is paid per second.
             assert result.retry_s == pytest.approx(used - 60)

@@ -28,8 +28,8 @@ Requests that need a model have a `model` field for a name listed by ModelServic
 empty, the server uses its default model, if one is configured and supports the operation;
 otherwise it uses the only model that supports the operation and that the caller may use.
 INVALID_ARGUMENT INVALID_REQUEST if there are several. NOT_FOUND MODEL_NOT_FOUND if no upstream
-serves the name. PERMISSION_DENIED MODEL_FORBIDDEN if the caller's key does not allow the name,
-whether it is served or not; ListModels omits such models.
+serves the name. PERMISSION_DENIED MODEL_FORBIDDEN if the caller may not use the name, whether
+it is served or not; ListModels omits such models.
 
 # Unsupported fields
 
@@ -131,8 +131,9 @@ Every error that the server generates has a status code, a message of at most 1 
 - `ResourceInfo`, for NOT_FOUND: the resource that was not found.
 - `RetryInfo`, if a retry is safe and useful, or may succeed after some time: the delay before
   the retry.
-- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `key:` followed by the name
-  of the caller's key in the server's configuration, and `description` is the quota.
+- `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `caller:` followed by the
+  name of the caller in the server's configuration, and `description` is the quota and what is
+  left of it. Too many failed logins have the subject `address:`.
 - `DebugInfo`, for GATEWAY_ERROR caused by a bug in the server, only if the server runs with
   `--debug-info`: the exception, and as much of its stack as fits, innermost frame first.
 
@@ -160,8 +161,9 @@ UNAUTHENTICATED:
   them or requires some (HTTP 401).
 
 PERMISSION_DENIED:
-- MODEL_FORBIDDEN: the caller's key does not allow the model, which may or may not exist.
-  Metadata `model`.
+- METHOD_FORBIDDEN: the caller may not call the method, which may or may not exist. Metadata
+  `method`.
+- MODEL_FORBIDDEN: the caller may not use the model, which may or may not exist. Metadata `model`.
 - UPSTREAM_AUTH_FAILED: the server forwards the caller's credentials, and they do not suffice for
   the upstream (HTTP 403).
 - UPSTREAM_REJECTED: HTTP 451.
@@ -184,9 +186,9 @@ RESOURCE_EXHAUSTED:
 - REQUEST_TOO_LARGE: the request exceeds a size limit of the server or of the upstream (HTTP
   413), or the response would exceed the message limit. Metadata `limitBytes`; if the request has
   too many fields and elements, `limit` names the server's option. Pushback -1.
-- RATE_LIMITED: the caller has exhausted a quota: one of the server, with `QuotaFailure` and
-  `RetryInfo`, or one of the upstream (HTTP 429), with `RetryInfo` if the upstream reports a
-  delay.
+- RATE_LIMITED: the caller has exhausted a quota: one of the server, with `QuotaFailure`,
+  `RetryInfo` and metadata `limit` and `left`, or one of the upstream (HTTP 429), with
+  `RetryInfo` if the upstream reports a delay.
 - UPSTREAM_REJECTED: HTTP 507.
 
 UNIMPLEMENTED:

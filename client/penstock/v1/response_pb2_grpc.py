@@ -123,8 +123,8 @@ class ResponseServiceServicer(object):
         """Returns a stored response. Requires a native upstream that stores responses.
 
         NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
-        any caller who knows an id can retrieve the response: of the permissions of the caller's key,
-        only the one for `model` is checked.
+        any caller who knows an id can retrieve the response: of the permissions of the caller, only
+        the one for `model` is checked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

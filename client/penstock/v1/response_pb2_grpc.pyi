@@ -80,8 +80,8 @@ class ResponseServiceStub:
     """Returns a stored response. Requires a native upstream that stores responses.
 
     NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
-    any caller who knows an id can retrieve the response: of the permissions of the caller's key,
-    only the one for `model` is checked.
+    any caller who knows an id can retrieve the response: of the permissions of the caller, only
+    the one for `model` is checked.
     """
     CancelResponse: _grpc.UnaryUnaryMultiCallable[_response_pb2.CancelResponseRequest, _response_pb2.CancelResponseResponse]
     """Cancels a background response and returns it. Requires a native upstream that stores responses.
@@ -143,8 +143,8 @@ class ResponseServiceAsyncStub(ResponseServiceStub):
     """Returns a stored response. Requires a native upstream that stores responses.
 
     NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
-    any caller who knows an id can retrieve the response: of the permissions of the caller's key,
-    only the one for `model` is checked.
+    any caller who knows an id can retrieve the response: of the permissions of the caller, only
+    the one for `model` is checked.
     """
     CancelResponse: _aio.UnaryUnaryMultiCallable[_response_pb2.CancelResponseRequest, _response_pb2.CancelResponseResponse]  # type: ignore[assignment]
     """Cancels a background response and returns it. Requires a native upstream that stores responses.
@@ -221,8 +221,8 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a stored response. Requires a native upstream that stores responses.
 
         NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
-        any caller who knows an id can retrieve the response: of the permissions of the caller's key,
-        only the one for `model` is checked.
+        any caller who knows an id can retrieve the response: of the permissions of the caller, only
+        the one for `model` is checked.
         """
 
     @_abc_1.abstractmethod

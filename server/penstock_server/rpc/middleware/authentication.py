@@ -80,8 +80,7 @@ class Authentication:
         """Authenticates the caller of a call.
 
         Raises:
-            status.Refusal: INVALID_CREDENTIALS, RATE_LIMITED, or the caller may not call the
-                method.
+            status.Refusal: INVALID_CREDENTIALS, METHOD_FORBIDDEN or RATE_LIMITED.
         """
         caller = self._identified(rpc)
         rpc.caller, rpc.may_use = caller.name, caller.may_use

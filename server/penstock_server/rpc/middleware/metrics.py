@@ -40,6 +40,7 @@ _EXPECTED = (
     (status.RATE_LIMITED.reason, "max_failed_logins"),
     (status.DRAINING.reason, ""),
     (status.INVALID_CREDENTIALS.reason, ""),
+    (status.METHOD_FORBIDDEN.reason, ""),
     (status.MODEL_FORBIDDEN.reason, ""),
     (status.INVALID_REQUEST.reason, ""),
 )

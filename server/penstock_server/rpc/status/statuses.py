@@ -20,6 +20,7 @@ from penstock_server.rpc.status.table import (
     INVALID_REQUEST,
     KIND_ROWS,
     MALFORMED,
+    METHOD_FORBIDDEN,
     MODEL_FORBIDDEN,
     OVERLOADED,
     RATE_LIMITED,
@@ -157,7 +158,7 @@ def of_forbidden(model: str) -> Status:
 
 def of_forbidden_method(method: str) -> Status:
     """Returns the status of a call of a method, existing or not, that the caller may not call."""
-    return Status(MODEL_FORBIDDEN, f"the caller may not call {method}", {"method": method})
+    return Status(METHOD_FORBIDDEN, f"the caller may not call {method}", {"method": method})
 
 
 def of_limit(caller: str, limit: str, described: str, left: int, retry_after_s: float) -> Status:
@@ -176,7 +177,7 @@ def of_limit(caller: str, limit: str, described: str, left: int, retry_after_s: 
         message,
         {"limit": limit, "left": str(left)},
         retry_after_s=retry_after_s,
-        quota=(f"key:{caller}", f"{described}, {left} left"),
+        quota=(f"caller:{caller}", f"{described}, {left} left"),
     )
 
 
