@@ -63,6 +63,7 @@ fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SE
 
 test-vllm: $(VENV)/.dev  ## install a real vLLM, or an OLD one, make tiny models, run the acceptance suite on them
 	PENSTOCK_VLLM=$(OLD) tests/vllm/install.sh
+	tests/routers/install.sh routers
 	PENSTOCK_VLLM=$(OLD) $(BIN)/pytest tests/acceptance --upstream=vllm
 
 test-routers: $(VENV)/.dev  ## the acceptance suite through each of ROUTERS, to two simulators or, with UPSTREAM=vllm, vLLMs

@@ -13,14 +13,16 @@ from cli.process import BOUND_S, started
 from conftest import FREE_PORT, Serve
 from grpc import aio
 from rpc.calls import until
-from servers import HOST, cache_folder
+from servers import HOST, cache_folder, older_version
 
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "deploy" / "envoy"
-PROGRAM = cache_folder() / "routers" / "bin" / "envoy"
+# An older vLLM has a cache folder of its own.
+CACHE = cache_folder().parent if older_version() else cache_folder()
+PROGRAM = CACHE / "routers" / "bin" / "envoy"
 DESCRIPTORS = ROOT / "client" / "penstock" / "descriptors.binpb"
 OPTIONS = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
 ORIGIN = "http://localhost:8000"
@@ -71,6 +73,12 @@ class Envoy:
         """Returns the counters and gauges whose names match a pattern."""
         answer = await self.admin.get("/stats", params={"filter": pattern, "format": "json"})
         return {one["name"]: one["value"] for one in answer.json()["stats"] if "name" in one}
+
+    async def until_healthy(self, count: int) -> None:
+        """Returns once so many Penstocks serve chats."""
+        async with asyncio.timeout(BOUND_S):
+            while await self.total(r"cluster\.chat\.membership_healthy") != count:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     async def total(self, pattern: str) -> int:
         """Returns the sum of them."""

@@ -30,6 +30,16 @@ async def test_each_service_goes_where_it_is_healthy(start: StartMesh) -> None:
     assert await mesh.envoy.total(r"cluster\.\w+\.upstream_rq_retry$") == 0
 
 
+async def test_a_penstock_that_is_not_serving_receives_nothing(start: StartMesh) -> None:
+    mesh = await start()
+    await mesh.simulators[0].stop()
+    await mesh.envoy.until_healthy(1)
+    for _ in range(CALLS):
+        await answered(mesh.channel)
+    assert mesh.requests == [0, CALLS]
+    assert await mesh.envoy.total(r"cluster\.chat\.upstream_rq_retry$") == 0
+
+
 async def test_a_service_that_no_penstock_serves_is_refused_by_one(start: StartMesh) -> None:
     mesh = await start()
     try:

@@ -1,15 +1,13 @@
 """SIGTERM of each service behind Envoy in turn, with default settings, under steady load."""
 
-import asyncio
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from cli.process import BOUND_S
 from conftest import FREE_PORT
 
-from mesh.gateway import Envoy, envoy, opened
+from mesh.gateway import envoy, opened
 from mesh.load import OK, Load
 from mesh.processes import penstock, penstocks
 from penstock_server.configuration.settings import Settings
@@ -38,14 +36,8 @@ async def test_no_call_fails_and_no_stream_breaks(tmp_path: Path) -> None:
                 await load.more(CALLS)
                 again = penstock(*options, listen=leaving.address)
                 await stack.enter_async_context(again)
-                await until_both_are_healthy(front)
+                await front.until_healthy(2)
         for service in services:
             served = Counter(line["event"] for line in service.process.logged)
             assert served["rpc"] > CALLS / 4  # Envoy sent it its share
     assert set(load.ends) == {OK}, load.ends
-
-
-async def until_both_are_healthy(front: Envoy) -> None:
-    async with asyncio.timeout(BOUND_S):
-        while await front.total(r"cluster\.chat\.membership_healthy") < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
