@@ -159,6 +159,9 @@ def test_every_reason_has_an_anchor(pages: dict[str, Page]) -> None:
     assert {reason for _, reason in errors.rows()} <= pages["errors.html"].anchors
     linked = [link for path, page in pages.items() if "/api/" in path for link in page.links]
     assert "../../errors.html#MODEL_NOT_FOUND" in linked
+    text = "".join(content for _, content in PAGES)
+    assert "[NOT_FOUND\nMODEL_NOT_FOUND](" in text
+    assert "buf:lint" not in text
 
 
 def test_the_reference_of_the_command_line(pages: dict[str, Page]) -> None:

@@ -19,6 +19,7 @@ from website.reference.errors import with_error_links
 from website.reference.markdown import cell, escaped, outside_code, unindented
 
 _PACKAGE = ".penstock.v1."
+_PARAGRAPH = "\n\n"
 _WELL_KNOWN = "https://protobuf.dev/reference/protobuf/google.protobuf/#"
 _FIELD_OF_SYNTAX = 12
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6
@@ -106,7 +107,7 @@ def _index(protos: list[Proto]) -> str:
     (common,) = [proto for proto in protos if proto.file.name.endswith("common.proto")]
     rows = [
         f"| [{service.name}]({name}.md#{service.name}) | {_rpcs(service, name)} "
-        f"| {cell(proto.comment(_SERVICES, number))} |"
+        f"| {cell(proto.comment(_SERVICES, number).partition(_PARAGRAPH)[0])} |"
         for proto in protos
         for number, service in enumerate(proto.file.service)
         for name in [PurePosixPath(proto.file.name).stem]

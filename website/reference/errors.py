@@ -35,7 +35,8 @@ def with_error_links(text: str, page: str) -> str:
         text: Markdown.
         page: the relative path of the page of errors.
     """
-    known = "|".join(f"{code} {reason}" for code, reason in rows())
+    # A line may end between the two.
+    known = "|".join(rf"{code}\s+{reason}" for code, reason in rows())
     return re.sub(
         rf"\b({known})\b", lambda match: f"[{match[0]}]({page}#{match[0].split()[1]})", text
     )

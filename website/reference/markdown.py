@@ -16,8 +16,12 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def unindented(comment: str) -> str:
-    """Returns the comment of a proto without the space at the start of each line."""
-    return "\n".join(line.removeprefix(" ") for line in comment.splitlines())
+    """Returns the comment of a proto without the space at the start of each line.
+
+    Instructions for buf are left out.
+    """
+    lines = (line.removeprefix(" ") for line in comment.splitlines())
+    return "\n".join(line for line in lines if not line.startswith("buf:lint:"))
 
 
 def escaped(text: str) -> str:
