@@ -241,12 +241,23 @@ GIVEN: dict[str, Callable[[Files], tuple[tuple[str, ...], dict[str, str]]]] = {
     "flag": lambda _: (("--api-key", UPSTREAM), {}),
     "environment": lambda _: ((), {"PENSTOCK_UPSTREAM_API_KEY": UPSTREAM}),
 }
-CASES = [("debug", "json", "file"), ("info", "json", "environment"), ("debug", "text", "flag")]
+CASES = [
+    ("debug", "json", "file", "1"),
+    ("info", "json", "environment", "1"),
+    ("debug", "text", "flag", "1"),
+    ("debug", "json", "file", "2"),
+]
 
 
-@pytest.mark.parametrize(("level", "log_format", "given"), CASES)
+@pytest.mark.parametrize(("level", "log_format", "given", "workers"), CASES)
 async def test_a_service(
-    level: str, log_format: str, given: str, shown: Shown, files: Files, guarded: Simulator
+    level: str,
+    log_format: str,
+    given: str,
+    workers: str,
+    shown: Shown,
+    files: Files,
+    guarded: Simulator,
 ) -> None:
     arguments, environment = GIVEN[given](files)
     options = {
@@ -259,6 +270,7 @@ async def test_a_service(
         "callers-file": files.callers,
         "reload-interval": "0.1",
         "debug-info": "true",
+        "workers": workers,
         "log-level": level,
         "log-format": log_format,
     }
