@@ -87,7 +87,10 @@ CERTIFICATES: Mapping[str, tuple[dict[str, Any], str]] = {
     "a wildcard": ({"dns_names": ["*.example.org"]}, "is unknown"),
     "two SPIFFE ids": ({"uris": [API, BATCH]}, "there are no credentials"),
     "a SPIFFE id and another URI": ({"uris": [API, "https://a.b"]}, "there are no credentials"),
-    "the SPIFFE id as a DNS name": ({"dns_names": ["example.org"]}, "is unknown"),
+    "the trust domain as a DNS name": ({"dns_names": ["example.org"]}, "is unknown"),
+    "a SPIFFE id as a DNS name": ({"dns_names": [API]}, "there are no credentials"),
+    "a DNS name as a URI": ({"uris": ["batch.example.org"]}, "there are no credentials"),
+    "the word for Unix sockets": ({"dns_names": ["unix"]}, "the certificate of unix is unknown"),
     "identities of two callers": (
         {"uris": [API], "dns_names": ["batch.example.org"]},
         "identifies several callers",
@@ -109,6 +112,7 @@ async def test_the_certificate_of_a_caller(
         upstream=(simulator.url,),
         callers_file=callers_file(CALLERS),
         tls_client_ca=files.client_ca(files.authority.root),
+        trusted_proxies=("unix", "10.0.0.0/8"),
         **files.settings,
     )
     pair = files.authority.issue(**names)
@@ -128,7 +132,7 @@ BY_PROXY = {
     ),
     "by DNS name": ("By=;Hash=4;DNS=x.org;DNS=batch.example.org", "batch"),
     "capitals": (f"uri={API}", "api"),
-    "the value in capitals": (f"URI={API.upper()}", "is unknown"),
+    "the value in capitals": (f"URI={API.upper()}", "there are no credentials"),
     "quoted": (f'URI="{API}"', "api"),
     "an identity in another value": (f'Subject="URI={API}";URI=', "there are no credentials"),
     "an element in another value": (f'Subject="CN=a,URI={API}",Hash=4', "there are no credentials"),
@@ -142,6 +146,10 @@ BY_PROXY = {
     "two SPIFFE ids": (f"URI={API};URI={BATCH}", "there are no credentials"),
     "two SPIFFE ids and a name": (f"URI={API};URI=x;DNS=batch.example.org", "batch"),
     "two callers": (f"URI={API};DNS=batch.example.org", "identifies several callers"),
+    "a SPIFFE id as a DNS name": (f"DNS={API}", "there are no credentials"),
+    "a DNS name as a URI": ("URI=batch.example.org", "there are no credentials"),
+    "a network as a URI": (f"URI={API},URI=127.0.0.0/8", "there are no credentials"),
+    "a network as a DNS name": (f"URI={API},DNS=127.0.0.0/8", "there are no credentials"),
     "nothing": ("", "there are no credentials"),
 }
 MALFORMED = {

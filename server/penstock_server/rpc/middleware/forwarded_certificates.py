@@ -23,8 +23,12 @@ _PAIR = re.compile(
 
 
 def identities(uris: Sequence[str], dns_names: Sequence[str]) -> Identities:
-    """Returns the identities in a certificate: of several URIs, none is a SPIFFE id."""
-    return (*(uris if len(uris) == 1 else ()), *(name.lower() for name in dns_names))
+    """Returns the identities in a certificate: of several URIs, none is a SPIFFE id.
+
+    A DNS name that looks like a SPIFFE id does not count, nor the reverse.
+    """
+    spiffe_ids = [uri for uri in uris if len(uris) == 1 and uri.startswith("spiffe://")]
+    return (*spiffe_ids, *(name.lower() for name in dns_names if "/" not in name))
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,6 @@
 """The identities of callers in certificates: their own, or those that trusted proxies report."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote
@@ -28,14 +28,17 @@ class Peers:
     trusted proxy itself never identifies a caller.
     """
 
-    def __init__(self, trusted: Iterable[str]) -> None:
+    def __init__(self, trusted: Collection[str]) -> None:
         """Trusts proxies.
 
         Args:
             trusted: their SPIFFE ids, DNS names or networks, or `unix`; see `trusted_proxies`.
         """
-        self._networks = [ip_network(one) for one in trusted if _is_network(one)]
-        self._names = frozenset(trusted)
+        networks = {one for one in trusted if "/" in one and "://" not in one}
+        self._networks = [ip_network(one) for one in networks]
+        self._unix = UNIX_PEERS in trusted
+        # Names in certificates can also look like the other forms.
+        self._names = frozenset(trusted) - networks - {UNIX_PEERS}
 
     def identities(self, rpc: Rpc) -> Identities:
         """Returns the identities of a call's caller; empty if it has none.
@@ -56,26 +59,20 @@ class Peers:
         return self._is_trusted(_own(context), context)
 
     def _is_trusted(self, own: Identities, context: GrpcContext) -> bool:
-        if not self._names:
-            return False
         if self._names.intersection(own):
             return True
+        if not (self._networks or self._unix):
+            return False
         found = address(context.peer())
-        if found is None:
-            return UNIX_PEERS in self._names
-        return any(found in network for network in self._networks)
-
-
-def _is_network(trusted: str) -> bool:
-    return "/" in trusted and "://" not in trusted
+        return any(found in network for network in self._networks) if found else self._unix
 
 
 def _own(context: GrpcContext) -> Identities:
     """Returns the identities in the certificate of a connection."""
     known = context.auth_context()
     # gRPC reports a SPIFFE id only if it is the only URI, as the standard requires.
-    spiffe_ids = [one.decode() for one in known.get("peer_spiffe_id", ())]
-    dns_names = [one.decode() for one in known.get("peer_dns", ())]
+    spiffe_ids = [one.decode("ascii", "replace") for one in known.get("peer_spiffe_id", ())]
+    dns_names = [one.decode("ascii", "replace") for one in known.get("peer_dns", ())]
     return forwarded_certificates.identities(spiffe_ids, dns_names)
 
 
