@@ -242,7 +242,7 @@ def _listed(error: dict[str, Json]) -> None:
         issues = error["message"][match.end() :].split("\n  ")
         # vLLM itself raises those that are not objects.
         shown = [issue if issue.startswith("{") else repr(issue) for issue in issues]
-        listed = f"[{', '.join(shown)}]"
+        listed = f"[{', '.join(shown)}]".replace("'<dict of 0 items>'", "{}")
         error["message"] = listed if shown == issues else f" {listed}"
 
 

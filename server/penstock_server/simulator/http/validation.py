@@ -196,7 +196,7 @@ def _undecodable(error: json.JSONDecodeError) -> Issue:
     return Issue("json_invalid", f"body.{error.pos}", "JSON decode error", {}, context)
 
 
-def _described(value: Json) -> Json:
+def _described(value: Json) -> str:
     if isinstance(value, list | dict):
-        return f"<{type(value).__name__} of {len(value)} items>" if value else value
+        return f"<{type(value).__name__} of {len(value)} items>"
     return str(value)[:200]
