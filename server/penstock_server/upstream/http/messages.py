@@ -16,17 +16,41 @@ RawHeaders = list[tuple[bytes, bytes]]
 class _Lazy:
     """Completes a message of httpx when an attribute is read that it does not have yet."""
 
-    def __getattr__(self, name: str) -> Any:
+    fields: Any
+
+    def complete(self) -> None:
+        """Has httpx set all attributes that the message does not have yet."""
         given = dict(vars(self))
-        if (fields := given.get("fields")) is None:
-            raise AttributeError(name)
-        self._complete(fields)
+        self._complete(given["fields"])
         vars(self).update(given, fields=None)
-        return getattr(self, name)
 
     def _complete(self, fields: Any) -> None:
         """Has httpx set all attributes, with these headers."""
         raise NotImplementedError
+
+
+class _Missing:
+    """An attribute that a message has once it is complete, and which then hides this one.
+
+    `__getattr__` of the message would do the same, but make each access to the others slower.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Stands for the attribute of this name."""
+        self._name = name
+
+    def __get__(self, message: _Lazy | None, kind: type) -> Any:
+        """Completes the message and returns the attribute."""
+        if message is None or message.fields is None:
+            raise AttributeError(self._name)
+        message.complete()
+        return getattr(message, self._name)
+
+
+def _add_missing(lazy: _Lazy, complete: object) -> None:
+    """Adds the attributes that a message of httpx has in addition to the class of a lazy one."""
+    for name in vars(complete).keys() - vars(lazy).keys():
+        setattr(type(lazy), name, _Missing(name))
 
 
 class Pieces(httpx.ByteStream):
@@ -112,6 +136,11 @@ class LazyResponse(_Lazy, httpx.Response):
 
     def _complete(self, fields: RawHeaders) -> None:
         super().__init__(self.status_code, headers=fields, stream=self.stream)
+
+
+_URL, _EMPTY = httpx.URL("http://localhost"), Pieces(())
+_add_missing(LazyRequest("GET", _URL, {}, _EMPTY, {}), httpx.Request("GET", _URL, stream=_EMPTY))
+_add_missing(LazyResponse(200, [], _EMPTY), httpx.Response(200, stream=_EMPTY))
 
 
 def raw_headers(response: httpx.Response) -> RawHeaders:
