@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import gzip
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 import pytest
+from rpc.calls import until
 
 from penstock_server.upstream.http.messages import LazyRequest, LazyResponse
 from penstock_server.upstream.http.transport import Transport
@@ -170,6 +172,25 @@ async def test_pool_timeout() -> None:
             await client.get("/")
         waiting.cancel()
         await asyncio.wait((waiting,))
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_connection_is_handed_over_even_if_the_one_who_waits_for_it_leaves(
+    leaves: bool,
+) -> None:
+    async with wire(DONE, End.KEEP) as server, plain(server.url, connections=1) as client:
+        held = await client.send(client.build_request("GET", "/"), stream=True)
+        waiting = [asyncio.create_task(client.get("/")) for _ in range(2)]
+        transport: Any = client._transport
+        await until(lambda: transport.pool._waiting == len(waiting))
+        await held.aclose()
+        if leaves:
+            waiting[0].cancel()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        answered = [one.status_code for one in done if isinstance(one, httpx.Response)]
+        assert answered == [200] * (2 - leaves)
+        for _ in range(2):
+            assert (await client.get("/")).status_code == 200
 
 
 async def test_headers_are_built_when_they_are_read() -> None:

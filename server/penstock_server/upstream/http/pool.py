@@ -33,7 +33,11 @@ class Pool:
         """
         self.in_use = 0
         self._address = address
-        self._slots = asyncio.Semaphore(most)
+        self._free = most
+        # Requests that find none free wait until one is handed over. A semaphore for all requests
+        # would cost each of them more.
+        self._waiting = 0
+        self._handed_over = asyncio.Semaphore(0)
         self._idle: deque[Connection] = deque()
         self._buffer = bytearray(READ_SIZE)
         self._tls: ssl.SSLContext | None = None
@@ -60,10 +64,10 @@ class Pool:
             httpx.PoolTimeout: the most connections are in use.
             httpx.TransportError: none could be opened.
         """
-        if self._slots.locked():
-            await self._wait_for_slot(_shorter(timeouts.get("pool"), until))
+        if self._free:
+            self._free -= 1
         else:
-            await self._slots.acquire()
+            await self._wait_for_slot(_shorter(timeouts.get("pool"), until))
         self.in_use += 1
         try:
             connection = self._take_idle()
@@ -74,14 +78,12 @@ class Pool:
             connection.begin(until)
             return connection
         except BaseException:
-            self.in_use -= 1
-            self._slots.release()
+            self._release_slot()
             raise
 
     def release(self, connection: Connection) -> None:
         """Keeps a connection if it can be used again, or else closes it."""
-        self.in_use -= 1
-        self._slots.release()
+        self._release_slot()
         if connection.reusable and not self._closed:
             connection.used = True
             connection.idle_since = monotonic()
@@ -90,11 +92,21 @@ class Pool:
             connection.close()
 
     async def _wait_for_slot(self, timeout_s: float | None) -> None:
+        self._waiting += 1
         try:
             async with asyncio.timeout(timeout_s):
-                await self._slots.acquire()
+                await self._handed_over.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout("all connections are in use") from None
+        finally:
+            self._waiting -= 1
+
+    def _release_slot(self) -> None:
+        self.in_use -= 1
+        if self._waiting:
+            self._handed_over.release()
+        else:
+            self._free += 1
 
     def _take_idle(self) -> Connection | None:
         """Returns the connection that was used last."""
