@@ -82,11 +82,15 @@ class Limits:
         if first:
             return self.answer()
         idle = self._timeouts.idle
-        return self._within_total(Limit(monotonic() + idle, idle, IDLE, "event"))
+        until = monotonic() + idle
+        if until <= self._until:
+            return Limit(until, idle, IDLE, "event")
+        return self._total()
 
     def _within_total(self, limit: Limit) -> Limit:
-        if limit.until <= self._until:
-            return limit
+        return limit if limit.until <= self._until else self._total()
+
+    def _total(self) -> Limit:
         return Limit(self._until, self._timeouts.total, TOTAL, "complete answer")
 
 

@@ -185,7 +185,13 @@ class _EventReader:
             self._end = end()
         self._response.wait_until(self._end or self._limit)
         try:
-            await self._receive()
+            while not self._ready:
+                block = await self._response.block()
+                if not block:
+                    self._over = True
+                    self._take_pending()
+                    return
+                self._decode(block)
         except UpstreamFailure as failure:
             if complete:
                 self._over = True
@@ -195,17 +201,11 @@ class _EventReader:
                 raise replace(failure, kind=Kind.INTERRUPTED) from failure
             raise
 
-    async def _receive(self) -> None:
-        while not self._ready:
-            block = await self._response.block()
-            if not block:
-                self._over = True
-                self._take_pending()
-                return
-            try:
-                self._ready.extend(self._decoder.feed(block))
-            except EventTooLarge as error:
-                raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
+    def _decode(self, block: bytes) -> None:
+        try:
+            self._ready.extend(self._decoder.feed(block))
+        except EventTooLarge as error:
+            raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
 
     def _take_pending(self) -> None:
         """Adds an event that lacks only its line ends, unless it may have been cut."""

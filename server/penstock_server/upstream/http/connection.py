@@ -64,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
     def wait_until(self, deadline: float) -> None:
         """Limits all waiting for the answer from now on, by the monotonic clock."""
         self._deadline = deadline
-        if self._waiter:
+        if self._waiter and not self._waiter.done():
             self._set_alarm()
 
     def write(self, *data: bytes) -> None:
@@ -107,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
         while not self.answer.headed:
             if self._failure:
                 raise self._failure
-            await self._wait()
+            await self._arrival()
 
     async def block(self) -> bytes:
         """Returns the bytes of the body that have arrived, or the next ones; empty at its end.
@@ -123,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
                 return b""
             if self._failure:
                 raise self._failure
-            await self._wait()
+            await self._arrival()
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
@@ -238,13 +238,11 @@ class Connection(asyncio.BufferedProtocol):
             raise httpx.ReadError(str(error))
         self.answer.feed_end()
 
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
+    def _arrival(self) -> asyncio.Future[None]:
+        """Returns a future that ends when something arrives, or at the deadline."""
+        waiter = self._waiter = self._loop.create_future()
         self._set_alarm()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return waiter
 
     def _set_alarm(self) -> None:
         # One timer serves many waits, most of which end long before the timer.
