@@ -17,6 +17,7 @@ from penstock_server.convert.errors import InvalidRequest, UnsupportedRequest
 from penstock_server.convert.response import chat_request, native_request
 from penstock_server.rpc.calls import Rpc, upstream_call
 from penstock_server.rpc.calls.entries import count, plan
+from penstock_server.rpc.middleware import forwarded_certificates
 from penstock_server.upstream.headers import Headers
 from penstock_server.upstream.http.messages import LazyRequest
 from penstock_server.upstream.http.transport import head_of
@@ -52,6 +53,31 @@ def metadata(data: bytes) -> None:
     assert sorted(named) == sorted(headers), "a header is not ours"
     assert all(len(line) < 1100 and line.isprintable() for line in sent)
     assert dict(rpc.trailing_metadata)["x-request-id"].isprintable()
+
+
+def certificates(data: bytes) -> None:
+    """Reads reports of proxies; no earlier report changes that of the nearest one."""
+    given, nearest = data.decode("latin-1"), "spiffe://a/b"
+    try:
+        alone = forwarded_certificates.read(given)
+    except ValueError:
+        alone = ()
+    try:
+        *earlier, last = forwarded_certificates.read(f"{given},URI={nearest}")
+    except ValueError:
+        assert not alone
+        return
+    assert (tuple(earlier), last) == (alone, (nearest,))
+    for one in (name for identities in alone for name in identities):
+        assert one.startswith("spiffe://") or "/" not in one
+
+
+def certificate_seeds() -> Iterator[bytes]:
+    """Returns reports as Envoy writes them."""
+    yield b"By=spiffe://a/c;Hash=4;URI=spiffe://a/d;DNS=a.b;DNS=c.d"
+    yield b"URI=spiffe://a/c,By=;Hash=4;URI=spiffe://a/d,URI=https://a/?b=c"
+    yield b'Subject=",URI=spiffe://a/c,";DNS=,'
+    yield b'Subject="CN=\\"a\\",O=b\\\\";URI=, Hash=5;Cert="-----%20"'
 
 
 def _check_fields(error: InvalidRequest) -> None:

@@ -312,6 +312,7 @@ TARGETS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], Iterable[bytes
     "compressed": (http_targets.compressed, http_targets.compressed_seeds),
     "form": (http_targets.form, http_targets.form_seeds),
     "metadata": (caller_targets.metadata, caller_targets.metadata_seeds),
+    "certificates": (caller_targets.certificates, caller_targets.certificate_seeds),
     "cost": (caller_targets.cost, caller_targets.cost_seeds),
     "configuration": (operator_targets.configuration, operator_targets.configuration_seeds),
     "callers": (operator_targets.callers, operator_targets.caller_seeds),
