@@ -17,6 +17,10 @@ QUICK := tests/convert tests/test_lossless.py tests/configuration tests/rpc/test
 ROUTERS ?= vllm-router smg litellm nginx envoy
 # Their upstream: simulator or vllm.
 UPSTREAM ?= simulator
+# The version of vLLM that `make test-vllm` runs, if not that of tests/vllm/requirements.lock, and the
+# files of tests to run.
+VLLM ?= $(OLD)
+CASES ?= tests/acceptance
 # Tests start Python hundreds of times: modules are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
@@ -61,10 +65,10 @@ fuzz: $(VENV)/.fuzz  ## look for inputs that break something; each target for SE
 	cd tests && ../$(BIN)/python -m fuzz.coverage_guided $(SECONDS)
 	$(if $(filter-out 0,$(FACTOR)),FUZZ_FACTOR=$(FACTOR) $(BIN)/pytest tests/fuzz)
 
-test-vllm: $(VENV)/.dev  ## install a real vLLM, or an OLD one, make tiny models, run the acceptance suite on them
-	PENSTOCK_VLLM=$(OLD) tests/vllm/install.sh
+test-vllm: $(VENV)/.dev  ## install a real vLLM, or another version of it, make tiny models, run the acceptance suite on them
+	PENSTOCK_VLLM=$(VLLM) tests/vllm/install.sh
 	tests/routers/install.sh routers
-	PENSTOCK_VLLM=$(OLD) $(BIN)/pytest tests/acceptance --upstream=vllm
+	PENSTOCK_VLLM=$(VLLM) $(BIN)/pytest $(CASES) --upstream=vllm
 
 test-routers: $(VENV)/.dev  ## the acceptance suite through each of ROUTERS, to two simulators or, with UPSTREAM=vllm, vLLMs
 	tests/routers/install.sh

@@ -18,7 +18,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from routers.losses import mark_losses
 from routers.programs import ROUTERS
-from servers import VllmServers, older_version
+from servers import VllmServers, other_version
 
 from penstock.channel import open_async_channel
 from penstock_server.simulator.dialects.versions import NEWEST
@@ -176,7 +176,7 @@ def _router(config: pytest.Config) -> str:
 
 def _version(item: pytest.Item) -> str:
     """Returns the version of vLLM that a case runs against, real or simulated."""
-    return dialect_of(item) if _is_simulated(item.config) else older_version() or NEWEST
+    return dialect_of(item) if _is_simulated(item.config) else other_version() or NEWEST
 
 
 def _needs_more_servers(item: pytest.Item) -> bool:

@@ -4,8 +4,8 @@
 #   tests/vllm/install.sh [CACHE_FOLDER]
 #
 # The cache folder is the argument, $PENSTOCK_CACHE, or ${XDG_CACHE_HOME:-~/.cache}/penstock.
-# $PENSTOCK_VLLM names an older version, of those in older/: that goes to a folder in the cache
-# folder that has its name.
+# $PENSTOCK_VLLM names another version, one of those in older/ and newer/: it is installed in a folder
+# of that name in the cache folder.
 # What is there already and still fits is kept; $PYTHON names the Python to build with.
 set -euo pipefail
 
@@ -13,9 +13,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${1:-${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/penstock}}
 python=${PYTHON:-python3}
 version=${PENSTOCK_VLLM:-}
-lock=$here/${version:+older/}${version:-requirements}.lock
 cache=$cache${version:+/$version}
-older=$here/older
+lock=$here/requirements.lock
+older= newer=
+if [[ $version && -f $here/newer/$version.lock ]]; then
+  newer=$here/newer
+elif [[ $version ]]; then
+  older=$here/older
+  lock=$older/$version.lock
+fi
 
 fail() {
   echo "install.sh: $*" >&2
@@ -24,7 +30,8 @@ fail() {
 
 # Everything that decides what ends up in the environment.
 wanted() {
-  cat "$lock" "${BASH_SOURCE[0]}" ${version:+"$older"/*.py "$older"/*.c} | "$python" -c '
+  cat "$lock" "${BASH_SOURCE[0]}" ${older:+"$older"/*.py "$older"/*.c} \
+    ${newer:+"$newer/$version.lock" "$newer/overlay.py"} | "$python" -c '
 import hashlib, platform, sys
 print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), platform.python_version())'
 }
@@ -35,8 +42,8 @@ is_current() {
 }
 
 check_machine() {
-  [[ -f $lock ]] || fail "no lock file for vLLM $version in $older"
-  local newest=${version:+12}
+  [[ -f $lock ]] || fail "no lock file for vLLM $version in $here/older or $here/newer"
+  local newest=${older:+12}
   "$python" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, ${newest:-14}))" \
     || fail "this vLLM needs Python 3.11 to 3.${newest:-14}; choose one with PYTHON=python3.12"
   "$python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null \
@@ -46,7 +53,7 @@ check_machine() {
 # Reads torch's version file without importing torch: a CUDA build cannot be imported here.
 check_torch() {
   is_cpu_build && return
-  [[ $version ]] || fail "pip chose a torch that is not a CPU build; set" \
+  [[ $older ]] || fail "pip chose a torch that is not a CPU build; set" \
     "PIP_EXTRA_INDEX_URL to PyTorch's CPU index and run this again"
   "$venv/bin/python" "$older/cuda_stubs.py" "$(site_packages)/torch/lib"
 }
@@ -90,6 +97,17 @@ fit_to_libstdcxx() {
 }
 newer_libstdcxx=GLIBCXX_3.4.32
 
+# Installs what the newer version needs, and its Python files over those of the version before.
+lay_over() {
+  local wheels=$venv/wheels
+  "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+    --require-hashes --only-binary :all: --requirement "$newer/$version.lock" --dest "$wheels"
+  "$venv/bin/python" "$newer/overlay.py" "$wheels/vllm-$version"-*.whl "$(site_packages)"
+  rm "$wheels/vllm-$version"-*.whl
+  pip_install "$wheels"/*.whl
+  rm -r "$wheels"
+}
+
 install_vllm() {
   check_machine
   echo "installing vLLM into $venv (2.8 GB, some minutes)"
@@ -98,7 +116,8 @@ install_vllm() {
   check_torch
   pip_install --requirement "$lock"
   add_vllm_metadata
-  [[ $version ]] && fit_to_libstdcxx
+  [[ ! $older ]] || fit_to_libstdcxx
+  [[ ! $newer ]] || lay_over
   "$venv/bin/vllm" --version
   wanted >"$venv/stamp"
 }

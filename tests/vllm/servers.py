@@ -180,11 +180,11 @@ def cache_folder() -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
     if chosen := os.environ.get("PENSTOCK_CACHE"):
         folder = Path(chosen)
-    return folder / older_version()
+    return folder / other_version()
 
 
-def older_version() -> str:
-    """Returns the version of the vLLM to run if it is an older one; otherwise an empty text."""
+def other_version() -> str:
+    """Returns the version of the vLLM to run, or an empty text for that of requirements.lock."""
     return os.environ.get("PENSTOCK_VLLM", "")
 
 
@@ -318,13 +318,13 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
 
 def _known(arguments: list[str]) -> list[str]:
     """Returns the arguments as an older version wants them."""
-    lacking = OLDER_LACK.get(older_version(), frozenset())
+    lacking = OLDER_LACK.get(other_version(), frozenset())
     known = [
         argument
         for before, argument in zip(["", *arguments], arguments, strict=False)
         if argument not in lacking and before not in lacking
     ]
-    return [*known, *OLDER_FLAGS.get(older_version(), ())]
+    return [*known, *OLDER_FLAGS.get(other_version(), ())]
 
 
 def _environment(cache: Path) -> dict[str, str]:
@@ -336,7 +336,7 @@ def _environment(cache: Path) -> dict[str, str]:
     }
     preload = cache / "vllm" / "preload.so"
     added = {"LD_PRELOAD": str(preload)} if preload.exists() else {}
-    return inherited | ENVIRONMENT | OLDER_ENVIRONMENT.get(older_version(), {}) | added
+    return inherited | ENVIRONMENT | OLDER_ENVIRONMENT.get(other_version(), {}) | added
 
 
 def _bound_socket() -> socket.socket:
