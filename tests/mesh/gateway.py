@@ -13,7 +13,7 @@ from cli.process import BOUND_S, started
 from conftest import FREE_PORT, Serve
 from grpc import aio
 from rpc.calls import until
-from servers import HOST, cache_folder, older_version
+from servers import HOST, cache_folder, other_version
 
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator, SimulatorSettings
@@ -21,7 +21,7 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "deploy" / "envoy"
 # An older vLLM has a cache folder of its own.
-CACHE = cache_folder().parent if older_version() else cache_folder()
+CACHE = cache_folder().parent if other_version() else cache_folder()
 PROGRAM = CACHE / "routers" / "bin" / "envoy"
 DESCRIPTORS = ROOT / "client" / "penstock" / "descriptors.binpb"
 OPTIONS = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
