@@ -117,6 +117,7 @@ class Service:
             tracer=self._observers.tracer,
             request_log=self._observers.request_log,
             debug=self.settings.debug_info,
+            errors_url=self.settings.errors_url,
             credentials=access.credentials(self.settings, self.authentication),
             admission=self._admission,
             deadlines=self._deadlines,

@@ -43,6 +43,7 @@ class Ended:
     details_size: int = 0
     quotas: list[tuple[str, str]] = field(default_factory=list)
     debug: str = ""
+    help: str = ""
     stack: list[str] = field(default_factory=list)
     received: list[Any] = field(default_factory=list)
 
@@ -75,8 +76,8 @@ def read_details(result: Ended, rich: bytes) -> Ended:
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry, resource = error_details_pb2.RetryInfo(), error_details_pb2.ResourceInfo()
     request, quota = error_details_pb2.RequestInfo(), error_details_pb2.QuotaFailure()
-    debug = error_details_pb2.DebugInfo()
-    kinds = (info, bad, retry, resource, request, quota, debug)
+    debug, pages = error_details_pb2.DebugInfo(), error_details_pb2.Help()
+    kinds = (info, bad, retry, resource, request, quota, debug, pages)
     for detail in status.details:
         assert any(detail.Unpack(kind) for kind in kinds)
         if detail.Is(retry.DESCRIPTOR):
@@ -86,6 +87,7 @@ def read_details(result: Ended, rich: bytes) -> Ended:
     result.resource, result.request_id = resource.resource_name, request.request_id
     result.quotas = [(violation.subject, violation.description) for violation in quota.violations]
     result.debug, result.stack = debug.detail, list(debug.stack_entries)
+    result.help = " ".join(link.url for link in pages.links)
     return result
 
 

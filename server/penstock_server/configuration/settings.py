@@ -25,6 +25,7 @@ from penstock_server.options import (
     natural,
     one_of,
     option,
+    page_url,
     positive,
     seconds,
     share,
@@ -424,6 +425,13 @@ class Settings:
         "Include the stack trace of an internal error in its status, as google.rpc.DebugInfo.",
         switch,
         "true|false",
+    )
+    errors_url: str = option(
+        "",
+        "URL of a page with an anchor for each reason, such as errors.html of the documentation "
+        "site; each error links to it, as google.rpc.Help.",
+        page_url,
+        "URL",
     )
     reflection: bool = option(
         True, "Serve reflection, for clients such as grpcurl.", switch, "true|false"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from penstock_server.options.declaration import Unusable
 
@@ -51,6 +52,15 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value
+
+
+def page_url(value: Any) -> str:
+    """Reads the URL of a page, without an anchor."""
+    given = text(value)
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError("is not the http or https URL of a page, without an anchor")
+    return given
 
 
 def texts_by_name(value: Any) -> Mapping[str, str]:

@@ -61,6 +61,7 @@ class Rpc:
         on_arrival: called when a request message has arrived; may raise a refusal.
         admitted: whether a request message has arrived and was admitted.
         debug: whether the caller may see the details of a bug.
+        errors_url: the page that an error links to; empty for none.
         observer: follows the requests upstream; None if the call is not recorded.
         propagated: `traceparent` and `tracestate` for upstreams, instead of the caller's; None to
             pass on the caller's.
@@ -80,6 +81,7 @@ class Rpc:
         "context",
         "deadline",
         "debug",
+        "errors_url",
         "finish_reasons",
         "first_message",
         "large",
@@ -130,6 +132,7 @@ class Rpc:
         self.on_arrival: Callable[[], None] = _ignore
         self.admitted = False
         self.debug = False
+        self.errors_url = ""
         self.large = False
         self.observer: CallObserver | None = None
         self.propagated: tuple[str, str] | None = None

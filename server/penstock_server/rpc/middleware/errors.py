@@ -7,7 +7,7 @@ from grpc import aio
 
 from penstock_server.convert.errors import InvalidRequest, MalformedAnswer, UnsupportedRequest
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import CallNext, ReplyTooLarge, Rpc
+from penstock_server.rpc.calls import CallNext, Middleware, ReplyTooLarge, Rpc
 from penstock_server.rpc.status import Metadata, Status, trailers
 from penstock_server.telemetry import events
 from penstock_server.upstream import UpstreamFailure
@@ -66,7 +66,7 @@ def _encoded(ended: Status, rpc: Rpc) -> tuple[str, Metadata]:
     ended = ended.in_call(
         model=rpc.model, attempts=rpc.attempts.count, messages_sent=rpc.messages_sent
     )
-    return trailers(ended, rpc.request_id, rpc.trailing_metadata)
+    return trailers(ended, rpc.request_id, rpc.trailing_metadata, rpc.errors_url)
 
 
 def _status(error: Exception, rpc: Rpc) -> Status:
@@ -103,6 +103,16 @@ def _cause(error: MalformedAnswer, rpc: Rpc) -> dict[str, Any]:
         "cause": type(error.__cause__ or error).__name__,
         "at": f"{frame.f_globals.get('__name__')}:{line}",
     }
+
+
+def errors_page(url: str) -> Middleware:
+    """Returns a middleware that links the error of a call to a page that describes it."""
+
+    async def link(call_next: CallNext, rpc: Rpc) -> Any:
+        rpc.errors_url = url
+        return await call_next(rpc)
+
+    return link
 
 
 async def debug_info(call_next: CallNext, rpc: Rpc) -> Any:

@@ -40,13 +40,16 @@ _DEFAULT_RETRY_S = 1.0
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 
-def trailers(status: Status, request_id: str, common: Metadata = ()) -> tuple[str, Metadata]:
+def trailers(
+    status: Status, request_id: str, common: Metadata = (), errors_url: str = ""
+) -> tuple[str, Metadata]:
     """Returns the status message and the trailing metadata that carry a status to the caller.
 
     Args:
         status: the status.
         request_id: the id of the call.
         common: other metadata that ends every call; it is part of the result and of its size.
+        errors_url: the page that describes the reasons, each at an anchor; empty for none.
     """
     metadata: Metadata = (*common, *_retry_metadata(status))
     room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (_DETAILS_KEY, b"")))
@@ -54,7 +57,10 @@ def trailers(status: Status, request_id: str, common: Metadata = ()) -> tuple[st
     message = _shortened(status.message, room * 3 // 5)
     room = (room - _percent_encoded(message)) * 3 // 4
     rich = status_pb2.Status(code=status.row.code.value[0], message=message)
-    _add_details(rich, status, request_id, min(room, DETAILS_LIMIT))
+    room = min(room, DETAILS_LIMIT)
+    _add_details(rich, status, request_id, room)
+    if errors_url:
+        _add(rich, _help(status.row.reason, errors_url), room)
     return message, (*metadata, (_DETAILS_KEY, rich.SerializeToString()))
 
 
@@ -119,6 +125,11 @@ def _quota_failure(subject: str, description: str) -> error_details_pb2.QuotaFai
     failure = error_details_pb2.QuotaFailure()
     failure.violations.add(subject=_cut(subject, _TEXT_LIMIT), description=description)
     return failure
+
+
+def _help(reason: str, errors_url: str) -> error_details_pb2.Help:
+    link = error_details_pb2.Help.Link(description=reason, url=f"{errors_url}#{reason}")
+    return error_details_pb2.Help(links=[link])
 
 
 def _debug_info(bug: Exception, room: int) -> error_details_pb2.DebugInfo:
