@@ -52,7 +52,8 @@ async def test_only_callers_with_the_right(
     async with admin_channel(service) as channel:
         for _ in range(3):
             assert await reason(channel, bearer(SECRET)) == (Code.OK, "")
-        assert (await reason(channel, bearer(OTHER)))[0] is Code.PERMISSION_DENIED
+        refused = Code.PERMISSION_DENIED, "METHOD_FORBIDDEN"
+        assert await reason(channel, bearer(OTHER)) == refused
         for metadata in ((), bearer("sk-wrong")):
             refused = Code.UNAUTHENTICATED, "INVALID_CREDENTIALS"
             assert await reason(channel, metadata) == refused

@@ -100,7 +100,7 @@ class Authentication:
         Only its right `admin` counts, not the methods that it may call, nor its limits.
 
         Raises:
-            status.Refusal: INVALID_CREDENTIALS, or the caller does not have the right.
+            status.Refusal: INVALID_CREDENTIALS, RATE_LIMITED (failed logins), METHOD_FORBIDDEN.
         """
         caller = self._identified(rpc)
         rpc.caller = caller.name
