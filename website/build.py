@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from website.index import INDEX, ROOT, Entry, sections
+from website.index import INDEX, ROOT, Entry, Section, sections
 from website.reference import api, command_line, errors, python
 from website.sources import API, pages, site_path
 
@@ -58,7 +58,7 @@ def _generated() -> Iterator[tuple[str, str]]:
         yield f"{API}/{name}", content
 
 
-def _sections() -> Any:
+def _sections() -> list[Section]:
     return sections(INDEX.read_text("utf-8"))
 
 
@@ -85,9 +85,8 @@ def _inline(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_inline, value))}]"
     if isinstance(value, dict):
-        return (
-            f"{{{', '.join(f'{json.dumps(key)} = {_inline(one)}' for key, one in value.items())}}}"
-        )
+        pairs = (f"{json.dumps(key)} = {_inline(one)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
     return json.dumps(value)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from website.index import ROOT
+from website.markdown import outside_code
 
-HOME = "index.md"
-_FIXED = {"README.md": HOME, "docs/README.md": "contents.md"}
+_FIXED = {"README.md": "index.md", "docs/README.md": "contents.md"}
 _DOCS = "docs/"
 _PROTOS = "protos/penstock/v1"
 API = "reference/api"
@@ -39,7 +39,7 @@ _SHOWN_AS = {
     ".yaml": "yaml",
     ".yml": "yaml",
 }
-_CODE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+# A link whose text is code reaches beyond it, so the pattern begins with the end of the text.
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 _FOLDED = re.compile(
     r"^<details[^>]*>\n<summary>(.*?)</summary>\n(.*?)^</details>$", re.MULTILINE | re.DOTALL
@@ -97,8 +97,6 @@ def _content(path: str, link: Callable[[str], None]) -> str | bytes:
     file = ROOT / path
     if not file.is_dir() and file.suffix != ".md":
         return file.read_bytes() if _is_copied(file) else _shown(path, file)
-    if file.is_dir() and (file / "README.md").exists():
-        path, file = f"{path}/README.md", file / "README.md"
     text = _listing(path) if file.is_dir() else file.read_text("utf-8")
     base = path if file.is_dir() else posixpath.dirname(path)
     return with_tabs(with_links(text, base, site_path(path), link))
@@ -134,7 +132,7 @@ def with_links(text: str, base: str, here: str, link: Callable[[str], None]) -> 
         if not target or "://" in target or target.startswith("mailto:"):
             return match[0]
         path = posixpath.normpath(posixpath.join(base, target))
-        if (ROOT / path / "README.md").exists() and path != "docs":
+        if (ROOT / path / "README.md").exists():
             path = f"{path}/README.md"
         if not (ROOT / path).exists():
             raise DeadLink(f"{here}: {match[2]}: there is no {path}")
@@ -142,16 +140,7 @@ def with_links(text: str, base: str, here: str, link: Callable[[str], None]) -> 
         there = os.path.relpath(site_path(path), posixpath.dirname(here) or ".")
         return f"{match[1]}{there}{hash_}{anchor}{match[3]}"
 
-    return _outside_code(text, lambda part: _LINK.sub(replaced, part))
-
-
-def _outside_code(text: str, change: Callable[[str], str]) -> str:
-    parts, end = [], 0
-    for code in _CODE.finditer(text):
-        # A link whose text is code reaches beyond it.
-        parts += [change(text[end : code.start()]), code[0]]
-        end = code.end()
-    return "".join([*parts, change(text[end:])])
+    return outside_code(text, lambda part: _LINK.sub(replaced, part))
 
 
 def with_tabs(text: str) -> str:

@@ -4,6 +4,7 @@ import pytest
 from grpc import StatusCode as Code
 
 from penstock_server.convert.errors import InvalidRequest, Violation
+from penstock_server.options import page_url
 from penstock_server.rpc import status
 from penstock_server.rpc.status import trailers
 from penstock_server.simulator import Simulator
@@ -31,3 +32,9 @@ def test_the_link_is_the_first_to_be_left_out() -> None:
     result = read_details(Ended(ended.row.code, message), rich)
     assert result.fields
     assert not result.help
+
+
+@pytest.mark.parametrize("value", ["docs.example.com", "ftp://x/", f"{PAGE}#A", ""])
+def test_what_is_not_a_page(value: str) -> None:
+    with pytest.raises(ValueError, match=r"URL of a page|must"):
+        page_url(value)

@@ -15,8 +15,8 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from website.markdown import cell, escaped, outside_code, unindented
 from website.reference.errors import with_error_links
-from website.reference.markdown import cell, escaped, outside_code, unindented
 
 _PACKAGE = ".penstock.v1."
 _PARAGRAPH = "\n\n"

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from penstock_server.cli import command_line
-from website.reference.markdown import cell, escaped
+from website.markdown import cell, escaped
 
 _INTRODUCTION = """# Command line
 

@@ -6,7 +6,7 @@ from penstock_server.configuration import CallerTable, Settings, UpstreamTable
 from penstock_server.option_list import OptionList
 from penstock_server.options import options
 from website.index import ROOT
-from website.reference.markdown import cell
+from website.markdown import cell
 
 PAGES = (ROOT / "docs" / "configuration.md", ROOT / "docs" / "authentication.md")
 PREFIX = "PENSTOCK_"

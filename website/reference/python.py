@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from website.index import ROOT
+from website.markdown import cell
 from website.reference.docstrings import as_markdown, entries
-from website.reference.markdown import cell
 
 _PACKAGE = ROOT / "client" / "penstock"
 _INTRODUCTION = """# Python API

@@ -1,9 +1,9 @@
-"""Text of comments and docstrings as Markdown."""
+"""Pages, and comments of protos, as Markdown."""
 
 import re
 from collections.abc import Callable
 
-_CODE = re.compile(r"`[^`]*`")
+_CODE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)$|`[^`]+`", re.MULTILINE | re.DOTALL)
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
