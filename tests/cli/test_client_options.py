@@ -119,7 +119,7 @@ async def test_the_error_contains_the_request_id(service: Service) -> None:
     result = await penstock("chat", "Hi", "--model", "nobody", *named, *target)
     assert result.err.endswith(" (request mine)\n")
     result = await penstock("models", "--target", "127.0.0.1:1")
-    assert result.err.count(" (request ") == 1
+    assert " (request " not in result.err  # no service has it in its log
 
 
 class Models(model_pb2_grpc.ModelServiceServicer):
