@@ -1,13 +1,15 @@
 """Which calls Envoy retries, and when."""
 
+import asyncio
 from time import monotonic
 
 import grpc
 import pytest
-from rpc.calls import chat, create
+from rpc.calls import BOUND_S, chat, create
 
 from mesh.calls import answered
 from mesh.conftest import StartMesh
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 
 OVERLOADED = "status code=503 retry_after=2"
 LARGE = "word " * 400_000
@@ -30,6 +32,21 @@ async def test_a_retry_waits_as_long_as_the_status_says(start: StartMesh) -> Non
     assert failed.code is grpc.StatusCode.UNAVAILABLE
     assert sum(mesh.requests) == 3
     assert monotonic() - began > 2 * 2
+
+
+async def test_a_long_delay_is_not_ignored(start: StartMesh) -> None:
+    mesh = await start(max_attempts=1)
+    stub = ChatCompletionServiceStub(mesh.channel)
+    call = stub.CreateChatCompletion(chat(fault="status code=503 retry_after=900"))
+    async with asyncio.timeout(BOUND_S):
+        # Counted when Envoy has decided to retry.
+        while not await mesh.envoy.total(r"chat\.retry\.upstream_rq_200"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    # Time for a retry that comes too early.
+    await asyncio.sleep(0.5)
+    assert sum(mesh.requests) == 1
+    assert not call.done()
+    call.cancel()
 
 
 @pytest.mark.parametrize(
