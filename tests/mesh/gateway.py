@@ -20,7 +20,7 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "deploy" / "envoy"
-# An older vLLM has a cache folder of its own.
+# Another version of vLLM has its own cache folder.
 CACHE = cache_folder().parent if other_version() else cache_folder()
 PROGRAM = CACHE / "routers" / "bin" / "envoy"
 DESCRIPTORS = ROOT / "client" / "penstock" / "descriptors.binpb"
