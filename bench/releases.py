@@ -23,7 +23,8 @@ from bench.stats import Results, cpu_us
 
 _CHOSEN = ("unary", "unary-1", "paced")
 _PINNED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)(.*?) *\\?$")
-_OF_GRPC = re.compile(r"grpcio(-health-checking|-reflection)?")
+# Not every release of grpcio has one of these; each needs a grpcio that is at least as new.
+_BESIDES = ("grpcio-health-checking", "grpcio-reflection")
 
 
 def compare(releases: Sequence[str], repeats: int, budget_s: float, seed: int) -> str:
@@ -83,8 +84,9 @@ def install(release: str) -> Path:
 def pins(lock: str, release: str) -> list[str]:
     """Returns the requirements of a lock file without hashes, with another release of grpcio."""
     found = filter(None, map(_PINNED.match, lock.splitlines()))
+    others = {"grpcio": f"=={release}", **dict.fromkeys(_BESIDES, f"<={release}")}
     return [
-        f"{name}=={release if _OF_GRPC.fullmatch(name) else version}{condition}"
+        f"{name}{others.get(name, f'=={version}')}{condition}"
         for name, version, condition in (pinned.groups() for pinned in found)
     ]
 

@@ -22,7 +22,7 @@ def test_only_the_release_of_grpcio_changes() -> None:
     assert pins(LOCK, "1.83.2") == [
         "click==8.4.2 ; sys_platform == 'win32'",
         "grpcio==1.83.2",
-        "grpcio-health-checking==1.83.2",
+        "grpcio-health-checking<=1.83.2",
         "grpcio-other==1.2",
     ]
 
