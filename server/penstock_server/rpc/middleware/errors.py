@@ -54,7 +54,8 @@ def _release(error: BaseException | None) -> None:
     """Clears the stacks of an exception and of its causes.
 
     Their frames refer to the exceptions: until a garbage collection, this cycle would keep the
-    request of the call in memory, too.
+    request of the call in memory, too. The frames have ended, except for the caller's, which stays:
+    an exception of another task reaches the call once that task is over.
     """
     while error and error.__traceback__:
         clear_frames(error.__traceback__)
