@@ -17,7 +17,7 @@ class Entry:
 
     Attributes:
         title: its title there.
-        path: its file; in `docs/README.md`, relative to the repository, otherwise to the site.
+        path: its file, relative to the repository.
         summary: its contents, in one line of Markdown.
     """
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from closed_port import closed_url
 
 from penstock import AsyncClient, Client, UnavailableError
 from penstock._base.unreachable import explained
@@ -58,18 +58,16 @@ async def errors(target: str, *, tls: bool = False) -> list[str]:
     return [str(one.value) for one in (blocking, awaited, streamed)]
 
 
-def free_port() -> str:
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{taken.getsockname()[1]}"
+@pytest.fixture
+def closed() -> Iterator[str]:
+    """A target at which nothing listens."""
+    with closed_url() as url:
+        yield url.removeprefix("http://")
 
 
-async def test_nothing_listens() -> None:
-    target = free_port()
-    expected = (
-        f"UNAVAILABLE: cannot reach {target}: nothing listens there; is penstock serve running?"
-    )
-    assert await errors(target) == [expected] * 3
+async def test_nothing_listens(closed: str) -> None:
+    reason = f"cannot reach {closed}: nothing listens there; is penstock serve running?"
+    assert await errors(closed) == [f"UNAVAILABLE: {reason}"] * 3
 
 
 async def test_no_such_socket(tmp_path: Path) -> None:
@@ -120,10 +118,9 @@ def test_details(details: str, expected: str) -> None:
     assert explained(details) == expected
 
 
-def test_a_command_names_no_request_that_reached_no_service() -> None:
-    target = free_port()
-    result = penstock("chat", "Say hello.", "--target", target)
-    reason = f"cannot reach {target}: nothing listens there; is penstock serve running?"
+def test_a_command_names_no_request_that_reached_no_service(closed: str) -> None:
+    result = penstock("chat", "Say hello.", "--target", closed)
+    reason = f"cannot reach {closed}: nothing listens there; is penstock serve running?"
     assert result.stderr.decode() == f"penstock: UNAVAILABLE: {reason}\n"
 
 

@@ -53,3 +53,10 @@ def test_forms() -> None:
     for update in updates:
         for folder in update.get("directories", [update.get("directory")]):
             assert (ROOT / folder.strip("/")).is_dir()
+
+
+def test_dependencies_of_every_example_are_updated() -> None:
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text("utf-8"))["updates"]
+    [npm] = (one for one in updates if one["package-ecosystem"] == "npm")
+    examples = (ROOT / "examples").glob("*/package.json")
+    assert sorted(npm["directories"]) == sorted(f"/examples/{one.parent.name}" for one in examples)
