@@ -11,7 +11,7 @@ import grpc
 import pytest
 from conftest import FREE_PORT
 from grpc import aio
-from rpc.calls import chat, create
+from rpc.calls import chat, create, until
 
 from mesh.calls import answered, held
 from mesh.conftest import StartMesh
@@ -74,8 +74,10 @@ async def dead_and_living(
         penstocks("--upstream", simulator.url) as (dying, living),
         envoy((dying.address, living.address), folder, changes) as front,
         opened(front.address) as channel,
-        held(channel, busy),
+        held(channel, busy) as streams,
     ):
         dying.process.signal(signal.SIGKILL)
         await dying.process.end()
+        # A call on its connection fails until Envoy has seen the end of that.
+        await until(lambda: not busy or any(stream.done() for stream in streams))
         yield front, channel
