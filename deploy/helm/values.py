@@ -45,9 +45,9 @@ class Value:
 VALUES = (
     Value("nameOverride", "", "Name of the application in labels, instead of the chart's."),
     Value("fullnameOverride", "", "Name of all objects, instead of the release's."),
-    Value("image.repository", "penstock", "Image to run; it is built from deploy/docker."),
-    Value("image.tag", "", "Its tag; the default is the chart's appVersion."),
-    Value("image.digest", "", "Its digest, such as sha256:…, instead of the tag."),
+    Value("image.repository", "penstock", "Image to run, built from deploy/docker."),
+    Value("image.tag", "", "Tag of the image; the default is the chart's appVersion."),
+    Value("image.digest", "", "Digest of the image, such as sha256:…, instead of the tag."),
     Value(
         "image.pullPolicy",
         "IfNotPresent",
@@ -80,14 +80,14 @@ VALUES = (
         "",
         "Secret that contains the bearer key for the upstreams; empty if they need none.",
     ),
-    Value("upstreamKey.key", "api-key", "Its key in the Secret."),
+    Value("upstreamKey.key", "api-key", "Key in the Secret that contains the bearer key."),
     Value(
         "callers.existingSecret",
         "",
         "Secret that contains the file of the callers and their keys; without it, callers need "
         "no key.",
     ),
-    Value("callers.key", "callers.toml", "Its key in the Secret."),
+    Value("callers.key", "callers.toml", "Key in the Secret that contains the file of callers."),
     Value(
         "tls.existingSecret",
         "",
@@ -118,7 +118,12 @@ VALUES = (
         "Type of the Service that meshes and gateways use.",
         one_of("ClusterIP", "LoadBalancer", "NodePort"),
     ),
-    Value("service.port", 50051, "Its port; the pods and the headless Service use 50051.", PORT),
+    Value(
+        "service.port",
+        50051,
+        "Port of that Service; the pods and the headless Service use 50051.",
+        PORT,
+    ),
     Value("service.annotations", {}, "Annotations of that Service.", TEXTS_BY_NAME),
     Value(
         "service.appProtocol",
@@ -153,7 +158,12 @@ VALUES = (
         TABLE,
     ),
     Value("podDisruptionBudget.enabled", True, "Limit how many pods leave at a time.", SWITCH),
-    Value("podDisruptionBudget.maxUnavailable", 1, "That number, or a share.", SHARE_OF_PODS),
+    Value(
+        "podDisruptionBudget.maxUnavailable",
+        1,
+        "Most pods that may leave at a time: a number, or a share such as 25%.",
+        SHARE_OF_PODS,
+    ),
     Value(
         "autoscaling.enabled",
         False,
@@ -216,8 +226,10 @@ VALUES = (
         TEXTS,
     ),
     Value("serviceAccount.create", True, "Create a ServiceAccount, which has no token.", SWITCH),
-    Value("serviceAccount.name", "", "Its name; the default is that of all objects."),
-    Value("serviceAccount.annotations", {}, "Its annotations.", TEXTS_BY_NAME),
+    Value(
+        "serviceAccount.name", "", "Name of the ServiceAccount; the default is that of all objects."
+    ),
+    Value("serviceAccount.annotations", {}, "Annotations of the ServiceAccount.", TEXTS_BY_NAME),
     Value("podAnnotations", {}, "Annotations of the pods.", TEXTS_BY_NAME),
     Value("podLabels", {}, "Labels to add to the pods.", TEXTS_BY_NAME),
     Value(

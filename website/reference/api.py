@@ -78,7 +78,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def titles() -> list[tuple[str, str]]:
     """Returns the title and the path of each page, in order."""
-    named = [(PurePosixPath(proto.file.name)) for proto in _protos()]
+    named = [PurePosixPath(proto.file.name) for proto in _protos()]
     return [("Overview", "index.md"), *((path.name, f"{path.stem}.md") for path in named)]
 
 

@@ -85,7 +85,7 @@ def resources() -> dict[str, str]:
 
 
 def _source() -> Source:
-    """Returns the definitions in the order in which a reader's search finds them."""
+    """Returns the definitions of all modules; the first of a name counts."""
     classes: dict[str, ast.ClassDef] = {}
     functions: dict[str, Function] = {}
     aliases: dict[str, str] = {}

@@ -36,7 +36,7 @@ class CallLog:
             LOGGER.debug("%s: call with timeout %s, metadata %s", self._name, timeout, sent)
 
     def received(self, metadata: Any) -> None:
-        """Records the metadata that precede the answer."""
+        """Records the metadata that precedes the answer."""
         if self._enabled:
             LOGGER.debug("%s: received metadata %s", self._name, _shown(metadata))
 

@@ -39,7 +39,7 @@ class WithExtra:
             '{"id": "'
 
         Args:
-            indent: number of blanks by which nested values are indented.
+            indent: number of spaces by which nested values are indented.
         """
         return MessageToJson(
             self.proto, preserving_proto_field_name=True, indent=indent, ensure_ascii=False

@@ -91,7 +91,7 @@ class BaseStream(Generic[E, R]):
         return CallInfo.read(metadata, self.request_id)
 
     def _begin(self, metadata: Any) -> None:
-        """Records the metadata that precede the first message."""
+        """Records the metadata that precedes the first message."""
         self._started = True
         self._log.received(metadata)
         self._info = self._read(metadata)

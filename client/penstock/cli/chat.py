@@ -64,7 +64,11 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--max-tokens", type=int, help="maximum length of the answer; default: the model's")
     add("-t", "--temperature", type=float, help="sampling temperature; default: the model's")
-    add("--top-p", type=float, help="share of the tokens to sample from; default: the model's")
+    add(
+        "--top-p",
+        type=float,
+        help="cumulative probability of the tokens to sample from; default: the model's",
+    )
     add("--stop", action="append", metavar="TEXT", help="text that ends the answer; repeatable")
     add("--seed", type=int, help="seed that makes sampling repeatable")
     schema = add("--schema", metavar="JSON", help="JSON Schema of the answer, or a file with it")
@@ -84,7 +88,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add(
         "--verbose",
         action="store_true",
-        help="report the tokens, the tokens a second and the time of the first one",
+        help="report the number of tokens, the tokens per second and the time to the first one",
     )
 
 

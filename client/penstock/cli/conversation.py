@@ -27,7 +27,7 @@ HELP = """\
   /quit           exit; also Ctrl-D
   \"\"\"             begin a message of several lines, which ends with \"\"\"
   Ctrl-C          stop an answer, or clear the line
-A pasted text is one message. A blank before / makes it part of a message."""
+A pasted text is one message. A space before / makes it part of a message."""
 
 _QUIT = ("/quit", "/exit", "/bye", "exit", "quit")
 _COMMAND = re.compile(r"/(?P<name>[a-z]+|\?)?(\s+(?P<rest>.*))?", re.DOTALL | re.IGNORECASE)

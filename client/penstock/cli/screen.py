@@ -34,7 +34,7 @@ def columns() -> int:
 
 @contextmanager
 def keyboard_unseen() -> Iterator[None]:
-    """Does not show what is typed, which would mix with the output; the next prompt reads it."""
+    """Hides typed text, which would mix with the output; the next prompt reads it."""
     before = _without_echo()
     try:
         yield

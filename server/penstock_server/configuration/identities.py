@@ -1,4 +1,4 @@
-"""Identities in certificates: SPIFFE ids, DNS names, and the peers that they or networks name."""
+"""Readers of identities in certificates (SPIFFE ids, DNS names), and of peers."""
 
 import re
 from ipaddress import ip_network
@@ -35,7 +35,7 @@ def dns_name(value: Any) -> str:
 
 
 def peer(value: Any) -> str:
-    """Reads what names a peer: an identity, a network, or `unix`."""
+    """Reads the description of a peer: an identity, a network, or `unix`."""
     given = text(value)
     if given.startswith("spiffe:"):
         return spiffe_id(given)

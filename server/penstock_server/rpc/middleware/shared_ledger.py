@@ -10,14 +10,14 @@ from penstock_server.rpc.middleware.ledger import RUNNING, Entry, Ledger
 
 _NUMBER = 8
 _NAME = sha256().digest_size
-# A few microseconds each: others are finished long before, unless they are stopped.
+# Each takes a few microseconds; a process that is not stopped holds the lock for less than all.
 _ATTEMPTS = 1000
 
 
 class _Alone:
     """A context in which no other process changes an entry.
 
-    A process that is stopped inside of it does not stop the others: after a while, they go on
+    A process that is stopped inside it does not stop the others: after a while, they continue
     without the lock, and may overwrite each other's changes.
     """
 
