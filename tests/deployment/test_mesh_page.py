@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from docs.markdown import blocks
 
 from deploy.helm.values import VALUES
 from penstock_server.rpc.services import SERVICES
@@ -13,15 +14,14 @@ PAGE = (Path(__file__).parents[2] / "docs" / "service-mesh.md").read_text("utf-8
 VALUE_PATHS = {value.path for value in VALUES}
 
 
-def blocks() -> list[Any]:
+def documents() -> list[Any]:
     """Returns all documents of the page in YAML."""
-    found = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [one for block in found for one in yaml.safe_load_all(block)]
+    return [one for block in blocks(PAGE, "yaml") for one in yaml.safe_load_all(block)]
 
 
 def manifests() -> list[Any]:
     """Returns the manifests of the page."""
-    return [one for one in blocks() if "kind" in one]
+    return [one for one in documents() if "kind" in one]
 
 
 def test_paths_are_those_of_services() -> None:
@@ -31,7 +31,7 @@ def test_paths_are_those_of_services() -> None:
 
 
 def test_values_are_those_of_the_chart() -> None:
-    [values] = (one for one in blocks() if "kind" not in one)
+    [values] = (one for one in documents() if "kind" not in one)
     for key, below in values.items():
         assert key in VALUE_PATHS or {f"{key}.{name}" for name in below} <= VALUE_PATHS
 

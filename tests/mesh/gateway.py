@@ -25,6 +25,8 @@ CACHE = cache_folder().parent if other_version() else cache_folder()
 PROGRAM = CACHE / "routers" / "bin" / "envoy"
 DESCRIPTORS = ROOT / "client" / "penstock" / "descriptors.binpb"
 OPTIONS = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+ALONE = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
+"""Options of a channel that neither retries nor shares its connection."""
 ORIGIN = "http://localhost:8000"
 """The origin that the file allows browsers to call from."""
 
@@ -171,6 +173,5 @@ async def mesh(
 @asynccontextmanager
 async def opened(address: str) -> AsyncIterator[aio.Channel]:
     """Opens a channel that neither retries nor shares its connection."""
-    options = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
-    async with aio.insecure_channel(address, options=options) as channel:
+    async with aio.insecure_channel(address, options=ALONE) as channel:
         yield channel

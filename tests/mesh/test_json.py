@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 import httpx
 import pytest
 from conftest import FREE_PORT
@@ -14,7 +13,7 @@ from docs.markdown import transcripts
 from examples.test_clients import shell
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from rpc.calls import BOUND_S, Ended, read_details
+from rpc.calls import BOUND_S
 
 from mesh.conftest import StartMesh
 from mesh.gateway import ROOT, Mesh
@@ -44,17 +43,6 @@ async def http(mesh: Mesh) -> AsyncIterator[httpx.AsyncClient]:
 def asked(text: str = "Say hello.", fault: str = "") -> dict[str, Any]:
     said = f"{text} [[simulate: {fault}]]" if fault else text
     return {"messages": [{"role": "ROLE_USER", "content": [{"text": said}]}]}
-
-
-def ended(answer: httpx.Response) -> Ended:
-    """Reads the status that Envoy passes on in headers."""
-    code = next(
-        one for one in grpc.StatusCode if one.value[0] == int(answer.headers["grpc-status"])
-    )
-    message = answer.headers["grpc-message"]
-    encoded = answer.headers["grpc-status-details-bin"]
-    rich = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-    return read_details(Ended(code, message), rich)
 
 
 async def streamed(http: httpx.AsyncClient, request: Any) -> tuple[httpx.Response, list[Any]]:

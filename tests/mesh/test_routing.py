@@ -3,6 +3,7 @@
 from typing import Any
 
 import grpc
+import pytest
 from conftest import FREE_PORT
 from rpc.calls import chat, ended
 
@@ -42,10 +43,9 @@ async def test_a_penstock_that_is_not_serving_receives_nothing(start: StartMesh)
 
 async def test_a_service_that_no_penstock_serves_is_refused_by_one(start: StartMesh) -> None:
     mesh = await start()
-    try:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
         await EmbeddingServiceStub(mesh.channel).CreateEmbeddings(TEXT)
-    except grpc.aio.AioRpcError as error:
-        refused = ended(error)
+    refused = ended(raised.value)
     assert (refused.code, refused.domain) == (grpc.StatusCode.UNIMPLEMENTED, "penstock")
 
 

@@ -17,7 +17,7 @@ from rpc.calls import BOUND_S, chat, create
 
 from mesh.calls import answered
 from mesh.conftest import StartMesh
-from mesh.gateway import FILES, Mesh
+from mesh.gateway import ALONE, FILES, Mesh
 from mesh.load import OK, Load
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.simulator import SimulatorSettings
@@ -121,8 +121,7 @@ async def calling(mesh: Mesh, root: bytes, pair: Pair | None) -> AsyncIterator[a
     """Opens a connection of its own to Envoy, perhaps with a certificate."""
     certificate, key = pair or (None, None)
     credentials = grpc.ssl_channel_credentials(root, key, certificate)
-    options = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
-    async with aio.secure_channel(mesh.envoy.address, credentials, options) as channel:
+    async with aio.secure_channel(mesh.envoy.address, credentials, ALONE) as channel:
         yield channel
 
 
