@@ -3,8 +3,7 @@
     python -m bench releases 1.83.2 1.85.1
 
 Each release gets an environment of its own, with the other pins of `requirements/runtime.lock`. The
-first one runs twice, which shows the spread. It prints a table; whether the tests pass on a release
-remains to be seen.
+first one runs twice, which shows the spread. The result is a table; the tests are not run.
 """
 
 import re
@@ -23,7 +22,7 @@ from bench.stats import Results, cpu_us
 
 _CHOSEN = ("unary", "unary-1", "paced")
 _PINNED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)(.*?) *\\?$")
-# Not every release of grpcio has one of these; each needs a grpcio that is at least as new.
+# They are not released with every grpcio, and require one that is at least as new.
 _BESIDES = ("grpcio-health-checking", "grpcio-reflection")
 
 

@@ -153,8 +153,8 @@ VALUES = (
     Value(
         "metrics.serviceMonitor.tlsConfig",
         {},
-        "TLS of the scrapes; the default is the CA, and if callers need one the certificate, of "
-        "the Secret.",
+        "TLS of the scrapes; the default is the CA of the Secret. Required with "
+        "tls.requireClientCertificate, because Prometheus then needs a certificate of its own.",
         TABLE,
     ),
     Value("podDisruptionBudget.enabled", True, "Limit how many pods leave at a time.", SWITCH),

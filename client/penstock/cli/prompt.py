@@ -39,9 +39,9 @@ class Prompt:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         try:
-            text = self._read(PROMPT)
+            text = input(PROMPT)
             if text.lstrip().startswith(QUOTES):
-                text = self._quoted(text.lstrip().removeprefix(QUOTES))
+                text = _quoted(text.lstrip().removeprefix(QUOTES))
         except EOFError:
             print()
             return None
@@ -50,14 +50,6 @@ class Prompt:
             return ""
         self._remember(text)
         return text
-
-    def _quoted(self, text: str) -> str:
-        while not text.rstrip().endswith(QUOTES):
-            text += "\n" + self._read(MORE)
-        return text.rstrip().removesuffix(QUOTES).strip("\n")
-
-    def _read(self, prompt: str) -> str:
-        return input(prompt)
 
     def _remember(self, text: str) -> None:
         if text.strip():
@@ -93,6 +85,13 @@ class History:
                 descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
                 with open(descriptor, "a", encoding="utf-8") as file:
                     file.write(json.dumps(text) + "\n")
+
+
+def _quoted(text: str) -> str:
+    """Returns a message in quotation marks, from the text after the first ones."""
+    while not text.rstrip().endswith(QUOTES):
+        text += "\n" + input(MORE)
+    return text.rstrip().removesuffix(QUOTES).strip("\n")
 
 
 def history_file() -> Path | None:
