@@ -1,4 +1,4 @@
-"""An address where nobody listens, and nobody else can begin to."""
+"""An address at which no process listens or can begin to."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Builds the site: gathers the pages, runs Zensical on them, adds what programs read."""
+"""Builds the site: gathers the pages, runs Zensical on them, adds files for programs."""
 
 import json
 import shutil

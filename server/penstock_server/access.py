@@ -35,7 +35,7 @@ def callers(settings: Settings) -> tuple[Caller, ...]:
 
 
 def authentication(settings: Settings, clock: Callable[[], float]) -> Authentication | None:
-    """Returns what authenticates callers; None if the service accepts every caller.
+    """Returns the authentication of callers; None if the service accepts every caller.
 
     Args:
         settings: the configuration.

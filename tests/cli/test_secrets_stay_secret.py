@@ -103,7 +103,7 @@ class Files:
         self.key_lines = private_key.decode().splitlines()[1:-1]
 
     def configuration(self, simulator: str, closed: str) -> str:
-        """Writes a configuration file with two upstreams, one of which nobody serves."""
+        """Writes a configuration file with two upstreams, one of which does not run."""
         return self.write(
             f"""
             [[upstream]]

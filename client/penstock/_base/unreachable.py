@@ -1,4 +1,4 @@
-"""What gRPC's descriptions of failed connections mean, in the terms of this service."""
+"""Explanations of gRPC's descriptions of failed connections, in the terms of this service."""
 
 import re
 from urllib.parse import unquote

@@ -1,4 +1,4 @@
-"""The file of callers: what identifies them, what they may call, and how much."""
+"""The file of callers: their identities, permissions and limits."""
 
 import hashlib
 import re

@@ -64,7 +64,7 @@ class Authentication:
     def replace(self, callers: Iterable[Caller], trusted_proxies: Iterable[str] = ()) -> None:
         """Replaces the callers and the trusted proxies for calls from now on.
 
-        A caller with the name of an old one keeps the use that it has made of its limits.
+        The use of limits is kept by name: a caller that had that name before continues with it.
         """
         self.callers = tuple(callers)
         self._peers = Peers(tuple(trusted_proxies))
