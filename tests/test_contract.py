@@ -93,6 +93,7 @@ TEXTS = frozenset(
         "instructions",
         "json",
         "label",
+        "certificate_problem",
         "last_error",
         "message",
         "model_list_oddities",

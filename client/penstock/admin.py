@@ -64,6 +64,11 @@ class UpstreamList(Result[ListUpstreamsResponse], Items[Replica]):
         """Version of the service."""
         return self.proto.server_version
 
+    @property
+    def certificate_problem(self) -> str:
+        """Why the service cannot use its changed certificate files; empty if it can."""
+        return self.proto.certificate_problem
+
     def _items(self) -> Sequence[Replica]:
         return [Replica(one) for one in self.proto.replicas]
 

@@ -99,6 +99,16 @@ async def test_an_odd_model_list_of_a_ready_upstream() -> None:
     assert (result.code, result.err) == (0, "penstock: chat: odd model list: a: root is 7\n")
 
 
+async def test_a_certificate_that_cannot_be_used() -> None:
+    problem = 'certificate_problem: "cert.pem expired at 2026-01-01"'
+    async with serving(Admin(KNOWN + problem)) as target:
+        result = await penstock("upstreams", "--target", target)
+    assert (result.code, result.err) == (
+        0,
+        "penstock: certificate of the service: cert.pem expired at 2026-01-01\n",
+    )
+
+
 async def test_texts_of_upstreams_do_not_control_the_terminal() -> None:
     said = ILL.replace("refused", r"\033[31m\nno").replace(
         "errors: 5", r'errors: 5 version: "\033"'
@@ -116,7 +126,11 @@ async def test_json() -> None:
     assert (result.code, result.err, result.out.count("\n")) == (1, "", 1)
     answer = json.loads(result.out)
     chat, whisper, embed = answer.pop("replicas")
-    assert answer == {"server_version": "1.2.3", "configuration_generation": "2"}
+    assert answer == {
+        "server_version": "1.2.3",
+        "configuration_generation": "2",
+        "certificate_problem": "",
+    }
     assert chat == {
         "upstream": "chat",
         "address": "10.0.0.7:8000",
@@ -216,4 +230,6 @@ async def test_a_taken_port(taken: str, option: str) -> None:
         result = await penstock("serve", *(word for option in free.items() for word in option))
     assert (result.code, result.out) == (4, "")
     reason = f"{option}cannot listen on {address}: address already in use"
-    assert result.err == f"penstock: {reason}; choose another address with {taken}\n"
+    # A line about the upstream may come first.
+    *_, last = result.err.splitlines()
+    assert last == f"penstock: {reason}; choose another address with {taken}"

@@ -21,6 +21,7 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
 from penstock_server.rpc.server import AdminServer, CannotListen
 from penstock_server.rpc.services import CombinedAdminServicer
+from penstock_server.rpc.services.combined_admin import combined
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import FREE_PORT, Serve, chat, create, ended, plain_channel, stream
@@ -87,6 +88,17 @@ async def test_workers_that_do_not_answer(tmp_path: Path) -> None:
     assert refusal.request_id == refusal.trailers["x-request-id"] != ""
     assert int(refusal.pushback or 0) > 0
     assert refusal.retry_s
+
+
+def test_the_certificate_of_several_workers() -> None:
+    """The one that expires first, and a problem of any of them."""
+    views = [ListUpstreamsResponse(certificate_problem=problem) for problem in ("", "expired")]
+    assert not combined(views).HasField("certificate_expire_time")
+    for view, seconds in zip(views, (20, 10), strict=True):
+        view.certificate_expire_time.FromSeconds(seconds)
+    found = combined(views)
+    assert found.certificate_expire_time.ToSeconds() == 10
+    assert found.certificate_problem == "expired"
 
 
 async def test_a_healthy_upstream(serve: Serve) -> None:

@@ -26,6 +26,7 @@ from penstock_server.options import SettingsError
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, FREE_PORT, Serve, chat, create, ended, plain_channel, until
+from .test_admin import admin_channel, listed
 
 SOON = 0.05
 EXPIRY = "penstock_certificate_expiry_timestamp_seconds"
@@ -142,10 +143,13 @@ async def test_a_bad_certificate_changes_nothing(
     files: Files,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    service = await serve(upstream=(simulator.url,), **files.settings)
+    service = await serve(upstream=(simulator.url,), admin_listen=FREE_PORT, **files.settings)
     with caplog.at_level(logging.INFO, "penstock.tls"):
-        files.replace(*pair(files.authority))
-        await until(lambda: "certificate refused" in caplog.messages)
+        async with admin_channel(service) as admin:
+            before = await listed(admin)
+            files.replace(*pair(files.authority))
+            await until(lambda: "certificate refused" in caplog.messages)
+            after = await listed(admin)
         assert await works(service.port, files.authority.root)
         new = Authority("new")
         files.replace(*new.issue())
@@ -155,6 +159,10 @@ async def test_a_bad_certificate_changes_nothing(
     assert not service._certificate.problem
     (refused,) = (r for r in caplog.records if r.message == "certificate refused")
     assert reason in refused.__dict__["fields"]["reason"]
+    assert not before.certificate_problem
+    assert reason in after.certificate_problem
+    assert after.certificate_expire_time == before.certificate_expire_time
+    assert before.certificate_expire_time.ToSeconds() > time.time()
 
 
 async def test_removed_files_change_nothing(

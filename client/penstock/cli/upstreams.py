@@ -83,6 +83,8 @@ def _show(listed: UpstreamList, arguments: argparse.Namespace) -> None:
     for line in table([HEADS, *map(_row, listed)]):
         print(line)
     sys.stdout.flush()
+    if listed.certificate_problem:
+        report(f"certificate of the service: {listed.certificate_problem}")
     for replica in listed:
         if not replica.ready and replica.proto.last_error:
             report(f"{replica.upstream}: {replica.proto.last_error}")

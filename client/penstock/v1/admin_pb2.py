@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from penstock.v1 import model_pb2 as penstock_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/admin.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17penstock/v1/model.proto\"\x16\n\x14ListUpstreamsRequest\"\xb1\x01\n\x15ListUpstreamsResponse\x12&\n\x08replicas\x18\x01 \x03(\x0b\x32\x14.penstock.v1.Replica\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12 \n\x18\x63onfiguration_generation\x18\x03 \x01(\x03\x12\x36\n\x12\x63onfiguration_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9b\x03\n\x07Replica\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.penstock.v1.ReplicaState\x12\x0e\n\x06models\x18\x04 \x03(\t\x12-\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x17.penstock.v1.Capability\x12\x13\n\x0boutstanding\x18\x06 \x01(\x05\x12\x10\n\x08requests\x18\x07 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x08 \x01(\x03\x12\x1c\n\x14\x63onsecutive_failures\x18\t \x01(\x05\x12*\n\x07latency\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x0b \x01(\t\x12\x0e\n\x06weight\x18\x0c \x01(\x01\x12\x12\n\nlast_error\x18\r \x01(\t\x12\x31\n\rejected_until\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13model_list_oddities\x18\x0f \x01(\t*\xce\x01\n\x0cReplicaState\x12\x1d\n\x19REPLICA_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REPLICA_STATE_PROBING\x10\x01\x12\x17\n\x13REPLICA_STATE_READY\x10\x02\x12\x1c\n\x18REPLICA_STATE_SLOW_START\x10\x03\x12\x16\n\x12REPLICA_STATE_DOWN\x10\x04\x12\x19\n\x15REPLICA_STATE_EJECTED\x10\x05\x12\x1a\n\x16REPLICA_STATE_DRAINING\x10\x06\x32k\n\x0c\x41\x64minService\x12[\n\rListUpstreams\x12!.penstock.v1.ListUpstreamsRequest\x1a\".penstock.v1.ListUpstreamsResponse\"\x03\x90\x02\x01\x42s\n\x0bpenstock.v1B\nAdminProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/admin.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17penstock/v1/model.proto\"\x16\n\x14ListUpstreamsRequest\"\x8b\x02\n\x15ListUpstreamsResponse\x12&\n\x08replicas\x18\x01 \x03(\x0b\x32\x14.penstock.v1.Replica\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12 \n\x18\x63onfiguration_generation\x18\x03 \x01(\x03\x12\x36\n\x12\x63onfiguration_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63\x65rtificate_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x65rtificate_problem\x18\x06 \x01(\t\"\x9b\x03\n\x07Replica\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.penstock.v1.ReplicaState\x12\x0e\n\x06models\x18\x04 \x03(\t\x12-\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x17.penstock.v1.Capability\x12\x13\n\x0boutstanding\x18\x06 \x01(\x05\x12\x10\n\x08requests\x18\x07 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x08 \x01(\x03\x12\x1c\n\x14\x63onsecutive_failures\x18\t \x01(\x05\x12*\n\x07latency\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x0b \x01(\t\x12\x0e\n\x06weight\x18\x0c \x01(\x01\x12\x12\n\nlast_error\x18\r \x01(\t\x12\x31\n\rejected_until\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13model_list_oddities\x18\x0f \x01(\t*\xce\x01\n\x0cReplicaState\x12\x1d\n\x19REPLICA_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REPLICA_STATE_PROBING\x10\x01\x12\x17\n\x13REPLICA_STATE_READY\x10\x02\x12\x1c\n\x18REPLICA_STATE_SLOW_START\x10\x03\x12\x16\n\x12REPLICA_STATE_DOWN\x10\x04\x12\x19\n\x15REPLICA_STATE_EJECTED\x10\x05\x12\x1a\n\x16REPLICA_STATE_DRAINING\x10\x06\x32k\n\x0c\x41\x64minService\x12[\n\rListUpstreams\x12!.penstock.v1.ListUpstreamsRequest\x1a\".penstock.v1.ListUpstreamsResponse\"\x03\x90\x02\x01\x42s\n\x0bpenstock.v1B\nAdminProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\nAdminProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_ADMINSERVICE'].methods_by_name['ListUpstreams']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['ListUpstreams']._serialized_options = b'\220\002\001'
-  _globals['_REPLICASTATE']._serialized_start=749
-  _globals['_REPLICASTATE']._serialized_end=955
+  _globals['_REPLICASTATE']._serialized_start=839
+  _globals['_REPLICASTATE']._serialized_end=1045
   _globals['_LISTUPSTREAMSREQUEST']._serialized_start=130
   _globals['_LISTUPSTREAMSREQUEST']._serialized_end=152
   _globals['_LISTUPSTREAMSRESPONSE']._serialized_start=155
-  _globals['_LISTUPSTREAMSRESPONSE']._serialized_end=332
-  _globals['_REPLICA']._serialized_start=335
-  _globals['_REPLICA']._serialized_end=746
-  _globals['_ADMINSERVICE']._serialized_start=957
-  _globals['_ADMINSERVICE']._serialized_end=1064
+  _globals['_LISTUPSTREAMSRESPONSE']._serialized_end=422
+  _globals['_REPLICA']._serialized_start=425
+  _globals['_REPLICA']._serialized_end=836
+  _globals['_ADMINSERVICE']._serialized_start=1047
+  _globals['_ADMINSERVICE']._serialized_end=1154
 # @@protoc_insertion_point(module_scope)

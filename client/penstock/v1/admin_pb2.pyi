@@ -93,11 +93,17 @@ class ListUpstreamsResponse(_message.Message):
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     CONFIGURATION_GENERATION_FIELD_NUMBER: _builtins.int
     CONFIGURATION_TIME_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_PROBLEM_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Version of the server."""
     configuration_generation: _builtins.int
     """Number of times that the server has applied a configuration: 1 after the start, plus 1 for each
     reload that changed something. Rejected reloads do not count.
+    """
+    certificate_problem: _builtins.str
+    """Why the server cannot use the current contents of its certificate files; it continues to use
+    the certificate that it read before. Empty if there is no problem.
     """
     @_builtins.property
     def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Replica]:
@@ -107,6 +113,10 @@ class ListUpstreamsResponse(_message.Message):
     def configuration_time(self) -> _timestamp_pb2.Timestamp:
         """Time at which the server applied its current configuration."""
 
+    @_builtins.property
+    def certificate_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the certificate that callers see expires. Unset if the server does not use TLS."""
+
     def __init__(
         self,
         *,
@@ -114,10 +124,12 @@ class ListUpstreamsResponse(_message.Message):
         server_version: _builtins.str = ...,
         configuration_generation: _builtins.int = ...,
         configuration_time: _timestamp_pb2.Timestamp | None = ...,
+        certificate_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        certificate_problem: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["configuration_time", b"configuration_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "configuration_time", b"configuration_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configuration_generation", b"configuration_generation", "configuration_time", b"configuration_time", "replicas", b"replicas", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "certificate_problem", b"certificate_problem", "configuration_generation", b"configuration_generation", "configuration_time", b"configuration_time", "replicas", b"replicas", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,6 +89,8 @@ KiB by default; each entry counts as its key and value plus 32 bytes.
 - `x-vllm-priority`: see EngineOptions.priority, as a decimal integer. LOWER VALUES ARE SERVED
   FIRST.
 - `x-data-parallel-rank`: see EngineOptions.data_parallel_rank, as a decimal integer.
+- `x-upload-bytes`: the size of the file that an upload sends, as a decimal integer.
+  RESOURCE_EXHAUSTED REQUEST_TOO_LARGE before the upload if the server does not accept that size.
 - `x-llm-model`: the `model` of the request, for proxies that route by headers. It does not
   select the model.
 
@@ -134,6 +136,7 @@ Every error that the server generates has a status code, a message of at most 1 
 - `QuotaFailure`, for RATE_LIMITED by the server itself: `subject` is `caller:` followed by the
   name of the caller in the server's configuration, and `description` is the quota and what is
   left of it. Too many failed logins have the subject `address:`.
+- `Help`, if the server runs with `--errors-url`: a link to the description of the reason.
 - `DebugInfo`, for GATEWAY_ERROR caused by a bug in the server, only if the server runs with
   `--debug-info`: the exception, and as much of its stack as fits, innermost frame first.
 

@@ -1,6 +1,7 @@
 """AdminService."""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -10,6 +11,9 @@ from penstock_server.convert.model import capabilities
 from penstock_server.fleet import Fleet, ReplicaState, State
 from penstock_server.rpc.calls import Context
 from penstock_server.upstream import ALL_OPERATIONS
+
+if TYPE_CHECKING:
+    from penstock_server.telemetry.metrics import Certificate
 
 _ROUTES = {operation.name: operation.routes for operation in ALL_OPERATIONS}
 _STATES = {
@@ -29,14 +33,18 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         generation: the number of the configuration in force.
     """
 
-    def __init__(self, fleet: Fleet, generation: int = 1) -> None:
+    def __init__(
+        self, fleet: Fleet, generation: int = 1, certificate: "Certificate | None" = None
+    ) -> None:
         """Reports on a fleet whose configuration comes into force now.
 
         Args:
             fleet: the fleet.
             generation: the number of the configuration.
+            certificate: the certificate that callers see; None without TLS.
         """
         self._fleet = fleet
+        self._certificate = certificate
         self.generation = generation - 1
         self._configured = Timestamp()
         self.record_configuration()
@@ -51,12 +59,16 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     ) -> ListUpstreamsResponse:
         """Lists every replica with its state and its counts."""
         known = sorted(self._fleet.snapshot(), key=lambda one: (one.upstream, one.address))
-        return ListUpstreamsResponse(
+        answer = ListUpstreamsResponse(
             replicas=map(replica, known),
             server_version=version("penstock"),
             configuration_generation=self.generation,
             configuration_time=self._configured,
         )
+        if self._certificate:
+            answer.certificate_expire_time.FromDatetime(self._certificate.expires)
+            answer.certificate_problem = self._certificate.problem
+        return answer
 
 
 def replica(known: ReplicaState) -> admin_pb2.Replica:

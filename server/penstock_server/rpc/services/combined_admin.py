@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from penstock.channel import open_async_channel
@@ -64,7 +65,7 @@ def combined(answers: Sequence[ListUpstreamsResponse]) -> ListUpstreamsResponse:
     """Returns the answers of several processes as one.
 
     Counts are added up; of states and errors, the one that needs most attention is kept. The
-    configuration is the latest that every process has.
+    configuration is the latest that every process has, the certificate the one that expires first.
     """
     views: dict[tuple[str, str], list[Replica]] = {}
     for answer in answers:
@@ -77,12 +78,18 @@ def combined(answers: Sequence[ListUpstreamsResponse]) -> ListUpstreamsResponse:
             answer.configuration_time.ToNanoseconds(),
         ),
     )
-    return ListUpstreamsResponse(
+    made = ListUpstreamsResponse(
         replicas=[_replica(views[key]) for key in sorted(views)],
         server_version=oldest.server_version,
         configuration_generation=oldest.configuration_generation,
         configuration_time=oldest.configuration_time,
+        certificate_problem=next(filter(None, (one.certificate_problem for one in answers)), ""),
     )
+    if expiring := [
+        one.certificate_expire_time for one in answers if one.HasField("certificate_expire_time")
+    ]:
+        made.certificate_expire_time.CopyFrom(min(expiring, key=Timestamp.ToNanoseconds))
+    return made
 
 
 def _replica(views: Sequence[Replica]) -> Replica:

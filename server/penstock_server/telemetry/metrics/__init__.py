@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from penstock_server.telemetry.metrics.calls import CallMetrics, Method, MethodMetrics
     from penstock_server.telemetry.metrics.endpoint import MetricsServer
     from penstock_server.telemetry.metrics.generation import Generations
-    from penstock_server.telemetry.metrics.service import ServiceMetrics
+    from penstock_server.telemetry.metrics.service import Certificate, ServiceMetrics
     from penstock_server.telemetry.metrics.upstreams import UpstreamMetrics
     from penstock_server.telemetry.metrics.workers import WorkerMetrics
 
 __all__ = [
     "CallMetrics",
+    "Certificate",
     "Generations",
     "Method",
     "MethodMetrics",
