@@ -71,6 +71,7 @@ class Authority:
         ca: bool,
     ) -> x509.Certificate:
         today = datetime.now(UTC)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         address = x509.IPAddress(ip_address("127.0.0.1"))
         return (
             x509.CertificateBuilder()
@@ -82,6 +83,7 @@ class Authority:
             .not_valid_after(today + days[1] * DAY)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([address, *names]), critical=False)
+            .add_extension(issuer, critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

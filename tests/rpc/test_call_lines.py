@@ -134,6 +134,8 @@ async def test_refusing_begins_and_is_over(
         await simulator.wait_active(1)
         for _ in range(5):
             assert (await create(channel, chat())).reason == "OVERLOADED"
+        # A refusal is counted after its caller has received it.
+        await until(lambda: len(lines("rpc")) == 5)
         [begins] = lines("refusing calls")
         assert fields(begins)["limit"] == "max_concurrent_calls"
         await skip()

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 from cli.process import PENSTOCK, penstock, started
+from grpc import ChannelConnectivity, aio
 from grpc import StatusCode as Code
-from grpc import aio
 
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator
@@ -152,7 +152,8 @@ async def test_an_old_connection_finishes_its_streams(serve: Serve, simulator: S
         simulator.faults = "slow-first-event;seconds=1"
         old = asyncio.create_task(stream(channel, chat()))
         await simulator.wait_active(1)
-        await channel.wait_for_state_change(channel.get_state())
+        while (state := channel.get_state()) is ChannelConnectivity.READY:
+            await channel.wait_for_state_change(state)
         result = await old
     assert result.code is Code.OK
     assert len(result.received) > 1

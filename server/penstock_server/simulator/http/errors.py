@@ -76,7 +76,9 @@ def flat(status: int, message: str) -> dict[str, Json]:
 
 
 def phrase(status: int) -> str:
-    """Returns the usual phrase of a status."""
+    """Returns the phrase of a status, as Python has it up to 3.12, which captures are from."""
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return "Unprocessable Entity"
     try:
         return HTTPStatus(status).phrase
     except ValueError:
