@@ -89,6 +89,8 @@ KiB by default; each entry counts as its key and value plus 32 bytes.
 - `x-vllm-priority`: see EngineOptions.priority, as a decimal integer. LOWER VALUES ARE SERVED
   FIRST.
 - `x-data-parallel-rank`: see EngineOptions.data_parallel_rank, as a decimal integer.
+- `x-gateway-inference-objective`, `x-gateway-inference-fairness-id`: the priority class and the
+  tenant of the request, for an inference gateway; sent upstream unchanged.
 - `x-upload-bytes`: the size of the file that an upload sends, as a decimal integer.
   RESOURCE_EXHAUSTED REQUEST_TOO_LARGE before the upload if the server does not accept that size.
 - `x-llm-model`: the `model` of the request, for proxies that route by headers. It does not
