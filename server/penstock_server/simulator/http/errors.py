@@ -76,7 +76,7 @@ def flat(status: int, message: str) -> dict[str, Json]:
 
 
 def phrase(status: int) -> str:
-    """Returns the phrase of a status, as Python has it up to 3.12, which captures are from."""
+    """Returns the phrase of a status as in Python up to 3.12, with which the captures were made."""
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         return "Unprocessable Entity"
     try:
