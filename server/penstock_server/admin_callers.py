@@ -1,4 +1,4 @@
-"""The callers of a supervisor's AdminService: only the supervisor sees who calls it."""
+"""The callers of a supervisor's AdminService, whom the workers cannot identify."""
 
 import asyncio
 from time import monotonic

@@ -1,4 +1,4 @@
-"""What observes one process: the log of its calls, its metrics, its traces."""
+"""The observers of one process: the log of its calls, its metrics, its traces."""
 
 from collections.abc import Callable
 from importlib.metadata import version
