@@ -32,7 +32,7 @@ class _Failures:
 class FailedLogins:
     """Limits the failed logins from each address.
 
-    A key from an address that has reached the limit is refused without being looked up, so that
+    A key from an address that has reached the limit is refused whether it is known or not, so that
     further guesses reveal nothing. Keys that this address has used successfully since its first
     failure are still accepted, because callers may share the address.
     """
