@@ -32,9 +32,10 @@ class Observed:
     async def scrape(self) -> Scrape:
         """Returns the metrics once no call is running: callers may see the end of one earlier."""
         async with asyncio.timeout(BOUND_S):
-            while (found := await self.scrape_now()).value("penstock_calls_in_flight"):
+            while (await self.scrape_now()).value("penstock_calls_in_flight"):
                 pass
-        return found
+            # Parts of that scrape are from before the end of the last call.
+            return await self.scrape_now()
 
     async def scrape_now(self) -> Scrape:
         return await scrape(self.service.metrics.address)
