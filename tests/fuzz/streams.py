@@ -203,13 +203,24 @@ def _goes_on(rpc: Called, event: Any) -> bool:
     return any(_says(one) for one in choices or ()) if isinstance(choices, list) else False
 
 
+_OF_CHOICE = ("logprobs", "message", "text", "token_ids")
+_OF_DELTA = ("audio", "content", "function_call", "reasoning", "reasoning_content", "refusal")
+_FRAME_OF_CALL = ("index", "type")
+
+
 def _says(choice: Any) -> bool:
-    """Returns whether a choice has content."""
+    """Returns whether a choice has content; what is unknown is not known to be content."""
     if not isinstance(choice, dict):
         return False
-    said = {**choice, **(choice.get("delta") or {})}
-    frame = ("index", "delta", "role", "finish_reason", "stop_reason")
-    return any(value for key, value in said.items() if key not in frame)
+    delta = choice.get("delta") or {}
+    calls = [call.items() for call in delta.get("tool_calls") or () if call]
+    said = [value for call in calls for key, value in call if key not in _FRAME_OF_CALL]
+    said += [*map(choice.get, _OF_CHOICE), *map(delta.get, _OF_DELTA)]
+    return any(map(_filled, said))
+
+
+def _filled(value: Any) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def data_of(body: bytes) -> list[bytes]:
