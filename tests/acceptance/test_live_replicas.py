@@ -33,6 +33,8 @@ FAIR_SHARE = 0.3
 """Of the calls, what each of two replicas serves at least; a half on average."""
 
 STORY = story(tokens=100)
+LONG_STORY = story(tokens=400)
+"""Its stream is not over soon after its first message."""
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +44,12 @@ def servers() -> Iterator[VllmServers]:
         yield both
 
 
-def at_home(session: str) -> CreateChatCompletionRequest:
-    """Returns the request as part of a session, which stays on its replica."""
+def at_home(
+    session: str, asked: CreateChatCompletionRequest = STORY
+) -> CreateChatCompletionRequest:
+    """Returns a request as part of a session, which stays on its replica."""
     request = CreateChatCompletionRequest()
-    request.CopyFrom(STORY)
+    request.CopyFrom(asked)
     request.engine.session_id = session
     return request
 
@@ -141,7 +145,7 @@ async def steady(load: Load, session: str) -> AsyncIterator[None]:
 
     async with asyncio.TaskGroup() as group:
         callers: list[Callable[[], Awaitable[None]]] = [*(load.call, load.stream) * 3]
-        callers.append(partial(load.stream, at_home(session)))
+        callers.append(partial(load.stream, at_home(session, LONG_STORY)))
         tasks = [group.create_task(again_and_again(ask)) for ask in callers]
         yield
         for task in tasks:
