@@ -18,6 +18,18 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 DAY = timedelta(days=1)
+_CA_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""Python 3.13 and later require it of authorities."""
 
 
 class Authority:
@@ -73,7 +85,7 @@ class Authority:
         today = datetime.now(UTC)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         address = x509.IPAddress(ip_address("127.0.0.1"))
-        return (
+        made = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
@@ -84,8 +96,11 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([address, *names]), critical=False)
             .add_extension(issuer, critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
+        if ca:
+            made = made.add_extension(_CA_USAGE, critical=True)
+        return made.sign(self._key, hashes.SHA256())
 
 
 def write(path: Path, content: bytes) -> str:
