@@ -215,8 +215,8 @@ async def test_words_are_whole(width: int, service: Service) -> None:
     def say(screen: Terminal) -> None:
         screen.type("Tell me a story.\n")
         screen.wait_for("Once upon")
-        told = "Once upon" + screen.wait_for("end.") + "end."
-        lines.extend(re.sub(r"\x1b\[[^a-z]*[a-zA-Z]", "", told).split("\r\n"))
+        shown = "Once upon" + screen.wait_for("end.") + "end."
+        lines.extend(re.sub(r"\x1b\[[^a-z]*[a-zA-Z]", "", shown).split("\r\n"))
         screen.wait_for("> ")
         screen.type("/quit\n")
 

@@ -83,13 +83,19 @@ public final class Hello {
 """
 
 
-@pytest.mark.timeout(900)
-async def test_java_in_the_readme(service: Service, tmp_path: Path) -> None:
-    (code,) = blocks(README, "java")
-    example = EXAMPLES / "java"
+async def built(language: str) -> Path:
+    """Builds an example by the commands in its README; returns its folder."""
+    example = EXAMPLES / language
     *building, _ = commands((example / "README.md").read_text("utf-8"))
     for command in building:
         await shell(command, example)
+    return example
+
+
+@pytest.mark.timeout(900)
+async def test_java_in_the_readme(service: Service, tmp_path: Path) -> None:
+    (code,) = blocks(README, "java")
+    example = await built("java")
     (tmp_path / "Hello.java").write_text(JAVA % at(code, service))
     path = f"{example}/build/classes:{example}/build/lib/*"
     await shell(f"javac -d . -cp '{path}' Hello.java", tmp_path)
@@ -111,10 +117,7 @@ int main() {
 @pytest.mark.timeout(900)
 async def test_cpp_in_the_readme(service: Service, tmp_path: Path) -> None:
     (code,) = blocks(README, "cpp")
-    example = EXAMPLES / "cpp"
-    *building, _ = commands((example / "README.md").read_text("utf-8"))
-    for command in building:
-        await shell(command, example)
+    example = await built("cpp")
     (tmp_path / "hello.cc").write_text(CPP % at(code, service))
     stubs = f"-I {example}/build/generated $(find {example}/build -name '*.pb.cc.o')"
     libraries = "$(pkg-config --cflags --libs grpc++ protobuf)"

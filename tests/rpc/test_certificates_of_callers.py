@@ -48,6 +48,12 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
+@pytest.fixture
+def settings(simulator: Simulator, callers_file: CallersFile) -> dict[str, Any]:
+    """A service in front of the simulator, for the callers of this module."""
+    return {"upstream": (simulator.url,), "callers_file": callers_file(CALLERS)}
+
+
 async def named(
     channel: aio.Channel, caplog: pytest.LogCaptureFixture, *metadata: tuple[str, str]
 ) -> str:
@@ -102,15 +108,13 @@ CERTIFICATES: Mapping[str, tuple[dict[str, Any], str]] = {
 async def test_the_certificate_of_a_caller(
     names: dict[str, Any],
     expected: str,
-    simulator: Simulator,
     serve: Serve,
     files: Files,
-    callers_file: CallersFile,
+    settings: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     service = await serve(
-        upstream=(simulator.url,),
-        callers_file=callers_file(CALLERS),
+        **settings,
         tls_client_ca=files.client_ca(files.authority.root),
         trusted_proxies=("unix", "10.0.0.0/8"),
         **files.settings,
@@ -178,12 +182,10 @@ MALFORMED = {
 async def test_the_report_of_a_proxy(
     value: str,
     expected: str,
-    simulator: Simulator,
     serve: Serve,
-    callers_file: CallersFile,
+    settings: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    settings = {"upstream": (simulator.url,), "callers_file": callers_file(CALLERS)}
     service = await serve(trusted_proxies=("127.0.0.0/8", PROXY, EDGE), **settings)
     async with plain_channel(service) as channel:
         if value:
@@ -198,14 +200,12 @@ async def test_the_report_of_a_proxy(
 
 
 async def test_a_report_in_several_metadata(
-    simulator: Simulator,
     serve: Serve,
-    callers_file: CallersFile,
+    settings: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     service = await serve(
-        upstream=(simulator.url,),
-        callers_file=callers_file(CALLERS),
+        **settings,
         trusted_proxies=("127.0.0.1/32",),
     )
     async with plain_channel(service) as channel:
@@ -225,14 +225,12 @@ async def test_a_report_in_several_metadata(
 async def test_the_address_of_a_proxy(
     listen: str,
     trusted: str,
-    simulator: Simulator,
     serve: Serve,
-    callers_file: CallersFile,
+    settings: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
     listen = f"unix:{tmp_path}/socket" if listen == "unix" else listen
-    settings = {"upstream": (simulator.url,), "callers_file": callers_file(CALLERS)}
     service = await serve(listen=listen, insecure=True, trusted_proxies=(trusted,), **settings)
     target = service.addresses[0].replace("[::]", "127.0.0.1")
     async with aio.insecure_channel(target) as channel:
@@ -245,15 +243,13 @@ async def test_the_address_of_a_proxy(
 async def test_the_certificate_of_a_proxy(
     names: dict[str, Any],
     trusted: str,
-    simulator: Simulator,
     serve: Serve,
     files: Files,
-    callers_file: CallersFile,
+    settings: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     service = await serve(
-        upstream=(simulator.url,),
-        callers_file=callers_file(CALLERS),
+        **settings,
         tls_client_ca=files.client_ca(files.authority.root),
         trusted_proxies=(trusted,),
         **files.settings,
@@ -269,14 +265,12 @@ async def test_the_certificate_of_a_proxy(
 
 
 async def test_trusted_proxies_are_replaced(
-    simulator: Simulator,
     serve: Serve,
-    callers_file: CallersFile,
+    settings: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     service = await serve(
-        upstream=(simulator.url,),
-        callers_file=callers_file(CALLERS),
+        **settings,
         trusted_proxies=("127.0.0.0/8",),
     )
     async with plain_channel(service) as channel:

@@ -37,7 +37,7 @@ class Quota:
         self._full_at = 0.0
 
     def take(self, now: float) -> float:
-        """Takes one use and returns 0, or returns the seconds until the next one.
+        """Records one use and returns 0; returns the seconds to wait if none is left.
 
         Args:
             now: seconds by any clock that begins at 0 or later.
