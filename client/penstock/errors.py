@@ -42,6 +42,11 @@ from google.rpc import error_details_pb2, status_pb2
 from penstock._base.call_info import CallInfo
 from penstock._base.unreachable import explained
 
+_CREDENTIALS = (
+    "; set a key (api_key, --api-key or PENSTOCK_API_KEY), or a client certificate "
+    "(TLS(cert=...), --tls-cert or PENSTOCK_TLS_CERT)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -218,8 +223,7 @@ class UnauthenticatedError(CallError):
     """UNAUTHENTICATED: the credentials are missing or not valid."""
 
     def __str__(self) -> str:
-        advice = "; set api_key (of a command: --api-key) or PENSTOCK_API_KEY"
-        return super().__str__() + (advice if self.reason == "INVALID_CREDENTIALS" else "")
+        return super().__str__() + (_CREDENTIALS if self.reason == "INVALID_CREDENTIALS" else "")
 
 
 class PermissionDeniedError(CallError):

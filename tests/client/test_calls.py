@@ -12,6 +12,7 @@ from penstock import (
     IncompleteStreamError,
     InvalidRequestError,
     ResourceExhaustedError,
+    UnauthenticatedError,
     errors,
 )
 from penstock.v1.chat_completion_pb2 import (
@@ -200,6 +201,19 @@ def test_an_exhausted_quota(fake: FakeService) -> None:
     error = pickle.loads(pickle.dumps(caught.value))
     assert error.quota_violations == (errors.QuotaViolation("caller:batch", "60 calls per minute"),)
     assert (error.retry_delay, error.violations) == (3, ())
+
+
+@pytest.mark.parametrize("reason", ["INVALID_CREDENTIALS", "UPSTREAM_AUTH_FAILED"])
+def test_advice_on_credentials(fake: FakeService, reason: str) -> None:
+    call = fake.begin(lambda: fake.client().chat.create("Hi"))
+    _, _, rpc = fake.take(CREATE)
+    code = grpc.StatusCode.UNAUTHENTICATED
+    rpc.terminate(None, details(code, error_details_pb2.ErrorInfo(reason=reason)), code, "no")
+    with pytest.raises(UnauthenticatedError) as caught:
+        call.result(60)
+    own = reason == "INVALID_CREDENTIALS"
+    for way in ("--api-key", "PENSTOCK_API_KEY", "--tls-cert", "PENSTOCK_TLS_CERT"):
+        assert (way in str(caught.value)) == own
 
 
 def test_no_details(fake: FakeService) -> None:
