@@ -99,14 +99,13 @@ NOT_DNS = {
 UNUSABLE = {
     "empty": ("", 1, "needs a [[caller]] table"),
     "no TOML": (f"[[caller]]\nkeys = {SECRET}", 2, "not valid TOML"),
-    "another table": (f"{A_KEY}[[callers]]\nname='b'", 4, "callers: unknown key"),
+    "another table": (
+        f"{A_KEY}[[callers]]\nname='b'",
+        4,
+        "callers: unknown key; did you mean caller?",
+    ),
     "one table": (f'[caller]\nname = "a"\nkeys = ["{SECRET}"]', 1, "needs a [[caller]] table"),
     "no table": (f'caller = ["{SECRET}"]', 1, "caller 1: must be a table"),
-    "the former form": (
-        f'[[key]]\nname = "a"\nsecret = "{SECRET}"',
-        1,
-        "[[key]] tables are now [[caller]] tables; write keys = [...] for secret",
-    ),
     "no name": (f'[[caller]]\nkeys = ["{SECRET}"]', 1, "caller 1: needs the key name"),
     "empty name": ('[[caller]]\nname = ""\n', 2, "name: '' must be 1 to 64 printable characters"),
     "a name with two lines": ('[[caller]]\nname = "a\\nb"\n', 2, "must be 1 to 64 printable"),

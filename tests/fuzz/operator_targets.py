@@ -140,7 +140,7 @@ def caller_seeds() -> Iterator[bytes]:
     )
     yield b'[[caller]]\nname = "a"\nkeys = ["s-0123456789"]\n[[caller]]\nname = "a"\nkeys = ["t"]\n'
     yield b'caller = [1, {name = "a\\u0000"}]\n'
-    yield b'[[key]]\nname = "a"\n'
+    yield b'[[callers]]\nname = "a"\n'
     yield b'[[caller]]\nname = "a"\nkeys = ["s-0123456789\\n"]\n'
 
 

@@ -17,10 +17,10 @@ from penstock_server.options import (
     read_table,
     switch,
     text,
+    unknown_key,
 )
 
 _TABLES = "caller"
-_FORMER_TABLES = "key"
 _LONGEST_NAME = 64
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
@@ -175,14 +175,8 @@ def read_callers(path: str) -> tuple[Caller, ...]:
         SettingsError: the file cannot be used; the message contains the line, and no secret.
     """
     file = ConfigFile(path)
-    if _FORMER_TABLES in file.content:
-        raise SettingsError(
-            f"{file.at(_FORMER_TABLES)}: [[key]] tables are now [[caller]] tables; write "
-            "keys = [...] for secret, keys_sha256 = [...] for sha256, and calls_per_minute for "
-            "requests_per_minute"
-        )
-    if unknown := sorted(file.content.keys() - {_TABLES}):
-        raise SettingsError(f"{file.at(unknown[0])}: {unknown[0]}: unknown key")
+    for name in sorted(file.content.keys() - {_TABLES}):
+        raise SettingsError(f"{file.at(name)}: {name}: {unknown_key(name, [_TABLES])}")
     tables = file.content.get(_TABLES)
     if not isinstance(tables, list) or not tables:
         raise SettingsError(f"{file.at(_TABLES)}: needs a [[caller]] table")

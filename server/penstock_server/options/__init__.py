@@ -13,6 +13,7 @@ from penstock_server.options.declaration import (
     read_options,
     read_table,
     shown,
+    unknown_key,
 )
 from penstock_server.options.file import ConfigFile, SettingsError, is_read_once
 from penstock_server.options.values import (
@@ -69,6 +70,7 @@ __all__ = [
     "switch",
     "text",
     "texts_by_name",
+    "unknown_key",
     "unless_off",
     "worker_count",
 ]

@@ -165,7 +165,7 @@ def read_options(known: Mapping[str, Option], content: Mapping[str, Any]) -> dic
     values: dict[str, Any] = {}
     for name, raw in content.items():
         if name not in known:
-            raise Unusable(f"unknown key{_alike(name, known)}", (name,))
+            raise unknown_key(name, known)
         try:
             values[name] = known[name].read(raw)
         except Unusable as error:
@@ -173,6 +173,7 @@ def read_options(known: Mapping[str, Option], content: Mapping[str, Any]) -> dic
     return values
 
 
-def _alike(name: str, known: Iterable[str]) -> str:
+def unknown_key(name: str, known: Iterable[str]) -> Unusable:
+    """Returns the error of a key that is unknown; it suggests the most similar known one."""
     alike = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {alike[0]}?" if alike else ""
+    return Unusable(f"unknown key; did you mean {alike[0]}?" if alike else "unknown key", (name,))
