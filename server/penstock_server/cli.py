@@ -151,6 +151,7 @@ def _add_with_options(
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}. A flag overrides the environment "
         "variable, which overrides the key in the configuration file.",
+        usage="%(prog)s [OPTION ...]",
         allow_abbrev=False,
     )
     module, _, cls = settings.partition(":")

@@ -40,14 +40,17 @@ class OptionList(Generic[S]):
         self._read_once: dict[str, ConfigFile] = {}
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the flags, each with its three names, its default and its description."""
+        """Adds the flags in their groups, each with its three names, default and description."""
         config = f"{self._prefix}CONFIG"
         file = parser.add_argument(
             "--config", metavar="FILE", help=f"configuration file in TOML [environment {config}]"
         )
         file_name(file)
+        add = parser.add_argument
         for name, known in self._options.items():
-            flag = parser.add_argument(
+            if known.heading:
+                add = parser.add_argument_group(known.heading).add_argument
+            flag = add(
                 self.flag(name),
                 dest=name,
                 metavar=known.metavar,

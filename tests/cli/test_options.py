@@ -1,7 +1,9 @@
 """Options: their three names, their precedence, and one-line errors for unusable values."""
 
+import argparse
 import signal
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 
 from penstock_server.cli import main
 from penstock_server.configuration import Settings
+from penstock_server.option_list import OptionList
 from penstock_server.options import options
+from penstock_server.simulator import SimulatorSettings
 
 from .process import PENSTOCK, Result, penstock, started
 
@@ -174,6 +178,28 @@ async def test_help_lists_all_names() -> None:
         assert f"environment PENSTOCK_{name.upper()}," in said
         assert f"key {name}," in said
     assert "PENSTOCK_CONFIG" in result.out
+
+
+@pytest.mark.parametrize("settings", [Settings, SimulatorSettings])
+def test_help_lists_options_in_groups(settings: type) -> None:
+    known: OptionList[Any] = OptionList(settings, "PENSTOCK_")
+    parser = argparse.ArgumentParser()
+    known.add_to(parser)
+    _, general, *groups = map(str.splitlines, parser.format_help().split("\n\n"))
+    assert "  --config FILE" in "\n".join(general)
+    shown = {
+        heading: [line.split()[0] for line in lines if line.startswith("  --")]
+        for heading, *lines in groups
+    }
+    assert [*chain.from_iterable(shown.values())] == [
+        known.flag(name) for name in options(settings)
+    ]
+    assert {flags[0]: heading for heading, flags in shown.items()} == {
+        known.flag(name): f"{option.heading}:"
+        for name, option in options(settings).items()
+        if option.heading
+    }
+    assert max(map(len, shown.values())) <= 10
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,11 @@ def with_tables(page: str) -> str:
 
 def _options() -> Iterator[str]:
     known = OptionList(Settings, PREFIX)
-    yield "| key | value | default | | takes effect |"
-    yield "| --- | --- | --- | --- | --- |"
     for name, option in options(Settings).items():
+        if option.heading:
+            yield from ("", f"### {option.heading[0].upper()}{option.heading[1:]}", "")
+            yield "| key | value | default | | takes effect |"
+            yield "| --- | --- | --- | --- | --- |"
         usual = known.flag(name) == f"--{name.replace('_', '-')}"
         flag = "" if usual else f" (`{known.flag(name)}`)"
         default = "" if known.default(name) == "none" else f"`{known.default(name)}`"

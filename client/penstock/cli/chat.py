@@ -28,7 +28,7 @@ from penstock.v1.message_pb2 import ContentPart, Tool
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = "send a message and stream the answer; without a message, start a conversation"
-    parser = add_command(commands, "chat", _run, summary)
+    parser = add_command(commands, "chat", _run, summary, add_groups=_add_groups)
     message = parser.add_argument(
         "message",
         nargs="*",
@@ -38,30 +38,30 @@ def add(commands: Subparsers) -> None:
     parser.set_defaults(more="message")
     add_model(parser)
     free_text(message)
-    free_text(parser.add_argument("-s", "--system", default="", help="system message"))
-    _add_inputs(parser)
-    _add_sampling(parser)
-    _add_output(parser)
 
 
-def _add_inputs(parser: argparse.ArgumentParser) -> None:
+def _add_groups(parser: argparse.ArgumentParser) -> None:
+    _add_inputs(parser.add_argument_group("input").add_argument)
+    _add_generation(parser.add_argument_group("generation").add_argument)
+    _add_output(parser.add_argument_group("output").add_argument)
+
+
+def _add_inputs(add: Callable[..., argparse.Action]) -> None:
+    free_text(add("-s", "--system", default="", help="system message"))
     for name in ("--image", "--audio"):
-        file_name(
-            parser.add_argument(
-                name, action="append", default=[], metavar="FILE", help="file or URL; repeatable"
-            )
+        media = add(
+            name, action="append", default=[], metavar="FILE", help="file or URL; repeatable"
         )
-    file_name(
-        parser.add_argument(
-            "--tools",
-            metavar="FILE",
-            help="JSON list of tools that the model may call, in OpenAI's form",
-        )
+        file_name(media)
+    tools = add(
+        "--tools",
+        metavar="FILE",
+        help="JSON list of tools that the model may call, in OpenAI's form",
     )
+    file_name(tools)
 
 
-def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+def _add_generation(add: Callable[..., argparse.Action]) -> None:
     add("--max-tokens", type=int, help="maximum length of the answer; default: the model's")
     add("-t", "--temperature", type=float, help="sampling temperature; default: the model's")
     add(
@@ -81,8 +81,7 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     file_name(body)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+def _add_output(add: Callable[..., argparse.Action]) -> None:
     add("--hide-reasoning", action="store_true", help="do not show the model's reasoning")
     add("--no-wrap", action="store_true", help="leave the line breaks to the terminal")
     add(

@@ -58,6 +58,7 @@ def add_command(
     summary: str,
     variable: str = "PENSTOCK_TARGET",
     default: str = DEFAULT_TARGET,
+    add_groups: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> argparse.ArgumentParser:
     """Adds a command, with the options that all commands have.
 
@@ -68,10 +69,12 @@ def add_command(
         summary: one-line description.
         variable: environment variable for the target.
         default: target if neither option nor variable is set.
+        add_groups: adds groups of options that the help lists before those of the service.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
     )
+    add_groups(parser)
     _add_service(parser, variable, default)
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     parser.set_defaults(command=name, run=lambda arguments: guarded(run, arguments))

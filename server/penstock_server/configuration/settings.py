@@ -59,6 +59,7 @@ class Settings:
         many=True,
         whole=True,
         live=True,
+        heading="upstreams",
     )
     upstream_api_key: str = option(
         "",
@@ -76,6 +77,13 @@ class Settings:
         key_file,
         "FILE",
         flag="--api-key-file",
+        live=True,
+    )
+    max_connections: int = option(
+        _UPSTREAM.max_connections,
+        "Most connections to one upstream.",
+        positive,
+        "NUMBER",
         live=True,
     )
     aliases: Mapping[str, str] = option(
@@ -110,6 +118,18 @@ class Settings:
         "/PATH|off",
         live=True,
     )
+    probe_interval: float = option(
+        _POLICY.probe_interval,
+        "Time between two health probes of an upstream.",
+        interval,
+        "SECONDS",
+    )
+    probe_timeout: float = option(
+        _POLICY.probe_timeout,
+        "Longest wait for an upstream's answer to a probe.",
+        interval,
+        "SECONDS",
+    )
     listen: tuple[str, ...] | str = option(
         ("127.0.0.1:50051",),
         "Address to serve gRPC on, or unix:/PATH; port 0 selects a free port, and 0.0.0.0 all "
@@ -117,6 +137,7 @@ class Settings:
         address,
         "HOST:PORT",
         many=True,
+        heading="listening and TLS",
     )
     admin_listen: str = option(
         Unrequested("127.0.0.1:50052"),
@@ -124,30 +145,11 @@ class Settings:
         unless_off(address),
         "HOST:PORT",
     )
-    admin_requires_caller: bool = option(
-        False,
-        "Accept only calls to AdminService from callers in callers_file that have the right admin.",
-        switch,
-        "true|false",
-    )
     metrics_listen: str = option(
         Unrequested(DEFAULT_METRICS_ADDRESS),
         "Address to serve metrics for Prometheus on, at /metrics over HTTP; off for none.",
         unless_off(address),
         "HOST:PORT",
-    )
-    metrics_by_caller: bool = option(
-        False,
-        "Count calls and tokens also by the name of the caller.",
-        switch,
-        "true|false",
-    )
-    genai_conventions: str = option(
-        CONVENTIONS[0],
-        "OpenTelemetry's conventions for the names of gen_ai metrics: those that dashboards "
-        "query, or the new ones of version 0.1.0.",
-        one_of(*CONVENTIONS),
-        "|".join(CONVENTIONS),
     )
     health_listen: str = option(
         "",
@@ -155,6 +157,9 @@ class Settings:
         "certificate; off for none.",
         unless_off(address),
         "HOST:PORT",
+    )
+    reflection: bool = option(
+        True, "Serve reflection, for clients such as grpcurl.", switch, "true|false"
     )
     tls_cert: str = option(
         "",
@@ -177,12 +182,50 @@ class Settings:
         switch,
         "true|false",
     )
+    callers_file: str = option(
+        "",
+        "TOML file of callers, with their keys and certificates, permissions and limits; without "
+        "it, every caller is accepted.",
+        text,
+        "FILE",
+        heading="callers",
+    )
+    max_failed_logins: int = option(
+        60,
+        "Most calls per minute from one address with keys that are unknown; further keys from it "
+        "are refused for some time. 0 for no limit.",
+        natural,
+        "NUMBER",
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        "Proxy whose x-forwarded-client-cert identifies callers, by its SPIFFE id, DNS name or "
+        "network; unix for those at a Unix socket. Can be given more than once.",
+        peer,
+        "PEER",
+        flag="--trusted-proxy",
+        many=True,
+        live=True,
+    )
+    admin_requires_caller: bool = option(
+        False,
+        "Accept only calls to AdminService from callers in callers_file that have the right admin.",
+        switch,
+        "true|false",
+    )
+    forward_authorization: bool = option(
+        False,
+        "Send the caller's authorization upstream, and never the upstream's own key with a call.",
+        switch,
+        "true|false",
+    )
     connect_timeout: float = option(
         _UPSTREAM.timeouts.connect,
         "Longest wait for a connection to an upstream.",
         interval,
         "SECONDS",
         live=True,
+        heading="time limits",
     )
     first_byte_timeout: float = option(
         _UPSTREAM.timeouts.first_byte,
@@ -215,8 +258,19 @@ class Settings:
         "SECONDS",
         live=True,
     )
+    request_timeout: float = option(
+        60.0,
+        "Longest wait for each message of a caller's request; 0 for no limit.",
+        seconds,
+        "SECONDS",
+    )
     max_concurrent_calls: int = option(
-        0, "Most concurrent calls; more are refused. 0 for no limit.", natural, "NUMBER", live=True
+        0,
+        "Most concurrent calls; more are refused. 0 for no limit.",
+        natural,
+        "NUMBER",
+        live=True,
+        heading="limits of calls",
     )
     max_pending_calls: int = option(
         32768,
@@ -225,11 +279,34 @@ class Settings:
         countable,
         "NUMBER",
     )
-    max_calls_per_connection: int = option(
-        4096,
-        "Most concurrent calls on one connection of a caller, at 20 to 30 KB each; 0 for no limit.",
-        countable,
+    max_watches: int = option(
+        8192,
+        "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",
+        natural,
         "NUMBER",
+    )
+    max_message_bytes: int = option(
+        32 * 1024 * 1024, "Largest gRPC message, both ways.", message_size, "BYTES"
+    )
+    max_request_entries: int = option(
+        100_000,
+        "Most fields and list elements in one request message, counted before it is parsed; "
+        "16 numbers of a list, or 16 values in JSON text, count as one.",
+        positive,
+        "NUMBER",
+    )
+    max_metadata_bytes: int = option(
+        16 * 1024,
+        "Largest metadata of a call; each entry counts its key, its value and 32 bytes.",
+        message_size,
+        "BYTES",
+    )
+    max_upload_bytes: int = option(
+        _UPSTREAM.max_upload_bytes,
+        "Largest audio file to forward; the default is vLLM's own limit.",
+        positive,
+        "BYTES",
+        live=True,
     )
     max_incoming_connections: int = option(
         4096,
@@ -238,17 +315,12 @@ class Settings:
         "limit.",
         countable,
         "NUMBER",
+        heading="limits of callers' connections",
     )
-    request_timeout: float = option(
-        60.0,
-        "Longest wait for each message of a caller's request; 0 for no limit.",
-        seconds,
-        "SECONDS",
-    )
-    max_watches: int = option(
-        8192,
-        "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",
-        natural,
+    max_calls_per_connection: int = option(
+        4096,
+        "Most concurrent calls on one connection of a caller, at 20 to 30 KB each; 0 for no limit.",
+        countable,
         "NUMBER",
     )
     max_watches_per_connection: int = option(
@@ -282,54 +354,13 @@ class Settings:
         seconds,
         "SECONDS",
     )
-    max_connections: int = option(
-        _UPSTREAM.max_connections,
-        "Most connections to one upstream.",
-        positive,
-        "NUMBER",
-        live=True,
-    )
-    max_message_bytes: int = option(
-        32 * 1024 * 1024, "Largest gRPC message, both ways.", message_size, "BYTES"
-    )
-    max_request_entries: int = option(
-        100_000,
-        "Most fields and list elements in one request message, counted before it is parsed; "
-        "16 numbers of a list, or 16 values in JSON text, count as one.",
-        positive,
-        "NUMBER",
-    )
-    max_metadata_bytes: int = option(
-        16 * 1024,
-        "Largest metadata of a call; each entry counts its key, its value and 32 bytes.",
-        message_size,
-        "BYTES",
-    )
-    max_upload_bytes: int = option(
-        _UPSTREAM.max_upload_bytes,
-        "Largest audio file to forward; the default is vLLM's own limit.",
-        positive,
-        "BYTES",
-        live=True,
-    )
-    probe_interval: float = option(
-        _POLICY.probe_interval,
-        "Time between two health probes of an upstream.",
-        interval,
-        "SECONDS",
-    )
-    probe_timeout: float = option(
-        _POLICY.probe_timeout,
-        "Longest wait for an upstream's answer to a probe.",
-        interval,
-        "SECONDS",
-    )
     affinity: Affinity = option(
         _POLICY.affinity,
         "Key that keeps calls on one replica, for its prefix cache: the session id, or the start "
         "of the prompt.",
         member_of(Affinity),
         "none|session|prefix",
+        heading="replicas and retries",
     )
     max_attempts: int = option(
         _POLICY.max_attempts,
@@ -368,6 +399,14 @@ class Settings:
         seconds,
         "SECONDS",
     )
+    workers: int = option(
+        1,
+        "Processes that share the work and the ports; auto for one per core. Limits apply "
+        "to each process, except those of callers.",
+        worker_count,
+        "NUMBER|auto",
+        heading="process",
+    )
     drain_delay: float = option(
         5.0,
         "Time after SIGTERM to report NOT_SERVING while still accepting calls; after SIGINT, "
@@ -383,59 +422,6 @@ class Settings:
         "SECONDS",
         live=True,
     )
-    workers: int = option(
-        1,
-        "Processes that share the work and the ports; auto for one per core. Limits apply "
-        "to each process, except those of callers.",
-        worker_count,
-        "NUMBER|auto",
-    )
-    callers_file: str = option(
-        "",
-        "TOML file of callers, with their keys and certificates, permissions and limits; without "
-        "it, every caller is accepted.",
-        text,
-        "FILE",
-    )
-    max_failed_logins: int = option(
-        60,
-        "Most calls per minute from one address with keys that are unknown; further keys from it "
-        "are refused for some time. 0 for no limit.",
-        natural,
-        "NUMBER",
-    )
-    trusted_proxies: tuple[str, ...] = option(
-        (),
-        "Proxy whose x-forwarded-client-cert identifies callers, by its SPIFFE id, DNS name or "
-        "network; unix for those at a Unix socket. Can be given more than once.",
-        peer,
-        "PEER",
-        flag="--trusted-proxy",
-        many=True,
-        live=True,
-    )
-    forward_authorization: bool = option(
-        False,
-        "Send the caller's authorization upstream, and never the upstream's own key with a call.",
-        switch,
-        "true|false",
-    )
-    debug_info: bool = option(
-        False,
-        "Include the stack trace of an internal error in its status, as google.rpc.DebugInfo.",
-        switch,
-        "true|false",
-    )
-    errors_url: str = option(
-        "",
-        "URL of a page with an anchor for each reason, such as errors.html of the documentation "
-        "site; each error links to it, as google.rpc.Help.",
-        page_url,
-        "URL",
-    )
-    reflection: bool = option(
-        True, "Serve reflection, for clients such as grpcurl.", switch, "true|false"
-    )
     reload_interval: float = option(
         2.0,
         "Time between two checks of the configuration files for changes; 0 to reload only at "
@@ -450,6 +436,7 @@ class Settings:
         one_of(*log.LEVELS),
         "|".join(log.LEVELS),
         live=True,
+        heading="log, metrics, errors",
     )
     log_format: str = option(
         "auto",
@@ -464,6 +451,32 @@ class Settings:
         logged_calls,
         "all|failed|sampled:N",
         live=True,
+    )
+    metrics_by_caller: bool = option(
+        False,
+        "Count calls and tokens also by the name of the caller.",
+        switch,
+        "true|false",
+    )
+    genai_conventions: str = option(
+        CONVENTIONS[0],
+        "OpenTelemetry's conventions for the names of gen_ai metrics: those that dashboards "
+        "query, or the new ones of version 0.1.0.",
+        one_of(*CONVENTIONS),
+        "|".join(CONVENTIONS),
+    )
+    errors_url: str = option(
+        "",
+        "URL of a page with an anchor for each reason, such as errors.html of the documentation "
+        "site; each error links to it, as google.rpc.Help.",
+        page_url,
+        "URL",
+    )
+    debug_info: bool = option(
+        False,
+        "Include the stack trace of an internal error in its status, as google.rpc.DebugInfo.",
+        switch,
+        "true|false",
     )
 
     @property

@@ -61,6 +61,7 @@ class Option:
         many: whether the flag can be given more than once; the environment separates by commas.
         whole: whether `parse` converts all values at once.
         live: whether a reload applies a change.
+        heading: the heading of the group that begins with this option; empty within a group.
     """
 
     help: str
@@ -71,6 +72,7 @@ class Option:
     many: bool = False
     whole: bool = False
     live: bool = False
+    heading: str = ""
 
     def read(self, raw: Any) -> Any:
         """Returns the option's value.
@@ -109,9 +111,10 @@ def option(
     many: bool = False,
     whole: bool = False,
     live: bool = False,
+    heading: str = "",
 ) -> Any:
     """Returns the dataclass field of an option; the default `...` makes it required."""
-    metadata = {"option": Option(help, parse, metavar, flag, secret, many, whole, live)}
+    metadata = {"option": Option(help, parse, metavar, flag, secret, many, whole, live, heading)}
     if default is ...:
         return field(metadata=metadata)
     if isinstance(default, dict):

@@ -27,6 +27,25 @@ class SimulatorSettings:
         "Address to serve HTTP on, or unix:/PATH; port 0 selects a free port.",
         address,
         "HOST:PORT",
+        heading="server",
+    )
+    api_key: str = option(
+        "", "Key that guarded paths require; empty for none.", text, "KEY", secret=True
+    )
+    dialect: str = option(
+        versions.NEWEST,
+        "vLLM version to imitate and to report; 0.10 or newer.",
+        versions.version,
+        "VERSION",
+    )
+    startup_duration: float = option(
+        0.0, "Time after the start in which /health answers 503.", seconds, "SECONDS"
+    )
+    keep_alive_timeout: float = option(
+        5.0, "Time after which an idle connection is closed.", seconds, "SECONDS"
+    )
+    remembered_requests: int = option(
+        1000, "Number of recent requests to keep for inspection.", positive, "NUMBER"
     )
     models: tuple[str, ...] = option(
         ("tiny-chat", "tiny-chat-alias"),
@@ -35,15 +54,13 @@ class SimulatorSettings:
         "NAME",
         flag="--model",
         many=True,
+        heading="model",
     )
     kind: str = option(
         "chat",
         "Kind of the model, which determines the routes, as in vLLM; `all` serves every route.",
         one_of(*KINDS, "all"),
         "|".join((*KINDS, "all")),
-    )
-    api_key: str = option(
-        "", "Key that guarded paths require; empty for none.", text, "KEY", secret=True
     )
     max_model_len: int = option(
         512, "Context length in tokens, prompt and answer together.", positive, "TOKENS"
@@ -89,6 +106,7 @@ class SimulatorSettings:
         "Answer to an unknown conversation: its last words, or words drawn from a seed.",
         one_of("echo", "random"),
         "echo|random",
+        heading="answers",
     )
     seed: int = option(
         0,
@@ -96,32 +114,17 @@ class SimulatorSettings:
         natural,
         "NUMBER",
     )
-    faults: str = option(
-        "",
-        "Faults for every request that names none itself, as in the X-Simulate header.",
-        text,
-        "FAULTS",
-    )
     time_to_first_token: float = option(
         0.0, "Wait before the first token of an answer.", seconds, "SECONDS"
     )
     inter_token_latency: float = option(
         0.0, "Wait between two tokens of an answer.", seconds, "SECONDS"
     )
-    startup_duration: float = option(
-        0.0, "Time after the start in which /health answers 503.", seconds, "SECONDS"
-    )
-    keep_alive_timeout: float = option(
-        5.0, "Time after which an idle connection is closed.", seconds, "SECONDS"
-    )
-    remembered_requests: int = option(
-        1000, "Number of recent requests to keep for inspection.", positive, "NUMBER"
-    )
-    dialect: str = option(
-        versions.NEWEST,
-        "vLLM version to imitate and to report; 0.10 or newer.",
-        versions.version,
-        "VERSION",
+    faults: str = option(
+        "",
+        "Faults for every request that names none itself, as in the X-Simulate header.",
+        text,
+        "FAULTS",
     )
 
     @property

@@ -3,10 +3,12 @@
 - upstream
 - upstream_api_key
 - upstream_api_key_file
+- max_connections
 - aliases
 - default_model
 - native_responses
 - health_path
+- trusted_proxies
 - connect_timeout
 - first_byte_timeout
 - idle_timeout
@@ -14,11 +16,9 @@
 - default_deadline
 - max_deadline
 - max_concurrent_calls
-- max_connections
 - max_upload_bytes
 - drain_delay
 - drain_timeout
-- trusted_proxies
 - reload_interval
 - log_level
 - log_calls
