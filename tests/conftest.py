@@ -4,7 +4,7 @@ import asyncio
 import faulthandler
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 FREE_PORT = "127.0.0.1:0"
 
 Serve = Callable[..., Awaitable[Service]]
-__all__ = ["FREE_PORT", "Serve", "skip"]
+__all__ = ["FREE_PORT", "Serve", "skip", "unlimited"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,9 +61,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Limits the time of a teardown: after a failure, pytest removes the time limit of the test."""
-    limit = float(item.config.getini("faulthandler_timeout"))
+    _limit_time(item.config)
+
+
+@contextmanager
+def unlimited(config: pytest.Config) -> Iterator[None]:
+    """Suspends the time limit of fixtures, for work that ends by itself however long it takes."""
+    faulthandler.cancel_dump_traceback_later()
+    yield
+    _limit_time(config)
+
+
+def _limit_time(config: pytest.Config) -> None:
+    limit = float(config.getini("faulthandler_timeout"))
     # The run's standard error: that of the test is captured and would be lost if the process exits.
-    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    stderr = config.stash[fault_handler_stderr_fd_key]
     faulthandler.dump_traceback_later(limit, exit=True, file=stderr)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import Serve
+from conftest import Serve, unlimited
 from expected_failures import dialect_of
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -49,6 +49,7 @@ class Target:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "upstream(kind): the kind of upstream of the case")
+    config.addinivalue_line("markers", "flags(*options): options of the case's own vLLM server")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -77,18 +78,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    if not _is_simulated(config):
+        _sort_by_server(items)
+
+
+def _sort_by_server(items: list[pytest.Item]) -> None:
+    """Puts cases of the same server one after the other, after those of none."""
+    places = {server: place for place, server in enumerate(dict.fromkeys(map(_server, items)), 1)}
+    items.sort(key=lambda item: places[_server(item)] if _server(item) else 0)
 
 
 @pytest.fixture(scope="session")
 def vllm(request: pytest.FixtureRequest) -> Iterator[VllmServers | None]:
-    """Every vLLM server that the collected cases require; None if upstreams are simulated."""
+    """Servers that cases start; None if upstreams are simulated."""
     if _is_simulated(request.config) or _router(request.config):
         yield None
         return
-    cases = [item for item in request.session.items if HERE in item.path.parents]
-    needed = dict.fromkeys(_kind(case).server for case in cases)
-    with VllmServers(needed) as running:
-        yield running
+    with VllmServers() as servers:
+        yield servers
+
+
+@pytest.fixture
+def engines(request: pytest.FixtureRequest, vllm: VllmServers | None) -> VllmServers | None:
+    """The only running vLLM server is that of the case; None if upstreams are simulated."""
+    if vllm:
+        with unlimited(request.config):
+            vllm.run_only(_kind(request.node).server)
+    return vllm
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +138,7 @@ def dialect() -> str:
 @pytest.fixture
 async def target(
     request: pytest.FixtureRequest,
-    vllm: VllmServers | None,
+    engines: VllmServers | None,
     routed: RoutedUpstreams | None,
     serve: Serve,
     dialect: str,
@@ -130,7 +146,7 @@ async def target(
     """A service in front of the upstream that the case requires."""
     kind = _kind(request.node)
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(_upstream(kind, vllm, routed, dialect))
+        upstream = await stack.enter_async_context(_upstream(kind, engines, routed, dialect))
         service = await serve(
             upstream=(upstream.url,),
             upstream_api_key=kind.api_key,
@@ -159,11 +175,11 @@ async def serving(channel: aio.Channel) -> None:
 
 
 def _upstream(
-    kind: Kind, vllm: VllmServers | None, routed: RoutedUpstreams | None, dialect: str
+    kind: Kind, engines: VllmServers | None, routed: RoutedUpstreams | None, dialect: str
 ) -> AbstractAsyncContextManager[Upstream]:
     if routed:
         return routed.upstream(kind)
-    return real(kind, vllm) if vllm else simulated(kind, dialect)
+    return real(kind, engines) if engines else simulated(kind, dialect)
 
 
 def _is_simulated(config: pytest.Config) -> bool:
@@ -183,6 +199,12 @@ def _needs_more_servers(item: pytest.Item) -> bool:
     """Returns whether a case requires real servers other than two for chats behind a router."""
     real = not _is_simulated(item.config) and _router(item.config)
     return bool(real and _kind(item) is not KINDS["chat"])
+
+
+def _server(item: pytest.Item) -> str:
+    """Returns the name of the real server of a case; empty if it starts its own."""
+    names = item.fixturenames if isinstance(item, pytest.Function) else ()
+    return _kind(item).server if "engines" in names else ""
 
 
 def _kind(case: pytest.Item) -> Kind:

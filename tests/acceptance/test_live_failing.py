@@ -5,16 +5,16 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
 import pytest
-from conftest import Serve
+from conftest import Serve, unlimited
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rpc.calls import until
-from servers import FLEET, LONG_FLAGS, Server, VllmServers
+from servers import FLEET, LONG_FLAGS, VllmServers
 
 from penstock.channel import open_async_channel
 from penstock.v1.common_pb2 import SamplingParams
@@ -43,40 +43,40 @@ SECONDS_OF_WORK = 3000
 ENDLESS_WORK = 16000
 
 
-def chat_server(name: str, *flags: str) -> Server:
-    """Returns a chat server that one test may break."""
-    return replace(FLEET["chat"], name=name, flags=(*FLEET["chat"].flags, *LONG_FLAGS, *flags))
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running server that the test may break.
+
+    Attributes:
+        url: its base URL.
+        pid: its process.
+    """
+
+    url: str
+    pid: int
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[VllmServers]:
-    """The servers of this module, which start at the same time."""
-    doomed = [
-        chat_server("killed"),
-        chat_server("stopped"),
-        chat_server("drained", "--shutdown-timeout", "60"),
-        # It runs one request at a time, and queues none.
-        chat_server("busy", "--max-num-queued-reqs", "1"),
-    ]
-    with VllmServers(doomed) as running:
-        yield running
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, vllm: VllmServers) -> Iterator[Engine]:
+    """A server with the options that the marker `flags` of the test lists."""
+    marker = request.node.get_closest_marker("flags")
+    flags = (*FLEET["chat"].flags, *LONG_FLAGS, *(marker.args if marker else ()))
+    server = replace(FLEET["chat"], name="doomed", flags=flags)
+    with unlimited(request.config):
+        vllm.run_only(server)
+    yield Engine(vllm.url(server.name), vllm.pid(server.name))
+    vllm.stop()
 
 
 @asynccontextmanager
 async def in_front_of(
-    servers: VllmServers, name: str, serve: Serve, **settings: float
+    engine: Engine, serve: Serve, **settings: float
 ) -> AsyncIterator[tuple[Service, aio.Channel]]:
-    """Yields a service that knows its upstream, and a channel to it; stops the upstream at the end.
-
-    A server that kept generating would slow the servers of other tests.
-    """
-    service = await serve(upstream=(servers.url(name),), probe_interval=0.2, **settings)
-    try:
-        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
-            await serving(channel)
-            yield service, channel
-    finally:
-        await asyncio.to_thread(servers.stop, [name])
+    """Yields a service that knows its upstream, and a channel to it."""
+    service = await serve(upstream=(engine.url,), probe_interval=0.2, **settings)
+    async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+        await serving(channel)
+        yield service, channel
 
 
 async def not_serving(channel: aio.Channel) -> None:
@@ -90,8 +90,8 @@ async def not_serving(channel: aio.Channel) -> None:
     watch.cancel()
 
 
-def engine_of(pid: int) -> int:
-    """Returns the process of the engine, a child of the HTTP server."""
+def core_of(pid: int) -> int:
+    """Returns the process that computes, a child of the HTTP server."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     named = {int(child): Path(f"/proc/{child}/comm").read_text() for child in children}
     return next(child for child, name in named.items() if "Engine" in name)
@@ -125,10 +125,10 @@ async def fails(call: Awaitable[object]) -> Refusal:
     return read(caught.value)
 
 
-async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(servers, "killed", serve) as (service, channel):
+async def test_the_engine_is_killed(engine: Engine, serve: Serve) -> None:
+    async with in_front_of(engine, serve) as (service, channel):
         stream, call = await begun(service, channel)
-        os.kill(engine_of(servers.pid("killed")), signal.SIGKILL)
+        os.kill(core_of(engine.pid), signal.SIGKILL)
         broken, failed = await ends(stream), await fails(call)
         assert (broken.code, broken.reason) in ENDS_OF_A_STREAM
         assert (failed.code, failed.reason) in ENDS_OF_A_CALL
@@ -139,24 +139,25 @@ async def test_the_engine_is_killed(servers: VllmServers, serve: Serve) -> None:
         assert late.reason in ("ENGINE_DEAD", "UPSTREAM_CONNECT_FAILED")
 
 
-async def test_the_server_stops_at_once(servers: VllmServers, serve: Serve) -> None:
+async def test_the_server_stops_at_once(engine: Engine, serve: Serve) -> None:
     """The server aborts its requests, or keeps their connections open and silent."""
     limits = {"idle_timeout": 2.0, "first_byte_timeout": 8.0}
-    async with in_front_of(servers, "stopped", serve, **limits) as (service, channel):
+    async with in_front_of(engine, serve, **limits) as (service, channel):
         stream, call = await begun(service, channel)
-        os.kill(servers.pid("stopped"), signal.SIGTERM)
+        os.kill(engine.pid, signal.SIGTERM)
         broken, failed = await ends(stream), await fails(call)
         assert (broken.code, broken.reason) in ENDS_OF_A_STREAM
         assert (failed.code, failed.reason) in ENDS_OF_A_CALL
         await not_serving(channel)
 
 
-async def test_the_server_finishes_first(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(servers, "drained", serve) as (_, channel):
+@pytest.mark.flags("--shutdown-timeout", "60")
+async def test_the_server_finishes_first(engine: Engine, serve: Serve) -> None:
+    async with in_front_of(engine, serve) as (_, channel):
         chats = Chats(channel)
         stream = aiter(chats.open(story(SECONDS_OF_WORK)))
         await anext(stream)
-        os.kill(servers.pid("drained"), signal.SIGTERM)
+        os.kill(engine.pid, signal.SIGTERM)
         late = await until_refused(chats)
         assert (late.code, late.reason) == (UNAVAILABLE, "ENGINE_DEAD")
         rest = [message async for message in stream]
@@ -173,8 +174,10 @@ async def until_refused(chats: Chats) -> Refusal:
                 return read(error)
 
 
-async def test_overload(servers: VllmServers, serve: Serve) -> None:
-    async with in_front_of(servers, "busy", serve) as (_, channel):
+# It runs one request at a time, and queues none.
+@pytest.mark.flags("--max-num-queued-reqs", "1")
+async def test_overload(engine: Engine, serve: Serve) -> None:
+    async with in_front_of(engine, serve) as (_, channel):
         chats = Chats(channel)
         two_at_once = asking("Say hello.", sampling=SamplingParams(n=2))
         check_too_much(await chats.refused(two_at_once))

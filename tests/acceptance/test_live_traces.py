@@ -1,10 +1,10 @@
 """The spans of a real vLLM are part of the caller's trace."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from conftest import Serve
+from conftest import Serve, unlimited
 from server_process import free_port
 from servers import FLEET, VllmServers
 from telemetry.collector import Collector, Span, collector
@@ -20,18 +20,19 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 METADATA = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"), ("x-request-id", "traced"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def port() -> int:
     """The port of the collector, which the server gets before the collector starts."""
     return free_port()
 
 
-@pytest.fixture(scope="module")
-def url(port: int) -> Iterator[str]:
-    """A server that exports its spans."""
+@pytest.fixture
+def url(request: pytest.FixtureRequest, vllm: VllmServers, port: int) -> str:
+    """The URL of a server that exports its spans."""
     flags = (*FLEET["chat"].flags, "--otlp-traces-endpoint", f"http://127.0.0.1:{port}")
-    with VllmServers([replace(FLEET["chat"], name="traced", flags=flags)]) as servers:
-        yield servers.url("traced")
+    with unlimited(request.config):
+        vllm.run_only(replace(FLEET["chat"], name="traced", flags=flags))
+    return vllm.url("traced")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from server_process import ServerProcess, answers, free_port
+from server_process import ServerProcess, free_port
 
 from observability.engine_metrics import exporting
 
@@ -189,11 +189,7 @@ def _process(name: str, command: Sequence[str], folder: Path, ready: str) -> Ite
     """Runs a process from the moment at which a URL answers."""
     process = ServerProcess(name, command, folder / f"{name}.log", env=_environment())
     try:
-        end = time.monotonic() + BOUND_S
-        while not answers(ready):
-            assert process.status is None, process.report("ended")
-            assert time.monotonic() < end, process.report("is not ready")
-            time.sleep(0.05)
+        process.wait_ready(ready)
         yield
     finally:
         process.interrupt()

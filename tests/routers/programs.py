@@ -9,16 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server_process import ServerProcess, answers, free_port
-from servers import HOST, START_LIMIT, cache_folder
+from server_process import ServerError, ServerProcess, free_port
+from servers import HOST, cache_folder
 
 from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config
-
-_POLL_S = 0.1
-
-
-class RouterError(Exception):
-    """A router is not installed, died, or did not start in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,7 @@ def running(name: str, place: Place) -> Iterator[str]:
     """Runs a router; yields its base URL.
 
     Raises:
-        RouterError: it is not installed, died, or did not start in time.
+        ServerError: it is not installed, ended, or does not become ready.
     """
     router = ROUTERS[name]
     log = cache_folder() / "run" / f"{name}-{place.port}.log"
@@ -75,23 +69,13 @@ def running(name: str, place: Place) -> Iterator[str]:
         env = os.environ | router.environment
         process = ServerProcess(name, router.command(place), log, env)
     except FileNotFoundError as error:
-        raise RouterError(f"{name} is not installed; run tests/routers/install.sh") from error
+        raise ServerError(f"{name} is not installed; run tests/routers/install.sh") from error
     try:
-        _wait(process, f"{place.url}{router.ready}", place.api_key)
+        process.wait_ready(f"{place.url}{router.ready}", place.api_key)
         yield place.url
     finally:
         # No process of a router outlives the tests; some stop slowly.
         process.finish(time.monotonic())
-
-
-def _wait(process: ServerProcess, url: str, api_key: str) -> None:
-    deadline = time.monotonic() + START_LIMIT
-    while not answers(url, api_key):
-        if process.status is not None:
-            raise RouterError(process.report(f"ended with status {process.status}"))
-        if time.monotonic() > deadline:
-            raise RouterError(process.report(f"not up after {START_LIMIT:.0f} s"))
-        time.sleep(_POLL_S)
 
 
 def _program(environment: str, name: str) -> str:

@@ -15,6 +15,19 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+# A busy machine may slow down a start at will, so most of it is limited by processor time. A vLLM
+# needs about 40 seconds of it.
+WORK_LIMIT_S = 1000.0
+HANG_LIMIT_S = 800.0
+_POLL_S = 0.1
+# Fields of /proc/PID/stat after the name: the process group; the times of the process and of its
+# children that ended.
+_GROUP, _TIMES = 2, slice(11, 15)
+
+
+class ServerError(Exception):
+    """A server is not installed, ended, or does not become ready."""
+
 
 class ServerProcess:
     """A running program in its own process group, whose output goes to a log file.
@@ -48,6 +61,46 @@ class ServerProcess:
     def status(self) -> int | None:
         """The exit status; None while it is running."""
         return self._process.poll()
+
+    def wait_ready(
+        self,
+        url: str,
+        api_key: str = "",
+        *,
+        work_limit_s: float = WORK_LIMIT_S,
+        hang_limit_s: float = HANG_LIMIT_S,
+    ) -> None:
+        """Waits until a URL answers, for as long as the process makes progress.
+
+        Args:
+            work_limit_s: processor time after which it will not become ready.
+            hang_limit_s: time in which it must use a second of processor time.
+
+        Raises:
+            ServerError: the process ended, or reached a limit.
+        """
+        last, since = self._work_s(), time.monotonic()
+        while not answers(url, api_key):
+            work, now = self._work_s(), time.monotonic()
+            if work - last >= 1:
+                last, since = work, now
+            if self.status is not None:
+                raise ServerError(self.report(f"ended with status {self.status}"))
+            if now - since > hang_limit_s:
+                raise ServerError(self.report(f"hangs after {work:.0f} s of work"))
+            if work > work_limit_s:
+                raise ServerError(self.report(f"not ready after {work:.0f} s of work"))
+            time.sleep(_POLL_S)
+
+    def _work_s(self) -> float:
+        """Returns the processor time of the process group."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it ended
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[_GROUP]) == self.pid:
+                    ticks += sum(map(int, fields[_TIMES]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def interrupt(self) -> None:
         """Asks it to stop."""

@@ -26,15 +26,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal, Self
 
-from server_process import ServerProcess, answers
+from server_process import ServerError, ServerProcess
 
 Kind = Literal["chat", "embed", "rerank", "classify", "whisper"]
 
 HOST = "127.0.0.1"
 API_KEY = "sk-secret"
-# Seconds, and less than pytest's own limit. One server starts in half a minute; nine at once on two
-# busy cores take ten minutes.
-START_LIMIT = 800.0
 STOP_LIMIT = 30.0
 
 COMMON_FLAGS = (
@@ -129,10 +126,6 @@ OLDER_LACK: Mapping[str, frozenset[str]] = {
 """Options that older versions do not have; each has a value."""
 
 
-class VllmServerError(Exception):
-    """A server could not be started, died, or did not answer in time."""
-
-
 @dataclass(frozen=True)
 class Server:
     """The model and the options of one server."""
@@ -175,6 +168,10 @@ FLEET: dict[str, Server] = {
 }
 
 
+def _described(server: str | Server) -> Server:
+    return FLEET[server] if isinstance(server, str) else server
+
+
 def cache_folder() -> Path:
     """Returns the folder that holds the vLLM environment, the models and the servers' logs."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
@@ -202,13 +199,12 @@ class VllmServers:
         *,
         ports: Mapping[str, int] | None = None,
         cache: Path | None = None,
-        limit: float = START_LIMIT,
     ) -> None:
         self._wanted = list(servers)
         self._ports = dict(ports or {})
         self._cache = (cache or cache_folder()).absolute()
-        self._limit = limit
         self._running: dict[str, _Running] = {}
+        self._failed: dict[Server, ServerError] = {}
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -224,14 +220,35 @@ class VllmServers:
 
     def start(self, servers: Iterable[str | Server]) -> None:
         """Starts more servers and waits until all answer; if one does not, stops them again."""
-        chosen = [FLEET[server] if isinstance(server, str) else server for server in servers]
+        chosen = list(map(_described, servers))
         try:
             for server, port in zip(chosen, self._choose_ports(chosen), strict=True):
                 self._running[server.name] = _launch(server, port, self._cache)
-            self._wait([server.name for server in chosen])
+            for server in chosen:
+                running = self._running[server.name]
+                running.process.wait_ready(f"{running.url}/health")
         except BaseException:
             self.stop(server.name for server in chosen)
             raise
+
+    def run_only(self, server: str | Server) -> None:
+        """Starts a server unless it is running, and stops all others.
+
+        A start that failed is not repeated.
+
+        Raises:
+            ServerError: it cannot be started.
+        """
+        wanted = _described(server)
+        if error := self._failed.get(wanted):
+            raise error
+        self.stop([name for name, running in self._running.items() if running.server != wanted])
+        if not self._running:
+            try:
+                self.start([wanted])
+            except ServerError as error:
+                self._failed[wanted] = error
+                raise
 
     def stop(self, names: Iterable[str] | None = None) -> None:
         """Stops the named servers, or all, with SIGINT and, if necessary, SIGKILL."""
@@ -278,14 +295,6 @@ class VllmServers:
                 for server in servers
             ]
 
-    def _wait(self, names: list[str]) -> None:
-        deadline = time.monotonic() + self._limit
-        while waiting := [name for name in names if not self._running[name].is_ready()]:
-            if time.monotonic() > deadline:
-                late = self._running[waiting[0]]
-                raise VllmServerError(late.process.report(f"not up after {self._limit:.0f} s"))
-            time.sleep(0.5)
-
 
 @dataclass(frozen=True)
 class _Running:
@@ -299,17 +308,11 @@ class _Running:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def is_ready(self) -> bool:
-        """Returns whether the server answers; raises VllmServerError if its process has ended."""
-        if self.process.status is not None:
-            raise VllmServerError(self.process.report(f"ended with status {self.process.status}"))
-        return answers(f"{self.url}/health")
-
 
 def _launch(server: Server, port: int, cache: Path) -> _Running:
     command, model = cache / "vllm" / "bin" / "vllm", cache / "models" / server.model
     if not (command.is_file() and model.is_dir()):
-        raise VllmServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
+        raise ServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
     log = cache / "run" / f"{server.name}-{port}.log"
     line = [str(command), "serve", str(model), "--port", str(port), *_known(server.arguments())]
     process = ServerProcess(f"vLLM server {server.name}", line, log, _environment(cache))
@@ -378,7 +381,7 @@ def main() -> int:
             signal.pause()
     except KeyboardInterrupt:
         return 0
-    except VllmServerError as error:
+    except ServerError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
