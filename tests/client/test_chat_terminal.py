@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import FREE_PORT, Serve
 
-from penstock.cli.screen import CLEAR_LINE, DIM
+from penstock.cli.screen import CLEAR_LINE, DIM, MARK_PASTES
 from penstock.cli.transcribe import bar
 from penstock.cli.wrapping import Wrapping
 from penstock_server.app import Service
@@ -24,7 +24,7 @@ THOUGHT = "Two plus two. That is four."
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    settings = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True)
+    settings = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True, max_model_len=8192)
     async with Simulator(settings) as running:
         yield running
 
@@ -194,6 +194,26 @@ async def test_what_is_typed_during_an_answer_is_read_later(
 
     await talk(service, say=say)
     assert asked(simulator)[-1] == [("user", "Say hello.")]
+
+
+async def test_what_is_pasted_during_an_answer_is_one_message(
+    service: Service, simulator: Simulator
+) -> None:
+    lines = ["first", "x" * 5000, "", "last"]
+
+    def say(screen: Terminal) -> None:
+        screen.type("Say hello. [[simulate: stall after=6]]\n")
+        assert screen.wait_for("Hello").endswith(MARK_PASTES)
+        screen.type("\x1b[200~" + "\r".join(lines) + "\x1b[201~")
+        screen.interrupt()
+        screen.wait_for("\r\n")
+        screen.type("\n")
+        screen.wait_for("You said: first")
+        screen.wait_for("> ")
+        screen.type("/quit\n")
+
+    await talk(service, say=say, TERM="xterm")
+    assert asked(simulator)[-1] == [("user", "\n".join(lines))]
 
 
 async def test_a_sign_of_waiting(service: Service) -> None:

@@ -47,6 +47,13 @@ def _add_groups(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_inputs(add: Callable[..., argparse.Action]) -> None:
+    add(
+        "-c",
+        "--continue",
+        action="store_true",
+        dest="resume",
+        help="continue the last conversation, with its model, tools and system message",
+    )
     free_text(add("-s", "--system", default="", help="system message"))
     for name in ("--image", "--audio"):
         media = add(
@@ -99,10 +106,12 @@ def _run(arguments: argparse.Namespace) -> int:
     ]
     with connect(arguments) as client:
         conversation = Conversation(client, options, arguments)
+        if arguments.resume:
+            conversation.resume()
         if not arguments.message and sys.stdin and sys.stdin.isatty():
             conversation.talk(media)
         else:
-            conversation.say(user(_message(arguments), *media))
+            conversation.send(user(_message(arguments), *media))
     return EXIT_OK
 
 

@@ -5,9 +5,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from penstock.chat import ChatOptions
+from penstock.chat import ChatOptions, chat_request
 from penstock.chat_answer import ChatCompletion
 from penstock.cli.command import metadata_held, on, report, show
+from penstock.cli.last_conversation import LastConversation, last_conversation
 from penstock.cli.prompt import Prompt
 from penstock.cli.screen import keyboard_unseen
 from penstock.cli.transcript import Transcript, ended_by_control_c
@@ -16,7 +17,7 @@ from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.messages import system, tool_result, user
 from penstock.tools import ToolCall
-from penstock.v1.message_pb2 import ChatMessage, ContentPart
+from penstock.v1.message_pb2 import ROLE_SYSTEM, ChatMessage, ContentPart
 
 TALK = "Ctrl-C stops an answer, /help lists the commands, /quit or Ctrl-D exits"
 HELP = """\
@@ -48,6 +49,33 @@ class Conversation:
         self._client, self._options, self._arguments = client, options, arguments
         self._system: str = arguments.system
         self._messages: list[ChatMessage] = []
+        self._marks_pastes = False
+        kept = arguments.resume or sys.stdout.isatty()
+        self._last = last_conversation() if kept else LastConversation(None)
+
+    def resume(self) -> None:
+        """Continues the last conversation, with its model, tools and system message.
+
+        Those of the command line override them.
+        """
+        if not (last := self._last.load()):
+            return
+        self._options["model"] = self._options.get("model") or last.model or None
+        self._options["tools"] = self._options.get("tools") or [*last.tools] or None
+        self._messages = [*last.messages]
+        if self._messages[0].role == ROLE_SYSTEM:
+            first = self._messages.pop(0)
+            self._system = self._system or "".join(part.text for part in first.content)
+
+    def send(self, message: ChatMessage) -> None:
+        """Sends a message, prints the answer, and keeps the conversation.
+
+        Raises:
+            PenstockError: the answer is not complete.
+            KeyboardInterrupt: Ctrl-C stopped the answer.
+        """
+        self.say(message)
+        self._keep()
 
     def say(self, *messages: ChatMessage) -> ChatCompletion:
         """Sends messages and prints the answer; remembers both if the answer is complete.
@@ -58,11 +86,10 @@ class Conversation:
         """
         arguments = self._arguments
         conversation = [*self._messages, *messages]
-        before = [system(self._system)] if self._system else []
         with (
-            self._client.chat.stream([*before, *conversation], **self._options) as stream,
+            self._client.chat.stream(self._whole(conversation), **self._options) as stream,
             ended_by_control_c(stream),
-            keyboard_unseen(),
+            keyboard_unseen(mark_pastes=self._marks_pastes),
             metadata_held(),
             Transcript(
                 silent=arguments.json,
@@ -83,7 +110,10 @@ class Conversation:
     def talk(self, media: Sequence[ContentPart]) -> None:
         """Reads messages until the end of the input; Ctrl-C stops an answer."""
         prompt = Prompt()
+        self._marks_pastes = prompt.keeps_pastes
         report(TALK)
+        if self._messages:
+            report(f"continuing a conversation of {len(self._messages)} messages")
         while (text := _next(prompt)) is not None and text.strip() not in _QUIT:
             if text.startswith("/") and (command := _COMMAND.fullmatch(text.rstrip())):
                 self._command(command["name"] or "", (command["rest"] or "").strip())
@@ -127,9 +157,17 @@ class Conversation:
         except (PenstockError, ValueError) as error:
             report(error)
         else:
+            self._keep()
             return True
         self._messages = before
         return False
+
+    def _whole(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        return [*([system(self._system)] if self._system else []), *messages]
+
+    def _keep(self) -> None:
+        model, tools = self._options.get("model"), self._options.get("tools")
+        self._last.save(chat_request(self._whole(self._messages), model=model, tools=tools))
 
     def _finish(self, answer: ChatCompletion) -> None:
         if self._arguments.json:

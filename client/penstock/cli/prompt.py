@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
+from penstock.cli import state_folder
 from penstock.cli.command import report
 from penstock.cli.screen import can_redraw
 
 PROMPT = "> "
 MORE = "... "
 QUOTES = '"""'
-VARIABLE = "PENSTOCK_HISTORY"
 
 _MOST_ENTRIES = 1000
 
@@ -23,10 +23,14 @@ class Prompt:
 
     A pasted text is one message, even if it has several lines. A text that begins with three
     quotation marks ends with three more, perhaps on a later line.
+
+    Attributes:
+        keeps_pastes: whether the terminal marks pasted texts, so that they stay one message.
     """
 
     def __init__(self) -> None:
         self._readline = _readline()
+        self.keeps_pastes = self._readline is not None and _bracketed_paste(self._readline)
         self._history = History(history_file())
         if self._readline:
             for entry in self._history.entries():
@@ -81,7 +85,7 @@ class History:
         """Appends a message; a history that cannot be written is given up."""
         if self._path:
             with suppress(OSError):
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                state_folder.create(self._path.parent)
                 descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
                 with open(descriptor, "a", encoding="utf-8") as file:
                     file.write(json.dumps(text) + "\n")
@@ -96,11 +100,10 @@ def _quoted(text: str) -> str:
 
 def history_file() -> Path | None:
     """Returns the path of the history; None if the user wants none."""
-    given = os.environ.get(VARIABLE, "").strip()
-    if given.lower() in ("off", "0", "no", "none"):
+    if state_folder.keeps_nothing():
         return None
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(given or f"{state}/penstock/history").expanduser()
+    given = os.environ.get(state_folder.VARIABLE, "").strip()
+    return Path(given).expanduser() if given else state_folder.state_folder() / "history"
 
 
 def _readline() -> ModuleType | None:
@@ -112,7 +115,15 @@ def _readline() -> ModuleType | None:
     except ImportError:
         return None
     readline.set_auto_history(False)
-    if can_redraw(sys.stdout) and "libedit" not in (readline.__doc__ or ""):
-        # Python switches it off: without it, each pasted line is a message.
-        readline.parse_and_bind("set enable-bracketed-paste on")
     return readline
+
+
+def _bracketed_paste(readline: ModuleType) -> bool:
+    """Lets the terminal mark pasted texts, if it can; returns whether it does.
+
+    Python switches that off: without it, each pasted line is a message.
+    """
+    if not can_redraw(sys.stdout) or "libedit" in (readline.__doc__ or ""):
+        return False
+    readline.parse_and_bind("set enable-bracketed-paste on")
+    return True

@@ -10,6 +10,7 @@ from typing import Any, Self, TextIO
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 CLEAR_LINE = "\r\x1b[K"
+MARK_PASTES, DO_NOT_MARK_PASTES = "\x1b[?2004h", "\x1b[?2004l"
 
 _DELAY_S = 0.3
 _FRAME_S = 0.1
@@ -33,12 +34,21 @@ def columns() -> int:
 
 
 @contextmanager
-def keyboard_unseen() -> Iterator[None]:
-    """Hides typed text, which would mix with the output; the next prompt reads it."""
+def keyboard_unseen(*, mark_pastes: bool) -> Iterator[None]:
+    """Hides typed text, which would mix with the output; the next prompt reads it.
+
+    Args:
+        mark_pastes: whether the terminal marks pasted texts, for a prompt that knows the marks.
+    """
     before = _without_echo()
+    marks = mark_pastes and before is not None
+    if marks:
+        print(end=MARK_PASTES, flush=True)
     try:
         yield
     finally:
+        if marks:
+            print(end=DO_NOT_MARK_PASTES, flush=True)
         if before is not None:
             import termios
 
@@ -46,7 +56,10 @@ def keyboard_unseen() -> Iterator[None]:
 
 
 def _without_echo() -> Any:
-    """Switches the echo off; returns the previous settings, or None if there is no terminal."""
+    """Switches echo and line mode off; returns the previous settings, or None without a terminal.
+
+    In line mode, the terminal would drop the end of long lines.
+    """
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         return None
     with suppress(ImportError):  # Windows has no termios.
@@ -54,7 +67,7 @@ def _without_echo() -> Any:
 
         before = termios.tcgetattr(sys.stdin)
         changed = [*before]
-        changed[3] &= ~termios.ECHO
+        changed[3] &= ~(termios.ECHO | termios.ICANON)
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, changed)
         return before
     return None
