@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -23,7 +24,15 @@ from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.simulator import Simulator
 from penstock_server.supervisor import WorkerFailed, Workers
-from penstock_server.telemetry.log import FORMATS, Lines, _coloured, _json, _readable, begun
+from penstock_server.telemetry.log import (
+    _MOST_TOGETHER,
+    FORMATS,
+    Lines,
+    _coloured,
+    _json,
+    _readable,
+    begun,
+)
 from penstock_server.telemetry.output import MOST_WAITING_BYTES, Output
 
 from .process import BOUND_S, PENSTOCK, clean_environment
@@ -139,6 +148,89 @@ def _read(descriptor: int) -> bytes:
     except BlockingIOError:
         return read
     return read
+
+
+async def test_frequent_lines_are_written_together() -> None:
+    with ExitStack() as stack:
+        out, lines = _lines(stack)
+        for number in range(3):
+            lines.write_soon(begun("info", "event") | {"number": number})
+        assert _read(out) == b""
+        async with asyncio.timeout(BOUND_S):
+            await _until_readable(out)
+        written = [orjson.loads(line) for line in os.read(out, 4096).splitlines()]
+    assert [line["number"] for line in written] == [0, 1, 2]
+    assert datetime.fromisoformat(written[0]["time"]).tzinfo
+
+
+async def test_a_line_at_once_follows_those_that_wait() -> None:
+    with ExitStack() as stack:
+        out, lines = _lines(stack)
+        lines.write_soon(begun("info", "first"))
+        lines.write(begun("error", "second"))
+        assert _events(out) == ["first", "second"]
+
+
+async def test_many_lines_do_not_wait() -> None:
+    with ExitStack() as stack:
+        out, lines = _lines(stack)
+        for _ in range(_MOST_TOGETHER):
+            lines.write_soon(begun("info", "event"))
+        assert _events(out) == ["event"] * _MOST_TOGETHER
+
+
+def test_lines_do_not_wait_for_an_event_loop_that_does_not_run() -> None:
+    with ExitStack() as stack:
+        out, lines = _lines(stack)
+        lines.write_soon(begun("info", "before"))
+        assert _events(out) == ["before"]
+        asyncio.run(_written_soon(lines, begun("info", "during")))
+        assert _events(out) == []
+        late = begun("info", "after")
+        lines.write_soon(late | {"time": late["time"] + 2})
+        assert _events(out) == ["during", "after"]
+
+
+async def test_lines_that_wait_are_written_at_the_end() -> None:
+    with ExitStack() as stack:
+        out, lines = _lines(stack)
+        lines.write_soon(begun("info", "event"))
+        lines.close()
+        assert _events(out) == ["event"]
+
+
+async def test_dropped_lines_that_waited_are_counted(unread: tuple[int, int]) -> None:
+    lines = Lines(Output(unread[1]), _json)
+    number = 0
+    while not lines.dropped:
+        lines.write_soon(begun("info", "event") | {"text": "x" * 10_000})
+        number += 1
+    assert number % _MOST_TOGETHER == 0
+    assert lines.dropped == _MOST_TOGETHER
+
+
+def _lines(stack: ExitStack) -> tuple[int, Lines]:
+    """Returns the end of a pipe, and lines that are written into it."""
+    out, into = os.pipe()
+    for end in (out, into):
+        stack.callback(os.close, end)
+    os.set_blocking(out, False)
+    return out, Lines(Output(into), _json)
+
+
+def _events(descriptor: int) -> list[str]:
+    return [orjson.loads(line)["event"] for line in _read(descriptor).splitlines()]
+
+
+async def _written_soon(lines: Lines, line: dict[str, Any]) -> None:
+    lines.write_soon(line)
+
+
+async def _until_readable(descriptor: int) -> None:
+    readable, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(descriptor, readable.set)
+    await readable.wait()
+    loop.remove_reader(descriptor)
 
 
 CLOSED = (

@@ -1,12 +1,14 @@
 """The log: lines of JSON, or readable lines on a terminal, on standard error."""
 
+import asyncio
 import json
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from threading import Lock
+from time import time
 from typing import Any
 
 import orjson
@@ -21,6 +23,9 @@ _LOGGERS = ("penstock", "asyncio", "opentelemetry")
 
 # How long the process waits at its end for the reader of its log.
 _LAST_LINES_S = 1.0
+# How long frequent lines wait for others, to be formatted and written together, and how many do.
+_TOGETHER_S = 0.02
+_MOST_TOGETHER = 64
 _HEAD = ("time", "level", "event")
 _NUMBERS = {level: logging.getLevelNamesMapping()[level.upper()] for level in LEVELS}
 _DIM = "\x1b[2m{}\x1b[0m"
@@ -38,7 +43,8 @@ Line = dict[str, Any]
 class Lines(logging.Handler):
     """Writes each record as a line, with those of its `fields` that have a value.
 
-    Lines that the reader has no room for are dropped and counted; a later line has the number.
+    The first keys of a line are `time`, as a POSIX timestamp, `level` and `event`. Lines that the
+    reader has no room for are dropped and counted; a later line has the number.
 
     Attributes:
         dropped: the number of lines dropped so far.
@@ -56,13 +62,13 @@ class Lines(logging.Handler):
         self._written = written
         self._exceptions = logging.Formatter()
         self._lock = Lock()
+        self._waiting: list[Line] = []
         self._dropped = 0
         self.dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line of a record."""
-        moment = datetime.fromtimestamp(record.created, UTC)
-        line: Line = {"time": moment, "level": record.levelname.lower()}
+        line: Line = {"time": record.created, "level": record.levelname.lower()}
         line["event"] = record.getMessage()
         given = getattr(record, "fields", {})
         line |= {key: value for key, value in given.items() if value is not None and value != ""}
@@ -71,38 +77,75 @@ class Lines(logging.Handler):
         self.write(line)
 
     def write(self, line: Line) -> None:
-        """Writes a line, whose first keys are `time`, `level` and `event`."""
-        written = self._written(line)
-        # The lock is for lines that are dropped; the output has one of its own.
-        if self._dropped or not self._output.write(written):
-            self._write_or_drop(written)
+        """Writes a line at once, after those that wait."""
+        if self._waiting:
+            self.flush()
+        self._write((line,))
+
+    def write_soon(self, line: Line) -> None:
+        """Writes a line within a fraction of a second, together with others.
+
+        Only a process that is killed loses the lines that wait.
+        """
+        waiting = self._waiting
+        waiting.append(line)
+        if len(waiting) == 1:
+            self._flush_soon()
+        elif len(waiting) >= _MOST_TOGETHER or line["time"] - waiting[0]["time"] > 1:
+            # After more than a second, the event loop of the timer has ended.
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the lines that wait."""
+        with self._lock:
+            lines = self._waiting[:]
+            del self._waiting[: len(lines)]
+        if lines:
+            self._write(lines)
 
     def close(self) -> None:
         """Gives the reader a moment to read the last lines."""
+        self.flush()
         with self._lock:
             self._output.flush(_LAST_LINES_S)
             if self._dropped:
                 self._report_dropped()
         super().close()
 
-    def _write_or_drop(self, written: bytes) -> None:
+    def _flush_soon(self) -> None:
+        try:
+            asyncio.get_running_loop().call_later(_TOGETHER_S, self.flush)
+        except RuntimeError:  # no event loop is running
+            self.flush()
+
+    def _write(self, lines: Sequence[Line]) -> None:
+        written = b"".join(map(self._formatted, lines))
+        # The lock is for lines that are dropped; the output has one of its own.
+        if self._dropped or not self._output.write(written):
+            self._write_or_drop(written, len(lines))
+
+    def _formatted(self, line: Line) -> bytes:
+        line["time"] = datetime.fromtimestamp(line["time"], UTC)
+        return self._written(line)
+
+    def _write_or_drop(self, written: bytes, lines: int) -> None:
         with self._lock:
             if self._dropped:
                 self._report_dropped()
             if self._dropped or not self._output.write(written):
-                self._dropped += 1
-                self.dropped += 1
+                self._dropped += lines
+                self.dropped += lines
 
     def _report_dropped(self) -> None:
         line = begun("warning", events.LINES_DROPPED.name)
         line["lines"] = self._dropped
-        if self._output.write(self._written(line)):
+        if self._output.write(self._formatted(line)):
             self._dropped = 0
 
 
 def begun(level: str, event: str) -> Line:
     """Returns the beginning of a line; fields are added to it."""
-    return {"time": datetime.now(UTC), "level": level, "event": event}
+    return {"time": time(), "level": level, "event": event}
 
 
 _lines: Lines | None = None
@@ -142,12 +185,12 @@ def enabled(logger: logging.Logger, level: str) -> bool:
 
 
 def write(logger: logging.Logger, line: Line) -> None:
-    """Logs a frequent event, whose line `begun` created.
+    """Logs a frequent event; a line of level `info` may be written a moment later.
 
     Once the log is configured, this skips `logging`, whose record would cost more than the line.
     """
     if _lines:
-        _lines.write(line)
+        (_lines.write_soon if line["level"] == "info" else _lines.write)(line)
         return
     fields = {key: value for key, value in line.items() if key not in _HEAD}
     logger.log(_NUMBERS[line["level"]], line["event"], extra={"fields": fields})

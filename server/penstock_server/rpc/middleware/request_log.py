@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from grpc import StatusCode
@@ -121,11 +120,11 @@ def _write(rpc: Rpc, level: str) -> None:
 def _line(rpc: Rpc, level: str) -> log.Line:
     # At once: one key after the other would take longer, as would `log.begun` and `round`.
     line: log.Line = {
-        "time": datetime.now(UTC),
+        "time": time(),
         "level": level,
         "event": events.CALL.name,
         "method": rpc.method,
-        "code": rpc.code.name,
+        "code": "OK" if rpc.code is StatusCode.OK else rpc.code.name,
         "ms": int((monotonic() - rpc.started) * 10_000) / 10,
         "request_id": rpc.request_id,
         "messages": rpc.messages_sent,
