@@ -123,7 +123,11 @@ dist: release $(VENV)/.release  ## everything that a release consists of, with c
 	cp client/penstock/descriptors.binpb dist/penstock-$(VERSION).binpb
 	$(VENV)/release/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml \
 	  --output-reproducible --output-file dist/penstock-$(VERSION).cdx.json
-	cd dist && sha256sum penstock-$(VERSION)* penstock-protos-$(VERSION)* > SHA256SUMS
+	$(BIN)/python -m protos.module_zip $(VERSION) dist/penstock-go-$(VERSION).zip
+	@# The repository does not contain the version of the package.
+	rm -rf build/npm && mkdir -p build && cp -r gen/ts build/npm
+	cd build/npm && npm version --no-git-tag-version $(VERSION) && npm pack --pack-destination ../../dist
+	cd dist && sha256sum penstock-$(VERSION)* penstock-*-$(VERSION)* > SHA256SUMS
 
 check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, generated code
 	$(BIN)/ruff check
@@ -133,15 +137,15 @@ check: $(VENV)/.dev $(VENV)/.codegen  ## lint, types, import contracts, protos, 
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against '$(AGAINST)'
-	$(BIN)/python protos/generate.py --check
+	$(BIN)/python -m protos.generate --check
 
 format: $(VENV)/.dev  ## rewrite Python and protos in the project's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/buf format --write
 
-generate: $(VENV)/.codegen $(VENV)/.dev  ## remake client/penstock/v1 from protos/, the dashboards, the values of the chart, and the tables of options
-	$(BIN)/python protos/generate.py
+generate: $(VENV)/.codegen $(VENV)/.dev  ## remake client/penstock/v1 and gen/ from protos/, the dashboards, the values of the chart, and the tables of options
+	$(BIN)/python -m protos.generate
 	$(BIN)/python -m deploy.grafana
 	$(BIN)/python -m deploy.helm
 	$(BIN)/python -m website.reference.configuration

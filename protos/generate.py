@@ -1,34 +1,32 @@
-"""Makes client/penstock/v1 and the descriptor set from the protos.
+"""Generates client/penstock/v1, the descriptor set, and the stubs in gen/ from the protos.
 
-python protos/generate.py            write the generated code
-python protos/generate.py --check    fail if what is checked in is not what would be written
+python -m protos.generate            write the generated code
+python -m protos.generate --check    fail if the checked-in code is not what would be written
 """
 
 import filecmp
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PROTOS = ROOT / "protos"
-PACKAGE = Path("penstock/v1")
+from protos import stubs
+from protos.protoc import PACKAGE, PYTHON, ROOT, protoc
+
 DESCRIPTORS = Path("penstock/descriptors.binpb")
-PYTHON = ROOT / ".venv/codegen/bin/python"
 
 
 def generate(out: Path) -> None:
     """Writes the generated package and the descriptor set below `out`."""
     (out / PACKAGE).mkdir(parents=True, exist_ok=True)
-    _protoc(
+    protoc(
         f"--python_out={out}",
         f"--grpc_python_out={out}",
         f"--mypy_out={out}",
         f"--mypy_grpc_out={out}",
     )
     # With the error details, so that a caller who has only this can read them.
-    _protoc(
+    protoc(
         f"--proto_path={_googleapis()}",
         f"--descriptor_set_out={out / DESCRIPTORS}",
         "--include_imports",
@@ -37,13 +35,6 @@ def generate(out: Path) -> None:
         "google/rpc/status.proto",
     )
     (out / PACKAGE / "__init__.py").write_text('"""Generated stubs of the API; see protos/."""\n')
-
-
-def _protoc(*arguments: str) -> None:
-    protos = sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto"))
-    command = (str(PYTHON), "-m", "grpc_tools.protoc", f"--proto_path={PROTOS}", *arguments)
-    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run([*command, *protos], check=True, env=os.environ | {"PATH": path})
 
 
 def _googleapis() -> str:
@@ -74,13 +65,17 @@ def main() -> int:
         for path in (client / PACKAGE).glob("*.py*"):
             path.unlink()
         generate(client)
+        if stubs.stale():
+            stubs.replace()
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
-        differing = stale(Path(scratch), client)
+        differing = [f"client/{name}" for name in stale(Path(scratch), client)]
     for name in differing:
-        print(f"stale: client/{name}; run: make generate", file=sys.stderr)
-    return 1 if differing else 0
+        print(f"stale: {name}; run: make generate", file=sys.stderr)
+    for name in (changed := stubs.stale()):
+        print(f"changed since gen/ was generated: {name}; run: make generate", file=sys.stderr)
+    return 1 if differing or changed else 0
 
 
 if __name__ == "__main__":

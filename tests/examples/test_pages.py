@@ -14,49 +14,10 @@ ROOT = EXAMPLES.parent
 README = (ROOT / "README.md").read_text("utf-8")
 HELLO = "Hello! How can I help you today?"
 
-GO = """package main
-
-import (
-	"context"
-	"fmt"
-	"io"
-	"log"
-
-	"google.golang.org/grpc"
-
-	pb "penstock/v1"
-)
-
-func main() {
-%s}
-"""
-
-
-NEW_CLIENT = """grpc.NewClient("127.0.0.1:50051",
-	grpc.WithTransportCredentials(insecure.NewCredentials()))
-"""
-DIAL = 'grpc.Dial("127.0.0.1:50051", grpc.WithInsecure())\n'
-"""The same with the grpc-go of Debian."""
-
 
 @pytest.mark.timeout(300)
-async def test_go_in_the_readme(service: Service, tmp_path: Path) -> None:
-    (code,) = blocks(README, "go")
-    assert NEW_CLIENT in code
-    code = code.replace(NEW_CLIENT, DIAL)
-    (generate,) = [block for block in blocks(README, "sh") if "--go_out" in block]
-    (tmp_path / "build" / "src").mkdir(parents=True)
-    await shell(generate.replace("protos", str(ROOT / "protos")), tmp_path / "build" / "src")
-    (tmp_path / "main.go").write_text(GO % at(code, service))
-    printed = await shell(
-        'GO111MODULE=off GOPATH="$PWD/build:/usr/share/gocode" go run main.go', tmp_path
-    )
-    assert printed == HELLO
-
-
-@pytest.mark.timeout(300)
-async def test_typescript_in_the_readme(service: Service, tmp_path: Path) -> None:
-    (code,) = blocks(README, "ts")
+async def test_typescript_without_stubs(service: Service, tmp_path: Path) -> None:
+    (code,) = blocks((ROOT / "docs" / "languages.md").read_text("utf-8"), "ts")
     example = EXAMPLES / "typescript-grpc-js"
     if not (example / "node_modules").exists():
         await shell("npm ci", example)
