@@ -47,6 +47,7 @@ api_key = "sk-a"
 models = ["tiny-chat", "org/other"]
 weight = 2
 native_responses = "auto"
+wake_sleeping = true
 health_path = "/health/liveliness"
 max_attempts = 1
 connect_timeout = 1
@@ -75,6 +76,7 @@ def test_every_key(tmp_path: Path) -> None:
         health_path="/health/liveliness",
         max_attempts=1,
         native_responses=NativeResponses.AUTO,
+        wake_sleeping=True,
         timeouts=Timeouts(1, 2.5, 3, 4),
         tls=Tls(),
         max_connections=5,
@@ -90,6 +92,7 @@ def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
     content = """
         upstream_api_key = "sk-all"
         native_responses = "always"
+        wake_sleeping = true
         connect_timeout = 1
         first_byte_timeout = 2
         idle_timeout = 3
@@ -101,6 +104,7 @@ def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
         api_key = ""
         total_timeout = 0
         native_responses = "never"
+        wake_sleeping = false
         health_path = "off"
     """
     first, second = upstream_configs(
@@ -111,11 +115,13 @@ def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
         name="a",
         api_key="sk-all",
         native_responses=NativeResponses.ALWAYS,
+        wake_sleeping=True,
         health_path="/up",
         timeouts=Timeouts(1, 2, 3, 9),
         max_connections=4,
     )
     assert (second.api_key, second.native_responses) == ("", "never")
+    assert not second.wake_sleeping
     assert (second.health_path, second.timeouts.total) == ("", math.inf)
 
 

@@ -3,6 +3,8 @@
 from rpc.calls import chat
 from rpc.test_failing_replicas import ready, simulators
 
+from penstock_server.fleet import State
+
 from .conftest import Observe
 
 
@@ -15,7 +17,7 @@ async def test_requests_by_upstream(observe: Observe) -> None:
         found = await observed.scrape()
     states = found.by("state", "penstock_upstream_state", **place)
     assert states == {"ready": 1}
-    assert len(found.of("penstock_upstream_state", **place)) == 6
+    assert len(found.of("penstock_upstream_state", **place)) == len(State)
     assert found.value("penstock_upstream_requests_total", **place) == 1
     assert found.value("penstock_upstream_errors_total", **place) == 0
     assert found.value("penstock_upstream_latency_seconds", **place) > 0

@@ -44,6 +44,10 @@ class _ReplicaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplicaS
     """
     REPLICA_STATE_DRAINING: _ReplicaState.ValueType  # 6
     """Shutting down. May answer probes but accepts no new requests."""
+    REPLICA_STATE_SLEEPING: _ReplicaState.ValueType  # 7
+    """Its engine is asleep or paused. Receives no calls, unless the server's option `wake_sleeping`
+    lets a call wake it.
+    """
 
 class ReplicaState(_ReplicaState, metaclass=_ReplicaStateEnumTypeWrapper):
     """State of a replica."""
@@ -64,6 +68,10 @@ REPLICA_STATE_EJECTED: ReplicaState.ValueType  # 5
 """
 REPLICA_STATE_DRAINING: ReplicaState.ValueType  # 6
 """Shutting down. May answer probes but accepts no new requests."""
+REPLICA_STATE_SLEEPING: ReplicaState.ValueType  # 7
+"""Its engine is asleep or paused. Receives no calls, unless the server's option `wake_sleeping`
+lets a call wake it.
+"""
 Global___ReplicaState: _TypeAlias = ReplicaState  # noqa: Y015
 
 @_typing.final

@@ -111,6 +111,14 @@ class Settings:
         "never|always|auto",
         live=True,
     )
+    wake_sleeping: bool = option(
+        _UPSTREAM.wake_sleeping,
+        "Let a call wake the engine of an upstream that sleeps at level 0 or 1, if no other "
+        "upstream can serve it. Requires vLLM's development mode.",
+        switch,
+        "true|false",
+        live=True,
+    )
     health_path: str = option(
         _UPSTREAM.health_path,
         "Route of an upstream that reports its health; off to rely on its model list alone.",

@@ -19,6 +19,7 @@ from penstock_server.options import (
     read_table,
     seconds,
     socket_path,
+    switch,
     text,
     unless_off,
 )
@@ -175,6 +176,7 @@ class UpstreamTable:
     native_responses: NativeResponses | None = option(
         None, "As the option.", NATIVE_RESPONSES, "never|always|auto"
     )
+    wake_sleeping: bool | None = option(None, "As the option.", switch, "true|false")
     health_path: str | None = option(None, "As the option.", unless_off(http_path), "/PATH|off")
     max_attempts: int | None = option(
         None,

@@ -46,6 +46,7 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         health_path=_health_path(table, settings),
         max_attempts=table.max_attempts or 0,
         native_responses=table.native_responses or settings.native_responses,
+        wake_sleeping=_wakes(table, settings),
         timeouts=_timeouts(table, settings),
         tls=_tls(table),
         max_connections=table.max_connections or settings.max_connections,
@@ -68,6 +69,10 @@ def _api_key(table: UpstreamTable, settings: Settings) -> str:
 
 def _health_path(table: UpstreamTable, settings: Settings) -> str:
     return settings.health_path if table.health_path is None else table.health_path
+
+
+def _wakes(table: UpstreamTable, settings: Settings) -> bool:
+    return settings.wake_sleeping if table.wake_sleeping is None else table.wake_sleeping
 
 
 def _timeouts(table: UpstreamTable, settings: Settings) -> Timeouts:

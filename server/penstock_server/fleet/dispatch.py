@@ -18,6 +18,7 @@ from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.request import Begun, ReplicaRequest
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes
+from penstock_server.fleet.sleep import asleep, require_awake
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     Attempts,
@@ -155,8 +156,7 @@ class Dispatcher:
         if only_once:
             fit = [replica for replica in fit if not replica.ejection.trying] or fit
         if not fit:
-            # An attempt is better than none: the known state may be wrong or outdated.
-            fit = [replica for replica in routes if replica.known.alive] or list(routes)
+            fit = [replica for replica in routes if replica.wakeable] or _least_unfit(routes)
         if tried:
             fit = [replica for replica in fit if replica not in tried] or fit
         if key and not tried:
@@ -164,9 +164,28 @@ class Dispatcher:
         return least_loaded(fit, now, self._chance)
 
 
+def _least_unfit(routes: Routes) -> list[Replica]:
+    """Returns the replicas to try if none is available.
+
+    An attempt is better than none: the known state may be wrong or outdated. A request to an engine
+    that is asleep would only wait.
+    """
+    awake = [replica for replica in routes if not replica.known.asleep]
+    return [replica for replica in awake if replica.known.alive] or awake or list(routes)
+
+
 def _missing_last(failure: UpstreamFailure) -> tuple[bool, bool]:
     """Sorts failures that report a missing response last, and missing routes after them."""
     return failure.status == 404 or failure.route_missing, not failure.response_missing
+
+
+def _require_asked(others: Sequence[Replica]) -> None:
+    """Raises why one of the replicas cannot be asked, if one cannot."""
+    for replica in others:
+        if replica.known.down:
+            raise replace(replica.known.down)
+        if replica.known.asleep:
+            raise asleep(replica)
 
 
 async def _nothing_to_end(answer: JsonObject) -> None:
@@ -224,6 +243,8 @@ class _Requests:
         """Returns the request to send next."""
         routes = await (self._open_routes() if self._tried else self._routes())
         replica, body = self._choose(routes)
+        if replica.known.asleep:
+            await require_awake(replica)
         self._count(replica)
         self._call.attempts.model = routes[replica].public
         return ReplicaRequest(
@@ -334,10 +355,9 @@ class _Requests:
         self._retries.most = max(map(self._limit, routes))
         others = [replica for replica in routes if replica not in self._tried]
         elsewhere = any(replica.available for replica in others)
-        down = next((other.known.down for other in others if other.known.down), None)
-        if failure.response_missing and down and not elsewhere:
-            # It may have the response.
-            raise replace(down)
+        if failure.response_missing and not elsewhere:
+            # One that cannot be asked may have the response.
+            _require_asked(others)
         await self._retries.wait(failure, elsewhere=elsewhere)
         if observer := self._call.observer:
             observer.record_retry(failure.upstream, error_type(failure))

@@ -29,6 +29,7 @@ class Knowledge:
         alive: whether its last probe succeeded; None before the first.
         down: why it is down; None while it is not.
         engine_died: whether its engine was last seen dead.
+        asleep: whether its engine was last seen asleep or paused.
         last_error: the last error, of a probe or of a request.
         listing: its model list; None before the first.
         oddities: description of oddities in the list, in one line; empty without any.
@@ -48,6 +49,7 @@ class Knowledge:
         self.alive: bool | None = None
         self.down: UpstreamFailure | None = None
         self.engine_died = False
+        self.asleep = False
         self.last_error = ""
         self.listing: Sequence[JsonObject] | None = None
         self.oddities = ""
@@ -135,6 +137,11 @@ class Knowledge:
     def record_native(self, native: bool | None, version: str = "") -> None:
         """Records whether it has a Responses API, None if that is unknown; and a known version."""
         self.native, self.version, self.changed = native, version or self.version, True
+
+    def record_sleep(self, *, asleep: bool) -> None:
+        """Records whether its engine is asleep."""
+        self.changed = self.changed or asleep is not self.asleep
+        self.asleep = asleep
 
     def record_success(self) -> None:
         """Records that a probe succeeded."""

@@ -9,6 +9,7 @@ from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.model_list import ModelList, read
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
+from penstock_server.fleet.sleep import is_asleep
 from penstock_server.telemetry import events
 from penstock_server.upstream import (
     Call,
@@ -61,7 +62,7 @@ def _record_bug(replica: Replica, error: Exception, logged: str) -> str:
 
 
 async def probe(replica: Replica, timeout_s: float) -> None:
-    """Requests a replica's health and models, and occasionally its routes.
+    """Requests a replica's health, models and sleep, and occasionally its routes.
 
     Args:
         replica: the replica, which records the results.
@@ -76,8 +77,12 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     except UpstreamFailure as failure:
         replica.record_failed_probe(failure)
         return
-    if not replica.known.alive or replica.known.routes_are_old(replica.clock()):
+    routes_are_old = not replica.known.alive or replica.known.routes_are_old(replica.clock())
+    if routes_are_old:
         await _request_routes(replica, call, timeout_s)
+    asleep = await is_asleep(replica, call, timeout_s, thorough=routes_are_old)
+    if asleep is not None:
+        replica.record_sleep(asleep=asleep)
     replica.record_successful_probe()
 
 

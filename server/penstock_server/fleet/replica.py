@@ -37,6 +37,8 @@ class Replica:
         load: its requests.
         ejection: whether its requests keep failing.
         asking: held while it is asked whether it has a Responses API.
+        waking: the attempt to wake its engine, with its failure; None if there is none.
+        wakes: the number of successful attempts.
         probe_requested: set when it should be probed at once.
         clock: returns the time in seconds.
         address: host and port, or the path of the socket.
@@ -66,6 +68,8 @@ class Replica:
         self.address = address_of(config.url, address)
         self._changes = changes
         self.asking = asyncio.Lock()
+        self.waking: asyncio.Task[UpstreamFailure | None] | None = None
+        self.wakes = 0
         self._log = StateLog()
         self.clock = clock
         self.known = Knowledge(now)
@@ -94,11 +98,22 @@ class Replica:
     @property
     def available(self) -> bool:
         """Whether a request may be sent to it."""
-        return self.known.alive is not False and self.ejection.admits
+        known = self.known
+        return known.alive is not False and not known.asleep and self.ejection.admits
+
+    @property
+    def wakeable(self) -> bool:
+        """Whether its engine is asleep, and a call may wake it."""
+        return self.known.asleep and self.upstream.config.wake_sleeping
 
     @property
     def healthy(self) -> bool:
-        """Whether it is up with a model, and its requests do not keep failing."""
+        """Whether it is up with a model, and its requests do not keep failing.
+
+        An engine that is asleep is healthy if a call may wake it.
+        """
+        if self.known.asleep and not self.wakeable:
+            return False
         answers = self.ejection.over and not self.ejection.failing(self.clock())
         return bool(self.known.alive) and self.known.models != {} and answers
 
@@ -132,6 +147,14 @@ class Replica:
         """Records whether it has a Responses API, and its version; see `Knowledge`."""
         self.known.record_native(native, version)
         self.report_change()
+
+    def record_sleep(self, *, asleep: bool) -> None:
+        """Records whether its engine is asleep; failures before it woke no longer count."""
+        now = self.clock()
+        if self.known.asleep and not asleep:
+            self.load.started = now
+            self.ejection.readmit(now)
+        self.known.record_sleep(asleep=asleep)
 
     def record_failed_probe(self, failure: UpstreamFailure) -> None:
         """Records that a probe failed; requests another if it is not certain to be down."""
@@ -205,6 +228,8 @@ class Replica:
     def _state(self, now: float) -> State:
         if self.known.alive is False:
             return State.DOWN
+        if self.known.asleep:
+            return State.SLEEPING
         if self.ejection.until is not None:
             return State.DRAINING if self.ejection.leaving else State.EJECTED
         if self.known.alive is None:

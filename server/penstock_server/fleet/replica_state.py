@@ -14,6 +14,8 @@ class State(enum.Enum):
     """It is new or has returned, and gets less than its full share for a while."""
     DOWN = "down"
     """It cannot be reached, or its last probes failed."""
+    SLEEPING = "sleeping"
+    """Its engine is asleep or paused."""
     EJECTED = "ejected"
     """Its requests kept failing."""
     DRAINING = "draining"

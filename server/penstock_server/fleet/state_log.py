@@ -74,6 +74,8 @@ def _log_state(found: ReplicaState, state: State, before: State, ejected_s: floa
             )
         case State.DOWN:
             events.UPSTREAM_DOWN.log(**fields, reason=found.last_error)
+        case State.SLEEPING:
+            events.UPSTREAM_SLEEPING.log(**fields)
         case State.EJECTED:
             events.UPSTREAM_EJECTED.log(
                 **fields, reason=found.last_error, seconds=round(ejected_s, 1)

@@ -10,6 +10,7 @@ from penstock_server.simulator import (
     completion,
     introspection,
     response,
+    sleep,
     tokenization,
     transcription,
 )
@@ -19,7 +20,7 @@ from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.pooling import classification, embedding, pooling, scoring
 from penstock_server.simulator.pooling import request as pooling_request
 from penstock_server.simulator.state import State
-from penstock_server.simulator.vllm_settings import KINDS
+from penstock_server.simulator.vllm_settings import KINDS, SimulatorSettings
 
 Handler = Callable[[Request, State], Awaitable[Answer]]
 """Answers a request, or raises an ApiError."""
@@ -36,17 +37,26 @@ class Route:
     """For an operation of the model: returns the prompt, which may contain fault directives."""
     kinds: tuple[str, ...] = KINDS
     """The kinds of models that serve it."""
+    development: bool = False
+    """Whether only a server in development mode has it."""
 
-    def served(self, kind: str) -> bool:
-        """Returns whether a simulator of that kind has the route."""
-        return kind == "all" or kind in self.kinds
+    def served(self, settings: SimulatorSettings) -> bool:
+        """Returns whether a simulator with those settings has the route."""
+        if self.development and not settings.development_mode:
+            return False
+        return settings.kind == "all" or settings.kind in self.kinds
+
+    @property
+    def needs_engine(self) -> bool:
+        """Whether the engine answers it, instead of the HTTP server."""
+        return bool(self.prompt) and self.path not in (routes.TOKENIZE, routes.DETOKENIZE)
 
 
 async def _openapi(request: Request, state: State) -> Answer:
     """Answers GET /openapi.json with the paths that are served."""
     paths: dict[str, dict[str, Json]] = {}
     for route in ROUTES:
-        if route.served(state.settings.kind):
+        if route.served(state.settings):
             paths.setdefault(route.path, {})[route.method.lower()] = {"responses": {"200": {}}}
     info = {"title": "Penstock simulator", "version": state.settings.dialect}
     return Answer.of_json({"openapi": "3.1.0", "info": info, "paths": paths})
@@ -93,6 +103,10 @@ ROUTES = (
     Route("POST", "/ping", introspection.health),
     Route("GET", "/version", introspection.version),
     Route("GET", "/load", introspection.load),
+    Route("GET", "/metrics", sleep.metrics),
+    Route("POST", "/sleep", sleep.sleep, development=True),
+    Route("POST", "/wake_up", sleep.wake_up, development=True),
+    Route("GET", "/is_sleeping", sleep.is_sleeping, development=True),
     Route("GET", "/openapi.json", _openapi),
 )
 """All routes of the simulator."""
@@ -103,9 +117,9 @@ for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
 
 
-def resolve(method: str, path: str, kind: str) -> Route | Answer:
-    """Returns the route of a request to a model of that kind, or the error if there is none."""
+def resolve(method: str, path: str, settings: SimulatorSettings) -> Route | Answer:
+    """Returns the route of a request to a simulator, or the error if there is none."""
     methods = _BY_PATH.get(_STORED.sub(r"\1{response_id}\2", path), {})
-    if not any(route.served(kind) for route in methods.values()):
+    if not any(route.served(settings) for route in methods.values()):
         return detail(404)
     return methods.get(method) or method_not_allowed(", ".join(sorted(methods)))

@@ -6,13 +6,14 @@ from collections import deque
 from types import TracebackType
 
 from penstock_server import unix_socket
+from penstock_server.simulator import sleep
 from penstock_server.simulator.faults import FaultError, apply_faults, requested_faults
 from penstock_server.simulator.http.answers import Answer
 from penstock_server.simulator.http.connection import Connection
 from penstock_server.simulator.http.errors import ApiError, unauthorized
 from penstock_server.simulator.http.requests import Request
 from penstock_server.simulator.route_table import Route, resolve
-from penstock_server.simulator.state import State
+from penstock_server.simulator.state import Engine, State
 from penstock_server.simulator.vllm_settings import SimulatorSettings
 
 _log = logging.getLogger(__name__)
@@ -162,6 +163,11 @@ class Simulator:
     def engine_dead(self, dead: bool) -> None:
         self.state.engine_dead = dead
 
+    @property
+    def engine(self) -> Engine:
+        """The sleep of the engine."""
+        return self.state.engine
+
     # Serving
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -185,12 +191,14 @@ class Simulator:
         self.requests.append(request)
         if self._unauthorized(request):
             return unauthorized()
-        route = resolve(request.method, request.path, self.settings.kind)
+        route = resolve(request.method, request.path, self.settings)
         if isinstance(route, Answer):
             return self._unserved(request) or route
         try:
             answer = self.state.dialect.edit_answer(await self._answered(route, request))
-            everywhere = self.path_faults.get(request.path, self.faults)
+            everywhere = self.path_faults.get(request.path, self.faults if route.prompt else "")
+            if route.needs_engine:
+                sleep.hold(answer, self.state)
             apply_faults(answer, requested_faults(request, route.prompt, everywhere))
         except FaultError as error:
             answer = ApiError(f"simulator: {error}").answer()

@@ -1,5 +1,6 @@
 """State of one running simulator between requests."""
 
+import asyncio
 import hashlib
 import itertools
 import time
@@ -32,6 +33,7 @@ class State:
         self.started = time.time()
         self.spoken = Spoken()
         self.responses = Responses()
+        self.engine = Engine()
         self._ids = itertools.count()
         self._blocks: set[int] = set()
 
@@ -57,6 +59,34 @@ class State:
             self._blocks.clear()
         self._blocks.update(keys)
         return known * CACHE_BLOCK, (len(keys) - known) * CACHE_BLOCK
+
+
+class Engine:
+    """The sleep of the engine.
+
+    Attributes:
+        awake: set while it is awake.
+        level: how deeply it sleeps; None while it is awake.
+    """
+
+    def __init__(self) -> None:
+        self.awake = asyncio.Event()
+        self.wake_up()
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is asleep."""
+        return self.level is not None
+
+    def sleep(self, level: int) -> None:
+        """Falls asleep."""
+        self.level: int | None = level
+        self.awake.clear()
+
+    def wake_up(self) -> None:
+        """Wakes up."""
+        self.level = None
+        self.awake.set()
 
 
 class Spoken:

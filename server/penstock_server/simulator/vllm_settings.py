@@ -86,6 +86,12 @@ class SimulatorSettings:
         switch,
         "true|false",
     )
+    development_mode: bool = option(
+        False,
+        "Serve the routes of vLLM's development mode, as with VLLM_SERVER_DEV_MODE=1.",
+        switch,
+        "true|false",
+    )
     multimodal: bool = option(
         False,
         "Accept images, audio and video, and describe them in the answer.",

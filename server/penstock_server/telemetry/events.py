@@ -219,6 +219,27 @@ UPSTREAM_DRAINING = Event(
     (*_ADDRESSED, "before", "reason"),
     "A server refuses requests because it shuts down; it gets no calls.",
 )
+UPSTREAM_SLEEPING = Event(
+    "upstream sleeping",
+    "info",
+    "fleet",
+    (*_ADDRESSED, "before"),
+    "The engine of a server is asleep or paused; it gets no calls.",
+)
+UPSTREAM_WAKING = Event(
+    "waking upstream",
+    "info",
+    "fleet",
+    _ADDRESSED,
+    "A call requires an engine that is asleep; `upstream ready` follows once it is awake.",
+)
+UPSTREAM_NOT_WOKEN = Event(
+    "cannot wake upstream",
+    "warning",
+    "fleet",
+    (*_ADDRESSED, "reason"),
+    "A call required an engine that is asleep, and could not wake it.",
+)
 UPSTREAM_FOUND = Event(
     "upstream found",
     "info",

@@ -36,6 +36,7 @@ from penstock_server.upstream.operations import (
     Method,
     Operation,
 )
+from penstock_server.upstream.sleep import Sleep, sleep_in
 
 __all__ = [
     "ALL_OPERATIONS",
@@ -68,6 +69,7 @@ __all__ = [
     "Operation",
     "RequestObserver",
     "ResponseEvents",
+    "Sleep",
     "Stage",
     "StreamContract",
     "Timeouts",
@@ -78,4 +80,5 @@ __all__ = [
     "address_of",
     "any_model",
     "is_token",
+    "sleep_in",
 ]

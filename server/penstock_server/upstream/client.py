@@ -140,6 +140,21 @@ class Upstream:
         request = self._bare("GET", path, call)
         return await self._unary(request, call, ProbeLimits(timeout_s))
 
+    async def text(self, method: Method, path: str, call: Call, timeout_s: float) -> str:
+        """Returns the text of an answer.
+
+        Raises:
+            UpstreamFailure: there was no answer of status 200 in time.
+        """
+        request = self._bare(method, path, call)
+        try:
+            async with self.exchange(request, call, ProbeLimits(timeout_s)) as response:
+                if response.status != 200:
+                    raise await refusal(response)
+                return (await response.read()).decode("utf-8", "replace")
+        except UpstreamFailure as failure:
+            raise self._placed(failure, request, call) from None
+
     async def stored(self, method: Method, path: str, call: Call) -> JsonObject:
         """Returns a stored response; with POST, performs an action on it first.
 

@@ -70,6 +70,7 @@ class UpstreamConfig:
         health_path: the route of its health check; empty for none.
         max_attempts: maximum number of requests of one call; 0 for the limit of all upstreams.
         native_responses: whether responses are requested from its own Responses API.
+        wake_sleeping: whether a call may wake its engine.
         timeouts: limits of an exchange.
         tls: for https.
         max_connections: maximum number of connections to each replica.
@@ -87,6 +88,7 @@ class UpstreamConfig:
     health_path: str = "/health"
     max_attempts: int = 0
     native_responses: NativeResponses = NativeResponses.NEVER
+    wake_sleeping: bool = False
     timeouts: Timeouts = Timeouts()
     tls: Tls = Tls()
     max_connections: int = 1000

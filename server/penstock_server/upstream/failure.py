@@ -43,6 +43,8 @@ class Kind(enum.Enum):
     """An upload is over our limit; the upstream did not see all of it."""
     ROUTE_MISSING = "route_missing"
     """No upstream that serves the model serves this operation."""
+    ASLEEP = "asleep"
+    """The engines of all upstreams that could serve the call are asleep."""
 
 
 class Stage(enum.Enum):

@@ -7,6 +7,7 @@
 - aliases
 - default_model
 - native_responses
+- wake_sleeping
 - health_path
 - trusted_proxies
 - connect_timeout

@@ -10,6 +10,7 @@ from penstock_server.rpc.status.table import (
     HTTP_ROWS,
     KIND_ROWS,
     OVERLOADED,
+    SLEEPING,
     TOO_LARGE,
     UNEXPECTED_5XX,
 )
@@ -21,6 +22,7 @@ _ERROR, _WARNING, _INFO = "error", "warning", "info"
 _BY_REASON: Mapping[str, str] = {
     OVERLOADED.reason: _WARNING,
     DRAINING.reason: _WARNING,
+    SLEEPING.reason: _WARNING,
     TOO_LARGE.reason: _INFO,
     HTTP_ROWS[504].reason: _ERROR,
 }

@@ -38,6 +38,8 @@ _BAD_WORDS = (0, 22)
 _BAD_WORDS_NAMED = (0, 11, 1)
 _RESPONSE_TOOLS = (0, 11, 1)
 _BATCHES = (0, 21)
+_SLEEP_MEASURED = (0, 11, 1)
+_SLEEP_REPORTED = (0, 32)
 _EMPTY_TEXTS = (0, 17)
 _CLASSIFIED_TOKENS = (0, 15)
 _ROUTES_BY_TASK = (0, 16)
@@ -158,6 +160,16 @@ class Dialect:
         if self._version < _ROUTES_BY_TASK:
             return both
         return (loaded,) if self._version >= _ONE_TASK else (loaded, *both)
+
+    def sleep_answer(self, document: dict[str, Json]) -> Answer:
+        """Returns the answer to a request to sleep or to wake up."""
+        newer = self._version >= _SLEEP_REPORTED
+        return Answer.of_json(document) if newer else Answer.of_bytes(b"", None)
+
+    @property
+    def measures_sleep(self) -> bool:
+        """Whether the metrics report the sleep of the engine."""
+        return self._version >= _SLEEP_MEASURED
 
     @property
     def batches_conversations(self) -> bool:

@@ -68,9 +68,10 @@ def requested_faults(
 ) -> str:
     """Returns the faults of a request, from its header, its prompt, or the settings."""
     by_header = request.headers.get("x-simulate")
-    if by_header is not None or prompt is None:
-        return by_header or ""
-    return ", ".join(_DIRECTIVE.findall(prompt(request))) or everywhere
+    if by_header is not None:
+        return by_header
+    named = ", ".join(_DIRECTIVE.findall(prompt(request))) if prompt else ""
+    return named or everywhere
 
 
 def without_directives(text: str) -> str:

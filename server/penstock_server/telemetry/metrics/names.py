@@ -324,7 +324,8 @@ UPSTREAM_STATE = Metric(
     "penstock_upstream_state",
     Kind.GAUGE,
     "1 for the state that an upstream is in, 0 for the others: probing, ready, slow_start, down, "
-    "ejected or draining. With several workers, the number of workers that see it in the state.",
+    "sleeping, ejected or draining. With several workers, the number of workers that see it in the "
+    "state.",
     (*_REPLICA, "state"),
 )
 UPSTREAM_OUTSTANDING = Metric(
