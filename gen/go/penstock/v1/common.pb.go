@@ -203,6 +203,7 @@
 // - OVERLOADED: a queue or connection limit of the server is reached. Another replica may accept
 //   the call.
 // - DRAINING: the server is shutting down and did no work for this call.
+// - UPSTREAM_SLEEPING: the engines of all upstreams that could serve the call are asleep.
 // - UPSTREAM_CONNECT_FAILED: the server could not connect, or could not send the whole request.
 // - UPSTREAM_CLOSED: the connection was lost after the request, before the complete response.
 // - UPSTREAM_REQUEST_TIMEOUT: the upstream did not receive the request in time (HTTP 408).

@@ -264,6 +264,14 @@ export enum ReplicaState {
    * @generated from enum value: REPLICA_STATE_DRAINING = 6;
    */
   DRAINING = 6,
+
+  /**
+   * Its engine is asleep or paused. Receives no calls, unless the server's option `wake_sleeping`
+   * lets a call wake it.
+   *
+   * @generated from enum value: REPLICA_STATE_SLEEPING = 7;
+   */
+  SLEEPING = 7,
 }
 
 /**
