@@ -54,6 +54,7 @@ connect_timeout = 1
 first_byte_timeout = 2.5
 idle_timeout = 3
 total_timeout = 4
+merge_deltas_within = 250
 headers = { X-Tenant = "t 1" }
 ca_file = "PEM/cert.pem"
 client_certificate_file = "PEM/cert.pem"
@@ -79,6 +80,7 @@ def test_every_key(tmp_path: Path) -> None:
         wake_sleeping=True,
         timeouts=Timeouts(1, 2.5, 3, 4),
         tls=Tls(),
+        merge_within_s=0.25,
         max_connections=5,
         max_upload_bytes=7,
     )
@@ -96,6 +98,7 @@ def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
         connect_timeout = 1
         first_byte_timeout = 2
         idle_timeout = 3
+        merge_deltas_within = 40
         max_connections = 4
         [[upstream]]
         url = "http://a"
@@ -103,6 +106,7 @@ def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
         url = "http://b"
         api_key = ""
         total_timeout = 0
+        merge_deltas_within = 0
         native_responses = "never"
         wake_sleeping = false
         health_path = "off"
@@ -118,8 +122,10 @@ def test_the_options_are_the_defaults_of_an_entry(tmp_path: Path) -> None:
         wake_sleeping=True,
         health_path="/up",
         timeouts=Timeouts(1, 2, 3, 9),
+        merge_within_s=0.04,
         max_connections=4,
     )
+    assert second.merge_within_s == 0
     assert (second.api_key, second.native_responses) == ("", "never")
     assert not second.wake_sleeping
     assert (second.health_path, second.timeouts.total) == ("", math.inf)

@@ -118,6 +118,11 @@ SENT_OTHERWISE: Mapping[str, str] = {
     "config.filename": "a property of the file in the form",
     "config.mime_type": "a property of the file in the form",
     "audio": "the file in the form",
+    **{
+        f"{parent}stream_options.merge_deltas_within.{name}": "deltas are merged here"
+        for parent in ("", "config.")
+        for name in ("seconds", "nanos")
+    },
     "return_documents": "the documents of the request are added here",
 }
 """Fields that are not in the body, with the place where they are."""

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from grpc import StatusCode, aio
+from skipping import LIMIT_S, Skipping
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.transcription_pb2 import TranscribeRequest
@@ -69,13 +70,13 @@ async def mocked(handler: Handler, **settings: Any) -> AsyncIterator[aio.Channel
 
 
 class Parts(httpx.AsyncByteStream):
-    """The body of a response in parts; an exception among them is raised.
+    """The body of a response in parts; an exception among them is raised, an event awaited.
 
     Attributes:
         closed: set once the exchange is over.
     """
 
-    def __init__(self, *parts: bytes | Exception | None) -> None:
+    def __init__(self, *parts: bytes | Exception | asyncio.Event | None) -> None:
         self.closed = asyncio.Event()
         self._parts = parts
 
@@ -85,6 +86,8 @@ class Parts(httpx.AsyncByteStream):
                 await asyncio.Event().wait()
             elif isinstance(part, Exception):
                 raise part
+            elif isinstance(part, asyncio.Event):
+                await part.wait()
             else:
                 yield part
 
@@ -171,6 +174,27 @@ async def test_a_stream_that_stops() -> None:
         result = await stream(channel, chat())
         assert (result.code, len(result.received)) == (StatusCode.UNAVAILABLE, 1)
         await asyncio.wait_for(parts.closed.wait(), 60)
+
+
+async def test_a_window_that_ends_before_the_next_part(skip: Skipping) -> None:
+    """The wait for the next part is not the end of the stream."""
+    first, last, counts = EVENTS
+    piece = {"choices": [{"index": 0, "delta": {"content": "a "}}]}
+    may_end = asyncio.Event()
+    parts = Parts(event(first), event(piece), event(piece), may_end, event(last), event(counts))
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=parts, headers={"Content-Type": "text/event-stream"})
+
+    texts = []
+    async with mocked(handler, merge_deltas_within=int(1000 * LIMIT_S)) as channel:
+        async for message in ChatCompletionServiceStub(channel).StreamChatCompletion(chat()):
+            texts += [choice.delta.content for choice in message.choices]
+            if len(texts) == 2:
+                await skip()
+            if len(texts) == 3:
+                may_end.set()
+    assert texts == ["from ", "a ", "a ", "a mock"]
 
 
 async def test_upload() -> None:

@@ -1,4 +1,4 @@
-"""Pending text events are merged, and no others."""
+"""Events that only continue texts are merged, and no others."""
 
 import json
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import pytest
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
 from penstock_server.upstream.failure import UpstreamFailure
-from penstock_server.upstream.merging import merged_text
+from penstock_server.upstream.merging import merged_choices, merged_deltas
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
 from .wire import client, http, wire
@@ -26,6 +26,21 @@ def words(text: str, **more: Any) -> dict[str, Any]:
     return {**ORIGIN, "choices": [{"index": 0, "text": text, "finish_reason": None, **more}]}
 
 
+def choices(event: dict[str, Any]) -> list[Any]:
+    found: list[Any] = event["choices"]
+    return found
+
+
+def arguments(text: Any, index: int = 0, **more: Any) -> dict[str, Any]:
+    call = {"index": index, "function": {"arguments": text}, **more}
+    return chunk("", delta={"content": None, "tool_calls": [call]})
+
+
+TWICE = {"reasoning": "x", "reasoning_content": "x"}
+SPOKEN = {"role": "assistant", "content": "x"}
+COUNTED = {"usage": {"total_tokens": 3}}
+
+
 @pytest.mark.parametrize(
     ("first", "second", "both"),
     [
@@ -33,16 +48,53 @@ def words(text: str, **more: Any) -> dict[str, Any]:
         (chunk("a", 3), chunk("", 3), chunk("a", 3)),
         (chunk("a", key="reasoning"), chunk("b", key="reasoning"), chunk("ab", key="reasoning")),
         (words("a", token_ids=None), words("b"), words("ab", token_ids=None)),
+        (
+            chunk("a", delta=TWICE),
+            chunk("b", delta=TWICE),
+            chunk("", delta=dict.fromkeys(TWICE, "xx")),
+        ),
+        (
+            chunk("a", delta=SPOKEN),
+            chunk("b", delta=SPOKEN),
+            chunk("", delta=SPOKEN | {"content": "xx"}),
+        ),
+        (
+            chunk("a"),
+            chunk("b", 1),
+            {**ORIGIN, "choices": [*choices(chunk("a")), *choices(chunk("b", 1))]},
+        ),
+        (chunk("a"), {**ORIGIN, "choices": choices(chunk("b")) * 2}, chunk("abb")),
+        (arguments("a"), arguments("b"), arguments("ab")),
+        (chunk("a", token_ids=[1]), chunk("b", token_ids=[2, 3]), chunk("ab", token_ids=[1, 2, 3])),
+        (
+            chunk("a", logprobs={"content": [1], "refusal": None}),
+            chunk("b", logprobs={"content": [2]}),
+            chunk("ab", logprobs={"content": [1, 2], "refusal": None}),
+        ),
+        (
+            words("a", logprobs={"tokens": ["a"], "token_logprobs": [0.5]}),
+            words("b", logprobs={"tokens": ["b"], "token_logprobs": [None]}),
+            words("ab", logprobs={"tokens": ["a", "b"], "token_logprobs": [0.5, None]}),
+        ),
+        (
+            chunk("a") | COUNTED,
+            chunk("b") | {"usage": {"total_tokens": 4}},
+            chunk("ab") | {"usage": {"total_tokens": 4}},
+        ),
+        (
+            chunk("a") | {"system_fingerprint": "f"},
+            chunk("b") | {"system_fingerprint": "f"},
+            chunk("ab") | {"system_fingerprint": "f"},
+        ),
     ],
 )
 def test_texts(first: Any, second: Any, both: Any) -> None:
     before = json.dumps((first, second))
-    assert merged_text(first, second) == both
+    assert merged_choices(first, second) == both
     assert json.dumps((first, second)) == before
 
 
 KEPT: dict[str, dict[str, Any]] = {
-    "another choice": chunk("b", 1),
     "another kind of text": chunk("b", key="reasoning"),
     "a role": chunk("b", delta={"role": "assistant", "content": "b"}),
     "nothing": chunk("b", delta={}),
@@ -52,10 +104,16 @@ KEPT: dict[str, dict[str, Any]] = {
     "a refusal": chunk("b", key="refusal"),
     "a finish": chunk("b", finish_reason="stop"),
     "log probabilities": chunk("b", logprobs={"content": []}),
-    "token ids": chunk("b", token_ids=[1]),
+    "unreadable log probabilities": chunk("b", logprobs=[1]),
+    "unknown log probabilities": chunk("b", logprobs={"offsets": [1]}),
+    "unreadable token ids": chunk("b", token_ids=5),
+    "two kinds of text": chunk("b", delta={"reasoning": "b", "content": "b"}),
+    "arguments": arguments("b"),
+    "two versions of the reasoning": chunk("b", delta=TWICE | {"reasoning": "y"}),
+    "an index that is not a number": chunk("b")
+    | {"choices": [{"index": [], "delta": {"content": "b"}}]},
     "an unknown key": chunk("b", mood="calm"),
     "usage": chunk("b") | {"usage": {"total_tokens": 3}},
-    "two choices": chunk("b") | {"choices": chunk("b")["choices"] * 2},
     "no choices": chunk("b") | {"choices": []},
     "choices of another kind": chunk("b") | {"choices": "x"},
     "text of the other API": words("b"),
@@ -64,8 +122,61 @@ KEPT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("other", KEPT.values(), ids=KEPT)
 def test_other_events_are_not_merged(other: dict[str, Any]) -> None:
-    assert merged_text(chunk("a"), other) is None
-    assert merged_text(other, chunk("a")) is None
+    assert merged_choices(chunk("a"), other) is None
+    assert merged_choices(other, chunk("a")) is None
+
+
+OTHER_CALLS: dict[str, dict[str, Any]] = {
+    "of another call": arguments("b", 1),
+    "the beginning of a call": arguments("b", id="c", type="function"),
+    "not a text": arguments({"b": 1}),
+    "two calls": chunk(
+        "", delta={"tool_calls": [{"index": 0, "function": {"arguments": "b"}}] * 2}
+    ),
+    "a named function": chunk(
+        "", delta={"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "b"}}]}
+    ),
+    "not a call": chunk("", delta={"tool_calls": [5]}),
+    "no function": chunk("", delta={"tool_calls": [{"index": 0}]}),
+}
+
+
+@pytest.mark.parametrize("other", OTHER_CALLS.values(), ids=OTHER_CALLS)
+def test_other_arguments_are_not_merged(other: dict[str, Any]) -> None:
+    assert merged_choices(arguments("a"), other) is None
+    assert merged_choices(other, arguments("a")) is None
+
+
+def delta(text: Any, kind: str = "output_text", **more: Any) -> dict[str, Any]:
+    place = {"item_id": "i", "output_index": 0, "content_index": 0}
+    return {"type": f"response.{kind}.delta", "sequence_number": 7, **place, "delta": text, **more}
+
+
+def test_deltas() -> None:
+    for kind in ("output_text", "reasoning_text", "refusal", "function_call_arguments"):
+        assert merged_deltas(delta("a", kind), delta("b", kind)) == delta("ab", kind)
+    both = merged_deltas(delta("a", logprobs=[1]), delta("b", logprobs=[2]))
+    assert both == delta("ab", logprobs=[1, 2])
+
+
+OTHER_DELTAS: dict[str, dict[str, Any]] = {
+    "of another item": delta("b", item_id="j"),
+    "of another position": delta("b", output_index=1),
+    "of another part": delta("b", content_index=1),
+    "of another kind": delta("b", "reasoning_text"),
+    "of audio": delta("b", "audio"),
+    "not a text": delta({}),
+    "with an unknown key": delta("b", mood="calm"),
+    "with an unreadable place": delta("b", item_id=[]),
+    "with unreadable log probabilities": delta("b", logprobs={}),
+    "the end of a text": {"type": "response.output_text.done", "item_id": "i", "text": "b"},
+}
+
+
+@pytest.mark.parametrize("other", OTHER_DELTAS.values(), ids=OTHER_DELTAS)
+def test_other_deltas_are_not_merged(other: dict[str, Any]) -> None:
+    assert merged_deltas(delta("a"), other) is None
+    assert merged_deltas(other, delta("a")) is None
 
 
 def sent(count: int, *others: dict[str, Any]) -> bytes:

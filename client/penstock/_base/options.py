@@ -153,7 +153,7 @@ class StreamedOptions(TypedDict, total=False):
     """Options of calls that have a streaming form.
 
     Attributes:
-        stream_options: fields of `StreamOptions`, such as `{"stream_interval": 8}`.
+        stream_options: fields of `StreamOptions`, such as `{"merge_deltas_within": "0.1s"}`.
     """
 
     stream_options: StreamOptions | JsonObject | None

@@ -1454,6 +1454,7 @@ class StreamOptions(_message.Message):
 
     CONTINUOUS_USAGE_STATS_FIELD_NUMBER: _builtins.int
     STREAM_INTERVAL_FIELD_NUMBER: _builtins.int
+    MERGE_DELTAS_WITHIN_FIELD_NUMBER: _builtins.int
     continuous_usage_stats: _builtins.bool
     """Whether every message carries the token counts so far. Defaults to false; the last message
     always carries the final counts.
@@ -1462,15 +1463,26 @@ class StreamOptions(_message.Message):
     """Number of tokens per message, at least 1. Larger values result in fewer and larger messages. If
     unset, the upstream's setting applies, which is 1 by default.
     """
+    @_builtins.property
+    def merge_deltas_within(self) -> _duration_pb2.Duration:
+        """Time within which pieces of the same text are merged into one message, up to a minute. The
+        server delivers them at the latest this long after the first of them arrived, and at once when
+        anything else arrives or the stream ends. The first piece of each text is never delayed, and
+        nothing is lost: content, reasoning, refusals, arguments of tool calls, log probabilities and
+        token ids are concatenated. 0 merges nothing unless the caller falls far behind. Defaults to the
+        setting of the server, which is 0 unless configured.
+        """
+
     def __init__(
         self,
         *,
         continuous_usage_stats: _builtins.bool | None = ...,
         stream_interval: _builtins.int | None = ...,
+        merge_deltas_within: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_continuous_usage_stats", b"_continuous_usage_stats", "_stream_interval", b"_stream_interval", "continuous_usage_stats", b"continuous_usage_stats", "stream_interval", b"stream_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_continuous_usage_stats", b"_continuous_usage_stats", "_stream_interval", b"_stream_interval", "continuous_usage_stats", b"continuous_usage_stats", "merge_deltas_within", b"merge_deltas_within", "stream_interval", b"stream_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_continuous_usage_stats", b"_continuous_usage_stats", "_stream_interval", b"_stream_interval", "continuous_usage_stats", b"continuous_usage_stats", "stream_interval", b"stream_interval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_continuous_usage_stats", b"_continuous_usage_stats", "_stream_interval", b"_stream_interval", "continuous_usage_stats", b"continuous_usage_stats", "merge_deltas_within", b"merge_deltas_within", "stream_interval", b"stream_interval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__continuous_usage_stats: _TypeAlias = _typing.Literal["continuous_usage_stats"]  # noqa: Y015
     _WhichOneofArgType__continuous_usage_stats: _TypeAlias = _typing.Literal["_continuous_usage_stats", b"_continuous_usage_stats"]  # noqa: Y015

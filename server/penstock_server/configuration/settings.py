@@ -10,6 +10,7 @@ from penstock_server.configuration.upstream_table import (
     File,
     key_file,
     upstreams,
+    window,
 )
 from penstock_server.fleet import Affinity, Policy
 from penstock_server.options import (
@@ -254,6 +255,14 @@ class Settings:
         "Longest wait for a complete answer of an upstream; 0 for no limit.",
         seconds,
         "SECONDS",
+        live=True,
+    )
+    merge_deltas_within: int = option(
+        0,
+        "Time within which pieces of a streamed text are merged into one message, unless the "
+        "request sets its own; 0 for no merging.",
+        window,
+        "MS",
         live=True,
     )
     default_deadline: float = option(

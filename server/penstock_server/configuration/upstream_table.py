@@ -14,6 +14,7 @@ from penstock_server.options import (
     interval,
     key,
     member_of,
+    natural,
     option,
     positive,
     read_table,
@@ -23,7 +24,13 @@ from penstock_server.options import (
     text,
     unless_off,
 )
-from penstock_server.upstream import OWN_HEADERS, NativeResponses, address_of, is_token
+from penstock_server.upstream import (
+    LONGEST_WINDOW_S,
+    OWN_HEADERS,
+    NativeResponses,
+    address_of,
+    is_token,
+)
 
 _LONGEST_NAME = 512
 _NO_URL = "must be an http, https or unix URL, such as http://localhost:8000"
@@ -147,6 +154,13 @@ def weight(value: Any) -> float:
     return float(value)
 
 
+def window(value: Any) -> int:
+    """Reads the time in milliseconds within which deltas of a stream are merged."""
+    if (given := natural(value)) > 1000 * LONGEST_WINDOW_S:
+        raise ValueError(f"must not be above {1000 * LONGEST_WINDOW_S}")
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamTable:
     """An `[[upstream]]` table; for a key that it omits, the option of that name applies."""
@@ -188,6 +202,7 @@ class UpstreamTable:
     first_byte_timeout: float | None = option(None, "As the option.", interval, "SECONDS")
     idle_timeout: float | None = option(None, "As the option.", interval, "SECONDS")
     total_timeout: float | None = option(None, "As the option.", seconds, "SECONDS")
+    merge_deltas_within: int | None = option(None, "As the option.", window, "MS")
     headers: Mapping[str, str] | None = option(
         None, "Table of headers to send with every request.", headers, "HEADERS", secret=True
     )

@@ -49,6 +49,7 @@ def _config(entry: Entry, settings: Settings) -> UpstreamConfig:
         wake_sleeping=_wakes(table, settings),
         timeouts=_timeouts(table, settings),
         tls=_tls(table),
+        merge_within_s=_merge_within_s(table, settings),
         max_connections=table.max_connections or settings.max_connections,
         max_upload_bytes=settings.max_upload_bytes,
         max_answer_bytes=max(_LEAST_ANSWER_BYTES, _JSON_PER_MESSAGE * settings.max_message_bytes),
@@ -84,6 +85,11 @@ def _timeouts(table: UpstreamTable, settings: Settings) -> Timeouts:
         table.idle_timeout or settings.idle_timeout,
         total or math.inf,
     )
+
+
+def _merge_within_s(table: UpstreamTable, settings: Settings) -> float:
+    given = table.merge_deltas_within
+    return (settings.merge_deltas_within if given is None else given) / 1000
 
 
 def _tls(table: UpstreamTable) -> Tls:

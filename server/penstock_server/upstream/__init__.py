@@ -11,7 +11,13 @@ from penstock_server.upstream.completeness import (
     StreamContract,
     TranscriptStream,
 )
-from penstock_server.upstream.config import NativeResponses, Timeouts, Tls, UpstreamConfig
+from penstock_server.upstream.config import (
+    LONGEST_WINDOW_S,
+    NativeResponses,
+    Timeouts,
+    Tls,
+    UpstreamConfig,
+)
 from penstock_server.upstream.error_body import ErrorBody
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import OWN_HEADERS, is_token
@@ -45,6 +51,7 @@ __all__ = [
     "COMPLETION",
     "DETOKENIZATION",
     "EMBEDDING",
+    "LONGEST_WINDOW_S",
     "NATIVE_RESPONSE",
     "OWN_HEADERS",
     "POOLING",

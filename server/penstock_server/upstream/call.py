@@ -90,6 +90,8 @@ class Call:
         authorization: the caller's own, sent instead of the upstream's key, and empty if the
             caller sent none; None for the upstream's key.
         deadline: its deadline, by the monotonic clock.
+        merge_within_s: seconds within which deltas of its stream are merged; None for the
+            configuration of the upstream.
         may_use: whether the caller may use a model, by its public name.
         attempts: the record of the call's requests.
         observer: observes the requests; None for none.
@@ -106,6 +108,7 @@ class Call:
     fairness_id: str = ""
     authorization: str | None = field(default=None, repr=False)
     deadline: float = math.inf
+    merge_within_s: float | None = None
     may_use: Callable[[str], bool] = any_model
     attempts: Attempts = field(default_factory=Attempts)
     observer: CallObserver | None = None

@@ -262,13 +262,17 @@ class Upstream:
         call.attempts.add(self.name)
         request = self._post(operation, operation.path, body, call, EVENT_STREAM)
         limits = Limits(self.config.timeouts, is_upload=isinstance(body, Form))
+        window_s = call.merge_within_s
+        if window_s is None:
+            window_s = self.config.merge_within_s
         started = monotonic()
         try:
             async with self.exchange(request, call, limits) as response:
                 self._record_latency(started)
                 require_own(response, response.echoed_id)
                 await require_stream(response)
-                async with contextlib.aclosing(events(response, contract, limits)) as stream:
+                read = events(response, contract, limits, window_s)
+                async with contextlib.aclosing(read) as stream:
                     yield stream
         except UpstreamFailure as failure:
             raise self._placed(failure, request, call) from None

@@ -1,11 +1,18 @@
 """The one place that decides whether an answer is complete, streamed or with choices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from penstock_server.json_numbers import integer
 from penstock_server.upstream.error_body import ABORTED, ErrorBody, failed_response
-from penstock_server.upstream.merging import JsonObject, merged_text
+from penstock_server.upstream.merging import (
+    JsonObject,
+    Piece,
+    merged_choices,
+    merged_deltas,
+    pieces_of_choices,
+    pieces_of_delta,
+)
 
 _FAILED = ErrorBody(message="the upstream failed to generate an answer", code=500)
 """The meaning of the finish reason "error"; vLLM itself then answers with HTTP 500."""
@@ -44,6 +51,9 @@ class StreamContract(Protocol):
 
     def ended(self) -> None:
         """Records that the upstream sent `[DONE]`."""
+
+    def pieces(self, event: JsonObject) -> Sequence[Piece]:
+        """Returns the pieces of texts in an event; none if it has other content."""
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
         """Merges two consecutive events into one; returns None if both are needed."""
@@ -120,9 +130,13 @@ class ChoiceStream:
         elif self._counted is not None:
             _repeat_usage(event, self._counted)
 
+    def pieces(self, event: JsonObject) -> Sequence[Piece]:
+        """Returns the pieces of texts in an event; none if it has other content."""
+        return pieces_of_choices(event)
+
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
-        """Returns an event with the text of two."""
-        return merged_text(first, second)
+        """Merges two consecutive events into one; returns None if both are needed."""
+        return merged_choices(first, second)
 
     def _unusual(self, choice: JsonObject) -> bool:
         """Records a choice that begins or ends; returns whether it adds anything."""
@@ -311,8 +325,13 @@ class TranscriptStream:
         """Records that the upstream sent `[DONE]`."""
         self._ended = True
 
-    def merged(self, first: JsonObject, second: JsonObject) -> None:
-        """Returns None: each event is needed."""
+    def pieces(self, event: JsonObject) -> Sequence[Piece]:
+        """Returns the pieces of texts in an event; none if it has other content."""
+        return pieces_of_choices(event)
+
+    def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
+        """Merges two consecutive events into one; returns None if both are needed."""
+        return merged_choices(first, second)
 
     def _adds(self, choice: JsonObject) -> bool:
         """Records a choice; returns whether it adds anything."""
@@ -376,8 +395,13 @@ class ResponseEvents:
     def ended(self) -> None:
         """Records that the upstream sent `[DONE]`, which has no meaning here."""
 
-    def merged(self, first: JsonObject, second: JsonObject) -> None:
-        """Returns None: each event is needed."""
+    def pieces(self, event: JsonObject) -> Sequence[Piece]:
+        """Returns the pieces of texts in an event; none if it has other content."""
+        return pieces_of_delta(event)
+
+    def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
+        """Merges two consecutive events into one; returns None if both are needed."""
+        return merged_deltas(first, second)
 
     def _end(self, end: str, response: Mapping[str, Any]) -> None:
         self.failure = failed_response(response)

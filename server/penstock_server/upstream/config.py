@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+LONGEST_WINDOW_S = 60
+"""The longest time within which deltas of a stream may be merged."""
+
 _SHORTEST_SECRET = 8
 """Shorter values of headers are not secrets, and may be parts of ordinary words."""
 
@@ -73,6 +76,7 @@ class UpstreamConfig:
         wake_sleeping: whether a call may wake its engine.
         timeouts: limits of an exchange.
         tls: for https.
+        merge_within_s: seconds within which deltas of a stream are merged; 0 for none.
         max_connections: maximum number of connections to each replica.
         max_upload_bytes: largest file to pass on.
         max_answer_bytes: largest body of an answer; a stream may be longer.
@@ -91,6 +95,7 @@ class UpstreamConfig:
     wake_sleeping: bool = False
     timeouts: Timeouts = Timeouts()
     tls: Tls = Tls()
+    merge_within_s: float = 0.0
     max_connections: int = 1000
     max_upload_bytes: int = 25 * 1024 * 1024
     max_answer_bytes: int = 128 * 1024 * 1024

@@ -37,17 +37,27 @@ class _OtherBody:
         self._stream = stream
         self._blocks = aiter(stream)
         self._until = until
+        self._next: asyncio.Task[bytes] | None = None
 
     async def block(self) -> bytes:
-        left_s = None if self._until == math.inf else self._until - monotonic()
-        try:
-            async with asyncio.timeout(left_s):
-                async for block in self._blocks:
-                    if block:
-                        return block
-        except TimeoutError as error:
-            raise httpx.ReadTimeout("no answer in time") from error
+        # A wait that ends early must not end the stream, so it leaves the task running.
+        self._next = self._next or asyncio.create_task(self._not_empty())
+        left_s = None if self._until == math.inf else max(0.0, self._until - monotonic())
+        await asyncio.wait((self._next,), timeout=left_s)
+        if not self._next.done():
+            raise httpx.ReadTimeout("no answer in time")
+        block, self._next = self._next, None
+        return block.result()
+
+    async def _not_empty(self) -> bytes:
+        async for block in self._blocks:
+            if block:
+                return block
         return b""
+
+    @property
+    def has_waiting(self) -> bool:
+        return self._next is not None and self._next.done()
 
     def wait_until(self, deadline: float) -> None:
         self._until = deadline
@@ -56,6 +66,9 @@ class _OtherBody:
         """Does nothing: the transport decides about its connection."""
 
     async def aclose(self) -> None:
+        if self._next:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
         await self._stream.aclose()
 
 
@@ -208,6 +221,11 @@ class Response:
         if self.content_type == EVENT_STREAM and b"content-length" in self._headers:
             self._body.discard()
         await self._body.aclose()
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a part of the body has arrived that was not read yet."""
+        return self._body.has_waiting
 
     @property
     def delimited(self) -> bool:

@@ -1,10 +1,13 @@
 """The events of one streaming answer, until it is complete or has failed."""
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from itertools import takewhile
+from time import monotonic
+from typing import NamedTuple
 
 import orjson
 
@@ -18,7 +21,7 @@ from penstock_server.upstream.answer import (
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.limits import TOTAL, Limit, Limits, end
-from penstock_server.upstream.merging import JsonObject
+from penstock_server.upstream.merging import BegunTexts, JsonObject
 from penstock_server.upstream.response import Response
 from penstock_server.upstream.sse import EventDecoder, EventTooLarge
 
@@ -28,21 +31,32 @@ _NOTHING = frozenset({b"", b"null", b'""', b"[]"})
 _BACKLOG = 32
 # The number of events that are then merged into one.
 _MERGED_AT_ONCE = 4
+# The limit of a wait that ends with a window and is not a failure.
+_WINDOW = "window"
 
 
 async def events(
-    response: Response, contract: StreamContract, limits: Limits
+    response: Response, contract: StreamContract, limits: Limits, window_s: float = 0.0
 ) -> AsyncGenerator[JsonObject, None]:
     """Yields the events of a stream; ends normally only when the stream is complete.
 
     If many events wait because their reader is slow, several are merged into one, without loss.
+
+    Args:
+        response: the answer.
+        contract: decides when the stream is complete.
+        limits: the time limits of the exchange.
+        window_s: the seconds within which events that continue a text are merged, too; 0 for none.
 
     Raises:
         UpstreamFailure: the stream broke off (INTERRUPTED; CLOSED or TIMEOUT before its first
             event), was not complete in its total time (TIMEOUT), reported an error (HTTP_ERROR),
             was given up (ABORTED) or broke the contract (MALFORMED).
     """
-    reader = _EventReader(response, contract, limits)
+    if window_s:
+        reader: _EventReader = _WindowReader(response, contract, limits, window_s)
+    else:
+        reader = _EventReader(response, contract, limits)
     event = await reader.next()
     response.attempts.answered()
     if event is not None:
@@ -52,7 +66,7 @@ async def events(
         follower, failure, failed = None, None, contract.failure
         response.attempts.offset = reader.offset
         if reader.is_behind:
-            event, follower, failure = _merged(reader, contract, event)
+            event, follower, failure = await reader.merged(event)
         yield event
         if failure:
             raise failure
@@ -62,26 +76,18 @@ async def events(
         event = await reader.next() if follower is None else follower
 
 
-def _merged(
-    reader: "_EventReader", contract: StreamContract, event: JsonObject
-) -> tuple[JsonObject, JsonObject | None, UpstreamFailure | None]:
-    """Merges an event with those that wait.
+class Merged(NamedTuple):
+    """An event with those that were merged into it.
 
-    Few at once, so that neither this nor other streams wait long for the last of them.
-
-    Returns:
-        The event, the next one if that cannot be merged, and how reading the next one failed.
+    Attributes:
+        event: the event.
+        follower: the next event, if it was read and could not be merged.
+        failure: how reading the next event failed, if it did.
     """
-    for _ in range(_MERGED_AT_ONCE):
-        try:
-            follower = reader.waiting()
-        except UpstreamFailure as failure:
-            return event, None, failure
-        both = None if follower is None else contract.merged(event, follower)
-        if both is None:
-            return event, follower, None
-        event = both
-    return event, None, None
+
+    event: JsonObject
+    follower: JsonObject | None
+    failure: UpstreamFailure | None
 
 
 class _EventReader:
@@ -135,6 +141,22 @@ class _EventReader:
             elif event := self._event(data, self.offset):
                 return event
         return None
+
+    async def merged(self, event: JsonObject) -> Merged:
+        """Merges an event with those that wait.
+
+        Few at once, so that neither this nor other streams wait long for the last of them.
+        """
+        for _ in range(_MERGED_AT_ONCE):
+            try:
+                follower = self.waiting()
+            except UpstreamFailure as failure:
+                return Merged(event, None, failure)
+            both = None if follower is None else self._contract.merged(event, follower)
+            if both is None:
+                return Merged(event, follower, None)
+            event = both
+        return Merged(event, None, None)
 
     def progress(self, event: JsonObject) -> None:
         """Records that an event was delivered; the limit of the next one starts."""
@@ -229,6 +251,69 @@ class _EventReader:
         self._response.wait_until(end())
         with contextlib.suppress(UpstreamFailure):
             await self._response.skip()
+
+
+class _WindowReader(_EventReader):
+    """Also merges events that arrive within a window of time.
+
+    The window begins when its first event arrives, and ends early at anything else than a piece of
+    a text. The first piece of each text is not delayed.
+    """
+
+    def __init__(
+        self, response: Response, contract: StreamContract, limits: Limits, window_s: float
+    ) -> None:
+        super().__init__(response, contract, limits)
+        self._window_s = window_s
+        self._texts = BegunTexts()
+        self._arrived = self._delivered = -math.inf
+
+    @property
+    def is_behind(self) -> bool:
+        return True
+
+    async def next(self) -> JsonObject | None:
+        # If it waits already, it may have arrived at any time since the last event was delivered.
+        waits = self._ready or self._response.has_waiting
+        earliest = self._delivered if waits else math.inf
+        event = await super().next()
+        self._arrived = min(earliest, monotonic())
+        return event
+
+    async def merged(self, event: JsonObject) -> Merged:
+        """Merges an event with those that arrive in the window that begins with it."""
+        follower, failure = None, None
+        if self._texts.continued_by(self._contract.pieces(event)):
+            until = self._arrived + self._window_s
+            try:
+                while (follower := await self._next_until(until)) is not None:
+                    both = self._contract.merged(event, follower)
+                    if both is None:
+                        break
+                    self.progress(follower)
+                    event = both
+                    if not self._texts.continued_by(self._contract.pieces(follower)):
+                        follower = None
+                        break
+            except UpstreamFailure as error:
+                failure = error
+        self._arrived = self._delivered = monotonic()
+        return Merged(event, follower, failure)
+
+    async def _next_until(self, until: float) -> JsonObject | None:
+        """Returns the next event if it arrives by a time; None if not, or at the end."""
+        while (event := self.waiting()) is None and not self._over:
+            limit = self._limit
+            try:
+                self._limit = Limit(min(until, limit.until), 0, _WINDOW, "event")
+                await self._fill()
+            except UpstreamFailure as failure:
+                if failure.limit == _WINDOW:
+                    return None
+                raise
+            finally:
+                self._limit = limit
+        return event
 
 
 def _is_whole(data: bytes) -> bool:

@@ -14,6 +14,7 @@
 - first_byte_timeout
 - idle_timeout
 - total_timeout
+- merge_deltas_within
 - default_deadline
 - max_deadline
 - max_concurrent_calls

@@ -4,28 +4,36 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penstock.v1.common_pb2 import EngineOptions
+from penstock.v1.common_pb2 import EngineOptions, StreamOptions
 from penstock_server.convert.errors import InvalidRequest, Violation, invalid
 from penstock_server.rpc import status
 from penstock_server.rpc.calls.context import Rpc, fits_header
-from penstock_server.upstream import Call
+from penstock_server.upstream import LONGEST_WINDOW_S, Call
 
 _HEADER_LIMIT = 1024
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "") -> Call:
+def upstream_call(
+    rpc: Rpc,
+    model: str,
+    engine: EngineOptions,
+    parent: str = "",
+    stream: StreamOptions | None = None,
+) -> Call:
     """Returns the upstream call of an RPC; checks that the caller may use the model.
 
     Args:
         rpc: the call.
         model: the model that the request names.
         engine: the request's engine options.
-        parent: the prefix of both in field paths.
+        parent: the prefix of these in field paths.
+        stream: the request's options of a stream; None for a unary answer.
 
     Raises:
         status.Refusal: MODEL_FORBIDDEN, even if there is no such model.
-        InvalidRequest: a metadata key is invalid or contradicts its request field.
+        InvalidRequest: a metadata key is invalid or contradicts its request field, or an option of
+            the stream is invalid.
     """
     rpc.model = model
     if model and not rpc.may_use(model):
@@ -36,6 +44,8 @@ def upstream_call(rpc: Rpc, model: str, engine: EngineOptions, parent: str = "")
         options |= _given_in_metadata(rpc)
     if engine.ByteSize():
         options |= _given_in_request(engine, options, f"{parent}engine")
+    if stream is not None and stream.HasField("merge_deltas_within"):
+        options["merge_within_s"] = _window(stream, f"{parent}stream_options.merge_deltas_within")
     if rpc.propagated:
         options["traceparent"], options["tracestate"] = rpc.propagated
     return Call(
@@ -75,6 +85,14 @@ def _given_in_request(
         if name in given:
             _require_same(f"{path}.{name}", given[name], metadata.get(name), key)
     return given
+
+
+def _window(stream: StreamOptions, field: str) -> float:
+    window = stream.merge_deltas_within
+    seconds = window.seconds + window.nanos / 1e9
+    if not 0 <= seconds <= LONGEST_WINDOW_S:
+        raise invalid(field, f"must be from 0 to {LONGEST_WINDOW_S} seconds")
+    return seconds
 
 
 def _require_same(field: str, value: str | int, given: str | int | None, key: str) -> None:

@@ -37,7 +37,7 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
     ) -> AsyncIterator[StreamChatCompletionResponse]:
         """Answers a conversation piece by piece."""
         rpc = Rpc.of(context)
-        call = upstream_call(rpc, request.model, request.engine)
+        call = upstream_call(rpc, request.model, request.engine, stream=request.stream_options)
         body = await converted(rpc, chat.request_body, request, stream=True)
         stream = chat.ChatStream()
         contract = ChoiceStream(chat.choices_wanted(request))

@@ -37,7 +37,7 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
     ) -> AsyncIterator[StreamCompletionResponse]:
         """Continues prompts piece by piece."""
         rpc = Rpc.of(context)
-        call = upstream_call(rpc, request.model, request.engine)
+        call = upstream_call(rpc, request.model, request.engine, stream=request.stream_options)
         body = await converted(rpc, completion.request_body, request, stream=True)
         stream = completion.CompletionStream(echo=request.echo)
         contract = ChoiceStream(completion.choices_wanted(request))

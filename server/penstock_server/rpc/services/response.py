@@ -66,7 +66,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     ) -> AsyncIterator[StreamResponseResponse]:
         """Answers in events."""
         rpc = Rpc.of(context)
-        call = upstream_call(rpc, request.model, request.engine)
+        call = upstream_call(rpc, request.model, request.engine, stream=request.stream_options)
         native = await self._responds_natively(request, call)
         stream = self._native_stream if native else self._converted_stream
         async with aclosing(stream(rpc, request, call)) as messages:

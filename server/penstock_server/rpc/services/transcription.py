@@ -89,7 +89,7 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
     async def _deltas(
         self, rpc: Rpc, config: TranscriptionConfig, audio: Audio
     ) -> AsyncGenerator[TranscriptionDelta, None]:
-        call = upstream_call(rpc, config.model, config.engine, "config.")
+        call = upstream_call(rpc, config.model, config.engine, "config.", config.stream_options)
         form = await converted(rpc, _form, config, audio, _announced(rpc), stream=True)
         stream = transcript.TranscriptDeltas()
         async with self._fleet.stream(_operation(config), form, call, TranscriptStream()) as events:

@@ -61,6 +61,11 @@ class Body(httpx.AsyncByteStream):
         finally:
             self._release()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a part of the body has arrived that was not read yet."""
+        return bool(self._connection and self._connection.answer.waiting_bytes)
+
     def _release(self) -> None:
         if self._connection:
             if self._unread:

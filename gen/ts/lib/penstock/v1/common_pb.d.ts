@@ -1221,6 +1221,18 @@ export declare type StreamOptions = Message<"penstock.v1.StreamOptions"> & {
    * @generated from field: optional int32 stream_interval = 2;
    */
   streamInterval?: number | undefined;
+
+  /**
+   * Time within which pieces of the same text are merged into one message, up to a minute. The
+   * server delivers them at the latest this long after the first of them arrived, and at once when
+   * anything else arrives or the stream ends. The first piece of each text is never delayed, and
+   * nothing is lost: content, reasoning, refusals, arguments of tool calls, log probabilities and
+   * token ids are concatenated. 0 merges nothing unless the caller falls far behind. Defaults to the
+   * setting of the server, which is 0 unless configured.
+   *
+   * @generated from field: google.protobuf.Duration merge_deltas_within = 3;
+   */
+  mergeDeltasWithin?: Duration | undefined;
 };
 
 /**
