@@ -1,10 +1,12 @@
 """Events that only continue texts are merged, and no others."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from skipping import Skipping
 
 from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import ChoiceStream
@@ -12,8 +14,9 @@ from penstock_server.upstream.failure import UpstreamFailure
 from penstock_server.upstream.merging import merged_choices, merged_deltas
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
-from .wire import client, http, wire
+from .wire import End, client, http, wire
 
+EVENT_STREAM = "content-type: text/event-stream"
 ORIGIN = {"id": "x", "object": "chunk", "created": 1, "model": "m"}
 
 
@@ -186,7 +189,7 @@ def sent(count: int, *others: dict[str, Any]) -> bytes:
     texts = [chunk(f"{number} ") for number in range(count)]
     events = [*texts, *others, *(texts if others else ()), finish, usage]
     lines = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-    return http(f"{lines}data: [DONE]\n\n".encode(), "content-type: text/event-stream")
+    return http(f"{lines}data: [DONE]\n\n".encode(), EVENT_STREAM)
 
 
 @pytest.mark.parametrize(("count", "most"), [(20, 22), (100, 42)])
@@ -257,3 +260,17 @@ async def test_events_before_a_malformed_one_are_returned() -> None:
         with pytest.raises(UpstreamFailure, match="invalid JSON"):
             await gather(stream, texts)
     assert "".join(texts) == "".join(f"{number} " for number in range(53))
+
+
+async def test_the_window_of_events_that_waited_for_their_reader(skip: Skipping) -> None:
+    """It began when they arrived, at the latest after the event before them."""
+    pieces = "".join(f"data: {json.dumps(chunk(text))}\n\n" for text in "abc")
+    async with (
+        wire(http(pieces.encode(), EVENT_STREAM, length=9999), End.HOLD) as server,
+        client(server.url, merge_within_s=1e6) as upstream,
+        upstream.stream(CHAT_COMPLETION, {}, Call("id-1"), ChoiceStream(1)) as stream,
+        asyncio.timeout(60),
+    ):
+        assert await anext(stream) == chunk("a")
+        skip.jump(1e6)
+        assert await anext(stream) == chunk("bc")
