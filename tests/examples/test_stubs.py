@@ -26,11 +26,9 @@ MODULES = (
     "google.golang.org/grpc",
     "google.golang.org/protobuf",
 )
-NEW_CLIENT = """grpc.NewClient("127.0.0.1:50051",
+NEW_CLIENT = """conn, err := grpc.NewClient("127.0.0.1:50051",
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 """
-DIAL = 'grpc.Dial("127.0.0.1:50051", grpc.WithInsecure())\n'
-"""The same with the grpc-go of Debian."""
 INSECURE = '\t"google.golang.org/grpc/credentials/insecure"\n'
 
 
@@ -81,9 +79,10 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> str:
 def program(service: Service) -> str:
     """Returns the Go program of the first page for the libraries of Debian."""
     (code,) = blocks(README, "go")
+    (dial,) = blocks(LANGUAGES, "go")
     assert NEW_CLIENT in code
     assert INSECURE in code
-    return at(code.replace(NEW_CLIENT, DIAL).replace(INSECURE, ""), service)
+    return at(code.replace(NEW_CLIENT, dial).replace(INSECURE, ""), service)
 
 
 @pytest.mark.timeout(900)
@@ -104,10 +103,10 @@ async def test_go_with_a_clone(
 async def test_go_from_a_module_proxy(
     service: Service, tmp_path: Path, go: dict[str, str], libraries: str
 ) -> None:
-    initialise, get = blocks(LANGUAGES, "sh")[0].splitlines()
+    (get,) = [block for block in blocks(LANGUAGES, "sh") if "go get" in block]
     folder = tmp_path / "hello"
     folder.mkdir()
-    await shell(initialise, folder, **go)
+    await shell("go mod init hello", folder, **go)
     await shell(libraries, folder, **go)
     (folder / "main.go").write_text(program(service))
     # The proxy has no grpc-go, so its version is that of the stubs.
