@@ -75,24 +75,26 @@ def generate(out: Path) -> None:
 
 def _go(out: Path) -> None:
     out.mkdir()
-    plugins = [GO_PLUGINS / "protoc-gen-go", GO_PLUGINS / "protoc-gen-go-grpc"]
     packages = ",".join(f"M{PACKAGE}/{file.name}={PACKAGE};penstockv1" for file in files())
     protoc(
-        *(f"--plugin={plugin}" for plugin in plugins if _exists(plugin)),
+        _plugin("protoc-gen-go"),
+        _plugin("protoc-gen-go-grpc"),
         f"--go_out={out}",
         f"--go_opt={packages}",
         f"--go-grpc_out={out}",
         f"--go-grpc_opt={packages}",
     )
     if GO_VERSION not in (out / PACKAGE / "message.pb.go").read_text("utf-8"):
-        raise SystemExit(f"{plugins[0]} is not {GO_VERSION}, that of Debian 12")
+        raise SystemExit(f"{GO_PLUGINS}/protoc-gen-go is not {GO_VERSION}, that of Debian 12")
     shutil.copy(ROOT / LICENSE, out)
 
 
-def _exists(plugin: Path) -> bool:
-    if not plugin.exists():
-        raise SystemExit(f"{plugin} is missing; on Debian 12, run: apt-get install {GO_PACKAGES}")
-    return True
+def _plugin(name: str) -> str:
+    """Returns the option of protoc for one of Debian's plugins."""
+    path = GO_PLUGINS / name
+    if not path.exists():
+        raise SystemExit(f"{path} is missing; on Debian 12, run: apt-get install {GO_PACKAGES}")
+    return f"--plugin={path}"
 
 
 def _typescript(out: Path) -> None:
