@@ -95,7 +95,8 @@ test-mesh: $(VENV)/.dev  ## install Helm and an Envoy, validate every manifest, 
 	tests/mesh/install.sh
 	$(BIN)/pytest tests/deployment/manifests tests/mesh
 
-pictures: $(VENV)/.dev  ## draw the dashboards from such a run, into docs/
+pictures: $(VENV)/.dev  ## draw the terminal of the README and the dashboards from real runs, into docs/
+	$(BIN)/python -m website.terminal
 	tests/observability/install.sh
 	cd tests && PYTHONPATH=..:vllm ../$(BIN)/python -m observability.pictures
 

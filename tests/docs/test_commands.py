@@ -18,6 +18,7 @@ from conftest import FREE_PORT, Serve
 from docs.comparison import same_output
 from docs.markdown import blocks, programs, transcripts
 from penstock_server.simulator import Simulator, SimulatorSettings
+from website.terminal import COMMANDS, PICTURE, draw, session, shell_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -143,6 +144,17 @@ async def run(command: str, shown: str, folder: Path, environment: dict[str, str
     failed = "ERROR:" in shown
     assert (process.returncode != 0) == failed, f"{out}{err}"
     assert not shown or same_output(shown, out + err * failed), f"{out}{err}"
+
+
+async def test_the_picture_of_a_terminal(environment: dict[str, str]) -> None:
+    """If it fails, run: python -m website.terminal."""
+    picture = PICTURE.read_text("utf-8")
+    shown = session(picture)
+    assert [command for command, _ in shown] == list(COMMANDS)
+    assert draw(shown) == picture
+    for command, output in shown:
+        code = f"set +o pipefail; {shell_command(command)}"
+        await run(code, output, INSTALLED, environment)
 
 
 def here(text: str, environment: dict[str, str]) -> str:
