@@ -3,7 +3,7 @@
 They run and must fail: a listed case that passes fails the run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 import pytest
 
@@ -31,3 +31,15 @@ def dialect_of(item: pytest.Item) -> str:
     """Returns the dialect of a simulated upstream, which is a parameter of the case."""
     call = getattr(item, "callspec", None)
     return str(call.params.get("dialect", NEWEST)) if call else NEWEST
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Reports a fixture that fails as an error: the case that must fail has not been run."""
+    report = yield
+    if call.when != "call" and hasattr(report, "wasxfail"):
+        del report.wasxfail
+        report.outcome = "failed"
+    return report

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import expected_failures
 import pytest
 from conftest import Serve, unlimited
 from expected_failures import dialect_of
@@ -50,6 +51,7 @@ class Target:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "upstream(kind): the kind of upstream of the case")
     config.addinivalue_line("markers", "flags(*options): options of the case's own vLLM server")
+    config.pluginmanager.register(expected_failures)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
