@@ -289,6 +289,7 @@ def test_parameters_are_mapped_to_our_paths() -> None:
         "4 validation errors:\n  {'type': 'string_type', 'loc': ('body', "
         "'function-wrap[__log_extra_fields__()]', 'top_p', 'str'), 'msg': 'x'}",
         "1 validation error:\n  top_p is bad. (parameter=top_p, value=2)",
+        "1 validation error:\n  top_p is bad. (parameter=top_p)",
     ],
 )
 def test_fields_named_in_the_upstreams_message(words: str) -> None:

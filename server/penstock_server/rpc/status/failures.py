@@ -46,7 +46,7 @@ _NAMED = re.compile(
     r"^\d+ validation errors? for \w+\n(\w+)\n"
     # The location may contain the validator of a union.
     r"|'loc': \('body', (?:'[\w-]+\[[^']*\]', )?'(\w+)'"
-    r"|\(parameter=(\w+), value="
+    r"|\(parameter=(\w+)[,)]"
 )
 
 
