@@ -44,6 +44,8 @@ REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
     ({"truncate_prompt_tokens": 600}, "truncate_prompt_tokens", "512"),
     ({"logprobs": True, "top_logprobs": -2}, "top_logprobs", "-1"),
     ({"prompt_logprobs": 50}, "prompt_logprobs", "max allowed: 20"),
+    ({"stream": True, "prompt_logprobs": -1}, "prompt_logprobs", "not available"),
+    ({"stream": True, "prompt_logprobs": -3}, "prompt_logprobs", "positive value or -1"),
     ({"cache_salt": ""}, "cache_salt", "non-empty"),
     ({"allowed_token_ids": []}, "allowed_token_ids", "empty"),
     ({"mm_processor_kwargs": {"a": 1}}, "mm_processor_kwargs", "trust"),

@@ -162,7 +162,7 @@ def check_combinations(values: dict[str, Json]) -> None:
         message = "Stream options can only be defined when `stream=True`."
         raise parameter_error(message, "stream_options")
     asked = values.get("prompt_logprobs", 0)
-    if stream and asked:
+    if stream and (asked > 0 or asked == -1):
         message = "`prompt_logprobs` are not available when `stream=True`."
         raise parameter_error(message, "prompt_logprobs")
     for name in ("prompt_logprobs", "top_logprobs"):
