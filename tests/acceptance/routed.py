@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -28,11 +29,18 @@ class _Behind:
         router: the base URL of the router.
         servers: the base URLs of the servers.
         simulators: the servers, if they are simulated.
+        running: stops all of them.
     """
 
     router: str
     servers: Sequence[str]
-    simulators: Sequence[Simulator] = ()
+    simulators: Sequence[Simulator]
+    running: ExitStack
+
+    @property
+    def busy(self) -> bool:
+        """Whether a simulator generates."""
+        return any(simulator.active for simulator in self.simulators)
 
 
 class RoutedUpstreams:
@@ -53,29 +61,36 @@ class RoutedUpstreams:
     @asynccontextmanager
     async def upstream(self, kind: Kind) -> AsyncIterator[Upstream]:
         """Yields the router in front of servers of a kind, which the first use starts."""
-        if kind not in self._kinds:
-            try:
-                self._kinds[kind] = await asyncio.to_thread(self._start, kind)
-            except Exception as error:
-                # Otherwise a case that is expected to fail would hide the error.
-                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
-        behind = self._kinds[kind]
+        try:
+            behind = await asyncio.to_thread(self._idle, kind)
+        except Exception as error:
+            # Otherwise a case that is expected to fail would hide the error.
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         async with AsyncExitStack() as stack:
             servers = [
                 simulated_by(simulator, self._elsewhere) for simulator in behind.simulators
             ] or [await stack.enter_async_context(real_at(url)) for url in behind.servers]
             yield _Routed(behind.router, servers)
 
-    def _start(self, kind: Kind) -> _Behind:
-        simulators = self._simulators(kind) if self._simulated else ()
-        urls = [one.url for one in simulators] or self._engines(kind)
-        folder = self._folder / str(len(self._kinds))
-        folder.mkdir()
-        place = Place(urls, kind.models, kind.api_key, free_port(), folder)
-        router = self._running.enter_context(running(self._program, place))
-        return _Behind(router, urls, simulators)
+    def _idle(self, kind: Kind) -> _Behind:
+        """Returns servers of a kind that do not continue what the caller of a case has left."""
+        behind = self._kinds.get(kind)
+        if behind and behind.busy:
+            behind.running.close()
+            behind = None
+        if not behind:
+            behind = self._kinds[kind] = self._start(kind)
+        return behind
 
-    def _simulators(self, kind: Kind) -> Sequence[Simulator]:
+    def _start(self, kind: Kind) -> _Behind:
+        stack = self._running.enter_context(ExitStack())
+        simulators = self._simulators(kind, stack) if self._simulated else ()
+        urls = [one.url for one in simulators] or self._engines(kind, stack)
+        place = Place(urls, kind.models, kind.api_key, free_port(), Path(mkdtemp(dir=self._folder)))
+        router = stack.enter_context(running(self._program, place))
+        return _Behind(router, urls, simulators, stack)
+
+    def _simulators(self, kind: Kind, stack: ExitStack) -> Sequence[Simulator]:
         # A request on an idle connection that closes would fail, and not because of the router.
         settings = replace(kind.simulated, listen="127.0.0.1:0", keep_alive_timeout=3600.0)
         simulators = [Simulator(settings) for _ in _NAMES]
@@ -83,13 +98,13 @@ class RoutedUpstreams:
             # Both use one tokenizer, as two real servers of a model do.
             one.state.spoken = simulators[0].state.spoken
             self._await(one.start())
-            self._running.callback(self._await, one.stop())
+            stack.callback(self._await, one.stop())
         return simulators
 
-    def _engines(self, kind: Kind) -> Sequence[str]:
+    def _engines(self, kind: Kind, stack: ExitStack) -> Sequence[str]:
         server = FLEET[kind.server]
         wanted = [replace(server, name=f"{name}-{server.name}") for name in _NAMES]
-        return list(self._running.enter_context(VllmServers(wanted)).urls().values())
+        return list(stack.enter_context(VllmServers(wanted)).urls().values())
 
     def _await(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -361,15 +361,11 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                 "test_completion": (
                     "test_rejected[suffix]",
                     "test_rejected[too many logprobs]",
-                    "test_rejected[too many prompts]",
-                    "test_rejected[no text]",
                 ),
-                "test_logprobs": ("test_no_prompt_logprobs_in_a_stream",),
                 "test_reasoning": ("test_unknown_effort",),
                 "test_refusals": (
                     "test_value_out_of_range",
                     "test_media_parameters_that_are_not_trusted",
-                    "test_negative_prompt_logprobs",
                     "test_extra_body_arrives",
                 ),
                 "test_tools": ("test_unknown_function",),
