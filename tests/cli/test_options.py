@@ -199,7 +199,7 @@ def test_help_lists_options_in_groups(settings: type) -> None:
         for name, option in options(settings).items()
         if option.heading
     }
-    assert max(map(len, shown.values())) <= 10
+    assert max(map(len, shown.values())) <= 15
 
 
 @pytest.mark.parametrize(
