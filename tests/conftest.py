@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
@@ -58,10 +59,22 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return loops
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
+def pytest_collection() -> None:
+    """Suspends the garbage collection during the collection of tests, which leaves no garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Excludes the tests, a large part of all objects, from every garbage collection."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """Limits the time of a teardown: after a failure, pytest removes the time limit of the test."""
-    _limit_time(item.config)
+    if isinstance(node, pytest.Item):
+        _limit_time(node.config)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The observers of one process: the log of its calls, its metrics, its traces."""
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from penstock import __version__
 from penstock_server.configuration import Settings
 from penstock_server.encryption import metrics_tls
 from penstock_server.fleet import Fleet
@@ -48,7 +48,7 @@ class Observers:
         """
         self._registry = CollectorRegistry(auto_describe=True)
         self._upstreams = UpstreamMetrics(self._registry, fleet)
-        self._service = ServiceMetrics(self._registry, version("penstock"), generation, certificate)
+        self._service = ServiceMetrics(self._registry, __version__, generation, certificate)
         ProcessCollector(registry=self._registry)
         self.metrics = MetricsServer(
             settings.metrics_listen, self.current_metrics, tls=metrics_tls(settings, certificate)

@@ -292,6 +292,12 @@ def test_failures(target: str) -> None:
         assert result.stderr.count(b"\n") == 1
 
 
+@pytest.fixture(scope="module")
+def bash_script() -> str:
+    """The completions of bash."""
+    return penstock("completion", "bash").stdout.decode()
+
+
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
@@ -310,14 +316,13 @@ def test_failures(target: str) -> None:
         ("penstock chat --model ''", []),
     ],
 )
-def test_bash_completes(words: str, completed: list[str], tmp_path: Path) -> None:
-    script = penstock("completion", "bash").stdout.decode()
+def test_bash_completes(words: str, completed: list[str], bash_script: str, tmp_path: Path) -> None:
     ask = f"""
 COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_penstock
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(
-        ("bash", "--norc", "-c", script + ask),
+        ("bash", "--norc", "-c", bash_script + ask),
         cwd=tmp_path,  # without files
         capture_output=True,
         timeout=60,

@@ -1,11 +1,11 @@
 """Complete streams of every kind from a real vLLM, with requests for them."""
 
-import copy
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import orjson
 from rpc.every_rpc import Called
 
 from .answers import captured, paths_of
@@ -34,14 +34,19 @@ class Whole:
     events: tuple[Json, ...]
     done: bool
 
+    @cached_property
+    def _text(self) -> bytes:
+        return orjson.dumps(self.events)
+
     def copied(self) -> list[Json]:
         """Returns a copy of its events."""
-        return copy.deepcopy(list(self.events))
+        copied: list[Json] = orjson.loads(self._text)
+        return copied
 
     @property
     def size(self) -> int:
         """Its approximate size in bytes."""
-        return len(json.dumps(self.events))
+        return len(self._text)
 
 
 def whole_streams(rpc: Called) -> list[Whole]:

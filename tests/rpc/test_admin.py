@@ -214,7 +214,9 @@ async def test_without_reflection(serve: Serve, simulator: Simulator) -> None:
 
 async def test_it_answers_while_the_service_drains(serve: Serve, simulator: Simulator) -> None:
     simulator.faults = "silent"
-    service = await serve(upstream=(simulator.url,), admin_listen=FREE_PORT, drain_timeout=30)
+    service = await serve(
+        upstream=(simulator.url,), admin_listen=FREE_PORT, drain_delay=0.2, drain_timeout=30
+    )
     async with admin_channel(service) as admin, plain_channel(service) as channel:
         call = ChatCompletionServiceStub(channel).CreateChatCompletion(chat())
         await simulator.wait_active(1)
