@@ -67,7 +67,7 @@ async def test_model_may_be_omitted(chats: Chats, target: Target) -> None:
 async def test_stream_comes_in_pieces(chats: Chats) -> None:
     messages = await chats.stream(asking(STORY))
     texts = [choice.delta.content for message in messages for choice in message.choices]
-    assert len([text for text in texts if text]) > 50
+    assert len([text for text in texts if text]) > 1
     assert messages[-1].system_fingerprint
 
 

@@ -14,6 +14,7 @@ from penstock.channel import open_async_channel
 from penstock.v1 import message_pb2, response_pb2
 from penstock.v1.common_pb2 import JsonDocument, LogprobOptions, SamplingParams
 
+from .chats import MARK
 from .conftest import Target
 from .refusals import refused
 
@@ -49,6 +50,14 @@ async def native(target: Target, serve: Serve) -> AsyncIterator[Responses]:
         yield Responses(channel)
 
 
+def unmarked(response: response_pb2.ModelResponse) -> response_pb2.ModelResponse:
+    """Removes the mark in front of reasoning."""
+    for item in response.output:
+        if item.HasField("reasoning"):
+            item.reasoning.content[:] = [one.removeprefix(MARK) for one in item.reasoning.content]
+    return response
+
+
 @pytest.fixture
 def both(converted: Responses, native: Responses) -> "Both":
     """Responses in both ways."""
@@ -66,7 +75,7 @@ class Both:
     ) -> response_pb2.ModelResponse:
         """Returns the unary answer that was converted from a chat."""
         wholes = [await way.whole(request) for way in self.ways]
-        ends = [end_of(await way.stream(request)) for way in self.ways]
+        ends = [unmarked(end_of(await way.stream(request))) for way in self.ways]
         first = known_to_both(wholes[0], request)
         for other in (*wholes[1:], *ends):
             assert known_to_both(other, request) == first
