@@ -124,6 +124,7 @@ OLDER_LACK: Mapping[str, frozenset[str]] = {
     "0.20.2": frozenset({"--max-num-queued-reqs"}),
 }
 """Options that older versions do not have; each has a value."""
+TEMPLATE = Path(__file__).parent / "tiny_models" / "chat_template.jinja"
 
 
 @dataclass(frozen=True)
@@ -327,7 +328,15 @@ def _known(arguments: list[str]) -> list[str]:
         for before, argument in zip(["", *arguments], arguments, strict=False)
         if argument not in lacking and before not in lacking
     ]
+    if "--default-chat-template-kwargs" in lacking.intersection(arguments):
+        known += ["--chat-template", _reasoning_template()]
     return [*known, *OLDER_FLAGS.get(other_version(), ())]
+
+
+def _reasoning_template() -> str:
+    """Returns the template of the chat model, which then reasons by default."""
+    default = "enable_thinking is defined else {}"
+    return TEMPLATE.read_text("utf-8").replace(default.format("false"), default.format("true"))
 
 
 def _environment(cache: Path) -> dict[str, str]:
