@@ -65,7 +65,7 @@ def _chunk() -> Callable[[], object]:
 def _embeddings(vectors: int, dimensions: int) -> Callable[[], object]:
     request = CreateEmbeddingsRequest.FromString(payloads.vectors_grpc(vectors, dimensions))
     answer = payloads.vectors_answer(vectors, dimensions)
-    return _on(answer, lambda data: embedding.response(data, request))
+    return _on(answer, lambda data: embedding.reply(data, request))
 
 
 def _rerank_answer() -> Callable[[], object]:

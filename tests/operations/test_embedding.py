@@ -232,6 +232,39 @@ async def test_every_form_of_vectors(form: str) -> None:
     assert found.usage.prompt_tokens == 5
 
 
+# Answers, and whether their vectors go into the reply without a message for each.
+IN_WIRE_FORM: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "base64": (answer(result(0, base64(1, 2)), result(1, base64(3, NAN))), {}, True),
+    "in another order": (answer(result(1, base64(3, 4)), result(0, base64(1, 2))), {}, True),
+    "without an index": (answer(result(None, base64(1)), result(None, base64(2))), {}, True),
+    "long ones": (answer(*(result(i, base64(*[i] * 5000)) for i in range(300))), {}, True),
+    "of the dimensions": (
+        answer(result(0, base64(1, 2)), result(1, base64(3, 4))),
+        {"dimensions": 2},
+        True,
+    ),
+    "with unknown keys": (
+        answer(result(0, base64(1), mood="calm"), result(1, base64(2))),
+        {},
+        False,
+    ),
+    "numbers": (answer(result(0, [1]), result(1, [2])), {}, False),
+    "numbers and base64": (answer(result(0, base64(1)), result(1, [2])), {}, False),
+}
+
+
+@pytest.mark.parametrize(("data", "fields", "direct"), IN_WIRE_FORM.values(), ids=IN_WIRE_FORM)
+def test_a_reply_is_its_message(data: dict[str, Any], fields: dict[str, Any], direct: bool) -> None:
+    asked = request(texts(*["a"] * len(data["data"])), **fields)
+    whole = embedding.response(data, asked)
+    made = embedding.reply(data, asked)
+    assert bool(made.embeddings) is not direct
+    assert (made.model, made.usage) == (whole.model, whole.usage)
+    # The bytes of the message: NaN differs from itself.
+    sent = CreateEmbeddingsResponse.FromString(made.SerializeToString())
+    assert sent.SerializeToString() == whole.SerializeToString()
+
+
 async def test_nan_payloads_are_preserved() -> None:
     raw = struct.pack("<4I", 0x7FC00001, 0xFF800000, 0x80000000, 0x00000001)
     sent = in_json(answer(result(0, b64encode(raw).decode())))

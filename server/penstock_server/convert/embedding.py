@@ -1,11 +1,13 @@
 """Embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
+from penstock.v1.common_pb2 import FloatVector
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding
 from penstock_server import routes
-from penstock_server.convert import batch, extra, option_messages, pooling_input, vector
+from penstock_server.convert import batch, extra, option_messages, pooling_input, vector, wire
 from penstock_server.convert.errors import MalformedAnswer, invalid, reads_answer, unsupported
 
 _RESULT_KEYS = vector.KEYS | {"embedding"}
@@ -48,6 +50,46 @@ def response(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> Creat
     if len(lengths) > 1:
         raise MalformedAnswer("its vectors have different lengths")
     return answer
+
+
+def reply(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> CreateEmbeddingsResponse:
+    """Returns the answer to be serialized; vectors of the usual form are already in wire form.
+
+    Raises:
+        MalformedAnswer: see `response`.
+        UnsupportedRequest: see `response`.
+    """
+    return _with_plain_vectors(data, request) or response(data, request)
+
+
+@reads_answer
+def _with_plain_vectors(
+    data: Mapping[str, Any], request: CreateEmbeddingsRequest
+) -> CreateEmbeddingsResponse | None:
+    """Returns the answer if every vector has the usual form; None if `response` must read them."""
+    if vector.form_of(request.dtype).packed or request.HasField("late_chunking"):
+        return None
+    results = batch.in_order(data.get("data"), len(request.inputs))
+    vectors = [vector.plain(result, "embedding") for result in results]
+    sizes = set(map(len, vectors))
+    values = vector.values_in(vectors[0])
+    wanted = request.dimensions if request.HasField("dimensions") else values
+    if len(sizes) > 1 or not values or values != wanted:
+        return None
+    answer = CreateEmbeddingsResponse()
+    pooling_input.fill_answer(answer, data)
+    heads = _heads(len(vectors), *sizes)
+    return wire.with_fields(answer, chain.from_iterable(zip(heads, vectors, strict=True)))
+
+
+def _heads(count: int, size: int) -> Iterator[bytes]:
+    """Yields the beginning of each embedding in an answer, up to the bytes of its vector."""
+    values = wire.head(FloatVector.VALUES_FIELD_NUMBER, size)
+    content = wire.head(Embedding.FLOAT_VECTOR_FIELD_NUMBER, len(values) + size) + values
+    for index in range(count):
+        place = wire.integer(Embedding.INDEX_FIELD_NUMBER, index) + content
+        number = CreateEmbeddingsResponse.EMBEDDINGS_FIELD_NUMBER
+        yield wire.head(number, len(place) + size) + place
 
 
 def _encoding(request: CreateEmbeddingsRequest) -> dict[str, Any]:

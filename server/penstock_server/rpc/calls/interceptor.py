@@ -157,7 +157,8 @@ class CallInterceptor(aio.ServerInterceptor):
         return partial(_each if handler.request_streaming else _single, parser, self._arrivals)
 
     def _serialized(self, message: Any, serialize: Any) -> bytes:
-        answer: bytes = serialize(message) if serialize else message
+        # Not `serialize` itself, because a message may be extended by fields in wire form.
+        answer: bytes = message.SerializeToString() if serialize else message
         if len(answer) > self._max_message_bytes:
             raise ReplyTooLarge(len(answer), self._max_message_bytes)
         return answer

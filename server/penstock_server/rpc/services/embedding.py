@@ -24,4 +24,4 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         call = upstream_call(rpc, request.model, request.engine)
         body = await converted(rpc, embedding.request_body, request)
         answer = await call_for_vectors(self._fleet, EMBEDDING, body, call)
-        return await converted(rpc, embedding.response, answer, request)
+        return await converted(rpc, embedding.reply, answer, request)
