@@ -11,8 +11,9 @@ from typing import TypeVar
 import httpx
 
 from penstock_server.upstream.config import Tls
+from penstock_server.upstream.http.tls import encrypt
 
-_Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
+_Protocol = TypeVar("_Protocol", bound=asyncio.BufferedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,14 @@ class Address:
         loop = asyncio.get_running_loop()
         if self.socket:
             return (await loop.create_unix_connection(protocol, self.socket))[1]
-        name = self.host if context else None
         # In create_connection, uvloop would report a lookup that fails after a cancellation.
         failures: list[OSError] = []
         for address in (self.pinned,) if self.pinned else await resolve(self.host):
             try:
-                _, connected = await loop.create_connection(
-                    protocol, address, self.port, ssl=context, server_hostname=name
-                )
+                transport, connected = await loop.create_connection(protocol, address, self.port)
+                if context:
+                    encrypted = await encrypt(transport, connected, context, self.host)
+                    connected.connection_made(encrypted)
             except OSError as failure:
                 failures.append(failure)
             else:

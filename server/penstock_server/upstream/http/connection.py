@@ -2,16 +2,14 @@
 
 import asyncio
 import math
-import os
-import socket
 import ssl
-from contextlib import suppress
 from time import monotonic
 from typing import cast
 
 import httpx
 
 from penstock_server.upstream.http.response_parser import ResponseParser, UnparsableAnswer
+from penstock_server.upstream.http.tls import receive_rest
 
 # Size of an answer that waits for a slow reader; the upstream waits beyond it.
 _MOST_WAITING_BYTES = 64 * 1024
@@ -206,20 +204,17 @@ class Connection(asyncio.BufferedProtocol):
         self._wake_writer()
 
     def _receive_rest(self) -> None:
-        """Parses what arrived before sending failed, which the event loop does not read any more.
-
-        This is not possible for encrypted connections.
+        """Parses what arrived before sending failed; `tls.encrypt` does this for encrypted data.
 
         Raises:
             UnparsableAnswer: it is not HTTP.
         """
-        if self.transport.get_extra_info("sslcontext"):
-            return
-        with suppress(OSError):
-            descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
-            with socket.socket(fileno=descriptor) as arrived:
-                while received := arrived.recv_into(self._buffer):
-                    self.answer.feed(self._buffer[:received])
+        if not self.transport.get_extra_info("sslcontext"):
+            receive_rest(
+                self.transport,
+                lambda: self._buffer,
+                lambda size: self.answer.feed(self._buffer[:size]),
+            )
 
     def _end(self, error: Exception | None) -> None:
         """Ends the answer.
