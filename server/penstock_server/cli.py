@@ -62,7 +62,7 @@ def _main(given: Sequence[str]) -> int:
         setattr(parsed, parsed.more, [*getattr(parsed, parsed.more), *unknown])
         unknown = []
     if unknown and not parsed.not_installed:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        parsed.parser.error(client.unrecognized(parsed.parser, unknown))
     try:
         code: int = parsed.run(parsed)
     except BrokenPipeError:
@@ -84,6 +84,8 @@ def command_line() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_demo(commands)
     client.add_commands(parser, commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

@@ -180,6 +180,22 @@ async def test_help_lists_all_names() -> None:
     assert "PENSTOCK_CONFIG" in result.out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (("serve", "--idle-timout", "30"), " (did you mean --idle-timeout?)"),
+        (("chat", "Hi", "--temprature=0"), " (did you mean --temperature?)"),
+        (("models", "--colour"), ""),
+    ],
+)
+def test_unknown_options(
+    arguments: tuple[str, ...], suggestion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = here(capsys, *arguments)
+    command, *_ = arguments
+    failed_with(result, 2, f"{arguments[-1]}{suggestion}; see penstock {command} --help")
+
+
 @pytest.mark.parametrize("settings", [Settings, SimulatorSettings])
 def test_help_lists_options_in_groups(settings: type) -> None:
     known: OptionList[Any] = OptionList(settings, "PENSTOCK_")

@@ -19,9 +19,9 @@ from penstock.cli import (
     transcribe,
     upstreams,
 )
-from penstock.cli.command import EXIT_FAILED, EXIT_OK, Subparsers
+from penstock.cli.command import EXIT_FAILED, EXIT_OK, Subparsers, unrecognized
 
-__all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request"]
+__all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request", "unrecognized"]
 
 
 def add_commands(parser: argparse.ArgumentParser, commands: Subparsers) -> None:

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from penstock._base.call_log import LOGGER
 from penstock._base.settings import LONGEST_S, UNSET, Unset
+from penstock._base.spelling import alike
 from penstock.channel import DEFAULT_TARGET, TLS
 from penstock.cli.screen import can_redraw
 from penstock.cli.wrapping import wrapped
@@ -308,6 +309,19 @@ def printable(text: str) -> str:
 def on(stream: TextIO, text: str) -> str:
     """Returns a model's text for a stream; for a terminal, with control characters escaped."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text) if stream.isatty() else text
+
+
+def unrecognized(command: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
+    """Returns the error message for arguments that a command does not know.
+
+    It suggests the option that the first one is probably meant to be.
+    """
+    message = f"unrecognized arguments: {' '.join(arguments)}"
+    known = command._option_string_actions  # noqa: SLF001  (argparse has no other list)
+    for given in arguments:
+        if meant := alike(given.partition("=")[0], known):
+            return f"{message} (did you mean {meant}?)"
+    return message
 
 
 def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
