@@ -1,7 +1,7 @@
 """Uploads of audio: order of messages, forwarding to the upstream, limits, early ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -29,6 +29,7 @@ from .transcriptions import (
     configured,
     connected,
     connected_to,
+    endless,
     failed,
     failed_while_sending,
     in_front_of,
@@ -134,7 +135,7 @@ async def test_too_large(method: str) -> None:
     upstream = Upstream()
     limit = 3 * CHUNK
     async with in_front_of(upstream, max_upload_bytes=limit):
-        end = await failed_while_sending(upstream.service, method, _endless())
+        end = await failed_while_sending(upstream.service, method, endless())
         await upstream.wait_closed()
     assert (end.code, end.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
     assert end.metadata["limitBytes"] == str(limit)
@@ -286,7 +287,7 @@ async def test_early_refusal_while_chunks_continue(
     upstream.respond = _early(upstream, status, then)
     async with in_front_of(upstream, max_upload_bytes=2**40):
         async with asyncio.timeout(60):
-            end = await failed_while_sending(upstream.service, method, _endless())
+            end = await failed_while_sending(upstream.service, method, endless())
     assert (end.code, end.reason) == (code, reason), end.message
     assert not upstream.complete
 
@@ -311,7 +312,7 @@ async def test_field_of_an_early_refusal() -> None:
     upstream = Upstream()
     upstream.respond = _early(upstream, REFUSED, "read on")
     async with in_front_of(upstream, max_upload_bytes=2**40):
-        end = await failed_while_sending(upstream.service, "UploadTranscribe", _endless())
+        end = await failed_while_sending(upstream.service, "UploadTranscribe", endless())
     assert end.fields == ["config.language_code"]
     assert end.message == "no such language"
 
@@ -345,7 +346,7 @@ async def test_upstream_lost_within_the_upload(method: str, reset: bool) -> None
     upstream.respond = respond
     async with in_front_of(upstream, max_upload_bytes=2**40):
         async with asyncio.timeout(60):
-            end = await failed_while_sending(upstream.service, method, _endless())
+            end = await failed_while_sending(upstream.service, method, endless())
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_CONNECT_FAILED")
     assert end.metadata["stage"] == "request"
 
@@ -383,7 +384,7 @@ async def test_stalled_upstream(reads: bool) -> None:
         await upstream.left.wait()
 
     upstream.respond = respond
-    messages = upload(asking()) if reads else _endless()
+    messages = upload(asking()) if reads else endless()
     limits = {"first_byte_timeout": 0.3, "max_upload_bytes": 2**40}
     async with in_front_of(upstream, **limits):
         async with asyncio.timeout(60):
@@ -404,12 +405,6 @@ async def test_a_slow_caller_does_not_count_as_a_slow_upstream(skip: Skipping) -
         await call.write(chunk(b"second"))
         await call.done_writing()
         assert (await call).transcription.text == " Heard."
-
-
-def _endless() -> Iterator[UploadTranscribeRequest]:
-    yield configured()
-    while True:
-        yield chunk(bytes(CHUNK))
 
 
 async def _half(channel: aio.Channel, method: str, upstream: Upstream, **options: Any) -> Any:

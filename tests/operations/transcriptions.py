@@ -5,7 +5,7 @@ import io
 import math
 import struct
 import wave
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -100,21 +100,44 @@ async def failed(call: Any) -> Ended:
     raise AssertionError(f"it did not fail: {received}")
 
 
+def endless() -> Iterator[UploadTranscribeRequest]:
+    """Yields the messages of an upload that does not end."""
+    yield configured()
+    while True:
+        yield chunk(bytes(CHUNK))
+
+
 async def failed_while_sending(
-    target: str, method: str, messages: Iterator[UploadTranscribeRequest]
+    target: str,
+    method: str,
+    messages: Iterator[UploadTranscribeRequest],
+    root: bytes = b"",
+    **options: Any,
 ) -> Ended:
-    """Returns the status of an upload that must fail before its end.
+    """Returns the status of an upload that must fail before its end; with a root, TLS is used.
 
     It uses the blocking client. The asynchronous one may report INTERNAL instead of the status if
     it writes to a call that the server has just ended.
     """
-    return await asyncio.to_thread(_send, target, method, messages)
+    return await asyncio.to_thread(_send, target, method, messages, root, options)
 
 
-def _send(target: str, method: str, messages: Iterator[UploadTranscribeRequest]) -> Ended:
-    with grpc.insecure_channel(target, (("grpc.enable_retries", 0),)) as channel:
+def _send(
+    target: str,
+    method: str,
+    messages: Iterator[UploadTranscribeRequest],
+    root: bytes,
+    options: Mapping[str, Any],
+) -> Ended:
+    arguments = (("grpc.enable_retries", 0),)
+    opened = (
+        grpc.secure_channel(target, grpc.ssl_channel_credentials(root), arguments)
+        if root
+        else grpc.insecure_channel(target, arguments)
+    )
+    with opened as channel:
         try:
-            answer = getattr(TranscriptionServiceStub(channel), method)(messages)
+            answer = getattr(TranscriptionServiceStub(channel), method)(messages, **options)
             received = [answer] if method == "UploadTranscribe" else list(answer)
         except grpc.RpcError as error:
             # The exception is both an error and a call.

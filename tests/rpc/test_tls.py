@@ -1,5 +1,6 @@
 """TLS between callers and the service: certificates, their replacement, and plaintext refused."""
 
+import asyncio
 import logging
 import ssl
 import time
@@ -16,6 +17,7 @@ from grpc import StatusCode as Code
 from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from operations.transcriptions import CHUNK, WHISPER, endless, failed_while_sending
 
 from penstock.v1.admin_pb2 import ListUpstreamsRequest
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
@@ -26,6 +28,7 @@ from penstock_server.options import SettingsError
 from penstock_server.simulator import Simulator
 
 from .calls import BOUND_S, FREE_PORT, Serve, chat, create, ended, plain_channel, until
+from .keyed import KEYS, SECRET, bearer
 from .test_admin import admin_channel, listed
 
 SOON = 0.05
@@ -94,6 +97,31 @@ async def test_calls_are_encrypted(simulator: Simulator, serve: Serve, files: Fi
     assert not await works(service.port, Authority("another").root)
     async with plain_channel(service) as channel:
         assert (await create(channel, chat())).code is Code.UNAVAILABLE
+
+
+@pytest.mark.parametrize("method", ["UploadTranscribe", "UploadStreamTranscribe"])
+@pytest.mark.parametrize(
+    ("key", "code"), [(SECRET, Code.RESOURCE_EXHAUSTED), ("unknown", Code.UNAUTHENTICATED)]
+)
+async def test_the_refusal_of_an_upload_arrives_while_the_caller_sends(
+    method: str, key: str, code: Code, serve: Serve, files: Files, tmp_path: Path
+) -> None:
+    callers = write(tmp_path / "callers.toml", KEYS.encode())
+    async with Simulator(WHISPER) as simulator, asyncio.timeout(BOUND_S):
+        service = await serve(
+            upstream=(simulator.url,),
+            max_upload_bytes=3 * CHUNK,
+            callers_file=callers,
+            **files.settings,
+        )
+        end = await failed_while_sending(
+            f"127.0.0.1:{service.port}",
+            method,
+            endless(),
+            files.authority.root,
+            metadata=bearer(key),
+        )
+    assert end.code is code
 
 
 async def test_a_new_certificate_is_used_without_ending_a_call(
