@@ -1,5 +1,6 @@
 """The Go module and the npm package of the stubs: fresh, and imported as their users do."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def go(tmp_path: Path) -> dict[str, str]:
     """The variables of a shell with Go, whose only module proxy has nothing but the stubs."""
     proxy = tmp_path / "proxy"
-    versions = proxy / module_zip.path() / "@v"
+    # A proxy's paths have no capitals.
+    escaped = re.sub("[A-Z]", lambda capital: f"!{capital[0].lower()}", module_zip.path())
+    versions = proxy / escaped / "@v"
     versions.mkdir(parents=True)
     (versions / "list").write_text(f"v{VERSION}\n")
     (versions / f"v{VERSION}.info").write_text(f'{{"Version": "v{VERSION}"}}')
