@@ -363,12 +363,7 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
                     "test_rejected[too many logprobs]",
                 ),
                 "test_reasoning": ("test_unknown_effort",),
-                "test_refusals": (
-                    "test_value_out_of_range",
-                    "test_media_parameters_that_are_not_trusted",
-                    "test_extra_body_arrives",
-                ),
-                "test_tools": ("test_unknown_function",),
+                "test_refusals": ("test_value_out_of_range", "test_extra_body_arrives"),
                 "test_transcription": ("test_refused[prompt]",),
             },
         ),
