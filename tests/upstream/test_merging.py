@@ -50,6 +50,7 @@ COUNTED = {"usage": {"total_tokens": 3}}
         (chunk("a"), chunk("b"), chunk("ab")),
         (chunk("a", 3), chunk("", 3), chunk("a", 3)),
         (chunk("a", key="reasoning"), chunk("b", key="reasoning"), chunk("ab", key="reasoning")),
+        (chunk("a", key="refusal"), chunk("b", key="refusal"), chunk("ab", key="refusal")),
         (words("a", token_ids=None), words("b"), words("ab", token_ids=None)),
         (
             chunk("a", delta=TWICE),

@@ -12,7 +12,7 @@ _REPEATED = frozenset({"id", "object", "created", "model"})
 _REPEATED_IF_EQUAL = ("system_fingerprint", "service_tier")
 _EVENT_KEYS = _REPEATED | {*_REPEATED_IF_EQUAL, "choices", _USAGE}
 _CHOICE_KEYS = frozenset({"index", "delta", "text", "logprobs", "token_ids"})
-_TEXTS = frozenset({("content",), ("reasoning",), ("reasoning_content",)})
+_TEXTS = frozenset({("content",), ("reasoning",), ("reasoning_content",), ("refusal",)})
 # Some versions of vLLM send reasoning under both names.
 _REASONING_TWICE = ("reasoning", "reasoning_content")
 _COLUMNS = frozenset({"content", "tokens", "token_logprobs", "top_logprobs", "text_offset"})
