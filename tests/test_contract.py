@@ -67,6 +67,7 @@ NAMES = frozenset(
         "tool_call_id",
         "unreachable",
         "upstream",
+        "upstreams",
         "user",
         "uuid",
         "version",
@@ -135,8 +136,10 @@ OPEN_WORDS = {
     "native_finish_reason": "it is a name without a value in the enum",
     "phase": "models define them",
     "prompt_cache_retention": "providers define them; they are durations, too",
+    "reason": "each new kind of failure adds one",
     "reasoning_effort": "models define them; three came within a year",
     "service_tier": "providers define them",
+    "tags": "vLLM adds parts of an engine",
     "task": "chat templates define them",
 }
 """Words from lists that others extend: an enum would refuse or hide a new one."""

@@ -10,7 +10,7 @@ which can also be used directly. Every result carries its protobuf message as `p
 
 from importlib.metadata import version as _version
 
-from penstock.admin import Replica, UpstreamList
+from penstock.admin import EngineResults, Replica, UpstreamList
 from penstock.channel import TLS, open_async_channel, open_channel
 from penstock.chat import chat_request
 from penstock.chat_answer import ChatCompletion, ChatEvent, ParsedChatCompletion
@@ -94,6 +94,7 @@ __all__ = [
     "ConflictError",
     "DeadlineExceededError",
     "Embeddings",
+    "EngineResults",
     "FailedPreconditionError",
     "IncompleteStreamError",
     "InternalError",

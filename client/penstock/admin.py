@@ -2,14 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Literal, TypeAlias, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
-from penstock._base.options import CallOptions, enum_name
+from penstock._base.options import CallOptions, enum_name, enum_value
 from penstock._base.result import Items, Result
-from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, ReplicaState
+from penstock.v1.admin_pb2 import (
+    EngineCache,
+    ListUpstreamsRequest,
+    ListUpstreamsResponse,
+    ReplicaResult,
+    ReplicaState,
+    ResetCachesRequest,
+    ResetCachesResponse,
+    SleepMode,
+    SleepRequest,
+    SleepResponse,
+    WakeUpRequest,
+    WakeUpResponse,
+)
 from penstock.v1.admin_pb2 import Replica as ReplicaProto
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
+
+SleepModeName: TypeAlias = Literal["abort", "wait", "keep"]
+"""How an engine that falls asleep treats running calls."""
+CacheName: TypeAlias = Literal["prefix", "multimodal", "encoder"]
+"""A cache of an engine."""
 
 _READY = ("ready", "slow_start")
 
@@ -73,6 +91,30 @@ class UpstreamList(Result[ListUpstreamsResponse], Items[Replica]):
         return [Replica(one) for one in self.proto.replicas]
 
 
+class EngineResults(
+    Result[SleepResponse | WakeUpResponse | ResetCachesResponse], Items[ReplicaResult]
+):
+    """Results for replicas, sorted by upstream and address; those with a `reason` failed."""
+
+    @property
+    def failed(self) -> Sequence[ReplicaResult]:
+        """Results of replicas whose request failed."""
+        return [one for one in self.proto.results if one.reason]
+
+    def _items(self) -> Sequence[ReplicaResult]:
+        return self.proto.results
+
+
+def _sleep(upstreams: Sequence[str], level: int, mode: SleepModeName) -> SleepRequest:
+    known: Any = enum_value(SleepMode.DESCRIPTOR, mode)
+    return SleepRequest(upstreams=upstreams, level=level, mode=known)
+
+
+def _reset(upstreams: Sequence[str], caches: Sequence[CacheName]) -> ResetCachesRequest:
+    known: list[Any] = [enum_value(EngineCache.DESCRIPTOR, cache) for cache in caches]
+    return ResetCachesRequest(upstreams=upstreams, caches=known)
+
+
 class Admin(Resource):
     """Calls to the admin address of a service, which must be the client's target."""
 
@@ -95,6 +137,63 @@ class Admin(Resource):
         request = ListUpstreamsRequest()
         return self._caller.call(self._stub.ListUpstreams, request, options, UpstreamList)
 
+    def sleep(
+        self,
+        upstreams: Sequence[str],
+        *,
+        level: int = 1,
+        mode: SleepModeName = "abort",
+        **options: Unpack[CallOptions],
+    ) -> EngineResults:
+        """Puts the engines of upstreams to sleep.
+
+        Args:
+            upstreams: names of the upstreams.
+            level: 0 to pause, 1 to move the weights to the host's memory, 2 to discard them.
+            mode: whether running calls are aborted, completed first, or kept until it wakes.
+            **options: options of the call.
+
+        Raises:
+            PermissionDeniedError: the service does not authenticate operators, or the caller is
+                none.
+            UnimplementedError: no engine runs in vLLM's development mode.
+            CallError: the call ended with a status other than OK, because all replicas failed.
+        """
+        request = _sleep(upstreams, level, mode)
+        return self._caller.call(self._stub.Sleep, request, options, EngineResults)
+
+    def wake_up(
+        self, upstreams: Sequence[str], *, tags: Sequence[str] = (), **options: Unpack[CallOptions]
+    ) -> EngineResults:
+        """Wakes the engines of upstreams.
+
+        Args:
+            upstreams: names of the upstreams.
+            tags: parts to wake, such as "weights"; if empty, all.
+            **options: options of the call.
+
+        Raises:
+            CallError: see `Admin.sleep`.
+        """
+        request = WakeUpRequest(upstreams=upstreams, tags=tags)
+        return self._caller.call(self._stub.WakeUp, request, options, EngineResults)
+
+    def reset_caches(
+        self, upstreams: Sequence[str], caches: Sequence[CacheName], **options: Unpack[CallOptions]
+    ) -> EngineResults:
+        """Empties caches of the engines of upstreams.
+
+        Args:
+            upstreams: names of the upstreams.
+            caches: "prefix", "multimodal" or "encoder".
+            **options: options of the call.
+
+        Raises:
+            CallError: see `Admin.sleep`.
+        """
+        request = _reset(upstreams, caches)
+        return self._caller.call(self._stub.ResetCaches, request, options, EngineResults)
+
 
 class AsyncAdmin(AsyncResource):
     """Asynchronous counterpart of `Admin`."""
@@ -107,3 +206,29 @@ class AsyncAdmin(AsyncResource):
         """See `Admin.upstreams`."""
         request = ListUpstreamsRequest()
         return await self._caller.call(self._stub.ListUpstreams, request, options, UpstreamList)
+
+    async def sleep(
+        self,
+        upstreams: Sequence[str],
+        *,
+        level: int = 1,
+        mode: SleepModeName = "abort",
+        **options: Unpack[CallOptions],
+    ) -> EngineResults:
+        """See `Admin.sleep`."""
+        request = _sleep(upstreams, level, mode)
+        return await self._caller.call(self._stub.Sleep, request, options, EngineResults)
+
+    async def wake_up(
+        self, upstreams: Sequence[str], *, tags: Sequence[str] = (), **options: Unpack[CallOptions]
+    ) -> EngineResults:
+        """See `Admin.wake_up`."""
+        request = WakeUpRequest(upstreams=upstreams, tags=tags)
+        return await self._caller.call(self._stub.WakeUp, request, options, EngineResults)
+
+    async def reset_caches(
+        self, upstreams: Sequence[str], caches: Sequence[CacheName], **options: Unpack[CallOptions]
+    ) -> EngineResults:
+        """See `Admin.reset_caches`."""
+        request = _reset(upstreams, caches)
+        return await self._caller.call(self._stub.ResetCaches, request, options, EngineResults)

@@ -96,7 +96,13 @@ class Service:
         self._deadlines = Deadlines(settings.default_deadline, settings.max_deadline)
         self._watches = Watches(settings.max_watches, settings.max_watches_per_connection)
         self._certificate = server_certificate(settings)
-        self._configuration = AdminServicer(self._fleet, worker.generation(), self._certificate)
+        self._configuration = AdminServicer(
+            self._fleet,
+            worker.generation(),
+            self._certificate,
+            # Only its supervisor reaches a worker.
+            changes=settings.admin_requires_caller or worker.is_worker(),
+        )
         self._observers = Observers(
             settings, self._fleet, lambda: self._configuration.generation, self._certificate
         )

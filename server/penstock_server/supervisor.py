@@ -315,7 +315,7 @@ def _admin_server(
     """Returns the server for operators, bound; it combines what the workers' sockets report."""
     admin = AdminServer(
         settings.admin_listen,
-        CombinedAdminServicer(sockets),
+        CombinedAdminServicer(sockets, changes=settings.admin_requires_caller),
         max_message_bytes=settings.max_message_bytes,
         max_request_entries=settings.max_request_entries,
         reflection=settings.reflection,

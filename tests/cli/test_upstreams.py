@@ -14,7 +14,16 @@ from google.protobuf.text_format import Parse
 from grpc import aio
 
 from penstock.v1 import admin_pb2_grpc
-from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
+from penstock.v1.admin_pb2 import (
+    ListUpstreamsRequest,
+    ListUpstreamsResponse,
+    ResetCachesRequest,
+    ResetCachesResponse,
+    SleepRequest,
+    SleepResponse,
+    WakeUpRequest,
+    WakeUpResponse,
+)
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator
 
@@ -51,6 +60,17 @@ class Admin(admin_pb2_grpc.AdminServiceServicer):
         self, request: ListUpstreamsRequest, context: object
     ) -> ListUpstreamsResponse:
         return Parse(self.answer, ListUpstreamsResponse())
+
+    async def Sleep(self, request: SleepRequest, context: object) -> SleepResponse:
+        return Parse(self.answer, SleepResponse())
+
+    async def WakeUp(self, request: WakeUpRequest, context: object) -> WakeUpResponse:
+        return Parse(self.answer, WakeUpResponse())
+
+    async def ResetCaches(
+        self, request: ResetCachesRequest, context: object
+    ) -> ResetCachesResponse:
+        return Parse(self.answer, ResetCachesResponse())
 
 
 @asynccontextmanager

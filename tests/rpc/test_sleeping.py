@@ -235,7 +235,7 @@ async def test_an_attempt_continues_without_its_first_caller(serve: Serve) -> No
             1,
             {"development_mode": False},
             "",
-            "it does not run in vLLM's development mode (VLLM_SERVER_DEV_MODE=1)",
+            "it has no /wake_up, which requires vLLM's development mode (VLLM_SERVER_DEV_MODE=1)",
         ),
         (1, {}, "status code=500 message=no%20memory", "no memory"),
     ],
@@ -258,3 +258,16 @@ async def test_an_engine_that_cannot_be_woken(
             assert result.message.endswith(f"and cannot be woken: {reason}")
     failed = [one for one in caplog.records if one.message == "cannot wake upstream"]
     assert [vars(one)["fields"]["reason"] for one in failed] == [reason]
+
+
+async def test_the_reason_is_logged_once(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "penstock.fleet")
+    async with (
+        asleep(level=2) as simulator,
+        in_front_of(serve, simulator, wake_sleeping=True) as (_, channel),
+    ):
+        for _ in range(3):
+            await refused(channel)
+    events = [one.message for one in caplog.records]
+    assert events.count("cannot wake upstream") == 1
+    assert "waking upstream" not in events

@@ -12,6 +12,7 @@ from penstock.cli import (
     chat,
     completion,
     embed,
+    engines,
     health,
     models,
     rerank,
@@ -26,6 +27,6 @@ __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request", "unrecogniz
 
 def add_commands(parser: argparse.ArgumentParser, commands: Subparsers) -> None:
     """Adds the client's commands to a command line."""
-    for module in (chat, embed, rerank, transcribe, tokenize, models, upstreams, health):
+    for module in (chat, embed, rerank, transcribe, tokenize, models, upstreams, engines, health):
         module.add(commands)
     completion.add(commands, parser)

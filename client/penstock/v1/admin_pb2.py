@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from penstock.v1 import model_pb2 as penstock_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/admin.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17penstock/v1/model.proto\"\x16\n\x14ListUpstreamsRequest\"\x8b\x02\n\x15ListUpstreamsResponse\x12&\n\x08replicas\x18\x01 \x03(\x0b\x32\x14.penstock.v1.Replica\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12 \n\x18\x63onfiguration_generation\x18\x03 \x01(\x03\x12\x36\n\x12\x63onfiguration_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63\x65rtificate_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x65rtificate_problem\x18\x06 \x01(\t\"\x9b\x03\n\x07Replica\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.penstock.v1.ReplicaState\x12\x0e\n\x06models\x18\x04 \x03(\t\x12-\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x17.penstock.v1.Capability\x12\x13\n\x0boutstanding\x18\x06 \x01(\x05\x12\x10\n\x08requests\x18\x07 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x08 \x01(\x03\x12\x1c\n\x14\x63onsecutive_failures\x18\t \x01(\x05\x12*\n\x07latency\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x0b \x01(\t\x12\x0e\n\x06weight\x18\x0c \x01(\x01\x12\x12\n\nlast_error\x18\r \x01(\t\x12\x31\n\rejected_until\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13model_list_oddities\x18\x0f \x01(\t*\xea\x01\n\x0cReplicaState\x12\x1d\n\x19REPLICA_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REPLICA_STATE_PROBING\x10\x01\x12\x17\n\x13REPLICA_STATE_READY\x10\x02\x12\x1c\n\x18REPLICA_STATE_SLOW_START\x10\x03\x12\x16\n\x12REPLICA_STATE_DOWN\x10\x04\x12\x19\n\x15REPLICA_STATE_EJECTED\x10\x05\x12\x1a\n\x16REPLICA_STATE_DRAINING\x10\x06\x12\x1a\n\x16REPLICA_STATE_SLEEPING\x10\x07\x32k\n\x0c\x41\x64minService\x12[\n\rListUpstreams\x12!.penstock.v1.ListUpstreamsRequest\x1a\".penstock.v1.ListUpstreamsResponse\"\x03\x90\x02\x01\x42s\n\x0bpenstock.v1B\nAdminProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/admin.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17penstock/v1/model.proto\"\x16\n\x14ListUpstreamsRequest\"\x8b\x02\n\x15ListUpstreamsResponse\x12&\n\x08replicas\x18\x01 \x03(\x0b\x32\x14.penstock.v1.Replica\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12 \n\x18\x63onfiguration_generation\x18\x03 \x01(\x03\x12\x36\n\x12\x63onfiguration_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63\x65rtificate_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x65rtificate_problem\x18\x06 \x01(\t\"\x9b\x03\n\x07Replica\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.penstock.v1.ReplicaState\x12\x0e\n\x06models\x18\x04 \x03(\t\x12-\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x17.penstock.v1.Capability\x12\x13\n\x0boutstanding\x18\x06 \x01(\x05\x12\x10\n\x08requests\x18\x07 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x08 \x01(\x03\x12\x1c\n\x14\x63onsecutive_failures\x18\t \x01(\x05\x12*\n\x07latency\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x0b \x01(\t\x12\x0e\n\x06weight\x18\x0c \x01(\x01\x12\x12\n\nlast_error\x18\r \x01(\t\x12\x31\n\rejected_until\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13model_list_oddities\x18\x0f \x01(\t\"e\n\x0cSleepRequest\x12\x11\n\tupstreams\x18\x01 \x03(\t\x12\x12\n\x05level\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12$\n\x04mode\x18\x03 \x01(\x0e\x32\x16.penstock.v1.SleepModeB\x08\n\x06_level\"<\n\rSleepResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.penstock.v1.ReplicaResult\"0\n\rWakeUpRequest\x12\x11\n\tupstreams\x18\x01 \x03(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\"=\n\x0eWakeUpResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.penstock.v1.ReplicaResult\"Q\n\x12ResetCachesRequest\x12\x11\n\tupstreams\x18\x01 \x03(\t\x12(\n\x06\x63\x61\x63hes\x18\x02 \x03(\x0e\x32\x18.penstock.v1.EngineCache\"B\n\x13ResetCachesResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.penstock.v1.ReplicaResult\"c\n\rReplicaResult\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06\x61sleep\x18\x05 \x01(\x08*\xea\x01\n\x0cReplicaState\x12\x1d\n\x19REPLICA_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REPLICA_STATE_PROBING\x10\x01\x12\x17\n\x13REPLICA_STATE_READY\x10\x02\x12\x1c\n\x18REPLICA_STATE_SLOW_START\x10\x03\x12\x16\n\x12REPLICA_STATE_DOWN\x10\x04\x12\x19\n\x15REPLICA_STATE_EJECTED\x10\x05\x12\x1a\n\x16REPLICA_STATE_DRAINING\x10\x06\x12\x1a\n\x16REPLICA_STATE_SLEEPING\x10\x07*g\n\tSleepMode\x12\x1a\n\x16SLEEP_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10SLEEP_MODE_ABORT\x10\x01\x12\x13\n\x0fSLEEP_MODE_WAIT\x10\x02\x12\x13\n\x0fSLEEP_MODE_KEEP\x10\x03*{\n\x0b\x45ngineCache\x12\x1c\n\x18\x45NGINE_CACHE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NGINE_CACHE_PREFIX\x10\x01\x12\x1b\n\x17\x45NGINE_CACHE_MULTIMODAL\x10\x02\x12\x18\n\x14\x45NGINE_CACHE_ENCODER\x10\x03\x32\xcf\x02\n\x0c\x41\x64minService\x12[\n\rListUpstreams\x12!.penstock.v1.ListUpstreamsRequest\x1a\".penstock.v1.ListUpstreamsResponse\"\x03\x90\x02\x01\x12\x43\n\x05Sleep\x12\x19.penstock.v1.SleepRequest\x1a\x1a.penstock.v1.SleepResponse\"\x03\x90\x02\x02\x12\x46\n\x06WakeUp\x12\x1a.penstock.v1.WakeUpRequest\x1a\x1b.penstock.v1.WakeUpResponse\"\x03\x90\x02\x02\x12U\n\x0bResetCaches\x12\x1f.penstock.v1.ResetCachesRequest\x1a .penstock.v1.ResetCachesResponse\"\x03\x90\x02\x02\x42s\n\x0bpenstock.v1B\nAdminProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\nAdminProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_ADMINSERVICE'].methods_by_name['ListUpstreams']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['ListUpstreams']._serialized_options = b'\220\002\001'
-  _globals['_REPLICASTATE']._serialized_start=839
-  _globals['_REPLICASTATE']._serialized_end=1073
+  _globals['_ADMINSERVICE'].methods_by_name['Sleep']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['Sleep']._serialized_options = b'\220\002\002'
+  _globals['_ADMINSERVICE'].methods_by_name['WakeUp']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['WakeUp']._serialized_options = b'\220\002\002'
+  _globals['_ADMINSERVICE'].methods_by_name['ResetCaches']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['ResetCaches']._serialized_options = b'\220\002\002'
+  _globals['_REPLICASTATE']._serialized_start=1369
+  _globals['_REPLICASTATE']._serialized_end=1603
+  _globals['_SLEEPMODE']._serialized_start=1605
+  _globals['_SLEEPMODE']._serialized_end=1708
+  _globals['_ENGINECACHE']._serialized_start=1710
+  _globals['_ENGINECACHE']._serialized_end=1833
   _globals['_LISTUPSTREAMSREQUEST']._serialized_start=130
   _globals['_LISTUPSTREAMSREQUEST']._serialized_end=152
   _globals['_LISTUPSTREAMSRESPONSE']._serialized_start=155
   _globals['_LISTUPSTREAMSRESPONSE']._serialized_end=422
   _globals['_REPLICA']._serialized_start=425
   _globals['_REPLICA']._serialized_end=836
-  _globals['_ADMINSERVICE']._serialized_start=1075
-  _globals['_ADMINSERVICE']._serialized_end=1182
+  _globals['_SLEEPREQUEST']._serialized_start=838
+  _globals['_SLEEPREQUEST']._serialized_end=939
+  _globals['_SLEEPRESPONSE']._serialized_start=941
+  _globals['_SLEEPRESPONSE']._serialized_end=1001
+  _globals['_WAKEUPREQUEST']._serialized_start=1003
+  _globals['_WAKEUPREQUEST']._serialized_end=1051
+  _globals['_WAKEUPRESPONSE']._serialized_start=1053
+  _globals['_WAKEUPRESPONSE']._serialized_end=1114
+  _globals['_RESETCACHESREQUEST']._serialized_start=1116
+  _globals['_RESETCACHESREQUEST']._serialized_end=1197
+  _globals['_RESETCACHESRESPONSE']._serialized_start=1199
+  _globals['_RESETCACHESRESPONSE']._serialized_end=1265
+  _globals['_REPLICARESULT']._serialized_start=1267
+  _globals['_REPLICARESULT']._serialized_end=1366
+  _globals['_ADMINSERVICE']._serialized_start=1836
+  _globals['_ADMINSERVICE']._serialized_end=2171
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,62 @@ lets a call wake it.
 """
 Global___ReplicaState: _TypeAlias = ReplicaState  # noqa: Y015
 
+class _SleepMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SleepModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SleepMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SLEEP_MODE_UNSPECIFIED: _SleepMode.ValueType  # 0
+    """As SLEEP_MODE_ABORT."""
+    SLEEP_MODE_ABORT: _SleepMode.ValueType  # 1
+    """Aborts them: GENERATION_ABORTED, unless another replica can repeat them."""
+    SLEEP_MODE_WAIT: _SleepMode.ValueType  # 2
+    """Completes them first. Up to vLLM 0.16, treated as SLEEP_MODE_ABORT."""
+    SLEEP_MODE_KEEP: _SleepMode.ValueType  # 3
+    """Keeps them, and continues after it wakes. Up to vLLM 0.16, treated as SLEEP_MODE_ABORT."""
+
+class SleepMode(_SleepMode, metaclass=_SleepModeEnumTypeWrapper):
+    """How an engine that falls asleep treats the calls that it is processing."""
+
+SLEEP_MODE_UNSPECIFIED: SleepMode.ValueType  # 0
+"""As SLEEP_MODE_ABORT."""
+SLEEP_MODE_ABORT: SleepMode.ValueType  # 1
+"""Aborts them: GENERATION_ABORTED, unless another replica can repeat them."""
+SLEEP_MODE_WAIT: SleepMode.ValueType  # 2
+"""Completes them first. Up to vLLM 0.16, treated as SLEEP_MODE_ABORT."""
+SLEEP_MODE_KEEP: SleepMode.ValueType  # 3
+"""Keeps them, and continues after it wakes. Up to vLLM 0.16, treated as SLEEP_MODE_ABORT."""
+Global___SleepMode: _TypeAlias = SleepMode  # noqa: Y015
+
+class _EngineCache:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EngineCacheEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EngineCache.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ENGINE_CACHE_UNSPECIFIED: _EngineCache.ValueType  # 0
+    """Not a valid cache."""
+    ENGINE_CACHE_PREFIX: _EngineCache.ValueType  # 1
+    """Computed prefixes of prompts."""
+    ENGINE_CACHE_MULTIMODAL: _EngineCache.ValueType  # 2
+    """Preprocessed images, audio and video."""
+    ENGINE_CACHE_ENCODER: _EngineCache.ValueType  # 3
+    """Encoded images, audio and video. Requires vLLM 0.16 or newer."""
+
+class EngineCache(_EngineCache, metaclass=_EngineCacheEnumTypeWrapper):
+    """A cache of an engine."""
+
+ENGINE_CACHE_UNSPECIFIED: EngineCache.ValueType  # 0
+"""Not a valid cache."""
+ENGINE_CACHE_PREFIX: EngineCache.ValueType  # 1
+"""Computed prefixes of prompts."""
+ENGINE_CACHE_MULTIMODAL: EngineCache.ValueType  # 2
+"""Preprocessed images, audio and video."""
+ENGINE_CACHE_ENCODER: EngineCache.ValueType  # 3
+"""Encoded images, audio and video. Requires vLLM 0.16 or newer."""
+Global___EngineCache: _TypeAlias = EngineCache  # noqa: Y015
+
 @_typing.final
 class ListUpstreamsRequest(_message.Message):
     """Request of ListUpstreams."""
@@ -243,3 +299,214 @@ class Replica(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Replica: _TypeAlias = Replica  # noqa: Y015
+
+@_typing.final
+class SleepRequest(_message.Message):
+    """Request of Sleep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    level: _builtins.int
+    """How deeply: 0 only pauses the engine, 1 moves its weights to the memory of the host, 2 discards
+    its weights. After level 2, its weights must be reloaded once it is awake. INVALID_ARGUMENT
+    INVALID_REQUEST for other values. If unset, 1.
+    """
+    mode: Global___SleepMode.ValueType
+    """What happens to the calls that the engine is processing."""
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the upstreams, as in `Replica.upstream`. At least one."""
+
+    def __init__(
+        self,
+        *,
+        upstreams: _abc.Iterable[_builtins.str] | None = ...,
+        level: _builtins.int | None = ...,
+        mode: Global___SleepMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_level", b"_level", "level", b"level"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_level", b"_level", "level", b"level", "mode", b"mode", "upstreams", b"upstreams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__level: _TypeAlias = _typing.Literal["level"]  # noqa: Y015
+    _WhichOneofArgType__level: _TypeAlias = _typing.Literal["_level", b"_level"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__level) -> _WhichOneofReturnType__level | None: ...
+
+Global___SleepRequest: _TypeAlias = SleepRequest  # noqa: Y015
+
+@_typing.final
+class SleepResponse(_message.Message):
+    """Response of Sleep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaResult]:
+        """Results, sorted by `upstream`, then by `address`."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ReplicaResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SleepResponse: _TypeAlias = SleepResponse  # noqa: Y015
+
+@_typing.final
+class WakeUpRequest(_message.Message):
+    """Request of WakeUp."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the upstreams, as in `Replica.upstream`. At least one."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parts of the engine to wake, such as "weights" and "kv_cache". If empty, all parts. A replica
+        stays asleep until all parts are awake.
+        """
+
+    def __init__(
+        self,
+        *,
+        upstreams: _abc.Iterable[_builtins.str] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tags", b"tags", "upstreams", b"upstreams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WakeUpRequest: _TypeAlias = WakeUpRequest  # noqa: Y015
+
+@_typing.final
+class WakeUpResponse(_message.Message):
+    """Response of WakeUp."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaResult]:
+        """Results, sorted by `upstream`, then by `address`."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ReplicaResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WakeUpResponse: _TypeAlias = WakeUpResponse  # noqa: Y015
+
+@_typing.final
+class ResetCachesRequest(_message.Message):
+    """Request of ResetCaches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    CACHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the upstreams, as in `Replica.upstream`. At least one."""
+
+    @_builtins.property
+    def caches(self) -> _containers.RepeatedScalarFieldContainer[Global___EngineCache.ValueType]:
+        """Caches to empty, in this order. INVALID_ARGUMENT INVALID_REQUEST if there are none."""
+
+    def __init__(
+        self,
+        *,
+        upstreams: _abc.Iterable[_builtins.str] | None = ...,
+        caches: _abc.Iterable[Global___EngineCache.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caches", b"caches", "upstreams", b"upstreams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetCachesRequest: _TypeAlias = ResetCachesRequest  # noqa: Y015
+
+@_typing.final
+class ResetCachesResponse(_message.Message):
+    """Response of ResetCaches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaResult]:
+        """Results, sorted by `upstream`, then by `address`. A replica of which one cache cannot be emptied
+        has the error of that cache; the caches after it are left as they are.
+        """
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ReplicaResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetCachesResponse: _TypeAlias = ResetCachesResponse  # noqa: Y015
+
+@_typing.final
+class ReplicaResult(_message.Message):
+    """Result of an RPC for one replica."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ASLEEP_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """Name of the configured upstream."""
+    address: _builtins.str
+    """Address of the replica, as in `Replica.address`."""
+    reason: _builtins.str
+    """Why the request failed, as in `ErrorInfo.reason`. Empty if it succeeded."""
+    message: _builtins.str
+    """Description of the error. Empty if it succeeded."""
+    asleep: _builtins.bool
+    """Whether the engine is asleep afterwards, as far as the server knows."""
+    def __init__(
+        self,
+        *,
+        upstream: _builtins.str = ...,
+        address: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        asleep: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "asleep", b"asleep", "message", b"message", "reason", b"reason", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplicaResult: _TypeAlias = ReplicaResult  # noqa: Y015

@@ -31,6 +31,14 @@ class AdminServiceStub(object):
     address of the other services.
 
     The responses contain no keys, no metadata, and nothing that callers send or receive.
+
+    RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+    and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+    to each replica, all at the same time and without retries, and return one result per replica. If
+    all of them fail, the call fails with the error of the first one; in particular, with
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+    INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     def __init__(self, channel):
@@ -44,6 +52,21 @@ class AdminServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_admin__pb2.ListUpstreamsRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_admin__pb2.ListUpstreamsResponse.FromString,
                 _registered_method=True)
+        self.Sleep = channel.unary_unary(
+                '/penstock.v1.AdminService/Sleep',
+                request_serializer=penstock_dot_v1_dot_admin__pb2.SleepRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_admin__pb2.SleepResponse.FromString,
+                _registered_method=True)
+        self.WakeUp = channel.unary_unary(
+                '/penstock.v1.AdminService/WakeUp',
+                request_serializer=penstock_dot_v1_dot_admin__pb2.WakeUpRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_admin__pb2.WakeUpResponse.FromString,
+                _registered_method=True)
+        self.ResetCaches = channel.unary_unary(
+                '/penstock.v1.AdminService/ResetCaches',
+                request_serializer=penstock_dot_v1_dot_admin__pb2.ResetCachesRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_admin__pb2.ResetCachesResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -52,11 +75,41 @@ class AdminServiceServicer(object):
     address of the other services.
 
     The responses contain no keys, no metadata, and nothing that callers send or receive.
+
+    RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+    and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+    to each replica, all at the same time and without retries, and return one result per replica. If
+    all of them fail, the call fails with the error of the first one; in particular, with
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+    INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     def ListUpstreams(self, request, context):
         """Lists the upstreams and their current state as known to the server. The server sends them no
         requests, so the call also succeeds while all upstreams are down and while the server drains.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Sleep(self, request, context):
+        """Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+        except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WakeUp(self, request, context):
+        """Wakes engines that are asleep.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetCaches(self, request, context):
+        """Empties caches of engines.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -69,6 +122,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListUpstreams,
                     request_deserializer=penstock_dot_v1_dot_admin__pb2.ListUpstreamsRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_admin__pb2.ListUpstreamsResponse.SerializeToString,
+            ),
+            'Sleep': grpc.unary_unary_rpc_method_handler(
+                    servicer.Sleep,
+                    request_deserializer=penstock_dot_v1_dot_admin__pb2.SleepRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_admin__pb2.SleepResponse.SerializeToString,
+            ),
+            'WakeUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.WakeUp,
+                    request_deserializer=penstock_dot_v1_dot_admin__pb2.WakeUpRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_admin__pb2.WakeUpResponse.SerializeToString,
+            ),
+            'ResetCaches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetCaches,
+                    request_deserializer=penstock_dot_v1_dot_admin__pb2.ResetCachesRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_admin__pb2.ResetCachesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -84,6 +152,14 @@ class AdminService(object):
     address of the other services.
 
     The responses contain no keys, no metadata, and nothing that callers send or receive.
+
+    RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+    and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+    to each replica, all at the same time and without retries, and return one result per replica. If
+    all of them fail, the call fails with the error of the first one; in particular, with
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+    INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     @staticmethod
@@ -103,6 +179,87 @@ class AdminService(object):
             '/penstock.v1.AdminService/ListUpstreams',
             penstock_dot_v1_dot_admin__pb2.ListUpstreamsRequest.SerializeToString,
             penstock_dot_v1_dot_admin__pb2.ListUpstreamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Sleep(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.AdminService/Sleep',
+            penstock_dot_v1_dot_admin__pb2.SleepRequest.SerializeToString,
+            penstock_dot_v1_dot_admin__pb2.SleepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WakeUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.AdminService/WakeUp',
+            penstock_dot_v1_dot_admin__pb2.WakeUpRequest.SerializeToString,
+            penstock_dot_v1_dot_admin__pb2.WakeUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetCaches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.AdminService/ResetCaches',
+            penstock_dot_v1_dot_admin__pb2.ResetCachesRequest.SerializeToString,
+            penstock_dot_v1_dot_admin__pb2.ResetCachesResponse.FromString,
             options,
             channel_credentials,
             insecure,

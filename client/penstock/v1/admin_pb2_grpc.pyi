@@ -32,6 +32,14 @@ class AdminServiceStub:
     address of the other services.
 
     The responses contain no keys, no metadata, and nothing that callers send or receive.
+
+    RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+    and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+    to each replica, all at the same time and without retries, and return one result per replica. If
+    all of them fail, the call fails with the error of the first one; in particular, with
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+    INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     @_typing.overload
@@ -42,6 +50,14 @@ class AdminServiceStub:
     """Lists the upstreams and their current state as known to the server. The server sends them no
     requests, so the call also succeeds while all upstreams are down and while the server drains.
     """
+    Sleep: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SleepRequest, _admin_pb2.SleepResponse]
+    """Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+    except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+    """
+    WakeUp: _grpc.UnaryUnaryMultiCallable[_admin_pb2.WakeUpRequest, _admin_pb2.WakeUpResponse]
+    """Wakes engines that are asleep."""
+    ResetCaches: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ResetCachesRequest, _admin_pb2.ResetCachesResponse]
+    """Empties caches of engines."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -50,6 +66,14 @@ class AdminServiceAsyncStub(AdminServiceStub):
     address of the other services.
 
     The responses contain no keys, no metadata, and nothing that callers send or receive.
+
+    RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+    and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+    to each replica, all at the same time and without retries, and return one result per replica. If
+    all of them fail, the call fails with the error of the first one; in particular, with
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+    INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -57,6 +81,14 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lists the upstreams and their current state as known to the server. The server sends them no
     requests, so the call also succeeds while all upstreams are down and while the server drains.
     """
+    Sleep: _aio.UnaryUnaryMultiCallable[_admin_pb2.SleepRequest, _admin_pb2.SleepResponse]  # type: ignore[assignment]
+    """Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+    except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+    """
+    WakeUp: _aio.UnaryUnaryMultiCallable[_admin_pb2.WakeUpRequest, _admin_pb2.WakeUpResponse]  # type: ignore[assignment]
+    """Wakes engines that are asleep."""
+    ResetCaches: _aio.UnaryUnaryMultiCallable[_admin_pb2.ResetCachesRequest, _admin_pb2.ResetCachesResponse]  # type: ignore[assignment]
+    """Empties caches of engines."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administration of a server. This service has its own address (the server's option `admin_listen`,
@@ -64,6 +96,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     address of the other services.
 
     The responses contain no keys, no metadata, and nothing that callers send or receive.
+
+    RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+    and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+    to each replica, all at the same time and without retries, and return one result per replica. If
+    all of them fail, the call fails with the error of the first one; in particular, with
+    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+    INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     @_abc_1.abstractmethod
@@ -75,5 +115,31 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the upstreams and their current state as known to the server. The server sends them no
         requests, so the call also succeeds while all upstreams are down and while the server drains.
         """
+
+    @_abc_1.abstractmethod
+    def Sleep(
+        self,
+        request: _admin_pb2.SleepRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SleepResponse, _abc.Awaitable[_admin_pb2.SleepResponse]]:
+        """Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+        except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+        """
+
+    @_abc_1.abstractmethod
+    def WakeUp(
+        self,
+        request: _admin_pb2.WakeUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.WakeUpResponse, _abc.Awaitable[_admin_pb2.WakeUpResponse]]:
+        """Wakes engines that are asleep."""
+
+    @_abc_1.abstractmethod
+    def ResetCaches(
+        self,
+        request: _admin_pb2.ResetCachesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ResetCachesResponse, _abc.Awaitable[_admin_pb2.ResetCachesResponse]]:
+        """Empties caches of engines."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,16 +9,17 @@ from penstock_server.fleet.policy import Affinity, Policy
 from penstock_server.fleet.replica_state import ReplicaState, State
 
 if TYPE_CHECKING:
+    from penstock_server.fleet.engines import Outcome
     from penstock_server.fleet.fleet import Fleet
     from penstock_server.fleet.listing import ModelListing
 
-__all__ = ["Affinity", "Fleet", "ModelListing", "Policy", "ReplicaState", "State"]
+__all__ = ["Affinity", "Fleet", "ModelListing", "Outcome", "Policy", "ReplicaState", "State"]
 
 
 def __getattr__(name: str) -> Any:
     # The configuration imports the policy and should not load the HTTP side for it.
-    if name not in ("Fleet", "ModelListing"):
+    if name not in ("Fleet", "ModelListing", "Outcome"):
         raise AttributeError(name)
-    from penstock_server.fleet import fleet, listing
+    from penstock_server.fleet import engines, fleet, listing
 
-    return fleet.Fleet if name == "Fleet" else listing.ModelListing
+    return getattr({"Fleet": fleet, "ModelListing": listing, "Outcome": engines}[name], name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from time import monotonic
@@ -13,6 +13,7 @@ import httpx
 from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.dispatch import Dispatcher
+from penstock_server.fleet.engines import Outcome, on_each, reset_caches
 from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
 from penstock_server.fleet.policy import Policy
@@ -20,6 +21,7 @@ from penstock_server.fleet.probe import responds_natively
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
 from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
+from penstock_server.fleet.sleep import fall_asleep, wake_up
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     RESPONSE,
@@ -227,6 +229,42 @@ class Fleet:
         missing = failure.model_missing
         message = self._directory.table.missing(call) if missing else failure.message
         return replace(failure, operation=operation.name, message=message)
+
+    # Engines
+
+    @property
+    def upstreams(self) -> Sequence[str]:
+        """The names of the upstreams, sorted."""
+        return sorted({replica.upstream.name for replica in self.replicas})
+
+    async def sleep(
+        self, upstreams: Collection[str], call: Call, level: int, mode: str
+    ) -> Sequence[Outcome]:
+        """Puts the engines of upstreams to sleep.
+
+        Args:
+            upstreams: the names of the upstreams.
+            call: the call.
+            level: how deeply.
+            mode: vLLM's word for how to treat running calls.
+        """
+        return await on_each(
+            self.replicas, upstreams, lambda replica: fall_asleep(replica, call, level, mode)
+        )
+
+    async def wake_up(
+        self, upstreams: Collection[str], call: Call, tags: Sequence[str]
+    ) -> Sequence[Outcome]:
+        """Wakes the engines of upstreams, or the parts of them that tags name."""
+        return await on_each(self.replicas, upstreams, lambda replica: wake_up(replica, call, tags))
+
+    async def reset_caches(
+        self, upstreams: Collection[str], call: Call, routes: Sequence[str]
+    ) -> Sequence[Outcome]:
+        """Empties the caches of the engines of upstreams, by the routes that empty each."""
+        return await on_each(
+            self.replicas, upstreams, lambda replica: reset_caches(replica, call, routes)
+        )
 
     # The state that servicers read
 

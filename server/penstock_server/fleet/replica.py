@@ -38,7 +38,8 @@ class Replica:
         ejection: whether its requests keep failing.
         asking: held while it is asked whether it has a Responses API.
         waking: the attempt to wake its engine, with its failure; None if there is none.
-        wakes: the number of successful attempts.
+        unwoken: why the last attempt failed; empty if it did not, or was before its engine woke.
+        sleep_changes: the number of times that this service woke its engine or put it to sleep.
         probe_requested: set when it should be probed at once.
         clock: returns the time in seconds.
         address: host and port, or the path of the socket.
@@ -69,7 +70,8 @@ class Replica:
         self._changes = changes
         self.asking = asyncio.Lock()
         self.waking: asyncio.Task[UpstreamFailure | None] | None = None
-        self.wakes = 0
+        self.unwoken = ""
+        self.sleep_changes = 0
         self._log = StateLog()
         self.clock = clock
         self.known = Knowledge(now)
@@ -154,7 +156,14 @@ class Replica:
         if self.known.asleep and not asleep:
             self.load.started = now
             self.ejection.readmit(now)
+            self.unwoken = ""
         self.known.record_sleep(asleep=asleep)
+
+    def change_sleep(self, *, asleep: bool) -> None:
+        """Records that this service woke its engine, or put it to sleep."""
+        self.sleep_changes += 1
+        self.record_sleep(asleep=asleep)
+        self.report_change()
 
     def record_failed_probe(self, failure: UpstreamFailure) -> None:
         """Records that a probe failed; requests another if it is not certain to be down."""

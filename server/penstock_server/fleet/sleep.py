@@ -1,8 +1,10 @@
-"""Engines that are asleep: how that is noticed, and how a call wakes one."""
+"""Engines that are asleep: how that is noticed, how they wake, and how they fall asleep."""
 
 import asyncio
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from penstock_server.fleet.replica import Replica
@@ -12,6 +14,7 @@ from penstock_server.upstream.client import Upstream
 
 _IS_SLEEPING = "/is_sleeping"
 _METRICS = "/metrics"
+_SLEEP = "/sleep"
 _WAKE_UP = "/wake_up"
 
 
@@ -29,10 +32,10 @@ async def is_asleep(
         timeout_s: the limit of each request.
         thorough: whether to find out with more requests than usual.
     """
-    wakes = replica.wakes
+    changes = replica.sleep_changes
     found = await _found(replica, call, timeout_s, thorough=thorough or replica.known.asleep)
-    # A call may have woken it meanwhile.
-    return found if replica.wakes == wakes else None
+    # It may have woken or fallen asleep meanwhile.
+    return found if replica.sleep_changes == changes else None
 
 
 async def _found(replica: Replica, call: Call, timeout_s: float, *, thorough: bool) -> bool | None:
@@ -84,34 +87,75 @@ async def require_awake(replica: Replica) -> None:
 
 async def _wake(replica: Replica) -> UpstreamFailure | None:
     """Wakes the engine of a replica; returns the failure if that is not possible."""
-    place = {"upstream": replica.upstream.name, "address": replica.address}
-    events.UPSTREAM_WAKING.log(**place)
     try:
-        await _wake_up(replica)
+        await _wake_for_calls(replica)
     except UpstreamFailure as failure:
-        reason = _NO_DEVELOPMENT_MODE if failure.route_missing else failure.message
-        events.UPSTREAM_NOT_WOKEN.log(**place, reason=reason)
-        return asleep(replica, f", and cannot be woken: {reason}")
+        if failure.message != replica.unwoken:
+            replica.unwoken = failure.message
+            events.UPSTREAM_NOT_WOKEN.log(**_place(replica), reason=failure.message)
+        return asleep(replica, f", and cannot be woken: {failure.message}")
     finally:
         replica.waking = None
-    replica.wakes += 1
-    replica.record_sleep(asleep=False)
-    replica.report_change()
     return None
 
 
-async def _wake_up(replica: Replica) -> None:
+def _place(replica: Replica) -> Mapping[str, str]:
+    return {"upstream": replica.upstream.name, "address": replica.address}
+
+
+async def _wake_for_calls(replica: Replica) -> None:
     upstream, call = replica.upstream, Call(request_id=f"wake-{uuid4().hex}")
-    timeout_s = upstream.config.timeouts.first_byte
-    refusal = _REFUSALS.get(await _state(upstream, call, timeout_s))
+    refusal = _REFUSALS.get(await _state(upstream, call, upstream.config.timeouts.first_byte))
     if refusal:
         raise UpstreamFailure(Kind.ASLEEP, refusal, Stage.CONNECT)
-    await upstream.text("POST", _WAKE_UP, call, timeout_s)
-    if await _reported(upstream, call, timeout_s):
+    events.UPSTREAM_WAKING.log(**_place(replica))
+    await wake_up(replica, call)
+    if replica.known.asleep:
         raise UpstreamFailure(Kind.ASLEEP, "it is still asleep afterwards", Stage.BODY)
 
 
-_NO_DEVELOPMENT_MODE = "it does not run in vLLM's development mode (VLLM_SERVER_DEV_MODE=1)"
+async def wake_up(replica: Replica, call: Call, tags: Sequence[str] = ()) -> None:
+    """Wakes the engine of a replica, or the parts of it that tags name.
+
+    Raises:
+        UpstreamFailure: it cannot be woken.
+    """
+    query = urlencode([("tags", tag) for tag in tags])
+    await development_request(replica, f"{_WAKE_UP}?{query}" if query else _WAKE_UP, call)
+    timeout_s = replica.upstream.config.timeouts.first_byte
+    replica.change_sleep(asleep=bool(await _reported(replica.upstream, call, timeout_s)))
+
+
+async def fall_asleep(replica: Replica, call: Call, level: int, mode: str) -> None:
+    """Puts the engine of a replica to sleep.
+
+    Raises:
+        UpstreamFailure: it cannot sleep.
+    """
+    await development_request(replica, f"{_SLEEP}?level={level}&mode={mode}", call)
+    replica.change_sleep(asleep=True)
+
+
+async def development_request(replica: Replica, path: str, call: Call) -> str:
+    """Returns the answer to a POST request that vLLM serves only in its development mode.
+
+    Raises:
+        UpstreamFailure: there was no answer of status 200 in time.
+    """
+    upstream = replica.upstream
+    try:
+        return await upstream.text("POST", path, call, upstream.config.timeouts.first_byte)
+    except UpstreamFailure as failure:
+        if not failure.route_missing:
+            raise
+        route = path.partition("?")[0]
+        message = f"it has no {route}, which requires {_DEVELOPMENT_MODE}"
+        raise UpstreamFailure(
+            Kind.ROUTE_MISSING, message, Stage.BODY, upstream=upstream.name, path=route
+        ) from None
+
+
+_DEVELOPMENT_MODE = "vLLM's development mode (VLLM_SERVER_DEV_MODE=1)"
 _REFUSALS = {
     None: "its metrics do not report how deeply it sleeps",
     Sleep.AWAKE: "its scheduler is paused",

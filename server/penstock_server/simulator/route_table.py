@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from penstock_server import routes
 from penstock_server.simulator import (
+    caches,
     chat,
     completion,
     introspection,
@@ -107,6 +108,9 @@ ROUTES = (
     Route("POST", "/sleep", sleep.sleep, development=True),
     Route("POST", "/wake_up", sleep.wake_up, development=True),
     Route("GET", "/is_sleeping", sleep.is_sleeping, development=True),
+    Route("POST", "/reset_prefix_cache", caches.reset_prefixes, development=True),
+    Route("POST", "/reset_mm_cache", caches.reset_multimodal, development=True),
+    Route("POST", "/reset_encoder_cache", caches.reset_encoder, development=True),
     Route("GET", "/openapi.json", _openapi),
 )
 """All routes of the simulator."""

@@ -60,6 +60,10 @@ class State:
         self._blocks.update(keys)
         return known * CACHE_BLOCK, (len(keys) - known) * CACHE_BLOCK
 
+    def empty_cache(self) -> None:
+        """Empties the prefix cache."""
+        self._blocks.clear()
+
 
 class Engine:
     """The sleep of the engine.

@@ -238,7 +238,8 @@ UPSTREAM_NOT_WOKEN = Event(
     "warning",
     "fleet",
     (*_ADDRESSED, "reason"),
-    "A call required an engine that is asleep, and could not wake it.",
+    "A call required an engine that is asleep, and could not wake it; logged again only for "
+    "another reason.",
 )
 UPSTREAM_FOUND = Event(
     "upstream found",

@@ -20,6 +20,13 @@ type AdminServiceClient interface {
 	// Lists the upstreams and their current state as known to the server. The server sends them no
 	// requests, so the call also succeeds while all upstreams are down and while the server drains.
 	ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error)
+	// Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+	// except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+	Sleep(ctx context.Context, in *SleepRequest, opts ...grpc.CallOption) (*SleepResponse, error)
+	// Wakes engines that are asleep.
+	WakeUp(ctx context.Context, in *WakeUpRequest, opts ...grpc.CallOption) (*WakeUpResponse, error)
+	// Empties caches of engines.
+	ResetCaches(ctx context.Context, in *ResetCachesRequest, opts ...grpc.CallOption) (*ResetCachesResponse, error)
 }
 
 type adminServiceClient struct {
@@ -39,6 +46,33 @@ func (c *adminServiceClient) ListUpstreams(ctx context.Context, in *ListUpstream
 	return out, nil
 }
 
+func (c *adminServiceClient) Sleep(ctx context.Context, in *SleepRequest, opts ...grpc.CallOption) (*SleepResponse, error) {
+	out := new(SleepResponse)
+	err := c.cc.Invoke(ctx, "/penstock.v1.AdminService/Sleep", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) WakeUp(ctx context.Context, in *WakeUpRequest, opts ...grpc.CallOption) (*WakeUpResponse, error) {
+	out := new(WakeUpResponse)
+	err := c.cc.Invoke(ctx, "/penstock.v1.AdminService/WakeUp", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ResetCaches(ctx context.Context, in *ResetCachesRequest, opts ...grpc.CallOption) (*ResetCachesResponse, error) {
+	out := new(ResetCachesResponse)
+	err := c.cc.Invoke(ctx, "/penstock.v1.AdminService/ResetCaches", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility
@@ -46,6 +80,13 @@ type AdminServiceServer interface {
 	// Lists the upstreams and their current state as known to the server. The server sends them no
 	// requests, so the call also succeeds while all upstreams are down and while the server drains.
 	ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error)
+	// Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+	// except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+	Sleep(context.Context, *SleepRequest) (*SleepResponse, error)
+	// Wakes engines that are asleep.
+	WakeUp(context.Context, *WakeUpRequest) (*WakeUpResponse, error)
+	// Empties caches of engines.
+	ResetCaches(context.Context, *ResetCachesRequest) (*ResetCachesResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -55,6 +96,15 @@ type UnimplementedAdminServiceServer struct {
 
 func (UnimplementedAdminServiceServer) ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ListUpstreams not implemented")
+}
+func (UnimplementedAdminServiceServer) Sleep(context.Context, *SleepRequest) (*SleepResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Sleep not implemented")
+}
+func (UnimplementedAdminServiceServer) WakeUp(context.Context, *WakeUpRequest) (*WakeUpResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method WakeUp not implemented")
+}
+func (UnimplementedAdminServiceServer) ResetCaches(context.Context, *ResetCachesRequest) (*ResetCachesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ResetCaches not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 
@@ -87,6 +137,60 @@ func _AdminService_ListUpstreams_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_Sleep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SleepRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).Sleep(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/penstock.v1.AdminService/Sleep",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).Sleep(ctx, req.(*SleepRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_WakeUp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WakeUpRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).WakeUp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/penstock.v1.AdminService/WakeUp",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).WakeUp(ctx, req.(*WakeUpRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ResetCaches_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetCachesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ResetCaches(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/penstock.v1.AdminService/ResetCaches",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ResetCaches(ctx, req.(*ResetCachesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var _AdminService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "penstock.v1.AdminService",
 	HandlerType: (*AdminServiceServer)(nil),
@@ -94,6 +198,18 @@ var _AdminService_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListUpstreams",
 			Handler:    _AdminService_ListUpstreams_Handler,
+		},
+		{
+			MethodName: "Sleep",
+			Handler:    _AdminService_Sleep_Handler,
+		},
+		{
+			MethodName: "WakeUp",
+			Handler:    _AdminService_WakeUp_Handler,
+		},
+		{
+			MethodName: "ResetCaches",
+			Handler:    _AdminService_ResetCaches_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,18 +1,33 @@
 """AdminService."""
 
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock.v1 import admin_pb2, admin_pb2_grpc
-from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse
+from penstock.v1.admin_pb2 import (
+    ListUpstreamsRequest,
+    ListUpstreamsResponse,
+    ReplicaResult,
+    ResetCachesRequest,
+    ResetCachesResponse,
+    SleepRequest,
+    SleepResponse,
+    WakeUpRequest,
+    WakeUpResponse,
+)
+from penstock.v1.common_pb2 import EngineOptions
+from penstock_server.convert import admin
 from penstock_server.convert.model import capabilities
 from penstock_server.fleet import Fleet, ReplicaState, State
-from penstock_server.rpc.calls import Context
-from penstock_server.upstream import ALL_OPERATIONS
+from penstock_server.rpc import status
+from penstock_server.rpc.calls import Context, Rpc, upstream_call
+from penstock_server.upstream import ALL_OPERATIONS, Call
 
 if TYPE_CHECKING:
+    from penstock_server.fleet import Outcome
     from penstock_server.telemetry.metrics import Certificate
 
 _ROUTES = {operation.name: operation.routes for operation in ALL_OPERATIONS}
@@ -28,22 +43,29 @@ _STATES = {
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """Reports the state of the upstreams.
+    """Reports the state of the upstreams, and changes that of their engines.
 
     Attributes:
         generation: the number of the configuration in force.
     """
 
     def __init__(
-        self, fleet: Fleet, generation: int = 1, certificate: "Certificate | None" = None
+        self,
+        fleet: Fleet,
+        generation: int = 1,
+        certificate: "Certificate | None" = None,
+        *,
+        changes: bool = False,
     ) -> None:
-        """Reports on a fleet whose configuration comes into force now.
+        """Serves from a fleet whose configuration comes into force now.
 
         Args:
             fleet: the fleet.
             generation: the number of the configuration.
             certificate: the certificate that callers see; None without TLS.
+            changes: whether callers may change engines.
         """
+        self._changes = changes
         self._fleet = fleet
         self._certificate = certificate
         self.generation = generation - 1
@@ -70,6 +92,73 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             answer.certificate_expire_time.FromDatetime(self._certificate.expires)
             answer.certificate_problem = self._certificate.problem
         return answer
+
+    async def Sleep(self, request: SleepRequest, context: Context) -> SleepResponse:
+        """Puts engines to sleep."""
+        call, names = self._begin(request, context)
+        level, mode = admin.level(request), admin.mode(request)
+        return SleepResponse(results=results(await self._fleet.sleep(names, call, level, mode)))
+
+    async def WakeUp(self, request: WakeUpRequest, context: Context) -> WakeUpResponse:
+        """Wakes engines."""
+        call, names = self._begin(request, context)
+        return WakeUpResponse(results=results(await self._fleet.wake_up(names, call, request.tags)))
+
+    async def ResetCaches(
+        self, request: ResetCachesRequest, context: Context
+    ) -> ResetCachesResponse:
+        """Empties caches of engines."""
+        call, names = self._begin(request, context)
+        routes = admin.cache_routes(request)
+        outcomes = await self._fleet.reset_caches(names, call, routes)
+        return ResetCachesResponse(results=results(outcomes))
+
+    def _begin(
+        self, request: SleepRequest | WakeUpRequest | ResetCachesRequest, context: Context
+    ) -> tuple[Call, Sequence[str]]:
+        """Returns the call, and the names of its upstreams.
+
+        Raises:
+            Refusal: callers may not change engines.
+            InvalidRequest: an upstream is not known, or none is named.
+        """
+        rpc = Rpc.of(context)
+        require_changes(rpc, allowed=self._changes)
+        call = upstream_call(rpc, "", EngineOptions())
+        return call, admin.upstreams(request.upstreams, self._fleet.upstreams)
+
+
+def require_changes(rpc: Rpc, *, allowed: bool) -> None:
+    """Checks whether callers may change engines.
+
+    Raises:
+        Refusal: they may not.
+    """
+    if not allowed:
+        raise status.Refusal(status.of_unguarded_method(rpc.method[1:]))
+
+
+def results(outcomes: "Sequence[Outcome]") -> Iterator[ReplicaResult]:
+    """Yields the messages for the outcomes of a request to several replicas.
+
+    Raises:
+        UpstreamFailure: all of them failed; the failure of the first.
+    """
+    failures = [one.failure for one in outcomes if one.failure]
+    if failures and len(failures) == len(outcomes):
+        raise failures[0]
+    return map(_result, outcomes)
+
+
+def _result(outcome: "Outcome") -> ReplicaResult:
+    failed = status.of_failure(outcome.failure) if outcome.failure else None
+    return ReplicaResult(
+        upstream=outcome.upstream,
+        address=outcome.address,
+        reason=failed.row.reason if failed else "",
+        message=failed.message if failed else "",
+        asleep=outcome.asleep,
+    )
 
 
 def replica(known: ReplicaState) -> admin_pb2.Replica:

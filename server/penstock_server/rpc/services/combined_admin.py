@@ -2,17 +2,31 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from penstock.channel import open_async_channel
 from penstock.v1 import admin_pb2, admin_pb2_grpc
-from penstock.v1.admin_pb2 import ListUpstreamsRequest, ListUpstreamsResponse, Replica
+from penstock.v1.admin_pb2 import (
+    ListUpstreamsRequest,
+    ListUpstreamsResponse,
+    Replica,
+    ResetCachesRequest,
+    ResetCachesResponse,
+    SleepRequest,
+    SleepResponse,
+    WakeUpRequest,
+    WakeUpResponse,
+)
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Context
+from penstock_server.rpc.calls import Context, Rpc
+from penstock_server.rpc.services.admin import require_changes
 
 _ANSWER_LIMIT_S = 2.0
+_REQUEST_ID = "x-request-id"
 
 # From the state that needs no attention to the one that needs most.
 _STATES = (
@@ -28,15 +42,17 @@ _STATES = (
 
 
 class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """Reports the state of the upstreams as all processes see it."""
+    """Reports the state of the upstreams as all processes see it, and lets one change engines."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], *, changes: bool = False) -> None:
         """Asks the AdminService of each process.
 
         Args:
             addresses: the address of each process's AdminService.
+            changes: whether callers may change engines.
         """
         self._addresses = addresses
+        self._changes = changes
 
     async def ListUpstreams(
         self, request: ListUpstreamsRequest, context: Context
@@ -51,6 +67,47 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
         if not answers:
             raise status.Refusal(status.of_silent_workers(len(self._addresses)))
         return combined(answers)
+
+    async def Sleep(self, request: SleepRequest, context: Context) -> SleepResponse:
+        """Puts engines to sleep."""
+        answer: SleepResponse = await self._by_one("Sleep", request, Rpc.of(context))
+        return answer
+
+    async def WakeUp(self, request: WakeUpRequest, context: Context) -> WakeUpResponse:
+        """Wakes engines."""
+        answer: WakeUpResponse = await self._by_one("WakeUp", request, Rpc.of(context))
+        return answer
+
+    async def ResetCaches(
+        self, request: ResetCachesRequest, context: Context
+    ) -> ResetCachesResponse:
+        """Empties caches of engines."""
+        answer: ResetCachesResponse = await self._by_one("ResetCaches", request, Rpc.of(context))
+        return answer
+
+    async def _by_one(self, method: str, request: Message, rpc: Rpc) -> Any:
+        """Returns the answer of the first process that answers; the others notice by their probes.
+
+        Raises:
+            Refusal: callers may not change engines, or no process answers.
+            grpc.aio.AbortError: the process ended the call with an error, which the caller gets.
+        """
+        require_changes(rpc, allowed=self._changes)
+        for address in self._addresses:
+            async with open_async_channel(address) as channel:
+                call = getattr(admin_pb2_grpc.AdminServiceStub(channel), method)
+                try:
+                    return await call(
+                        request,
+                        timeout=rpc.context.time_remaining(),
+                        metadata=((_REQUEST_ID, rpc.request_id),),
+                    )
+                except aio.AioRpcError as error:
+                    trailers = tuple(error.trailing_metadata())
+                    # gRPC's own errors, such as that of a process that has died, have none.
+                    if _REQUEST_ID in dict(trailers):
+                        await rpc.context.abort(error.code(), error.details() or "", trailers)
+        raise status.Refusal(status.of_silent_workers(len(self._addresses)))
 
 
 async def _ask(address: str) -> ListUpstreamsResponse | None:

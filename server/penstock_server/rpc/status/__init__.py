@@ -32,6 +32,7 @@ from penstock_server.rpc.status.statuses import (
     of_silent_workers,
     of_too_large,
     of_undecodable,
+    of_unguarded_method,
     of_unsupported,
     of_watches,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "of_silent_workers",
     "of_too_large",
     "of_undecodable",
+    "of_unguarded_method",
     "of_unsupported",
     "of_watches",
     "resendable",

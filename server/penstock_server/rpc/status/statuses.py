@@ -161,6 +161,12 @@ def of_forbidden_method(method: str) -> Status:
     return Status(METHOD_FORBIDDEN, f"the caller may not call {method}", {"method": method})
 
 
+def of_unguarded_method(method: str) -> Status:
+    """Returns the status of a call that changes engines while AdminService admits every caller."""
+    message = f"{method} requires the server's option admin_requires_caller"
+    return Status(METHOD_FORBIDDEN, message, {"method": method})
+
+
 def of_limit(caller: str, limit: str, described: str, left: int, retry_after_s: float) -> Status:
     """Returns the status of a call that exceeds a limit of its caller.
 

@@ -40,6 +40,8 @@ _RESPONSE_TOOLS = (0, 11, 1)
 _BATCHES = (0, 21)
 _SLEEP_MEASURED = (0, 11, 1)
 _SLEEP_REPORTED = (0, 32)
+_RESETS_REPORTED = (0, 26)
+_ENCODER_RESET = (0, 16)
 _EMPTY_TEXTS = (0, 17)
 _CLASSIFIED_TOKENS = (0, 15)
 _ROUTES_BY_TASK = (0, 16)
@@ -170,6 +172,16 @@ class Dialect:
     def measures_sleep(self) -> bool:
         """Whether the metrics report the sleep of the engine."""
         return self._version >= _SLEEP_MEASURED
+
+    @property
+    def reports_resets(self) -> bool:
+        """Whether the answer to a reset of the prefix cache reports its success."""
+        return self._version >= _RESETS_REPORTED
+
+    @property
+    def resets_encoder(self) -> bool:
+        """Whether there is a route that resets the encoder cache."""
+        return self._version >= _ENCODER_RESET
 
     @property
     def batches_conversations(self) -> bool:

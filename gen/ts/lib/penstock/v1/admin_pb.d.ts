@@ -210,6 +210,206 @@ export declare type Replica = Message<"penstock.v1.Replica"> & {
 export declare const ReplicaSchema: GenMessage<Replica>;
 
 /**
+ * Request of Sleep.
+ *
+ * @generated from message penstock.v1.SleepRequest
+ */
+export declare type SleepRequest = Message<"penstock.v1.SleepRequest"> & {
+  /**
+   * Names of the upstreams, as in `Replica.upstream`. At least one.
+   *
+   * @generated from field: repeated string upstreams = 1;
+   */
+  upstreams: string[];
+
+  /**
+   * How deeply: 0 only pauses the engine, 1 moves its weights to the memory of the host, 2 discards
+   * its weights. After level 2, its weights must be reloaded once it is awake. INVALID_ARGUMENT
+   * INVALID_REQUEST for other values. If unset, 1.
+   *
+   * @generated from field: optional int32 level = 2;
+   */
+  level?: number | undefined;
+
+  /**
+   * What happens to the calls that the engine is processing.
+   *
+   * @generated from field: penstock.v1.SleepMode mode = 3;
+   */
+  mode: SleepMode;
+};
+
+/**
+ * Describes the message penstock.v1.SleepRequest.
+ * Use `create(SleepRequestSchema)` to create a new message.
+ */
+export declare const SleepRequestSchema: GenMessage<SleepRequest>;
+
+/**
+ * Response of Sleep.
+ *
+ * @generated from message penstock.v1.SleepResponse
+ */
+export declare type SleepResponse = Message<"penstock.v1.SleepResponse"> & {
+  /**
+   * Results, sorted by `upstream`, then by `address`.
+   *
+   * @generated from field: repeated penstock.v1.ReplicaResult results = 1;
+   */
+  results: ReplicaResult[];
+};
+
+/**
+ * Describes the message penstock.v1.SleepResponse.
+ * Use `create(SleepResponseSchema)` to create a new message.
+ */
+export declare const SleepResponseSchema: GenMessage<SleepResponse>;
+
+/**
+ * Request of WakeUp.
+ *
+ * @generated from message penstock.v1.WakeUpRequest
+ */
+export declare type WakeUpRequest = Message<"penstock.v1.WakeUpRequest"> & {
+  /**
+   * Names of the upstreams, as in `Replica.upstream`. At least one.
+   *
+   * @generated from field: repeated string upstreams = 1;
+   */
+  upstreams: string[];
+
+  /**
+   * Parts of the engine to wake, such as "weights" and "kv_cache". If empty, all parts. A replica
+   * stays asleep until all parts are awake.
+   *
+   * @generated from field: repeated string tags = 2;
+   */
+  tags: string[];
+};
+
+/**
+ * Describes the message penstock.v1.WakeUpRequest.
+ * Use `create(WakeUpRequestSchema)` to create a new message.
+ */
+export declare const WakeUpRequestSchema: GenMessage<WakeUpRequest>;
+
+/**
+ * Response of WakeUp.
+ *
+ * @generated from message penstock.v1.WakeUpResponse
+ */
+export declare type WakeUpResponse = Message<"penstock.v1.WakeUpResponse"> & {
+  /**
+   * Results, sorted by `upstream`, then by `address`.
+   *
+   * @generated from field: repeated penstock.v1.ReplicaResult results = 1;
+   */
+  results: ReplicaResult[];
+};
+
+/**
+ * Describes the message penstock.v1.WakeUpResponse.
+ * Use `create(WakeUpResponseSchema)` to create a new message.
+ */
+export declare const WakeUpResponseSchema: GenMessage<WakeUpResponse>;
+
+/**
+ * Request of ResetCaches.
+ *
+ * @generated from message penstock.v1.ResetCachesRequest
+ */
+export declare type ResetCachesRequest = Message<"penstock.v1.ResetCachesRequest"> & {
+  /**
+   * Names of the upstreams, as in `Replica.upstream`. At least one.
+   *
+   * @generated from field: repeated string upstreams = 1;
+   */
+  upstreams: string[];
+
+  /**
+   * Caches to empty, in this order. INVALID_ARGUMENT INVALID_REQUEST if there are none.
+   *
+   * @generated from field: repeated penstock.v1.EngineCache caches = 2;
+   */
+  caches: EngineCache[];
+};
+
+/**
+ * Describes the message penstock.v1.ResetCachesRequest.
+ * Use `create(ResetCachesRequestSchema)` to create a new message.
+ */
+export declare const ResetCachesRequestSchema: GenMessage<ResetCachesRequest>;
+
+/**
+ * Response of ResetCaches.
+ *
+ * @generated from message penstock.v1.ResetCachesResponse
+ */
+export declare type ResetCachesResponse = Message<"penstock.v1.ResetCachesResponse"> & {
+  /**
+   * Results, sorted by `upstream`, then by `address`. A replica of which one cache cannot be emptied
+   * has the error of that cache; the caches after it are left as they are.
+   *
+   * @generated from field: repeated penstock.v1.ReplicaResult results = 1;
+   */
+  results: ReplicaResult[];
+};
+
+/**
+ * Describes the message penstock.v1.ResetCachesResponse.
+ * Use `create(ResetCachesResponseSchema)` to create a new message.
+ */
+export declare const ResetCachesResponseSchema: GenMessage<ResetCachesResponse>;
+
+/**
+ * Result of an RPC for one replica.
+ *
+ * @generated from message penstock.v1.ReplicaResult
+ */
+export declare type ReplicaResult = Message<"penstock.v1.ReplicaResult"> & {
+  /**
+   * Name of the configured upstream.
+   *
+   * @generated from field: string upstream = 1;
+   */
+  upstream: string;
+
+  /**
+   * Address of the replica, as in `Replica.address`.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+
+  /**
+   * Why the request failed, as in `ErrorInfo.reason`. Empty if it succeeded.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Description of the error. Empty if it succeeded.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * Whether the engine is asleep afterwards, as far as the server knows.
+   *
+   * @generated from field: bool asleep = 5;
+   */
+  asleep: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.ReplicaResult.
+ * Use `create(ReplicaResultSchema)` to create a new message.
+ */
+export declare const ReplicaResultSchema: GenMessage<ReplicaResult>;
+
+/**
  * State of a replica.
  *
  * @generated from enum penstock.v1.ReplicaState
@@ -280,11 +480,99 @@ export enum ReplicaState {
 export declare const ReplicaStateSchema: GenEnum<ReplicaState>;
 
 /**
+ * How an engine that falls asleep treats the calls that it is processing.
+ *
+ * @generated from enum penstock.v1.SleepMode
+ */
+export enum SleepMode {
+  /**
+   * As SLEEP_MODE_ABORT.
+   *
+   * @generated from enum value: SLEEP_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Aborts them: GENERATION_ABORTED, unless another replica can repeat them.
+   *
+   * @generated from enum value: SLEEP_MODE_ABORT = 1;
+   */
+  ABORT = 1,
+
+  /**
+   * Completes them first. Up to vLLM 0.16, treated as SLEEP_MODE_ABORT.
+   *
+   * @generated from enum value: SLEEP_MODE_WAIT = 2;
+   */
+  WAIT = 2,
+
+  /**
+   * Keeps them, and continues after it wakes. Up to vLLM 0.16, treated as SLEEP_MODE_ABORT.
+   *
+   * @generated from enum value: SLEEP_MODE_KEEP = 3;
+   */
+  KEEP = 3,
+}
+
+/**
+ * Describes the enum penstock.v1.SleepMode.
+ */
+export declare const SleepModeSchema: GenEnum<SleepMode>;
+
+/**
+ * A cache of an engine.
+ *
+ * @generated from enum penstock.v1.EngineCache
+ */
+export enum EngineCache {
+  /**
+   * Not a valid cache.
+   *
+   * @generated from enum value: ENGINE_CACHE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Computed prefixes of prompts.
+   *
+   * @generated from enum value: ENGINE_CACHE_PREFIX = 1;
+   */
+  PREFIX = 1,
+
+  /**
+   * Preprocessed images, audio and video.
+   *
+   * @generated from enum value: ENGINE_CACHE_MULTIMODAL = 2;
+   */
+  MULTIMODAL = 2,
+
+  /**
+   * Encoded images, audio and video. Requires vLLM 0.16 or newer.
+   *
+   * @generated from enum value: ENGINE_CACHE_ENCODER = 3;
+   */
+  ENCODER = 3,
+}
+
+/**
+ * Describes the enum penstock.v1.EngineCache.
+ */
+export declare const EngineCacheSchema: GenEnum<EngineCache>;
+
+/**
  * Administration of a server. This service has its own address (the server's option `admin_listen`,
  * by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
  * address of the other services.
  *
  * The responses contain no keys, no metadata, and nothing that callers send or receive.
+ *
+ * RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+ * and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+ * routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+ * to each replica, all at the same time and without retries, and return one result per replica. If
+ * all of them fail, the call fails with the error of the first one; in particular, with
+ * UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+ * INVALID_REQUEST if a request names no upstream, or one that is not configured.
  *
  * @generated from service penstock.v1.AdminService
  */
@@ -299,6 +587,37 @@ export declare const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListUpstreamsRequestSchema;
     output: typeof ListUpstreamsResponseSchema;
+  },
+  /**
+   * Puts engines to sleep, which frees GPU memory. Requires a vLLM with `--enable-sleep-mode`,
+   * except for level 0. Sleeping replicas receive no calls; see `REPLICA_STATE_SLEEPING`.
+   *
+   * @generated from rpc penstock.v1.AdminService.Sleep
+   */
+  sleep: {
+    methodKind: "unary";
+    input: typeof SleepRequestSchema;
+    output: typeof SleepResponseSchema;
+  },
+  /**
+   * Wakes engines that are asleep.
+   *
+   * @generated from rpc penstock.v1.AdminService.WakeUp
+   */
+  wakeUp: {
+    methodKind: "unary";
+    input: typeof WakeUpRequestSchema;
+    output: typeof WakeUpResponseSchema;
+  },
+  /**
+   * Empties caches of engines.
+   *
+   * @generated from rpc penstock.v1.AdminService.ResetCaches
+   */
+  resetCaches: {
+    methodKind: "unary";
+    input: typeof ResetCachesRequestSchema;
+    output: typeof ResetCachesResponseSchema;
   },
 }>;
 

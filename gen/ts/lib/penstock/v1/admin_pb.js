@@ -10,7 +10,7 @@ import { file_penstock_v1_model } from "./model_pb.js";
  * Describes the file penstock/v1/admin.proto.
  */
 export const file_penstock_v1_admin = /*@__PURE__*/
-  fileDesc("ChdwZW5zdG9jay92MS9hZG1pbi5wcm90bxILcGVuc3RvY2sudjEiFgoUTGlzdFVwc3RyZWFtc1JlcXVlc3QiiwIKFUxpc3RVcHN0cmVhbXNSZXNwb25zZRImCghyZXBsaWNhcxgBIAMoCzIULnBlbnN0b2NrLnYxLlJlcGxpY2ESFgoOc2VydmVyX3ZlcnNpb24YAiABKAkSIAoYY29uZmlndXJhdGlvbl9nZW5lcmF0aW9uGAMgASgDEjYKEmNvbmZpZ3VyYXRpb25fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoXY2VydGlmaWNhdGVfZXhwaXJlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKE2NlcnRpZmljYXRlX3Byb2JsZW0YBiABKAkimwMKB1JlcGxpY2ESEAoIdXBzdHJlYW0YASABKAkSDwoHYWRkcmVzcxgCIAEoCRIoCgVzdGF0ZRgDIAEoDjIZLnBlbnN0b2NrLnYxLlJlcGxpY2FTdGF0ZRIOCgZtb2RlbHMYBCADKAkSLQoMY2FwYWJpbGl0aWVzGAUgAygOMhcucGVuc3RvY2sudjEuQ2FwYWJpbGl0eRITCgtvdXRzdGFuZGluZxgGIAEoBRIQCghyZXF1ZXN0cxgHIAEoAxIOCgZlcnJvcnMYCCABKAMSHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYCSABKAUSKgoHbGF0ZW5jeRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgd2ZXJzaW9uGAsgASgJEg4KBndlaWdodBgMIAEoARISCgpsYXN0X2Vycm9yGA0gASgJEjEKDWVqZWN0ZWRfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKE21vZGVsX2xpc3Rfb2RkaXRpZXMYDyABKAkq6gEKDFJlcGxpY2FTdGF0ZRIdChlSRVBMSUNBX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUkVQTElDQV9TVEFURV9QUk9CSU5HEAESFwoTUkVQTElDQV9TVEFURV9SRUFEWRACEhwKGFJFUExJQ0FfU1RBVEVfU0xPV19TVEFSVBADEhYKElJFUExJQ0FfU1RBVEVfRE9XThAEEhkKFVJFUExJQ0FfU1RBVEVfRUpFQ1RFRBAFEhoKFlJFUExJQ0FfU1RBVEVfRFJBSU5JTkcQBhIaChZSRVBMSUNBX1NUQVRFX1NMRUVQSU5HEAcyawoMQWRtaW5TZXJ2aWNlElsKDUxpc3RVcHN0cmVhbXMSIS5wZW5zdG9jay52MS5MaXN0VXBzdHJlYW1zUmVxdWVzdBoiLnBlbnN0b2NrLnYxLkxpc3RVcHN0cmVhbXNSZXNwb25zZSIDkAIBQnMKC3BlbnN0b2NrLnYxQgpBZG1pblByb3RvUAGiAgNQTlOqAgtQZW5zdG9jay5WMboCClBlbnN0b2NrVjHKAgtQZW5zdG9ja1xWMeICF1BlbnN0b2NrXFYxXEdQQk1ldGFkYXRh6gIMUGVuc3RvY2s6OlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_penstock_v1_model]);
+  fileDesc("ChdwZW5zdG9jay92MS9hZG1pbi5wcm90bxILcGVuc3RvY2sudjEiFgoUTGlzdFVwc3RyZWFtc1JlcXVlc3QiiwIKFUxpc3RVcHN0cmVhbXNSZXNwb25zZRImCghyZXBsaWNhcxgBIAMoCzIULnBlbnN0b2NrLnYxLlJlcGxpY2ESFgoOc2VydmVyX3ZlcnNpb24YAiABKAkSIAoYY29uZmlndXJhdGlvbl9nZW5lcmF0aW9uGAMgASgDEjYKEmNvbmZpZ3VyYXRpb25fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoXY2VydGlmaWNhdGVfZXhwaXJlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKE2NlcnRpZmljYXRlX3Byb2JsZW0YBiABKAkimwMKB1JlcGxpY2ESEAoIdXBzdHJlYW0YASABKAkSDwoHYWRkcmVzcxgCIAEoCRIoCgVzdGF0ZRgDIAEoDjIZLnBlbnN0b2NrLnYxLlJlcGxpY2FTdGF0ZRIOCgZtb2RlbHMYBCADKAkSLQoMY2FwYWJpbGl0aWVzGAUgAygOMhcucGVuc3RvY2sudjEuQ2FwYWJpbGl0eRITCgtvdXRzdGFuZGluZxgGIAEoBRIQCghyZXF1ZXN0cxgHIAEoAxIOCgZlcnJvcnMYCCABKAMSHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYCSABKAUSKgoHbGF0ZW5jeRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgd2ZXJzaW9uGAsgASgJEg4KBndlaWdodBgMIAEoARISCgpsYXN0X2Vycm9yGA0gASgJEjEKDWVqZWN0ZWRfdW50aWwYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKE21vZGVsX2xpc3Rfb2RkaXRpZXMYDyABKAkiZQoMU2xlZXBSZXF1ZXN0EhEKCXVwc3RyZWFtcxgBIAMoCRISCgVsZXZlbBgCIAEoBUgAiAEBEiQKBG1vZGUYAyABKA4yFi5wZW5zdG9jay52MS5TbGVlcE1vZGVCCAoGX2xldmVsIjwKDVNsZWVwUmVzcG9uc2USKwoHcmVzdWx0cxgBIAMoCzIaLnBlbnN0b2NrLnYxLlJlcGxpY2FSZXN1bHQiMAoNV2FrZVVwUmVxdWVzdBIRCgl1cHN0cmVhbXMYASADKAkSDAoEdGFncxgCIAMoCSI9Cg5XYWtlVXBSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhoucGVuc3RvY2sudjEuUmVwbGljYVJlc3VsdCJRChJSZXNldENhY2hlc1JlcXVlc3QSEQoJdXBzdHJlYW1zGAEgAygJEigKBmNhY2hlcxgCIAMoDjIYLnBlbnN0b2NrLnYxLkVuZ2luZUNhY2hlIkIKE1Jlc2V0Q2FjaGVzUmVzcG9uc2USKwoHcmVzdWx0cxgBIAMoCzIaLnBlbnN0b2NrLnYxLlJlcGxpY2FSZXN1bHQiYwoNUmVwbGljYVJlc3VsdBIQCgh1cHN0cmVhbRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEg4KBmFzbGVlcBgFIAEoCCrqAQoMUmVwbGljYVN0YXRlEh0KGVJFUExJQ0FfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVSRVBMSUNBX1NUQVRFX1BST0JJTkcQARIXChNSRVBMSUNBX1NUQVRFX1JFQURZEAISHAoYUkVQTElDQV9TVEFURV9TTE9XX1NUQVJUEAMSFgoSUkVQTElDQV9TVEFURV9ET1dOEAQSGQoVUkVQTElDQV9TVEFURV9FSkVDVEVEEAUSGgoWUkVQTElDQV9TVEFURV9EUkFJTklORxAGEhoKFlJFUExJQ0FfU1RBVEVfU0xFRVBJTkcQBypnCglTbGVlcE1vZGUSGgoWU0xFRVBfTU9ERV9VTlNQRUNJRklFRBAAEhQKEFNMRUVQX01PREVfQUJPUlQQARITCg9TTEVFUF9NT0RFX1dBSVQQAhITCg9TTEVFUF9NT0RFX0tFRVAQAyp7CgtFbmdpbmVDYWNoZRIcChhFTkdJTkVfQ0FDSEVfVU5TUEVDSUZJRUQQABIXChNFTkdJTkVfQ0FDSEVfUFJFRklYEAESGwoXRU5HSU5FX0NBQ0hFX01VTFRJTU9EQUwQAhIYChRFTkdJTkVfQ0FDSEVfRU5DT0RFUhADMs8CCgxBZG1pblNlcnZpY2USWwoNTGlzdFVwc3RyZWFtcxIhLnBlbnN0b2NrLnYxLkxpc3RVcHN0cmVhbXNSZXF1ZXN0GiIucGVuc3RvY2sudjEuTGlzdFVwc3RyZWFtc1Jlc3BvbnNlIgOQAgESQwoFU2xlZXASGS5wZW5zdG9jay52MS5TbGVlcFJlcXVlc3QaGi5wZW5zdG9jay52MS5TbGVlcFJlc3BvbnNlIgOQAgISRgoGV2FrZVVwEhoucGVuc3RvY2sudjEuV2FrZVVwUmVxdWVzdBobLnBlbnN0b2NrLnYxLldha2VVcFJlc3BvbnNlIgOQAgISVQoLUmVzZXRDYWNoZXMSHy5wZW5zdG9jay52MS5SZXNldENhY2hlc1JlcXVlc3QaIC5wZW5zdG9jay52MS5SZXNldENhY2hlc1Jlc3BvbnNlIgOQAgJCcwoLcGVuc3RvY2sudjFCCkFkbWluUHJvdG9QAaICA1BOU6oCC1BlbnN0b2NrLlYxugIKUGVuc3RvY2tWMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_penstock_v1_model]);
 
 /**
  * Describes the message penstock.v1.ListUpstreamsRequest.
@@ -34,6 +34,55 @@ export const ReplicaSchema = /*@__PURE__*/
   messageDesc(file_penstock_v1_admin, 2);
 
 /**
+ * Describes the message penstock.v1.SleepRequest.
+ * Use `create(SleepRequestSchema)` to create a new message.
+ */
+export const SleepRequestSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 3);
+
+/**
+ * Describes the message penstock.v1.SleepResponse.
+ * Use `create(SleepResponseSchema)` to create a new message.
+ */
+export const SleepResponseSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 4);
+
+/**
+ * Describes the message penstock.v1.WakeUpRequest.
+ * Use `create(WakeUpRequestSchema)` to create a new message.
+ */
+export const WakeUpRequestSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 5);
+
+/**
+ * Describes the message penstock.v1.WakeUpResponse.
+ * Use `create(WakeUpResponseSchema)` to create a new message.
+ */
+export const WakeUpResponseSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 6);
+
+/**
+ * Describes the message penstock.v1.ResetCachesRequest.
+ * Use `create(ResetCachesRequestSchema)` to create a new message.
+ */
+export const ResetCachesRequestSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 7);
+
+/**
+ * Describes the message penstock.v1.ResetCachesResponse.
+ * Use `create(ResetCachesResponseSchema)` to create a new message.
+ */
+export const ResetCachesResponseSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 8);
+
+/**
+ * Describes the message penstock.v1.ReplicaResult.
+ * Use `create(ReplicaResultSchema)` to create a new message.
+ */
+export const ReplicaResultSchema = /*@__PURE__*/
+  messageDesc(file_penstock_v1_admin, 9);
+
+/**
  * Describes the enum penstock.v1.ReplicaState.
  */
 export const ReplicaStateSchema = /*@__PURE__*/
@@ -48,11 +97,47 @@ export const ReplicaState = /*@__PURE__*/
   tsEnum(ReplicaStateSchema);
 
 /**
+ * Describes the enum penstock.v1.SleepMode.
+ */
+export const SleepModeSchema = /*@__PURE__*/
+  enumDesc(file_penstock_v1_admin, 1);
+
+/**
+ * How an engine that falls asleep treats the calls that it is processing.
+ *
+ * @generated from enum penstock.v1.SleepMode
+ */
+export const SleepMode = /*@__PURE__*/
+  tsEnum(SleepModeSchema);
+
+/**
+ * Describes the enum penstock.v1.EngineCache.
+ */
+export const EngineCacheSchema = /*@__PURE__*/
+  enumDesc(file_penstock_v1_admin, 2);
+
+/**
+ * A cache of an engine.
+ *
+ * @generated from enum penstock.v1.EngineCache
+ */
+export const EngineCache = /*@__PURE__*/
+  tsEnum(EngineCacheSchema);
+
+/**
  * Administration of a server. This service has its own address (the server's option `admin_listen`,
  * by default port 50052 of the loopback interface). UNIMPLEMENTED UNSUPPORTED_OPERATION at the
  * address of the other services.
  *
  * The responses contain no keys, no metadata, and nothing that callers send or receive.
+ *
+ * RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
+ * and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
+ * routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
+ * to each replica, all at the same time and without retries, and return one result per replica. If
+ * all of them fail, the call fails with the error of the first one; in particular, with
+ * UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
+ * INVALID_REQUEST if a request names no upstream, or one that is not configured.
  *
  * @generated from service penstock.v1.AdminService
  */
