@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.cli.last_conversation import LARGEST_BYTES
+from penstock.cli.last_conversation import LARGEST_BYTES, LastConversation
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator
 
@@ -181,18 +181,25 @@ DAMAGED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("damage", [*DAMAGED, "a folder"])
-async def test_a_damaged_file(
-    damage: str, service: Service, simulator: Simulator, state: dict[str, str], kept: Kept
-) -> None:
+def test_a_damaged_file(damage: str, kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:
     kept.replace(DAMAGED.get(damage))
+    assert LastConversation(kept.path).load() is None
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"penstock: cannot continue the conversation in {kept.path}: ")
+    assert shown.err.endswith("; this is a new one\n")
+    assert shown.err.count("\n") == 1
+
+
+async def test_a_damaged_file_is_replaced(
+    service: Service, simulator: Simulator, state: dict[str, str], kept: Kept
+) -> None:
+    kept.replace(DAMAGED["cut off"])
     output, errors = await once(service, "-c", "Say hello.", env=state)
     assert output == f"{HELLO}\n"
-    [first, *rest] = errors.splitlines()
-    assert first.startswith(f"penstock: cannot continue the conversation in {kept.path}: ")
-    assert len(rest) == (damage == "a folder")  # which cannot be replaced
+    assert errors.startswith("penstock: cannot continue the conversation")
     assert requests(simulator)[-1]["messages"] == [{"role": "user", "content": "Say hello."}]
-    if damage in DAMAGED:
-        assert len(kept.messages()) == 2
+    assert len(kept.messages()) == 2
 
 
 async def test_a_conversation_that_cannot_be_kept(
