@@ -11,7 +11,7 @@ from rpc.every_rpc import EVERY_RPC, Called, names
 
 from .conversation import Conversation, conversing
 from .profile import examples
-from .streams import complete, real_streams, spoiled
+from .streams import Written, complete, real_streams, spoiled
 from .test_requests import usual
 
 pytestmark = pytest.mark.timeout(0)
@@ -26,13 +26,22 @@ async def conversation(rpc: Called, serve: Serve) -> AsyncIterator[Conversation]
         yield running
 
 
+@pytest.fixture
+def real(rpc: Called) -> list[Written]:
+    return real_streams(rpc)
+
+
 @every_stream
 @examples(50)
 @given(data=st.data(), cuts=_CUTS)
 async def test_ok_means_complete(
-    rpc: Called, conversation: Conversation, data: st.DataObject, cuts: tuple[int, ...]
+    rpc: Called,
+    conversation: Conversation,
+    real: list[Written],
+    data: st.DataObject,
+    cuts: tuple[int, ...],
 ) -> None:
-    written = data.draw(spoiled(real_streams(rpc)))
+    written = data.draw(spoiled(real))
     conversation.upstream.respond_with(written.wire, cuts)
     result = await conversation.call(rpc, usual(rpc))
     assert result.reason != "GATEWAY_ERROR"
