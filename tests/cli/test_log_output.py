@@ -154,7 +154,7 @@ async def test_frequent_lines_are_written_together() -> None:
     with ExitStack() as stack:
         out, lines = _lines(stack)
         for number in range(3):
-            lines.write_soon(begun("info", "event") | {"number": number})
+            _write_soon(lines, begun("info", "event") | {"number": number})
         assert _read(out) == b""
         async with asyncio.timeout(BOUND_S):
             await _until_readable(out)
@@ -166,7 +166,7 @@ async def test_frequent_lines_are_written_together() -> None:
 async def test_a_line_at_once_follows_those_that_wait() -> None:
     with ExitStack() as stack:
         out, lines = _lines(stack)
-        lines.write_soon(begun("info", "first"))
+        _write_soon(lines, begun("info", "first"))
         lines.write(begun("error", "second"))
         assert _events(out) == ["first", "second"]
 
@@ -175,26 +175,26 @@ async def test_many_lines_do_not_wait() -> None:
     with ExitStack() as stack:
         out, lines = _lines(stack)
         for _ in range(_MOST_TOGETHER):
-            lines.write_soon(begun("info", "event"))
+            _write_soon(lines, begun("info", "event"))
         assert _events(out) == ["event"] * _MOST_TOGETHER
 
 
 def test_lines_do_not_wait_for_an_event_loop_that_does_not_run() -> None:
     with ExitStack() as stack:
         out, lines = _lines(stack)
-        lines.write_soon(begun("info", "before"))
+        _write_soon(lines, begun("info", "before"))
         assert _events(out) == ["before"]
         asyncio.run(_written_soon(lines, begun("info", "during")))
         assert _events(out) == []
         late = begun("info", "after")
-        lines.write_soon(late | {"time": late["time"] + 2})
+        _write_soon(lines, late | {"time": late["time"] + 2})
         assert _events(out) == ["during", "after"]
 
 
 async def test_lines_that_wait_are_written_at_the_end() -> None:
     with ExitStack() as stack:
         out, lines = _lines(stack)
-        lines.write_soon(begun("info", "event"))
+        _write_soon(lines, begun("info", "event"))
         lines.close()
         assert _events(out) == ["event"]
 
@@ -203,7 +203,7 @@ async def test_dropped_lines_that_waited_are_counted(unread: tuple[int, int]) ->
     lines = Lines(Output(unread[1]), _json)
     number = 0
     while not lines.dropped:
-        lines.write_soon(begun("info", "event") | {"text": "x" * 10_000})
+        _write_soon(lines, begun("info", "event") | {"text": "x" * 10_000})
         number += 1
     assert number % _MOST_TOGETHER == 0
     assert lines.dropped == _MOST_TOGETHER
@@ -223,7 +223,11 @@ def _events(descriptor: int) -> list[str]:
 
 
 async def _written_soon(lines: Lines, line: dict[str, Any]) -> None:
-    lines.write_soon(line)
+    _write_soon(lines, line)
+
+
+def _write_soon(lines: Lines, line: dict[str, Any]) -> None:
+    lines.write_soon(lambda: line, line["time"])
 
 
 async def _until_readable(descriptor: int) -> None:

@@ -26,6 +26,8 @@ _LAST_LINES_S = 1.0
 # How long frequent lines wait for others, to be formatted and written together, and how many do.
 _TOGETHER_S = 0.02
 _MOST_TOGETHER = 64
+# If they still wait after this time, the event loop of their timer has ended.
+_OVERDUE_S = 1.0
 _HEAD = ("time", "level", "event")
 _NUMBERS = {level: logging.getLevelNamesMapping()[level.upper()] for level in LEVELS}
 _DIM = "\x1b[2m{}\x1b[0m"
@@ -62,7 +64,8 @@ class Lines(logging.Handler):
         self._written = written
         self._exceptions = logging.Formatter()
         self._lock = Lock()
-        self._waiting: list[Line] = []
+        self._waiting: list[Callable[[], Line]] = []
+        self._overdue = 0.0
         self._dropped = 0
         self.dropped = 0
 
@@ -82,26 +85,31 @@ class Lines(logging.Handler):
             self.flush()
         self._write((line,))
 
-    def write_soon(self, line: Line) -> None:
-        """Writes a line within a fraction of a second, together with others.
+    def write_soon(self, make: Callable[[], Line], now: float) -> None:
+        """Makes and writes a line within a fraction of a second, together with others.
 
         Only a process that is killed loses the lines that wait.
+
+        Args:
+            make: returns the line.
+            now: the present time as a POSIX timestamp.
         """
-        waiting = self._waiting
-        waiting.append(line)
-        if len(waiting) == 1:
+        self._waiting.append(make)
+        # Another thread may write a line meanwhile, and with it those that wait.
+        number = len(self._waiting)
+        if number == 1:
+            self._overdue = now + _OVERDUE_S
             self._flush_soon()
-        elif len(waiting) >= _MOST_TOGETHER or line["time"] - waiting[0]["time"] > 1:
-            # After more than a second, the event loop of the timer has ended.
+        elif number >= _MOST_TOGETHER or now > self._overdue:
             self.flush()
 
     def flush(self) -> None:
         """Writes the lines that wait."""
         with self._lock:
-            lines = self._waiting[:]
-            del self._waiting[: len(lines)]
-        if lines:
-            self._write(lines)
+            waiting = self._waiting[:]
+            del self._waiting[: len(waiting)]
+        if waiting:
+            self._write([make() for make in waiting])
 
     def close(self) -> None:
         """Gives the reader a moment to read the last lines."""
@@ -149,6 +157,7 @@ def begun(level: str, event: str) -> Line:
 
 
 _lines: Lines | None = None
+_least = 0
 
 
 def configure(level: str, form: str, descriptor: int = 2) -> None:
@@ -171,6 +180,8 @@ def _has_colours(descriptor: int) -> bool:
 
 def set_level(level: str) -> None:
     """Sets the lowest severity that is logged."""
+    global _least
+    _least = _NUMBERS[level]
     logging.getLogger("penstock").setLevel(level.upper())
 
 
@@ -181,19 +192,27 @@ def lines_dropped() -> int:
 
 def enabled(logger: logging.Logger, level: str) -> bool:
     """Returns whether lines of a level are logged."""
-    return logger.isEnabledFor(_NUMBERS[level])
+    return _NUMBERS[level] >= _least if _lines else logger.isEnabledFor(_NUMBERS[level])
 
 
 def write(logger: logging.Logger, line: Line) -> None:
-    """Logs a frequent event; a line of level `info` may be written a moment later.
+    """Logs a frequent event.
 
     Once the log is configured, this skips `logging`, whose record would cost more than the line.
     """
     if _lines:
-        (_lines.write_soon if line["level"] == "info" else _lines.write)(line)
+        _lines.write(line)
         return
     fields = {key: value for key, value in line.items() if key not in _HEAD}
     logger.log(_NUMBERS[line["level"]], line["event"], extra={"fields": fields})
+
+
+def write_soon(logger: logging.Logger, make: Callable[[], Line], now: float) -> None:
+    """Logs a very frequent event a moment later: see `Lines.write_soon`."""
+    if _lines:
+        _lines.write_soon(make, now)
+    else:
+        write(logger, make())
 
 
 def _json(line: Line) -> bytes:

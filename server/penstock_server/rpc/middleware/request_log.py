@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
+from functools import partial
 from time import monotonic, time
 from typing import Any
 
@@ -60,8 +61,9 @@ class RequestLog:
         finally:
             if rpc.code is not StatusCode.OK:
                 self._log_failure(rpc)
-            elif self._one_in == 1 or self._is_sampled():
-                _write(rpc, "info")
+            elif (self._one_in == 1 or self._is_sampled()) and log.enabled(_log, "info"):
+                now = time()
+                log.write_soon(_log, partial(_line, rpc, "info", now, monotonic()), now)
 
     def _is_sampled(self) -> bool:
         """Returns whether a success is logged although not all are."""
@@ -114,18 +116,26 @@ def _expired(rpc: Rpc) -> bool:
 
 def _write(rpc: Rpc, level: str) -> None:
     if log.enabled(_log, level):
-        log.write(_log, _line(rpc, level))
+        log.write(_log, _line(rpc, level, time(), monotonic()))
 
 
-def _line(rpc: Rpc, level: str) -> log.Line:
+def _line(rpc: Rpc, level: str, moment: float, ended: float) -> log.Line:
+    """Returns the line of a call that has ended.
+
+    Args:
+        rpc: the call.
+        level: the level of the line.
+        moment: the time of its end as a POSIX timestamp.
+        ended: the same time on the monotonic clock.
+    """
     # At once: one key after the other would take longer, as would `log.begun` and `round`.
     line: log.Line = {
-        "time": time(),
+        "time": moment,
         "level": level,
         "event": events.CALL.name,
         "method": rpc.method,
         "code": "OK" if rpc.code is StatusCode.OK else rpc.code.name,
-        "ms": int((monotonic() - rpc.started) * 10_000) / 10,
+        "ms": int((ended - rpc.started) * 10_000) / 10,
         "request_id": rpc.request_id,
         "messages": rpc.messages_sent,
     }
