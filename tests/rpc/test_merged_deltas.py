@@ -267,7 +267,7 @@ async def test_the_first_piece_of_each_text_is_not_delayed(streamed: Open) -> No
         assert [c.index for c in call.messages[-1].choices] == [0, 1]
         await call.send(said(content="three "), said(tool_calls=[call_of]))
         await call.receives("one ", "two Other", "three ")
-        await until(lambda: call.messages[-1].choices[0].delta.tool_calls[0].name == "f")
+        await until(lambda: bool(call.messages[-1].choices[0].delta.tool_calls))
 
 
 async def test_several_choices(streamed: Open, skip: Skipping) -> None:
