@@ -73,6 +73,22 @@ async def test_an_unusable_report_changes_nothing(answer: bytes) -> None:
             assert running.states == [State.SLEEPING]
 
 
+async def test_a_server_that_returns_is_awake_unless_it_reports_otherwise() -> None:
+    async with engine() as upstream:
+        upstream.answers["/is_sleeping"] = said({"is_sleeping": True})
+        async with watched(UpstreamConfig(upstream.url)) as running:
+            await running.until(lambda: running.states == [State.SLEEPING])
+            upstream.answers["/health"] = said({}, "503 Busy")
+            await running.until(lambda: running.states == [State.DOWN])
+            upstream.answers["/health"] = http(b"")
+            await running.until(lambda: running.states == [State.SLEEPING])
+            upstream.answers["/health"] = said({}, "503 Busy")
+            await running.until(lambda: running.states == [State.DOWN])
+            del upstream.answers["/is_sleeping"]
+            upstream.answers["/health"] = http(b"")
+            await running.until(lambda: running.states == [State.READY])
+
+
 async def test_a_paused_engine_is_not_woken() -> None:
     async with engine() as upstream:
         upstream.answers["/is_sleeping"] = said({"is_sleeping": True})

@@ -81,8 +81,9 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     if routes_are_old:
         await _request_routes(replica, call, timeout_s)
     asleep = await is_asleep(replica, call, timeout_s, thorough=routes_are_old)
-    if asleep is not None:
-        replica.record_sleep(asleep=asleep)
+    # After a failure, it may be another server.
+    if asleep is not None or replica.known.alive is False:
+        replica.record_sleep(asleep=bool(asleep))
     replica.record_successful_probe()
 
 
