@@ -94,7 +94,12 @@ def _phrase(status: int) -> str:
 
 def ordinary(rpc: Called) -> list[Answer]:
     """Returns the unary answers with status 200."""
-    found = captured(paths_of(rpc))
+    return _ordinary(paths_of(rpc))
+
+
+@functools.cache
+def _ordinary(paths: tuple[str, ...]) -> list[Answer]:
+    found = captured(paths)
     return [_answer(one) for one in found if one["status"] == 200 and "events" not in one]
 
 
