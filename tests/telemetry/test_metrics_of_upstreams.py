@@ -54,7 +54,7 @@ async def test_hedges(observe: Observe) -> None:
     async with simulators("chat", "chat") as (silent, well):
         silent.faults = "silent"
         observed = await observe(
-            upstream=(silent.url, well.url), hedge_after=0.01, ejection_time=3600, retry_budget=1
+            upstream=(silent.url, well.url), hedge_after=0.5, ejection_time=3600, retry_budget=1
         )
         await ready(observed.service)
         place, other = (one.url.removeprefix("http://") for one in (silent, well))
