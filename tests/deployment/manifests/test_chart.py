@@ -141,6 +141,8 @@ def test_references_between_objects() -> None:
     assert monitor["selector"]["matchLabels"].items() <= headless["metadata"]["labels"].items()
     [endpoint] = monitor["endpoints"]
     assert endpoint["port"] in {port["name"] for port in headless["spec"]["ports"]}
+    # The job that the alerts select.
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "penstock"}]
 
 
 @every_example
