@@ -9,16 +9,13 @@ from typing import Any
 import grpc
 import pytest
 from grpc import aio
-from grpc_health.v1.health_pb2 import (
-    HealthCheckRequest,
-    HealthCheckResponse,
-    HealthListRequest,
-)
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from server_process import free_port
 
 from penstock_server.app import Service
 from penstock_server.configuration import Settings, UpstreamTable
+from penstock_server.rpc.server.health_list import HealthListRequest, HealthListResponse
 from penstock_server.rpc.services import SERVICES
 from penstock_server.simulator import Simulator, SimulatorSettings
 
@@ -71,7 +68,12 @@ async def test_serving(channel: aio.Channel) -> None:
     for name in names:
         await Watcher(channel, name).until(SERVING)
         assert await check(channel, name) == SERVING
-    listed = await HealthStub(channel).List(HealthListRequest())
+    listing = channel.unary_unary(
+        "/grpc.health.v1.Health/List",
+        request_serializer=HealthListRequest.SerializeToString,
+        response_deserializer=HealthListResponse.FromString,
+    )
+    listed = await listing(HealthListRequest())
     assert set(listed.statuses) == {"", LIVENESS, *SERVICES}
     assert all(listed.statuses[name].status == SERVING for name in names)
 

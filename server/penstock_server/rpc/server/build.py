@@ -3,18 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock_server.rpc.calls import Arrivals, CallInterceptor, Middleware
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
+from penstock_server.rpc.server.health_list import HEALTH, add_health
 from penstock_server.rpc.server.lasting import server as lasting_server
 from penstock_server.rpc.server.reflection import add_reflection
 from penstock_server.rpc.server.registration import unregistered
 from penstock_server.rpc.server.unsupported import UnsupportedMethods
 from penstock_server.rpc.server.watches import Watches
-
-_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 def options(limits: ConnectionLimits, *, share_ports: bool = False) -> list[tuple[str, int]]:
@@ -64,8 +62,8 @@ def build_server(
     handlers = unregistered(server)
     for add in services.values():
         add(handlers)
-    health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
+    add_health(handlers, health)
     if reflection:
-        add_reflection(server, (*services, _HEALTH))
+        add_reflection(server, (*services, HEALTH))
     server.add_generic_rpc_handlers((UnsupportedMethods(tuple(services)),))
     return server

@@ -7,6 +7,8 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
+from penstock_server.rpc.server.health_list import HealthListResponse
+
 LIVENESS = "liveness"
 """The name that reports only that the process runs; for probes that restart it."""
 
@@ -49,7 +51,7 @@ class HealthServicer:
     async def List(self, request: Any, context: Any) -> Any:
         """Reports the state of every service."""
         statuses = {name: self._response(name) for name in self._serving}
-        return health_pb2.HealthListResponse(statuses=statuses)
+        return HealthListResponse(statuses=statuses)
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         """Reports the state of one service now and at every change."""

@@ -1,10 +1,9 @@
 """The server for probes: health alone, in plaintext, on an address of its own."""
 
-from grpc_health.v1 import health_pb2_grpc
-
 from penstock_server.rpc.server.build import options
 from penstock_server.rpc.server.connections import ConnectionLimits
 from penstock_server.rpc.server.health import HealthServicer
+from penstock_server.rpc.server.health_list import add_health
 from penstock_server.rpc.server.lasting import server as lasting_server
 from penstock_server.rpc.server.listening import CannotListen, bind_all
 from penstock_server.rpc.server.registration import unregistered
@@ -42,7 +41,7 @@ class HealthServer:
         self._server = lasting_server(
             interceptors=(watches,), options=options(limits, share_ports=share_ports)
         )
-        health_pb2_grpc.add_HealthServicer_to_server(health, unregistered(self._server))
+        add_health(unregistered(self._server), health)
 
     def bind(self) -> None:
         """Binds its address.
