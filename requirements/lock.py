@@ -23,7 +23,12 @@ COMPILE = (
 )
 RUNTIME = "requirements/runtime.lock"
 LOCKS = {
-    RUNTIME: ("pyproject.toml", "--extra=server", "--extra=cli"),
+    RUNTIME: (
+        "pyproject.toml",
+        "--extra=server",
+        "--extra=cli",
+        "--constraints=requirements/constraints.txt",
+    ),
     "requirements/demo.lock": ("--group=demo",),
     "requirements/dev.lock": (
         "pyproject.toml",

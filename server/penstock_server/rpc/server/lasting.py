@@ -1,8 +1,8 @@
 """A gRPC server that continues to serve after a call whose path is not UTF-8.
 
-grpcio (1.85) decodes paths in the loop that accepts calls. A path that is not UTF-8 raises there,
-which ends the loop, and with it the server: one call without a key would stop the service. Here
-another loop takes over. The call itself ends as CANCELLED.
+grpcio 1.84 and later decode paths in the loop that accepts calls. A path that is not UTF-8 raises
+there, which ends the loop, and with it the server: one call without a key would stop the service.
+Here another loop takes over. The call itself ends as CANCELLED.
 
 The overridden methods are not public. With a grpcio that lacks them, `server` returns grpcio's own.
 """

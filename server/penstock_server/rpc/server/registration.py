@@ -10,8 +10,8 @@ from grpc import aio
 def unregistered(server: aio.Server) -> aio.Server:
     """Returns a view of a server to which generated code adds services, without registration.
 
-    At each call, grpc.aio (1.85) waits again for the next call of every registered method: with all
-    methods of this service, that takes a fifth of the CPU time of a short call. Without
+    At each call, grpc.aio 1.84 and later wait again for the next call of every registered method:
+    with all methods of this service, that takes a fifth of the CPU time of a short call. Without
     registration, handlers are found by the names of their methods.
     """
     return cast(aio.Server, _Unregistered(server))
