@@ -8,8 +8,6 @@
 which can also be used directly. Every result carries its protobuf message as `proto`.
 """
 
-from importlib.metadata import version as _version
-
 from penstock.admin import EngineResults, Replica, UpstreamList
 from penstock.channel import TLS, open_async_channel, open_channel
 from penstock.chat import chat_request
@@ -67,8 +65,7 @@ from penstock.tokenize import Tokens
 from penstock.tools import ToolCall, tool
 from penstock.transcribe import Segment, StreamedTranscription, Transcription, TranscriptionEvent
 from penstock.vectors import Vector
-
-__version__ = _version("penstock")
+from penstock.version import __version__ as __version__
 
 __all__ = [
     "TLS",

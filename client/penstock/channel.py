@@ -5,12 +5,13 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
 from grpc import aio
+
+from penstock.version import __version__
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 
@@ -78,7 +79,7 @@ OPTIONS: Options = (
     # By default, gRPC waits up to two minutes before it reconnects to a lost service.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    ("grpc.primary_user_agent", f"penstock-python/{version('penstock')}"),
+    ("grpc.primary_user_agent", f"penstock-python/{__version__}"),
 )
 
 

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, NoReturn
 
 # gRPC's core would log taken ports and lost connections itself; the service reports them.
@@ -19,6 +18,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from penstock import cli as client
 from penstock.channel import DEFAULT_ADMIN_TARGET, DEFAULT_TARGET
+from penstock.version import __version__
 from penstock_server.option_list import OptionList
 from penstock_server.options import SettingsError, Unrequested, address, is_read_once, unless_off
 from penstock_server.telemetry.metrics.names import DEFAULT_METRICS_ADDRESS
@@ -78,7 +78,7 @@ def command_line() -> argparse.ArgumentParser:
     """Returns the parser of the command line."""
     parser = Parser(prog="penstock", description="gRPC in front of vLLM.", allow_abbrev=False)
     parser.set_defaults(not_installed=False, more="")
-    parser.add_argument("--version", action="version", version=f"penstock {version('penstock')}")
+    parser.add_argument("--version", action="version", version=f"penstock {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_simulate(commands)

@@ -29,10 +29,8 @@ EXIT_FAILED = 1
 """The call failed, or the service is not serving."""
 EXIT_USAGE = 2
 
-try:
-    from shtab import FILE
-except ModuleNotFoundError:  # The extra `cli` installs it.
-    FILE = {}
+FILE_COMPLETION: dict[str, str] = {}
+"""How each shell completes a file name; only `penstock completion` fills it."""
 
 Subparsers = Any
 
@@ -150,7 +148,7 @@ def seconds(given: str) -> float:
 
 def file_name(action: argparse.Action) -> None:
     """Marks an argument as a file name, which shells complete."""
-    action.complete = FILE  # type: ignore[attr-defined]  # shtab's own attribute
+    action.complete = FILE_COMPLETION  # type: ignore[attr-defined]  # shtab's own attribute
 
 
 def free_text(action: argparse.Action) -> None:

@@ -5,7 +5,7 @@
 
 import argparse
 
-from penstock.cli.command import EXIT_OK, Subparsers, guarded
+from penstock.cli.command import EXIT_OK, FILE_COMPLETION, Subparsers, guarded
 
 SHELLS = ("bash", "zsh", "fish")
 INSTALL = """\
@@ -36,8 +36,9 @@ def add(commands: Subparsers, whole: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
     def run(arguments: argparse.Namespace) -> int:
-        from shtab import complete
+        from shtab import FILE, complete
 
+        FILE_COMPLETION.update(FILE)
         _offer_values(whole)
         script = complete(whole, shell=arguments.shell, preamble=PREAMBLE.get(arguments.shell, ""))
         print(script)

@@ -5,10 +5,11 @@ adds the field. Later releases use the field alone, without another change here.
 """
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Final
 
-_HERE: Final = version("penstock")
+from penstock.version import __version__
+
+_HERE: Final = __version__
 
 IN_REQUESTS: Mapping[str, str] = {}
 """Release that added the field, such as "0.2", by the key of upstream requests."""

@@ -1,7 +1,6 @@
 """AdminService."""
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,6 +18,7 @@ from penstock.v1.admin_pb2 import (
     WakeUpResponse,
 )
 from penstock.v1.common_pb2 import EngineOptions
+from penstock.version import __version__
 from penstock_server.convert import admin
 from penstock_server.convert.model import capabilities
 from penstock_server.fleet import Fleet, ReplicaState, State
@@ -84,7 +84,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         known = sorted(self._fleet.snapshot(), key=lambda one: (one.upstream, one.address))
         answer = ListUpstreamsResponse(
             replicas=map(replica, known),
-            server_version=version("penstock"),
+            server_version=__version__,
             configuration_generation=self.generation,
             configuration_time=self._configured,
         )

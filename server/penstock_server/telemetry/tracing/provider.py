@@ -1,12 +1,13 @@
 """The provider of spans that the environment describes; imports OpenTelemetry's SDK."""
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
+from penstock.version import __version__
 from penstock_server.telemetry.tracing.sampling import NextIds, Sampling
 from penstock_server.telemetry.tracing.spans import Tracing
 
@@ -29,12 +30,12 @@ def tracing(environment: Mapping[str, str]) -> Tracing:
     provider = TracerProvider(resource=_resource(), shutdown_on_exit=False, id_generator=ids)
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
-    tracer = provider.get_tracer("penstock", version("penstock"))
+    tracer = provider.get_tracer("penstock", __version__)
     return Tracing(tracer, provider.shutdown, Sampling(ids, provider.sampler).unsampled)
 
 
 def _resource() -> Resource:
-    found = Resource.create({SERVICE_VERSION: version("penstock")})
+    found = Resource.create({SERVICE_VERSION: __version__})
     if str(found.attributes.get(SERVICE_NAME, _UNNAMED)).startswith(_UNNAMED):
         return found.merge(Resource({SERVICE_NAME: "penstock"}))
     return found
