@@ -147,6 +147,11 @@ class Admin(Resource):
     ) -> EngineResults:
         """Puts the engines of upstreams to sleep.
 
+            >>> with Client(admin_target, api_key=key) as admin:
+            ...     for result in admin.admin.sleep(["vllm-0"]):
+            ...         print(result.upstream, result.reason or result.asleep)
+            vllm-0 True
+
         Args:
             upstreams: names of the upstreams.
             level: 0 to pause, 1 to move the weights to the host's memory, 2 to discard them.
@@ -167,6 +172,11 @@ class Admin(Resource):
     ) -> EngineResults:
         """Wakes the engines of upstreams.
 
+            >>> with Client(admin_target, api_key=key) as admin:
+            ...     for result in admin.admin.wake_up(["vllm-0"]):
+            ...         print(result.upstream, result.reason or result.asleep)
+            vllm-0 False
+
         Args:
             upstreams: names of the upstreams.
             tags: parts to wake, such as "weights"; if empty, all.
@@ -182,6 +192,11 @@ class Admin(Resource):
         self, upstreams: Sequence[str], caches: Sequence[CacheName], **options: Unpack[CallOptions]
     ) -> EngineResults:
         """Empties caches of the engines of upstreams.
+
+            >>> with Client(admin_target, api_key=key) as admin:
+            ...     results = admin.admin.reset_caches(["vllm-0"], ["prefix"])
+            ...     print(len(results), "results,", len(results.failed), "failed")
+            1 results, 0 failed
 
         Args:
             upstreams: names of the upstreams.

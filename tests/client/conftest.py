@@ -17,7 +17,10 @@ LIVE = Path(__file__).with_name("live.py")
 
 @pytest.fixture(scope="session")
 def _live() -> Iterator[Sequence[str]]:
-    """Addresses of a service for calls and for administration, and of one that stores responses."""
+    """Addresses of a service for calls and for administration, and of two others.
+
+    One stores responses; the last address is for the operator of the other one.
+    """
     command = (sys.executable, str(LIVE))
     with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
@@ -46,6 +49,12 @@ def admin_target(_live: Sequence[str]) -> str:
 def storing_target(_live: Sequence[str]) -> str:
     """The address of a service whose upstream stores responses."""
     return _live[2]
+
+
+@pytest.fixture(scope="session")
+def operated_target(_live: Sequence[str]) -> str:
+    """The admin address of a service whose operator may change engines."""
+    return _live[3]
 
 
 @pytest.fixture

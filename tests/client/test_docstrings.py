@@ -18,6 +18,8 @@ from penstock._base.stream import Stream
 
 NO_EXAMPLES = "penstock.v1"
 CERT = Path(__file__).with_name("tls") / "cert.pem"
+OPERATED = tuple(f"penstock.admin.Admin.{name}" for name in ("sleep", "wake_up", "reset_caches"))
+"""Examples that change an engine."""
 STORED = ("penstock.responses.Responses.get", "penstock.responses.Responses.cancel")
 """Examples whose upstream must store responses."""
 
@@ -43,6 +45,7 @@ def test_example(
     target: str,
     admin_target: str,
     storing_target: str,
+    operated_target: str,
     speech: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -52,7 +55,8 @@ def test_example(
     Path("cat.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
     Path("ca.pem").write_bytes(CERT.read_bytes())
     names: dict[str, Any] = {name: getattr(penstock, name) for name in penstock.__all__}
-    targets = {"target": target, "admin_target": admin_target}
+    admin = operated_target if example.name in OPERATED else admin_target
+    targets = {"target": target, "admin_target": admin, "key": "key-of-the-operator"}
     said: list[str] = []
     runner = doctest.DocTestRunner(verbose=False)
     with Client(storing_target if example.name in STORED else target) as client:

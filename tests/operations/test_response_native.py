@@ -508,7 +508,7 @@ async def paths(simulator: Simulator, service: Service, *texts: str) -> list[str
     async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
         for text in texts:
             await Responses(channel).whole(asking(text))
-    own = ("/health", "/v1/models", "/openapi.json", "/version")
+    own = ("/health", "/v1/models", "/openapi.json", "/version", "/metrics")
     return [one.path for one in list(simulator.requests)[before:] if one.path not in own]
 
 

@@ -18,6 +18,7 @@ from penstock_server.app import Service
 from penstock_server.configuration import Settings
 
 from .calls import FREE_PORT, chat, create, plain_channel, stream
+from .test_health import SERVING, Watcher
 
 Handler = Callable[[httpx.Request], Any]
 
@@ -66,6 +67,7 @@ async def mocked(handler: Handler, **settings: Any) -> AsyncIterator[aio.Channel
         Service(Settings(**(given | settings)), transport=transport) as service,
         plain_channel(service) as channel,
     ):
+        await Watcher(channel).until(SERVING)
         yield channel
 
 
