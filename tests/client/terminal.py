@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,10 @@ class Terminal:
         return before
 
     def interrupt(self) -> None:
-        """Types Ctrl-C."""
+        """Types Ctrl-C while the command waits: readline notices an earlier one at the next key."""
+        place = Path(f"/proc/{self.process.pid}/wchan")
+        while place.read_text() == "0":
+            time.sleep(0.005)
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:

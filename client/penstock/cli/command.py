@@ -29,7 +29,7 @@ EXIT_FAILED = 1
 """The call failed, or the service is not serving."""
 EXIT_USAGE = 2
 
-FILE_COMPLETION: dict[str, str] = {}
+FILE_COMPLETION: dict[str, str | dict[str, str]] = {}
 """How each shell completes a file name; only `penstock completion` fills it."""
 
 Subparsers = Any
