@@ -25,7 +25,7 @@ from penstock_server.rpc import status
 from penstock_server.rpc.calls import Context, Rpc
 from penstock_server.rpc.services.admin import require_changes
 
-_ANSWER_LIMIT_S = 2.0
+_ANSWER_LIMIT_S = 5.0
 _REQUEST_ID = "x-request-id"
 
 # From the state that needs no attention to the one that needs most.
