@@ -15,6 +15,14 @@ def broken():
 def test_not_run(broken):
     assert False
 
+@pytest.mark.xfail(strict=True, raises=OSError)
+def test_cannot_run(broken):
+    assert False
+
+@pytest.mark.xfail(strict=True, raises=ValueError)
+def test_cannot_run_otherwise(broken):
+    assert False
+
 @pytest.mark.xfail(strict=True)
 def test_fails():
     assert False
@@ -27,4 +35,4 @@ def test_a_fixture_that_fails_is_an_error(
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(CASES)
     result = pytester.runpytest_inprocess("-p", "expected_failures")
-    result.assert_outcomes(errors=1, xfailed=1)
+    result.assert_outcomes(errors=2, xfailed=2)

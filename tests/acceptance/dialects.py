@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import expected_failures
 import pytest
 from expected_failures import Cases
+from server_process import ServerError
 
 from penstock_server.simulator.dialects.versions import NEWEST
 
@@ -25,6 +26,7 @@ class Since:
         cases: the cases.
         simulated: whether they also fail in the simulator's dialects.
         first: the first version in which they fail, if not in all older ones.
+        starts: whether the real server that they need starts.
     """
 
     version: tuple[int, ...]
@@ -32,6 +34,7 @@ class Since:
     cases: Cases
     simulated: bool = True
     first: tuple[int, ...] = ()
+    starts: bool = True
 
 
 IMPOSSIBLE = (
@@ -66,6 +69,13 @@ IMPOSSIBLE = (
         "no option lets a server finish its requests before it stops",
         {"test_live_failing": ("test_the_server_finishes_first",)},
         simulated=False,
+    ),
+    Since(
+        (0, 20),
+        "OpenTelemetry is not among its requirements",
+        {"test_live_traces": ("test_a_call_its_request_and_the_engine_are_one_trace",)},
+        simulated=False,
+        starts=False,
     ),
     Since(
         (0, 28),
@@ -421,6 +431,7 @@ IMPOSSIBLE = (
             )
         },
         simulated=False,
+        starts=False,
     ),
     Since(
         (0, 11, 1),
@@ -497,7 +508,8 @@ def mark_impossible(item: pytest.Item, version: str, *, simulated: bool) -> None
     own = _numbers(version)
     for since in IMPOSSIBLE:
         if since.first <= own < since.version and (since.simulated or not simulated):
-            expected_failures.mark(item, since.cases, since.why)
+            error = None if since.starts else ServerError
+            expected_failures.mark(item, since.cases, since.why, error)
 
 
 def is_repeated(item: pytest.Item, dialect: str) -> bool:
