@@ -160,7 +160,7 @@ class Admin(Resource):
 
         Raises:
             PermissionDeniedError: the service does not authenticate operators, or the caller is
-                none.
+                not one of them.
             UnimplementedError: no engine runs in vLLM's development mode.
             CallError: the call ended with a status other than OK, because all replicas failed.
         """
