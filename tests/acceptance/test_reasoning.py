@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from servers import other_version
 
 from penstock.v1.common_pb2 import (
     FINISH_REASON_LENGTH,
@@ -79,10 +80,15 @@ async def test_reasoning_cut_by_the_limit(chats: Chats) -> None:
 async def test_reasoning_before_a_call(chats: Chats) -> None:
     tools = [function("get_weather", CITY)]
     request = asking("What is the weather in Paris?", tools=tools)
-    # A stream contains the line ends between reasoning and call that a unary answer omits.
-    for response in answer(await chats.whole(request)), join(await chats.stream(request)):
+    whole, streamed = answer(await chats.whole(request)), join(await chats.stream(request))
+    thought = "I need the weather tool for Paris."
+    assert reasoning_of(whole.choice).strip() == thought
+    # A stream contains the line ends between reasoning and call that a unary answer omits. By its
+    # source, 0.20 drops the end of the reasoning if it is in the piece in which the call begins.
+    found = reasoning_of(streamed.choice).strip()
+    assert thought.startswith(found) if other_version().startswith("0.20.") else found == thought
+    for response in whole, streamed:
         assert response.choice.finish_reason == FINISH_REASON_TOOL_CALLS
-        assert reasoning_of(response.choice).strip() == "I need the weather tool for Paris."
         assert response.text.strip() == ""
         assert response.choice.message.tool_calls[0].function.name == "get_weather"
         assert json.loads(response.choice.message.tool_calls[0].function.arguments)
