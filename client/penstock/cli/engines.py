@@ -4,13 +4,11 @@ import argparse
 from collections.abc import Sequence
 
 from penstock.admin import CacheName, EngineResults
-from penstock.channel import DEFAULT_ADMIN_TARGET
+from penstock.cli.admin_command import add_admin_command, not_an_admin_address
 from penstock.cli.command import (
     EXIT_FAILED,
     EXIT_OK,
     Subparsers,
-    UsageError,
-    add_command,
     connect,
     printable,
     report,
@@ -29,9 +27,7 @@ _DEVELOPMENT_MODE = "requires vLLM's development mode"
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = f"put engines to sleep, wake them, or empty their caches; {_DEVELOPMENT_MODE}"
-    parser = add_command(
-        commands, "engines", _run, summary, "PENSTOCK_ADMIN_TARGET", DEFAULT_ADMIN_TARGET
-    )
+    parser = add_admin_command(commands, "engines", _run, summary)
     parser.add_argument("action", choices=("sleep", "wake", "reset"), help="what to do")
     parser.add_argument(
         "upstreams", metavar="NAME", nargs="+", help="upstream, as listed by penstock upstreams"
@@ -74,10 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
         except UnimplementedError as error:
             if error.reason != "UNSUPPORTED_OPERATION":
                 raise
-            raise UsageError(
-                f"{arguments.target} is not the admin address of a service, which penstock serve "
-                f"--admin-listen sets (default {DEFAULT_ADMIN_TARGET})"
-            ) from error
+            raise not_an_admin_address(arguments.target) from error
     _show(results, arguments)
     return EXIT_FAILED if results.failed else EXIT_OK
 

@@ -6,13 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from penstock.admin import Replica, UpstreamList
-from penstock.channel import DEFAULT_ADMIN_TARGET
+from penstock.cli.admin_command import add_admin_command, not_an_admin_address
 from penstock.cli.command import (
     EXIT_FAILED,
     EXIT_OK,
     Subparsers,
-    UsageError,
-    add_command,
     connect,
     printable,
     report,
@@ -31,9 +29,7 @@ _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 def add(commands: Subparsers) -> None:
     """Adds the command."""
     summary = "list the upstreams; exit 0 if all are ready, 1 if not"
-    parser = add_command(
-        commands, "upstreams", _run, summary, "PENSTOCK_ADMIN_TARGET", DEFAULT_ADMIN_TARGET
-    )
+    parser = add_admin_command(commands, "upstreams", _run, summary)
     parser.add_argument(
         "--watch",
         type=seconds,
@@ -51,10 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 _watch(client, arguments)
             listed = client.admin.upstreams()
         except UnimplementedError as error:
-            raise UsageError(
-                f"{arguments.target} is not the admin address of a service, which penstock serve "
-                f"--admin-listen sets (default {DEFAULT_ADMIN_TARGET})"
-            ) from error
+            raise not_an_admin_address(arguments.target) from error
     _show(listed, arguments)
     return EXIT_OK if listed and all(replica.ready for replica in listed) else EXIT_FAILED
 
