@@ -9,13 +9,14 @@ which can also be used directly. Every result carries its protobuf message as `p
 """
 
 from penstock.admin import EngineResults, Replica, UpstreamList
+from penstock.batch import BatchResult
 from penstock.channel import TLS, open_async_channel, open_channel
 from penstock.chat import chat_request
 from penstock.chat_answer import ChatCompletion, ChatEvent, ParsedChatCompletion
 from penstock.classify import Classification, Classifications
 from penstock.client import AsyncClient, Client
-from penstock.completions import Completion, CompletionEvent
-from penstock.embeddings import Embeddings
+from penstock.completions import Completion, CompletionEvent, completion_request
+from penstock.embeddings import Embeddings, embeddings_request
 from penstock.errors import (
     AbortedError,
     AnswerParseError,
@@ -58,7 +59,7 @@ from penstock.messages import (
 )
 from penstock.models import Model, ModelList
 from penstock.pool import Pooled
-from penstock.rerank import RankedDocument, Ranking
+from penstock.rerank import RankedDocument, Ranking, rerank_request
 from penstock.response_answer import Response, ResponseEvent
 from penstock.score import Scores
 from penstock.tokenize import Tokens
@@ -78,6 +79,7 @@ __all__ = [
     "AsyncClient",
     "AuthenticationError",
     "BadRequestError",
+    "BatchResult",
     "CallCancelledError",
     "CallError",
     "ChatCompletion",
@@ -128,10 +130,13 @@ __all__ = [
     "assistant",
     "audio",
     "chat_request",
+    "completion_request",
     "developer",
+    "embeddings_request",
     "image",
     "open_async_channel",
     "open_channel",
+    "rerank_request",
     "system",
     "tool",
     "tool_result",

@@ -11,6 +11,7 @@ from penstock._base.caller import AsyncCaller, Caller
 from penstock._base.late_channel import LateChannel
 from penstock._base.settings import UNSET, MetadataLike, Settings, Unset
 from penstock.admin import Admin, AsyncAdmin
+from penstock.batch import AsyncBatch, Batch
 from penstock.channel import TLS, Options, async_opener, open_channel
 from penstock.chat import AsyncChat, Chat
 from penstock.classify import AsyncClassifier, Classifier
@@ -72,6 +73,7 @@ class Client:
         tokenize: converts text to tokens.
         detokenize: converts tokens to text.
         transcribe: converts speech to text.
+        batch: many independent requests in one call.
         models: the models that the service offers.
         health: health of the service.
         admin: state of the upstreams; the client's target must be the admin address.
@@ -110,6 +112,7 @@ class Client:
         self.tokenize = Tokenizer(caller)
         self.detokenize = Detokenizer(caller)
         self.transcribe = Transcriber(caller)
+        self.batch = Batch(caller)
         self.models = Models(caller)
         self.health = Health(caller)
         self.admin = Admin(caller)
@@ -222,6 +225,7 @@ class AsyncClient:
         self.tokenize = AsyncTokenizer(caller)
         self.detokenize = AsyncDetokenizer(caller)
         self.transcribe = AsyncTranscriber(caller)
+        self.batch = AsyncBatch(caller)
         self.models = AsyncModels(caller)
         self.health = AsyncHealth(caller)
         self.admin = AsyncAdmin(caller)

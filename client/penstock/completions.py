@@ -199,7 +199,7 @@ class Completions(Resource):
             CallError: the call ended with a status other than OK.
         """
         return self._caller.call(
-            self._stub.CreateCompletion, _request(prompts, options), options, Completion
+            self._stub.CreateCompletion, completion_request(prompts, **options), options, Completion
         )
 
     def stream(
@@ -215,7 +215,7 @@ class Completions(Resource):
             prompts: the texts, or their token ids.
             **options: see `CompletionOptions`.
         """
-        request = _request(prompts, options)
+        request = completion_request(prompts, **options)
         return self._caller.stream(
             self._stub.StreamCompletion, request, options, _accumulator(request)
         )
@@ -231,20 +231,31 @@ class AsyncCompletions(AsyncResource):
     async def create(self, prompts: Prompts, **options: Unpack[CompletionOptions]) -> Completion:
         """See `Completions.create`."""
         return await self._caller.call(
-            self._stub.CreateCompletion, _request(prompts, options), options, Completion
+            self._stub.CreateCompletion, completion_request(prompts, **options), options, Completion
         )
 
     def stream(
         self, prompts: Prompts, **options: Unpack[CompletionOptions]
     ) -> AsyncStream[CompletionEvent, Completion]:
         """See `Completions.stream`; iterate over the result with `async for`, without `await`."""
-        request = _request(prompts, options)
+        request = completion_request(prompts, **options)
         return self._caller.stream(
             self._stub.StreamCompletion, request, options, _accumulator(request)
         )
 
 
-def _request(prompts: Prompts, options: CompletionOptions) -> CreateCompletionRequest:
+def completion_request(
+    prompts: Prompts, **options: Unpack[CompletionOptions]
+) -> CreateCompletionRequest:
+    """Returns the request message of a completion, for batches and the generated stubs.
+
+    >>> completion_request("Once upon a time", max_tokens=8).sampling.max_tokens
+    8
+
+    Raises:
+        TypeError: an option does not exist, or its value has the wrong type.
+        ValueError: an enum name is unknown, or a number is out of range.
+    """
     fields = generation_fields(options)
     return build(CreateCompletionRequest, options, "sampling", prompts=_prompts(prompts), **fields)
 

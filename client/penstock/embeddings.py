@@ -92,7 +92,7 @@ class Embedder(Resource):
             CallError: the call ended with a status other than OK.
         """
         return self._caller.call(
-            self._stub.CreateEmbeddings, _request(inputs, options), options, Embeddings
+            self._stub.CreateEmbeddings, embeddings_request(inputs, **options), options, Embeddings
         )
 
 
@@ -106,9 +106,20 @@ class AsyncEmbedder(AsyncResource):
     async def create(self, inputs: Inputs, **options: Unpack[EmbeddingOptions]) -> Embeddings:
         """See `Embedder.create`."""
         return await self._caller.call(
-            self._stub.CreateEmbeddings, _request(inputs, options), options, Embeddings
+            self._stub.CreateEmbeddings, embeddings_request(inputs, **options), options, Embeddings
         )
 
 
-def _request(inputs: Inputs, options: EmbeddingOptions) -> CreateEmbeddingsRequest:
+def embeddings_request(
+    inputs: Inputs, **options: Unpack[EmbeddingOptions]
+) -> CreateEmbeddingsRequest:
+    """Returns the request message of embeddings, for batches and the generated stubs.
+
+    >>> len(embeddings_request(["Say hello.", "What is 2+2?"]).inputs)
+    2
+
+    Raises:
+        TypeError: an option does not exist, or a value has the wrong type.
+        ValueError: an enum name is unknown, or a number is out of range.
+    """
     return build(CreateEmbeddingsRequest, options, "options", inputs=as_inputs(inputs))

@@ -41,6 +41,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from penstock._base.call_info import CallInfo
 from penstock._base.unreachable import explained
+from penstock.v1.item_pb2 import ItemError
 
 _CREDENTIALS = (
     "; set a key (api_key, --api-key or PENSTOCK_API_KEY), or a client certificate "
@@ -339,6 +340,9 @@ BY_CODE: Mapping[grpc.StatusCode, type[CallError]] = {
 }
 """Error class of each status code; other codes raise `CallError` itself."""
 
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_DETAILS_KEY = "grpc-status-details-bin"
+
 
 def from_rpc(error: grpc.RpcError, request_id: str) -> CallError:
     """Returns the typed error for a gRPC error.
@@ -353,6 +357,19 @@ def from_rpc(error: grpc.RpcError, request_id: str) -> CallError:
     if status.code is _Code.UNAVAILABLE and not status.reason and (why := explained(details)):
         status = replace(status, message=why, reached=False)
     return BY_CODE.get(status.code, CallError)(status)
+
+
+def from_item(error: ItemError, request_id: str) -> CallError:
+    """Returns the typed error for an item that failed.
+
+    Args:
+        error: the error in the result of the item.
+        request_id: request id of the item.
+    """
+    code = _CODES.get(error.code, _Code.UNKNOWN)
+    # Its bytes are also those of a google.rpc.Status.
+    details = ((_DETAILS_KEY, error.SerializeToString()),)
+    return BY_CODE.get(code, CallError)(_status(code, error.message, details, request_id))
 
 
 def cancelled(message: str, request_id: str) -> CallCancelledError:
@@ -372,7 +389,7 @@ def _status(
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()
     bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     resource, quota = error_details_pb2.ResourceInfo(), error_details_pb2.QuotaFailure()
-    rich = status_pb2.Status.FromString(found.get("grpc-status-details-bin", b""))
+    rich = status_pb2.Status.FromString(found.get(_DETAILS_KEY, b""))
     for detail in rich.details:
         for known in (info, request, bad, retry, resource, quota):
             detail.Unpack(known)

@@ -84,7 +84,7 @@ class Reranker(Resource):
         Raises:
             CallError: the call ended with a status other than OK.
         """
-        request = _request(query, documents, options)
+        request = rerank_request(query, documents, **options)
         return self._caller.call(self._stub.Rerank, request, options, Ranking)
 
 
@@ -99,11 +99,22 @@ class AsyncReranker(AsyncResource):
         self, query: Document, documents: Documents, **options: Unpack[RerankOptions]
     ) -> Ranking:
         """See `Reranker`."""
-        request = _request(query, documents, options)
+        request = rerank_request(query, documents, **options)
         return await self._caller.call(self._stub.Rerank, request, options, Ranking)
 
 
-def _request(query: Document, documents: Documents, options: RerankOptions) -> RerankRequest:
+def rerank_request(
+    query: Document, documents: Documents, **options: Unpack[RerankOptions]
+) -> RerankRequest:
+    """Returns the request message of a ranking, for batches and the generated stubs.
+
+    >>> rerank_request("capital of France", ["Berlin", "Paris"], top_n=1).top_n
+    1
+
+    Raises:
+        TypeError: an option does not exist, or a value has the wrong type.
+        ValueError: an enum name is unknown, or a number is out of range.
+    """
     return build(
         RerankRequest,
         options,

@@ -125,6 +125,13 @@ _CALLS = Row(
             "reqps",
             {"{{stage}}": rate(names.DEADLINE_MISSED, "stage")},
         ),
+        Panel(
+            "Items by code",
+            "Items of batches and of other streams of items that ended, per second, by the status "
+            "code of the item.",
+            "reqps",
+            {"{{grpc_method}} {{grpc_code}}": rate(names.ITEMS, "grpc_method, grpc_code")},
+        ),
     ),
 )
 

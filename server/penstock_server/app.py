@@ -129,7 +129,10 @@ class Service:
             deadlines=self._deadlines,
         )
         return build_server(
-            {name: entry.registration(self._fleet) for name, entry in SERVICES.items()},
+            {
+                name: entry.registration(self._fleet, lambda: self.settings)
+                for name, entry in SERVICES.items()
+            },
             self._health,
             stack,
             self._arrivals,

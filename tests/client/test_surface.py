@@ -15,6 +15,7 @@ from penstock._base.options import CallOptions, PoolingOptions, SamplingOptions
 from penstock._base.scoring import ScoringOptions
 from penstock._base.stream import AsyncStream, BaseStream, Stream
 from penstock._base.upload import AsyncProgress, Progress
+from penstock.batch import AsyncBatchItems, BatchItems
 from penstock.chat import ChatOptions
 from penstock.completions import CompletionOptions
 from penstock.embeddings import EmbeddingOptions
@@ -101,7 +102,9 @@ def shape(function: Any) -> list[Any]:
 
 def plain(annotation: Any) -> str:
     """Returns the name of a type without the prefix of asyncio counterparts."""
-    text = str(annotation).replace(str(AsyncProgress), str(Progress))
+    text = str(annotation)
+    for one, other in ((AsyncProgress, Progress), (AsyncBatchItems, BatchItems)):
+        text = text.replace(str(one), str(other))
     return text.replace("Async", "").replace("grpc.aio._base_channel.", "grpc.")
 
 

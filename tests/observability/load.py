@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from observability.stack import CERTIFICATES, ROOT
-from penstock import TLS, AsyncClient, CallError
+from penstock import TLS, AsyncClient, CallError, chat_request
 
 MODEL = "tiny-chat"
 SLOW = "[[simulate: slow-headers seconds=0.6]] Hi"
@@ -107,6 +107,7 @@ CALLS: Sequence[_Call] = (
     lambda client: client.detokenize([1, 2], model=MODEL),
     lambda client: client.transcribe(ROOT / "examples/tone.wav", model=MODEL),
     lambda client: _stream(client.transcribe.stream(ROOT / "examples/tone.wav", model=MODEL)),
+    lambda client: _stream(client.batch.run({"a": chat_request("Hi", model=MODEL)})),
     lambda client: client.models.list(),
     lambda client: client.models.get(MODEL),
 )

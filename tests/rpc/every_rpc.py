@@ -174,6 +174,9 @@ EVERY_RPC = (
     Called("TranscriptionService/UploadStreamTranscribe", _UPLOAD, _CHAT_EVENT),
 )
 
+STREAMS_OF_ITEMS = frozenset({"BatchService/RunBatch"})
+"""RPCs whose failures are those of items, which have tests of their own."""
+
 
 def names(calls: tuple[Called, ...]) -> list[str]:
     """Returns the names of the calls for use as test ids."""

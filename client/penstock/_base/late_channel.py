@@ -66,9 +66,9 @@ class _Method:
         self._make = kind, arguments, options
         self._made: Any = None
 
-    def __call__(self, request: Any, **options: Any) -> Any:
+    def __call__(self, *requests: Any, **options: Any) -> Any:
         channel = self._channel.opened()
         if self._made is None:
             kind, arguments, named = self._make
             self._made = getattr(channel, kind)(*arguments, **named)
-        return self._made(request, **options)
+        return self._made(*requests, **options)

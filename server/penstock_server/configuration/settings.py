@@ -296,6 +296,30 @@ class Settings:
         countable,
         "NUMBER",
     )
+    batch_concurrency: int = option(
+        256,
+        "Most items of one batch that are answered at once; fewer are sent upstream while "
+        "upstreams refuse some.",
+        positive,
+        "NUMBER",
+        live=True,
+    )
+    batch_priority: int = option(
+        100,
+        "Priority of the items of batches that set none; lower values are served first, and other "
+        "calls have 0. Only vLLM with priority scheduling obeys it. 0 to send none.",
+        natural,
+        "NUMBER",
+        live=True,
+    )
+    batch_patience: float = option(
+        600.0,
+        "Longest time without an answer during which the items of a batch are sent again after "
+        "refusals.",
+        seconds,
+        "SECONDS",
+        live=True,
+    )
     max_watches: int = option(
         8192,
         "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",

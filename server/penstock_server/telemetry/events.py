@@ -312,6 +312,8 @@ CALL = Event(
         "first_message_ms",
         "request_id",
         "messages",
+        "items",
+        "failed_items",
         "caller",
         "model",
         "input_tokens",

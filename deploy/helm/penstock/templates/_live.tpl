@@ -18,6 +18,9 @@
 - default_deadline
 - max_deadline
 - max_concurrent_calls
+- batch_concurrency
+- batch_priority
+- batch_patience
 - max_upload_bytes
 - drain_delay
 - drain_timeout

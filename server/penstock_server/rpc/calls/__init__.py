@@ -9,13 +9,14 @@ from penstock_server.rpc.calls.context import (
     Rpc,
     fits_header,
 )
+from penstock_server.rpc.calls.endings import Ending, ReplyTooLarge, encoded, ending
 from penstock_server.rpc.calls.interceptor import (
     PACKAGE,
     CallInterceptor,
     Handler,
-    ReplyTooLarge,
     require_end,
 )
+from penstock_server.rpc.calls.item_stream import answers, item_error, record_item, run_item
 from penstock_server.rpc.calls.metadata import upstream_call
 from penstock_server.rpc.calls.parsing import converted
 from penstock_server.rpc.calls.reports import Usage
@@ -26,14 +27,21 @@ __all__ = [
     "CallInterceptor",
     "CallNext",
     "Context",
+    "Ending",
     "GrpcContext",
     "Handler",
     "Middleware",
     "ReplyTooLarge",
     "Rpc",
     "Usage",
+    "answers",
     "converted",
+    "encoded",
+    "ending",
     "fits_header",
+    "item_error",
+    "record_item",
     "require_end",
+    "run_item",
     "upstream_call",
 ]

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import aio
 
+from penstock_server.rpc import status
 from penstock_server.rpc.calls.reports import Usage
 from penstock_server.telemetry import trace_context
 from penstock_server.upstream import Attempts, CallObserver, any_model
@@ -27,8 +28,20 @@ def _ignore() -> None:
     """Does nothing about an arrival: the default without admission control."""
 
 
+def _unrecorded(rpc: Rpc, item: Rpc) -> None:
+    """Does nothing about an item: the default without metrics."""
+
+
+async def _unlimited(call_next: CallNext, item: Rpc) -> Any:
+    """Runs an item: the default without limits."""
+    return await call_next(item)
+
+
 class Rpc:
     """The context of one call, built when it comes in.
+
+    A call may consist of items, each of which is answered as a call of its own would be. Such an
+    item has a context of its own; see `item`.
 
     Attributes:
         method: the full method name, such as "/penstock.v1.ModelService/ListModels".
@@ -68,10 +81,18 @@ class Rpc:
         trace: the span that the call is a part of, by default the caller's; None if neither the
             caller nor this service traces it.
         large: whether work on its messages would block other calls.
+        max_reply_bytes: the size of the largest reply; 0 for no limit.
+        items: the number of items that have ended.
+        failed_items: the number of these that failed.
+        running_items: the number of items that have been read and have not ended.
+        around_item: middleware around each item, which applies the permissions and limits of the
+            caller.
+        record_item: records an item of the call that has ended.
     """
 
     __slots__ = (
         "admitted",
+        "around_item",
         "attempts",
         "authorization",
         "bytes_received",
@@ -82,10 +103,13 @@ class Rpc:
         "deadline",
         "debug",
         "errors_url",
+        "failed_items",
         "finish_reasons",
         "first_message",
+        "items",
         "large",
         "limit",
+        "max_reply_bytes",
         "may_use",
         "messages_received",
         "messages_sent",
@@ -96,10 +120,12 @@ class Rpc:
         "on_arrival",
         "propagated",
         "reason",
+        "record_item",
         "request",
         "request_id",
         "requested",
         "response_model",
+        "running_items",
         "started",
         "trace",
         "usage",
@@ -138,12 +164,37 @@ class Rpc:
         self.propagated: tuple[str, str] | None = None
         parent = self.metadata.get("traceparent")
         self.trace = trace_context.parsed(parent) if parent else None
+        self.max_reply_bytes = 0
+        self.items = self.failed_items = self.running_items = 0
+        self.around_item: Middleware = _unlimited
+        self.record_item: Callable[[Rpc, Rpc], None] = _unrecorded
 
     @classmethod
     def of(cls, context: Context) -> Rpc:
         """Returns the call of the context that a servicer received."""
         assert isinstance(context, cls)
         return context
+
+    def item(self, method: str, number: int) -> Rpc:
+        """Returns the context of an item of this call, with a record of its own.
+
+        Args:
+            method: the full name of the method that answers such an item in a call of its own.
+            number: the position of the item in the call, which becomes a part of its request id.
+        """
+        made = Rpc(method, self.context, None)
+        made.request_id = f"{self.request_id}-{number}"
+        made.requested, made.admitted = made.started, True
+        made.deadline, made.caller, made.may_use = self.deadline, self.caller, self.may_use
+        made.authorization, made.propagated = self.authorization, self.propagated
+        made.debug, made.errors_url, made.large = self.debug, self.errors_url, self.large
+        made.trace, made.max_reply_bytes = self.trace, self.max_reply_bytes
+        return made
+
+    def end_with(self, ended: status.Status) -> None:
+        """Records the status that ends the call or the item."""
+        self.code, self.reason = ended.row.code, ended.row.reason
+        self.limit = ended.metadata.get("limit", "")
 
     def text(self, key: str) -> str:
         """Returns the text of a metadata key; empty if there is none."""

@@ -16,6 +16,7 @@ from grpc import aio
 from penstock_server.rpc import status
 from penstock_server.rpc.calls.arrival import Arrivals
 from penstock_server.rpc.calls.context import CallNext, GrpcContext, Middleware, Rpc
+from penstock_server.rpc.calls.endings import ReplyTooLarge
 from penstock_server.rpc.calls.parsing import Parser
 from penstock_server.rpc.calls.reports import reader
 
@@ -25,21 +26,6 @@ _METADATUM_BYTES = 32
 
 # Generic for type checkers only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-
-class ReplyTooLarge(Exception):
-    """A reply exceeds the size limit of a message.
-
-    Attributes:
-        size: its size in bytes.
-        limit: the limit in bytes.
-    """
-
-    def __init__(self, size: int, limit: int) -> None:
-        """Sets both."""
-        super().__init__(size, limit)
-        self.size = size
-        self.limit = limit
 
 
 class CallInterceptor(aio.ServerInterceptor):
@@ -171,8 +157,12 @@ class CallInterceptor(aio.ServerInterceptor):
         for middleware in reversed(self._middleware):
             call_next = partial(middleware, call_next)
 
+        max_reply_bytes = self._max_message_bytes
+
         async def serve(request: Any, context: GrpcContext) -> Any:
-            return await call_next(Rpc(method, context, request))
+            rpc = Rpc(method, context, request)
+            rpc.max_reply_bytes = max_reply_bytes
+            return await call_next(rpc)
 
         return serve
 
@@ -188,7 +178,7 @@ async def _each(parser: Parser, arrivals: Arrivals, rpc: Rpc) -> Any:
 async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
     """Yields the messages of a request stream as they arrive."""
     first, requests = True, aiter(rpc.request)
-    while (data := await arrivals.arrived(anext(requests, None), first=first)) is not None:
+    while (data := await arrivals.arrived(rpc, anext(requests, None), first=first)) is not None:
         rpc.on_arrival()
         if first:
             rpc.admitted, rpc.requested, first = True, monotonic(), False
@@ -198,7 +188,7 @@ async def _arriving(arrivals: Arrivals, rpc: Rpc) -> AsyncIterator[bytes]:
 
 
 async def _single(parser: Parser, arrivals: Arrivals, rpc: Rpc) -> Any:
-    data: Any = await arrivals.arrived(rpc.context.read(), first=True)
+    data: Any = await arrivals.arrived(rpc, rpc.context.read(), first=True)
     if data is aio.EOF:
         await require_end(rpc)
         raise status.Refusal(status.of_no_request())

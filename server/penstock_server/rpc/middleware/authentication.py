@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import partial
 from hashlib import sha256
 from re import compile as compile_pattern
 from time import monotonic
@@ -84,11 +85,25 @@ class Authentication:
         """
         caller = self._identified(rpc)
         rpc.caller, rpc.may_use = caller.name, caller.may_use
+        rpc.around_item = partial(self._within_limits, caller, 1)
+        return await self._within_limits(caller, 0, call_next, rpc)
+
+    async def _within_limits(
+        self, caller: _Known, places: int, call_next: CallNext, rpc: Rpc
+    ) -> Any:
+        """Applies the permissions and limits of a caller to a call, or to an item of one.
+
+        Args:
+            caller: the caller.
+            places: the number of places that the call of an item occupies, which an item may use.
+            call_next: continues.
+            rpc: the call or the item.
+        """
         if caller.may_call and not caller.may_call(rpc.method[1:]):
             raise status.Refusal(status.of_forbidden_method(rpc.method[1:]))
         if not caller.limits:
             return await call_next(rpc)
-        caller.limits.begin(self._clock())
+        caller.limits.begin(self._clock(), places)
         try:
             return await call_next(rpc)
         finally:

@@ -27,14 +27,18 @@ class Limits:
         self._ledger = ledger
         self._entry = entry
 
-    def begin(self, now: float) -> None:
-        """Counts a call that begins; `end` must follow.
+    def begin(self, now: float, places: int = 0) -> None:
+        """Counts a call, or an item of one, that begins; `end` must follow.
+
+        Args:
+            now: the time.
+            places: the number of counted places that it may use.
 
         Raises:
             status.Refusal: RATE_LIMITED: the call exceeds a limit, and does not count.
         """
         with self._ledger.alone:
-            self._require_place()
+            self._require_place(places)
             self._require_paid(now)
             self._take_call(now)
             self._entry[self._ledger.own] += 1
@@ -48,9 +52,9 @@ class Limits:
                     self._entry[TOKENS], self._caller.tokens_per_minute, used, now
                 )
 
-    def _require_place(self) -> None:
+    def _require_place(self, places: int) -> None:
         most = self._caller.concurrent_calls
-        if most and sum(self._entry[RUNNING:]) >= most:
+        if most and sum(self._entry[RUNNING:]) - places >= most:
             self._refuse("concurrent_calls", f"{most} concurrent calls", 0, _PLACE_AFTER_S)
 
     def _require_paid(self, now: float) -> None:
@@ -77,6 +81,9 @@ class Limits:
 def _tokens(rpc: Rpc) -> int:
     """Returns the number of tokens that a call used.
 
-    A stream that ends early reports none; most of its messages are one token each.
+    A stream that ends early reports none; most of its messages are one token each. The tokens of
+    items are counted when these end.
     """
-    return rpc.usage.input + rpc.usage.output if rpc.usage else rpc.messages_sent
+    if rpc.usage:
+        return rpc.usage.input + rpc.usage.output
+    return 0 if rpc.items else rpc.messages_sent

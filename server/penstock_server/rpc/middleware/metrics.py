@@ -101,6 +101,7 @@ class CallRecorder:
         """Runs a call and records it."""
         method = self._metrics.of(rpc.method)
         method.started += 1
+        rpc.record_item = self._record_item
         try:
             return await call_next(rpc)
         finally:
@@ -133,6 +134,16 @@ class CallRecorder:
             _exemplify(method, generation, rpc, seconds)
         if self._metrics.by_caller:
             self._record_caller(rpc, _CODES[rpc.code])
+
+    def _record_item(self, rpc: Rpc, item: Rpc) -> None:
+        """Records an item that has ended: as a generation, and for its caller."""
+        code = _CODES[item.code]
+        self._metrics.items[rpc.method, code] += 1
+        method = self._metrics.of(item.method)
+        if method.operation:
+            self._record_generation(method, item, monotonic())
+        if self._metrics.by_caller:
+            self._record_caller(item, code)
 
     def _record_failure(self, rpc: Rpc) -> None:
         """Records why a call failed, in one metric of several."""

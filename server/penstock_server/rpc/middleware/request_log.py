@@ -141,6 +141,8 @@ def _line(rpc: Rpc, level: str, moment: float, ended: float) -> log.Line:
     }
     if rpc.first_message:
         line["first_message_ms"] = int((rpc.first_message - rpc.started) * 10_000) / 10
+    if rpc.items:
+        line["items"], line["failed_items"] = rpc.items, rpc.failed_items
     if rpc.reason:
         line["reason"] = rpc.reason
     if rpc.caller:

@@ -8,6 +8,7 @@ from typing import Any
 from grpc import aio
 
 from penstock.v1 import (
+    batch_pb2_grpc,
     chat_completion_pb2_grpc,
     classification_pb2_grpc,
     completion_pb2_grpc,
@@ -19,7 +20,9 @@ from penstock.v1 import (
     tokenization_pb2_grpc,
     transcription_pb2_grpc,
 )
+from penstock_server.configuration import Settings
 from penstock_server.fleet import Fleet
+from penstock_server.rpc.services.batch import BatchServicer
 from penstock_server.rpc.services.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.services.classification import ClassificationServicer
 from penstock_server.rpc.services.completion import CompletionServicer
@@ -50,17 +53,27 @@ class Entry:
 
     Attributes:
         operation: the upstream operation that the service needs; None for no particular one.
-        servicer: creates the servicer for a fleet.
+        servicer: creates the servicer for a fleet, and for the configuration if it has options.
         add: adds a servicer to a server.
+        has_options: whether options of the configuration apply to the service alone.
     """
 
     operation: Operation | None
-    servicer: Callable[[Fleet], Any]
+    servicer: Callable[..., Any]
     add: Callable[[Any, aio.Server], None]
+    has_options: bool = False
 
-    def registration(self, fleet: Fleet) -> Callable[[aio.Server], None]:
-        """Returns a function that adds the service of a fleet to a server."""
-        return partial(self.add, self.servicer(fleet))
+    def registration(
+        self, fleet: Fleet, settings: Callable[[], Settings]
+    ) -> Callable[[aio.Server], None]:
+        """Returns a function that adds the service to a server.
+
+        Args:
+            fleet: the fleet.
+            settings: returns the configuration in force.
+        """
+        of = (fleet, settings) if self.has_options else (fleet,)
+        return partial(self.add, self.servicer(*of))
 
 
 SERVICES: Mapping[str, Entry] = {
@@ -104,6 +117,12 @@ SERVICES: Mapping[str, Entry] = {
         TRANSCRIPTION,
         TranscriptionServicer,
         transcription_pb2_grpc.add_TranscriptionServiceServicer_to_server,
+    ),
+    "penstock.v1.BatchService": Entry(
+        None,
+        BatchServicer,
+        batch_pb2_grpc.add_BatchServiceServicer_to_server,
+        has_options=True,
     ),
     "penstock.v1.ModelService": Entry(
         None, ModelServicer, model_pb2_grpc.add_ModelServiceServicer_to_server

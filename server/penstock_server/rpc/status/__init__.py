@@ -1,6 +1,7 @@
 """The end of a failed call: the table of failures and statuses, and the encoding of a status."""
 
 from penstock_server.rpc.status.encoding import (
+    DETAILS_KEY,
     Metadata,
     trailers,
 )
@@ -38,6 +39,7 @@ from penstock_server.rpc.status.statuses import (
 )
 from penstock_server.rpc.status.table import (
     CANCELLED,
+    CAPACITY_REASONS,
     DEADLINE,
     DRAINING,
     INVALID_CREDENTIALS,
@@ -53,7 +55,9 @@ from penstock_server.rpc.status.table import (
 
 __all__ = [
     "CANCELLED",
+    "CAPACITY_REASONS",
     "DEADLINE",
+    "DETAILS_KEY",
     "DRAINING",
     "INVALID_CREDENTIALS",
     "INVALID_REQUEST",

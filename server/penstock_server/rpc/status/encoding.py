@@ -21,13 +21,14 @@ MESSAGE_LIMIT = 1024
 """Bytes of the status message."""
 DETAILS_LIMIT = 4096
 """Bytes of all details together."""
+DETAILS_KEY = "grpc-status-details-bin"
+"""The metadata key of the details."""
 
 # `:status`, `content-type`, `grpc-status` and the other fields that gRPC adds.
 _RESERVED = 256
 # The size that HTTP/2 counts for a field in addition to its name and value (RFC 9113, 6.5.2).
 _FIELD = 32
 _MESSAGE_KEY = "grpc-message"
-_DETAILS_KEY = "grpc-status-details-bin"
 # The name of its type, and lengths.
 _DETAIL_FRAME = 64
 _CUT = "…"
@@ -52,7 +53,7 @@ def trailers(
         errors_url: the page that describes the reasons, each at an anchor; empty for none.
     """
     metadata: Metadata = (*common, *_retry_metadata(status))
-    room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (_DETAILS_KEY, b"")))
+    room = LIMIT - _RESERVED - _size((*metadata, (_MESSAGE_KEY, ""), (DETAILS_KEY, b"")))
     # The message is sent twice: as text, and in the details.
     message = _shortened(status.message, room * 3 // 5)
     room = (room - _percent_encoded(message)) * 3 // 4
@@ -61,7 +62,7 @@ def trailers(
     _add_details(rich, status, request_id, room)
     if errors_url:
         _add(rich, _help(status.row.reason, errors_url), room)
-    return message, (*metadata, (_DETAILS_KEY, rich.SerializeToString()))
+    return message, (*metadata, (DETAILS_KEY, rich.SerializeToString()))
 
 
 def _size(metadata: Metadata) -> int:

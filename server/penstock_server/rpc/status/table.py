@@ -119,3 +119,16 @@ KIND_ROWS: Mapping[Kind, Row] = {
     Kind.TOO_LARGE: TOO_LARGE,
     Kind.ASLEEP: SLEEPING,
 }
+
+CAPACITY_REASONS = frozenset(
+    row.reason
+    for row in (
+        RATE_LIMITED,
+        OVERLOADED,
+        UNAVAILABLE,
+        SLEEPING,
+        DRAINING,
+        KIND_ROWS[Kind.CONNECT],
+    )
+)
+"""Reasons of refusals before any work: the request is not their cause, and may succeed later."""

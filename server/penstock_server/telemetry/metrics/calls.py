@@ -88,6 +88,7 @@ class CallMetrics(Collector):
         failed: the number of other calls that failed, by upstream and reason.
         cancelled: the number of calls that their callers cancelled, by stage.
         late: the number of calls whose deadline passed, by stage.
+        items: the number of items that have ended, by the method of their call and status code.
         by_caller: whether to count by caller.
         caller_calls: the number of calls by caller and status code.
         caller_tokens: the number of tokens by caller and type.
@@ -127,6 +128,7 @@ class CallMetrics(Collector):
         self.failed = Counter[tuple[str, str]]()
         self.cancelled = Counter(dict.fromkeys(_STAGES, 0))
         self.late = Counter(dict.fromkeys(_STAGES, 0))
+        self.items = Counter[tuple[str, str]]()
         self.by_caller = by_caller
         self.caller_calls = Counter[tuple[str, str]]()
         self.caller_tokens = Counter[tuple[str, str]]()
@@ -170,9 +172,14 @@ class CallMetrics(Collector):
         yield _counted(names.FAILED, self.failed)
         yield _counted(names.CANCELLED, {(stage,): n for stage, n in self.cancelled.items()})
         yield _counted(names.DEADLINE_MISSED, {(stage,): n for stage, n in self.late.items()})
+        yield _counted(names.ITEMS, self._items())
         if self.by_caller:
             yield _counted(names.CALLER_CALLS, self.caller_calls)
             yield _counted(names.CALLER_TOKENS, self.caller_tokens)
+
+    def _items(self) -> dict[tuple[str, ...], int]:
+        items = list(self.items.items())
+        return {(*self._named[method], code): number for (method, code), number in items}
 
     def _by_method(self) -> Iterator[Family]:
         pairs = [(self._named[name], known) for name, known in self._methods.items()]

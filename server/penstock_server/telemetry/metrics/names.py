@@ -256,6 +256,13 @@ DEADLINE_MISSED = Metric(
     "Calls whose deadline passed, by stage as for cancelled calls.",
     ("stage",),
 )
+ITEMS = Metric(
+    "penstock_items_total",
+    Kind.COUNTER,
+    "Items of calls that are streams of items, such as batches, by the call's method and the "
+    "item's status code.",
+    (*_METHOD, "grpc_code"),
+)
 RECEIVED_BYTES = Metric(
     "penstock_received_bytes_total",
     Kind.COUNTER,
@@ -440,6 +447,7 @@ CALLS: Sequence[Metric] = (
     FAILED,
     CANCELLED,
     DEADLINE_MISSED,
+    ITEMS,
     RECEIVED_BYTES,
     SENT_BYTES,
     CALLER_CALLS,
