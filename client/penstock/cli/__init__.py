@@ -9,6 +9,7 @@ import argparse
 
 from penstock.chat import chat_request
 from penstock.cli import (
+    batch,
     chat,
     completion,
     embed,
@@ -27,6 +28,17 @@ __all__ = ["EXIT_FAILED", "EXIT_OK", "add_commands", "chat_request", "unrecogniz
 
 def add_commands(parser: argparse.ArgumentParser, commands: Subparsers) -> None:
     """Adds the client's commands to a command line."""
-    for module in (chat, embed, rerank, transcribe, tokenize, models, upstreams, engines, health):
+    for module in (
+        chat,
+        embed,
+        rerank,
+        transcribe,
+        tokenize,
+        batch,
+        models,
+        upstreams,
+        engines,
+        health,
+    ):
         module.add(commands)
     completion.add(commands, parser)
