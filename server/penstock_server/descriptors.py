@@ -10,7 +10,7 @@ from collections.abc import Collection
 from penstock_server.telemetry import events
 
 _OPEN = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-_PAUSE_S = 1.0
+_PAUSE_S = 5.0
 _PAUSE_AFTER_WARNING_S = 60.0
 _SHORT = 0.9
 _UNLIMITED = 2**31 - 2
