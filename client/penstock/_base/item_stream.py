@@ -24,8 +24,9 @@ AsyncRequests: TypeAlias = AsyncIterable[Any]
 _LONGEST_WAIT_S = 30.0
 _FIRST_WAIT_S = 0.25
 _MOST_CALLS_WITHOUT_RESULT = 8
-# What grpc.aio reports instead of the status if it writes to a call that has just ended.
-_LOST = "Internal error from Core"
+# grpc.aio reports this instead of the status if it writes to a call that has just ended. The next
+# call shows why.
+_UNKNOWN = "Internal error from Core"
 
 
 class BaseItemStream(Generic[R]):
@@ -117,8 +118,8 @@ class BaseItemStream(Generic[R]):
         if self._fault:
             raise self._fault
         failure = errors.from_rpc(error, self._request_id)
-        lost = isinstance(failure, errors.UnavailableError) or failure.status.message == _LOST
-        resumable = lost and self._received and not self._closed
+        lost = isinstance(failure, errors.UnavailableError) and self._received
+        resumable = (lost or failure.status.message == _UNKNOWN) and not self._closed
         if not resumable or self._fruitless >= _MOST_CALLS_WITHOUT_RESULT:
             self._error = failure
             raise failure from error
