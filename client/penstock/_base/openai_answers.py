@@ -13,7 +13,13 @@ from penstock._base.options import enum_name
 from penstock._base.result import finish_reason, stop_reason
 from penstock.messages import text_of
 from penstock.v1.chat_completion_pb2 import ChatChoice, CreateChatCompletionResponse
-from penstock.v1.common_pb2 import JsonDocument, TokenLogprob, TopLogprob, Usage
+from penstock.v1.common_pb2 import (
+    JsonDocument,
+    PromptTokenLogprobs,
+    TokenLogprob,
+    TopLogprob,
+    Usage,
+)
 from penstock.v1.completion_pb2 import CompletionChoice, CreateCompletionResponse
 from penstock.v1.embedding_pb2 import CreateEmbeddingsResponse, Embedding
 from penstock.v1.message_pb2 import ChatMessage, Role, ToolCall
@@ -179,6 +185,8 @@ def _one(field: Any, value: Any) -> Any:
         return value
     if isinstance(value, JsonDocument):
         return value_of(value)
+    if isinstance(value, PromptTokenLogprobs):
+        return _fields(value).get("candidates")
     if isinstance(value, Timestamp | Duration):
         return value.ToNanoseconds() / 1e9
     return _fields(value)

@@ -69,6 +69,8 @@ def _embeddings(body: dict[str, Any]) -> Message:
 
 
 def _rerank(body: dict[str, Any]) -> Message:
+    # As vLLM does.
+    body.setdefault("return_documents", True)
     query, documents = _required(body, "query"), _required(body, "documents")
     return rerank_request(query, documents, **_options(body, RerankOptions))
 
