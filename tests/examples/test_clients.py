@@ -72,6 +72,24 @@ async def test_client(client: str, serve: Serve, caplog: pytest.LogCaptureFixtur
     assert Counter(map(call, caplog.records)) == CALLS
 
 
+@pytest.mark.timeout(900)
+async def test_a_batch_in_go(serve: Serve) -> None:
+    folder = EXAMPLES / "go"
+    *building, _ = commands((folder / "README.md").read_text("utf-8"))
+    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as simulator:
+        service = await serve(upstream=(simulator.url,))
+        for command in building:
+            await shell(command, folder)
+        printed = await shell("build/batch", folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
+    *results, last = printed.splitlines()
+    assert sorted(results) == [
+        "greeting: Hello! How can I help you today?",
+        "sum: 2+2 equals 4.",
+        "wrong: INVALID_REQUEST",
+    ]
+    assert last == "0 without a result"
+
+
 def call(record: logging.LogRecord) -> tuple[str, str]:
     """Returns method and code of a call in the service's log."""
     fields: dict[str, str] = vars(record)["fields"]
