@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from penstock import ChatCompletion
 from penstock._base.openai_answers import openai_answer
 from penstock._base.openai_requests import openai_request
 from penstock.client import AsyncClient
@@ -122,5 +123,6 @@ async def test_many_items(target: Target) -> None:
     request = openai_request("/v1/chat/completions", {"messages": HELLO, "temperature": 0})
     items = ((str(number), request) for number in range(200))
     async with AsyncClient(channel=target.channel) as client, client.batch.run(items) as results:
-        texts = {result.key: result.answer.text async for result in results}
+        answers = {one.key: one.answer async for one in results}
+    texts = {key: one.text for key, one in answers.items() if isinstance(one, ChatCompletion)}
     assert texts == dict.fromkeys((str(number) for number in range(200)), HELLO_ANSWER)

@@ -171,7 +171,7 @@ class Breaking(BatchServiceServicer):
 @contextmanager
 def _serving(servicer: Breaking) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(4))
-    add_BatchServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    add_BatchServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from google.protobuf.message import Message
-
 from penstock._base.options import CallOptions
+from penstock.batch import BatchRequest
 from penstock.chat import ChatOptions, chat_request
 from penstock.completions import CompletionOptions, completion_request
 from penstock.embeddings import EmbeddingOptions, embeddings_request
@@ -22,7 +21,7 @@ _HOLDERS: Mapping[str, Any] = {
 _NOT_KEYS = {*CallOptions.__annotations__, *_HOLDERS, "extra_body"}
 
 
-def openai_request(url: str, body: Json) -> Message:
+def openai_request(url: str, body: Json) -> BatchRequest:
     """Returns the request message for a request in OpenAI's JSON form.
 
     Keys that the API has a field for become that field; the others are passed on as `extra_body`.
@@ -44,7 +43,7 @@ def openai_request(url: str, body: Json) -> Message:
     return read(given)
 
 
-def _chat(body: dict[str, Any]) -> Message:
+def _chat(body: dict[str, Any]) -> BatchRequest:
     messages = _required(body, "messages")
     if "max_completion_tokens" in body:
         _rename(body, "max_completion_tokens", "max_tokens")
@@ -56,19 +55,19 @@ def _chat(body: dict[str, Any]) -> Message:
     return chat_request(messages, **_options(body, ChatOptions))
 
 
-def _completion(body: dict[str, Any]) -> Message:
+def _completion(body: dict[str, Any]) -> BatchRequest:
     prompt = _required(body, "prompt")
     return completion_request(prompt, **_options(body, CompletionOptions))
 
 
-def _embeddings(body: dict[str, Any]) -> Message:
+def _embeddings(body: dict[str, Any]) -> BatchRequest:
     if (form := body.pop("encoding_format", "float")) != "float":
         raise ValueError(f"{form!r} is not a valid encoding_format; valid is float")
     inputs = _required(body, "input")
     return embeddings_request(inputs, **_options(body, EmbeddingOptions))
 
 
-def _rerank(body: dict[str, Any]) -> Message:
+def _rerank(body: dict[str, Any]) -> BatchRequest:
     # As vLLM does.
     body.setdefault("return_documents", True)
     query, documents = _required(body, "query"), _required(body, "documents")
@@ -103,7 +102,7 @@ def _rename(body: dict[str, Any], key: str, name: str) -> None:
     body[name] = body.pop(key)
 
 
-_REQUESTS: Mapping[str, Callable[[dict[str, Any]], Message]] = {
+_REQUESTS: Mapping[str, Callable[[dict[str, Any]], BatchRequest]] = {
     "/v1/chat/completions": _chat,
     "/v1/completions": _completion,
     "/v1/embeddings": _embeddings,
