@@ -102,10 +102,13 @@ def vllm(request: pytest.FixtureRequest) -> Iterator[VllmServers | None]:
 
 @pytest.fixture
 def engines(request: pytest.FixtureRequest, vllm: VllmServers | None) -> VllmServers | None:
-    """The only running vLLM server is that of the case; None if upstreams are simulated."""
+    """The vLLM server of the case runs; None if upstreams are simulated.
+
+    The server of later cases starts meanwhile: a start takes as long as the cases of a server.
+    """
     if vllm:
         with unlimited(request.config):
-            vllm.run_only(_kind(request.node).server)
+            vllm.run_only(_server(request.node), following=_following(request.node))
     return vllm
 
 
@@ -207,6 +210,13 @@ def _server(item: pytest.Item) -> str:
     """Returns the name of the real server of a case; empty if it starts its own."""
     names = item.fixturenames if isinstance(item, pytest.Function) else ()
     return _kind(item).server if "engines" in names else ""
+
+
+def _following(case: pytest.Item) -> str | None:
+    """Returns the server that cases require after those of this case's server."""
+    servers = list(dict.fromkeys(filter(None, map(_server, case.session.items))))
+    later = servers[servers.index(_server(case)) + 1 :]
+    return later[0] if later else None
 
 
 def _kind(case: pytest.Item) -> Kind:

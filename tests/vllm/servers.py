@@ -205,6 +205,7 @@ class VllmServers:
         self._ports = dict(ports or {})
         self._cache = (cache or cache_folder()).absolute()
         self._running: dict[str, _Running] = {}
+        self._starting: set[str] = set()
         self._failed: dict[Server, ServerError] = {}
         self._exits = contextlib.ExitStack()
 
@@ -223,38 +224,56 @@ class VllmServers:
         """Starts more servers and waits until all answer; if one does not, stops them again."""
         chosen = list(map(_described, servers))
         try:
-            for server, port in zip(chosen, self._choose_ports(chosen), strict=True):
-                self._running[server.name] = _launch(server, port, self._cache)
+            self._begin(chosen)
             for server in chosen:
-                running = self._running[server.name]
-                running.process.wait_ready(f"{running.url}/health")
+                self._await(server)
         except BaseException:
             self.stop(server.name for server in chosen)
             raise
 
-    def run_only(self, server: str | Server) -> None:
+    def run_only(self, server: str | Server, *, following: str | Server | None = None) -> None:
         """Starts a server unless it is running, and stops all others.
 
         A start that failed is not repeated.
 
+        Args:
+            server: the server.
+            following: the server of the next call; it starts meanwhile, and nothing waits for it.
+
         Raises:
-            ServerError: it cannot be started.
+            ServerError: the server cannot be started.
         """
         wanted = _described(server)
+        kept = [wanted] if following is None else [wanted, _described(following)]
         if error := self._failed.get(wanted):
             raise error
-        self.stop([name for name, running in self._running.items() if running.server != wanted])
-        if not self._running:
-            try:
-                self.start([wanted])
-            except ServerError as error:
-                self._failed[wanted] = error
-                raise
+        self.stop([name for name, running in self._running.items() if running.server not in kept])
+        try:
+            self._begin([server for server in kept if server.name not in self._running])
+            self._await(wanted)
+        except ServerError as error:
+            self.stop([wanted.name])
+            self._failed[wanted] = error
+            raise
+
+    def _begin(self, servers: list[Server]) -> None:
+        """Starts servers without waiting for them."""
+        for server, port in zip(servers, self._choose_ports(servers), strict=True):
+            self._running[server.name] = _launch(server, port, self._cache)
+            self._starting.add(server.name)
+
+    def _await(self, server: Server) -> None:
+        """Waits until a server that was started answers."""
+        if server.name in self._starting:
+            running = self._running[server.name]
+            running.process.wait_ready(f"{running.url}/health")
+            self._starting.remove(server.name)
 
     def stop(self, names: Iterable[str] | None = None) -> None:
         """Stops the named servers, or all, with SIGINT and, if necessary, SIGKILL."""
         chosen = list(self._running if names is None else names)
         going = [self._running.pop(name) for name in chosen if name in self._running]
+        self._starting.difference_update(chosen)
         for server in going:
             server.process.interrupt()
         deadline = time.monotonic() + STOP_LIMIT
