@@ -285,7 +285,7 @@ async def test_the_tokens_of_items_count_once(
         entry = service.authentication._ledger.entries(["batch"])[0]
         used = sum(one.chat_completion.usage.total_tokens for one in found.values())
         # A token is paid after 60 microseconds.
-        assert entry[1] == pytest.approx(clock.now + used * 60 / 1_000_000)
+        assert entry[1] - clock.now == pytest.approx(used * 60 / 1_000_000, abs=1e-6)
 
 
 async def test_items_may_use_the_place_of_their_call(
@@ -364,14 +364,22 @@ async def test_an_answer_that_is_too_large_is_the_error_of_its_item(
 
 
 async def test_an_item_may_take_longer_than_the_next_one_may(serve: Serve, skip: Skipping) -> None:
+    sent = asyncio.Event()
+
+    async def items() -> AsyncIterator[RunBatchRequest]:
+        yield item("a")
+        await sent.wait()
+        yield item("b")
+
     async with running(Upstream(hold=True)) as upstream, asyncio.timeout(BOUND_S):
         service = await serve(upstream=(upstream.url,), request_timeout=LIMIT_S, **QUIET)
         async with plain_channel(service) as channel:
-            call = BatchServiceStub(channel).RunBatch(_held(item("a")))
+            call = BatchServiceStub(channel).RunBatch(items())
             await until(lambda: upstream.open == 1)
             await skip()
             await asyncio.sleep(0.05)
-            assert not call.done()
+            sent.set()
+            await until(lambda: upstream.open == 2)
             call.cancel()
 
 
@@ -388,6 +396,35 @@ async def test_a_stop_lets_the_items_finish_that_were_read(
         await stopping
     assert first.HasField("chat_completion")
     assert ended(raised.value).reason == "DRAINING"
+
+
+class Held(Upstream):
+    """An upstream that answers once a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(CHAT_ANSWER)
+        self.released = asyncio.Event()
+
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.released.wait()
+        await super().respond(reader, writer)
+
+
+async def test_a_stop_reads_no_further_items(serve: Serve) -> None:
+    async with running(Held()) as upstream, asyncio.timeout(BOUND_S):
+        service = await serve(upstream=(upstream.url,), batch_concurrency=1, **QUIET)
+        async with plain_channel(service) as channel:
+            call = BatchServiceStub(channel).RunBatch(iter([item("a"), item("b")]))
+            await until(lambda: upstream.open == 1)
+            stopping = asyncio.create_task(service.stop(3600))
+            await until(lambda: service._arrivals._closed)
+            upstream.released.set()
+            assert (await call.read()).key == "a"
+            with pytest.raises(aio.AioRpcError) as raised:
+                await call.read()
+            await stopping
+    assert ended(raised.value).reason == "DRAINING"
+    assert upstream.requests == 1
 
 
 async def test_the_line_of_a_batch_counts_its_items(
