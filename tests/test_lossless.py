@@ -37,11 +37,29 @@ NOT_OURS: Mapping[str, str] = {
     "/v1/messages/count_tokens": "Anthropic's way to tokenize",
     "/v1/chat/completions/batch": "several chats in one call, which are several calls here",
     "/generative_scoring": "experimental",
+    **dict.fromkeys(
+        (
+            "/v1/chat/completions/render",
+            "/v1/completions/render",
+            "/v1/messages/render",
+            "/v1/responses/render",
+            "/v1/chat/completions/derender",
+            "/v1/completions/derender",
+        ),
+        "steps of a chat on servers without an engine",
+    ),
     "/v1/systemone": "experimental",
 }
 """Routes that none of our operations uses, with the reason."""
 
 HOMELESS: Mapping[str, Mapping[str, str]] = {
+    "/inference/v1/generate": {
+        "token_offsets": "of a renderer's answer; generation ignores it",
+        "output_kind": "set by vLLM",
+        "flat_logprobs": "vLLM's own form of log probabilities",
+        "skip_clone": "vLLM's own note",
+        "output_text_buffer_length": "vLLM's own note",
+    },
     "/v1/responses": {
         "prompt": "stored prompts of OpenAI, which vLLM does not have",
         "enable_response_messages": "shows vLLM's inner messages, for its own debugging",
@@ -219,8 +237,15 @@ def fields(route: str) -> set[str]:
     for kind in KINDS:
         document = captured(kind)
         for name in references(document["paths"].get(route, {})):
-            found.update(document["schemas"][name]["properties"])
+            found.update(_keys(document["schemas"][name]))
     return found
+
+
+def _keys(schema: Any) -> Iterator[str]:
+    """Yields the keys of an object, and those of sampling parameters in it."""
+    properties = schema["properties"]
+    yield from properties
+    yield from properties.get("sampling_params", {}).get("properties", {})
 
 
 def newest(route: str) -> list[str]:

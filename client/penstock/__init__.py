@@ -47,6 +47,7 @@ from penstock.errors import (
     UnimplementedError,
     UnknownError,
 )
+from penstock.generation import Generation, GenerationEvent
 from penstock.messages import (
     assistant,
     audio,
@@ -95,6 +96,8 @@ __all__ = [
     "Embeddings",
     "EngineResults",
     "FailedPreconditionError",
+    "Generation",
+    "GenerationEvent",
     "IncompleteStreamError",
     "InternalError",
     "InternalServerError",

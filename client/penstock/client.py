@@ -17,6 +17,7 @@ from penstock.chat import AsyncChat, Chat
 from penstock.classify import AsyncClassifier, Classifier
 from penstock.completions import AsyncCompletions, Completions
 from penstock.embeddings import AsyncEmbedder, Embedder
+from penstock.generation import AsyncGenerations, Generations
 from penstock.health import DEFAULT_WAIT_S, AsyncHealth, Health
 from penstock.models import AsyncModels, Models
 from penstock.pool import AsyncPooler, Pooler
@@ -65,6 +66,7 @@ class Client:
         chat: conversations with a model.
         responses: conversations through the Responses API.
         completions: completions of texts.
+        generation: generation from token ids.
         embeddings: embedding vectors of texts and media.
         rerank: orders documents by relevance to a query.
         score: scores pairs of queries and documents.
@@ -104,6 +106,7 @@ class Client:
         self.chat = Chat(caller)
         self.responses = Responses(caller)
         self.completions = Completions(caller)
+        self.generation = Generations(caller)
         self.embeddings = Embedder(caller)
         self.rerank = Reranker(caller)
         self.score = Scorer(caller)
@@ -217,6 +220,7 @@ class AsyncClient:
         self.chat = AsyncChat(caller)
         self.responses = AsyncResponses(caller)
         self.completions = AsyncCompletions(caller)
+        self.generation = AsyncGenerations(caller)
         self.embeddings = AsyncEmbedder(caller)
         self.rerank = AsyncReranker(caller)
         self.score = AsyncScorer(caller)

@@ -132,6 +132,23 @@ def test_options_between_arguments(target: str) -> None:
     is_one_error(penstock("embed", "a", "--new", "b"), "unrecognized arguments: --new b")
 
 
+def test_generate(target: str) -> None:
+    options = ("--max-tokens", "3", "--temperature", "0", "--target", target)
+    ids = penstock("generate", "565", "1262", "16", *options).stdout.split()
+    assert len(ids) == 3
+    assert all(map(bytes.isdigit, ids))
+    tokens = penstock("tokenize", "Say hello.", "--target", target).stdout
+    text = penstock("generate", "--text", *options, given=tokens.decode()).stdout
+    assert text.startswith(b" You said")
+    whole = json.loads(penstock("generate", "565", "--json", *options).stdout)
+    assert whole["choices"][0]["finish_reason"] == "FINISH_REASON_LENGTH"
+
+
+@pytest.mark.parametrize("given", ["", "565\nx1\n"])
+def test_generate_without_token_ids(given: str) -> None:
+    is_one_error(penstock("generate", "--target", "127.0.0.1:1", given=given), "token id")
+
+
 def test_tokenize(target: str) -> None:
     result = penstock("tokenize", "Say hello.", "--target", target)
     rows = [line.split("\t") for line in result.stdout.decode().splitlines()]
@@ -209,7 +226,7 @@ def is_one_error(result: "subprocess.CompletedProcess[bytes]", error: str) -> No
     assert result.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("command", ["chat", "embed", "rerank query", "tokenize"])
+@pytest.mark.parametrize("command", ["chat", "embed", "rerank query", "tokenize", "generate"])
 def test_input_that_is_not_text(command: str) -> None:
     result = penstock(*command.split(), given=b"\xff\n", PYTHONUTF8="1")
     is_one_error(result, "standard input is not valid utf-8 text")

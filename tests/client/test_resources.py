@@ -34,6 +34,35 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
+async def test_generation(client: Client, aclient: AsyncClient) -> None:
+    prompt = client.tokenize([user("Say hello.")]).ids
+    options: Any = {"max_tokens": 3, "n": 2, "logprobs": 1, "output_mode": "text"}
+    whole = client.generation.create(prompt, **options)
+    assert whole.text == "Hello! How"
+    assert len(whole.choices) == 2
+    assert len(whole.token_ids) == len(whole.logprobs) == 3
+    assert (whole.finish_reason, whole.stop_reason) == ("length", None)
+    assert whole.proto.choices[0].weight_versions[0].end == 3
+    other = await aclient.generation.create(prompt, **options)
+    with client.generation.stream(prompt, **options) as stream:
+        assert [event.text for event in stream if event.text] == ["Hello", "!", " How"]
+    async with aclient.generation.stream(prompt, **options) as astream:
+        ids = [one async for event in astream for one in event.token_ids]
+    assert ids == list(whole.token_ids)
+    for same in (other, stream.final(), await astream.final()):
+        assert list(same.proto.choices) == list(whole.proto.choices)
+        assert same.usage.completion_tokens == 6
+
+
+def test_parts_of_a_generation(client: Client) -> None:
+    options: Any = {"max_tokens": 2, "engine": {"return_token_ids": True}}
+    assert list(client.generation.create([5, 6], **options).prompt_token_ids) == [5, 6]
+    assert list(client.generation.stream([5, 6], **options).final().prompt_token_ids) == [5, 6]
+    assert not client.generation.create([5, 6], **options).message.content
+    with pytest.raises(InvalidRequestError):
+        client.generation.create([5], prompt_logprob_token_ids=[[1], [-1]])
+
+
 @pytest.mark.parametrize("prompts", ["Once upon a time", ["Once", "Twice"], [1, 2], [[1], [2]]])
 async def test_completions(prompts: Any, client: Client, aclient: AsyncClient) -> None:
     options: Any = {"max_tokens": 3, "n": 2, "logprobs": 1}

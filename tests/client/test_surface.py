@@ -19,6 +19,7 @@ from penstock.batch import AsyncBatchItems, BatchItems
 from penstock.chat import ChatOptions
 from penstock.completions import CompletionOptions
 from penstock.embeddings import EmbeddingOptions
+from penstock.generation import GenerationOptions
 from penstock.pool import PoolOptions
 from penstock.rerank import RerankOptions
 from penstock.responses import ResponseOptions
@@ -29,6 +30,7 @@ from penstock.v1 import (
     common_pb2,
     completion_pb2,
     embedding_pb2,
+    generation_pb2,
     pooling_pb2,
     rerank_pb2,
     response_pb2,
@@ -148,6 +150,11 @@ def fields(*messages: Descriptor) -> set[str]:
             CompletionOptions,
             {"prompts", "sampling"},
             (completion_pb2.CreateCompletionRequest.DESCRIPTOR, SAMPLING),
+        ),
+        (
+            GenerationOptions,
+            {"token_ids", "sampling"},
+            (generation_pb2.GenerateRequest.DESCRIPTOR, SAMPLING),
         ),
         (
             ResponseOptions,

@@ -6,6 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from penstock.v1 import common_pb2 as common
+from penstock.v1 import generation_pb2 as generation
 from penstock.v1 import message_pb2 as message
 
 
@@ -17,7 +18,10 @@ def give(target: Message, path: list[str]) -> None:
         give(value, path[1:])
     elif field.message_type and field.message_type.GetOptions().map_entry:
         key, entry = field.message_type.fields
-        value[_scalar(key)] = _scalar(entry)
+        if entry.message_type:
+            fill(value[_scalar(key)])
+        else:
+            value[_scalar(key)] = _scalar(entry)
     elif field.message_type:
         fill(value.add() if field.is_repeated else value)
     elif field.is_repeated:
@@ -33,6 +37,11 @@ def fill(target: Any) -> None:
             target.json = '{"a": 1}'
         case common.StructuredOutputs():
             target.regex = "a"
+        case generation.ModalityFeatures():
+            target.hashes.append("h")
+            target.placeholders.add(length=1)
+        case generation.PromptMedia():
+            target.image.url = "https://host/a.png"
         case message.Tool():
             target.function.name = "f"
         case message.ToolChoice():

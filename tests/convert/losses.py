@@ -131,6 +131,16 @@ _ANSWER: Mapping[str, Any] = {
     "object": NOT_SAID,
     "created": lambda message: message.create_time.seconds,
 }
+_GENERATED: Mapping[str, Any] = {
+    **_ANSWER,
+    "request_id": lambda message: message.id,
+    "output_mode": lambda message: (
+        message.DESCRIPTOR.fields_by_name["output_mode"]
+        .enum_type.values_by_number[message.output_mode]
+        .name.rpartition("_")[2]
+        .lower()
+    ),
+}
 _CHOICE: Mapping[str, Any] = {
     "finish_reason": _finish,
     "stop_reason": _stop,
@@ -150,6 +160,10 @@ _PLACES: Mapping[str, Mapping[str, Any]] = {
     "StreamCompletionResponse": _ANSWER,
     "CompletionChoice": _COMPLETION_CHOICE,
     "CompletionChoiceDelta": _COMPLETION_CHOICE,
+    "GenerateResponse": _GENERATED,
+    "StreamGenerateResponse": _GENERATED,
+    "GenerateChoice": _CHOICE,
+    "GenerateChoiceDelta": _CHOICE,
     "TokenizeResponse": {
         "tokens": lambda message: list(message.token_ids),
         "token_strs": lambda message: list(message.token_strings),

@@ -15,6 +15,7 @@ from penstock.v1 import (
     classification_pb2,
     completion_pb2,
     embedding_pb2,
+    generation_pb2,
     pooling_pb2,
     rerank_pb2,
     response_pb2,
@@ -31,6 +32,7 @@ from penstock_server.convert import (
     pooling,
     rerank,
     score,
+    token_generation,
     tokenization,
     transcription,
 )
@@ -76,6 +78,10 @@ BODIES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         lambda: completion_pb2.CreateCompletionRequest(prompts=_TEXT),
         _both(completion.request_body),
     ),
+    routes.GENERATE: (
+        lambda: generation_pb2.GenerateRequest(token_ids=[1]),
+        _both(token_generation.request_body),
+    ),
     routes.EMBEDDINGS: (
         lambda: embedding_pb2.CreateEmbeddingsRequest(inputs=_CHAT),
         embedding.request_body,
@@ -111,6 +117,7 @@ BODIES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
 SENT_OTHERWISE: Mapping[str, str] = {
     "engine.request_id": "a header",
     "engine.data_parallel_rank": "a header",
+    "engine.session_id": "a header, where vLLM reads no key",
     "config.engine.request_id": "a header",
     "config.engine.session_id": "a header",
     "config.engine.data_parallel_rank": "a header",
@@ -128,6 +135,7 @@ SENT_OTHERWISE: Mapping[str, str] = {
 """Fields that are not in the body, with the place where they are."""
 KEYLESS: Mapping[str, str] = {
     "extra_body": "its members are the keys",
+    "extra_sampling_params": "its members are the keys of sampling_params",
     "config.extra_body": "its members are the keys",
     "input_text": "short for input",
     "text_verbosity": "a part of the text settings",
@@ -174,7 +182,9 @@ def changed(route: str, path: str) -> set[str]:
 
 def _bodies(made: Any) -> list[dict[str, Any]]:
     bodies: list[dict[str, Any]] = orjson.loads(orjson.dumps(made))
-    return bodies if isinstance(bodies, list) else [bodies]
+    listed = bodies if isinstance(bodies, list) else [bodies]
+    # Sampling parameters are keys of an object of their own on one route.
+    return [{**body, **body.pop("sampling_params", {})} for body in listed]
 
 
 @pytest.mark.parametrize(("route", "path"), CASES)

@@ -17,6 +17,7 @@ import penstock_server.convert
 from penstock.v1.classification_pb2 import ClassifyRequest
 from penstock.v1.common_pb2 import JsonDocument
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
+from penstock.v1.generation_pb2 import GENERATE_OUTPUT_MODE_TEXT, GENERATE_OUTPUT_MODE_TOKENS
 from penstock.v1.pooling_pb2 import PoolRequest
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest
 from penstock.v1.response_pb2 import CreateResponseRequest
@@ -31,6 +32,7 @@ from penstock_server.convert import (
     pooling,
     rerank,
     score,
+    token_generation,
     tokenization,
     transcript,
 )
@@ -124,6 +126,14 @@ def _completion() -> Json:
     return {**FRAME, "choices": [{"index": 0, "text": "a", **END, "logprobs": columns}]}
 
 
+def _tokens(**choice: Any) -> Json:
+    score = {"token_id": 1, "logprob": -1, "rank": 1, "top_logprobs": []}
+    choice = {"index": 0, "token_ids": [1], "sampling_mask": [[1]], **END, **choice}
+    placed = {"image": [{"offset": 0, "length": 1}]}
+    answer = {"request_id": "x", "output_mode": "tokens", "mm_placeholders": placed}
+    return {**FRAME, **answer, "choices": [{**choice, "logprobs": {"content": [score]}}]}
+
+
 def _results(**result: Any) -> Json:
     return {**FRAME, "data": [{"index": 0, **result}]}
 
@@ -192,6 +202,12 @@ ANSWERS: Mapping[str, Callable[[], object]] = {
     ),
     "completion": lambda: completion.response(recorded(_completion())),
     "completion stream": lambda: completion.CompletionStream().message(recorded(_completion())),
+    "generation": lambda: token_generation.response(
+        recorded(_tokens(message=SAID)), GENERATE_OUTPUT_MODE_TOKENS
+    ),
+    "generation stream": lambda: token_generation.GenerateStream(GENERATE_OUTPUT_MODE_TEXT).message(
+        recorded(_tokens(text="a"))
+    ),
     "response by chat": lambda: chat_answer.response(recorded(_chat("message")), _asked()),
     "response stream by chat": lambda: chat_answer.ResponseStream(_asked()).messages(
         recorded(_chat("delta"))
@@ -287,6 +303,9 @@ WRITTEN_OTHERWISE: Mapping[str, str] = {
     "CreateEmbeddingsResponse": "create_time embeddings",
     "DetokenizeResponse": "text",
     "Embedding": _VECTORS,
+    "GenerateChoice": _ENDED,
+    "GenerateChoiceDelta": _ENDED,
+    "GenerateResponse": "create_time id placeholders",
     "Model": "capabilities create_time",
     "ModelResponse": "complete_time create_time incomplete_reason settings",
     "PoolResponse": "create_time plugin_data results",
@@ -300,6 +319,7 @@ WRITTEN_OTHERWISE: Mapping[str, str] = {
     "Segment": "end_offset start_offset token_ids",
     "StreamChatCompletionResponse": "create_time",
     "StreamCompletionResponse": "create_time",
+    "StreamGenerateResponse": "create_time id placeholders",
     "TokenizeResponse": "token_ids token_strings",
     "ToolCall": "other",
     "ToolCallDelta": "arguments name",

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from penstock.v1.completion_pb2 import StreamCompletionResponse
+from penstock.v1.generation_pb2 import GenerateOutputMode, StreamGenerateResponse
 from penstock.v1.rerank_pb2 import RerankRequest, ScoreRequest, ScoringInput
-from penstock_server.convert import completion, rerank, score, tokenization
+from penstock_server.convert import completion, rerank, score, token_generation, tokenization
 from penstock_server.upstream.completeness import ChoiceStream
 
 from .captures import FOLDER
@@ -28,6 +29,7 @@ STREAMS = [
     for one in _captures("completion")
     if any("choices" in event for event in one.values[0].get("events", ()))
 ]
+GENERATIONS = list(_captures("generation"))
 OTHERS = [*_captures("tokenization"), *_captures("rerank")]
 
 
@@ -60,6 +62,7 @@ def test_there_are_captures() -> None:
     assert len(COMPLETIONS) > 15
     assert len(STREAMS) > 4
     assert len(OTHERS) > 25
+    assert len(GENERATIONS) > 30
 
 
 @pytest.mark.parametrize("capture", COMPLETIONS)
@@ -107,3 +110,36 @@ def test_losses_are_detected() -> None:
         for key in ("id", "model", "usage", "created", "count", "tokens", "results", "data"):
             if key in body:
                 assert list(losses({**body, key: "something else"}, message)), key
+
+
+def _mode(asked: Mapping[str, Any]) -> Any:
+    return GenerateOutputMode.Value(
+        f"GENERATE_OUTPUT_MODE_{asked.get('output_mode', 'tokens').upper()}"
+    )
+
+
+@pytest.mark.parametrize("capture", [one for one in GENERATIONS if "body" in one.values[0]])
+def test_generation(capture: Any) -> None:
+    body = capture["body"]
+    made = token_generation.response(body, _mode(capture["request"]["body"]))
+    assert not made.HasField("extra")
+    assert list(losses(body, made)) == []
+
+
+@pytest.mark.parametrize("capture", [one for one in GENERATIONS if "events" in one.values[0]])
+def test_generation_stream(capture: Any) -> None:
+    asked, events = capture["request"]["body"], capture["events"]
+    if "error" in events[0]:
+        return
+    stream = token_generation.GenerateStream(_mode(asked))
+    contract = ChoiceStream(asked["sampling_params"].get("n", 1))
+    made = list[StreamGenerateResponse]()
+    for event in events:
+        contract.observe(event)
+        message = stream.message(event)
+        assert message
+        assert list(losses(event, message)) == []
+        made.append(message)
+    contract.ended()
+    assert contract.complete == bool(asked.get("stream_options"))
+    assert len({message.id for message in made}) == 1

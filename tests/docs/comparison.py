@@ -14,7 +14,9 @@ from typing import Any
 _DETAIL = re.compile(r"^  \d+\)\t", re.MULTILINE)
 _VOLATILE = ("createTime", "completeTime", "configurationTime", "requestId")
 _ADDRESS = re.compile(r"(localhost|127\.0\.0\.1):\d+ *")
-_ID = re.compile(r"(chatcmpl|cmpl|resp|msg|embd|score|classify|pooling|transcribe)[-_].*")
+_ID = re.compile(
+    r"(chatcmpl|cmpl|generate-tokens|resp|msg|embd|score|classify|pooling|transcribe)[-_].*"
+)
 
 
 def same_output(shown: str, printed: str) -> bool:

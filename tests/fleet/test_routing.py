@@ -16,7 +16,12 @@ from penstock_server.upstream.call import Call, any_model
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.failure import Kind, UpstreamFailure
 from penstock_server.upstream.multipart import File, Form
-from penstock_server.upstream.operations import CHAT_COMPLETION, EMBEDDING, Operation
+from penstock_server.upstream.operations import (
+    CHAT_COMPLETION,
+    EMBEDDING,
+    GENERATION,
+    Operation,
+)
 
 from .clock import Clock
 
@@ -293,3 +298,10 @@ def test_a_list_without_models(model: str) -> None:
         ModelListing([], [], None).find(model)
     assert raised.value.kind is Kind.MODEL_UNKNOWN
     assert raised.value.message == "there is no model that the caller may use"
+
+
+def test_an_operation_that_requires_an_option_of_vllm() -> None:
+    with pytest.raises(UpstreamFailure) as raised:
+        targets(table(replica(OTHER)), "qwen", GENERATION)
+    assert raised.value.kind is Kind.ROUTE_MISSING
+    assert "--enable-scale-out" in raised.value.message

@@ -27,6 +27,12 @@ _CHAT_EVENT = _CHUNK | {
     "choices": [{"index": 0, "delta": {"role": "assistant", "content": "word"}}]
 }
 _TEXT_EVENT = _CHUNK | {"choices": [{"index": 0, "text": "word"}]}
+_TOKENS_EVENT = {
+    "request_id": "i",
+    "usage": None,
+    "output_mode": "tokens",
+    "choices": [{"index": 0, "finish_reason": None, "token_ids": [5], "logprobs": None}],
+}
 _NATIVE_EVENT = {
     "type": "response.output_text.delta",
     "sequence_number": 1,
@@ -151,6 +157,8 @@ EVERY_RPC = (
     Called("ChatCompletionService/StreamChatCompletion", (_ASKED,), _CHAT_EVENT),
     Called("CompletionService/CreateCompletion", ('model: "m" prompts {text: "x"}',)),
     Called("CompletionService/StreamCompletion", ('model: "m" prompts {text: "x"}',), _TEXT_EVENT),
+    Called("GenerationService/Generate", ('model: "m" token_ids: 1',)),
+    Called("GenerationService/StreamGenerate", ('model: "m" token_ids: 1',), _TOKENS_EVENT),
     Called("ResponseService/CreateResponse", ('model: "m" input_text: "x"',)),
     Called("ResponseService/StreamResponse", ('model: "m" input_text: "x"',), _CHAT_EVENT),
     Called("ResponseService/CreateResponse", ('model: "m" input_text: "x"',), None, _NATIVE),

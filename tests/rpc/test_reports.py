@@ -96,7 +96,8 @@ async def test_counts_are_those_of_the_answer(
     assert given
     assert known.usage
     assert (known.usage.input, known.usage.output) == (given, generated)
-    assert known.response_model
+    # vLLM does not name the model in streams of token ids.
+    assert known.response_model or "StreamGenerate" in rpc.name
     assert known.messages_received == 1
     assert known.bytes_received >= 0
     assert known.bytes_sent == sum(one.ByteSize() for one in received)

@@ -17,6 +17,7 @@ _INPUT: Mapping[str, Any] = {"input": "x"}
 BODIES: Mapping[str, Mapping[str, Any]] = {
     routes.CHAT_COMPLETIONS: user("x"),
     routes.COMPLETIONS: {"prompt": "x"},
+    routes.GENERATE: {"token_ids": [1], "sampling_params": {"max_tokens": 1}},
     routes.RESPONSES: _INPUT,
     routes.EMBEDDINGS: _INPUT,
     routes.CLASSIFY: _INPUT,
@@ -89,9 +90,28 @@ def test_every_route_is_covered() -> None:
 
 
 async def _is_checked(http: httpx.AsyncClient, route: str, key: str) -> bool:
-    bodies = [{**BODIES[route], key: value} for value in WRONG]
+    bodies = [_with(route, key, value) for value in WRONG]
     answers = [await http.post(route, json=body) for body in bodies]
     return any(one.is_error for one in answers)
+
+
+def _with(route: str, key: str, value: Any) -> Mapping[str, Any]:
+    """Returns the request with a value, which may be one of its sampling parameters."""
+    body = BODIES[route]
+    if route == routes.GENERATE and _is_sampled(key):
+        return {**body, "sampling_params": {**body["sampling_params"], key: value}}
+    return {**body, key: value}
+
+
+def _is_sampled(key: str) -> bool:
+    own = ("detokenize", "prompt_logprob_start", "trace_decode_token_ids", "extra_args")
+    home = HOMES[routes.GENERATE][key]
+    inside = home.startswith(("sampling.", "logprobs.", "structured_outputs"))
+    return (
+        inside
+        or home.endswith(("skip_reading_prefix_cache", "prompt_logprob_token_ids"))
+        or (key in (*own, "stream_interval", "prompt_logprobs", "routed_experts_prompt_start"))
+    )
 
 
 @pytest.mark.parametrize(

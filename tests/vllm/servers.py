@@ -56,6 +56,8 @@ CHAT_FLAGS = (
     "--tool-call-parser",
     "hermes",
     "--enable-prompt-tokens-details",
+    # For generation from token ids.
+    "--enable-scale-out",
 )
 # For answers that take most of a minute, so that one keeps an engine busy.
 LONG_FLAGS = (

@@ -13,6 +13,7 @@ from typing import TypeAlias
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/v1/chat/completions": ("ChatCompletionRequest",),
     "/v1/completions": ("CompletionRequest",),
+    "/inference/v1/generate": ("GenerateRequest", "SamplingParams"),
     "/v1/responses": ("ResponsesRequest",),
     "/v1/embeddings": ("EmbeddingCompletionRequest", "EmbeddingChatRequest"),
     "/classify": ("ClassificationCompletionRequest", "ClassificationChatRequest"),
@@ -39,10 +40,15 @@ def read(wheel: str) -> Classes:
     found: dict[str, ast.ClassDef] = {}
     with zipfile.ZipFile(wheel) as opened:
         for name in opened.namelist():
-            if name.startswith("vllm/entrypoints/") and name.endswith(("protocol.py", "base.py")):
+            if _describes_requests(name):
                 module = ast.parse(opened.read(name))
                 found |= {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     return found
+
+
+def _describes_requests(name: str) -> bool:
+    of_route = name.startswith("vllm/entrypoints/") and name.endswith(("protocol.py", "base.py"))
+    return of_route or name == "vllm/sampling_params.py"
 
 
 def fields(classes: Classes, name: str) -> Iterator[str]:

@@ -49,6 +49,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """ClassificationService."""
     CAPABILITY_POOLING: _Capability.ValueType  # 10
     """PoolingService."""
+    CAPABILITY_GENERATION: _Capability.ValueType  # 11
+    """GenerationService."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """An operation that a model supports."""
@@ -75,6 +77,8 @@ CAPABILITY_CLASSIFICATION: Capability.ValueType  # 9
 """ClassificationService."""
 CAPABILITY_POOLING: Capability.ValueType  # 10
 """PoolingService."""
+CAPABILITY_GENERATION: Capability.ValueType  # 11
+"""GenerationService."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 @_typing.final

@@ -19,6 +19,7 @@ from penstock.v1 import (
     common_pb2,
     completion_pb2,
     embedding_pb2,
+    generation_pb2,
     message_pb2,
     pooling_pb2,
     rerank_pb2,
@@ -129,6 +130,32 @@ _SCORED: Mapping[str, frozenset[str]] = {
 }
 _INPUTS = {"input": "inputs", "messages": "inputs[0].chat.messages", **_SPECIAL_TOKENS}
 _ENCODING = dict.fromkeys(("encoding_format", "embed_dtype", "endianness"), "dtype")
+
+_SAMPLED_TOKENS = _names(
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "seed",
+    "max_tokens",
+    "min_tokens",
+    "n",
+    "stop",
+    "stop_token_ids",
+    "include_stop_str_in_output",
+    "ignore_eos",
+    "logit_bias",
+    "allowed_token_ids",
+    "bad_words",
+    "skip_special_tokens",
+    "spaces_between_special_tokens",
+    "thinking_token_budget",
+    "repetition_detection",
+    "watermarking",
+)
 
 _RERANK = Request(
     rerank_pb2.RerankRequest.DESCRIPTOR, input="documents", keyless=_KEYLESS, only=_SCORED
@@ -254,6 +281,35 @@ REQUESTS: Mapping[str, Request] = {
             "prompt_embeds": "prompts",
         },
         keyless=_KEYLESS | {"engine.return_prompt_text"},
+    ),
+    # The keys of `sampling_params` are here, too: upstream errors name them without their object.
+    routes.GENERATE: Request(
+        generation_pb2.GenerateRequest.DESCRIPTOR,
+        input="token_ids",
+        renamed={
+            **_STREAM,
+            "sampling_params": "sampling",
+            "logprobs": "logprobs.top_logprobs",
+            "logprob_token_ids": "logprobs.token_ids",
+            "extra_args": "engine.vllm_xargs",
+            "content_parts": "media",
+        },
+        keyless=_KEYLESS | {"extra_sampling_params", "engine.session_id"},
+        only={
+            "sampling": _SAMPLED_TOKENS,
+            "logprobs": _names("top_logprobs", "token_ids"),
+            "engine": _names(
+                "priority",
+                "cache_salt",
+                "vllm_xargs",
+                "kv_transfer_params",
+                "ec_transfer_params",
+                "return_token_ids",
+                "prompt_logprobs",
+                "routed_experts_prompt_start",
+                "request_id",
+            ),
+        },
     ),
     routes.EMBEDDINGS: Request(
         embedding_pb2.CreateEmbeddingsRequest.DESCRIPTOR,

@@ -9,6 +9,7 @@ from penstock.v1 import (
     chat_completion_pb2,
     common_pb2,
     completion_pb2,
+    generation_pb2,
     response_pb2,
     transcription_pb2,
 )
@@ -49,6 +50,8 @@ Choice: TypeAlias = (
     | chat_completion_pb2.ChatChoiceDelta
     | completion_pb2.CompletionChoice
     | completion_pb2.CompletionChoiceDelta
+    | generation_pb2.GenerateChoice
+    | generation_pb2.GenerateChoiceDelta
 )
 Finished: TypeAlias = Choice | transcription_pb2.TranscriptionDelta
 Origin: TypeAlias = Any
@@ -58,6 +61,15 @@ Answer: TypeAlias = (
     | chat_completion_pb2.StreamChatCompletionResponse
     | completion_pb2.CreateCompletionResponse
     | completion_pb2.StreamCompletionResponse
+)
+Logprob: TypeAlias = (
+    common_pb2.TokenLogprob
+    | common_pb2.TopLogprob
+    | generation_pb2.GenerateLogprob
+    | generation_pb2.GenerateTopLogprob
+)
+Counted: TypeAlias = (
+    Answer | generation_pb2.GenerateResponse | generation_pb2.StreamGenerateResponse
 )
 
 
@@ -74,8 +86,6 @@ def fill_origin(target: Origin, data: Mapping[str, Any]) -> None:
 
 def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
     """Writes an answer or event, except its choices and its origin."""
-    if (usage := data.get("usage")) is not None:
-        fill_usage(target.usage, usage)
     try:
         if fingerprint := data.get("system_fingerprint"):
             target.system_fingerprint = fingerprint
@@ -85,12 +95,19 @@ def fill_answer(target: Answer, data: Mapping[str, Any]) -> None:
         for name in ("system_fingerprint", "service_tier"):
             if data.get(name):
                 extra.fill(target, name, data, extra.text)
+    fill_counts(target, data)
+
+
+def fill_counts(target: Counted, data: Mapping[str, Any]) -> None:
+    """Writes what the engine reports about the whole answer: counts, timings and transfers."""
+    if (usage := data.get("usage")) is not None:
+        fill_usage(target.usage, usage)
     if data.get("metrics"):
         extra.fill_with(target, "metrics", data, partial(fill_metrics, target.metrics))
     fill_transfer(target, data)
 
 
-def fill_transfer(target: Answer | response_pb2.ModelResponse, data: Mapping[str, Any]) -> None:
+def fill_transfer(target: Counted | response_pb2.ModelResponse, data: Mapping[str, Any]) -> None:
     """Writes the parameters of transfers of caches between servers."""
     if (params := data.get("kv_transfer_params")) is not None:
         target.kv_transfer_params.CopyFrom(document.to_document(params))
@@ -226,16 +243,15 @@ def fill_logprobs(
     """
     for token in tokens:
         record = common_pb2.TokenLogprob()
-        _fill_logprob(record, token)
+        fill_logprob(record, token)
         for top in token.get("top_logprobs") or ():
             if top is not None:
-                _fill_logprob(record.top_logprobs.add(), top)
+                fill_logprob(record.top_logprobs.add(), top)
         target.append(record)
 
 
-def _fill_logprob(
-    target: common_pb2.TokenLogprob | common_pb2.TopLogprob, token: Mapping[str, Any]
-) -> None:
+def fill_logprob(target: Logprob, token: Mapping[str, Any]) -> None:
+    """Writes the log probability of a token that is named by its text."""
     target.token = token["token"]
     # vLLM writes null for non-finite numbers.
     target.logprob = number(token["logprob"])

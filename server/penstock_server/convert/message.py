@@ -307,7 +307,7 @@ def _other_part(body: JsonObject, path: str) -> JsonObject:
 
 
 def _by_url(kind: str, media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
-    url = _media_url(media, path, uuid)
+    url = media_url(media, path, uuid)
     if url is None:
         return {"type": kind, kind: None}
     if not media.detail:
@@ -334,7 +334,14 @@ def _audio(media: message_pb2.Media, path: str, uuid: str) -> JsonObject:
     return {"type": "input_audio", "input_audio": audio}
 
 
-def _media_url(media: message_pb2.Media, path: str, uuid: str) -> str | LongBase64 | None:
+def media_url(media: message_pb2.Media, path: str, uuid: str) -> str | LongBase64 | None:
+    """Returns the URL of media, which contains the data if there is no other URL.
+
+    None stands for media that only `uuid` names.
+
+    Raises:
+        InvalidRequest: the source is missing or faulty.
+    """
     match media.WhichOneof("source"):
         case "url":
             return _checked_url(media.url, f"{path}.url")

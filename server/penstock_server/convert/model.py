@@ -14,6 +14,7 @@ from penstock_server.json_numbers import integer
 CAPABILITIES: Mapping[str, model_pb2.Capability.ValueType] = {
     routes.CHAT_COMPLETIONS: model_pb2.CAPABILITY_CHAT,
     routes.COMPLETIONS: model_pb2.CAPABILITY_COMPLETION,
+    routes.GENERATE: model_pb2.CAPABILITY_GENERATION,
     routes.EMBEDDINGS: model_pb2.CAPABILITY_EMBEDDING,
     routes.RERANK: model_pb2.CAPABILITY_RERANK,
     routes.RERANK_UNVERSIONED: model_pb2.CAPABILITY_RERANK,

@@ -193,11 +193,11 @@ def scalars(message: Message, path: str, skip: Container[str] = ()) -> JsonObjec
         if name in skip:
             continue
         if isinstance(value, float):
-            body[name] = document.finite(value, f"{path}.{name}")
+            body[name] = document.finite(value, f"{path}.{name}".lstrip("."))
         elif isinstance(value, _AS_THEY_ARE):
             body[name] = value
         elif isinstance(value, JsonDocument):
-            body[name] = document.from_object(value, f"{path}.{name}")
+            body[name] = document.from_object(value, f"{path}.{name}".lstrip("."))
         elif not isinstance(value, Message) and descriptor.message_type is None:
             body[name] = list(value)
     return body

@@ -262,7 +262,9 @@ class RoutingTable:
 
     def _nothing_fits(self, operation: Operation, model: str, may_use: MayUse) -> UpstreamFailure:
         if not model or self._public(model) in self._names:
-            message = f"no upstream serves {operation.name} with {model or 'any model'}"
+            message = (
+                f"no upstream serves {operation.name} with {model or 'any model'}{operation.hint}"
+            )
             return UpstreamFailure(Kind.ROUTE_MISSING, message, Stage.CONNECT, path=operation.path)
         return unknown_model(model, self._usable(may_use))
 

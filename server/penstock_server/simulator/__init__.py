@@ -5,9 +5,9 @@ finds its operation. The answer is returned as data, which dialects and `faults`
 written. Imports point down this list:
 
 - `server`, then `route_table`;
-- the operations, each a subpackage, or a module if one is enough: `completion`, `response`,
-  `pooling`, `transcription`, `tokenization`, `introspection`, and below them `chat`, whose parts
-  some of them share;
+- the operations, each a subpackage, or a module if one is enough: `completion`,
+  `token_generation`, `response`, `pooling`, `transcription`, `tokenization`, `introspection`, and
+  below them `chat`, whose parts some of them share;
 - `state` with `response_store`, the data kept between requests; `generation`, the output of the
   model, from `prompts` and under the constraints of `structured`;
 - `vllm_settings`, then `dialects` and `faults`, and `http` at the bottom.

@@ -12,6 +12,7 @@ from penstock_server.simulator import (
     introspection,
     response,
     sleep,
+    token_generation,
     tokenization,
     transcription,
 )
@@ -22,6 +23,7 @@ from penstock_server.simulator.pooling import classification, embedding, pooling
 from penstock_server.simulator.pooling import request as pooling_request
 from penstock_server.simulator.state import State
 from penstock_server.simulator.vllm_settings import KINDS, SimulatorSettings
+from penstock_server.vllm_fields import OLDEST, Version, numbers
 
 Handler = Callable[[Request, State], Awaitable[Answer]]
 """Answers a request, or raises an ApiError."""
@@ -38,6 +40,8 @@ class Route:
     """For an operation of the model: returns the prompt, which may contain fault directives."""
     kinds: tuple[str, ...] = KINDS
     """The kinds of models that serve it."""
+    since: Version = OLDEST
+    """The first version of vLLM that has it in this form."""
     development: bool = False
     """Whether only a server in development mode has it."""
 
@@ -45,7 +49,13 @@ class Route:
         """Returns whether a simulator with those settings has the route."""
         if self.development and not settings.development_mode:
             return False
+        if (numbers(settings.dialect) or OLDEST) < self.since:
+            return False
         return settings.kind == "all" or settings.kind in self.kinds
+
+    def listed(self, settings: SimulatorSettings) -> bool:
+        """Returns whether the schema of a simulator with those settings lists the route."""
+        return settings.scale_out or self.path != routes.GENERATE
 
     @property
     def needs_engine(self) -> bool:
@@ -57,7 +67,7 @@ async def _openapi(request: Request, state: State) -> Answer:
     """Answers GET /openapi.json with the paths that are served."""
     paths: dict[str, dict[str, Json]] = {}
     for route in ROUTES:
-        if route.served(state.settings):
+        if route.served(state.settings) and route.listed(state.settings):
             paths.setdefault(route.path, {})[route.method.lower()] = {"responses": {"200": {}}}
     info = {"title": "Penstock simulator", "version": state.settings.dialect}
     return Answer.of_json({"openapi": "3.1.0", "info": info, "paths": paths})
@@ -71,6 +81,14 @@ _POOL = ("rerank", "embed", "classify")
 ROUTES = (
     Route("POST", routes.CHAT_COMPLETIONS, chat.create, chat.prompt, _GENERATE),
     Route("POST", routes.COMPLETIONS, completion.create, completion.prompt, _GENERATE),
+    Route(
+        "POST",
+        routes.GENERATE,
+        token_generation.create,
+        token_generation.prompt,
+        _GENERATE,
+        since=(0, 32),
+    ),
     Route("POST", routes.RESPONSES, response.create, response.prompt, _GENERATE),
     Route("GET", routes.RESPONSES + "/{response_id}", response.retrieve, kinds=_GENERATE),
     Route("POST", routes.RESPONSES + "/{response_id}/cancel", response.cancel, kinds=_GENERATE),

@@ -92,6 +92,12 @@ class SimulatorSettings:
         switch,
         "true|false",
     )
+    scale_out: bool = option(
+        True,
+        "Serve generation from token ids, as with --enable-scale-out.",
+        switch,
+        "true|false",
+    )
     multimodal: bool = option(
         False,
         "Accept images, audio and video, and describe them in the answer.",

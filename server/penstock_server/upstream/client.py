@@ -358,7 +358,7 @@ class Upstream:
                 if response.status != 200:
                     raise await refusal(response)
                 answer = await read(response)
-                require_own(response, answer.get("id"))
+                require_own(response, answer.get("id") or answer.get("request_id"))
                 if choices is not None:
                     require_whole(answer, choices)
                 return answer

@@ -130,7 +130,12 @@ class UpstreamFailure(FailureFacts, Exception):
         answered with HTTP 200 and an error of code 400.
         """
         refused = self.status == 400 and _NO_SUCH_API.match(self.error.message) is not None
-        return refused or self.route_missing
+        return refused or self._disabled or self.route_missing
+
+    @property
+    def _disabled(self) -> bool:
+        """Whether vLLM was started without the option that enables the route."""
+        return self.status == 403 and _DISABLED.match(self.error.message) is not None
 
     @property
     def model_missing(self) -> bool:
@@ -202,6 +207,8 @@ _ENGINE_DEAD = (
     _DRAINING,
 )
 _NO_SUCH_API = re.compile(r"The model does not support .+ API\b")
+
+_DISABLED = re.compile(r"[\w -]{1,64} endpoints are disabled\b")
 
 _LONGEST_READ = 2048
 """Number of characters of a message that are searched."""

@@ -18,21 +18,29 @@ class Operation:
         path: its route, which exists on a vLLM only if the loaded model serves the operation.
         fallbacks: its other routes, for upstreams that lack `path`.
         repeatable: whether requesting it twice has the same effect as requesting it once.
+        option: the option that vLLM needs to serve it; empty if it needs none.
     """
 
     name: str
     path: str
     fallbacks: tuple[str, ...] = ()
     repeatable: bool = True
+    option: str = ""
 
     @property
     def routes(self) -> tuple[str, ...]:
         """Every route that can serve it, the usual one first."""
         return (self.path, *self.fallbacks)
 
+    @property
+    def hint(self) -> str:
+        """Text for messages about upstreams that do not serve it; empty without an option."""
+        return f"; vLLM serves it if started with {self.option}" if self.option else ""
+
 
 CHAT_COMPLETION = Operation("chat completion", routes.CHAT_COMPLETIONS)
 COMPLETION = Operation("text completion", routes.COMPLETIONS)
+GENERATION = Operation("token generation", routes.GENERATE, option="--enable-scale-out")
 RERANK = Operation(
     "reranking", routes.RERANK, fallbacks=(routes.RERANK_V2, routes.RERANK_UNVERSIONED)
 )
@@ -52,6 +60,7 @@ NATIVE_RESPONSE = Operation("native response", routes.RESPONSES, repeatable=Fals
 ALL_OPERATIONS = (
     CHAT_COMPLETION,
     COMPLETION,
+    GENERATION,
     NATIVE_RESPONSE,
     EMBEDDING,
     RERANK,

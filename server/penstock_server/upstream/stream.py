@@ -60,7 +60,7 @@ async def events(
     event = await reader.next()
     response.attempts.answered()
     if event is not None:
-        require_own(response, event.get("id"))
+        require_own(response, event.get("id") or event.get("request_id"))
     while event is not None:
         # Before another event is parsed.
         follower, failure, failed = None, None, contract.failure

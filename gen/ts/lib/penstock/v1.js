@@ -5,6 +5,7 @@ export * from "./v1/classification_pb.js";
 export * from "./v1/common_pb.js";
 export * from "./v1/completion_pb.js";
 export * from "./v1/embedding_pb.js";
+export * from "./v1/generation_pb.js";
 export * from "./v1/item_pb.js";
 export * from "./v1/message_pb.js";
 export * from "./v1/model_pb.js";

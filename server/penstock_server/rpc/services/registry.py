@@ -13,6 +13,7 @@ from penstock.v1 import (
     classification_pb2_grpc,
     completion_pb2_grpc,
     embedding_pb2_grpc,
+    generation_pb2_grpc,
     model_pb2_grpc,
     pooling_pb2_grpc,
     rerank_pb2_grpc,
@@ -27,6 +28,7 @@ from penstock_server.rpc.services.chat_completion import ChatCompletionServicer
 from penstock_server.rpc.services.classification import ClassificationServicer
 from penstock_server.rpc.services.completion import CompletionServicer
 from penstock_server.rpc.services.embedding import EmbeddingServicer
+from penstock_server.rpc.services.generation import GenerationServicer
 from penstock_server.rpc.services.model import ModelServicer
 from penstock_server.rpc.services.pooling import PoolingServicer
 from penstock_server.rpc.services.rerank import RerankServicer
@@ -38,6 +40,7 @@ from penstock_server.upstream import (
     CLASSIFICATION,
     COMPLETION,
     EMBEDDING,
+    GENERATION,
     POOLING,
     RERANK,
     RESPONSE,
@@ -91,6 +94,11 @@ SERVICES: Mapping[str, Entry] = {
         COMPLETION,
         CompletionServicer,
         completion_pb2_grpc.add_CompletionServiceServicer_to_server,
+    ),
+    "penstock.v1.GenerationService": Entry(
+        GENERATION,
+        GenerationServicer,
+        generation_pb2_grpc.add_GenerationServiceServicer_to_server,
     ),
     "penstock.v1.RerankService": Entry(
         RERANK, RerankServicer, rerank_pb2_grpc.add_RerankServiceServicer_to_server

@@ -28,8 +28,9 @@ from penstock_server.rpc.status.table import (
     Resend,
     Row,
 )
-from penstock_server.upstream import ErrorBody, Kind, UpstreamFailure
+from penstock_server.upstream import ALL_OPERATIONS, ErrorBody, Kind, UpstreamFailure
 
+_HINTS = {operation.path: operation.hint for operation in ALL_OPERATIONS}
 _CONTEXT_LENGTH_PARAMS = ("input_tokens", "input_text")
 _CONTEXT_LENGTH = re.compile(
     # Texts may be long: no digit is tried twice as the start of a number.
@@ -77,7 +78,8 @@ def _message(failure: UpstreamFailure, row: Row) -> str:
         return f"the upstream refused the caller's credentials (HTTP {failure.status})"
     if failure.route_missing and (failure.error.bare or failure.status == 404):
         # A web server without the route reports only "Not Found".
-        return f"the upstream does not serve {failure.operation}: it has no {failure.path}"
+        hint = _HINTS.get(failure.path, "")
+        return f"the upstream does not serve {failure.operation}: it has no {failure.path}{hint}"
     return failure.message
 
 

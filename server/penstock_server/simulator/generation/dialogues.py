@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from penstock_server.simulator.http.answers import Json
+from penstock_server.simulator.prompts.conversation import conversation, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,31 @@ def continuation(messages: list[Json], tools: list[str], begun: str) -> Script |
     return None
 
 
+def of_prompt(text: str) -> Script | None:
+    """Returns the text of the fixed answer to a conversation, by the prompt rendered from it."""
+    return _by_prompt().get(text)
+
+
+@cache
+def _by_prompt() -> dict[str, Script]:
+    return {
+        render(conversation({**entry, "tools": []}), {}, thinking=False): Script(
+            _script(entry).content
+        )
+        for entry in _entries()
+        if not entry.get("tools") and entry.get("content")
+    }
+
+
+@cache
+def _entries() -> list[Json]:
+    entries: list[Json] = json.loads(Path(__file__).with_name("dialogues.json").read_text("utf-8"))
+    return entries
+
+
 @cache
 def _dialogues() -> dict[str, Script]:
-    entries = json.loads(Path(__file__).with_name("dialogues.json").read_text("utf-8"))
-    return {_key(entry["messages"], entry.get("tools", [])): _script(entry) for entry in entries}
+    return {_key(entry["messages"], entry.get("tools", [])): _script(entry) for entry in _entries()}
 
 
 def _script(entry: Json) -> Script:

@@ -12,8 +12,7 @@ _ALL = 20
 
 def chat_logprob(token: Token, alternatives: int, as_ids: bool) -> Json:
     """Returns the entry of one token with its most probable alternatives, itself first."""
-    count = _ALL if alternatives < 0 else alternatives
-    ranked = [token, *(other for other in _OTHERS if other != token)][:count]
+    ranked = _ranked_with(token, alternatives)
     top = [_entry(other, rank, as_ids) for rank, other in enumerate(ranked)]
     if as_ids:
         # vLLM returns the bytes of the placeholder here, and those of the token itself above.
@@ -22,9 +21,24 @@ def chat_logprob(token: Token, alternatives: int, as_ids: bool) -> Json:
     return {**_entry(token, 0, as_ids), "top_logprobs": top}
 
 
+def token_logprob(token: Token, alternatives: int) -> Json:
+    """Returns the entry of one token in answers that name tokens by id, with their ranks."""
+    shown = [_by_rank(other, rank) for rank, other in enumerate(_ranked_with(token, alternatives))]
+    return {**_by_rank(token, 0), "top_logprobs": shown}
+
+
 def prompt_logprobs(prompt: Sequence[Token], alternatives: int) -> list[Json]:
     """Returns an entry for each token of a prompt; the first has none."""
     return [None, *(_prompt_entry(token, alternatives) for token in prompt[1:])]
+
+
+def _ranked_with(token: Token, alternatives: int) -> list[Token]:
+    count = _ALL if alternatives < 0 else alternatives
+    return [token, *(other for other in _OTHERS if other != token)][:count]
+
+
+def _by_rank(token: Token, rank: int) -> dict[str, Json]:
+    return {"token_id": token.id, "logprob": _logprob(token, rank), "rank": rank + 1}
 
 
 def _entry(token: Token, rank: int, as_ids: bool) -> dict[str, Json]:

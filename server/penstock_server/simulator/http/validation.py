@@ -1,7 +1,7 @@
 """Checks of a JSON body with pydantic's messages, which vLLM returns to its callers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,20 @@ def json_object(request: Request) -> dict[str, Json]:
     return body
 
 
-def checked(body: dict[str, Json], kinds: dict[str, Kind]) -> dict[str, Json]:
-    """Returns the body without its null fields and with its values converted."""
+def checked(
+    body: dict[str, Json],
+    kinds: dict[str, Kind],
+    place: str = "body",
+    first: Sequence[Issue] = (),
+) -> dict[str, Json]:
+    """Returns an object without its null fields and with its values converted.
+
+    Args:
+        body: the object.
+        kinds: converters of its fields.
+        place: the location of the object.
+        first: issues that precede those of the fields.
+    """
     issues: list[Issue] = []
     values: dict[str, Json] = {}
     for name, value in body.items():
@@ -88,10 +100,10 @@ def checked(body: dict[str, Json], kinds: dict[str, Kind]) -> dict[str, Json]:
         try:
             values[name] = kinds[name](value) if name in kinds else value
         except Mistyped as error:
-            location = f"body.{name}{error.inside}"
+            location = f"{place}.{name}{error.inside}"
             issues.append(Issue(error.kind, location, error.message, value, error.context))
     if issues:
-        raise refusal(issues)
+        raise refusal([*first, *issues])
     return values
 
 

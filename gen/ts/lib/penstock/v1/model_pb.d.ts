@@ -270,6 +270,13 @@ export enum Capability {
    * @generated from enum value: CAPABILITY_POOLING = 10;
    */
   POOLING = 10,
+
+  /**
+   * GenerationService.
+   *
+   * @generated from enum value: CAPABILITY_GENERATION = 11;
+   */
+  GENERATION = 11,
 }
 
 /**
