@@ -60,6 +60,7 @@ NAMES = frozenset(
         "request_id",
         "response_id",
         "root",
+        "path",
         "safety_identifier",
         "server_version",
         "session_id",

@@ -8,7 +8,7 @@
 which can also be used directly. Every result carries its protobuf message as `proto`.
 """
 
-from penstock.admin import EngineResults, Replica, UpstreamList
+from penstock.admin import AdapterList, EngineResults, Replica, UpstreamList
 from penstock.batch import BatchResult
 from penstock.channel import TLS, open_async_channel, open_channel
 from penstock.chat import chat_request
@@ -76,6 +76,7 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "AbortedError",
+    "AdapterList",
     "AnswerParseError",
     "AsyncClient",
     "AuthenticationError",

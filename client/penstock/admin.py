@@ -8,9 +8,14 @@ from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
 from penstock._base.options import CallOptions, enum_name, enum_value
 from penstock._base.result import Items, Result
 from penstock.v1.admin_pb2 import (
+    Adapter,
     EngineCache,
+    ListAdaptersRequest,
+    ListAdaptersResponse,
     ListUpstreamsRequest,
     ListUpstreamsResponse,
+    LoadAdapterRequest,
+    LoadAdapterResponse,
     ReplicaResult,
     ReplicaState,
     ResetCachesRequest,
@@ -18,6 +23,8 @@ from penstock.v1.admin_pb2 import (
     SleepMode,
     SleepRequest,
     SleepResponse,
+    UnloadAdapterRequest,
+    UnloadAdapterResponse,
     WakeUpRequest,
     WakeUpResponse,
 )
@@ -92,7 +99,14 @@ class UpstreamList(Result[ListUpstreamsResponse], Items[Replica]):
 
 
 class EngineResults(
-    Result[SleepResponse | WakeUpResponse | ResetCachesResponse], Items[ReplicaResult]
+    Result[
+        SleepResponse
+        | WakeUpResponse
+        | ResetCachesResponse
+        | LoadAdapterResponse
+        | UnloadAdapterResponse
+    ],
+    Items[ReplicaResult],
 ):
     """Results for replicas, sorted by upstream and address; those with a `reason` failed."""
 
@@ -103,6 +117,13 @@ class EngineResults(
 
     def _items(self) -> Sequence[ReplicaResult]:
         return self.proto.results
+
+
+class AdapterList(Result[ListAdaptersResponse], Items[Adapter]):
+    """LoRA adapters, sorted by name."""
+
+    def _items(self) -> Sequence[Adapter]:
+        return self.proto.adapters
 
 
 def _sleep(upstreams: Sequence[str], level: int, mode: SleepModeName) -> SleepRequest:
@@ -209,6 +230,63 @@ class Admin(Resource):
         request = _reset(upstreams, caches)
         return self._caller.call(self._stub.ResetCaches, request, options, EngineResults)
 
+    def adapters(self, **options: Unpack[CallOptions]) -> AdapterList:
+        """Returns the LoRA adapters that replicas have, and those that the service keeps.
+
+            >>> with Client(admin_target, api_key=key) as admin:
+            ...     for adapter in admin.admin.adapters():
+            ...         print(adapter.name, adapter.path)
+
+        Raises:
+            CallError: the call ended with a status other than OK.
+        """
+        request = ListAdaptersRequest()
+        return self._caller.call(self._stub.ListAdapters, request, options, AdapterList)
+
+    def load_adapter(
+        self, model: str, name: str, path: str, **options: Unpack[CallOptions]
+    ) -> EngineResults:
+        """Loads a LoRA adapter on all replicas of a model, also on those that come back later.
+
+            >>> with Client(admin_target, api_key=key) as admin:
+            ...     results = admin.admin.load_adapter("tiny-chat", "jokes", "/adapters/jokes")
+            ...     print(len(results), "results,", len(results.failed), "failed")
+            1 results, 0 failed
+
+        Args:
+            model: name of the base model.
+            name: name of the adapter, which calls can then use as `model`.
+            path: path of the adapter on the machines of the replicas.
+            **options: options of the call.
+
+        Raises:
+            UnimplementedError: no replica may load adapters while it runs.
+            NotFoundError: no replica has the model, or the adapter is not at the path.
+            CallError: see `Admin.sleep`.
+        """
+        request = LoadAdapterRequest(model=model, name=name, path=path)
+        return self._caller.call(self._stub.LoadAdapter, request, options, EngineResults)
+
+    def unload_adapter(self, name: str, **options: Unpack[CallOptions]) -> EngineResults:
+        """Unloads a LoRA adapter from all replicas that have it.
+
+            >>> with Client(admin_target, api_key=key) as admin:
+            ...     loaded = admin.admin.load_adapter("tiny-chat", "poems", "/adapters/poems")
+            ...     results = admin.admin.unload_adapter("poems")
+            ...     print(len(results), "results,", len(results.failed), "failed")
+            1 results, 0 failed
+
+        Args:
+            name: name of the adapter.
+            **options: options of the call.
+
+        Raises:
+            NotFoundError: no replica has it.
+            CallError: see `Admin.sleep`.
+        """
+        request = UnloadAdapterRequest(name=name)
+        return self._caller.call(self._stub.UnloadAdapter, request, options, EngineResults)
+
 
 class AsyncAdmin(AsyncResource):
     """Asynchronous counterpart of `Admin`."""
@@ -247,3 +325,20 @@ class AsyncAdmin(AsyncResource):
         """See `Admin.reset_caches`."""
         request = _reset(upstreams, caches)
         return await self._caller.call(self._stub.ResetCaches, request, options, EngineResults)
+
+    async def adapters(self, **options: Unpack[CallOptions]) -> AdapterList:
+        """See `Admin.adapters`."""
+        request = ListAdaptersRequest()
+        return await self._caller.call(self._stub.ListAdapters, request, options, AdapterList)
+
+    async def load_adapter(
+        self, model: str, name: str, path: str, **options: Unpack[CallOptions]
+    ) -> EngineResults:
+        """See `Admin.load_adapter`."""
+        request = LoadAdapterRequest(model=model, name=name, path=path)
+        return await self._caller.call(self._stub.LoadAdapter, request, options, EngineResults)
+
+    async def unload_adapter(self, name: str, **options: Unpack[CallOptions]) -> EngineResults:
+        """See `Admin.unload_adapter`."""
+        request = UnloadAdapterRequest(name=name)
+        return await self._caller.call(self._stub.UnloadAdapter, request, options, EngineResults)

@@ -166,6 +166,16 @@ _FLEET = Row(
             {_REPLICA_LEGEND: _replica_rate(names.UPSTREAM_EJECTIONS)},
         ),
         Panel(
+            "LoRA adapters loaded again",
+            "LoRA adapters per second that replicas had lost, and that were loaded again or could "
+            "not be.",
+            "short",
+            {
+                "{{upstream}} {{address}} loaded": _replica_rate(names.UPSTREAM_ADAPTERS_RESTORED),
+                "{{upstream}} {{address}} failed": _replica_rate(names.UPSTREAM_ADAPTERS_FAILED),
+            },
+        ),
+        Panel(
             "Failures by reason",
             "Calls per second that failed after a request was sent upstream, by the reason in "
             "their status details.",

@@ -14,7 +14,7 @@ from grpc import aio
 from penstock_server import access, descriptors, worker
 from penstock_server.configuration import Caller, Settings, policy, upstream_configs
 from penstock_server.encryption import server_certificate
-from penstock_server.fleet import Fleet
+from penstock_server.fleet import Fleet, KeptAdapters
 from penstock_server.observers import Observers
 from penstock_server.reload import Changes, changes, in_force, require_upstreams
 from penstock_server.rpc import middleware
@@ -309,4 +309,12 @@ def _fleet(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Fl
         default_model=settings.default_model,
         resendable=resendable,
         transport=transport,
+        kept=_kept_adapters(),
     )
+
+
+def _kept_adapters() -> KeptAdapters:
+    """Returns the adapters that replicas must have, which the first of several workers loads."""
+    if not worker.is_worker():
+        return KeptAdapters()
+    return KeptAdapters(worker.adapters_file(), restores=worker.place().number == 0)

@@ -274,6 +274,7 @@ async def supervise(
                 generation=workers.generation,
                 place=Place(number, settings.workers),
                 limits=f"{folder}/limits",
+                adapters=f"{folder}/adapters",
             )
             return start(arguments, own)
 

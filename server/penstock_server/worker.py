@@ -26,6 +26,7 @@ _HEALTH = "PENSTOCK_WORKER_HEALTH"
 _GENERATION = "PENSTOCK_WORKER_GENERATION"
 _PLACE = "PENSTOCK_WORKER_PLACE"
 _LIMITS = "PENSTOCK_WORKER_LIMITS"
+_ADAPTERS = "PENSTOCK_WORKER_ADAPTERS"
 
 
 class Place(NamedTuple):
@@ -49,6 +50,7 @@ def environment(
     generation: int,
     place: Place,
     limits: str,
+    adapters: str,
 ) -> Mapping[str, str]:
     """Returns the environment variables that make a process a worker.
 
@@ -60,6 +62,7 @@ def environment(
         generation: the number of the configuration that it starts with.
         place: its place among the workers.
         limits: the file in which all workers count what callers use.
+        adapters: the file of the LoRA adapters that replicas must have.
     """
     return {
         _ADDRESSES: ",".join(addresses),
@@ -69,6 +72,7 @@ def environment(
         _GENERATION: str(generation),
         _PLACE: f"{place.number}/{place.total}",
         _LIMITS: limits,
+        _ADAPTERS: adapters,
     }
 
 
@@ -114,6 +118,11 @@ def place() -> Place:
 def limits_file() -> str:
     """Returns the path of the file in which all workers count what callers use."""
     return os.environ[_LIMITS]
+
+
+def adapters_file() -> str:
+    """Returns the path of the file of the LoRA adapters that replicas must have."""
+    return os.environ[_ADAPTERS]
 
 
 def ready() -> None:

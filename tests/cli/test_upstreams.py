@@ -15,12 +15,18 @@ from grpc import aio
 
 from penstock.v1 import admin_pb2_grpc
 from penstock.v1.admin_pb2 import (
+    ListAdaptersRequest,
+    ListAdaptersResponse,
     ListUpstreamsRequest,
     ListUpstreamsResponse,
+    LoadAdapterRequest,
+    LoadAdapterResponse,
     ResetCachesRequest,
     ResetCachesResponse,
     SleepRequest,
     SleepResponse,
+    UnloadAdapterRequest,
+    UnloadAdapterResponse,
     WakeUpRequest,
     WakeUpResponse,
 )
@@ -71,6 +77,21 @@ class Admin(admin_pb2_grpc.AdminServiceServicer):
         self, request: ResetCachesRequest, context: object
     ) -> ResetCachesResponse:
         return Parse(self.answer, ResetCachesResponse())
+
+    async def ListAdapters(
+        self, request: ListAdaptersRequest, context: object
+    ) -> ListAdaptersResponse:
+        return Parse(self.answer, ListAdaptersResponse())
+
+    async def LoadAdapter(
+        self, request: LoadAdapterRequest, context: object
+    ) -> LoadAdapterResponse:
+        return Parse(self.answer, LoadAdapterResponse())
+
+    async def UnloadAdapter(
+        self, request: UnloadAdapterRequest, context: object
+    ) -> UnloadAdapterResponse:
+        return Parse(self.answer, UnloadAdapterResponse())
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ def main() -> None:
 async def serve(callers: str) -> None:
     everything = SimulatorSettings(listen=FREE_PORT, kind="all", multimodal=True)
     keeping = SimulatorSettings(listen=FREE_PORT, response_store=True, inter_token_latency=0.05)
-    changed = SimulatorSettings(listen=FREE_PORT, development_mode=True)
+    changed = SimulatorSettings(listen=FREE_PORT, development_mode=True, runtime_lora_updating=True)
     async with (
         Simulator(everything) as simulator,
         Simulator(keeping) as store,

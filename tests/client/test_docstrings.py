@@ -18,7 +18,10 @@ from penstock._base.stream import Stream
 
 NO_EXAMPLES = "penstock.v1"
 CERT = Path(__file__).with_name("tls") / "cert.pem"
-OPERATED = tuple(f"penstock.admin.Admin.{name}" for name in ("sleep", "wake_up", "reset_caches"))
+OPERATED = tuple(
+    f"penstock.admin.Admin.{name}"
+    for name in ("sleep", "wake_up", "reset_caches", "load_adapter", "unload_adapter")
+)
 """Examples that change an engine."""
 STORED = ("penstock.responses.Responses.get", "penstock.responses.Responses.cancel")
 """Examples whose upstream must store responses."""

@@ -8,6 +8,7 @@ from steps import steps
 
 from penstock_server.fleet import Policy, renaming
 from penstock_server.fleet.changes import ChangeSignal
+from penstock_server.fleet.kept_adapters import KeptAdapters
 from penstock_server.fleet.listing import ModelListing
 from penstock_server.fleet.model_names import renamed
 from penstock_server.fleet.replica import Replica
@@ -43,6 +44,7 @@ def replica(
         Policy(),
         Clock(),
         ChangeSignal(),
+        KeptAdapters(),
     )
     if entries:
         made.record_models([dict(entry) for entry in entries])

@@ -8,6 +8,7 @@ _HANDLED = f"grpc_server_handled_total{{{_INSTANCE}, "
 _SERVED = 'grpc_type="unary", grpc_service="s", grpc_method="m", grpc_code='
 _REPLICA = f'{_INSTANCE}, upstream="chat", address="gpu-1:8000"'
 _STATE = f"penstock_upstream_state{{{_REPLICA}, state="
+_ASLEEP = f'penstock_upstream_state{{{_INSTANCE}, upstream="night", address="gpu-3:8000"'
 _OTHER = 'job="penstock", instance="a:9464", upstream="chat", address="gpu-2:8000"'
 
 
@@ -217,11 +218,17 @@ CASES: Mapping[str, Case] = {
         too_early=3,
     ),
     "PenstockUpstreamDown": Case(
-        {f'{_STATE}"down"}}': "1x10", f'{_STATE}"ready"}}': "0x10"},
+        {
+            f'{_STATE}"down"}}': "1x10",
+            f'{_STATE}"ready"}}': "0x10",
+            f'penstock_upstream_state{{{_OTHER}, state="sleeping"}}': "1x10",
+        },
         {
             f'{_STATE}"down"}}': "1x10",
             f'{_STATE}"ready"}}': "0x10",
             f'penstock_upstream_state{{{_OTHER}, state="ready"}}': "1x10",
+            f'{_ASLEEP}, state="ready"}}': "0x10",
+            f'{_ASLEEP}, state="sleeping"}}': "1x10",
         },
         5,
         _CHAT,

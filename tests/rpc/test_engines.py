@@ -1,109 +1,30 @@
 """AdminService: sleep, waking and resets of caches, on several replicas."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc import StatusCode as Code
-from grpc import aio
 
 from penstock import AsyncClient, Client
 from penstock.v1 import admin_pb2
 from penstock.v1.admin_pb2 import (
     ListUpstreamsRequest,
-    ReplicaResult,
-    ResetCachesRequest,
-    SleepRequest,
-    WakeUpRequest,
 )
 from penstock.v1.admin_pb2_grpc import AdminServiceStub
-from penstock_server.rpc.server import AdminServer
-from penstock_server.rpc.services import CombinedAdminServicer
-from penstock_server.simulator import Simulator, SimulatorSettings
 
-from .calls import FREE_PORT, Ended, Serve, chat, create, ended, plain_channel, until
-from .keyed import SECRET, CallersFile, bearer
-from .test_admin import admin_channel
+from .calls import chat, create, plain_channel
+from .keyed import SECRET, bearer
+from .operators import Admin, as_worker, in_front_of_workers, outcomes
 from .test_sleeping import states
 
-OPERATOR = f"""
-[[caller]]
-name = "operator"
-keys = ["{SECRET}"]
-admin = true
-"""
 PREFIX, MULTIMODAL, ENCODER = (
     admin_pb2.ENGINE_CACHE_PREFIX,
     admin_pb2.ENGINE_CACHE_MULTIMODAL,
     admin_pb2.ENGINE_CACHE_ENCODER,
 )
 RESETS = ["/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache"]
-REQUESTS = {
-    "Sleep": SleepRequest,
-    "WakeUp": WakeUpRequest,
-    "ResetCaches": ResetCachesRequest,
-}
-
-
-class Admin:
-    """Calls of an operator to AdminService, which name all upstreams of a service.
-
-    Attributes:
-        simulators: the upstreams.
-        service: the service.
-        names: the names of the upstreams.
-    """
-
-    def __init__(self, channel: aio.Channel, service: Any, simulators: list[Simulator]) -> None:
-        self.simulators = simulators
-        self.service = service
-        self.names = [one.url.removeprefix("http://") for one in simulators]
-        self._stub = AdminServiceStub(channel)
-
-    async def call(self, method: str, **fields: Any) -> list[ReplicaResult]:
-        request = REQUESTS[method](**({"upstreams": self.names} | fields))
-        answer = await getattr(self._stub, method)(request, metadata=bearer(SECRET))
-        return list(answer.results)
-
-    async def refused(self, method: str, **fields: Any) -> Ended:
-        with pytest.raises(aio.AioRpcError) as raised:
-            await self.call(method, **fields)
-        return ended(raised.value)
-
-    def asked(self, number: int = 0) -> list[str]:
-        """Returns the POST requests that a simulator has received."""
-        requests = self.simulators[number].requests
-        return [f"{one.path}?{one.query}".rstrip("?") for one in requests if one.method == "POST"]
-
-
-@pytest.fixture
-async def admins(serve: Serve, callers_file: CallersFile) -> AsyncIterator[Any]:
-    guarded = {"callers_file": callers_file(OPERATOR), "admin_requires_caller": True}
-    async with AsyncExitStack() as stack:
-
-        async def start(*simulated: dict[str, Any], **settings: Any) -> Admin:
-            defaults: dict[str, Any] = {"listen": FREE_PORT, "development_mode": True}
-            simulators = [
-                await stack.enter_async_context(Simulator(SimulatorSettings(**defaults | one)))
-                for one in simulated
-            ]
-            service = await serve(
-                upstream=tuple(one.url for one in simulators),
-                admin_listen=FREE_PORT,
-                slow_start=0,
-                **guarded | settings,
-            )
-            await until(lambda: "PROBING" not in {one.name for one in states(service)})
-            channel = await stack.enter_async_context(admin_channel(service))
-            return Admin(channel, service, simulators)
-
-        yield start
-
-
-def outcomes(results: list[ReplicaResult]) -> list[tuple[str, str, bool]]:
-    return [(one.upstream, one.reason, one.asleep) for one in results]
 
 
 async def test_sleep_and_wake(admins: Any) -> None:
@@ -216,7 +137,7 @@ async def test_bad_input(admins: Any, method: str, fields: dict[str, Any], path:
     assert admin.asked() == []
 
 
-@pytest.mark.parametrize("method", REQUESTS)
+@pytest.mark.parametrize("method", ["Sleep", "WakeUp", "ResetCaches"])
 async def test_every_caller_of_an_open_address_is_refused(admins: Any, method: str) -> None:
     admin = await admins({}, admin_requires_caller=False)
     result = await admin.refused(method)
@@ -252,23 +173,10 @@ async def test_the_python_clients(admins: Any) -> None:
     assert admin.asked() == asynchronous * 2
 
 
-@asynccontextmanager
-async def in_front_of_workers(*targets: str) -> AsyncIterator[aio.Channel]:
-    servicer = CombinedAdminServicer(targets, changes=True)
-    server = AdminServer(
-        FREE_PORT, servicer, max_message_bytes=4096, max_request_entries=10, reflection=False
-    )
-    server.bind()
-    await server.start()
-    async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield channel
-    await server.stop()
-
-
 async def test_one_of_several_workers_changes_engines(
-    admins: Any, monkeypatch: pytest.MonkeyPatch
+    admins: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("penstock_server.worker.is_worker", lambda: True)
+    as_worker(monkeypatch, tmp_path, 0)
     admin = await admins({}, callers_file="", admin_requires_caller=False)
     address = f"127.0.0.1:{admin.service.admin.port}"
     async with in_front_of_workers("127.0.0.1:1", address, address) as channel:

@@ -9,6 +9,7 @@ import argparse
 
 from penstock.chat import chat_request
 from penstock.cli import (
+    adapters,
     batch,
     chat,
     completion,
@@ -40,6 +41,7 @@ def add_commands(parser: argparse.ArgumentParser, commands: Subparsers) -> None:
         models,
         upstreams,
         engines,
+        adapters,
         health,
     ):
         module.add(commands)

@@ -1,7 +1,7 @@
 """`penstock engines`: puts engines to sleep, wakes them, and empties their caches."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from penstock.admin import CacheName, EngineResults
 from penstock.cli.admin_command import add_admin_command, not_an_admin_address
@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
             if error.reason != "UNSUPPORTED_OPERATION":
                 raise
             raise not_an_admin_address(arguments.target) from error
-    _show(results, arguments)
+    show_results(results, arguments, _result)
     return EXIT_FAILED if results.failed else EXIT_OK
 
 
@@ -86,11 +86,20 @@ def _act(client: Client, arguments: argparse.Namespace) -> EngineResults:
             return client.admin.reset_caches(names, arguments.caches or _CACHES)
 
 
-def _show(results: EngineResults, arguments: argparse.Namespace) -> None:
+def show_results(
+    results: EngineResults, arguments: argparse.Namespace, describe: Callable[[ReplicaResult], str]
+) -> None:
+    """Prints the results for replicas, and reports those that failed.
+
+    Args:
+        results: the results.
+        arguments: the arguments of the command.
+        describe: returns the word for a result.
+    """
     if arguments.json:
         show(results.proto, zeros=True)
         return
-    for line in table([_HEADS, *((one.upstream, one.address, _result(one)) for one in results)]):
+    for line in table([_HEADS, *((one.upstream, one.address, describe(one)) for one in results)]):
         print(line)
     for one in results.failed:
         report(f"{one.upstream}: {one.reason}: {printable(one.message)}")

@@ -34,11 +34,11 @@ class AdminServiceStub(object):
 
     RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
     and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
-    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
-    to each replica, all at the same time and without retries, and return one result per replica. If
-    all of them fail, the call fails with the error of the first one; in particular, with
-    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
-    INVALID_REQUEST if a request names no upstream, or one that is not configured.
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+    and return one result per replica. If all of them fail, the call fails with the error of the first
+    one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+    INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     def __init__(self, channel):
@@ -67,6 +67,21 @@ class AdminServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_admin__pb2.ResetCachesRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_admin__pb2.ResetCachesResponse.FromString,
                 _registered_method=True)
+        self.ListAdapters = channel.unary_unary(
+                '/penstock.v1.AdminService/ListAdapters',
+                request_serializer=penstock_dot_v1_dot_admin__pb2.ListAdaptersRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_admin__pb2.ListAdaptersResponse.FromString,
+                _registered_method=True)
+        self.LoadAdapter = channel.unary_unary(
+                '/penstock.v1.AdminService/LoadAdapter',
+                request_serializer=penstock_dot_v1_dot_admin__pb2.LoadAdapterRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_admin__pb2.LoadAdapterResponse.FromString,
+                _registered_method=True)
+        self.UnloadAdapter = channel.unary_unary(
+                '/penstock.v1.AdminService/UnloadAdapter',
+                request_serializer=penstock_dot_v1_dot_admin__pb2.UnloadAdapterRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_admin__pb2.UnloadAdapterResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -78,11 +93,11 @@ class AdminServiceServicer(object):
 
     RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
     and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
-    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
-    to each replica, all at the same time and without retries, and return one result per replica. If
-    all of them fail, the call fails with the error of the first one; in particular, with
-    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
-    INVALID_REQUEST if a request names no upstream, or one that is not configured.
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+    and return one result per replica. If all of them fail, the call fails with the error of the first
+    one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+    INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     def ListUpstreams(self, request, context):
@@ -115,6 +130,37 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAdapters(self, request, context):
+        """Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+        server. The server sends the replicas no requests.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoadAdapter(self, request, context):
+        """Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+        then a model that calls can name.
+
+        If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+        stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+        before they receive calls. Replicas that have it already from the same path are left as they
+        are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+        find the adapter at the path.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadAdapter(self, request, context):
+        """Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+        start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+        replica has it and the server does not keep it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +184,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=penstock_dot_v1_dot_admin__pb2.ResetCachesRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_admin__pb2.ResetCachesResponse.SerializeToString,
             ),
+            'ListAdapters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAdapters,
+                    request_deserializer=penstock_dot_v1_dot_admin__pb2.ListAdaptersRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_admin__pb2.ListAdaptersResponse.SerializeToString,
+            ),
+            'LoadAdapter': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadAdapter,
+                    request_deserializer=penstock_dot_v1_dot_admin__pb2.LoadAdapterRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_admin__pb2.LoadAdapterResponse.SerializeToString,
+            ),
+            'UnloadAdapter': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadAdapter,
+                    request_deserializer=penstock_dot_v1_dot_admin__pb2.UnloadAdapterRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_admin__pb2.UnloadAdapterResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'penstock.v1.AdminService', rpc_method_handlers)
@@ -155,11 +216,11 @@ class AdminService(object):
 
     RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
     and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
-    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
-    to each replica, all at the same time and without retries, and return one result per replica. If
-    all of them fail, the call fails with the error of the first one; in particular, with
-    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
-    INVALID_REQUEST if a request names no upstream, or one that is not configured.
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+    and return one result per replica. If all of them fail, the call fails with the error of the first
+    one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+    INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     @staticmethod
@@ -260,6 +321,87 @@ class AdminService(object):
             '/penstock.v1.AdminService/ResetCaches',
             penstock_dot_v1_dot_admin__pb2.ResetCachesRequest.SerializeToString,
             penstock_dot_v1_dot_admin__pb2.ResetCachesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAdapters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.AdminService/ListAdapters',
+            penstock_dot_v1_dot_admin__pb2.ListAdaptersRequest.SerializeToString,
+            penstock_dot_v1_dot_admin__pb2.ListAdaptersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadAdapter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.AdminService/LoadAdapter',
+            penstock_dot_v1_dot_admin__pb2.LoadAdapterRequest.SerializeToString,
+            penstock_dot_v1_dot_admin__pb2.LoadAdapterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadAdapter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.AdminService/UnloadAdapter',
+            penstock_dot_v1_dot_admin__pb2.UnloadAdapterRequest.SerializeToString,
+            penstock_dot_v1_dot_admin__pb2.UnloadAdapterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,11 +35,11 @@ class AdminServiceStub:
 
     RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
     and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
-    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
-    to each replica, all at the same time and without retries, and return one result per replica. If
-    all of them fail, the call fails with the error of the first one; in particular, with
-    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
-    INVALID_REQUEST if a request names no upstream, or one that is not configured.
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+    and return one result per replica. If all of them fail, the call fails with the error of the first
+    one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+    INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     @_typing.overload
@@ -58,6 +58,25 @@ class AdminServiceStub:
     """Wakes engines that are asleep."""
     ResetCaches: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ResetCachesRequest, _admin_pb2.ResetCachesResponse]
     """Empties caches of engines."""
+    ListAdapters: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAdaptersRequest, _admin_pb2.ListAdaptersResponse]
+    """Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+    server. The server sends the replicas no requests.
+    """
+    LoadAdapter: _grpc.UnaryUnaryMultiCallable[_admin_pb2.LoadAdapterRequest, _admin_pb2.LoadAdapterResponse]
+    """Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+    then a model that calls can name.
+
+    If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+    stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+    before they receive calls. Replicas that have it already from the same path are left as they
+    are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+    find the adapter at the path.
+    """
+    UnloadAdapter: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UnloadAdapterRequest, _admin_pb2.UnloadAdapterResponse]
+    """Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+    start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+    replica has it and the server does not keep it.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -69,11 +88,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
     and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
-    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
-    to each replica, all at the same time and without retries, and return one result per replica. If
-    all of them fail, the call fails with the error of the first one; in particular, with
-    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
-    INVALID_REQUEST if a request names no upstream, or one that is not configured.
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+    and return one result per replica. If all of them fail, the call fails with the error of the first
+    one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+    INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -89,6 +108,25 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Wakes engines that are asleep."""
     ResetCaches: _aio.UnaryUnaryMultiCallable[_admin_pb2.ResetCachesRequest, _admin_pb2.ResetCachesResponse]  # type: ignore[assignment]
     """Empties caches of engines."""
+    ListAdapters: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAdaptersRequest, _admin_pb2.ListAdaptersResponse]  # type: ignore[assignment]
+    """Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+    server. The server sends the replicas no requests.
+    """
+    LoadAdapter: _aio.UnaryUnaryMultiCallable[_admin_pb2.LoadAdapterRequest, _admin_pb2.LoadAdapterResponse]  # type: ignore[assignment]
+    """Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+    then a model that calls can name.
+
+    If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+    stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+    before they receive calls. Replicas that have it already from the same path are left as they
+    are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+    find the adapter at the path.
+    """
+    UnloadAdapter: _aio.UnaryUnaryMultiCallable[_admin_pb2.UnloadAdapterRequest, _admin_pb2.UnloadAdapterResponse]  # type: ignore[assignment]
+    """Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+    start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+    replica has it and the server does not keep it.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administration of a server. This service has its own address (the server's option `admin_listen`,
@@ -99,11 +137,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
     RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
     and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
-    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
-    to each replica, all at the same time and without retries, and return one result per replica. If
-    all of them fail, the call fails with the error of the first one; in particular, with
-    UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
-    INVALID_REQUEST if a request names no upstream, or one that is not configured.
+    routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+    and return one result per replica. If all of them fail, the call fails with the error of the first
+    one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+    INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
     """
 
     @_abc_1.abstractmethod
@@ -141,5 +179,42 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ResetCachesResponse, _abc.Awaitable[_admin_pb2.ResetCachesResponse]]:
         """Empties caches of engines."""
+
+    @_abc_1.abstractmethod
+    def ListAdapters(
+        self,
+        request: _admin_pb2.ListAdaptersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListAdaptersResponse, _abc.Awaitable[_admin_pb2.ListAdaptersResponse]]:
+        """Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+        server. The server sends the replicas no requests.
+        """
+
+    @_abc_1.abstractmethod
+    def LoadAdapter(
+        self,
+        request: _admin_pb2.LoadAdapterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.LoadAdapterResponse, _abc.Awaitable[_admin_pb2.LoadAdapterResponse]]:
+        """Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+        then a model that calls can name.
+
+        If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+        stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+        before they receive calls. Replicas that have it already from the same path are left as they
+        are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+        find the adapter at the path.
+        """
+
+    @_abc_1.abstractmethod
+    def UnloadAdapter(
+        self,
+        request: _admin_pb2.UnloadAdapterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.UnloadAdapterResponse, _abc.Awaitable[_admin_pb2.UnloadAdapterResponse]]:
+        """Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+        start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+        replica has it and the server does not keep it.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,7 +4,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from penstock.v1 import admin_pb2
-from penstock.v1.admin_pb2 import EngineCache, ResetCachesRequest, SleepMode, SleepRequest
+from penstock.v1.admin_pb2 import (
+    EngineCache,
+    LoadAdapterRequest,
+    ResetCachesRequest,
+    SleepMode,
+    SleepRequest,
+    UnloadAdapterRequest,
+)
 from penstock_server.convert.errors import invalid
 
 _DEEPEST = 2
@@ -74,6 +81,37 @@ def cache_routes(request: ResetCachesRequest) -> Sequence[str]:
         _word(_CACHES, cache, f"caches[{number}]", names)
         for number, cache in enumerate(request.caches)
     ]
+
+
+def require_texts(request: LoadAdapterRequest | UnloadAdapterRequest) -> None:
+    """Checks that no field of a request about an adapter is empty.
+
+    Raises:
+        InvalidRequest: one is empty.
+    """
+    for field in request.DESCRIPTOR.fields:
+        if not getattr(request, field.name):
+            raise invalid(field.name, "must not be empty")
+
+
+def require_base(model: str, base: str) -> None:
+    """Checks that a model is not an adapter.
+
+    Raises:
+        InvalidRequest: it has a base model.
+    """
+    if base:
+        raise invalid("model", f"{model} is an adapter; name its base model {base}")
+
+
+def require_free(name: str, *, taken: bool) -> None:
+    """Checks that the name of an adapter is not in use.
+
+    Raises:
+        InvalidRequest: it is.
+    """
+    if taken:
+        raise invalid("name", f"{name} is already the name of another model")
 
 
 def _require_any(given: Sequence[object], field: str, valid: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from penstock_server.fleet.replica import Replica
@@ -30,14 +30,11 @@ class Outcome:
 
 
 async def on_each(
-    replicas: Sequence[Replica],
-    upstreams: Collection[str],
-    act: Callable[[Replica], Awaitable[None]],
+    replicas: Iterable[Replica], act: Callable[[Replica], Awaitable[None]]
 ) -> Sequence[Outcome]:
-    """Acts on each replica of upstreams at the same time; returns the outcomes, sorted."""
-    chosen = [one for one in replicas if one.upstream.name in upstreams]
-    chosen.sort(key=lambda one: (one.upstream.name, one.address))
-    return await asyncio.gather(*(_outcome(replica, act) for replica in chosen))
+    """Acts on each replica at the same time; returns the outcomes, sorted."""
+    ordered = sorted(replicas, key=lambda one: (one.upstream.name, one.address))
+    return await asyncio.gather(*(_outcome(replica, act) for replica in ordered))
 
 
 async def _outcome(replica: Replica, act: Callable[[Replica], Awaitable[None]]) -> Outcome:

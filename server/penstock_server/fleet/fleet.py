@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 
+from penstock_server.fleet.adapters import AdapterState, has_adapter, load, states, unload
 from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.discovery import Resolve
 from penstock_server.fleet.dispatch import Dispatcher
 from penstock_server.fleet.engines import Outcome, on_each, reset_caches
+from penstock_server.fleet.kept_adapters import Adapter, KeptAdapters
 from penstock_server.fleet.listing import ModelListing, list_models
 from penstock_server.fleet.membership import Membership
 from penstock_server.fleet.policy import Policy
@@ -21,6 +23,7 @@ from penstock_server.fleet.probe import responds_natively
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_state import ReplicaState
 from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
+from penstock_server.fleet.routing import unknown_model
 from penstock_server.fleet.sleep import fall_asleep, wake_up
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
@@ -29,9 +32,11 @@ from penstock_server.upstream import (
     Call,
     Form,
     JsonObject,
+    Kind,
     Method,
     NativeResponses,
     Operation,
+    Stage,
     StreamContract,
     UpstreamConfig,
     UpstreamFailure,
@@ -70,6 +75,7 @@ class Fleet:
         sleep: Sleep = asyncio.sleep,
         chance: Random | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        kept: KeptAdapters | None = None,
     ) -> None:
         """Creates the replicas; opens no connection yet. Requires a running event loop.
 
@@ -86,6 +92,7 @@ class Fleet:
             chance: the source of random choices and jitter.
             transport: sends all requests, and is not closed; None for connections of the fleet's
                 own.
+            kept: the LoRA adapters that replicas must have; None for none at first.
         """
         self._policy = policy
         self.budget = RetryBudget(policy.retry_budget, clock)
@@ -93,7 +100,8 @@ class Fleet:
         rules = RetryRules(
             policy.max_attempts, resendable, self.budget, clock, sleep, chance, policy.hedge_after
         )
-        self._members = Membership(policy, resolve, clock, transport)
+        self._kept = kept or KeptAdapters()
+        self._members = Membership(policy, resolve, clock, self._kept, transport)
         self._directory = Directory(self._members)
         self._dispatcher = Dispatcher(self._directory, rules, policy.affinity, clock, chance)
         self.reload(configs, aliases, default_model)
@@ -249,22 +257,87 @@ class Fleet:
             mode: vLLM's word for how to treat running calls.
         """
         return await on_each(
-            self.replicas, upstreams, lambda replica: fall_asleep(replica, call, level, mode)
+            self._of(upstreams), lambda replica: fall_asleep(replica, call, level, mode)
         )
 
     async def wake_up(
         self, upstreams: Collection[str], call: Call, tags: Sequence[str]
     ) -> Sequence[Outcome]:
         """Wakes the engines of upstreams, or the parts of them that tags name."""
-        return await on_each(self.replicas, upstreams, lambda replica: wake_up(replica, call, tags))
+        return await on_each(self._of(upstreams), lambda replica: wake_up(replica, call, tags))
 
     async def reset_caches(
         self, upstreams: Collection[str], call: Call, routes: Sequence[str]
     ) -> Sequence[Outcome]:
         """Empties the caches of the engines of upstreams, by the routes that empty each."""
         return await on_each(
-            self.replicas, upstreams, lambda replica: reset_caches(replica, call, routes)
+            self._of(upstreams), lambda replica: reset_caches(replica, call, routes)
         )
+
+    def _of(self, upstreams: Collection[str]) -> Sequence[Replica]:
+        return [replica for replica in self.replicas if replica.upstream.name in upstreams]
+
+    # Adapters
+
+    @property
+    def adapters(self) -> Sequence[AdapterState]:
+        """The LoRA adapters that replicas list or must have, sorted by name."""
+        return states(self.replicas, self._kept.all())
+
+    def base_model(self, name: str) -> tuple[str, str]:
+        """Returns the public name of a listed model, and of its base model if it is an adapter.
+
+        Raises:
+            UpstreamFailure: no replica lists it.
+        """
+        public = self._directory.table.listed(name)
+        entries = [one.known.models for one in self.replicas if one.known.models]
+        for models in entries:
+            if public in models:
+                return public, str(models[public].get("parent") or "")
+        raise unknown_model(name, {listed for models in entries for listed in models})
+
+    def is_other_model(self, name: str, model: str) -> bool:
+        """Returns whether a name is in use, other than for an adapter of a model.
+
+        Args:
+            name: the name.
+            model: the public name of the model.
+        """
+        public = self._directory.table.listed(name)
+        listing = [one for one in self.replicas if public and public in (one.known.models or {})]
+        return public not in ("", name) or not all(
+            has_adapter(one, name) and model in (one.known.models or {}) for one in listing
+        )
+
+    async def load_adapter(self, adapter: Adapter, call: Call) -> Sequence[Outcome]:
+        """Loads an adapter on all replicas of its model, which must have it from then on.
+
+        If it cannot be loaded on any, they need not have it.
+        """
+        found = [one for one in self.replicas if adapter.model in (one.known.models or {})]
+        outcomes = await on_each(found, lambda replica: load(replica, adapter, call))
+        if not all(one.failure for one in outcomes):
+            self._kept.keep(adapter)
+        return outcomes
+
+    async def unload_adapter(self, name: str, call: Call) -> Sequence[Outcome]:
+        """Unloads an adapter from all replicas that have it, which no longer must have it.
+
+        Raises:
+            UpstreamFailure: no replica has it, or must have it.
+        """
+        kept = self._kept.all().get(name)
+        self._kept.forget(name)
+        found = [
+            one
+            for one in self.replicas
+            if has_adapter(one, name) or (kept and kept.model in (one.known.models or {}))
+        ]
+        if not found and not kept:
+            message = f"no replica has the adapter {name}"
+            raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.CONNECT)
+        return await on_each(found, lambda replica: unload(replica, name, call))
 
     # The state that servicers read
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from penstock_server.fleet.model_list import models_of
 from penstock_server.fleet.model_names import bases, one_model_each, published, renamed
-from penstock_server.fleet.probe import models_of
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.routing import several_fit, unknown_model
 from penstock_server.upstream import Call, JsonObject, Kind, Stage, UpstreamFailure

@@ -7,6 +7,7 @@ import httpx
 
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.discovery import Resolve
+from penstock_server.fleet.kept_adapters import KeptAdapters
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.replica_set import ReplicaSet
@@ -25,6 +26,7 @@ class Membership:
         policy: Policy,
         resolve: Resolve,
         clock: Callable[[], float],
+        kept: KeptAdapters,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Creates a membership without replicas.
@@ -33,12 +35,14 @@ class Membership:
             policy: how replicas are treated.
             resolve: returns the addresses of a host name.
             clock: returns the time in seconds.
+            kept: the LoRA adapters that all replicas of their models must have.
             transport: sends all requests; None for one with its own connections per upstream.
         """
         self.changes = ChangeSignal()
         self._policy = policy
         self._resolve = resolve
         self._clock = clock
+        self._kept = kept
         self._transport = transport
         self._sets: list[ReplicaSet] = []
         self._watches: dict[ReplicaSet, asyncio.Task[None]] = {}
@@ -81,7 +85,9 @@ class Membership:
             gone.close()
 
     def _replica_set(self, config: UpstreamConfig) -> ReplicaSet:
-        return ReplicaSet(config, self._policy, self._clock, self.changes, self._transport)
+        return ReplicaSet(
+            config, self._policy, self._clock, self.changes, self._kept, self._transport
+        )
 
     async def watch(self, listener: Callable[[], None]) -> None:
         """Probes all replicas forever.

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from penstock_server.upstream import JsonObject
+from penstock_server.upstream import Call, JsonObject, Kind, Stage, UpstreamFailure
+from penstock_server.upstream.client import Upstream
+
+_PATH = "/v1/models"
 
 _KINDS: dict[str, type] = {
     "created": int,
@@ -26,6 +29,21 @@ class ModelList(NamedTuple):
 
     entries: list[JsonObject]
     oddities: str = ""
+
+
+async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> ModelList:
+    """Returns an upstream's model list.
+
+    Raises:
+        UpstreamFailure: there was no list in time, or it is malformed.
+    """
+    listing = read((await upstream.get(_PATH, call, timeout_s)).get("data"))
+    if listing is None:
+        message = "malformed upstream answer: a model list without models"
+        raise UpstreamFailure(
+            Kind.MALFORMED, message, Stage.BODY, upstream=upstream.name, path=_PATH
+        )
+    return listing
 
 
 def read(data: Any) -> ModelList | None:

@@ -5,8 +5,9 @@ import contextlib
 from collections.abc import Mapping
 from uuid import uuid4
 
+from penstock_server.fleet.adapters import restore
 from penstock_server.fleet.changes import ChangeSignal
-from penstock_server.fleet.model_list import ModelList, read
+from penstock_server.fleet.model_list import ModelList, models_of
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.sleep import is_asleep
@@ -21,7 +22,6 @@ from penstock_server.upstream import (
 )
 from penstock_server.upstream.client import Upstream
 
-MODELS_PATH = "/v1/models"
 _VERSION_PATH = "/version"
 
 _LEAST_GAP_S = 0.1
@@ -71,8 +71,7 @@ async def probe(replica: Replica, timeout_s: float) -> None:
     call, upstream = probe_call(), replica.upstream
     try:
         await _require_health(upstream, call, timeout_s)
-        if (listing := await _listing(upstream, call, timeout_s)) is not None:
-            replica.record_models(*listing)
+        await _request_models(replica, call, timeout_s)
         _require_model(replica)
     except UpstreamFailure as failure:
         replica.record_failed_probe(failure)
@@ -139,6 +138,17 @@ def _is_missing(failure: UpstreamFailure) -> bool:
     return failure.kind is Kind.HTTP_ERROR and failure.status in (404, 405, 501)
 
 
+async def _request_models(replica: Replica, call: Call, timeout_s: float) -> None:
+    """Records the models of a replica, after it has loaded the adapters that it must have."""
+    changes = replica.adapters.changes
+    listing = await _listing(replica.upstream, call, timeout_s)
+    if listing and await restore(replica, replica.kept, listing.entries, call):
+        listing = await _listing(replica.upstream, call, timeout_s)
+    # An operator may have loaded or unloaded adapters meanwhile.
+    if listing is not None and replica.adapters.changes == changes:
+        replica.record_models(*listing)
+
+
 async def _listing(upstream: Upstream, call: Call, timeout_s: float) -> ModelList | None:
     """Returns the model list; None if only callers may read it, with their own credentials."""
     try:
@@ -154,21 +164,6 @@ def _require_model(replica: Replica) -> None:
         wanted = ", ".join(replica.upstream.config.models.values())
         message = f"it lists none of the models: {wanted}" if wanted else "it lists no model"
         raise UpstreamFailure(Kind.MODEL_UNKNOWN, message, Stage.BODY)
-
-
-async def models_of(upstream: Upstream, call: Call, timeout_s: float) -> ModelList:
-    """Returns an upstream's model list.
-
-    Raises:
-        UpstreamFailure: there was no list in time, or it is malformed.
-    """
-    listing = read((await upstream.get(MODELS_PATH, call, timeout_s)).get("data"))
-    if listing is None:
-        message = "malformed upstream answer: a model list without models"
-        raise UpstreamFailure(
-            Kind.MALFORMED, message, Stage.BODY, upstream=upstream.name, path=MODELS_PATH
-        )
-    return listing
 
 
 async def _get(upstream: Upstream, path: str, call: Call, timeout_s: float) -> JsonObject | None:

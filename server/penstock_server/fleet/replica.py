@@ -7,8 +7,10 @@ from time import time
 
 import httpx
 
+from penstock_server.fleet.adapter_record import AdapterRecord
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.ejection import Ejection
+from penstock_server.fleet.kept_adapters import KeptAdapters
 from penstock_server.fleet.knowledge import Knowledge
 from penstock_server.fleet.load import Load
 from penstock_server.fleet.policy import Policy
@@ -36,6 +38,8 @@ class Replica:
         known: what is known about it.
         load: its requests.
         ejection: whether its requests keep failing.
+        kept: the LoRA adapters that all replicas of their models must have.
+        adapters: the changes of its own adapters.
         asking: held while it is asked whether it has a Responses API.
         waking: the attempt to wake its engine, with its failure; None if there is none.
         unwoken: why the last attempt failed; empty if it did not, or was before its engine woke.
@@ -53,6 +57,7 @@ class Replica:
         policy: Policy,
         clock: Callable[[], float],
         changes: ChangeSignal,
+        kept: KeptAdapters,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Creates a replica about which nothing is known.
@@ -63,11 +68,14 @@ class Replica:
             policy: how replicas are treated.
             clock: returns the time in seconds.
             changes: sent when its availability, its models or its routes change.
+            kept: the LoRA adapters that all replicas of their models must have.
             transport: sends its requests; None for its own connections.
         """
         now = clock()
         self.address = address_of(config.url, address)
         self._changes = changes
+        self.kept = kept
+        self.adapters = AdapterRecord()
         self.asking = asyncio.Lock()
         self.waking: asyncio.Task[UpstreamFailure | None] | None = None
         self.unwoken = ""
@@ -220,6 +228,8 @@ class Replica:
             errors=self.load.errors,
             ejections=self.ejection.ejections,
             consecutive_failures=self.ejection.failures,
+            adapters_restored=self.adapters.restored,
+            adapters_failed=self.adapters.failed,
             latency_ms=None if latency_s is None else latency_s * 1000,
             version=self.known.version,
             weight=self.load.weight(now),

@@ -8,6 +8,7 @@ import httpx
 
 from penstock_server.fleet.changes import ChangeSignal
 from penstock_server.fleet.discovery import Addresses, Resolve, servers
+from penstock_server.fleet.kept_adapters import KeptAdapters
 from penstock_server.fleet.policy import Policy
 from penstock_server.fleet.probe import keep_probing
 from penstock_server.fleet.replica import Replica
@@ -29,6 +30,7 @@ class ReplicaSet:
         policy: Policy,
         clock: Callable[[], float],
         changes: ChangeSignal,
+        kept: KeptAdapters,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Creates the first replica.
@@ -38,12 +40,14 @@ class ReplicaSet:
             policy: how replicas are treated.
             clock: returns the time in seconds.
             changes: sent when a replica is added, removed or changed.
+            kept: the LoRA adapters that all replicas of their models must have.
             transport: sends all requests; None for one with its own connections per upstream.
         """
         self.config = config
         self._policy = policy
         self._clock = clock
         self._changes = changes
+        self._kept = kept
         self._transport = transport
         self.replicas: dict[Addresses, Replica] = {(): self._replica("")}
 
@@ -98,7 +102,13 @@ class ReplicaSet:
 
     def _replica(self, address: str) -> Replica:
         return Replica(
-            self.config, address, self._policy, self._clock, self._changes, self._transport
+            self.config,
+            address,
+            self._policy,
+            self._clock,
+            self._changes,
+            self._kept,
+            self._transport,
         )
 
     def _to_leave(self, found: set[Addresses]) -> list[Addresses]:

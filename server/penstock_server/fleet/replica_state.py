@@ -38,6 +38,8 @@ class ReplicaState:
         errors: the number of requests that failed through no fault of their callers.
         ejections: the number of ejections so far.
         consecutive_failures: the number of failures in a row up to now.
+        adapters_restored: the number of LoRA adapters that were loaded again so far.
+        adapters_failed: the number of attempts to load one again that failed so far.
         latency_ms: the time until an answer's headers, a moving average; None before the first.
         version: its version; empty if it reports none.
         weight: its share at this moment, relative to other replicas.
@@ -57,6 +59,8 @@ class ReplicaState:
     errors: int
     ejections: int
     consecutive_failures: int
+    adapters_restored: int
+    adapters_failed: int
     latency_ms: float | None
     version: str
     weight: float

@@ -8,6 +8,7 @@ from penstock_server.simulator.state import State, short_hash
 async def models(request: Request, state: State) -> Answer:
     """Answers GET /v1/models."""
     data = [_model(name, state) for name in state.settings.models]
+    data += [_adapter(name, path, state) for name, path in state.adapters.items()]
     return Answer.of_json({"object": "list", "data": data})
 
 
@@ -26,7 +27,12 @@ async def load(request: Request, state: State) -> Answer:
     return Answer.of_json({"server_load": state.activity.active})
 
 
-def _model(name: str, state: State) -> Json:
+def _adapter(name: str, path: str, state: State) -> dict[str, Json]:
+    own: dict[str, Json] = {"root": path, "parent": state.settings.models[0], "max_model_len": None}
+    return _model(name, state) | own
+
+
+def _model(name: str, state: State) -> dict[str, Json]:
     return {
         "id": name,
         "object": "model",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from penstock_server import routes
 from penstock_server.simulator import (
+    adapters,
     caches,
     chat,
     completion,
@@ -42,12 +43,12 @@ class Route:
     """The kinds of models that serve it."""
     since: Version = OLDEST
     """The first version of vLLM that has it in this form."""
-    development: bool = False
-    """Whether only a server in development mode has it."""
+    requires: str = ""
+    """The option without which a server does not have it; empty for none."""
 
     def served(self, settings: SimulatorSettings) -> bool:
         """Returns whether a simulator with those settings has the route."""
-        if self.development and not settings.development_mode:
+        if self.requires and not getattr(settings, self.requires):
             return False
         if (numbers(settings.dialect) or OLDEST) < self.since:
             return False
@@ -77,6 +78,8 @@ _GENERATE = ("chat",)
 _SCORE = ("rerank", "embed")
 _CLASSIFY = ("rerank", "classify")
 _POOL = ("rerank", "embed", "classify")
+_DEVELOPMENT = "development_mode"
+_ADAPTERS = "runtime_lora_updating"
 
 ROUTES = (
     Route("POST", routes.CHAT_COMPLETIONS, chat.create, chat.prompt, _GENERATE),
@@ -123,12 +126,14 @@ ROUTES = (
     Route("GET", "/version", introspection.version),
     Route("GET", "/load", introspection.load),
     Route("GET", "/metrics", sleep.metrics),
-    Route("POST", "/sleep", sleep.sleep, development=True),
-    Route("POST", "/wake_up", sleep.wake_up, development=True),
-    Route("GET", "/is_sleeping", sleep.is_sleeping, development=True),
-    Route("POST", "/reset_prefix_cache", caches.reset_prefixes, development=True),
-    Route("POST", "/reset_mm_cache", caches.reset_multimodal, development=True),
-    Route("POST", "/reset_encoder_cache", caches.reset_encoder, development=True),
+    Route("POST", "/sleep", sleep.sleep, requires=_DEVELOPMENT),
+    Route("POST", "/wake_up", sleep.wake_up, requires=_DEVELOPMENT),
+    Route("GET", "/is_sleeping", sleep.is_sleeping, requires=_DEVELOPMENT),
+    Route("POST", "/v1/load_lora_adapter", adapters.load, kinds=_GENERATE, requires=_ADAPTERS),
+    Route("POST", "/v1/unload_lora_adapter", adapters.unload, kinds=_GENERATE, requires=_ADAPTERS),
+    Route("POST", "/reset_prefix_cache", caches.reset_prefixes, requires=_DEVELOPMENT),
+    Route("POST", "/reset_mm_cache", caches.reset_multimodal, requires=_DEVELOPMENT),
+    Route("POST", "/reset_encoder_cache", caches.reset_encoder, requires=_DEVELOPMENT),
     Route("GET", "/openapi.json", _openapi),
 )
 """All routes of the simulator."""

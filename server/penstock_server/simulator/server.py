@@ -146,6 +146,11 @@ class Simulator:
         return self.state.path_faults
 
     @property
+    def adapters(self) -> dict[str, str]:
+        """Paths of the LoRA adapters that are loaded, by their names."""
+        return self.state.adapters
+
+    @property
     def healthy(self) -> bool:
         """Whether /health may answer 200."""
         return self.state.healthy

@@ -20,7 +20,11 @@ _MOST_TEXTS = 1000
 
 
 class State:
-    """Settings, counters, ids, health and the prefix cache of one simulator."""
+    """Settings, counters, ids, health, prefix cache and adapters of one simulator.
+
+    Attributes:
+        adapters: the paths of the LoRA adapters that are loaded, by their names.
+    """
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
@@ -34,6 +38,7 @@ class State:
         self.spoken = Spoken()
         self.responses = Responses()
         self.engine = Engine()
+        self.adapters: dict[str, str] = {}
         self._ids = itertools.count()
         self._blocks: set[int] = set()
 

@@ -98,6 +98,13 @@ class SimulatorSettings:
         switch,
         "true|false",
     )
+    runtime_lora_updating: bool = option(
+        False,
+        "Serve the routes that load and unload LoRA adapters, as a vLLM with --enable-lora and "
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 does.",
+        switch,
+        "true|false",
+    )
     multimodal: bool = option(
         False,
         "Accept images, audio and video, and describe them in the answer.",
@@ -138,6 +145,10 @@ class SimulatorSettings:
         text,
         "FAULTS",
     )
+
+    def answering(self, requested: str) -> str:
+        """Returns the name that an answer reports: of an adapter its own, else the first name."""
+        return requested if requested and requested not in self.models else self.models[0]
 
     @property
     def fingerprint(self) -> str:

@@ -241,6 +241,21 @@ UPSTREAM_NOT_WOKEN = Event(
     "A call required an engine that is asleep, and could not wake it; logged again only for "
     "another reason.",
 )
+ADAPTER_RESTORED = Event(
+    "adapter loaded again",
+    "info",
+    "fleet",
+    (*_ADDRESSED, "model", "adapter"),
+    "A server has come back without a LoRA adapter that an operator had loaded, and has loaded it.",
+)
+ADAPTER_NOT_RESTORED = Event(
+    "cannot load adapter again",
+    "warning",
+    "fleet",
+    (*_ADDRESSED, "model", "adapter", "reason"),
+    "A server has come back without a LoRA adapter that an operator had loaded, and cannot load "
+    "it; tried again every 30 s, and logged again only for another reason.",
+)
 UPSTREAM_FOUND = Event(
     "upstream found",
     "info",

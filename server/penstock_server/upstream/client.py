@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from functools import lru_cache
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -140,13 +141,22 @@ class Upstream:
         request = self._bare("GET", path, call)
         return await self._unary(request, call, ProbeLimits(timeout_s))
 
-    async def text(self, method: Method, path: str, call: Call, timeout_s: float) -> str:
-        """Returns the text of an answer.
+    async def text(
+        self,
+        method: Method,
+        path: str,
+        call: Call,
+        timeout_s: float,
+        body: JsonObject | None = None,
+    ) -> str:
+        """Returns the text of an answer; with a body, which becomes JSON, or without one.
 
         Raises:
             UpstreamFailure: there was no answer of status 200 in time.
         """
         request = self._bare(method, path, call)
+        if body is not None:
+            request = self._json(path, body, self._headers.build(call, _JSON))
         try:
             async with self.exchange(request, call, ProbeLimits(timeout_s)) as response:
                 if response.status != 200:
@@ -299,13 +309,16 @@ class Upstream:
             headers["transfer-encoding"] = "chunked"
             upload = UploadStream(body.encoded(self.config.max_upload_bytes))
             return self.request("POST", path, headers, upload)
-        pieces = dumped(body)
-        headers["content-type"] = _JSON
-        headers["content-length"] = f"{sum(map(len, pieces))}"
-        request = self.request("POST", path, headers, Pieces(pieces))
+        request = self._json(path, body, headers)
         if not operation.repeatable:
             request.extensions["fresh_connection"] = True
         return request
+
+    def _json(self, path: str, body: Mapping[str, Any], headers: dict[str, str]) -> httpx.Request:
+        pieces = dumped(body)
+        headers["content-type"] = _JSON
+        headers["content-length"] = f"{sum(map(len, pieces))}"
+        return self.request("POST", path, headers, Pieces(pieces))
 
     def request(
         self, method: Method, path: str, headers: Mapping[str, str], stream: httpx.AsyncByteStream

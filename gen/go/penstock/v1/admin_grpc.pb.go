@@ -27,6 +27,22 @@ type AdminServiceClient interface {
 	WakeUp(ctx context.Context, in *WakeUpRequest, opts ...grpc.CallOption) (*WakeUpResponse, error)
 	// Empties caches of engines.
 	ResetCaches(ctx context.Context, in *ResetCachesRequest, opts ...grpc.CallOption) (*ResetCachesResponse, error)
+	// Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+	// server. The server sends the replicas no requests.
+	ListAdapters(ctx context.Context, in *ListAdaptersRequest, opts ...grpc.CallOption) (*ListAdaptersResponse, error)
+	// Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+	// then a model that calls can name.
+	//
+	// If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+	// stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+	// before they receive calls. Replicas that have it already from the same path are left as they
+	// are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+	// find the adapter at the path.
+	LoadAdapter(ctx context.Context, in *LoadAdapterRequest, opts ...grpc.CallOption) (*LoadAdapterResponse, error)
+	// Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+	// start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+	// replica has it and the server does not keep it.
+	UnloadAdapter(ctx context.Context, in *UnloadAdapterRequest, opts ...grpc.CallOption) (*UnloadAdapterResponse, error)
 }
 
 type adminServiceClient struct {
@@ -73,6 +89,33 @@ func (c *adminServiceClient) ResetCaches(ctx context.Context, in *ResetCachesReq
 	return out, nil
 }
 
+func (c *adminServiceClient) ListAdapters(ctx context.Context, in *ListAdaptersRequest, opts ...grpc.CallOption) (*ListAdaptersResponse, error) {
+	out := new(ListAdaptersResponse)
+	err := c.cc.Invoke(ctx, "/penstock.v1.AdminService/ListAdapters", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) LoadAdapter(ctx context.Context, in *LoadAdapterRequest, opts ...grpc.CallOption) (*LoadAdapterResponse, error) {
+	out := new(LoadAdapterResponse)
+	err := c.cc.Invoke(ctx, "/penstock.v1.AdminService/LoadAdapter", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) UnloadAdapter(ctx context.Context, in *UnloadAdapterRequest, opts ...grpc.CallOption) (*UnloadAdapterResponse, error) {
+	out := new(UnloadAdapterResponse)
+	err := c.cc.Invoke(ctx, "/penstock.v1.AdminService/UnloadAdapter", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility
@@ -87,6 +130,22 @@ type AdminServiceServer interface {
 	WakeUp(context.Context, *WakeUpRequest) (*WakeUpResponse, error)
 	// Empties caches of engines.
 	ResetCaches(context.Context, *ResetCachesRequest) (*ResetCachesResponse, error)
+	// Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+	// server. The server sends the replicas no requests.
+	ListAdapters(context.Context, *ListAdaptersRequest) (*ListAdaptersResponse, error)
+	// Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+	// then a model that calls can name.
+	//
+	// If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+	// stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+	// before they receive calls. Replicas that have it already from the same path are left as they
+	// are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+	// find the adapter at the path.
+	LoadAdapter(context.Context, *LoadAdapterRequest) (*LoadAdapterResponse, error)
+	// Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+	// start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+	// replica has it and the server does not keep it.
+	UnloadAdapter(context.Context, *UnloadAdapterRequest) (*UnloadAdapterResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -105,6 +164,15 @@ func (UnimplementedAdminServiceServer) WakeUp(context.Context, *WakeUpRequest) (
 }
 func (UnimplementedAdminServiceServer) ResetCaches(context.Context, *ResetCachesRequest) (*ResetCachesResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ResetCaches not implemented")
+}
+func (UnimplementedAdminServiceServer) ListAdapters(context.Context, *ListAdaptersRequest) (*ListAdaptersResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ListAdapters not implemented")
+}
+func (UnimplementedAdminServiceServer) LoadAdapter(context.Context, *LoadAdapterRequest) (*LoadAdapterResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method LoadAdapter not implemented")
+}
+func (UnimplementedAdminServiceServer) UnloadAdapter(context.Context, *UnloadAdapterRequest) (*UnloadAdapterResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method UnloadAdapter not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 
@@ -191,6 +259,60 @@ func _AdminService_ResetCaches_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListAdapters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAdaptersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListAdapters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/penstock.v1.AdminService/ListAdapters",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListAdapters(ctx, req.(*ListAdaptersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_LoadAdapter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LoadAdapterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).LoadAdapter(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/penstock.v1.AdminService/LoadAdapter",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).LoadAdapter(ctx, req.(*LoadAdapterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_UnloadAdapter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnloadAdapterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).UnloadAdapter(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/penstock.v1.AdminService/UnloadAdapter",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).UnloadAdapter(ctx, req.(*UnloadAdapterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var _AdminService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "penstock.v1.AdminService",
 	HandlerType: (*AdminServiceServer)(nil),
@@ -210,6 +332,18 @@ var _AdminService_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetCaches",
 			Handler:    _AdminService_ResetCaches_Handler,
+		},
+		{
+			MethodName: "ListAdapters",
+			Handler:    _AdminService_ListAdapters_Handler,
+		},
+		{
+			MethodName: "LoadAdapter",
+			Handler:    _AdminService_LoadAdapter_Handler,
+		},
+		{
+			MethodName: "UnloadAdapter",
+			Handler:    _AdminService_UnloadAdapter_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -7,13 +7,20 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import (
+    AdapterReplica,
+    ListAdaptersRequest,
+    ListAdaptersResponse,
     ListUpstreamsRequest,
     ListUpstreamsResponse,
+    LoadAdapterRequest,
+    LoadAdapterResponse,
     ReplicaResult,
     ResetCachesRequest,
     ResetCachesResponse,
     SleepRequest,
     SleepResponse,
+    UnloadAdapterRequest,
+    UnloadAdapterResponse,
     WakeUpRequest,
     WakeUpResponse,
 )
@@ -21,13 +28,13 @@ from penstock.v1.common_pb2 import EngineOptions
 from penstock.version import __version__
 from penstock_server.convert import admin
 from penstock_server.convert.model import capabilities
-from penstock_server.fleet import Fleet, ReplicaState, State
+from penstock_server.fleet import Adapter, Fleet, ReplicaState, State
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import Context, Rpc, upstream_call
 from penstock_server.upstream import ALL_OPERATIONS, Call
 
 if TYPE_CHECKING:
-    from penstock_server.fleet import Outcome
+    from penstock_server.fleet import AdapterState, Outcome
     from penstock_server.telemetry.metrics import Certificate
 
 _ROUTES = {operation.name: operation.routes for operation in ALL_OPERATIONS}
@@ -113,6 +120,33 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         outcomes = await self._fleet.reset_caches(names, call, routes)
         return ResetCachesResponse(results=results(outcomes))
 
+    async def ListAdapters(
+        self, request: ListAdaptersRequest, context: Context
+    ) -> ListAdaptersResponse:
+        """Lists the adapters that replicas have or must have."""
+        return ListAdaptersResponse(adapters=map(_adapter, self._fleet.adapters))
+
+    async def LoadAdapter(
+        self, request: LoadAdapterRequest, context: Context
+    ) -> LoadAdapterResponse:
+        """Loads an adapter on all replicas of its model."""
+        call = self._begin_change(context)
+        admin.require_texts(request)
+        model, base = self._fleet.base_model(request.model)
+        admin.require_base(model, base)
+        admin.require_free(request.name, taken=self._fleet.is_other_model(request.name, model))
+        adapter = Adapter(request.name, model, request.path)
+        return LoadAdapterResponse(results=results(await self._fleet.load_adapter(adapter, call)))
+
+    async def UnloadAdapter(
+        self, request: UnloadAdapterRequest, context: Context
+    ) -> UnloadAdapterResponse:
+        """Unloads an adapter from all replicas that have it."""
+        call = self._begin_change(context)
+        admin.require_texts(request)
+        outcomes = await self._fleet.unload_adapter(request.name, call)
+        return UnloadAdapterResponse(results=results(outcomes))
+
     def _begin(
         self, request: SleepRequest | WakeUpRequest | ResetCachesRequest, context: Context
     ) -> tuple[Call, Sequence[str]]:
@@ -122,10 +156,18 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             Refusal: callers may not change engines.
             InvalidRequest: an upstream is not known, or none is named.
         """
+        call = self._begin_change(context)
+        return call, admin.upstreams(request.upstreams, self._fleet.upstreams)
+
+    def _begin_change(self, context: Context) -> Call:
+        """Returns the call.
+
+        Raises:
+            Refusal: callers may not change engines.
+        """
         rpc = Rpc.of(context)
         require_changes(rpc, allowed=self._changes)
-        call = upstream_call(rpc, "", EngineOptions())
-        return call, admin.upstreams(request.upstreams, self._fleet.upstreams)
+        return upstream_call(rpc, "", EngineOptions())
 
 
 def require_changes(rpc: Rpc, *, allowed: bool) -> None:
@@ -158,6 +200,25 @@ def _result(outcome: "Outcome") -> ReplicaResult:
         reason=failed.row.reason if failed else "",
         message=failed.message if failed else "",
         asleep=outcome.asleep,
+    )
+
+
+def _adapter(state: "AdapterState") -> admin_pb2.Adapter:
+    adapter = state.adapter
+    return admin_pb2.Adapter(
+        name=adapter.name,
+        model=adapter.model,
+        path=adapter.path,
+        kept=state.kept,
+        replicas=[
+            AdapterReplica(
+                upstream=one.upstream,
+                address=one.address,
+                loaded=one.loaded,
+                last_error=one.last_error,
+            )
+            for one in state.placements
+        ],
     )
 
 

@@ -11,13 +11,19 @@ from grpc import aio
 from penstock.channel import open_async_channel
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import (
+    ListAdaptersRequest,
+    ListAdaptersResponse,
     ListUpstreamsRequest,
     ListUpstreamsResponse,
+    LoadAdapterRequest,
+    LoadAdapterResponse,
     Replica,
     ResetCachesRequest,
     ResetCachesResponse,
     SleepRequest,
     SleepResponse,
+    UnloadAdapterRequest,
+    UnloadAdapterResponse,
     WakeUpRequest,
     WakeUpResponse,
 )
@@ -88,14 +94,48 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
         answer: ResetCachesResponse = await self._by_one("ResetCaches", request, Rpc.of(context))
         return answer
 
+    async def ListAdapters(
+        self, request: ListAdaptersRequest, context: Context
+    ) -> ListAdaptersResponse:
+        """Lists the adapters as the process sees them that loads them."""
+        rpc = Rpc.of(context)
+        answer: ListAdaptersResponse = await self._first("ListAdapters", request, rpc)
+        return answer
+
+    async def LoadAdapter(
+        self, request: LoadAdapterRequest, context: Context
+    ) -> LoadAdapterResponse:
+        """Loads an adapter on all replicas of its model."""
+        answer: LoadAdapterResponse = await self._by_one("LoadAdapter", request, Rpc.of(context))
+        return answer
+
+    async def UnloadAdapter(
+        self, request: UnloadAdapterRequest, context: Context
+    ) -> UnloadAdapterResponse:
+        """Unloads an adapter from all replicas that have it."""
+        rpc = Rpc.of(context)
+        answer: UnloadAdapterResponse = await self._by_one("UnloadAdapter", request, rpc)
+        return answer
+
     async def _by_one(self, method: str, request: Message, rpc: Rpc) -> Any:
-        """Returns the answer of the first process that answers; the others notice by their probes.
+        """Lets the first process that answers change engines; see `_first`.
+
+        The others notice by their probes.
 
         Raises:
             Refusal: callers may not change engines, or no process answers.
-            grpc.aio.AbortError: the process ended the call with an error, which the caller gets.
+            grpc.aio.AbortError: see `_first`.
         """
         require_changes(rpc, allowed=self._changes)
+        return await self._first(method, request, rpc)
+
+    async def _first(self, method: str, request: Message, rpc: Rpc) -> Any:
+        """Returns the answer of the first process that answers.
+
+        Raises:
+            Refusal: no process answers.
+            grpc.aio.AbortError: the process ended the call with an error, which the caller gets.
+        """
         for address in self._addresses:
             async with open_async_channel(address, _OWN_CONNECTION) as channel:
                 call = getattr(admin_pb2_grpc.AdminServiceStub(channel), method)

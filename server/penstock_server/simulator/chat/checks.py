@@ -1,5 +1,7 @@
 """Checks of chat requests, with vLLM's error messages."""
 
+from collections.abc import Collection
+
 from penstock_server.simulator.generation.sampling import check_sampling
 from penstock_server.simulator.http.answers import Json
 from penstock_server.simulator.http.errors import ApiError, parameter_error, unknown_model
@@ -68,13 +70,15 @@ KINDS: dict[str, Kind] = {
 """Converters of the fields of a chat; most are fields of other operations too."""
 
 
-def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
+def check(
+    body: dict[str, Json], settings: SimulatorSettings, adapters: Collection[str]
+) -> dict[str, Json]:
     """Returns the body with its values converted; raises ApiError if vLLM refuses it."""
     values = checked(body, KINDS)
     check_messages(values, body)
     check_combinations(values)
     _check_tools(values)
-    if values.get("model") and values["model"] not in settings.models:
+    if values.get("model") and values["model"] not in (*settings.models, *adapters):
         raise unknown_model(values["model"], settings.models)
     check_untrusted(values)
     check_sampling(values, settings)

@@ -40,8 +40,8 @@ class Chat:
 
     @property
     def model(self) -> str:
-        """The name of the model; an alias answers by the first name."""
-        return self.settings.models[0]
+        """The name of the model; an alias answers by the first name, an adapter by its own."""
+        return self.settings.answering(self.values.get("model", ""))
 
     @property
     def fingerprint(self) -> str:
@@ -118,7 +118,7 @@ class Chat:
 
 def prepare(request: Request, body: dict[str, Json], state: State) -> Chat:
     """Checks a request as vLLM does before it sends a status; raises ApiError."""
-    values = checks.check(body, state.settings)
+    values = checks.check(body, state.settings, state.adapters)
     talk = conversation(values)
     if talk.media and not state.settings.multimodal:
         raise ApiError(f"{state.settings.models[0]} is not a multimodal model")

@@ -1,6 +1,6 @@
 """Checks of text completion requests, with vLLM's error messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from penstock_server.simulator.chat import checks as chat_checks
 from penstock_server.simulator.generation.sampling import check_sampling
@@ -28,13 +28,15 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def check(body: dict[str, Json], settings: SimulatorSettings) -> dict[str, Json]:
+def check(
+    body: dict[str, Json], settings: SimulatorSettings, adapters: Collection[str]
+) -> dict[str, Json]:
     """Returns the body with its values converted; raises ApiError if vLLM refuses it."""
     values = checked(body, _KINDS)
     _check_prompt(values.get("prompt"), "prompt_embeds" in values)
     _check_logprobs(values)
     chat_checks.check_combinations(values)
-    if values.get("model") and values["model"] not in settings.models:
+    if values.get("model") and values["model"] not in (*settings.models, *adapters):
         raise unknown_model(values["model"], settings.models)
     if values.get("suffix"):
         message = "suffix is only supported for models with FIM completion rendering"

@@ -39,7 +39,7 @@ def envelope(completion: Completion) -> dict[str, Json]:
         "id": completion.id,
         "object": "text_completion",
         "created": completion.created,
-        "model": completion.settings.models[0],
+        "model": completion.settings.answering(completion.values.get("model", "")),
     }
 
 

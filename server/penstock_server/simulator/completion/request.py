@@ -95,7 +95,7 @@ class Completion:
 
 def prepare(request: Request, body: dict[str, Json], state: State) -> Completion:
     """Checks a request as vLLM does before it sends a status; raises ApiError."""
-    values = checks.check(body, state.settings)
+    values = checks.check(body, state.settings, state.adapters)
     prompts = [_prompt(item, values, state) for item in _items(values["prompt"])]
     salt = values.get("cache_salt", "")
     cached = sum(state.cache(list(prompt.tokens), salt)[0] for prompt in prompts)

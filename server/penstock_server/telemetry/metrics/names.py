@@ -327,6 +327,18 @@ UPSTREAM_EJECTIONS = Metric(
     "Ejections of upstreams whose requests kept failing, or that were shutting down.",
     _REPLICA,
 )
+UPSTREAM_ADAPTERS_RESTORED = Metric(
+    "penstock_upstream_adapters_restored_total",
+    Kind.COUNTER,
+    "LoRA adapters that were loaded again on upstreams that had come back without them.",
+    _REPLICA,
+)
+UPSTREAM_ADAPTERS_FAILED = Metric(
+    "penstock_upstream_adapters_failed_total",
+    Kind.COUNTER,
+    "Attempts to load a LoRA adapter again that failed.",
+    _REPLICA,
+)
 UPSTREAM_STATE = Metric(
     "penstock_upstream_state",
     Kind.GAUGE,
@@ -459,6 +471,8 @@ UPSTREAMS: Sequence[Metric] = (
     UPSTREAM_RETRIES,
     UPSTREAM_HEDGES,
     UPSTREAM_EJECTIONS,
+    UPSTREAM_ADAPTERS_RESTORED,
+    UPSTREAM_ADAPTERS_FAILED,
     UPSTREAM_STATE,
     UPSTREAM_OUTSTANDING,
     UPSTREAM_CONNECTIONS,

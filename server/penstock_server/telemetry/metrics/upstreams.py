@@ -51,6 +51,14 @@ class Replica(Protocol):
         """The number of ejections."""
 
     @property
+    def adapters_restored(self) -> int:
+        """The number of LoRA adapters that were loaded again."""
+
+    @property
+    def adapters_failed(self) -> int:
+        """The number of attempts to do so that failed."""
+
+    @property
     def latency_ms(self) -> float | None:
         """The time until the headers of an answer."""
 
@@ -74,6 +82,8 @@ _COUNTERS: Sequence[tuple[names.Metric, Callable[[Replica], float]]] = (
     (names.UPSTREAM_REQUESTS, lambda replica: replica.requests),
     (names.UPSTREAM_ERRORS, lambda replica: replica.errors),
     (names.UPSTREAM_EJECTIONS, lambda replica: replica.ejections),
+    (names.UPSTREAM_ADAPTERS_RESTORED, lambda replica: replica.adapters_restored),
+    (names.UPSTREAM_ADAPTERS_FAILED, lambda replica: replica.adapters_failed),
 )
 _GAUGES: Sequence[tuple[names.Metric, Callable[[Replica], float]]] = (
     (names.UPSTREAM_OUTSTANDING, lambda replica: replica.outstanding),

@@ -410,6 +410,229 @@ export declare type ReplicaResult = Message<"penstock.v1.ReplicaResult"> & {
 export declare const ReplicaResultSchema: GenMessage<ReplicaResult>;
 
 /**
+ * Request of ListAdapters.
+ *
+ * @generated from message penstock.v1.ListAdaptersRequest
+ */
+export declare type ListAdaptersRequest = Message<"penstock.v1.ListAdaptersRequest"> & {
+};
+
+/**
+ * Describes the message penstock.v1.ListAdaptersRequest.
+ * Use `create(ListAdaptersRequestSchema)` to create a new message.
+ */
+export declare const ListAdaptersRequestSchema: GenMessage<ListAdaptersRequest>;
+
+/**
+ * Response of ListAdapters.
+ *
+ * @generated from message penstock.v1.ListAdaptersResponse
+ */
+export declare type ListAdaptersResponse = Message<"penstock.v1.ListAdaptersResponse"> & {
+  /**
+   * Adapters, sorted by `name`.
+   *
+   * @generated from field: repeated penstock.v1.Adapter adapters = 1;
+   */
+  adapters: Adapter[];
+};
+
+/**
+ * Describes the message penstock.v1.ListAdaptersResponse.
+ * Use `create(ListAdaptersResponseSchema)` to create a new message.
+ */
+export declare const ListAdaptersResponseSchema: GenMessage<ListAdaptersResponse>;
+
+/**
+ * A LoRA adapter.
+ *
+ * @generated from message penstock.v1.Adapter
+ */
+export declare type Adapter = Message<"penstock.v1.Adapter"> & {
+  /**
+   * Name to use as `model` in requests.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Base model.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * Path, or name in a repository, that the server keeps. If it does not keep the adapter, that of
+   * the first replica.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Whether replicas that come back load it; see LoadAdapter.
+   *
+   * @generated from field: bool kept = 4;
+   */
+  kept: boolean;
+
+  /**
+   * Replicas of the model, sorted by `upstream`, then by `address`.
+   *
+   * @generated from field: repeated penstock.v1.AdapterReplica replicas = 5;
+   */
+  replicas: AdapterReplica[];
+};
+
+/**
+ * Describes the message penstock.v1.Adapter.
+ * Use `create(AdapterSchema)` to create a new message.
+ */
+export declare const AdapterSchema: GenMessage<Adapter>;
+
+/**
+ * A replica that has, or should have, a LoRA adapter.
+ *
+ * @generated from message penstock.v1.AdapterReplica
+ */
+export declare type AdapterReplica = Message<"penstock.v1.AdapterReplica"> & {
+  /**
+   * Name of the configured upstream.
+   *
+   * @generated from field: string upstream = 1;
+   */
+  upstream: string;
+
+  /**
+   * Address of the replica, as in `Replica.address`.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+
+  /**
+   * Whether its last model list contains the adapter.
+   *
+   * @generated from field: bool loaded = 3;
+   */
+  loaded: boolean;
+
+  /**
+   * Why the server could not load a kept adapter on a replica that came back. Empty if it could, or
+   * if it has not tried.
+   *
+   * @generated from field: string last_error = 4;
+   */
+  lastError: string;
+};
+
+/**
+ * Describes the message penstock.v1.AdapterReplica.
+ * Use `create(AdapterReplicaSchema)` to create a new message.
+ */
+export declare const AdapterReplicaSchema: GenMessage<AdapterReplica>;
+
+/**
+ * Request of LoadAdapter.
+ *
+ * @generated from message penstock.v1.LoadAdapterRequest
+ */
+export declare type LoadAdapterRequest = Message<"penstock.v1.LoadAdapterRequest"> & {
+  /**
+   * Name or alias of the base model. INVALID_ARGUMENT INVALID_REQUEST if empty, or if it is the name
+   * of an adapter.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Name of the adapter. INVALID_ARGUMENT INVALID_REQUEST if empty, or if it is already the name of
+   * another model.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Path of the adapter on the machine of each replica, or whatever else the replicas accept.
+   * INVALID_ARGUMENT INVALID_REQUEST if empty.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message penstock.v1.LoadAdapterRequest.
+ * Use `create(LoadAdapterRequestSchema)` to create a new message.
+ */
+export declare const LoadAdapterRequestSchema: GenMessage<LoadAdapterRequest>;
+
+/**
+ * Response of LoadAdapter.
+ *
+ * @generated from message penstock.v1.LoadAdapterResponse
+ */
+export declare type LoadAdapterResponse = Message<"penstock.v1.LoadAdapterResponse"> & {
+  /**
+   * Results, sorted by `upstream`, then by `address`.
+   *
+   * @generated from field: repeated penstock.v1.ReplicaResult results = 1;
+   */
+  results: ReplicaResult[];
+};
+
+/**
+ * Describes the message penstock.v1.LoadAdapterResponse.
+ * Use `create(LoadAdapterResponseSchema)` to create a new message.
+ */
+export declare const LoadAdapterResponseSchema: GenMessage<LoadAdapterResponse>;
+
+/**
+ * Request of UnloadAdapter.
+ *
+ * @generated from message penstock.v1.UnloadAdapterRequest
+ */
+export declare type UnloadAdapterRequest = Message<"penstock.v1.UnloadAdapterRequest"> & {
+  /**
+   * Name of the adapter. INVALID_ARGUMENT INVALID_REQUEST if empty.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message penstock.v1.UnloadAdapterRequest.
+ * Use `create(UnloadAdapterRequestSchema)` to create a new message.
+ */
+export declare const UnloadAdapterRequestSchema: GenMessage<UnloadAdapterRequest>;
+
+/**
+ * Response of UnloadAdapter.
+ *
+ * @generated from message penstock.v1.UnloadAdapterResponse
+ */
+export declare type UnloadAdapterResponse = Message<"penstock.v1.UnloadAdapterResponse"> & {
+  /**
+   * Results, sorted by `upstream`, then by `address`. Empty if the server kept the adapter and no
+   * replica had it.
+   *
+   * @generated from field: repeated penstock.v1.ReplicaResult results = 1;
+   */
+  results: ReplicaResult[];
+};
+
+/**
+ * Describes the message penstock.v1.UnloadAdapterResponse.
+ * Use `create(UnloadAdapterResponseSchema)` to create a new message.
+ */
+export declare const UnloadAdapterResponseSchema: GenMessage<UnloadAdapterResponse>;
+
+/**
  * State of a replica.
  *
  * @generated from enum penstock.v1.ReplicaState
@@ -568,11 +791,11 @@ export declare const EngineCacheSchema: GenEnum<EngineCache>;
  *
  * RPCs that change engines are accepted only if the server's option `admin_requires_caller` is set,
  * and from callers with the right `admin`: otherwise PERMISSION_DENIED METHOD_FORBIDDEN. They use
- * routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1). They send one request
- * to each replica, all at the same time and without retries, and return one result per replica. If
- * all of them fail, the call fails with the error of the first one; in particular, with
- * UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica runs in development mode. INVALID_ARGUMENT
- * INVALID_REQUEST if a request names no upstream, or one that is not configured.
+ * routes that vLLM has only in its development mode (VLLM_SERVER_DEV_MODE=1) or, for adapters, with
+ * VLLM_ALLOW_RUNTIME_LORA_UPDATING=1. They act on all replicas at the same time and without retries,
+ * and return one result per replica. If all of them fail, the call fails with the error of the first
+ * one; in particular, with UNIMPLEMENTED OPERATION_NOT_SUPPORTED if no replica has the route.
+ * INVALID_ARGUMENT INVALID_REQUEST if a request names no upstream, or one that is not configured.
  *
  * @generated from service penstock.v1.AdminService
  */
@@ -618,6 +841,46 @@ export declare const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ResetCachesRequestSchema;
     output: typeof ResetCachesResponseSchema;
+  },
+  /**
+   * Lists the LoRA adapters that replicas have, and those that the server keeps, as known to the
+   * server. The server sends the replicas no requests.
+   *
+   * @generated from rpc penstock.v1.AdminService.ListAdapters
+   */
+  listAdapters: {
+    methodKind: "unary";
+    input: typeof ListAdaptersRequestSchema;
+    output: typeof ListAdaptersResponseSchema;
+  },
+  /**
+   * Loads a LoRA adapter on all replicas of a model, which require `--enable-lora`. The adapter is
+   * then a model that calls can name.
+   *
+   * If at least one replica has loaded it, the server keeps it until it is unloaded or the server
+   * stops: replicas that lack it when a probe succeeds, such as those that were restarted, load it
+   * before they receive calls. Replicas that have it already from the same path are left as they
+   * are. NOT_FOUND MODEL_NOT_FOUND if no replica has the model, or if the first replica does not
+   * find the adapter at the path.
+   *
+   * @generated from rpc penstock.v1.AdminService.LoadAdapter
+   */
+  loadAdapter: {
+    methodKind: "unary";
+    input: typeof LoadAdapterRequestSchema;
+    output: typeof LoadAdapterResponseSchema;
+  },
+  /**
+   * Unloads a LoRA adapter from all replicas that have it, including those that loaded it at their
+   * start. The server no longer keeps it, even if the call fails. NOT_FOUND MODEL_NOT_FOUND if no
+   * replica has it and the server does not keep it.
+   *
+   * @generated from rpc penstock.v1.AdminService.UnloadAdapter
+   */
+  unloadAdapter: {
+    methodKind: "unary";
+    input: typeof UnloadAdapterRequestSchema;
+    output: typeof UnloadAdapterResponseSchema;
   },
 }>;
 
