@@ -14,6 +14,7 @@ from skipping import LIMIT_S, Skipping
 
 from penstock.v1.batch_pb2 import RunBatchRequest, RunBatchResponse
 from penstock.v1.batch_pb2_grpc import BatchServiceStub
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.completion_pb2 import CreateCompletionRequest, Prompt
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
 from penstock.v1.message_pb2 import PoolingInput
@@ -165,6 +166,18 @@ CHAT_ANSWER = answer(
 )
 
 
+class Held(Upstream):
+    """An upstream that answers once a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(CHAT_ANSWER)
+        self.released = asyncio.Event()
+
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.released.wait()
+        await super().respond(reader, writer)
+
+
 @pytest.mark.parametrize("status", ["429 x", "503 x"])
 async def test_a_refused_item_is_sent_again(status: str, serve: Serve) -> None:
     refusal = failing(status, code=int(status[:3]))
@@ -192,6 +205,21 @@ async def test_a_number_of_items_is_answered_at_once(serve: Serve) -> None:
             found = await batch(channel, [item(str(n)) for n in range(20)])
     assert len(found) == 20
     assert upstream.most <= 3
+
+
+async def test_items_leave_room_for_calls(serve: Serve) -> None:
+    async with running(Held()) as upstream, asyncio.timeout(BOUND_S):
+        service = await serve(upstream=(upstream.url,), max_concurrent_calls=3, **QUIET)
+        async with plain_channel(service) as channel:
+            results = asyncio.create_task(batch(channel, [item(str(n)) for n in range(20)]))
+            await until(lambda: upstream.open == 3)
+            chats = ChatCompletionServiceStub(channel)
+            calls = [chats.CreateChatCompletion(chat()) for _ in range(2)]
+            await until(lambda: upstream.open == 5)
+            upstream.released.set()
+            await asyncio.gather(*calls)
+            found = await results
+    assert {one.WhichOneof("result") for one in found.values()} == {"chat_completion"}
 
 
 @pytest.mark.parametrize(
@@ -398,18 +426,6 @@ async def test_a_stop_lets_the_items_finish_that_were_read(
         await stopping
     assert first.HasField("chat_completion")
     assert ended(raised.value).reason == "DRAINING"
-
-
-class Held(Upstream):
-    """An upstream that answers once a test says so."""
-
-    def __init__(self) -> None:
-        super().__init__(CHAT_ANSWER)
-        self.released = asyncio.Event()
-
-    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self.released.wait()
-        await super().respond(reader, writer)
 
 
 async def test_a_stop_reads_no_further_items(serve: Serve) -> None:

@@ -64,7 +64,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _answer(arguments: argparse.Namespace, output: Output, progress: "Progress") -> None:
     requests = _requests(lines(arguments.input), output)
-    with connect(arguments) as client, client.batch.run(requests, output.done) as results:
+    limit = arguments.timeout or None
+    with (
+        connect(arguments) as client,
+        client.batch.run(requests, output.done, timeout=limit) as results,
+    ):
         for result in results:
             output.write(result)
             progress.show()

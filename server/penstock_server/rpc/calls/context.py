@@ -85,8 +85,8 @@ class Rpc:
         items: the number of items that have ended.
         failed_items: the number of these that failed.
         running_items: the number of items that have been read and have not ended.
-        around_item: middleware around each item, which applies the permissions and limits of the
-            caller.
+        around_item: middleware around each item, which applies the limits of the server, and the
+            permissions and limits of the caller.
         record_item: records an item of the call that has ended.
     """
 

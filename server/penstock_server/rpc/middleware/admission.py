@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from penstock_server.rpc import status
-from penstock_server.rpc.calls import Arrivals, CallNext, Rpc
+from penstock_server.rpc.calls import Arrivals, CallNext, Middleware, Rpc
 
 # Time without a new call after which none is on its way, and the longest time that continuous calls
 # can delay that.
@@ -19,6 +19,7 @@ class Admission:
 
     A queue would hide the overload from load balancers, which can send the call elsewhere. A call
     counts once its first request message has arrived: one that sends nothing occupies no place.
+    Items of calls are admitted while there is room for them, but leave no call without room.
 
     Attributes:
         most: the largest number of concurrent calls; 0 for no limit.
@@ -35,6 +36,7 @@ class Admission:
         self._arrivals = arrivals
         self._running: set[asyncio.Task[Any]] = set()
         self._counted: set[asyncio.Task[Any]] = set()
+        self._items = 0
         self._closed = False
         self._open = asyncio.Event()
         self._open.set()
@@ -85,6 +87,7 @@ class Admission:
         assert task
         self._running.add(task)
         rpc.on_arrival = partial(self._count, task)
+        rpc.around_item = partial(self._admit_item, rpc.around_item)
         try:
             return await call_next(rpc)
         except asyncio.CancelledError:
@@ -95,6 +98,16 @@ class Admission:
         finally:
             self._running.discard(task)
             self._counted.discard(task)
+
+    async def _admit_item(self, around_item: Middleware, call_next: CallNext, item: Rpc) -> Any:
+        """Admits an item of a call, which may use the place of its call."""
+        if self.most and len(self._counted) + self._items > self.most:
+            raise status.Refusal(status.of_overload(self.most))
+        self._items += 1
+        try:
+            return await around_item(call_next, item)
+        finally:
+            self._items -= 1
 
     def _count(self, task: asyncio.Task[Any]) -> None:
         if task not in self._counted:
