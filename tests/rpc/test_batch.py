@@ -437,11 +437,11 @@ async def test_a_stop_reads_no_further_items(serve: Serve) -> None:
             stopping = asyncio.create_task(service.stop(3600))
             await until(lambda: service._arrivals._closed)
             upstream.released.set()
-            assert (await call.read()).key == "a"
+            first: Any = await call.read()
             with pytest.raises(aio.AioRpcError) as raised:
                 await call.read()
             await stopping
-    assert ended(raised.value).reason == "DRAINING"
+    assert (first.key, ended(raised.value).reason) == ("a", "DRAINING")
     assert upstream.requests == 1
 
 
