@@ -48,6 +48,7 @@ from penstock.errors import (
     UnknownError,
 )
 from penstock.generation import Generation, GenerationEvent
+from penstock.item_result import ItemResult
 from penstock.messages import (
     assistant,
     audio,
@@ -103,6 +104,7 @@ __all__ = [
     "InternalError",
     "InternalServerError",
     "InvalidRequestError",
+    "ItemResult",
     "Model",
     "ModelList",
     "NotFoundError",

@@ -1,13 +1,13 @@
 """Batches: many independent requests in one call."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Container, Iterable, Mapping
+from collections.abc import AsyncIterable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, Unpack
 
 from penstock import errors
 from penstock._base.call_info import CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
-from penstock._base.item_stream import AsyncItemStream, ItemStream
+from penstock._base.item_stream import AsyncItemStream, ItemStream, pairs
 from penstock._base.options import CallOptions
 from penstock.chat_answer import ChatCompletion
 from penstock.completions import Completion
@@ -123,8 +123,8 @@ class Batch(Resource):
             done: keys to skip, such as those of results that an earlier call has returned.
             **options: see `CallOptions`. The timeout is that of all items together; default: none.
         """
-        pairs = items.items() if isinstance(items, Mapping) else items
-        requests = (_request(key, one) for key, one in pairs if key not in done)
+        every = items.items() if isinstance(items, Mapping) else items
+        requests = (_request(key, one) for key, one in every if key not in done)
         return ItemStream(self._caller, self._stub.RunBatch, options, BatchResult, requests)
 
 
@@ -142,17 +142,8 @@ class AsyncBatch(AsyncResource):
         **options: Unpack[CallOptions],
     ) -> AsyncItemStream[BatchResult]:
         """See `Batch.run`; iterate over the result with `async for`, without `await`."""
-        requests = (_request(key, one) async for key, one in _pairs(items) if key not in done)
+        requests = (_request(key, one) async for key, one in pairs(items) if key not in done)
         return AsyncItemStream(self._caller, self._stub.RunBatch, options, BatchResult, requests)
-
-
-async def _pairs(items: AsyncBatchItems) -> AsyncIterator[tuple[str, BatchRequest]]:
-    if isinstance(items, AsyncIterable):
-        async for pair in items:
-            yield pair
-        return
-    for pair in items.items() if isinstance(items, Mapping) else items:
-        yield pair
 
 
 def _request(key: str, request: BatchRequest) -> RunBatchRequest:

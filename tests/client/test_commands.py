@@ -82,6 +82,32 @@ def test_embed(target: str) -> None:
     assert whole["embeddings"][0]["float_vector"]["values"] == pytest.approx(rows[0])
 
 
+def test_a_stream_of_embeddings(target: str) -> None:
+    lines = [f"text {number}" for number in range(100)]
+    result = penstock("embed", "--stream", "--target", target, given="\n".join(lines))
+    shown = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["index"] for one in shown] == list(range(100))
+    assert [len(one["embedding"]) for one in shown] == [64] * 100
+    assert result.returncode == 0
+
+
+def test_a_failed_item_of_a_stream(target: str) -> None:
+    given = "a cat\n[[simulate: status code=400]]\n"
+    result = penstock("embed", "--stream", "--target", target, given=given)
+    fine, failed = map(json.loads, result.stdout.splitlines())
+    assert fine["embedding"]
+    assert (failed["error"]["code"], failed["error"]["reason"]) == (
+        "INVALID_ARGUMENT",
+        "UPSTREAM_REJECTED",
+    )
+    assert result.returncode == 1
+
+
+def test_a_stream_accepts_no_texts(target: str) -> None:
+    result = penstock("embed", "--stream", "a", "--target", target)
+    assert (result.returncode, b"--stream" in result.stderr) == (2, True)
+
+
 def test_rerank(target: str) -> None:
     documents = ["Berlin is in Germany.", "Paris is in France."]
     result = penstock("rerank", "capital of France", *documents, "--target", target)

@@ -18,7 +18,7 @@ from penstock._base.upload import AsyncProgress, Progress
 from penstock.batch import AsyncBatchItems, BatchItems
 from penstock.chat import ChatOptions
 from penstock.completions import CompletionOptions
-from penstock.embeddings import EmbeddingOptions
+from penstock.embeddings import AsyncKeyedInputs, EmbeddingOptions, KeyedInputs
 from penstock.generation import GenerationOptions
 from penstock.pool import PoolOptions
 from penstock.rerank import RerankOptions
@@ -105,7 +105,11 @@ def shape(function: Any) -> list[Any]:
 def plain(annotation: Any) -> str:
     """Returns the name of a type without the prefix of asyncio counterparts."""
     text = str(annotation)
-    for one, other in ((AsyncProgress, Progress), (AsyncBatchItems, BatchItems)):
+    for one, other in (
+        (AsyncProgress, Progress),
+        (AsyncBatchItems, BatchItems),
+        (AsyncKeyedInputs, KeyedInputs),
+    ):
         text = text.replace(str(one), str(other))
     return text.replace("Async", "").replace("grpc.aio._base_channel.", "grpc.")
 

@@ -14,6 +14,7 @@ from grpc import aio
 from penstock.cli import chat_request
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock.v1.item_pb2 import ItemError
 from penstock_server.app import Service
 
 CHAT = "/penstock.v1.ChatCompletionService/CreateChatCompletion"
@@ -89,6 +90,16 @@ def read_details(result: Ended, rich: bytes) -> Ended:
     result.debug, result.stack = debug.detail, list(debug.stack_entries)
     result.help = " ".join(link.url for link in pages.links)
     return result
+
+
+def item_ended(error: ItemError) -> Ended:
+    """Reads the error of an item, whose bytes are those of a google.rpc.Status."""
+    rich = status_pb2.Status.FromString(error.SerializeToString())
+    rich.DiscardUnknownFields()
+    [code] = (one for one in grpc.StatusCode if one.value[0] == error.code)
+    made = read_details(Ended(code, error.message), rich.SerializeToString())
+    assert made.reason == error.reason
+    return made
 
 
 def chat(text: str = "Say hello.", fault: str = "") -> CreateChatCompletionRequest:

@@ -182,7 +182,7 @@ EVERY_RPC = (
     Called("TranscriptionService/UploadStreamTranscribe", _UPLOAD, _CHAT_EVENT),
 )
 
-STREAMS_OF_ITEMS = frozenset({"BatchService/RunBatch"})
+STREAMS_OF_ITEMS = frozenset({"BatchService/RunBatch", "EmbeddingService/StreamEmbeddings"})
 """RPCs whose failures are those of items, which have tests of their own."""
 
 

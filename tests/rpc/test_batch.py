@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
-from google.rpc import status_pb2
 from grpc import StatusCode as Code
 from grpc import aio
 from skipping import LIMIT_S, Skipping
@@ -24,13 +23,12 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 from .calls import (
     BOUND_S,
     FREE_PORT,
-    Ended,
     Serve,
     chat,
     create,
     ended,
+    item_ended,
     plain_channel,
-    read_details,
     until,
 )
 from .every_rpc import Upstream, answer, failing, running
@@ -96,26 +94,11 @@ async def test_a_failure_is_that_of_a_call(fault: str, serve: Serve, simulator: 
         "error",
         "chat_completion",
     ]
-    failed = _ended(found["b"])
+    failed = item_ended(found["b"].error)
     assert (failed.code, failed.message) == (alone.code, alone.message)
     assert (failed.reason, failed.fields) == (alone.reason, alone.fields)
     assert failed.metadata == alone.metadata
     assert failed.request_id == found["b"].request_id
-
-
-def _ended(result: RunBatchResponse) -> Ended:
-    """Reads the error of an item, whose bytes are those of a google.rpc.Status."""
-    error = result.error
-    rich = status_pb2.Status.FromString(error.SerializeToString())
-    codes = {code.value[0]: code for code in Code}
-    made = read_details(
-        Ended(codes[error.code], error.message),
-        status_pb2.Status(
-            code=rich.code, message=rich.message, details=rich.details
-        ).SerializeToString(),
-    )
-    assert made.reason == error.reason
-    return made
 
 
 INVALID = {
@@ -129,7 +112,7 @@ INVALID = {
 @pytest.mark.parametrize(("wrong", "field"), INVALID.values(), ids=INVALID)
 async def test_an_invalid_item(wrong: RunBatchRequest, field: str, channel: aio.Channel) -> None:
     found = await batch(channel, [wrong, item("fine")])
-    result = _ended(found[wrong.key])
+    result = item_ended(found[wrong.key].error)
     assert (result.code, result.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert result.fields[0].startswith(field)
     assert found["fine"].HasField("chat_completion")

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ from penstock._base.caller import AsyncCaller, BaseCaller, Caller, Options
 from penstock._base.stream import is_cancelled
 
 R = TypeVar("R")
+V = TypeVar("V")
 
 Requests: TypeAlias = Iterable[Any]
 """Request messages, each with a `key`."""
@@ -309,3 +310,15 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+async def pairs(
+    items: Mapping[str, V] | Iterable[tuple[str, V]] | AsyncIterable[tuple[str, V]],
+) -> AsyncIterator[tuple[str, V]]:
+    """Yields items, whatever holds them, with their keys."""
+    if isinstance(items, AsyncIterable):
+        async for pair in items:
+            yield pair
+        return
+    for pair in items.items() if isinstance(items, Mapping) else items:
+        yield pair

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
+from penstock.v1 import item_pb2 as penstock_dot_v1_dot_item__pb2
 from penstock.v1 import message_pb2 as penstock_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpenstock/v1/embedding.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"\xa4\x03\n\x17\x43reateEmbeddingsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.penstock.v1.PoolingInput\x12\x17\n\ndimensions\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x05\x64type\x18\x04 \x01(\x0e\x32\x18.penstock.v1.VectorDtype\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12\x37\n\rlate_chunking\x18\x06 \x01(\x0b\x32 .penstock.v1.LateChunkingOptions\x12.\n\x08template\x18\x0c \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\r\n\x0b_dimensions\")\n\x13LateChunkingOptions\x12\x12\n\nchunk_size\x18\x01 \x01(\x05\"\xdf\x01\n\x18\x43reateEmbeddingsResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\nembeddings\x18\x04 \x03(\x0b\x32\x16.penstock.v1.Embedding\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xa5\x02\n\tEmbedding\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x30\n\x0c\x66loat_vector\x18\x02 \x01(\x0b\x32\x18.penstock.v1.FloatVectorH\x00\x12\x32\n\rpacked_vector\x18\x03 \x01(\x0b\x32\x19.penstock.v1.PackedVectorH\x00\x12\x30\n\x0cmulti_vector\x18\x04 \x01(\x0b\x32\x18.penstock.v1.MultiVectorH\x00\x12=\n\x13packed_multi_vector\x18\x05 \x01(\x0b\x32\x1e.penstock.v1.PackedMultiVectorH\x00\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06vector2x\n\x10\x45mbeddingService\x12\x64\n\x10\x43reateEmbeddings\x12$.penstock.v1.CreateEmbeddingsRequest\x1a%.penstock.v1.CreateEmbeddingsResponse\"\x03\x90\x02\x01\x42w\n\x0bpenstock.v1B\x0e\x45mbeddingProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpenstock/v1/embedding.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x16penstock/v1/item.proto\x1a\x19penstock/v1/message.proto\"\xa4\x03\n\x17\x43reateEmbeddingsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.penstock.v1.PoolingInput\x12\x17\n\ndimensions\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x05\x64type\x18\x04 \x01(\x0e\x32\x18.penstock.v1.VectorDtype\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12\x37\n\rlate_chunking\x18\x06 \x01(\x0b\x32 .penstock.v1.LateChunkingOptions\x12.\n\x08template\x18\x0c \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\r\n\x0b_dimensions\")\n\x13LateChunkingOptions\x12\x12\n\nchunk_size\x18\x01 \x01(\x05\"\xdf\x01\n\x18\x43reateEmbeddingsResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\nembeddings\x18\x04 \x03(\x0b\x32\x16.penstock.v1.Embedding\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"o\n\x17StreamEmbeddingsRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x07request\x18\x02 \x01(\x0b\x32$.penstock.v1.CreateEmbeddingsRequest\x12\x10\n\x08in_order\x18\x03 \x01(\x08\"\xce\x01\n\x18StreamEmbeddingsResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ItemErrorH\x00\x12\x39\n\x08response\x18\x04 \x01(\x0b\x32%.penstock.v1.CreateEmbeddingsResponseH\x00\x12(\n\x0cshared_usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.UsageB\x08\n\x06result\"\xa5\x02\n\tEmbedding\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x30\n\x0c\x66loat_vector\x18\x02 \x01(\x0b\x32\x18.penstock.v1.FloatVectorH\x00\x12\x32\n\rpacked_vector\x18\x03 \x01(\x0b\x32\x19.penstock.v1.PackedVectorH\x00\x12\x30\n\x0cmulti_vector\x18\x04 \x01(\x0b\x32\x18.penstock.v1.MultiVectorH\x00\x12=\n\x13packed_multi_vector\x18\x05 \x01(\x0b\x32\x1e.penstock.v1.PackedMultiVectorH\x00\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06vector2\xdf\x01\n\x10\x45mbeddingService\x12\x64\n\x10\x43reateEmbeddings\x12$.penstock.v1.CreateEmbeddingsRequest\x1a%.penstock.v1.CreateEmbeddingsResponse\"\x03\x90\x02\x01\x12\x65\n\x10StreamEmbeddings\x12$.penstock.v1.StreamEmbeddingsRequest\x1a%.penstock.v1.StreamEmbeddingsResponse\"\x00(\x01\x30\x01\x42w\n\x0bpenstock.v1B\x0e\x45mbeddingProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\016EmbeddingProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CreateEmbeddings']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CreateEmbeddings']._serialized_options = b'\220\002\001'
-  _globals['_CREATEEMBEDDINGSREQUEST']._serialized_start=131
-  _globals['_CREATEEMBEDDINGSREQUEST']._serialized_end=551
-  _globals['_LATECHUNKINGOPTIONS']._serialized_start=553
-  _globals['_LATECHUNKINGOPTIONS']._serialized_end=594
-  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_start=597
-  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_end=820
-  _globals['_EMBEDDING']._serialized_start=823
-  _globals['_EMBEDDING']._serialized_end=1116
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1118
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1238
+  _globals['_CREATEEMBEDDINGSREQUEST']._serialized_start=155
+  _globals['_CREATEEMBEDDINGSREQUEST']._serialized_end=575
+  _globals['_LATECHUNKINGOPTIONS']._serialized_start=577
+  _globals['_LATECHUNKINGOPTIONS']._serialized_end=618
+  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_start=621
+  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_end=844
+  _globals['_STREAMEMBEDDINGSREQUEST']._serialized_start=846
+  _globals['_STREAMEMBEDDINGSREQUEST']._serialized_end=957
+  _globals['_STREAMEMBEDDINGSRESPONSE']._serialized_start=960
+  _globals['_STREAMEMBEDDINGSRESPONSE']._serialized_end=1166
+  _globals['_EMBEDDING']._serialized_start=1169
+  _globals['_EMBEDDING']._serialized_end=1462
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1465
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1688
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class EmbeddingServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_embedding__pb2.CreateEmbeddingsRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_embedding__pb2.CreateEmbeddingsResponse.FromString,
                 _registered_method=True)
+        self.StreamEmbeddings = channel.stream_stream(
+                '/penstock.v1.EmbeddingService/StreamEmbeddings',
+                request_serializer=penstock_dot_v1_dot_embedding__pb2.StreamEmbeddingsRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_embedding__pb2.StreamEmbeddingsResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer(object):
@@ -58,6 +63,31 @@ class EmbeddingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamEmbeddings(self, request_iterator, context):
+        """Computes the embeddings of a stream of items, each of which is a request of its own.
+
+        Each item gets one result, with its key and its position: in any order, as soon as it is ready,
+        or in the order of the items if the first message sets `in_order`. An item that fails gets the
+        error that CreateEmbeddings would have ended with, and the call continues. Status OK means that
+        the caller has ended its stream and has received the result of every item.
+
+        Items that wait at the same time are sent upstream in one request, up to a number and for a time
+        that the server's configuration sets, if everything except their inputs is equal and none of the
+        inputs is a conversation. If the upstream refuses such a request or fails on it, the items are
+        sent one by one, so that each gets its own result.
+
+        A caller may send the items that it may send in calls of CreateEmbeddings. Each item counts
+        towards the caller's calls and tokens per minute as such a call does; the stream counts as one
+        concurrent call. Metadata of the call, such as `x-session-id`, applies to every item.
+
+        Send items while reading results. The server reads no further items while too many results wait
+        to be read. While it shuts down, it answers the items that it has read, and ends the call with
+        UNAVAILABLE DRAINING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmbeddingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -65,6 +95,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.CreateEmbeddings,
                     request_deserializer=penstock_dot_v1_dot_embedding__pb2.CreateEmbeddingsRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_embedding__pb2.CreateEmbeddingsResponse.SerializeToString,
+            ),
+            'StreamEmbeddings': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamEmbeddings,
+                    request_deserializer=penstock_dot_v1_dot_embedding__pb2.StreamEmbeddingsRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_embedding__pb2.StreamEmbeddingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,6 +130,33 @@ class EmbeddingService(object):
             '/penstock.v1.EmbeddingService/CreateEmbeddings',
             penstock_dot_v1_dot_embedding__pb2.CreateEmbeddingsRequest.SerializeToString,
             penstock_dot_v1_dot_embedding__pb2.CreateEmbeddingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEmbeddings(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.EmbeddingService/StreamEmbeddings',
+            penstock_dot_v1_dot_embedding__pb2.StreamEmbeddingsRequest.SerializeToString,
+            penstock_dot_v1_dot_embedding__pb2.StreamEmbeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -320,6 +320,28 @@ class Settings:
         "SECONDS",
         live=True,
     )
+    item_concurrency: int = option(
+        256,
+        "Most items of one call of StreamEmbeddings that are answered at once.",
+        positive,
+        "NUMBER",
+        live=True,
+    )
+    join_items_up_to: int = option(
+        32,
+        "Most inputs of such items in one request to an upstream, at most 512; 1 to send each item "
+        "alone.",
+        positive,
+        "NUMBER",
+        live=True,
+    )
+    join_items_within: int = option(
+        2,
+        "Longest time that such an item waits for others to be sent with.",
+        window,
+        "MS",
+        live=True,
+    )
     max_watches: int = option(
         8192,
         "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",

@@ -155,7 +155,7 @@ def weight(value: Any) -> float:
 
 
 def window(value: Any) -> int:
-    """Reads the time in milliseconds within which deltas of a stream are merged."""
+    """Reads the time in milliseconds within which deltas are merged, or items are joined."""
     if (given := natural(value)) > 1000 * LONGEST_WINDOW_S:
         raise ValueError(f"must not be above {1000 * LONGEST_WINDOW_S}")
     return given

@@ -3,11 +3,8 @@
 from typing import Any
 
 from penstock.v1.batch_pb2 import RunBatchRequest, RunBatchResponse
-from penstock_server.convert import wire
+from penstock_server.convert import item_result, wire
 from penstock_server.convert.errors import invalid
-
-LONGEST_KEY = 512
-"""Most bytes of a key."""
 
 
 def kind(item: RunBatchRequest) -> str:
@@ -18,8 +15,7 @@ def kind(item: RunBatchRequest) -> str:
     """
     if not item.key:
         raise invalid("key", "is required")
-    if len(item.key.encode()) > LONGEST_KEY:
-        raise invalid("key", f"must not be longer than {LONGEST_KEY} bytes")
+    item_result.check_key(item.key)
     member = item.WhichOneof("request")
     if member is None:
         raise invalid("request", "is required")

@@ -21,6 +21,9 @@
 - batch_concurrency
 - batch_priority
 - batch_patience
+- item_concurrency
+- join_items_up_to
+- join_items_within
 - max_upload_bytes
 - drain_delay
 - drain_timeout

@@ -24,6 +24,26 @@ type EmbeddingServiceClient interface {
 	// many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
 	// support embeddings.
 	CreateEmbeddings(ctx context.Context, in *CreateEmbeddingsRequest, opts ...grpc.CallOption) (*CreateEmbeddingsResponse, error)
+	// Computes the embeddings of a stream of items, each of which is a request of its own.
+	//
+	// Each item gets one result, with its key and its position: in any order, as soon as it is ready,
+	// or in the order of the items if the first message sets `in_order`. An item that fails gets the
+	// error that CreateEmbeddings would have ended with, and the call continues. Status OK means that
+	// the caller has ended its stream and has received the result of every item.
+	//
+	// Items that wait at the same time are sent upstream in one request, up to a number and for a time
+	// that the server's configuration sets, if everything except their inputs is equal and none of the
+	// inputs is a conversation. If the upstream refuses such a request or fails on it, the items are
+	// sent one by one, so that each gets its own result.
+	//
+	// A caller may send the items that it may send in calls of CreateEmbeddings. Each item counts
+	// towards the caller's calls and tokens per minute as such a call does; the stream counts as one
+	// concurrent call. Metadata of the call, such as `x-session-id`, applies to every item.
+	//
+	// Send items while reading results. The server reads no further items while too many results wait
+	// to be read. While it shuts down, it answers the items that it has read, and ends the call with
+	// UNAVAILABLE DRAINING.
+	StreamEmbeddings(ctx context.Context, opts ...grpc.CallOption) (EmbeddingService_StreamEmbeddingsClient, error)
 }
 
 type embeddingServiceClient struct {
@@ -43,6 +63,37 @@ func (c *embeddingServiceClient) CreateEmbeddings(ctx context.Context, in *Creat
 	return out, nil
 }
 
+func (c *embeddingServiceClient) StreamEmbeddings(ctx context.Context, opts ...grpc.CallOption) (EmbeddingService_StreamEmbeddingsClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_EmbeddingService_serviceDesc.Streams[0], "/penstock.v1.EmbeddingService/StreamEmbeddings", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &embeddingServiceStreamEmbeddingsClient{stream}
+	return x, nil
+}
+
+type EmbeddingService_StreamEmbeddingsClient interface {
+	Send(*StreamEmbeddingsRequest) error
+	Recv() (*StreamEmbeddingsResponse, error)
+	grpc.ClientStream
+}
+
+type embeddingServiceStreamEmbeddingsClient struct {
+	grpc.ClientStream
+}
+
+func (x *embeddingServiceStreamEmbeddingsClient) Send(m *StreamEmbeddingsRequest) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *embeddingServiceStreamEmbeddingsClient) Recv() (*StreamEmbeddingsResponse, error) {
+	m := new(StreamEmbeddingsResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // EmbeddingServiceServer is the server API for EmbeddingService service.
 // All implementations must embed UnimplementedEmbeddingServiceServer
 // for forward compatibility
@@ -54,6 +105,26 @@ type EmbeddingServiceServer interface {
 	// many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
 	// support embeddings.
 	CreateEmbeddings(context.Context, *CreateEmbeddingsRequest) (*CreateEmbeddingsResponse, error)
+	// Computes the embeddings of a stream of items, each of which is a request of its own.
+	//
+	// Each item gets one result, with its key and its position: in any order, as soon as it is ready,
+	// or in the order of the items if the first message sets `in_order`. An item that fails gets the
+	// error that CreateEmbeddings would have ended with, and the call continues. Status OK means that
+	// the caller has ended its stream and has received the result of every item.
+	//
+	// Items that wait at the same time are sent upstream in one request, up to a number and for a time
+	// that the server's configuration sets, if everything except their inputs is equal and none of the
+	// inputs is a conversation. If the upstream refuses such a request or fails on it, the items are
+	// sent one by one, so that each gets its own result.
+	//
+	// A caller may send the items that it may send in calls of CreateEmbeddings. Each item counts
+	// towards the caller's calls and tokens per minute as such a call does; the stream counts as one
+	// concurrent call. Metadata of the call, such as `x-session-id`, applies to every item.
+	//
+	// Send items while reading results. The server reads no further items while too many results wait
+	// to be read. While it shuts down, it answers the items that it has read, and ends the call with
+	// UNAVAILABLE DRAINING.
+	StreamEmbeddings(EmbeddingService_StreamEmbeddingsServer) error
 	mustEmbedUnimplementedEmbeddingServiceServer()
 }
 
@@ -63,6 +134,9 @@ type UnimplementedEmbeddingServiceServer struct {
 
 func (UnimplementedEmbeddingServiceServer) CreateEmbeddings(context.Context, *CreateEmbeddingsRequest) (*CreateEmbeddingsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method CreateEmbeddings not implemented")
+}
+func (UnimplementedEmbeddingServiceServer) StreamEmbeddings(EmbeddingService_StreamEmbeddingsServer) error {
+	return status.Errorf(codes.Unimplemented, "method StreamEmbeddings not implemented")
 }
 func (UnimplementedEmbeddingServiceServer) mustEmbedUnimplementedEmbeddingServiceServer() {}
 
@@ -95,6 +169,32 @@ func _EmbeddingService_CreateEmbeddings_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EmbeddingService_StreamEmbeddings_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(EmbeddingServiceServer).StreamEmbeddings(&embeddingServiceStreamEmbeddingsServer{stream})
+}
+
+type EmbeddingService_StreamEmbeddingsServer interface {
+	Send(*StreamEmbeddingsResponse) error
+	Recv() (*StreamEmbeddingsRequest, error)
+	grpc.ServerStream
+}
+
+type embeddingServiceStreamEmbeddingsServer struct {
+	grpc.ServerStream
+}
+
+func (x *embeddingServiceStreamEmbeddingsServer) Send(m *StreamEmbeddingsResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *embeddingServiceStreamEmbeddingsServer) Recv() (*StreamEmbeddingsRequest, error) {
+	m := new(StreamEmbeddingsRequest)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 var _EmbeddingService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "penstock.v1.EmbeddingService",
 	HandlerType: (*EmbeddingServiceServer)(nil),
@@ -104,6 +204,13 @@ var _EmbeddingService_serviceDesc = grpc.ServiceDesc{
 			Handler:    _EmbeddingService_CreateEmbeddings_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamEmbeddings",
+			Handler:       _EmbeddingService_StreamEmbeddings_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "penstock/v1/embedding.proto",
 }

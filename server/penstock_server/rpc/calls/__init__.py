@@ -16,7 +16,13 @@ from penstock_server.rpc.calls.interceptor import (
     Handler,
     require_end,
 )
-from penstock_server.rpc.calls.item_stream import answers, item_error, record_item, run_item
+from penstock_server.rpc.calls.item_stream import (
+    answers,
+    item_error,
+    record_item,
+    require_fits,
+    run_item,
+)
 from penstock_server.rpc.calls.metadata import upstream_call
 from penstock_server.rpc.calls.parsing import converted
 from penstock_server.rpc.calls.reports import Usage
@@ -42,6 +48,7 @@ __all__ = [
     "item_error",
     "record_item",
     "require_end",
+    "require_fits",
     "run_item",
     "upstream_call",
 ]

@@ -88,6 +88,8 @@ class Rpc:
         around_item: middleware around each item, which applies the limits of the server, and the
             permissions and limits of the caller.
         record_item: records an item of the call that has ended.
+        shares_place: whether it is an item that occupies no place of its own among the concurrent
+            calls of the server and of its caller.
     """
 
     __slots__ = (
@@ -126,6 +128,7 @@ class Rpc:
         "requested",
         "response_model",
         "running_items",
+        "shares_place",
         "started",
         "trace",
         "usage",
@@ -168,6 +171,7 @@ class Rpc:
         self.items = self.failed_items = self.running_items = 0
         self.around_item: Middleware = _unlimited
         self.record_item: Callable[[Rpc, Rpc], None] = _unrecorded
+        self.shares_place = False
 
     @classmethod
     def of(cls, context: Context) -> Rpc:
@@ -175,12 +179,13 @@ class Rpc:
         assert isinstance(context, cls)
         return context
 
-    def item(self, method: str, number: int) -> Rpc:
+    def item(self, method: str, number: int, *, shares_place: bool = False) -> Rpc:
         """Returns the context of an item of this call, with a record of its own.
 
         Args:
             method: the full name of the method that answers such an item in a call of its own.
             number: the position of the item in the call, which becomes a part of its request id.
+            shares_place: whether it occupies no place of its own among concurrent calls.
         """
         made = Rpc(method, self.context, None)
         made.request_id = f"{self.request_id}-{number}"
@@ -189,6 +194,7 @@ class Rpc:
         made.authorization, made.propagated = self.authorization, self.propagated
         made.debug, made.errors_url, made.large = self.debug, self.errors_url, self.large
         made.trace, made.max_reply_bytes = self.trace, self.max_reply_bytes
+        made.shares_place = shares_place
         return made
 
     def end_with(self, ended: status.Status) -> None:

@@ -13,7 +13,7 @@ from google.rpc import status_pb2
 
 from penstock.v1.item_pb2 import ItemError
 from penstock_server.rpc.calls.context import CallNext, Rpc
-from penstock_server.rpc.calls.endings import Ending
+from penstock_server.rpc.calls.endings import Ending, ReplyTooLarge
 from penstock_server.rpc.calls.interceptor import require_end
 from penstock_server.rpc.calls.reports import reader
 from penstock_server.rpc.status import DETAILS_KEY
@@ -144,6 +144,16 @@ def record_item(rpc: Rpc, item: Rpc, ended: Ending | None = None) -> None:
         item.end_with(ended.status)
         rpc.failed_items += 1
     rpc.record_item(rpc, item)
+
+
+def require_fits(rpc: Rpc, size: int) -> None:
+    """Checks the size of the result of an item in bytes.
+
+    Raises:
+        ReplyTooLarge: it exceeds the limit of a message.
+    """
+    if size > rpc.max_reply_bytes:
+        raise ReplyTooLarge(size, rpc.max_reply_bytes)
 
 
 def item_error(ended: Ending) -> ItemError:

@@ -101,6 +101,8 @@ class Admission:
 
     async def _admit_item(self, around_item: Middleware, call_next: CallNext, item: Rpc) -> Any:
         """Admits an item of a call, which may use the place of its call."""
+        if item.shares_place:
+            return await around_item(call_next, item)
         if self.most and len(self._counted) + self._items > self.most:
             raise status.Refusal(status.of_overload(self.most))
         self._items += 1

@@ -103,7 +103,7 @@ class Authentication:
             raise status.Refusal(status.of_forbidden_method(rpc.method[1:]))
         if not caller.limits:
             return await call_next(rpc)
-        caller.limits.begin(self._clock(), places)
+        caller.limits.begin(rpc, self._clock(), places)
         try:
             return await call_next(rpc)
         finally:

@@ -27,10 +27,11 @@ class Limits:
         self._ledger = ledger
         self._entry = entry
 
-    def begin(self, now: float, places: int = 0) -> None:
+    def begin(self, rpc: Rpc, now: float, places: int = 0) -> None:
         """Counts a call, or an item of one, that begins; `end` must follow.
 
         Args:
+            rpc: the call or the item.
             now: the time.
             places: the number of counted places that it may use.
 
@@ -38,15 +39,16 @@ class Limits:
             status.Refusal: RATE_LIMITED: the call exceeds a limit, and does not count.
         """
         with self._ledger.alone:
-            self._require_place(places)
+            if not rpc.shares_place:
+                self._require_place(places)
             self._require_paid(now)
             self._take_call(now)
-            self._entry[self._ledger.own] += 1
+            self._entry[self._ledger.own] += not rpc.shares_place
 
     def end(self, rpc: Rpc, now: float) -> None:
         """Counts the end of a call, and the tokens that it used."""
         with self._ledger.alone:
-            self._entry[self._ledger.own] -= 1
+            self._entry[self._ledger.own] -= not rpc.shares_place
             if self._caller.tokens_per_minute and (used := _tokens(rpc)):
                 self._entry[TOKENS] = quota.after(
                     self._entry[TOKENS], self._caller.tokens_per_minute, used, now

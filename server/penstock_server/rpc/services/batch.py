@@ -14,12 +14,12 @@ from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import (
     Context,
     Ending,
-    ReplyTooLarge,
     Rpc,
     answers,
     ending,
     item_error,
     record_item,
+    require_fits,
     run_item,
 )
 from penstock_server.rpc.services.chat_completion import ChatCompletionServicer
@@ -55,7 +55,7 @@ class BatchServicer(batch_pb2_grpc.BatchServiceServicer):
         self._answers: Mapping[str, _Answer] = {
             "chat_completion": ChatCompletionServicer(fleet).CreateChatCompletion,
             "completion": CompletionServicer(fleet).CreateCompletion,
-            "embeddings": EmbeddingServicer(fleet).CreateEmbeddings,
+            "embeddings": EmbeddingServicer(fleet, settings).CreateEmbeddings,
             "rerank": RerankServicer(fleet).Rerank,
         }
 
@@ -129,9 +129,7 @@ class _Batch:
 
     def _written(self, answer: Any) -> bytes:
         written: bytes = answer.SerializeToString()
-        most = self._rpc.max_reply_bytes
-        if len(written) + _ENVELOPE_BYTES > most:
-            raise ReplyTooLarge(len(written) + _ENVELOPE_BYTES, most)
+        require_fits(self._rpc, len(written) + _ENVELOPE_BYTES)
         return written
 
     def _failed(self, request: RunBatchRequest, item: Rpc, ended: Ending) -> RunBatchResponse:

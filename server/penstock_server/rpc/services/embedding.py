@@ -1,20 +1,36 @@
 """EmbeddingService."""
 
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from typing import Any
+
 from penstock.v1 import embedding_pb2_grpc
-from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
+from penstock.v1.embedding_pb2 import (
+    CreateEmbeddingsRequest,
+    CreateEmbeddingsResponse,
+    StreamEmbeddingsRequest,
+    StreamEmbeddingsResponse,
+)
+from penstock_server.configuration import Settings
 from penstock_server.convert import embedding
 from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
+from penstock_server.rpc.services.item_requests import ItemMethod, item_results
 from penstock_server.rpc.services.vectors import call_for_vectors
-from penstock_server.upstream import EMBEDDING
+from penstock_server.upstream import EMBEDDING, Call
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     """Serves embeddings from the fleet."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        """Serves from a fleet."""
+    def __init__(self, fleet: Fleet, settings: Callable[[], Settings]) -> None:
+        """Serves from a fleet.
+
+        Args:
+            fleet: the fleet.
+            settings: returns the configuration in force.
+        """
         self._fleet = fleet
+        self._settings = settings
 
     async def CreateEmbeddings(
         self, request: CreateEmbeddingsRequest, context: Context
@@ -25,3 +41,22 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         body = await converted(rpc, embedding.request_body, request)
         answer = await call_for_vectors(self._fleet, EMBEDDING, body, call)
         return await converted(rpc, embedding.reply, answer, request)
+
+    def StreamEmbeddings(
+        self, request_iterator: AsyncIterator[StreamEmbeddingsRequest], context: Context
+    ) -> AsyncGenerator[StreamEmbeddingsResponse, None]:
+        """Computes the vectors of a stream of items."""
+        return item_results(_ITEMS, self._fleet, self._settings(), request_iterator, context)
+
+
+async def _vectors(fleet: Fleet, body: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    return await call_for_vectors(fleet, EMBEDDING, body, call)
+
+
+_ITEMS = ItemMethod(
+    "/penstock.v1.EmbeddingService/CreateEmbeddings",
+    embedding.request_body,
+    _vectors,
+    embedding.reply,
+    StreamEmbeddingsResponse,
+)

@@ -112,6 +112,7 @@ SERVICES: Mapping[str, Entry] = {
         EMBEDDING,
         EmbeddingServicer,
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+        has_options=True,
     ),
     "penstock.v1.ClassificationService": Entry(
         CLASSIFICATION,

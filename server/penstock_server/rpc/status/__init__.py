@@ -6,6 +6,7 @@ from penstock_server.rpc.status.encoding import (
     trailers,
 )
 from penstock_server.rpc.status.failures import (
+    depends_on_contents,
     of_failure,
     resendable,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Resend",
     "Row",
     "Status",
+    "depends_on_contents",
     "of_bug",
     "of_credentials",
     "of_deadline",

@@ -21,6 +21,7 @@ from penstock_server.rpc.status.table import (
     MODEL_NOT_FOUND,
     OPERATION_NOT_SUPPORTED,
     RESPONSE_NOT_FOUND,
+    TOO_LARGE,
     UNAVAILABLE,
     UNEXPECTED_4XX,
     UNEXPECTED_5XX,
@@ -43,6 +44,7 @@ _CONTEXT_LENGTH = re.compile(
 _MODEL_LENGTH = re.compile(
     r"prompt \(length (\d{1,20})\) [^.]{0,100}longer than the maximum model length of (\d{1,20})"
 )
+_OF_CONTENTS = (TOO_LARGE, MALFORMED, HTTP_ROWS[500])
 _NAMED = re.compile(
     r"^\d+ validation errors? for \w+\n(\w+)\n"
     # The location may contain the validator of a union.
@@ -68,6 +70,12 @@ def resendable(failure: UpstreamFailure, elsewhere: bool) -> bool:
     """Returns whether a retry of the request, possibly elsewhere, is safe and useful."""
     resend = _row(failure).resend
     return resend is Resend.YES or (elsewhere and resend is Resend.ELSEWHERE)
+
+
+def depends_on_contents(failure: UpstreamFailure) -> bool:
+    """Returns whether a request with other contents might not have failed so."""
+    row = _row(failure)
+    return row.code is grpc.StatusCode.INVALID_ARGUMENT or row in _OF_CONTENTS
 
 
 def _message(failure: UpstreamFailure, row: Row) -> str:

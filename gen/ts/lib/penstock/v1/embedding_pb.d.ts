@@ -7,6 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { PoolingInput, TemplateOptions } from "./message_pb.js";
 import type { EngineOptions, FloatVector, JsonDocument, MultiVector, PackedMultiVector, PackedVector, PoolingOptions, Usage, VectorDtype } from "./common_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { ItemError } from "./item_pb.js";
 
 /**
  * Describes the file penstock/v1/embedding.proto.
@@ -180,6 +181,102 @@ export declare type CreateEmbeddingsResponse = Message<"penstock.v1.CreateEmbedd
 export declare const CreateEmbeddingsResponseSchema: GenMessage<CreateEmbeddingsResponse>;
 
 /**
+ * One item of StreamEmbeddings.
+ *
+ * @generated from message penstock.v1.StreamEmbeddingsRequest
+ */
+export declare type StreamEmbeddingsRequest = Message<"penstock.v1.StreamEmbeddingsRequest"> & {
+  /**
+   * Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+   * does not check that keys differ.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Request of the item. Its field paths in errors begin at this message.
+   *
+   * @generated from field: penstock.v1.CreateEmbeddingsRequest request = 2;
+   */
+  request?: CreateEmbeddingsRequest | undefined;
+
+  /**
+   * Whether results are in the order of the items. Only the first message of the stream can set it;
+   * INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+   * Defaults to false: results are in the order in which they are ready.
+   *
+   * @generated from field: bool in_order = 3;
+   */
+  inOrder: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.StreamEmbeddingsRequest.
+ * Use `create(StreamEmbeddingsRequestSchema)` to create a new message.
+ */
+export declare const StreamEmbeddingsRequestSchema: GenMessage<StreamEmbeddingsRequest>;
+
+/**
+ * Result of one item of StreamEmbeddings.
+ *
+ * @generated from message penstock.v1.StreamEmbeddingsResponse
+ */
+export declare type StreamEmbeddingsResponse = Message<"penstock.v1.StreamEmbeddingsResponse"> & {
+  /**
+   * Key of the item.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Position of the item in the stream, starting at 0.
+   *
+   * @generated from field: int32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Result of the item.
+   *
+   * @generated from oneof penstock.v1.StreamEmbeddingsResponse.result
+   */
+  result: {
+    /**
+     * Error of the item.
+     *
+     * @generated from field: penstock.v1.ItemError error = 3;
+     */
+    value: ItemError;
+    case: "error";
+  } | {
+    /**
+     * Response of CreateEmbeddings to the item.
+     *
+     * @generated from field: penstock.v1.CreateEmbeddingsResponse response = 4;
+     */
+    value: CreateEmbeddingsResponse;
+    case: "response";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Token counts of the upstream request, if it answered other items as well: upstreams do not count
+   * the tokens of each input. Only the result of one of these items has it, and `response.usage` is
+   * unset in the results of all of them, so that the counts of all results add up.
+   *
+   * @generated from field: penstock.v1.Usage shared_usage = 5;
+   */
+  sharedUsage?: Usage | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.StreamEmbeddingsResponse.
+ * Use `create(StreamEmbeddingsResponseSchema)` to create a new message.
+ */
+export declare const StreamEmbeddingsResponseSchema: GenMessage<StreamEmbeddingsResponse>;
+
+/**
  * Embedding of one input.
  *
  * @generated from message penstock.v1.Embedding
@@ -265,6 +362,34 @@ export declare const EmbeddingService: GenService<{
     methodKind: "unary";
     input: typeof CreateEmbeddingsRequestSchema;
     output: typeof CreateEmbeddingsResponseSchema;
+  },
+  /**
+   * Computes the embeddings of a stream of items, each of which is a request of its own.
+   *
+   * Each item gets one result, with its key and its position: in any order, as soon as it is ready,
+   * or in the order of the items if the first message sets `in_order`. An item that fails gets the
+   * error that CreateEmbeddings would have ended with, and the call continues. Status OK means that
+   * the caller has ended its stream and has received the result of every item.
+   *
+   * Items that wait at the same time are sent upstream in one request, up to a number and for a time
+   * that the server's configuration sets, if everything except their inputs is equal and none of the
+   * inputs is a conversation. If the upstream refuses such a request or fails on it, the items are
+   * sent one by one, so that each gets its own result.
+   *
+   * A caller may send the items that it may send in calls of CreateEmbeddings. Each item counts
+   * towards the caller's calls and tokens per minute as such a call does; the stream counts as one
+   * concurrent call. Metadata of the call, such as `x-session-id`, applies to every item.
+   *
+   * Send items while reading results. The server reads no further items while too many results wait
+   * to be read. While it shuts down, it answers the items that it has read, and ends the call with
+   * UNAVAILABLE DRAINING.
+   *
+   * @generated from rpc penstock.v1.EmbeddingService.StreamEmbeddings
+   */
+  streamEmbeddings: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamEmbeddingsRequestSchema;
+    output: typeof StreamEmbeddingsResponseSchema;
   },
 }>;
 
