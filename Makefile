@@ -41,8 +41,8 @@ BENCH := bench/build
 CFLAGS := -O2 -std=gnu11 -Wall -Wextra -Werror
 # Numbers of workers to measure in addition, such as 1,2,4.
 WORKERS ?=
-# Whether to measure the cost of metrics and traces in addition.
-OBSERVED ?=
+# Whether to measure the cost of options in addition: metrics, traces, TLS, hedging, merging.
+OPTIONS ?=
 
 .PHONY: help demo docs test quick fuzz test-vllm test-routers test-examples test-observability test-mesh pictures bench bench-peers bench-guard bench-baseline \
   release dist check format generate lock clean
@@ -101,10 +101,10 @@ pictures: $(VENV)/.dev  ## draw the terminal of the README and the dashboards fr
 	cd tests && PYTHONPATH=..:vllm ../$(BIN)/python -m observability.pictures
 
 bench: $(VENV)/.bench $(BENCH)/.built  ## measure next to an Envoy hop and a no-op server, write docs/performance.md
-	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OBSERVED),--observed)
+	$(BIN)/python -m bench run $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OPTIONS),--options)
 
-bench-peers: $(VENV)/.bench $(VENV)/.peers $(BENCH)/.built  ## the same, with LiteLLM
-	$(BIN)/python -m bench run --peers --budget=900 $(if $(WORKERS),--workers=$(WORKERS))
+bench-peers: $(VENV)/.bench $(VENV)/.peers $(VENV)/.routers $(BENCH)/.built  ## the same, with vllm-router, smg and LiteLLM
+	$(BIN)/python -m bench run --peers --budget=780 $(if $(WORKERS),--workers=$(WORKERS)) $(if $(OPTIONS),--options)
 
 bench-guard: $(VENV)/.bench $(BENCH)/.built  ## a short form with loose bounds, and instruction counts
 	$(BIN)/python -m bench guard
@@ -188,6 +188,11 @@ $(VENV)/.peers: requirements/peers.lock | $(VENV)/bin/python
 	@# The lock has them all; pip does not see that a pin is for an extra of a package, too.
 	$(VENV)/peers/bin/pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/peers.lock
 	-env --unset=PYTHONDONTWRITEBYTECODE $(VENV)/peers/bin/python -m compileall -q $(VENV)/peers/lib
+	@touch $@
+
+$(VENV)/.routers: requirements/routers.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/routers
+	$(VENV)/routers/bin/pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/routers.lock
 	@touch $@
 
 $(BENCH)/.built: $(wildcard bench/src/*) bench/toolchain.sh

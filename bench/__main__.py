@@ -34,6 +34,7 @@ from bench.stats import Results
 
 RESULTS = process.BUILD / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
+SIZING = ROOT / "docs" / "sizing.md"
 
 
 def main() -> int:
@@ -57,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--repeats", type=int, default=3)
     runs.add_argument("--budget", type=float, default=510.0, help="seconds")
     runs.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    runs.add_argument("--peers", action="store_true", help="with LiteLLM")
-    runs.add_argument("--observed", action="store_true", help="also without metrics, with traces")
+    runs.add_argument("--peers", action="store_true", help="with vllm-router, smg and LiteLLM")
+    runs.add_argument("--options", action="store_true", help="with options of Penstock")
     runs.add_argument("--workers", type=_numbers, default=(), help="such as 1,2,4")
     runs.add_argument("--scenarios", type=_names, default=())
     runs.add_argument("--rows", type=_names, default=())
@@ -84,14 +85,17 @@ def _run(parsed: argparse.Namespace) -> int:
     rows = _rows(parsed)
     chosen = [s for s in scenarios.ALL if not parsed.scenarios or s.name in parsed.scenarios]
     known, started = conditions.before(), time.monotonic()
+    failed: dict[str, str] = {}
     document: dict[str, Any] = {"conditions": known, "taken": []}
     try:
-        for group in run.run(rows, chosen, parsed.repeats, parsed.budget, parsed.seed):
+        repeats, budget, seed = parsed.repeats, parsed.budget, parsed.seed
+        for group in run.run(rows, chosen, repeats, budget, seed, failed=failed):
             document["taken"] += [one.document() for one in group]
     finally:
         # Even the results of an aborted run, for `report`.
-        repeats = _repeats(document["taken"])
-        known |= conditions.after(repeats, parsed.seed, time.monotonic() - started)
+        windows = _repeats(document["taken"])
+        known |= conditions.after(windows, parsed.seed, time.monotonic() - started)
+        known |= {f"failed, {what}": why for what, why in failed.items()}
         RESULTS.write_text(json.dumps(document))
     return _write(document, dry=parsed.dry)
 
@@ -104,8 +108,8 @@ def _repeats(taken: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _rows(parsed: argparse.Namespace) -> list[Row]:
-    rows = [*servers.USUAL, *((servers.LITELLM,) if parsed.peers else ())]
-    rows += servers.OBSERVED if parsed.observed else ()
+    rows = list(servers.COMPARED if parsed.peers else servers.USUAL)
+    rows += servers.OPTIONS if parsed.options else ()
     rows += [servers.with_workers(count) for count in parsed.workers]
     return [row for row in rows if not parsed.rows or row.name in parsed.rows]
 
@@ -117,6 +121,7 @@ def _write(document: Mapping[str, Any], *, dry: bool) -> int:
         print(generated)
         return 0
     report.write(PAGE, generated)
+    made.write_sizing(SIZING)
     PAGE.with_name(report.PLOT).write_text(plot.svg(made))
     print(generated)
     say(f"written to {PAGE.relative_to(ROOT)}")
@@ -127,9 +132,8 @@ def _report(document: Mapping[str, Any]) -> Report:
     taken: Sequence[Measurement] = [measure.of_document(one) for one in document["taken"]]
     measured = {(one.scenario, one.row) for one in taken}
     possible = [
-        *servers.USUAL,
-        *servers.OBSERVED,
-        servers.LITELLM,
+        *servers.COMPARED,
+        *servers.OPTIONS,
         *map(servers.with_workers, range(1, 129)),
     ]
     rows = [row for row in possible if any(name == row.name for _, name in measured)]

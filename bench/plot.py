@@ -5,12 +5,23 @@ from collections.abc import Sequence
 from html import escape
 
 from bench import stats
-from bench.report import Report, number
+from bench.report import Report
 from bench.servers import Row
+from bench.tables import number
 
 _LEFT, _RIGHT, _LINE, _TOP, _BOTTOM = 230, 30, 34, 46, 34
 _WIDTH = 900
-_COLORS = ("#8c8c8c", "#7b4fb0", "#1f77b4", "#d1495b", "#f0a03c", "#2e8b57", "#111111")
+_COLORS = (
+    "#8c8c8c",
+    "#7b4fb0",
+    "#1f77b4",
+    "#d1495b",
+    "#f0a03c",
+    "#2e8b57",
+    "#111111",
+    "#e377c2",
+    "#17becf",
+)
 _STYLE = "font-family: system-ui, sans-serif; font-size: 12px"
 
 
@@ -31,17 +42,19 @@ def svg(report: Report) -> str:
     points = [
         (line, row, value)
         for line, scenario in enumerate(report.scenarios)
-        for row in report.rows
+        for row in report.compared
         if (value := report.results.middle(scenario.name, row.name, stats.cpu_us))
     ]
     scale = _Scale([value for _, _, value in points] or [1.0])
     height = _TOP + _LINE * len(report.scenarios) + _BOTTOM
-    parts = [*_legend(report.rows), *_grid(scale, height)]
+    parts = [*_legend(report.compared), *_grid(scale, height)]
     parts += [
         _text(_LEFT - 12, _y(line), f"{scenario.title}, per {scenario.unit}", "end")
         for line, scenario in enumerate(report.scenarios)
     ]
-    parts += [_dot(scale.x(value), line, row, report.rows, value) for line, row, value in points]
+    parts += [
+        _dot(scale.x(value), line, row, report.compared, value) for line, row, value in points
+    ]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'role="img" style="{_STYLE}">'

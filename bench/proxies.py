@@ -57,6 +57,45 @@ def envoy_config(listen: tuple[str, int], servers: Sequence[str]) -> Mapping[str
     }
 
 
+def tls_client_config(listen: tuple[str, int], servers: Sequence[str]) -> Mapping[str, object]:
+    """Returns the configuration of Envoy as a client that encrypts plaintext connections.
+
+    Args:
+        listen: host and port of Envoy.
+        servers: addresses of the servers behind it, as URLs; they speak HTTP/2 over TLS.
+    """
+    forward = {
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {
+            "@type": f"{_FILTERS}.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": "tls",
+            "cluster": "tls",
+        },
+    }
+    tls = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {"alpn_protocols": ["h2"]},
+    }
+    cluster = {
+        "name": "tls",
+        "connect_timeout": "5s",
+        "type": "STATIC",
+        "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
+        "load_assignment": {"cluster_name": "tls", "endpoints": [_endpoints(servers)]},
+    }
+    listener = {"address": _address(*listen), "filter_chains": [{"filters": [forward]}]}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _endpoints(servers: Sequence[str]) -> Mapping[str, object]:
+    ends = [url.removeprefix("http://").split(":") for url in servers]
+    return {
+        "lb_endpoints": [
+            {"endpoint": {"address": _address(host, int(port))}} for host, port in ends
+        ]
+    }
+
+
 def _listener(host: str, port: int) -> Mapping[str, object]:
     # Envoy ends a request after 15 s by default.
     route = {"match": {"prefix": "/"}, "route": {"cluster": "vllm", "timeout": "0s"}}
@@ -76,8 +115,6 @@ def _listener(host: str, port: int) -> Mapping[str, object]:
 
 
 def _cluster(servers: Sequence[str]) -> Mapping[str, object]:
-    ends = [url.removeprefix("http://").split(":") for url in servers]
-    endpoints = [{"endpoint": {"address": _address(host, int(port))}} for host, port in ends]
     health = {
         "timeout": "5s",
         "interval": "5s",
@@ -96,7 +133,7 @@ def _cluster(servers: Sequence[str]) -> Mapping[str, object]:
         "circuit_breakers": {"thresholds": [limits]},
         "load_assignment": {
             "cluster_name": "vllm",
-            "endpoints": [{"lb_endpoints": endpoints}],
+            "endpoints": [_endpoints(servers)],
         },
     }
 

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import report, run, scenarios, servers
+from bench import run, scenarios, servers
 from bench.load import LoadFailed
 from bench.measure import Measurement
 from bench.process import BUILD
 from bench.servers import ROOT, Row
 from bench.show import say
 from bench.stats import Results, cpu_us
+from bench.tables import number, table
 
 _CHOSEN = ("unary", "unary-1", "paced")
 _PINNED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)(.*?) *\\?$")
@@ -40,7 +41,7 @@ def compare(releases: Sequence[str], repeats: int, budget_s: float, seed: int) -
     for group in run.run(rows, chosen, repeats, budget_s, seed):
         taken += group
     heads = ["µs of CPU", *(row.title for row in rows)]
-    return report.table(heads, _lines(Results(taken), rows, chosen))
+    return table(heads, _lines(Results(taken), rows, chosen))
 
 
 def _lines(
@@ -49,7 +50,7 @@ def _lines(
     lines = []
     for scenario in chosen:
         costs = [results.middle(scenario.name, row.name, cpu_us) for row in rows]
-        cells = ["-" if cost is None else report.number(cost) for cost in costs]
+        cells = ["-" if cost is None else number(cost) for cost in costs]
         lines.append([f"{scenario.title}, per {scenario.unit}", *cells])
     return lines
 

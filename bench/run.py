@@ -20,8 +20,6 @@ from bench.show import say
 Joins = Callable[[Row, Scenario], bool]
 """Function that returns whether a server is measured in a scenario."""
 
-_OF_WORKERS = ("unary", "paced", "burst", "embed-64x4096")
-
 
 @contextlib.contextmanager
 def place() -> Iterator[tuple[Place, Running]]:
@@ -44,22 +42,27 @@ def run(
     budget_s: float,
     seed: int,
     joins: Joins | None = None,
+    failed: dict[str, str] | None = None,
 ) -> Iterator[list[Measurement]]:
     """Yields the measurements; in each repeat, every scenario runs on all servers in random order.
 
     When the time budget is used up, no further scenario begins; a scenario that has begun runs on
-    all its servers, so that each has the same number of windows.
+    all its servers, so that each has the same number of windows. The failures of peers are put into
+    `failed`, by server and scenario.
 
     Raises:
-        LoadFailed: a server or the client failed.
+        LoadFailed: a server other than a peer, or the client failed.
         WrongContent: an answer is wrong.
     """
+    failures = {} if failed is None else failed
     order = random.Random(seed)
     end = time.monotonic() + budget_s
     with place() as (where, upstream):
         for repeat in range(repeats):
             say(f"repeat {repeat + 1} of {repeats}")
-            for group in _repeat(where, upstream, rows, chosen, order, joins or takes_part):
+            for group in _repeat(
+                where, upstream, rows, chosen, order, joins or takes_part, failures
+            ):
                 if repeat and time.monotonic() > end:
                     say("the time is used up; the rest of this repeat is skipped")
                     return
@@ -73,30 +76,56 @@ def _repeat(
     chosen: Sequence[Scenario],
     order: random.Random,
     joins: Joins,
+    failed: dict[str, str],
 ) -> Iterator[list[Measurement]]:
     """Yields the measurements of all servers, scenario by scenario."""
     with contextlib.ExitStack() as stack:
-        running = {row.name: stack.enter_context(_started(row, where, upstream)) for row in rows}
+        running = {}
+        for row in rows:
+            with recorded(row, row.title, failed):
+                if not row.one_model:
+                    running[row.name] = stack.enter_context(_started(row, where, upstream))
         for scenario in order.sample(chosen, len(chosen)):
             group = []
             for row in order.sample(rows, len(rows)):
-                if joins(row, scenario):
-                    group.append(_window(where, scenario, row, running[row.name], upstream))
+                if joins(row, scenario) and (row.one_model or row.name in running):
+                    with recorded(row, f"{row.title}, {scenario.title}", failed):
+                        known = running.get(row.name)
+                        group.append(_window(where, scenario, row, known, upstream))
             yield group
+
+
+@contextlib.contextmanager
+def recorded(row: Row, what: str, failed: dict[str, str]) -> Iterator[None]:
+    """Records a failure if it is that of a peer.
+
+    Args:
+        row: the server.
+        what: the key in `failed`.
+        failed: receives the last line of the error.
+    """
+    try:
+        yield
+    except (LoadFailed, OSError) as error:
+        if not row.peer:
+            raise
+        failed[what] = str(error).rpartition("\n")[2]
+        say(f"  {what} FAILED: {error}")
 
 
 def takes_part(row: Row, scenario: Scenario) -> bool:
     """Returns whether a server is measured in a scenario."""
-    if row.workers:
-        return scenario.name in _OF_WORKERS
-    return scenario.peers or not row.rewrites
+    if row.scenarios:
+        return scenario.name in row.scenarios
+    return scenario.peers or not row.peer
 
 
 def _window(
-    where: Place, scenario: Scenario, row: Row, running: Running, upstream: Running
+    where: Place, scenario: Scenario, row: Row, running: Running | None, upstream: Running
 ) -> Measurement:
     with contextlib.ExitStack() as stack:
-        if scenario.fresh:
+        if scenario.fresh or running is None:
+            where.model = scenario.model
             running = stack.enter_context(_started(row, where, upstream))
         try:
             taken = measure.measure(where, scenario, row, running)

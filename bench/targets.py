@@ -83,7 +83,7 @@ ALL = (
     Target("CPU of a paced chunk, to the no-op's", 1.5, _TIMES, _over("paced", "noop"), "paced"),
     Target(
         "CPU of 64 x 4096 embeddings, to an Envoy hop's",
-        6.0,
+        3.0,
         _TIMES,
         _over("embed-64x4096", "envoy"),
         "embed-64x4096",
@@ -112,5 +112,13 @@ ALL = (
         "first",
         stats.time_ms("first", "p50"),
     ),
-    Target("memory with 1,000 open streams", 150.0, _MB, _peak, "thousand", stats.peak_mb),
+    Target("memory with 1,000 open streams", 120.0, _MB, _peak, "thousand", stats.peak_mb),
+    Target(
+        "CPU of a paced chunk, to vllm-router's",
+        1.0,
+        _TIMES,
+        _over("paced", "vllm-router"),
+        "paced",
+    ),
+    Target("CPU of a paced chunk, to smg's", 1.0, _TIMES, _over("paced", "smg"), "paced"),
 )

@@ -39,6 +39,44 @@ def test_every_part_is_present() -> None:
     assert "None in 6,000 calls." in text
 
 
+def test_the_first_sentence_is_what_a_core_serves() -> None:
+    taken = [measurement("paced", row, 100, chunks=1000) for row in ("penstock", "again")]
+    first = a_report(*taken).markdown().partition("\n")[0]
+    # Of chats at 455 µs and chunks at 100 µs.
+    assert "about 2,200 chats a second" in first
+    assert "100 streams of 100 tokens a second each (400 streams of 25)" in first
+
+
+def test_other_servers_are_multiples_of_penstock() -> None:
+    text = a_report().markdown().partition("## Next to other servers")[2]
+    assert "| no-op grpc.aio | 250 (0.55x) | - | - |" in text
+    assert "| Penstock | 455 | - | - |" in text
+
+
+def test_options_and_workers_are_compared_with_penstock() -> None:
+    taken = [measurement("unary", row, 910) for row in ("tls", "workers-2")]
+    rows = [*servers.USUAL, *servers.OPTIONS, servers.with_workers(2)]
+    shown = Report(Results([*a_report().results.taken, *taken]), rows, [UNARY, PACED], {})
+    text = shown.markdown()
+    assert "| Penstock, TLS | 910 (+100 %) | - |" in text.partition("## What options cost")[2]
+    assert "| Penstock, 2 workers | 910 (+100 %) | - |" in text.partition("## Workers")[2]
+    assert "Penstock, TLS" not in text.partition("## All figures")[2]
+    assert "## Workers" not in a_report().markdown()
+
+
+def test_figures_of_the_sizing_page_are_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "sizing.md"
+    page.write_text(
+        "| chat, 16 in flight, per call | 1 | 2 calls |\n| chat, 16 in flight | 3 |\n"
+        "| other | 4 |\n"
+    )
+    a_report().write_sizing(page)
+    assert page.read_text() == (
+        "| chat, 16 in flight, per call | 450 | 2,220 calls |\n| chat, 16 in flight | 50.0 |\n"
+        "| other | 4 |\n"
+    )
+
+
 def test_errors_are_listed() -> None:
     text = a_report(measurement("paced", "penstock", 100, errors={"cut": 7})).markdown()
     errors = text.partition("### Errors")[2]
