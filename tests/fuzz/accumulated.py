@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from penstock.chat_answer import ChatAccumulator
 from penstock.completions import CompletionAccumulator
+from penstock.generation import GenerationAccumulator
 from penstock.response_answer import ResponseAccumulator
 from penstock.transcribe import TranscriptionAccumulator
 
@@ -20,6 +21,7 @@ Json = Any
 _ACCUMULATORS: Mapping[str, Callable[[int], Any]] = {
     "ChatCompletionService": ChatAccumulator,
     "CompletionService": CompletionAccumulator,
+    "GenerationService": GenerationAccumulator,
     "ResponseService": lambda _: ResponseAccumulator(),
     "TranscriptionService": lambda _: TranscriptionAccumulator(),
 }

@@ -21,6 +21,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "StreamChatCompletion": ("/v1/chat/completions",),
     "CreateCompletion": ("/v1/completions",),
     "StreamCompletion": ("/v1/completions",),
+    "Generate": ("/inference/v1/generate",),
+    "StreamGenerate": ("/inference/v1/generate",),
     "CreateEmbeddings": ("/v1/embeddings",),
     "Rerank": ("/v1/rerank", "/rerank"),
     "Score": ("/v1/score", "/score"),

@@ -80,6 +80,7 @@ def _framings(whole: Whole, body: Body) -> Sequence[str]:
 _EXTRAS = {
     "ChatCompletionService": {"", "choices", "choices.delta", "usage"},
     "CompletionService": {"", "choices", "usage"},
+    "GenerationService": {"", "choices", "usage"},
     "ResponseService": {"end"},
     "TranscriptionService": {"delta", "delta.usage"},
 }

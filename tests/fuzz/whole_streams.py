@@ -13,7 +13,7 @@ from .answers import captured, paths_of
 Json = Any
 
 _USAGE = {"prompt_tokens": 7, "total_tokens": 12, "completion_tokens": 5}
-_ENVELOPE = ("id", "object", "created", "model")
+_ENVELOPE = ("id", "request_id", "object", "created", "model", "output_mode")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def _whole(rpc: Called, capture: Json) -> Whole:
     asked = capture["request"].get("body") or {}
     prompts = asked["prompt"] if isinstance(asked.get("prompt"), list) else [asked.get("prompt")]
     events = [*capture["events"], *_usage_after(capture["events"])]
-    count = int(asked.get("n", 1)) * len(prompts)
+    sampled = asked.get("sampling_params", asked)
+    count = int(sampled.get("n", 1)) * len(prompts)
     done = bool(capture.get("done"))
     return Whole(capture["name"], _asking(rpc, count), count, tuple(events), done)
 
@@ -83,7 +84,8 @@ def _usage_after(events: list[Json]) -> Iterable[Json]:
     """Returns the event that requesting usage would have added."""
     last = events[-1]
     if "type" not in last and (last["choices"] or not last.get("usage")):
-        yield {key: last[key] for key in _ENVELOPE} | {"choices": [], "usage": _USAGE}
+        kept = {key: last[key] for key in _ENVELOPE if key in last}
+        yield kept | {"choices": [], "usage": _USAGE}
 
 
 def _asking(rpc: Called, choices: int) -> Called:

@@ -126,6 +126,8 @@ OLDER_LACK: Mapping[str, frozenset[str]] = {
     "0.20.2": frozenset({"--max-num-queued-reqs"}),
 }
 """Options that older versions do not have; each has a value."""
+NEWER_SWITCHES = frozenset({"--enable-scale-out"})
+"""Options without a value that none of the older versions has."""
 TEMPLATE = Path(__file__).parent / "tiny_models" / "chat_template.jinja"
 
 
@@ -344,9 +346,11 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
 def _known(arguments: list[str]) -> list[str]:
     """Returns the arguments as an older version wants them."""
     lacking = OLDER_LACK.get(other_version(), frozenset())
+    switches = NEWER_SWITCHES if other_version() in OLDER_LACK else frozenset()
+    given = [argument for argument in arguments if argument not in switches]
     known = [
         argument
-        for before, argument in zip(["", *arguments], arguments, strict=False)
+        for before, argument in zip(["", *given], given, strict=False)
         if argument not in lacking and before not in lacking
     ]
     if "--default-chat-template-kwargs" in lacking.intersection(arguments):

@@ -36,7 +36,7 @@ from penstock_server.convert.errors import (
 )
 from penstock_server.json_numbers import integer, number
 
-ANSWER_KEYS = (generation.ANSWER_KEYS - {"id", "object", "system_fingerprint", "service_tier"}) | {
+ANSWER_KEYS = (generation.ANSWER_KEYS - {"system_fingerprint", "service_tier"}) | {
     "request_id",
     "output_mode",
     "prompt_token_ids",
@@ -250,11 +250,9 @@ def _parse_context(context: ParseContext) -> dict[str, Any]:
 
 def _named(data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the origin of an answer under the names of other operations."""
-    return {
-        "id": data.get("request_id"),
-        "model": data.get("model"),
-        "created": data.get("created"),
-    }
+    named = {key: data.get(key) for key in ("id", "model", "created")}
+    request_id = data.get("request_id")
+    return named | ({"id": request_id} if request_id else {})
 
 
 def _fill_choice(
