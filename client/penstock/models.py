@@ -43,6 +43,11 @@ class Model(WithExtra):
         ]
 
     @property
+    def asleep(self) -> bool:
+        """Whether only engines that are asleep have the model, so that calls fail or wake one."""
+        return self.proto.asleep
+
+    @property
     def max_model_len(self) -> int | None:
         """Maximum number of tokens in prompt and output together; None if not reported."""
         return self.proto.max_model_len if self.proto.HasField("max_model_len") else None

@@ -176,6 +176,15 @@ _FLEET = Row(
             },
         ),
         Panel(
+            "Calls of operators",
+            "Calls of AdminService per second, by method and status code.",
+            "reqps",
+            {
+                "{{grpc_method}} {{grpc_code}}": rate(names.ADMIN_CALLS, "grpc_method, grpc_code")
+                + " > 0"
+            },
+        ),
+        Panel(
             "Failures by reason",
             "Calls per second that failed after a request was sent upstream, by the reason in "
             "their status details.",

@@ -109,6 +109,9 @@ class Service:
         self.metrics = self._observers.metrics
         self._server = self._build_server()
         self.admin = self._build_admin_server()
+        if not worker.is_worker():
+            # The calls of a worker are those of its supervisor, which exports its own.
+            self._observers.export(self.admin.calls)
         self.health = HealthServer(
             settings.health_listen,
             self._health,

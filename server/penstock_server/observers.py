@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.registry import Collector
 
 from penstock import __version__
 from penstock_server.configuration import Settings
@@ -65,6 +66,10 @@ class Observers:
         if self._calls:
             self._calls.export_faults(self._upstreams.names)
         return self._registry
+
+    def export(self, more: Collector) -> None:
+        """Exports more metrics."""
+        self._registry.register(more)
 
     def record_refusal(self) -> None:
         """Records that another configuration was refused."""

@@ -260,7 +260,7 @@ async def supervise(
         health = "".join(all_addresses[len(addresses) :])
         sockets = [f"unix:{folder}/{number}" for number in range(settings.workers)]
         admin = _admin_server(settings, sockets, certificate, callers.credentials)
-        worker_metrics, processes = WorkerMetrics(), count()
+        worker_metrics, processes = WorkerMetrics(admin.calls), count()
         metrics = await _metrics_server(settings, worker_metrics, certificate)
 
         def begin(number: int) -> Awaitable[Process]:

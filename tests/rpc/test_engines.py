@@ -174,8 +174,9 @@ async def test_the_python_clients(admins: Any) -> None:
 
 
 async def test_one_of_several_workers_changes_engines(
-    admins: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    admins: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "penstock.rpc")
     as_worker(monkeypatch, tmp_path, 0)
     admin = await admins({}, callers_file="", admin_requires_caller=False)
     address = f"127.0.0.1:{admin.service.admin.port}"
@@ -185,6 +186,8 @@ async def test_one_of_several_workers_changes_engines(
         assert admin.asked() == ["/sleep?level=1&mode=abort"]
         result = await combined.refused("Sleep", level=7)
         assert (result.reason, result.fields) == ("INVALID_REQUEST", ["level"])
+        logged = [one.fields["code"] for one in caplog.records if one.message == "rpc"]  # type: ignore[attr-defined]
+        assert logged[-2:] == ["INVALID_ARGUMENT"] * 2
         listed = await AdminServiceStub(channel).ListUpstreams(ListUpstreamsRequest())
         [replica] = listed.replicas
         assert replica.state == admin_pb2.REPLICA_STATE_SLEEPING

@@ -12,6 +12,8 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
+from penstock.v1.model_pb2 import GetModelRequest, ListModelsRequest
+from penstock.v1.model_pb2_grpc import ModelServiceStub
 from penstock_server.app import Service
 from penstock_server.configuration import UpstreamTable
 from penstock_server.fleet import State
@@ -85,6 +87,27 @@ async def test_a_sleeping_engine_receives_no_calls(serve: Serve) -> None:
         sleeping.engine.wake_up()
         await until(lambda: states(service) == [State.READY] * 2)
         await until_it_answers(sleeping, channel)
+
+
+async def test_models_report_that_only_sleeping_engines_have_them(serve: Serve) -> None:
+    async with (
+        asleep() as first,
+        asleep(models=("tiny-chat", "other")) as second,
+        in_front_of(serve, first, second) as (service, channel),
+    ):
+        models = ModelServiceStub(channel)
+
+        async def listed() -> dict[str, bool]:
+            answer = await models.ListModels(ListModelsRequest())
+            return {model.id: model.asleep for model in answer.models}
+
+        assert await listed() == {"other": True, "tiny-chat": True, "tiny-chat-alias": True}
+        first.engine.wake_up()
+        await until(lambda: states(service)[0] is State.READY)
+        assert await listed() == {"other": True, "tiny-chat": False, "tiny-chat-alias": False}
+        for name, expected in (("other", True), ("tiny-chat", False)):
+            answer = await models.GetModel(GetModelRequest(model=name))
+            assert answer.model.asleep is expected
 
 
 async def until_it_answers(simulator: Simulator, channel: aio.Channel) -> None:

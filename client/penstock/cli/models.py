@@ -25,7 +25,8 @@ def _run(arguments: argparse.Namespace) -> int:
         show(models.proto)
         return EXIT_OK
     for model in models:
-        print(printable(model.id), ",".join(model.capabilities) or "-", sep="\t")
+        asleep = ("asleep",) if model.asleep else ()
+        print(printable(model.id), ",".join(model.capabilities) or "-", *asleep, sep="\t")
     for upstream in models.unreachable:
         report(f"{upstream} could not be reached")
     return EXIT_OK

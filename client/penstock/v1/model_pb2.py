@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/model.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"f\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.penstock.v1.Model\"\xfb\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08owned_by\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04root\x18\x04 \x01(\t\x12\x0e\n\x06parent\x18\x05 \x01(\t\x12\x1a\n\rmax_model_len\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12-\n\x0c\x63\x61pabilities\x18\x07 \x03(\x0e\x32\x17.penstock.v1.Capability\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x10\n\x0e_max_model_len*\xc6\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x01\x12\x19\n\x15\x43\x41PABILITY_COMPLETION\x10\x02\x12\x18\n\x14\x43\x41PABILITY_EMBEDDING\x10\x03\x12\x15\n\x11\x43\x41PABILITY_RERANK\x10\x04\x12\x14\n\x10\x43\x41PABILITY_SCORE\x10\x05\x12\x1c\n\x18\x43\x41PABILITY_TRANSCRIPTION\x10\x06\x12\x1b\n\x17\x43\x41PABILITY_TOKENIZATION\x10\x07\x12\x18\n\x14\x43\x41PABILITY_RESPONSES\x10\x08\x12\x1d\n\x19\x43\x41PABILITY_CLASSIFICATION\x10\t\x12\x16\n\x12\x43\x41PABILITY_POOLING\x10\n\x12\x19\n\x15\x43\x41PABILITY_GENERATION\x10\x0b\x32\xb0\x01\n\x0cModelService\x12R\n\nListModels\x12\x1e.penstock.v1.ListModelsRequest\x1a\x1f.penstock.v1.ListModelsResponse\"\x03\x90\x02\x01\x12L\n\x08GetModel\x12\x1c.penstock.v1.GetModelRequest\x1a\x1d.penstock.v1.GetModelResponse\"\x03\x90\x02\x01\x42s\n\x0bpenstock.v1B\nModelProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17penstock/v1/model.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"f\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.penstock.v1.Model\"\x8b\x02\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08owned_by\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04root\x18\x04 \x01(\t\x12\x0e\n\x06parent\x18\x05 \x01(\t\x12\x1a\n\rmax_model_len\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12-\n\x0c\x63\x61pabilities\x18\x07 \x03(\x0e\x32\x17.penstock.v1.Capability\x12\x0e\n\x06\x61sleep\x18\x08 \x01(\x08\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x10\n\x0e_max_model_len*\xc6\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x01\x12\x19\n\x15\x43\x41PABILITY_COMPLETION\x10\x02\x12\x18\n\x14\x43\x41PABILITY_EMBEDDING\x10\x03\x12\x15\n\x11\x43\x41PABILITY_RERANK\x10\x04\x12\x14\n\x10\x43\x41PABILITY_SCORE\x10\x05\x12\x1c\n\x18\x43\x41PABILITY_TRANSCRIPTION\x10\x06\x12\x1b\n\x17\x43\x41PABILITY_TOKENIZATION\x10\x07\x12\x18\n\x14\x43\x41PABILITY_RESPONSES\x10\x08\x12\x1d\n\x19\x43\x41PABILITY_CLASSIFICATION\x10\t\x12\x16\n\x12\x43\x41PABILITY_POOLING\x10\n\x12\x19\n\x15\x43\x41PABILITY_GENERATION\x10\x0b\x32\xb0\x01\n\x0cModelService\x12R\n\nListModels\x12\x1e.penstock.v1.ListModelsRequest\x1a\x1f.penstock.v1.ListModelsResponse\"\x03\x90\x02\x01\x12L\n\x08GetModel\x12\x1c.penstock.v1.GetModelRequest\x1a\x1d.penstock.v1.GetModelResponse\"\x03\x90\x02\x01\x42s\n\x0bpenstock.v1B\nModelProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
-  _globals['_CAPABILITY']._serialized_start=607
-  _globals['_CAPABILITY']._serialized_end=933
+  _globals['_CAPABILITY']._serialized_start=623
+  _globals['_CAPABILITY']._serialized_end=949
   _globals['_LISTMODELSREQUEST']._serialized_start=99
   _globals['_LISTMODELSREQUEST']._serialized_end=157
   _globals['_LISTMODELSRESPONSE']._serialized_start=159
@@ -49,7 +49,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELRESPONSE']._serialized_start=297
   _globals['_GETMODELRESPONSE']._serialized_end=350
   _globals['_MODEL']._serialized_start=353
-  _globals['_MODEL']._serialized_end=604
-  _globals['_MODELSERVICE']._serialized_start=936
-  _globals['_MODELSERVICE']._serialized_end=1112
+  _globals['_MODEL']._serialized_end=620
+  _globals['_MODELSERVICE']._serialized_start=952
+  _globals['_MODELSERVICE']._serialized_end=1128
 # @@protoc_insertion_point(module_scope)

@@ -208,6 +208,7 @@ class Model(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     MAX_MODEL_LEN_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
+    ASLEEP_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Name to use as `model` in requests."""
@@ -220,6 +221,10 @@ class Model(_message.Message):
     max_model_len: _builtins.int
     """Maximum number of tokens in prompt and output together. Unset if the upstream does not report
     it.
+    """
+    asleep: _builtins.bool
+    """Whether the engines of all reachable replicas of the model are asleep, so that calls fail or wake
+    one; see `REPLICA_STATE_SLEEPING`.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -245,11 +250,12 @@ class Model(_message.Message):
         parent: _builtins.str = ...,
         max_model_len: _builtins.int | None = ...,
         capabilities: _abc.Iterable[Global___Capability.ValueType] | None = ...,
+        asleep: _builtins.bool = ...,
         extra: _common_pb2.JsonDocument | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len", "create_time", b"create_time", "extra", b"extra", "max_model_len", b"max_model_len"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len", "capabilities", b"capabilities", "create_time", b"create_time", "extra", b"extra", "id", b"id", "max_model_len", b"max_model_len", "owned_by", b"owned_by", "parent", b"parent", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len", "asleep", b"asleep", "capabilities", b"capabilities", "create_time", b"create_time", "extra", b"extra", "id", b"id", "max_model_len", b"max_model_len", "owned_by", b"owned_by", "parent", b"parent", "root", b"root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_model_len: _TypeAlias = _typing.Literal["max_model_len"]  # noqa: Y015
     _WhichOneofArgType__max_model_len: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len"]  # noqa: Y015

@@ -1,7 +1,7 @@
 """The models of all upstreams, as one list."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class _Answered(NamedTuple):
     """
 
     replica: Replica
-    entries: Iterable[JsonObject]
+    entries: Sequence[JsonObject]
     failure: UpstreamFailure | None = None
 
 
@@ -36,11 +36,13 @@ class ModelListing:
         unreachable: the names of upstreams that did not answer, with the entries of their last
             answers.
         failure: why the first of them did not.
+        asleep: the names of the models that only engines have that are asleep.
     """
 
     entries: Sequence[tuple[JsonObject, frozenset[str] | None]]
     unreachable: Sequence[str]
     failure: UpstreamFailure | None
+    asleep: Collection[str] = frozenset()
 
     def find(self, model: str) -> tuple[JsonObject, frozenset[str] | None]:
         """Returns the entry of a model; without a name, of the only base model.
@@ -87,13 +89,13 @@ async def _ask(replica: Replica, call: Call, timeout_s: float) -> _Answered:
         entries, _ = await models_of(replica.upstream, call, timeout_s)
     except UpstreamFailure as failure:
         return _remembered(replica, call, failure)
-    return _Answered(replica, renamed(published(entries, replica.upstream.config.models)))
+    return _Answered(replica, [*renamed(published(entries, replica.upstream.config.models))])
 
 
 def _remembered(replica: Replica, call: Call, failure: UpstreamFailure) -> _Answered:
     # A caller with its own credentials may see only the models that the upstream lists for these.
     known = replica.known.models if call.authorization is None else None
-    return _Answered(replica, renamed(known or {}), failure)
+    return _Answered(replica, [*renamed(known or {})], failure)
 
 
 def _listing(answers: Sequence[_Answered]) -> ModelListing:
@@ -115,4 +117,15 @@ def _listing(answers: Sequence[_Answered]) -> ModelListing:
         [entries[name] for name in sorted(entries)],
         unreachable,
         failures[unreachable[0]] if unreachable else None,
+        _names(answers, asleep=True) - _names(answers, asleep=False),
     )
+
+
+def _names(answers: Iterable[_Answered], *, asleep: bool) -> set[str]:
+    """Returns the names of the models of replicas that answered and are asleep, or are not."""
+    return {
+        entry["id"]
+        for replica, found, failure in answers
+        if failure is None and replica.known.asleep is asleep
+        for entry in found
+    }

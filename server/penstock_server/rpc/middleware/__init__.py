@@ -6,7 +6,7 @@ from penstock_server.rpc.middleware.deadline import Deadlines
 from penstock_server.rpc.middleware.errors import abort
 from penstock_server.rpc.middleware.failed_logins import FailedLogins
 from penstock_server.rpc.middleware.ledger import Ledger
-from penstock_server.rpc.middleware.metrics import CallRecorder, methods
+from penstock_server.rpc.middleware.metrics import AdminRecorder, CallRecorder, methods
 from penstock_server.rpc.middleware.quota import Quota
 from penstock_server.rpc.middleware.request_log import RequestLog
 from penstock_server.rpc.middleware.shared_ledger import SharedLedger
@@ -14,6 +14,7 @@ from penstock_server.rpc.middleware.stack import stack
 from penstock_server.rpc.middleware.tracing import CallTracer
 
 __all__ = [
+    "AdminRecorder",
     "Admission",
     "Authentication",
     "CallRecorder",

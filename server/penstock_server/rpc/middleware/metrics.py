@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import CallNext, Rpc
 from penstock_server.telemetry.metrics import (
+    AdminCalls,
     CallMetrics,
     Generations,
     Method,
@@ -56,6 +57,31 @@ def methods(services: Iterable[str]) -> Mapping[str, Method]:
         for service in services
         for method in pool.FindServiceByName(service).methods
     }
+
+
+class AdminRecorder:
+    """Counts the calls of operators.
+
+    Attributes:
+        calls: the counts.
+    """
+
+    def __init__(self, service: str) -> None:
+        """Starts without calls.
+
+        Args:
+            service: the name of the service for operators.
+        """
+        self._methods = methods((service,))
+        self.calls = AdminCalls(method.name for method in self._methods.values())
+
+    async def record_call(self, call_next: CallNext, rpc: Rpc) -> Any:
+        """Runs a call and counts it."""
+        try:
+            return await call_next(rpc)
+        finally:
+            method = self._methods.get(rpc.method)
+            self.calls.count(method.name if method else names.OTHER, _CODES[rpc.code])
 
 
 class CallRecorder:

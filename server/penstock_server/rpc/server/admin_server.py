@@ -29,6 +29,7 @@ class AdminServer:
     Attributes:
         address: the address, with the bound port once there is one; empty for none.
         port: the port, once it is bound; 0 for none.
+        calls: the metric of its calls.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class AdminServer:
         self.port = 0
         self._health = HealthServicer((SERVICE,))
         self._health.update({"": True, SERVICE: True})
+        recorder = middleware.AdminRecorder(SERVICE)
+        self.calls = recorder.calls
         self._server = build_server(
             {SERVICE: partial(admin_pb2_grpc.add_AdminServiceServicer_to_server, servicer)},
             self._health,
-            middleware.stack(credentials=credentials),
+            middleware.stack(recorder=recorder.record_call, credentials=credentials),
             Arrivals(0, 0),
             Watches(0, 0),
             limits=ConnectionLimits(max_message_bytes),

@@ -149,6 +149,7 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
                     trailers = tuple(error.trailing_metadata())
                     # gRPC's own errors, such as that of a process that has died, have none.
                     if _REQUEST_ID in dict(trailers):
+                        rpc.code = error.code()
                         await rpc.context.abort(error.code(), error.details() or "", trailers)
         raise status.Refusal(status.of_silent_workers(len(self._addresses)))
 

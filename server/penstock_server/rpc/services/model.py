@@ -33,7 +33,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         page = model.Page(request)
         call = upstream_call(Rpc.of(context), "", EngineOptions())
         listing = await self._listing(call)
-        models = [*_readable(listing.entries, call)]
+        models = [*_readable(listing, call)]
         answer = page.of(models)
         answer.unreachable.extend(listing.unreachable)
         return answer
@@ -42,8 +42,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         """Describes one model."""
         call = upstream_call(Rpc.of(context), request.model, EngineOptions())
         requested = self._fleet.public_model(call)
-        entry, paths = (await self._listing(call, requested)).find(requested)
-        return GetModelResponse(model=_shown(entry, paths, call))
+        listing = await self._listing(call, requested)
+        entry, paths = listing.find(requested)
+        return GetModelResponse(model=_shown(entry, paths, listing, call))
 
     async def _listing(self, call: Call, requested: str = "") -> ModelListing:
         """Returns the models that the caller may use, and the requested one, if there is one."""
@@ -57,22 +58,23 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return replace(listing, entries=usable)
 
 
-def _readable(
-    entries: Iterable[tuple[Mapping[str, Any], Iterable[str] | None]], call: Call
-) -> Iterator[Model]:
+def _readable(listing: ModelListing, call: Call) -> Iterator[Model]:
     """Yields the messages for entries; skips and logs those that cannot be read."""
-    for entry, paths in entries:
+    for entry, paths in listing.entries:
         try:
-            yield _shown(entry, paths, call)
+            yield _shown(entry, paths, listing, call)
         except MalformedAnswer as error:
             events.MODEL_SKIPPED.log(
                 request_id=call.request_id, model=entry["id"], reason=str(error)
             )
 
 
-def _shown(entry: Mapping[str, Any], paths: Iterable[str] | None, call: Call) -> Model:
+def _shown(
+    entry: Mapping[str, Any], paths: Iterable[str] | None, listing: ModelListing, call: Call
+) -> Model:
     """Returns the message for an entry, without a parent that the caller may not use."""
     shown = model.model(entry, paths)
+    shown.asleep = entry["id"] in listing.asleep
     if shown.parent and not call.may_use(shown.parent):
         shown.ClearField("parent")
     return shown

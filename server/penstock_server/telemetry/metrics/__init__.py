@@ -6,6 +6,7 @@ Other packages import from here, and the names from `names`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock_server.telemetry.metrics.admin import AdminCalls
     from penstock_server.telemetry.metrics.calls import CallMetrics, Method, MethodMetrics
     from penstock_server.telemetry.metrics.endpoint import MetricsServer
     from penstock_server.telemetry.metrics.generation import Generations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from penstock_server.telemetry.metrics.workers import WorkerMetrics
 
 __all__ = [
+    "AdminCalls",
     "CallMetrics",
     "Certificate",
     "Generations",
@@ -31,6 +33,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(name)
     from penstock_server.telemetry.metrics import (
+        admin,
         calls,
         endpoint,
         generation,
@@ -39,5 +42,5 @@ def __getattr__(name: str) -> Any:
         workers,
     )
 
-    modules = (calls, endpoint, generation, service, upstreams, workers)
+    modules = (admin, calls, endpoint, generation, service, upstreams, workers)
     return next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -293,6 +293,15 @@ CALLER_TOKENS = Metric(
     optional="metrics_by_caller",
 )
 
+# Operators.
+
+ADMIN_CALLS = Metric(
+    "penstock_admin_calls_total",
+    Kind.COUNTER,
+    "Calls of AdminService, by method and by status code as Go spells it.",
+    ("grpc_method", "grpc_code"),
+)
+
 # Upstreams.
 
 _REPLICA = ("upstream", "address")
@@ -480,6 +489,7 @@ UPSTREAMS: Sequence[Metric] = (
     UPSTREAM_INFO,
 )
 SERVICE: Sequence[Metric] = (
+    ADMIN_CALLS,
     CONFIGURATION_GENERATION,
     RELOADS_REFUSED,
     LOG_LINES_DROPPED,

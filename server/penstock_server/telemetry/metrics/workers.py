@@ -39,8 +39,13 @@ Series: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 class WorkerMetrics:
     """The metrics of all workers, also of those that have died."""
 
-    def __init__(self) -> None:
-        """Starts without workers."""
+    def __init__(self, own: Collector | None = None) -> None:
+        """Starts without workers.
+
+        Args:
+            own: metrics of the supervisor itself; None for none.
+        """
+        self._own = own
         self._addresses: dict[int, str] = {}
         # By address, which is another one for each process.
         self._latest: dict[str, Sequence[Family]] = {}
@@ -83,6 +88,8 @@ class WorkerMetrics:
         workers.add_metric((), sum(map(bool, texts.values())))
         registry = CollectorRegistry(auto_describe=True)
         registry.register(_Fixed([*total.families(), workers]))
+        if self._own:
+            registry.register(self._own)
         return registry
 
 

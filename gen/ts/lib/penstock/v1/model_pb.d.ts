@@ -175,6 +175,14 @@ export declare type Model = Message<"penstock.v1.Model"> & {
   capabilities: Capability[];
 
   /**
+   * Whether the engines of all reachable replicas of the model are asleep, so that calls fail or wake
+   * one; see `REPLICA_STATE_SLEEPING`.
+   *
+   * @generated from field: bool asleep = 8;
+   */
+  asleep: boolean;
+
+  /**
    * Upstream keys that have no field, such as `permission`.
    *
    * @generated from field: penstock.v1.JsonDocument extra = 100;
