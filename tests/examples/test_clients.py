@@ -90,6 +90,21 @@ async def test_a_batch_in_go(serve: Serve) -> None:
     assert last == "0 without a result"
 
 
+@pytest.mark.timeout(900)
+async def test_token_ids_in_go(serve: Serve) -> None:
+    folder = EXAMPLES / "go"
+    *building, _ = commands((folder / "README.md").read_text("utf-8"))
+    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as simulator:
+        service = await serve(upstream=(simulator.url,))
+        for command in building:
+            await shell(command, folder)
+        target = f"127.0.0.1:{service.port}"
+        printed = await shell("build/generate", folder, PENSTOCK_TARGET=target)
+    first, second = printed.splitlines()
+    assert first == '4 tokens: "Hello! How can", likely: true'
+    assert second.startswith("4 tokens: ")
+
+
 def call(record: logging.LogRecord) -> tuple[str, str]:
     """Returns method and code of a call in the service's log."""
     fields: dict[str, str] = vars(record)["fields"]
