@@ -28,6 +28,7 @@ from penstock_server.convert import (
     completion,
     embedding,
     extra,
+    live_transcription,
     model,
     pooling,
     rerank,
@@ -256,6 +257,15 @@ ANSWERS: Mapping[str, Callable[[], object]] = {
         recorded({"id": "x", "created": 1, "choices": [TRANSCRIBED]}),
         recorded({"choices": [], "usage": USAGE}),
     ),
+    "live transcription": lambda: [
+        live_transcription.reply(recorded(event), "m")
+        for event in (
+            {"type": "session.created", "id": "x", "created": 1},
+            {"type": "transcription.delta", "delta": "a"},
+            {"type": "transcription.done", "text": "a", "usage": USAGE},
+            {"type": "error", "error": "a", "code": "b"},
+        )
+    ],
 }
 
 
@@ -301,11 +311,13 @@ WRITTEN_OTHERWISE: Mapping[str, str] = {
     "CreateChatCompletionResponse": "create_time",
     "CreateCompletionResponse": "create_time",
     "CreateEmbeddingsResponse": "create_time embeddings",
+    "Delta": "text",
     "DetokenizeResponse": "text",
     "Embedding": _VECTORS,
     "GenerateChoice": _ENDED,
     "GenerateChoiceDelta": _ENDED,
     "GenerateResponse": "create_time placeholders",
+    "Error": "message",
     "Model": "capabilities create_time",
     "ModelResponse": "complete_time create_time incomplete_reason settings",
     "PoolResponse": "create_time plugin_data results",
@@ -317,6 +329,7 @@ WRITTEN_OTHERWISE: Mapping[str, str] = {
     " total_tokens",
     "ScoreResponse": "create_time results",
     "Segment": "end_offset start_offset token_ids",
+    "Started": "create_time model",
     "StreamChatCompletionResponse": "create_time",
     "StreamCompletionResponse": "create_time",
     "StreamGenerateResponse": "create_time placeholders",

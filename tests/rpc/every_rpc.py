@@ -186,6 +186,10 @@ STREAMS_OF_ITEMS = frozenset({"BatchService/RunBatch", "EmbeddingService/StreamE
 """RPCs whose failures are those of items, which have tests of their own."""
 
 
+ELSEWHERE = STREAMS_OF_ITEMS | {"TranscriptionService/TranscribeLive"}
+"""RPCs that have tests of their own; the upstream of the live one has a websocket."""
+
+
 def names(calls: tuple[Called, ...]) -> list[str]:
     """Returns the names of the calls for use as test ids."""
     return [call.name.partition("/")[2] + (" native" if call.settings else "") for call in calls]

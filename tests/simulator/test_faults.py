@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from penstock_server.simulator import FAULTS, Simulator, SimulatorSettings
 
@@ -520,6 +521,21 @@ async def test_faults_by_path() -> None:
         found = [(await http.post(path, json=body)) for path in ("/v1/rerank", "/rerank")]
     assert found[0].status_code == 405
     assert found[1].headers["content-type"].startswith("text/html")
+
+
+async def test_an_error_in_a_live_transcription() -> None:
+    settings = SimulatorSettings(
+        listen="127.0.0.1:0", kind="realtime", faults="live-error after=1 code=x"
+    )
+    async with (
+        Simulator(settings) as simulator,
+        connect(f"ws://127.0.0.1:{simulator.port}/v1/realtime") as socket,
+    ):
+        created = json.loads(await socket.recv())
+        await socket.send('{"type": "x"}')
+        errors = [json.loads(await socket.recv()) for _ in range(2)]
+    assert created["type"] == "session.created"
+    assert [error["code"] for error in errors] == ["x", "unknown_event"]
 
 
 def test_every_fault_has_a_test() -> None:

@@ -401,6 +401,271 @@ class UploadStreamTranscribeResponse(_message.Message):
 Global___UploadStreamTranscribeResponse: _TypeAlias = UploadStreamTranscribeResponse  # noqa: Y015
 
 @_typing.final
+class LiveTranscriptionConfig(_message.Message):
+    """Options for a live transcription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    SAMPLE_RATE_HERTZ_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model. If empty, the server's default model is used; see "Models" in the file
+    comment of common.proto.
+    """
+    sample_rate_hertz: _builtins.int
+    """Number of samples per second. 16000 and 0, which means the same, are supported;
+    INVALID_ARGUMENT INVALID_REQUEST for every other rate.
+    """
+    @_builtins.property
+    def engine(self) -> _common_pb2.EngineOptions:
+        """Engine options. Only `request_id`, `session_id` and `data_parallel_rank` are supported;
+        INVALID_ARGUMENT INVALID_REQUEST if any other field is set.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        sample_rate_hertz: _builtins.int = ...,
+        engine: _common_pb2.EngineOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "model", b"model", "sample_rate_hertz", b"sample_rate_hertz"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveTranscriptionConfig: _TypeAlias = LiveTranscriptionConfig  # noqa: Y015
+
+@_typing.final
+class TranscribeLiveRequest(_message.Message):
+    """One message of TranscribeLive, which describes the order of messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Commit(_message.Message):
+        """The end of an utterance."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CONFIG_FIELD_NUMBER: _builtins.int
+    AUDIO_CHUNK_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    audio_chunk: _builtins.bytes
+    """Next part of the audio. A tenth of a second, 3200 bytes, is a suitable size; the server's
+    message limit is the maximum.
+    """
+    @_builtins.property
+    def config(self) -> Global___LiveTranscriptionConfig:
+        """Options for the transcription. Required in the first message, and only there."""
+
+    @_builtins.property
+    def commit(self) -> Global___TranscribeLiveRequest.Commit:
+        """End of the utterance, which must contain audio."""
+
+    def __init__(
+        self,
+        *,
+        config: Global___LiveTranscriptionConfig | None = ...,
+        audio_chunk: _builtins.bytes = ...,
+        commit: Global___TranscribeLiveRequest.Commit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio_chunk", b"audio_chunk", "commit", b"commit", "config", b"config", "payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_chunk", b"audio_chunk", "commit", b"commit", "config", b"config", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["config", "audio_chunk", "commit"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___TranscribeLiveRequest: _TypeAlias = TranscribeLiveRequest  # noqa: Y015
+
+@_typing.final
+class TranscribeLiveResponse(_message.Message):
+    """One message of the replies of TranscribeLive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Started(_message.Message):
+        """Beginning of the session."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        MODEL_FIELD_NUMBER: _builtins.int
+        CREATE_TIME_FIELD_NUMBER: _builtins.int
+        EXTRA_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Identifier of the session. Empty if the upstream sends none."""
+        model: _builtins.str
+        """Name of the model."""
+        @_builtins.property
+        def create_time(self) -> _timestamp_pb2.Timestamp:
+            """Time at which the upstream began the session."""
+
+        @_builtins.property
+        def extra(self) -> _common_pb2.JsonDocument:
+            """Upstream keys that have no field."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            model: _builtins.str = ...,
+            create_time: _timestamp_pb2.Timestamp | None = ...,
+            extra: _common_pb2.JsonDocument | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extra", b"extra", "id", b"id", "model", b"model"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Delta(_message.Message):
+        """New part of the text of an utterance."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TEXT_FIELD_NUMBER: _builtins.int
+        EXTRA_FIELD_NUMBER: _builtins.int
+        text: _builtins.str
+        """Next part of the text."""
+        @_builtins.property
+        def extra(self) -> _common_pb2.JsonDocument:
+            """Upstream keys that have no field."""
+
+        def __init__(
+            self,
+            *,
+            text: _builtins.str = ...,
+            extra: _common_pb2.JsonDocument | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "text", b"text"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Done(_message.Message):
+        """End of an utterance."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TEXT_FIELD_NUMBER: _builtins.int
+        USAGE_FIELD_NUMBER: _builtins.int
+        EXTRA_FIELD_NUMBER: _builtins.int
+        text: _builtins.str
+        """Complete text of the utterance."""
+        @_builtins.property
+        def usage(self) -> _common_pb2.Usage:
+            """Token counts of the utterance, if the upstream reports them."""
+
+        @_builtins.property
+        def extra(self) -> _common_pb2.JsonDocument:
+            """Upstream keys that have no field."""
+
+        def __init__(
+            self,
+            *,
+            text: _builtins.str = ...,
+            usage: _common_pb2.Usage | None = ...,
+            extra: _common_pb2.JsonDocument | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "usage", b"usage"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra", "text", b"text", "usage", b"usage"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Error(_message.Message):
+        """Error that leaves the session open."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        CODE_FIELD_NUMBER: _builtins.int
+        EXTRA_FIELD_NUMBER: _builtins.int
+        message: _builtins.str
+        """Description of the error by the upstream."""
+        code: _builtins.str
+        """Code of the error as named by the upstream, such as "invalid_audio"."""
+        @_builtins.property
+        def extra(self) -> _common_pb2.JsonDocument:
+            """Upstream keys that have no field."""
+
+        def __init__(
+            self,
+            *,
+            message: _builtins.str = ...,
+            code: _builtins.str = ...,
+            extra: _common_pb2.JsonDocument | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["extra", b"extra"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "extra", b"extra", "message", b"message"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STARTED_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    EXTRA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def started(self) -> Global___TranscribeLiveResponse.Started:
+        """Beginning of the session. In the first message, and only there."""
+
+    @_builtins.property
+    def delta(self) -> Global___TranscribeLiveResponse.Delta:
+        """New part of the text of an utterance."""
+
+    @_builtins.property
+    def done(self) -> Global___TranscribeLiveResponse.Done:
+        """End of an utterance."""
+
+    @_builtins.property
+    def error(self) -> Global___TranscribeLiveResponse.Error:
+        """Error that leaves the session open."""
+
+    @_builtins.property
+    def extra(self) -> _common_pb2.JsonDocument:
+        """Event of the upstream that has no field."""
+
+    def __init__(
+        self,
+        *,
+        started: Global___TranscribeLiveResponse.Started | None = ...,
+        delta: Global___TranscribeLiveResponse.Delta | None = ...,
+        done: Global___TranscribeLiveResponse.Done | None = ...,
+        error: Global___TranscribeLiveResponse.Error | None = ...,
+        extra: _common_pb2.JsonDocument | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "done", b"done", "error", b"error", "event", b"event", "extra", b"extra", "started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "done", b"done", "error", b"error", "event", b"event", "extra", b"extra", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "delta", "done", "error"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___TranscribeLiveResponse: _TypeAlias = TranscribeLiveResponse  # noqa: Y015
+
+@_typing.final
 class TranscriptionDelta(_message.Message):
     """New part of a streamed transcription."""
 

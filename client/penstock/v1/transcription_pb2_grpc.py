@@ -30,7 +30,7 @@ class TranscriptionServiceStub(object):
 
     Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
     the text is returned in one message or streamed. Small files do not need an upload. The server
-    does not hold a whole upload in memory.
+    does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
 
     A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
     `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -65,6 +65,11 @@ class TranscriptionServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_transcription__pb2.UploadTranscribeRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_transcription__pb2.UploadStreamTranscribeResponse.FromString,
                 _registered_method=True)
+        self.TranscribeLive = channel.stream_stream(
+                '/penstock.v1.TranscriptionService/TranscribeLive',
+                request_serializer=penstock_dot_v1_dot_transcription__pb2.TranscribeLiveRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_transcription__pb2.TranscribeLiveResponse.FromString,
+                _registered_method=True)
 
 
 class TranscriptionServiceServicer(object):
@@ -72,7 +77,7 @@ class TranscriptionServiceServicer(object):
 
     Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
     the text is returned in one message or streamed. Small files do not need an upload. The server
-    does not hold a whole upload in memory.
+    does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
 
     A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
     `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -144,6 +149,34 @@ class TranscriptionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TranscribeLive(self, request_iterator, context):
+        """Transcribes speech while it is spoken.
+
+        The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+        signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+        `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+        another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+        INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+        if there is no audio.
+
+        The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+        an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+        the upstream has transcribed every utterance to its end. An `error` reply reports what the
+        upstream did not accept, such as a piece of audio, but leaves the session open; every other
+        error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+        session early or sends nothing for too long although it has audio to transcribe.
+
+        A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+        it, and not before the utterance before it is done; it reads text only as fast as the caller
+        does. Cancelling the call closes the session.
+
+        The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+        realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TranscriptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -167,6 +200,11 @@ def add_TranscriptionServiceServicer_to_server(servicer, server):
                     request_deserializer=penstock_dot_v1_dot_transcription__pb2.UploadTranscribeRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_transcription__pb2.UploadStreamTranscribeResponse.SerializeToString,
             ),
+            'TranscribeLive': grpc.stream_stream_rpc_method_handler(
+                    servicer.TranscribeLive,
+                    request_deserializer=penstock_dot_v1_dot_transcription__pb2.TranscribeLiveRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_transcription__pb2.TranscribeLiveResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'penstock.v1.TranscriptionService', rpc_method_handlers)
@@ -180,7 +218,7 @@ class TranscriptionService(object):
 
     Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
     the text is returned in one message or streamed. Small files do not need an upload. The server
-    does not hold a whole upload in memory.
+    does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
 
     A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
     `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -287,6 +325,33 @@ class TranscriptionService(object):
             '/penstock.v1.TranscriptionService/UploadStreamTranscribe',
             penstock_dot_v1_dot_transcription__pb2.UploadTranscribeRequest.SerializeToString,
             penstock_dot_v1_dot_transcription__pb2.UploadStreamTranscribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TranscribeLive(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.TranscriptionService/TranscribeLive',
+            penstock_dot_v1_dot_transcription__pb2.TranscribeLiveRequest.SerializeToString,
+            penstock_dot_v1_dot_transcription__pb2.TranscribeLiveResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,7 +31,7 @@ class TranscriptionServiceStub:
 
     Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
     the text is returned in one message or streamed. Small files do not need an upload. The server
-    does not hold a whole upload in memory.
+    does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
 
     A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
     `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -91,6 +91,30 @@ class TranscriptionServiceStub:
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
+    TranscribeLive: _grpc.StreamStreamMultiCallable[_transcription_pb2.TranscribeLiveRequest, _transcription_pb2.TranscribeLiveResponse]
+    """Transcribes speech while it is spoken.
+
+    The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+    signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+    `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+    another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+    INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+    if there is no audio.
+
+    The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+    an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+    the upstream has transcribed every utterance to its end. An `error` reply reports what the
+    upstream did not accept, such as a piece of audio, but leaves the session open; every other
+    error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+    session early or sends nothing for too long although it has audio to transcribe.
+
+    A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+    it, and not before the utterance before it is done; it reads text only as fast as the caller
+    does. Cancelling the call closes the session.
+
+    The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+    realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
+    """
 
 @_typing.type_check_only
 class TranscriptionServiceAsyncStub(TranscriptionServiceStub):
@@ -98,7 +122,7 @@ class TranscriptionServiceAsyncStub(TranscriptionServiceStub):
 
     Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
     the text is returned in one message or streamed. Small files do not need an upload. The server
-    does not hold a whole upload in memory.
+    does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
 
     A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
     `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -155,13 +179,37 @@ class TranscriptionServiceAsyncStub(TranscriptionServiceStub):
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
+    TranscribeLive: _aio.StreamStreamMultiCallable[_transcription_pb2.TranscribeLiveRequest, _transcription_pb2.TranscribeLiveResponse]  # type: ignore[assignment]
+    """Transcribes speech while it is spoken.
+
+    The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+    signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+    `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+    another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+    INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+    if there is no audio.
+
+    The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+    an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+    the upstream has transcribed every utterance to its end. An `error` reply reports what the
+    upstream did not accept, such as a piece of audio, but leaves the session open; every other
+    error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+    session early or sends nothing for too long although it has audio to transcribe.
+
+    A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+    it, and not before the utterance before it is done; it reads text only as fast as the caller
+    does. Cancelling the call closes the session.
+
+    The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+    realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
+    """
 
 class TranscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Speech to text, in the language spoken or translated.
 
     Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
     the text is returned in one message or streamed. Small files do not need an upload. The server
-    does not hold a whole upload in memory.
+    does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
 
     A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
     `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -239,6 +287,36 @@ class TranscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+
+    @_abc_1.abstractmethod
+    def TranscribeLive(
+        self,
+        request_iterator: _MaybeAsyncIterator[_transcription_pb2.TranscribeLiveRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_transcription_pb2.TranscribeLiveResponse], _abc.AsyncIterator[_transcription_pb2.TranscribeLiveResponse]]:
+        """Transcribes speech while it is spoken.
+
+        The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+        signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+        `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+        another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+        INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+        if there is no audio.
+
+        The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+        an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+        the upstream has transcribed every utterance to its end. An `error` reply reports what the
+        upstream did not accept, such as a piece of audio, but leaves the session open; every other
+        error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+        session early or sends nothing for too long although it has audio to transcribe.
+
+        A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+        it, and not before the utterance before it is done; it reads text only as fast as the caller
+        does. Cancelling the call closes the session.
+
+        The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+        realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
         """
 
 def add_TranscriptionServiceServicer_to_server(servicer: TranscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,7 +15,7 @@ from penstock_server.fleet.hedging import hedged
 from penstock_server.fleet.lease import Lease, error_type
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
-from penstock_server.fleet.request import Begun, ReplicaRequest
+from penstock_server.fleet.request import Begun, Opened, ReplicaRequest
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes
 from penstock_server.fleet.sleep import asleep, require_awake
@@ -26,6 +26,7 @@ from penstock_server.upstream import (
     Call,
     Form,
     JsonObject,
+    LiveSession,
     Method,
     Operation,
     StreamContract,
@@ -115,6 +116,23 @@ class Dispatcher:
         )
         stack.push_async_exit(begun.stack)
         return begun.events
+
+    async def open(
+        self,
+        stack: contextlib.AsyncExitStack,
+        operation: Operation,
+        opening: Body,
+        call: Call,
+    ) -> LiveSession:
+        """Returns a session that is open; see `Fleet.live`.
+
+        Raises:
+            UpstreamFailure: no replica fits, or the last one failed.
+        """
+        requests = _Requests(self, operation, opening, call)
+        opened = await requests.until_sent(lambda request: request.open(operation), Opened.end)
+        stack.push_async_exit(opened.stack)
+        return opened.session
 
     async def stored(self, routes: Routes, method: Method, path: str, call: Call) -> JsonObject:
         """Requests a stored response from one replica after the other, until one has it.

@@ -33,6 +33,7 @@ from penstock_server.upstream import (
     Form,
     JsonObject,
     Kind,
+    LiveSession,
     Method,
     NativeResponses,
     Operation,
@@ -208,6 +209,31 @@ class Fleet:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 yield await self._dispatcher.begin(stack, operation, body, call, contract)
+        except UpstreamFailure as failure:
+            raise self._with_names(failure, operation, call) from failure
+        finally:
+            self.budget.end()
+
+    @contextlib.asynccontextmanager
+    async def live(
+        self, operation: Operation, opening: Body, call: Call
+    ) -> AsyncIterator[LiveSession]:
+        """Opens a session on a replica that serves it, where it stays; leaving closes it.
+
+        Args:
+            operation: the operation.
+            opening: the first event to send.
+            call: the call.
+
+        Raises:
+            UpstreamFailure: no replica fits, or the session failed.
+        """
+        if call.observer:
+            call.observer.describe("GET", operation.path, _described(opening))
+        self.budget.begin()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                yield await self._dispatcher.open(stack, operation, opening, call)
         except UpstreamFailure as failure:
             raise self._with_names(failure, operation, call) from failure
         finally:

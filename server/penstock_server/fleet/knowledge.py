@@ -75,7 +75,7 @@ class Knowledge:
         """
         if operation is NATIVE_RESPONSE and native != NativeResponses.ALWAYS:
             return native == NativeResponses.AUTO and self.responds_natively
-        return self.paths is None or not self.paths.isdisjoint(operation.routes)
+        return self.paths is None or not self.paths.isdisjoint(operation.listed)
 
     @property
     def responds_natively(self) -> bool:

@@ -259,4 +259,5 @@ class Replica:
     def _operations(self) -> tuple[str, ...]:
         if self.known.paths is None:
             return ()
-        return tuple(operation.name for operation in ALL_OPERATIONS if self.serves(operation))
+        # A sign is not enough for a report.
+        return tuple(one.name for one in ALL_OPERATIONS if not one.sign and self.serves(one))

@@ -12,7 +12,9 @@ from penstock_server.upstream import (
     Attempts,
     Body,
     Call,
+    Form,
     JsonObject,
+    LiveSession,
     Operation,
     StreamContract,
 )
@@ -26,6 +28,17 @@ class Begun(NamedTuple):
 
     async def end(self) -> None:
         """Ends the stream."""
+        await self.stack.aclose()
+
+
+class Opened(NamedTuple):
+    """A session that is open, and the stack that ends it."""
+
+    stack: contextlib.AsyncExitStack
+    session: LiveSession
+
+    async def end(self) -> None:
+        """Ends the session."""
         await self.stack.aclose()
 
 
@@ -92,6 +105,16 @@ class ReplicaRequest:
             if self.hedges:
                 named = _HedgedEvents(named, self.call.attempts, self.hedges)
             return Begun(opened.pop_all(), named)
+
+    async def open(self, operation: Operation) -> Opened:
+        """Returns a session that is open; the request is its first event."""
+        assert not isinstance(self.body, Form)
+        async with contextlib.AsyncExitStack() as opened:
+            lease = opened.enter_context(self._lease)
+            live = self.replica.upstream.live(operation, dict(self.body), lease.call)
+            session = await opened.enter_async_context(live)
+            lease.record_answer()
+            return Opened(opened.pop_all(), session)
 
 
 class _Events:

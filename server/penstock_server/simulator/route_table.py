@@ -56,7 +56,8 @@ class Route:
 
     def listed(self, settings: SimulatorSettings) -> bool:
         """Returns whether the schema of a simulator with those settings lists the route."""
-        return settings.scale_out or self.path != routes.GENERATE
+        # A websocket has no entry in a schema.
+        return self.path != routes.REALTIME and (settings.scale_out or self.path != routes.GENERATE)
 
     @property
     def needs_engine(self) -> bool:
@@ -74,7 +75,13 @@ async def _openapi(request: Request, state: State) -> Answer:
     return Answer.of_json({"openapi": "3.1.0", "info": info, "paths": paths})
 
 
+def _no_prompt(request: Request) -> str:
+    """Returns the prompt of an operation that has none."""
+    return ""
+
+
 _GENERATE = ("chat",)
+_SPEECH = ("whisper", "realtime")
 _SCORE = ("rerank", "embed")
 _CLASSIFY = ("rerank", "classify")
 _POOL = ("rerank", "embed", "classify")
@@ -110,15 +117,16 @@ ROUTES = (
         routes.TRANSCRIPTIONS,
         transcription.transcribe,
         transcription.prompt,
-        ("whisper",),
+        _SPEECH,
     ),
     Route(
         "POST",
         routes.TRANSLATIONS,
         transcription.translate,
         transcription.prompt,
-        ("whisper",),
+        _SPEECH,
     ),
+    Route("GET", routes.REALTIME, transcription.converse, _no_prompt, ("realtime",)),
     Route("GET", "/v1/models", introspection.models),
     Route("GET", "/health", introspection.health),
     Route("GET", "/ping", introspection.health),

@@ -198,7 +198,9 @@ class Simulator:
             return unauthorized()
         route = resolve(request.method, request.path, self.settings)
         if isinstance(route, Answer):
-            return self._unserved(request) or route
+            # An ASGI server refuses a websocket without a route in this way.
+            refused = Answer.of_bytes(b"", None, 403) if request.messages else route
+            return self._unserved(request) or refused
         try:
             answer = self.state.dialect.edit_answer(await self._answered(route, request))
             everywhere = self.path_faults.get(request.path, self.faults if route.prompt else "")

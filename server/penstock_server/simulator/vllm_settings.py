@@ -14,7 +14,7 @@ from penstock_server.options import (
 )
 from penstock_server.simulator.dialects import versions
 
-KINDS = ("chat", "embed", "rerank", "classify", "whisper")
+KINDS = ("chat", "embed", "rerank", "classify", "whisper", "realtime")
 """Kinds of models, which determine the routes of vLLM."""
 
 

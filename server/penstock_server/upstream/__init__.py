@@ -21,6 +21,7 @@ from penstock_server.upstream.config import (
 from penstock_server.upstream.error_body import ErrorBody
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import OWN_HEADERS, is_token
+from penstock_server.upstream.live import LiveSession
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, File, Form
 from penstock_server.upstream.observer import CallObserver, RequestObserver
@@ -32,6 +33,7 @@ from penstock_server.upstream.operations import (
     DETOKENIZATION,
     EMBEDDING,
     GENERATION,
+    LIVE_TRANSCRIPTION,
     NATIVE_RESPONSE,
     POOLING,
     RERANK,
@@ -53,6 +55,7 @@ __all__ = [
     "DETOKENIZATION",
     "EMBEDDING",
     "GENERATION",
+    "LIVE_TRANSCRIPTION",
     "LONGEST_WINDOW_S",
     "NATIVE_RESPONSE",
     "OWN_HEADERS",
@@ -73,6 +76,7 @@ __all__ = [
     "Form",
     "JsonObject",
     "Kind",
+    "LiveSession",
     "Method",
     "NativeResponses",
     "Operation",

@@ -10,8 +10,8 @@ import orjson
 
 from penstock_server.upstream.completeness import (
     ChoiceStream,
+    Contract,
     ContractBroken,
-    StreamContract,
     is_plainly_whole,
 )
 from penstock_server.upstream.error_body import (
@@ -118,9 +118,7 @@ def require_own(response: Response, named: Any) -> None:
         raise malformed("it is the answer to another request", Stage.BODY)
 
 
-def observe(
-    contract: StreamContract, event: JsonObject, stage: Stage, offset: int | None = None
-) -> None:
+def observe(contract: Contract, event: JsonObject, stage: Stage, offset: int | None = None) -> None:
     """Records an event in a contract.
 
     The contract removes parts without content from the event; unreadable values after a complete

@@ -24,17 +24,20 @@ from penstock_server.upstream.call import Call
 from penstock_server.upstream.completeness import StreamContract
 from penstock_server.upstream.config import UpstreamConfig
 from penstock_server.upstream.exchange import ID, PATH, Exchange, UploadStream
-from penstock_server.upstream.failure import UpstreamFailure
+from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import Headers
+from penstock_server.upstream.http.address import address_from
 from penstock_server.upstream.http.messages import LazyRequest, Pieces
 from penstock_server.upstream.http.transport import Transport
 from penstock_server.upstream.limits import Limits, ProbeLimits
+from penstock_server.upstream.live import LiveSession
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, Form
 from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
 from penstock_server.upstream.redaction import Redaction
 from penstock_server.upstream.response import EVENT_STREAM, Response
 from penstock_server.upstream.stream import events
+from penstock_server.upstream.websocket import connected
 
 _JSON = "application/json"
 _PROBE_CONNECTIONS = 10
@@ -87,6 +90,7 @@ class Upstream:
         self._headers = Headers(config.api_key, config.headers, self._base.netloc.decode())
         self._url = lru_cache(_MOST_URLS)(self._url_of)
         self._given_transport = transport
+        self._sessions = 0
         self.latency_s = earlier.latency_s if earlier else None
         self.working_routes = earlier.working_routes if earlier else {}
         self.transport = transport or self._new_transport(config.max_connections)
@@ -119,7 +123,15 @@ class Upstream:
     @property
     def outstanding(self) -> int:
         """The number of its own connections in use, including those of probes."""
-        return sum(transport.pool.in_use for transport in self._own_transports)
+        used = sum(transport.pool.in_use for transport in self._own_transports)
+        return used + self._sessions
+
+    @property
+    def _in_use(self) -> int:
+        """The number of connections of calls."""
+        transport = self.transport
+        pooled = transport.pool.in_use if isinstance(transport, Transport) else 0
+        return self._sessions + pooled
 
     def close(self) -> None:
         """Closes idle connections now, and those in use when they are released."""
@@ -284,6 +296,45 @@ class Upstream:
                 read = events(response, contract, limits, window_s)
                 async with contextlib.aclosing(read) as stream:
                     yield stream
+        except UpstreamFailure as failure:
+            raise self._placed(failure, request, call) from None
+
+    @contextlib.asynccontextmanager
+    async def live(
+        self, operation: Operation, opening: JsonObject, call: Call
+    ) -> AsyncIterator[LiveSession]:
+        """Yields a session over a websocket; leaving closes it.
+
+        Args:
+            operation: the operation.
+            opening: the first event to send.
+            call: the call.
+
+        Raises:
+            UpstreamFailure: there was no session; its events raise it when the session fails.
+        """
+        call.attempts.add(self.name)
+        request = self._bare("GET", operation.path, call)
+        limits = Limits(self.config.timeouts)
+        started = monotonic()
+        try:
+            if self._in_use >= self.config.max_connections:
+                message = "all upstream connections are in use"
+                raise UpstreamFailure(Kind.OVERLOADED, message, Stage.CONNECT)
+            call.attempts.begin(operation.path)
+            self._sessions += 1
+            try:
+                where = address_from(
+                    self._base, self.config.tls, self._pinned_address, self._socket
+                )
+                most_bytes = self.config.max_answer_bytes
+                socket = await connected(where, request, limits, call.attempts, most_bytes)
+                async with contextlib.aclosing(LiveSession(socket, limits, call.attempts)) as live:
+                    self._record_latency(started)
+                    await live.open(opening)
+                    yield live
+            finally:
+                self._sessions -= 1
         except UpstreamFailure as failure:
             raise self._placed(failure, request, call) from None
 

@@ -1,5 +1,6 @@
 """The one place that decides whether an answer is complete, streamed or with choices."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,17 @@ _FRAME_OF_CALL = frozenset({"index", "type"})
 _FRAME_OF_CHOICE = frozenset({"index", "delta", "role"})
 _CONTENT = frozenset({"text", "message", "logprobs", "token_ids"})
 _TERMINAL = frozenset({"completed", "incomplete", "failed"})
+_ENDS_SESSION = frozenset(
+    {
+        "invalid_event",
+        "invalid_json",
+        "model_not_found",
+        "model_not_validated",
+        "processing_error",
+        "unknown_event",
+    }
+)
+"""Codes of errors after which a live transcription cannot continue."""
 _STATES = frozenset({"created", "in_progress", "queued"})
 _CONTENT_OF_DELTA = frozenset(
     {
@@ -37,8 +49,8 @@ _CONTENT_OF_DELTA = frozenset(
 )
 
 
-class StreamContract(Protocol):
-    """The contract of a kind of stream, checked event by event."""
+class Contract(Protocol):
+    """The contract of a kind of answer, checked event by event."""
 
     def observe(self, event: JsonObject) -> None:
         """Records the next event, and removes from it what adds nothing.
@@ -48,15 +60,6 @@ class StreamContract(Protocol):
         Raises:
             ContractBroken: the event contradicts the contract.
         """
-
-    def ended(self) -> None:
-        """Records that the upstream sent `[DONE]`."""
-
-    def pieces(self, event: JsonObject) -> Sequence[Piece]:
-        """Returns the pieces of texts in an event; none if it has other content."""
-
-    def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
-        """Merges two consecutive events into one; returns None if both are needed."""
 
     @property
     def complete(self) -> bool:
@@ -69,6 +72,19 @@ class StreamContract(Protocol):
     @property
     def failure(self) -> ErrorBody | None:
         """The error that the last event reported, for streams that report errors in events."""
+
+
+class StreamContract(Contract, Protocol):
+    """The contract of a kind of stream over HTTP."""
+
+    def ended(self) -> None:
+        """Records that the upstream sent `[DONE]`."""
+
+    def pieces(self, event: JsonObject) -> Sequence[Piece]:
+        """Returns the pieces of texts in an event; none if it has other content."""
+
+    def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
+        """Merges two consecutive events into one; returns None if both are needed."""
 
 
 class ContractBroken(Exception):
@@ -425,3 +441,50 @@ class ResponseEvents:
     def missing(self) -> str:
         """Description of the missing parts."""
         return "no terminal event"
+
+
+class LiveTranscript:
+    """Follows the events of a live transcription, which consists of utterances.
+
+    It is complete while no utterance is open: each one that began has ended with its own event.
+    An error with one of some codes ends the session, because no such event follows it, or because
+    parts of the utterance would become parts of the next one.
+
+    Attributes:
+        failure: why the session failed, if it did.
+        idle: set while no utterance is open.
+    """
+
+    def __init__(self) -> None:
+        """Creates the contract of a session before its first event."""
+        self.failure: ErrorBody | None = None
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def begin(self) -> None:
+        """Records that an utterance begins."""
+        self.idle.clear()
+
+    def observe(self, event: JsonObject) -> None:
+        """Records the next event; empties one that ends an utterance that is not open."""
+        kind = event.get("type")
+        if kind == "error":
+            code = event.get("code")
+            if code is None or code in _ENDS_SESSION:
+                param = "model" if code == "model_not_found" else ""
+                message = str(event.get("error") or "")
+                self.failure = ErrorBody(message, param=param, code=code or "processing_error")
+        elif kind == "transcription.done":
+            if self.complete:
+                event.clear()
+            self.idle.set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every utterance has ended."""
+        return self.idle.is_set()
+
+    @property
+    def missing(self) -> str:
+        """Description of the missing parts."""
+        return "an utterance did not end" if not self.complete else "the audio had not ended"

@@ -120,6 +120,9 @@ class UpstreamFailure(FailureFacts, Exception):
         """Whether the upstream does not have the route, for any model."""
         if self.kind is not Kind.HTTP_ERROR or self.response_missing:
             return False
+        if self.status == 403 and self.path == routes.REALTIME:
+            # vLLM's web server refuses websockets so, with an empty body, where it has no route.
+            return self.error.bare and not self.error.message
         return self.status in (405, 501) or (self.status == 404 and not self._is_about_its_object)
 
     @property

@@ -85,12 +85,13 @@ class Limits:
         until = monotonic() + idle
         if until <= self._until:
             return Limit(until, idle, IDLE, "event")
-        return self._total()
+        return self.total()
 
     def _within_total(self, limit: Limit) -> Limit:
-        return limit if limit.until <= self._until else self._total()
+        return limit if limit.until <= self._until else self.total()
 
-    def _total(self) -> Limit:
+    def total(self) -> Limit:
+        """Returns the limit of the whole exchange."""
         return Limit(self._until, self._timeouts.total, TOTAL, "complete answer")
 
 

@@ -19,6 +19,8 @@ class Operation:
         fallbacks: its other routes, for upstreams that lack `path`.
         repeatable: whether requesting it twice has the same effect as requesting it once.
         option: the option that vLLM needs to serve it; empty if it needs none.
+        sign: the route that an upstream lists if it may serve it, for a `path` that vLLM does not
+            list, such as that of a websocket; empty if it lists `path`.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Operation:
     fallbacks: tuple[str, ...] = ()
     repeatable: bool = True
     option: str = ""
+    sign: str = ""
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -36,6 +39,11 @@ class Operation:
     def hint(self) -> str:
         """Text for messages about upstreams that do not serve it; empty without an option."""
         return f"; vLLM serves it if started with {self.option}" if self.option else ""
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The routes of which an upstream that serves it lists at least one."""
+        return (self.sign,) if self.sign else self.routes
 
 
 CHAT_COMPLETION = Operation("chat completion", routes.CHAT_COMPLETIONS)
@@ -52,6 +60,7 @@ CLASSIFICATION = Operation("classification", routes.CLASSIFY)
 POOLING = Operation("pooling", routes.POOLING)
 TRANSCRIPTION = Operation("transcription", routes.TRANSCRIPTIONS)
 TRANSLATION = Operation("translation of speech", routes.TRANSLATIONS)
+LIVE_TRANSCRIPTION = Operation("live transcription", routes.REALTIME, sign=routes.TRANSCRIPTIONS)
 RESPONSE = Operation("response", routes.CHAT_COMPLETIONS)
 """A response, requested as a chat."""
 NATIVE_RESPONSE = Operation("native response", routes.RESPONSES, repeatable=False)
@@ -71,5 +80,6 @@ ALL_OPERATIONS = (
     DETOKENIZATION,
     TRANSCRIPTION,
     TRANSLATION,
+    LIVE_TRANSCRIPTION,
 )
 """Every operation with its own route, by that route."""

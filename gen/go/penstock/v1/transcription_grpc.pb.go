@@ -54,6 +54,29 @@ type TranscriptionServiceClient interface {
 	// The request type is shared with UploadTranscribe, so callers can switch between the two methods
 	// without changing the request.
 	UploadStreamTranscribe(ctx context.Context, opts ...grpc.CallOption) (TranscriptionService_UploadStreamTranscribeClient, error)
+	// Transcribes speech while it is spoken.
+	//
+	// The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+	// signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+	// `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+	// another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+	// INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+	// if there is no audio.
+	//
+	// The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+	// an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+	// the upstream has transcribed every utterance to its end. An `error` reply reports what the
+	// upstream did not accept, such as a piece of audio, but leaves the session open; every other
+	// error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+	// session early or sends nothing for too long although it has audio to transcribe.
+	//
+	// A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+	// it, and not before the utterance before it is done; it reads text only as fast as the caller
+	// does. Cancelling the call closes the session.
+	//
+	// The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+	// realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
+	TranscribeLive(ctx context.Context, opts ...grpc.CallOption) (TranscriptionService_TranscribeLiveClient, error)
 }
 
 type transcriptionServiceClient struct {
@@ -170,6 +193,37 @@ func (x *transcriptionServiceUploadStreamTranscribeClient) Recv() (*UploadStream
 	return m, nil
 }
 
+func (c *transcriptionServiceClient) TranscribeLive(ctx context.Context, opts ...grpc.CallOption) (TranscriptionService_TranscribeLiveClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_TranscriptionService_serviceDesc.Streams[3], "/penstock.v1.TranscriptionService/TranscribeLive", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &transcriptionServiceTranscribeLiveClient{stream}
+	return x, nil
+}
+
+type TranscriptionService_TranscribeLiveClient interface {
+	Send(*TranscribeLiveRequest) error
+	Recv() (*TranscribeLiveResponse, error)
+	grpc.ClientStream
+}
+
+type transcriptionServiceTranscribeLiveClient struct {
+	grpc.ClientStream
+}
+
+func (x *transcriptionServiceTranscribeLiveClient) Send(m *TranscribeLiveRequest) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *transcriptionServiceTranscribeLiveClient) Recv() (*TranscribeLiveResponse, error) {
+	m := new(TranscribeLiveResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // TranscriptionServiceServer is the server API for TranscriptionService service.
 // All implementations must embed UnimplementedTranscriptionServiceServer
 // for forward compatibility
@@ -211,6 +265,29 @@ type TranscriptionServiceServer interface {
 	// The request type is shared with UploadTranscribe, so callers can switch between the two methods
 	// without changing the request.
 	UploadStreamTranscribe(TranscriptionService_UploadStreamTranscribeServer) error
+	// Transcribes speech while it is spoken.
+	//
+	// The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+	// signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+	// `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+	// another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+	// INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+	// if there is no audio.
+	//
+	// The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+	// an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+	// the upstream has transcribed every utterance to its end. An `error` reply reports what the
+	// upstream did not accept, such as a piece of audio, but leaves the session open; every other
+	// error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+	// session early or sends nothing for too long although it has audio to transcribe.
+	//
+	// A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+	// it, and not before the utterance before it is done; it reads text only as fast as the caller
+	// does. Cancelling the call closes the session.
+	//
+	// The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+	// realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
+	TranscribeLive(TranscriptionService_TranscribeLiveServer) error
 	mustEmbedUnimplementedTranscriptionServiceServer()
 }
 
@@ -229,6 +306,9 @@ func (UnimplementedTranscriptionServiceServer) UploadTranscribe(TranscriptionSer
 }
 func (UnimplementedTranscriptionServiceServer) UploadStreamTranscribe(TranscriptionService_UploadStreamTranscribeServer) error {
 	return status.Errorf(codes.Unimplemented, "method UploadStreamTranscribe not implemented")
+}
+func (UnimplementedTranscriptionServiceServer) TranscribeLive(TranscriptionService_TranscribeLiveServer) error {
+	return status.Errorf(codes.Unimplemented, "method TranscribeLive not implemented")
 }
 func (UnimplementedTranscriptionServiceServer) mustEmbedUnimplementedTranscriptionServiceServer() {}
 
@@ -334,6 +414,32 @@ func (x *transcriptionServiceUploadStreamTranscribeServer) Recv() (*UploadTransc
 	return m, nil
 }
 
+func _TranscriptionService_TranscribeLive_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(TranscriptionServiceServer).TranscribeLive(&transcriptionServiceTranscribeLiveServer{stream})
+}
+
+type TranscriptionService_TranscribeLiveServer interface {
+	Send(*TranscribeLiveResponse) error
+	Recv() (*TranscribeLiveRequest, error)
+	grpc.ServerStream
+}
+
+type transcriptionServiceTranscribeLiveServer struct {
+	grpc.ServerStream
+}
+
+func (x *transcriptionServiceTranscribeLiveServer) Send(m *TranscribeLiveResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *transcriptionServiceTranscribeLiveServer) Recv() (*TranscribeLiveRequest, error) {
+	m := new(TranscribeLiveRequest)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 var _TranscriptionService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "penstock.v1.TranscriptionService",
 	HandlerType: (*TranscriptionServiceServer)(nil),
@@ -357,6 +463,12 @@ var _TranscriptionService_serviceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "UploadStreamTranscribe",
 			Handler:       _TranscriptionService_UploadStreamTranscribe_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "TranscribeLive",
+			Handler:       _TranscriptionService_TranscribeLive_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

@@ -152,6 +152,20 @@ def _transcribed_piece(target: Target, message: Any) -> None:
         target.usage = _usage(piece.usage)
 
 
+def _transcribed_live(target: Target, message: Any) -> None:
+    """Reads a message of a live transcription; each utterance has counts of its own."""
+    event = message.WhichOneof("event")
+    if event == "started":
+        target.response_model = message.started.model
+    elif event == "done" and message.done.HasField("usage"):
+        counted, earlier = _usage(message.done.usage), target.usage
+        target.usage = _sum(earlier, counted) if earlier else counted
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return other._replace(input=one.input + other.input, output=one.output + other.output)
+
+
 def _usage(usage: common_pb2.Usage) -> Usage:
     cached = reasoning = None
     if usage.HasField("prompt_tokens_details"):
@@ -199,5 +213,6 @@ _READERS: dict[str, Reader] = {
         (transcription_pb2.UploadTranscribeResponse, _transcribed),
         (transcription_pb2.StreamTranscribeResponse, _transcribed_piece),
         (transcription_pb2.UploadStreamTranscribeResponse, _transcribed_piece),
+        (transcription_pb2.TranscribeLiveResponse, _transcribed_live),
     )
 }

@@ -3,10 +3,13 @@
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import TypeVar
 
 from penstock.v1 import transcription_pb2_grpc
 from penstock.v1.transcription_pb2 import (
     StreamTranscribeResponse,
+    TranscribeLiveRequest,
+    TranscribeLiveResponse,
     TranscribeRequest,
     TranscribeResponse,
     Transcription,
@@ -16,20 +19,25 @@ from penstock.v1.transcription_pb2 import (
     UploadTranscribeRequest,
     UploadTranscribeResponse,
 )
-from penstock_server.convert import transcript, transcription
+from penstock_server.convert import live_transcription, transcript, transcription
 from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import Context, Rpc, converted, require_end, upstream_call
 from penstock_server.upstream import (
+    LIVE_TRANSCRIPTION,
     TRANSCRIPTION,
     TRANSLATION,
     File,
     Form,
+    JsonObject,
     Operation,
     TranscriptStream,
 )
 
 Uploading = AsyncIterator[UploadTranscribeRequest]
+Speaking = AsyncIterator[TranscribeLiveRequest]
 Audio = bytes | AsyncGenerator[bytes, None]
+
+Message = TypeVar("Message")
 
 _SIZE = re.compile("[0-9]{1,18}")
 
@@ -62,7 +70,7 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
     ) -> UploadTranscribeResponse:
         """Transcribes uploaded audio into one answer."""
         rpc = Rpc.of(context)
-        config = await _config(request_iterator, rpc)
+        config = transcription.upload_config(await _first(request_iterator, rpc))
         async with aclosing(_uploaded(request_iterator, rpc)) as audio:
             whole = await self._whole(rpc, config, audio)
         return UploadTranscribeResponse(transcription=whole)
@@ -72,13 +80,29 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
     ) -> AsyncIterator[UploadStreamTranscribeResponse]:
         """Transcribes uploaded audio piece by piece."""
         rpc = Rpc.of(context)
-        config = await _config(request_iterator, rpc)
+        config = transcription.upload_config(await _first(request_iterator, rpc))
         async with (
             aclosing(_uploaded(request_iterator, rpc)) as audio,
             aclosing(self._deltas(rpc, config, audio)) as deltas,
         ):
             async for delta in deltas:
                 yield UploadStreamTranscribeResponse(delta=delta)
+
+    async def TranscribeLive(
+        self, request_iterator: Speaking, context: Context
+    ) -> AsyncIterator[TranscribeLiveResponse]:
+        """Transcribes speech while it is spoken."""
+        rpc = Rpc.of(context)
+        config = live_transcription.configuration(await _first(request_iterator, rpc))
+        call = upstream_call(rpc, config.model, config.engine, "config.")
+        opening = live_transcription.opening(config)
+        async with (
+            self._fleet.live(LIVE_TRANSCRIPTION, opening, call) as session,
+            session.sending(_spoken(request_iterator, rpc)),
+        ):
+            async for event in session:
+                if reply := live_transcription.reply(event, rpc.attempts.model):
+                    yield reply
 
     async def _whole(self, rpc: Rpc, config: TranscriptionConfig, audio: Audio) -> Transcription:
         call = upstream_call(rpc, config.model, config.engine, "config.")
@@ -116,11 +140,23 @@ def _announced(rpc: Rpc) -> int:
     return int(digits) if _SIZE.fullmatch(digits) else 0
 
 
-async def _config(messages: Uploading, rpc: Rpc) -> TranscriptionConfig:
+async def _first(messages: AsyncIterator[Message], rpc: Rpc) -> Message | None:
+    """Returns the first message of a call; None if it has none."""
     first = await anext(messages, None)
     if first is None:
         await require_end(rpc)
-    return transcription.upload_config(first)
+    return first
+
+
+async def _spoken(messages: Speaking, rpc: Rpc) -> AsyncIterator[JsonObject]:
+    """Yields the events to send for the messages after the first."""
+    speech = live_transcription.Speech()
+    async for message in messages:
+        for event in speech.events(message):
+            yield event
+    await require_end(rpc)
+    for event in speech.rest():
+        yield event
 
 
 async def _uploaded(messages: Uploading, rpc: Rpc) -> AsyncGenerator[bytes, None]:

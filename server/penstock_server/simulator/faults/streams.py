@@ -44,6 +44,14 @@ def error_event(
 
 
 @fault
+def live_error(answer: Answer, after: int = 1, code: str = "invalid_audio") -> None:
+    """Sends an error with a code after some events of a live transcription."""
+    if answer.websocket:
+        event = Document({"type": "error", "error": "Simulated", "code": code})
+        answer.filters.append(lambda pieces: _inserted(pieces, after, event))
+
+
+@fault
 def cut(answer: Answer, after: int = 1, mid_chunk: bool = False) -> None:
     """Closes the connection after some events, or inside the next one; unary: inside the body."""
     _hang_up(answer, after, mid_chunk, reset=False)

@@ -65,6 +65,8 @@ class Answer:
     streamed: bool = False
     header_delay: float | None = 0.0
     generates: bool = False
+    websocket: bool = False
+    """Whether the pieces are the messages of a websocket that the request opens."""
     length_error: int | None = None
     """If not None, the body has a Content-Length that is wrong by this number of bytes."""
     filters: list[Filter] = field(default_factory=list)
@@ -85,10 +87,16 @@ class Answer:
         """Creates a stream of events."""
         return cls(events, content_type=EVENT_STREAM, streamed=True)
 
+    @classmethod
+    def of_messages(cls, messages: Pieces) -> "Answer":
+        """Creates the simulator's side of a websocket."""
+        return cls(messages, 101, content_type=None, streamed=True, websocket=True)
+
     def replace(self, other: "Answer") -> None:
         """Replaces the answer, but keeps its coders."""
         self.pieces, self.status, self.content_type = other.pieces, other.status, other.content_type
         self.headers, self.streamed = other.headers, other.streamed
+        self.websocket = other.websocket
         self.filters = []
 
     def edit(self, change: Callable[[Json], Json]) -> None:
@@ -104,7 +112,7 @@ class Answer:
         pieces = self.pieces
         for change in self.filters:
             pieces = change(pieces)
-        pieces = _encode(pieces, self.streamed)
+        pieces = _encode(pieces, self.streamed and not self.websocket)
         for change in self.coders:
             pieces = change(pieces)
         return pieces
@@ -135,19 +143,19 @@ async def _coded(pieces: Pieces, change: Callable[[bytes], Iterable[bytes]]) -> 
             yield piece
 
 
-async def _encode(pieces: Pieces, streamed: bool) -> Pieces:
+async def _encode(pieces: Pieces, framed: bool) -> Pieces:
     async for piece in pieces:
         if isinstance(piece, Document):
-            yield _encoded(piece, streamed)
+            yield _encoded(piece, framed)
         elif isinstance(piece, Hangup) and isinstance(piece.within, Document):
-            yield Hangup(_encoded(piece.within, streamed), piece.reset)
+            yield Hangup(_encoded(piece.within, framed), piece.reset)
         else:
             yield piece
 
 
-def _encoded(document: Document, streamed: bool) -> Raw:
+def _encoded(document: Document, framed: bool) -> Raw:
     data = orjson.dumps(document.data)
-    if not streamed:
+    if not framed:
         return Raw(data)
     # Only events of the Responses API have a type, which is also their name.
     return Raw(sse(data, document.data.get("type", "")))

@@ -6,10 +6,12 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from email.utils import formatdate
 
 import h11
 
+from penstock_server.simulator.http import websocket
 from penstock_server.simulator.http.activity import Activity
 from penstock_server.simulator.http.answers import Answer, Hangup, Pause, Raw
 from penstock_server.simulator.http.requests import Request
@@ -60,6 +62,8 @@ class Connection:
             except h11.RemoteProtocolError:
                 return await self._refuse()
             self._activity.count_request()
+            if websocket.is_opened_by(request):
+                return await self._converse(request)
             await self._respond(request)
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                 return None
@@ -122,6 +126,25 @@ class Connection:
         if work.cancelled():
             raise _Gone
         work.result()
+
+    async def _converse(self, request: Request) -> None:
+        """Answers a request that opens a websocket, or refuses it."""
+        socket = websocket.Websocket(self._reader, self._writer)
+        answer = await self._handler(replace(request, messages=socket.messages()))
+        if not answer.websocket:
+            await self._write(answer)
+            return
+        with self._activity.generation():
+            await socket.while_open(pause(answer.header_delay))
+            self._send(websocket.acceptance(request))
+            async for piece in answer.encoded():
+                if isinstance(piece, Raw):
+                    await socket.send(piece.data)
+                elif isinstance(piece, Pause):
+                    await socket.while_open(pause(piece.seconds))
+                elif isinstance(piece, Hangup):
+                    await self._hang_up(b"", piece.reset)
+            await socket.close()
 
     async def _answer(self, request: Request) -> None:
         answer = await self._handler(request)

@@ -1,6 +1,7 @@
 """A request as the simulator received it."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ class Request:
     query: str
     headers: dict[str, str]
     body: bytes
+    messages: AsyncIterator[bytes] | None = None
+    """The messages of the websocket that it opens; None if it opens none."""
 
     @cached_property
     def json(self) -> Json:

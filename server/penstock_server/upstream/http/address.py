@@ -5,13 +5,17 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from socket import SOCK_STREAM
+from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM
+from socket import socket as Socket
 from typing import TypeVar
 
 import httpx
 
+from penstock_server.upstream.base_url import port
 from penstock_server.upstream.config import Tls
 from penstock_server.upstream.http.tls import encrypt
+
+_SECURE = "https"
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.BufferedProtocol)
 
@@ -58,6 +62,53 @@ class Address:
             else:
                 return connected
         raise failures[0]
+
+    async def open_socket(self) -> Socket:
+        """Opens a connection without TLS, for a library that does the rest.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if self.socket:
+            return await _open(AF_UNIX, self.socket)
+        failures: list[OSError] = []
+        for address in (self.pinned,) if self.pinned else await resolve(self.host):
+            family = AF_INET6 if ":" in address else AF_INET
+            try:
+                return await _open(family, (address, self.port))
+            except OSError as failure:
+                failures.append(failure)
+        raise failures[0]
+
+
+def address_from(url: httpx.URL, tls: Tls, pinned: str, socket: str) -> Address:
+    """Returns the address of a server.
+
+    Args:
+        url: a URL of the server.
+        tls: how to verify an https server.
+        pinned: see `Address`.
+        socket: see `Address`.
+
+    Raises:
+        ValueError: the scheme of the URL is neither http nor https.
+    """
+    secure = url.scheme == _SECURE
+    if not secure and url.scheme != "http":
+        raise ValueError("the URL must begin with http://, https:// or unix://")
+    host = url.raw_host.decode().strip("[]")
+    return Address(host, port(url.scheme, url.port), tls if secure else None, pinned, socket)
+
+
+async def _open(family: int, where: str | tuple[str, int]) -> Socket:
+    opened = Socket(family, SOCK_STREAM)
+    try:
+        opened.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(opened, where)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 async def resolve(host: str) -> Sequence[str]:

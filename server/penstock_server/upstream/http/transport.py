@@ -20,17 +20,14 @@ from time import monotonic
 
 import httpx
 
-from penstock_server.upstream.base_url import port
 from penstock_server.upstream.config import Tls
-from penstock_server.upstream.http.address import Address
+from penstock_server.upstream.http.address import address_from
 from penstock_server.upstream.http.body import Body
 from penstock_server.upstream.http.connection import Connection
 from penstock_server.upstream.http.deadline import deadline, timeouts
 from penstock_server.upstream.http.messages import LazyRequest, LazyResponse
 from penstock_server.upstream.http.pool import Pool
 from penstock_server.upstream.http.upload import Upload
-
-_SECURE = "https"
 
 # The size of buffers on the way. Over TLS, the number of bytes still to be sent is not known.
 _SURELY_SENT_BYTES = 64 * 1024
@@ -73,7 +70,7 @@ class Transport(httpx.AsyncBaseTransport):
         Raises:
             ValueError: the scheme of the URL is neither http nor https.
         """
-        address = _address(url, tls or Tls(), pinned_address, socket)
+        address = address_from(url, tls or Tls(), pinned_address, socket)
         self.pool = Pool(address, max_connections)
 
     def close(self) -> None:
@@ -166,11 +163,3 @@ def _is_stale(connection: Connection, error: BaseException, written: float) -> b
     """Returns whether the server closed an idle connection just as the request arrived."""
     left = isinstance(error, _BROKEN) and connection.used and not connection.answer.begun
     return left and monotonic() - written <= _LEFT_S
-
-
-def _address(url: httpx.URL, tls: Tls, pinned: str, socket: str) -> Address:
-    secure = url.scheme == _SECURE
-    if not secure and url.scheme != "http":
-        raise ValueError("the URL must begin with http://, https:// or unix://")
-    host = url.raw_host.decode().strip("[]")
-    return Address(host, port(url.scheme, url.port), tls if secure else None, pinned, socket)

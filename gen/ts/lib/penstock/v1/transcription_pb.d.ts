@@ -288,6 +288,297 @@ export declare type UploadStreamTranscribeResponse = Message<"penstock.v1.Upload
 export declare const UploadStreamTranscribeResponseSchema: GenMessage<UploadStreamTranscribeResponse>;
 
 /**
+ * Options for a live transcription.
+ *
+ * @generated from message penstock.v1.LiveTranscriptionConfig
+ */
+export declare type LiveTranscriptionConfig = Message<"penstock.v1.LiveTranscriptionConfig"> & {
+  /**
+   * Name of the model. If empty, the server's default model is used; see "Models" in the file
+   * comment of common.proto.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Number of samples per second. 16000 and 0, which means the same, are supported;
+   * INVALID_ARGUMENT INVALID_REQUEST for every other rate.
+   *
+   * @generated from field: int32 sample_rate_hertz = 2;
+   */
+  sampleRateHertz: number;
+
+  /**
+   * Engine options. Only `request_id`, `session_id` and `data_parallel_rank` are supported;
+   * INVALID_ARGUMENT INVALID_REQUEST if any other field is set.
+   *
+   * @generated from field: penstock.v1.EngineOptions engine = 13;
+   */
+  engine?: EngineOptions | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.LiveTranscriptionConfig.
+ * Use `create(LiveTranscriptionConfigSchema)` to create a new message.
+ */
+export declare const LiveTranscriptionConfigSchema: GenMessage<LiveTranscriptionConfig>;
+
+/**
+ * One message of TranscribeLive, which describes the order of messages.
+ *
+ * @generated from message penstock.v1.TranscribeLiveRequest
+ */
+export declare type TranscribeLiveRequest = Message<"penstock.v1.TranscribeLiveRequest"> & {
+  /**
+   * Content of the message. Required.
+   *
+   * @generated from oneof penstock.v1.TranscribeLiveRequest.payload
+   */
+  payload: {
+    /**
+     * Options for the transcription. Required in the first message, and only there.
+     *
+     * @generated from field: penstock.v1.LiveTranscriptionConfig config = 1;
+     */
+    value: LiveTranscriptionConfig;
+    case: "config";
+  } | {
+    /**
+     * Next part of the audio. A tenth of a second, 3200 bytes, is a suitable size; the server's
+     * message limit is the maximum.
+     *
+     * @generated from field: bytes audio_chunk = 2;
+     */
+    value: Uint8Array;
+    case: "audioChunk";
+  } | {
+    /**
+     * End of the utterance, which must contain audio.
+     *
+     * @generated from field: penstock.v1.TranscribeLiveRequest.Commit commit = 3;
+     */
+    value: TranscribeLiveRequest_Commit;
+    case: "commit";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveRequest.
+ * Use `create(TranscribeLiveRequestSchema)` to create a new message.
+ */
+export declare const TranscribeLiveRequestSchema: GenMessage<TranscribeLiveRequest>;
+
+/**
+ * The end of an utterance.
+ *
+ * @generated from message penstock.v1.TranscribeLiveRequest.Commit
+ */
+export declare type TranscribeLiveRequest_Commit = Message<"penstock.v1.TranscribeLiveRequest.Commit"> & {
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveRequest.Commit.
+ * Use `create(TranscribeLiveRequest_CommitSchema)` to create a new message.
+ */
+export declare const TranscribeLiveRequest_CommitSchema: GenMessage<TranscribeLiveRequest_Commit>;
+
+/**
+ * One message of the replies of TranscribeLive.
+ *
+ * @generated from message penstock.v1.TranscribeLiveResponse
+ */
+export declare type TranscribeLiveResponse = Message<"penstock.v1.TranscribeLiveResponse"> & {
+  /**
+   * Content of the message. Unset in a message that has only `extra`.
+   *
+   * @generated from oneof penstock.v1.TranscribeLiveResponse.event
+   */
+  event: {
+    /**
+     * Beginning of the session. In the first message, and only there.
+     *
+     * @generated from field: penstock.v1.TranscribeLiveResponse.Started started = 1;
+     */
+    value: TranscribeLiveResponse_Started;
+    case: "started";
+  } | {
+    /**
+     * New part of the text of an utterance.
+     *
+     * @generated from field: penstock.v1.TranscribeLiveResponse.Delta delta = 2;
+     */
+    value: TranscribeLiveResponse_Delta;
+    case: "delta";
+  } | {
+    /**
+     * End of an utterance.
+     *
+     * @generated from field: penstock.v1.TranscribeLiveResponse.Done done = 3;
+     */
+    value: TranscribeLiveResponse_Done;
+    case: "done";
+  } | {
+    /**
+     * Error that leaves the session open.
+     *
+     * @generated from field: penstock.v1.TranscribeLiveResponse.Error error = 4;
+     */
+    value: TranscribeLiveResponse_Error;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Event of the upstream that has no field.
+   *
+   * @generated from field: penstock.v1.JsonDocument extra = 100;
+   */
+  extra?: JsonDocument | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveResponse.
+ * Use `create(TranscribeLiveResponseSchema)` to create a new message.
+ */
+export declare const TranscribeLiveResponseSchema: GenMessage<TranscribeLiveResponse>;
+
+/**
+ * Beginning of the session.
+ *
+ * @generated from message penstock.v1.TranscribeLiveResponse.Started
+ */
+export declare type TranscribeLiveResponse_Started = Message<"penstock.v1.TranscribeLiveResponse.Started"> & {
+  /**
+   * Identifier of the session. Empty if the upstream sends none.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Name of the model.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * Time at which the upstream began the session.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Upstream keys that have no field.
+   *
+   * @generated from field: penstock.v1.JsonDocument extra = 100;
+   */
+  extra?: JsonDocument | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveResponse.Started.
+ * Use `create(TranscribeLiveResponse_StartedSchema)` to create a new message.
+ */
+export declare const TranscribeLiveResponse_StartedSchema: GenMessage<TranscribeLiveResponse_Started>;
+
+/**
+ * New part of the text of an utterance.
+ *
+ * @generated from message penstock.v1.TranscribeLiveResponse.Delta
+ */
+export declare type TranscribeLiveResponse_Delta = Message<"penstock.v1.TranscribeLiveResponse.Delta"> & {
+  /**
+   * Next part of the text.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Upstream keys that have no field.
+   *
+   * @generated from field: penstock.v1.JsonDocument extra = 100;
+   */
+  extra?: JsonDocument | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveResponse.Delta.
+ * Use `create(TranscribeLiveResponse_DeltaSchema)` to create a new message.
+ */
+export declare const TranscribeLiveResponse_DeltaSchema: GenMessage<TranscribeLiveResponse_Delta>;
+
+/**
+ * End of an utterance.
+ *
+ * @generated from message penstock.v1.TranscribeLiveResponse.Done
+ */
+export declare type TranscribeLiveResponse_Done = Message<"penstock.v1.TranscribeLiveResponse.Done"> & {
+  /**
+   * Complete text of the utterance.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Token counts of the utterance, if the upstream reports them.
+   *
+   * @generated from field: penstock.v1.Usage usage = 2;
+   */
+  usage?: Usage | undefined;
+
+  /**
+   * Upstream keys that have no field.
+   *
+   * @generated from field: penstock.v1.JsonDocument extra = 100;
+   */
+  extra?: JsonDocument | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveResponse.Done.
+ * Use `create(TranscribeLiveResponse_DoneSchema)` to create a new message.
+ */
+export declare const TranscribeLiveResponse_DoneSchema: GenMessage<TranscribeLiveResponse_Done>;
+
+/**
+ * Error that leaves the session open.
+ *
+ * @generated from message penstock.v1.TranscribeLiveResponse.Error
+ */
+export declare type TranscribeLiveResponse_Error = Message<"penstock.v1.TranscribeLiveResponse.Error"> & {
+  /**
+   * Description of the error by the upstream.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+
+  /**
+   * Code of the error as named by the upstream, such as "invalid_audio".
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * Upstream keys that have no field.
+   *
+   * @generated from field: penstock.v1.JsonDocument extra = 100;
+   */
+  extra?: JsonDocument | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.TranscribeLiveResponse.Error.
+ * Use `create(TranscribeLiveResponse_ErrorSchema)` to create a new message.
+ */
+export declare const TranscribeLiveResponse_ErrorSchema: GenMessage<TranscribeLiveResponse_Error>;
+
+/**
  * New part of a streamed transcription.
  *
  * @generated from message penstock.v1.TranscriptionDelta
@@ -753,7 +1044,7 @@ export declare const SubtitleFormatSchema: GenEnum<SubtitleFormat>;
  *
  * Four RPCs cover the combinations: the audio arrives in one message or is uploaded in chunks, and
  * the text is returned in one message or streamed. Small files do not need an upload. The server
- * does not hold a whole upload in memory.
+ * does not hold a whole upload in memory. TranscribeLive is for speech that is not over yet.
  *
  * A server setting limits the size of the audio: RESOURCE_EXHAUSTED REQUEST_TOO_LARGE, with
  * `limitBytes`, as soon as the audio exceeds it. Audio in one message is also subject to the
@@ -832,6 +1123,37 @@ export declare const TranscriptionService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof UploadTranscribeRequestSchema;
     output: typeof UploadStreamTranscribeResponseSchema;
+  },
+  /**
+   * Transcribes speech while it is spoken.
+   *
+   * The first message has `config`; the others have `audio_chunk` or `commit`. Audio consists of
+   * signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
+   * `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
+   * another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
+   * INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
+   * if there is no audio.
+   *
+   * The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
+   * an utterance add up to the text of its `done`, which carries the usage. Status OK means that
+   * the upstream has transcribed every utterance to its end. An `error` reply reports what the
+   * upstream did not accept, such as a piece of audio, but leaves the session open; every other
+   * error ends the call with its status. UNAVAILABLE STREAM_INTERRUPTED if the upstream closes the
+   * session early or sends nothing for too long although it has audio to transcribe.
+   *
+   * A session stays on one upstream. The server reads audio only as fast as the upstream accepts
+   * it, and not before the utterance before it is done; it reads text only as fast as the caller
+   * does. Cancelling the call closes the session.
+   *
+   * The service uses vLLM's websocket `/v1/realtime`, which exists only for models that support
+   * realtime transcription: UNIMPLEMENTED OPERATION_NOT_SUPPORTED for all others.
+   *
+   * @generated from rpc penstock.v1.TranscriptionService.TranscribeLive
+   */
+  transcribeLive: {
+    methodKind: "bidi_streaming";
+    input: typeof TranscribeLiveRequestSchema;
+    output: typeof TranscribeLiveResponseSchema;
   },
 }>;
 
