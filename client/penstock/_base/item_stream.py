@@ -64,6 +64,8 @@ class BaseItemStream(Generic[R]):
         self._ended = False
         self._closed = False
         self._fruitless = 0
+        # Whether the last call ended without a status.
+        self._unexplained = False
 
     @property
     def request_id(self) -> str:
@@ -89,7 +91,7 @@ class BaseItemStream(Generic[R]):
         return request
 
     def _receive(self, message: Any) -> R:
-        self._received, self._fruitless = True, 0
+        self._received, self._fruitless, self._unexplained = True, 0, False
         self._waiting.pop(message.key, None)
         return self._result(message)
 
@@ -120,7 +122,8 @@ class BaseItemStream(Generic[R]):
             raise self._fault
         failure = errors.from_rpc(error, self._request_id)
         lost = isinstance(failure, errors.UnavailableError) and self._received
-        resumable = (lost or failure.status.message == _UNKNOWN) and not self._closed
+        self._unexplained = failure.status.message == _UNKNOWN
+        resumable = (lost or self._unexplained) and not self._closed
         if not resumable or self._fruitless >= _MOST_CALLS_WITHOUT_RESULT:
             self._error = failure
             raise failure from error
@@ -248,7 +251,9 @@ class AsyncItemStream(BaseItemStream[R]):
         self._check()
         while not self._ended:
             try:
-                return self._receive(await anext(self._results))
+                result = self._receive(await anext(self._results))
+                self._fruitful.set()
+                return result
             except StopAsyncIteration:
                 self._finish(await self._call.trailing_metadata())
             except grpc.RpcError as error:
@@ -274,6 +279,7 @@ class AsyncItemStream(BaseItemStream[R]):
         repeated = list(self._waiting.values())
         self._open()
         self._results = aiter(self._call)
+        self._fruitful = asyncio.Event()
         self._writing = asyncio.create_task(self._write(self._call, repeated))
 
     async def _read(self, items: AsyncRequests) -> None:
@@ -288,9 +294,9 @@ class AsyncItemStream(BaseItemStream[R]):
         """Writes the requests of a call."""
         try:
             for request in repeated:
-                await call.write(request)
+                await self._write_one(call, request)
             while (request := await self._next()) is not None:
-                await call.write(self._send(request))
+                await self._write_one(call, self._send(request))
             if self._fault:
                 raise self._fault
             await call.done_writing()
@@ -299,6 +305,12 @@ class AsyncItemStream(BaseItemStream[R]):
         except Exception as error:
             self._fault = error
             call.cancel()
+
+    async def _write_one(self, call: Any, request: Any) -> None:
+        await call.write(request)
+        if self._unexplained:
+            # The status of this call must not be lost in the same way.
+            await self._fruitful.wait()
 
     async def _next(self) -> Any:
         request = None if self._exhausted else await self._queue.get()
