@@ -22,12 +22,10 @@ async def test_each_item_has_one_result(tmp_path: Path) -> None:
     with given.open("w") as file:
         file.writelines(f"{json.dumps(_request(number))}\n" for number in range(ITEMS))
     async with AsyncExitStack() as running, asyncio.timeout(BOUND_S):
-        replicas, urls = [], []
-        for _ in range(2):
-            replica = await running.enter_async_context(
-                started(PENSTOCK, "simulate", "--listen", "127.0.0.1:0")
-            )
-            replicas.append(replica)
+        simulate = (PENSTOCK, "simulate", "--listen", "127.0.0.1:0")
+        replicas = [await running.enter_async_context(started(*simulate)) for _ in range(2)]
+        urls = []
+        for replica in replicas:
             address = (await replica.line("http://")).split("http://")[1].split()[0]
             urls += ["--upstream", f"http://{address}"]
         service, target = await running.enter_async_context(serving(*urls))

@@ -50,8 +50,10 @@ class Pace:
         self._places = float(min(FIRST_PLACES, most))
         self._taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._last_answer = self._halved = clock()
+        self._halved = clock()
         self._refused = False
+        # The time of the first refusal since the last answer; None without one.
+        self._refused_since: float | None = None
 
     @property
     def places(self) -> int:
@@ -75,7 +77,7 @@ class Pace:
 
     def answered(self) -> None:
         """Records that an item has its result."""
-        self._last_answer = self._clock()
+        self._refused_since = None
         more = 1 / self._places if self._refused else 1.0
         self._places = min(self._places + more, float(self._most))
         self._call_next()
@@ -93,10 +95,12 @@ class Pace:
             self.answered()
             return False
         now, self._refused = self._clock(), True
+        if self._refused_since is None:
+            self._refused_since = now
         if sent >= self._halved:
             self._places, self._halved = max(self._places / 2, 1.0), now
         delay = max(failure.retry_after_s or 0.0, self._backoff(tries))
-        if now + delay > self._last_answer + self._patience_s:
+        if now + delay > self._refused_since + self._patience_s:
             return False
         await self._sleep(delay)
         return True
@@ -108,5 +112,7 @@ class Pace:
     def _call_next(self) -> None:
         """Gives free places to those that have waited longest."""
         while self._waiting and self._taken < self.places:
-            self._waiting.popleft().set_result(None)
-            self._taken += 1
+            turn = self._waiting.popleft()
+            if not turn.done():  # the call may have ended
+                turn.set_result(None)
+                self._taken += 1
