@@ -10,6 +10,7 @@ import pytest
 from conftest import FREE_PORT, Serve
 from docs.markdown import blocks, commands
 
+from penstock_server.configuration import UpstreamTable
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -28,6 +29,10 @@ CALLS = Counter(
         ("CreateChatCompletion", "INVALID_ARGUMENT"): 1,
     }
 )
+OPERATORS = {
+    "go": "build/operator vllm-0",
+    "python": "PYTHONPATH=build/gen build/venv/bin/python engines.py vllm-0",
+}
 # A client also cancels when its deadline passes; either may reach the service first.
 LEFT = ("CANCELLED", "DEADLINE_EXCEEDED")
 
@@ -103,6 +108,42 @@ async def test_token_ids_in_go(serve: Serve) -> None:
     first, second = printed.splitlines()
     assert first == '4 tokens: "Hello! How can", likely: true'
     assert second.startswith("4 tokens: ")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("language", ["go", "python"])
+async def test_an_operator(serve: Serve, tmp_path: Path, language: str) -> None:
+    folder = EXAMPLES / language
+    *building, _ = commands((folder / "README.md").read_text("utf-8"))
+    callers = tmp_path / "callers.toml"
+    callers.write_text('[[caller]]\nname = "operator"\nkeys = ["sk-operator"]\nadmin = true\n')
+    callers.chmod(0o600)
+    settings = SimulatorSettings(
+        listen=FREE_PORT, development_mode=True, runtime_lora_updating=True
+    )
+    async with Simulator(settings) as simulator:
+        service = await serve(
+            upstream=(UpstreamTable(simulator.url, name="vllm-0"),),
+            admin_listen=FREE_PORT,
+            callers_file=str(callers),
+            admin_requires_caller=True,
+        )
+        for command in building:
+            await shell(command, folder)
+        printed = await shell(
+            OPERATORS[language],
+            folder,
+            PENSTOCK_ADMIN_TARGET=f"127.0.0.1:{service.admin.port}",
+            PENSTOCK_API_KEY="sk-operator",
+        )
+        assert simulator.adapters == {}
+    assert printed.splitlines() == [
+        "sleep: ok",
+        "wake: ok",
+        "load: ok",
+        "jokes of tiny-chat: 1 replica(s)",
+        "unload: ok",
+    ]
 
 
 def call(record: logging.LogRecord) -> tuple[str, str]:
