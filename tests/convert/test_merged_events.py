@@ -10,9 +10,11 @@ import pytest
 
 from penstock.chat_answer import ChatAccumulator
 from penstock.completions import CompletionAccumulator
+from penstock.generation import GenerationAccumulator
 from penstock.response_answer import ResponseAccumulator
+from penstock.v1.generation_pb2 import GENERATE_OUTPUT_MODE_TOKENS
 from penstock.v1.response_pb2 import CreateResponseRequest
-from penstock_server.convert import chat, completion, transcript
+from penstock_server.convert import chat, completion, token_generation, transcript
 from penstock_server.convert.response import chat_answer, native_answer
 from penstock_server.upstream import (
     ChoiceStream,
@@ -70,6 +72,15 @@ def a_completion(events: Events) -> Any:
     return answer.result().proto
 
 
+def a_generation(events: Events) -> Any:
+    stream = token_generation.GenerateStream(GENERATE_OUTPUT_MODE_TOKENS)
+    answer = GenerationAccumulator()
+    for event in events:
+        if (message := stream.message(event)) is not None:
+            answer.add(message)
+    return answer.result().proto
+
+
 def a_native_response(events: Events) -> Any:
     stream, answer = native_answer.NativeStream(), ResponseAccumulator()
     partly = []
@@ -99,6 +110,11 @@ def test_completions(events: Events) -> None:
     _compare(events, a_completion, ChoiceStream(1))
 
 
+@pytest.mark.parametrize("events", streams("generation"))
+def test_generations(events: Events) -> None:
+    _compare(events, a_generation, ChoiceStream(1))
+
+
 @pytest.mark.parametrize("events", streams("response"))
 def test_native_responses(events: Events) -> None:
     _compare(events, a_native_response, ResponseEvents())
@@ -121,6 +137,9 @@ def _compare(events: Events, read: Callable[[Events], Any], contract: StreamCont
         ("chat/chat_n2_stream", 5),
         ("chat/chat_tools_auto_stream", 5),
         ("chat/chat_logprobs_stream", 3),
+        ("generation/gen_stream_interval", 3),
+        ("generation/gen_text_logprobs_stream", 3),
+        ("generation/gen_logprobs_stream", 3),
     ],
 )
 def test_most_events_are_merged(capture: str, most: int) -> None:

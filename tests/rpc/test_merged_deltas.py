@@ -20,6 +20,7 @@ from .every_rpc import EVERY_RPC, STREAM_HEAD, Called, Upstream, event, names, r
 STREAMS = tuple(rpc for rpc in EVERY_RPC if rpc.streams)
 CHAT, COMPLETION = STREAMS[:2]
 SPEECH = next(rpc for rpc in STREAMS if rpc.name.endswith("/StreamTranscribe"))
+OF_TEXTS = (COMPLETION, *(rpc for rpc in STREAMS if rpc.name.endswith("/StreamGenerate")))
 every_stream = pytest.mark.parametrize("rpc", STREAMS, ids=names(STREAMS))
 
 WINDOW = {"merge_deltas_within": int(1000 * LIMIT_S)}
@@ -46,13 +47,13 @@ def said(index: int = 0, /, **delta: Any) -> dict[str, Any]:
 def piece(rpc: Called, text: str) -> dict[str, Any]:
     if rpc.settings:
         return (rpc.event or {}) | {"delta": text}
-    return choice(text=text) if rpc is COMPLETION else said(content=text)
+    return choice(text=text) if rpc in OF_TEXTS else said(content=text)
 
 
 def ending(rpc: Called) -> list[dict[str, Any]]:
     if rpc.settings:
         return [{"type": "response.completed", "response": _RESPONSE}]
-    more: dict[str, Any] = {"text": ""} if rpc is COMPLETION else {"delta": {}}
+    more: dict[str, Any] = {"text": ""} if rpc in OF_TEXTS else {"delta": {}}
     return [choice(**more, finish_reason="stop"), _FRAME | {"choices": [], "usage": _USAGE}]
 
 

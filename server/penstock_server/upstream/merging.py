@@ -8,7 +8,7 @@ Thread: TypeAlias = tuple[Hashable, ...]
 """A text that arrives in pieces: such as the content of a choice, or the arguments of a call."""
 
 _USAGE = "usage"
-_REPEATED = frozenset({"id", "object", "created", "model"})
+_REPEATED = frozenset({"id", "request_id", "object", "created", "model", "output_mode"})
 _REPEATED_IF_EQUAL = ("system_fingerprint", "service_tier")
 _EVENT_KEYS = _REPEATED | {*_REPEATED_IF_EQUAL, "choices", _USAGE}
 _CHOICE_KEYS = frozenset({"index", "delta", "text", "logprobs", "token_ids"})
@@ -32,7 +32,7 @@ class Piece(NamedTuple):
 
     Attributes:
         thread: the text that it belongs to.
-        text: the piece.
+        text: the piece; the token ids as a text, if nothing else arrives.
     """
 
     thread: Thread
@@ -138,7 +138,9 @@ def _text_of(choice: JsonObject) -> tuple[Thread, Any]:
     """Returns the kind of text that a choice has, and the text; None if it is not a text."""
     text, delta = choice.get("text"), choice.get("delta")
     if delta is None:
-        return ("text",), text
+        token_ids = choice.get("token_ids")
+        only_tokens = text is None and token_ids
+        return (("token_ids",), str(token_ids)) if only_tokens else (("text",), text)
     if text is not None or not isinstance(delta, dict):
         return _NOT_A_TEXT
     role = delta.get("role")
@@ -165,10 +167,10 @@ def _arguments_of(calls: Any) -> tuple[Thread, Any]:
 def _joined_choice(before: JsonObject, after: JsonObject) -> JsonObject:
     """Returns one choice with the pieces of two, which belong to the same text."""
     joined = {**before}
-    if before.get("delta") is None:
-        joined["text"] = before["text"] + after["text"]
-    else:
+    if before.get("delta") is not None:
         joined["delta"] = _joined_delta(before["delta"], after["delta"])
+    elif before.get("text") is not None:
+        joined["text"] = before["text"] + after["text"]
     if token_ids := _joined_list(before, after, "token_ids"):
         joined["token_ids"] = token_ids
     if logprobs := before.get("logprobs"):
