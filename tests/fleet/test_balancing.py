@@ -11,6 +11,7 @@ import pytest
 from penstock_server.fleet import Affinity, affinity
 from penstock_server.fleet.balancing import least_loaded
 from penstock_server.fleet.load import Load
+from penstock_server.upstream import Call
 
 NOW = 1000.0
 
@@ -143,10 +144,21 @@ def test_a_returning_replica_regains_its_keys_gradually() -> None:
 CHAT = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "?"}]}
 
 
-def test_session_as_key() -> None:
-    assert affinity.key(Affinity.SESSION, "s-1", CHAT) == b"s-1"
-    assert affinity.key(Affinity.SESSION, "", CHAT) == b""
-    assert affinity.key(Affinity.NONE, "s-1", CHAT) == b""
+def call(**chosen: str) -> Call:
+    return Call(request_id="r", **chosen)  # type: ignore[arg-type]
+
+
+def prefix_key(body: dict[str, Any] | None, **chosen: str) -> bytes:
+    return affinity.key(Affinity.PREFIX, call(**chosen), body)
+
+
+def test_keys_that_the_caller_chooses() -> None:
+    assert affinity.key(Affinity.SESSION, call(session_id="s-1"), CHAT) == b"s-1"
+    both = call(session_id="s-1", prompt_cache_key="k-1")
+    assert affinity.key(Affinity.SESSION, both, CHAT) == b"k-1"
+    assert affinity.key(Affinity.SESSION, call(), CHAT) == b""
+    assert affinity.key(Affinity.NONE, both, CHAT) == b""
+    assert prefix_key(CHAT, session_id="s-1") == b"s-1"
 
 
 @pytest.mark.parametrize(
@@ -159,16 +171,27 @@ def test_session_as_key() -> None:
         ({"input": ["x"]}, {"input": ["y"]}, False),
         ({**CHAT, "seed": 1}, {**CHAT, "seed": 2}, True),
         (CHAT, {"messages": [{**CHAT["messages"][0], "content": "Be long."}]}, False),
+        (CHAT, {"messages": [*CHAT["messages"], {"role": "assistant", "content": "!"}]}, True),
+        (CHAT, {"messages": [CHAT["messages"][0], {"role": "user", "content": "!"}]}, False),
+        (CHAT, {**CHAT, "tools": [{"function": {"name": "f"}}]}, False),
+        ({"input": CHAT["messages"]}, {"input": [*CHAT["messages"], {"type": "reasoning"}]}, True),
+        ({"input": "x", "instructions": "a"}, {"input": "x", "instructions": "b"}, False),
+        (
+            {"messages": [{"role": "user", "content": "a" * 1024 + "b"}]},
+            {"messages": [{"role": "user", "content": "a" * 1024 + "c"}]},
+            True,
+        ),
     ],
 )
 def test_prefix_as_key(one: dict[str, Any], other: dict[str, Any], alike: bool) -> None:
-    first, second = (affinity.key(Affinity.PREFIX, "", body) for body in (one, other))
+    first, second = map(prefix_key, (one, other))
     assert first
     assert (first == second) is alike
 
 
 def test_forms_have_no_prefix() -> None:
-    assert affinity.key(Affinity.PREFIX, "s", None) == b""
+    assert prefix_key(None) == b""
+    assert prefix_key(None, session_id="s") == b"s"
 
 
 def test_a_long_prompt_is_not_read_completely() -> None:
@@ -177,5 +200,5 @@ def test_a_long_prompt_is_not_read_completely() -> None:
             while True:
                 yield "more"
 
-    key = affinity.key(Affinity.PREFIX, "", {"messages": Endless()})
-    assert len(key) == 1024
+    key = prefix_key({"messages": [{"role": "user", "content": Endless()}]})
+    assert len(key) == 1024 + len("\0\0")

@@ -278,6 +278,7 @@ async def test_all_conflicts_are_reported_together(channel: aio.Channel) -> None
         (("x-vllm-priority", "9" * 30), "", ["metadata x-vllm-priority"], INVALID),
         (("x-data-parallel-rank", "1.5"), "", ["metadata x-data-parallel-rank"], INVALID),
         (("x-session-id", "s" * 5000), "", ["metadata x-session-id"], INVALID),
+        (("x-session-affinity", "s" * 5000), "", ["metadata x-session-affinity"], INVALID),
         (
             ("x-gateway-inference-objective", "o" * 5000),
             "",

@@ -14,6 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock.v1.common_pb2 import FINISH_REASON_STOP
+from penstock.v1.response_pb2 import CreateResponseRequest
+from penstock.v1.response_pb2_grpc import ResponseServiceStub
 from penstock_server.app import Service
 from penstock_server.fleet import Affinity, State, retry
 from penstock_server.simulator import Simulator, SimulatorSettings
@@ -280,7 +282,8 @@ async def test_the_service_waits_for_retry_after(serve: Serve) -> None:
             assert loop.time() - started >= 1
 
 
-async def test_a_session_stays_on_its_replica(serve: Serve) -> None:
+@pytest.mark.parametrize("key", ["x-session-id", "x-session-affinity", "x-multi-turn-session-id"])
+async def test_a_session_stays_on_its_replica(serve: Serve, key: str) -> None:
     async with replicas(3) as simulators:
         service = await serve(upstream=urls(simulators), affinity=Affinity.SESSION, slow_start=0)
         await all_ready(service)
@@ -289,10 +292,30 @@ async def test_a_session_stays_on_its_replica(serve: Serve) -> None:
             stub = ChatCompletionServiceStub(channel)
             for number in range(120):
                 session = f"s-{number % 40}"
-                call = stub.CreateChatCompletion(chat(), metadata=(("x-session-id", session),))
+                call = stub.CreateChatCompletion(chat(), metadata=((key, session),))
                 await call
                 trailers = dict(await call.trailing_metadata() or ())
                 name = str(trailers["x-penstock-upstream"])
                 asked.setdefault(session, Counter())[name] += 1
     assert all(len(counted) == 1 for counted in asked.values())
     assert len({name for counted in asked.values() for name in counted}) == 3
+
+
+async def test_responses_with_a_cache_key_stay_on_a_replica(serve: Serve) -> None:
+    async with replicas(3) as simulators:
+        service = await serve(upstream=urls(simulators), affinity=Affinity.SESSION, slow_start=0)
+        await all_ready(service)
+        asked: dict[str, set[str]] = {}
+        async with plain_channel(service) as channel:
+            stub = ResponseServiceStub(channel)
+            for number in range(30):
+                key = f"k-{number % 10}"
+                # A session of its own: the key takes precedence.
+                metadata = (("x-session-id", f"s-{number}"),)
+                request = CreateResponseRequest(input_text="Hello", prompt_cache_key=key)
+                call = stub.CreateResponse(request, metadata=metadata)
+                await call
+                trailers = dict(await call.trailing_metadata() or ())
+                asked.setdefault(key, set()).add(str(trailers["x-penstock-upstream"]))
+    assert all(len(names) == 1 for names in asked.values())
+    assert len(set().union(*asked.values())) > 1

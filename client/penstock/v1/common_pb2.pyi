@@ -85,7 +85,8 @@ KiB by default; each entry counts as its key and value plus 32 bytes.
   finds every request.
 - `traceparent`, `tracestate`: W3C trace context, sent upstream unchanged. If there are several,
   the last one is used.
-- `x-session-id`: see EngineOptions.session_id.
+- `x-session-id`: see EngineOptions.session_id. If neither is set, `x-session-affinity` names the
+  session, or else `x-multi-turn-session-id`.
 - `x-vllm-priority`: see EngineOptions.priority, as a decimal integer. LOWER VALUES ARE SERVED
   FIRST.
 - `x-data-parallel-rank`: see EngineOptions.data_parallel_rank, as a decimal integer.
@@ -1158,7 +1159,9 @@ class EngineOptions(_message.Message):
     `/`, `\\` and NUL. If empty, the shared cache is used.
     """
     session_id: _builtins.str
-    """Name of a session that groups requests. Optional. Can also be sent as metadata `x-session-id`."""
+    """Name of a session that groups requests. Optional. Can also be sent as metadata `x-session-id`.
+    If the server is configured so, the requests of a session go to the same replica.
+    """
     return_token_ids: _builtins.bool
     """Whether to return `prompt_token_ids` and the `token_ids` of each choice. Defaults to false."""
     return_prompt_text: _builtins.bool

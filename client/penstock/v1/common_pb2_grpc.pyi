@@ -85,7 +85,8 @@ KiB by default; each entry counts as its key and value plus 32 bytes.
   finds every request.
 - `traceparent`, `tracestate`: W3C trace context, sent upstream unchanged. If there are several,
   the last one is used.
-- `x-session-id`: see EngineOptions.session_id.
+- `x-session-id`: see EngineOptions.session_id. If neither is set, `x-session-affinity` names the
+  session, or else `x-multi-turn-session-id`.
 - `x-vllm-priority`: see EngineOptions.priority, as a decimal integer. LOWER VALUES ARE SERVED
   FIRST.
 - `x-data-parallel-rank`: see EngineOptions.data_parallel_rank, as a decimal integer.

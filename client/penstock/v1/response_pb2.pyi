@@ -264,7 +264,9 @@ class CreateResponseRequest(_message.Message):
     safety_identifier: _builtins.str
     """Stable identifier of the end user for abuse detection. Optional; it has no effect."""
     prompt_cache_key: _builtins.str
-    """Key that marks requests with a common prefix. Optional; it has no effect on vLLM."""
+    """Key that marks requests with a common prefix. Optional; it has no effect on vLLM. If the server is
+    configured so, requests with the same key go to the same replica.
+    """
     prompt_cache_retention: _builtins.str
     """Time for which the cache keeps a prefix, as a word of the upstream, such as "in_memory" or
     "24h". If empty, the upstream's default applies. Requires a native upstream; vLLM accepts and

@@ -419,8 +419,8 @@ class Settings:
     )
     affinity: Affinity = option(
         _POLICY.affinity,
-        "Key that keeps calls on one replica, for its prefix cache: the session id, or the start "
-        "of the prompt.",
+        "Key that keeps calls on one replica, for its prefix cache: one that the caller chooses, "
+        "or, without one, the start of the prompt.",
         member_of(Affinity),
         "none|session|prefix",
         heading="replicas and retries",

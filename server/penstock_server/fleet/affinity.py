@@ -13,12 +13,13 @@ from typing import Any, Protocol, TypeVar
 from penstock_server.base64_text import LongBase64
 from penstock_server.fleet.balancing import Loaded
 from penstock_server.fleet.policy import Affinity
+from penstock_server.upstream import Call
 
 _MOST_LOAD = 1.25
 """Maximum load of a replica due to affinity, as a multiple of its fair share."""
 
 _PREFIX_CHARACTERS = 1024
-"""Number of leading characters in which prompts with the same prefix agree."""
+"""Number of leading characters of each part in which prompts with the same beginning agree."""
 
 _HASHES = 2.0**64
 
@@ -34,19 +35,22 @@ class Identified(Loaded, Protocol):
 P = TypeVar("P", bound=Identified)
 
 
-def key(affinity: Affinity, session_id: str, body: Mapping[str, Any] | None) -> bytes:
+def key(affinity: Affinity, call: Call, body: Mapping[str, Any] | None) -> bytes:
     """Returns the key that related calls have in common; empty for none.
+
+    A key that the caller chose takes precedence over the beginning of the prompt.
 
     Args:
         affinity: the property that related calls share.
-        session_id: the call's session.
+        call: the call, with the keys that its caller chose.
         body: the request, if it is a JSON object.
     """
-    if affinity is Affinity.SESSION:
-        return session_id.encode()
-    if affinity is Affinity.PREFIX and body:
-        return _prefix(body).encode("utf-8", "surrogatepass")
-    return b""
+    if affinity is Affinity.NONE:
+        return b""
+    chosen = call.prompt_cache_key or call.session_id
+    if chosen or affinity is Affinity.SESSION or not body:
+        return chosen.encode("utf-8", "surrogatepass")
+    return _beginning(body).encode("utf-8", "surrogatepass")
 
 
 def preferred(replicas: Sequence[P], key: bytes, now: float) -> P:
@@ -68,11 +72,38 @@ def _rank(replica: Identified, key: bytes) -> float:
     return -replica.load.full_weight / math.log(drawn)
 
 
-def _prefix(body: Mapping[str, Any]) -> str:
-    """Returns the beginning of the prompt, of any kind."""
+def _beginning(body: Mapping[str, Any]) -> str:
+    """Returns the beginning of each part of a prompt that does not change while it grows."""
+    return "\0\0".join(map(_beginning_of, _stable_parts(body)))
+
+
+def _stable_parts(body: Mapping[str, Any]) -> Iterator[Any]:
+    """Yields instructions, tools, and a prompt of any kind.
+
+    Of a conversation, it yields the first message of the user, and the messages before it.
+    """
+    yield from (body[name] for name in ("instructions", "tools") if body.get(name))
     prompt = next((body[name] for name in ("messages", "prompt", "input") if name in body), "")
+    first = _first_of_user(prompt) if isinstance(prompt, list) else -1
+    if first < 0:
+        yield prompt
+    else:
+        yield from (prompt[:first], prompt[first])
+
+
+def _first_of_user(messages: list[Any]) -> int:
+    """Returns the position of the first message of the user; -1 if there is none."""
+    for position, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            break
+        if message.get("role") == "user":
+            return position
+    return -1
+
+
+def _beginning_of(part: Any) -> str:
     beginning = ""
-    for text in islice(_texts(prompt), _PREFIX_CHARACTERS):
+    for text in islice(_texts(part), _PREFIX_CHARACTERS):
         beginning += f"{text[:_PREFIX_CHARACTERS]}\0"
         if len(beginning) >= _PREFIX_CHARACTERS:
             break

@@ -228,7 +228,7 @@ class _Requests:
         native = document if operation is NATIVE_RESPONSE else None
         self._continues = "previous_response_id" in (native or ())
         self._only_once = isinstance(body, Form) and body.only_once
-        self._key = affinity.key(dispatcher.affinity, call.session_id, document)
+        self._key = affinity.key(dispatcher.affinity, call, document)
         once = self._only_once or not operation.repeatable
         self._hedge_after_s = 0.0 if once else dispatcher.rules.hedge_after_s
 

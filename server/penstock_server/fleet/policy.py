@@ -9,9 +9,9 @@ class Affinity(StrEnum):
 
     NONE = "none"
     SESSION = "session"
-    """They have the same session id."""
+    """Their callers chose the same key."""
     PREFIX = "prefix"
-    """Their prompts have the same beginning."""
+    """Their callers chose the same key, or none, and their prompts begin alike."""
 
 
 @dataclass(frozen=True, slots=True)

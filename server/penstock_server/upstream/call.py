@@ -87,6 +87,7 @@ class Call:
         data_parallel_rank: sent as X-data-parallel-rank.
         objective: sent as X-Gateway-Inference-Objective.
         fairness_id: sent as X-Gateway-Inference-Fairness-ID.
+        prompt_cache_key: marks calls whose prompts begin alike; not sent.
         authorization: the caller's own, sent instead of the upstream's key, and empty if the
             caller sent none; None for the upstream's key.
         deadline: its deadline, by the monotonic clock.
@@ -106,6 +107,7 @@ class Call:
     data_parallel_rank: int | None = None
     objective: str = ""
     fairness_id: str = ""
+    prompt_cache_key: str = ""
     authorization: str | None = field(default=None, repr=False)
     deadline: float = math.inf
     merge_within_s: float | None = None

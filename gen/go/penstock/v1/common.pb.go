@@ -82,7 +82,8 @@
 //   finds every request.
 // - `traceparent`, `tracestate`: W3C trace context, sent upstream unchanged. If there are several,
 //   the last one is used.
-// - `x-session-id`: see EngineOptions.session_id.
+// - `x-session-id`: see EngineOptions.session_id. If neither is set, `x-session-affinity` names the
+//   session, or else `x-multi-turn-session-id`.
 // - `x-vllm-priority`: see EngineOptions.priority, as a decimal integer. LOWER VALUES ARE SERVED
 //   FIRST.
 // - `x-data-parallel-rank`: see EngineOptions.data_parallel_rank, as a decimal integer.
@@ -1641,6 +1642,7 @@ type EngineOptions struct {
 	// `/`, `\` and NUL. If empty, the shared cache is used.
 	CacheSalt string `protobuf:"bytes,2,opt,name=cache_salt,json=cacheSalt,proto3" json:"cache_salt,omitempty"`
 	// Name of a session that groups requests. Optional. Can also be sent as metadata `x-session-id`.
+	// If the server is configured so, the requests of a session go to the same replica.
 	SessionId string `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// Parameters of custom logits processors and connectors, as a JSON object of strings, numbers and
 	// lists of them.

@@ -344,7 +344,8 @@ type CreateResponseRequest struct {
 	User string `protobuf:"bytes,14,opt,name=user,proto3" json:"user,omitempty"`
 	// Stable identifier of the end user for abuse detection. Optional; it has no effect.
 	SafetyIdentifier string `protobuf:"bytes,27,opt,name=safety_identifier,json=safetyIdentifier,proto3" json:"safety_identifier,omitempty"`
-	// Key that marks requests with a common prefix. Optional; it has no effect on vLLM.
+	// Key that marks requests with a common prefix. Optional; it has no effect on vLLM. If the server is
+	// configured so, requests with the same key go to the same replica.
 	PromptCacheKey string `protobuf:"bytes,28,opt,name=prompt_cache_key,json=promptCacheKey,proto3" json:"prompt_cache_key,omitempty"`
 	// Time for which the cache keeps a prefix, as a word of the upstream, such as "in_memory" or
 	// "24h". If empty, the upstream's default applies. Requires a native upstream; vLLM accepts and

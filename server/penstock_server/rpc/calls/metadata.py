@@ -39,11 +39,13 @@ def upstream_call(
     if model and not rpc.may_use(model):
         raise status.Refusal(status.of_forbidden(model))
     options: dict[str, Any] = {"request_id": rpc.request_id}
-    if not rpc.metadata.keys().isdisjoint(_KEYS):
+    if has_keys := not rpc.metadata.keys().isdisjoint(_KEYS):
         _require_same(f"{parent}model", model, rpc.text("x-llm-model"), "x-llm-model")
         options |= _given_in_metadata(rpc)
     if engine.ByteSize():
         options |= _given_in_request(engine, options, f"{parent}engine")
+    if has_keys and "session_id" not in options:
+        options["session_id"] = _other_session(rpc)
     if stream is not None and stream.HasField("merge_deltas_within"):
         options["merge_within_s"] = _window(stream, f"{parent}stream_options.merge_deltas_within")
     if rpc.propagated:
@@ -66,6 +68,12 @@ def _given_in_metadata(rpc: Rpc) -> dict[str, Any]:
         for key, (name, read) in _READERS.items()
         if isinstance(text := rpc.metadata.get(key), str) and text
     }
+
+
+def _other_session(rpc: Rpc) -> str:
+    """Returns the session that metadata of other gateways names."""
+    found = ((key, rpc.text(key)) for key in _OTHER_SESSIONS)
+    return next((_header(f"metadata {key}", text) for key, text in found if text), "")
 
 
 def _given_in_request(
@@ -127,4 +135,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str], str | int]]] = {
 }
 """Metadata keys, each with the attribute of a `Call` that it sets."""
 
-_KEYS = frozenset((*_READERS, "x-llm-model"))
+_OTHER_SESSIONS = ("x-session-affinity", "x-multi-turn-session-id")
+"""Metadata keys that name the session if `x-session-id` and the request do not, in this order."""
+
+_KEYS = frozenset((*_READERS, *_OTHER_SESSIONS, "x-llm-model"))

@@ -49,6 +49,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         """Answers in one message."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine)
+        call.prompt_cache_key = request.prompt_cache_key
         if await self._responds_natively(request, call):
             body = await converted(rpc, native_request.body, request, stream=False)
             answer = await self._fleet.call(NATIVE_RESPONSE, body, call)
@@ -67,6 +68,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         """Answers in events."""
         rpc = Rpc.of(context)
         call = upstream_call(rpc, request.model, request.engine, stream=request.stream_options)
+        call.prompt_cache_key = request.prompt_cache_key
         native = await self._responds_natively(request, call)
         stream = self._native_stream if native else self._converted_stream
         async with aclosing(stream(rpc, request, call)) as messages:

@@ -82,7 +82,8 @@
 //   finds every request.
 // - `traceparent`, `tracestate`: W3C trace context, sent upstream unchanged. If there are several,
 //   the last one is used.
-// - `x-session-id`: see EngineOptions.session_id.
+// - `x-session-id`: see EngineOptions.session_id. If neither is set, `x-session-affinity` names the
+//   session, or else `x-multi-turn-session-id`.
 // - `x-vllm-priority`: see EngineOptions.priority, as a decimal integer. LOWER VALUES ARE SERVED
 //   FIRST.
 // - `x-data-parallel-rank`: see EngineOptions.data_parallel_rank, as a decimal integer.
@@ -937,6 +938,7 @@ export declare type EngineOptions = Message<"penstock.v1.EngineOptions"> & {
 
   /**
    * Name of a session that groups requests. Optional. Can also be sent as metadata `x-session-id`.
+   * If the server is configured so, the requests of a session go to the same replica.
    *
    * @generated from field: string session_id = 3;
    */

@@ -227,7 +227,8 @@ export declare type CreateResponseRequest = Message<"penstock.v1.CreateResponseR
   safetyIdentifier: string;
 
   /**
-   * Key that marks requests with a common prefix. Optional; it has no effect on vLLM.
+   * Key that marks requests with a common prefix. Optional; it has no effect on vLLM. If the server is
+   * configured so, requests with the same key go to the same replica.
    *
    * @generated from field: string prompt_cache_key = 28;
    */
