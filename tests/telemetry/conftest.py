@@ -1,4 +1,4 @@
-"""Services whose metrics are scraped."""
+"""Services whose metrics are scraped, and a collector of their traces."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +15,7 @@ from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator
 
+from .collector import Collector, collector
 from .scrape import Scrape, scrape
 
 
@@ -56,3 +57,12 @@ async def observe(serve: Serve, simulator: Simulator) -> AsyncIterator[Observe]:
             return Observed(service, await opened.enter_async_context(plain_channel(service)))
 
         yield start
+
+
+@pytest.fixture
+async def spans(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
+    async with collector() as running:
+        monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.endpoint)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "5")
+        yield running

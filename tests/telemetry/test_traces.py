@@ -35,7 +35,7 @@ from penstock_server.telemetry.trace_context import parsed as parsed_context
 from penstock_server.telemetry.tracing.sampling import NextIds, Sampling
 from penstock_server.telemetry.tracing.spans import Tracing
 
-from .collector import BOUND_S, Collector, Span, collector
+from .collector import BOUND_S, Collector, Span
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -43,15 +43,6 @@ UNSAMPLED = PARENT[:-1] + "0"
 UNARY = "penstock.v1.ChatCompletionService/CreateChatCompletion"
 STREAM = "penstock.v1.ChatCompletionService/StreamChatCompletion"
 ROUTE = "/v1/chat/completions"
-
-
-@pytest.fixture
-async def spans(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    async with collector() as running:
-        monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.endpoint)
-        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "5")
-        yield running
 
 
 @pytest.fixture

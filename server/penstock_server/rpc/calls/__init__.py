@@ -24,6 +24,7 @@ from penstock_server.rpc.calls.item_stream import (
     run_item,
 )
 from penstock_server.rpc.calls.metadata import upstream_call
+from penstock_server.rpc.calls.outputs import Outputs
 from penstock_server.rpc.calls.parsing import converted
 from penstock_server.rpc.calls.reports import Usage
 
@@ -37,6 +38,7 @@ __all__ = [
     "GrpcContext",
     "Handler",
     "Middleware",
+    "Outputs",
     "ReplyTooLarge",
     "Rpc",
     "Usage",

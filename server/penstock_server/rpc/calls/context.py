@@ -12,6 +12,7 @@ import grpc
 from grpc import aio
 
 from penstock_server.rpc import status
+from penstock_server.rpc.calls.outputs import Outputs
 from penstock_server.rpc.calls.reports import Usage
 from penstock_server.telemetry import trace_context
 from penstock_server.upstream import Attempts, CallObserver, any_model
@@ -76,6 +77,7 @@ class Rpc:
         debug: whether the caller may see the details of a bug.
         errors_url: the page that an error links to; empty for none.
         observer: follows the requests upstream; None if the call is not recorded.
+        outputs: accumulates the generated contents; None if they are not recorded.
         propagated: `traceparent` and `tracestate` for upstreams, instead of the caller's; None to
             pass on the caller's.
         trace: the span that the call is a part of, by default the caller's; None if neither the
@@ -120,6 +122,7 @@ class Rpc:
         "model",
         "observer",
         "on_arrival",
+        "outputs",
         "propagated",
         "reason",
         "record_item",
@@ -164,6 +167,7 @@ class Rpc:
         self.errors_url = ""
         self.large = False
         self.observer: CallObserver | None = None
+        self.outputs: Outputs | None = None
         self.propagated: tuple[str, str] | None = None
         parent = self.metadata.get("traceparent")
         self.trace = trace_context.parsed(parent) if parent else None

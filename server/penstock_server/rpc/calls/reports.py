@@ -20,6 +20,7 @@ from penstock.v1 import (
     response_pb2,
     transcription_pb2,
 )
+from penstock_server.rpc.calls.outputs import Outputs
 from penstock_server.upstream import CallObserver
 
 _FINISH_REASONS = {
@@ -55,12 +56,14 @@ class Target(Protocol):
 
     Attributes:
         observer: observes the call; None if nothing does, so that details are not needed.
+        outputs: accumulates the generated contents; None if they are not recorded.
         usage: the token counts reported last.
         finish_reasons: the reason why each choice ended, in the order in which they ended.
         response_model: the model that generates the answer.
     """
 
     observer: CallObserver | None
+    outputs: Outputs | None
     usage: Usage | None
     finish_reasons: tuple[str, ...]
     response_model: str
@@ -96,6 +99,8 @@ def _chosen(target: Target, message: Any) -> None:
     _counted(target, message)
     if target.observer:
         target.finish_reasons = tuple(map(_finish, message.choices))
+        if target.outputs:
+            _keep_choices(target.outputs, message)
 
 
 def _chosen_piece(target: Target, message: Any) -> None:
@@ -112,6 +117,13 @@ def _note_finishes(target: Target, message: Any) -> None:
     for choice in message.choices:
         if choice.finish_reason:
             target.finish_reasons += (_finish(choice),)
+    if target.outputs:
+        _keep_choices(target.outputs, message)
+
+
+def _keep_choices(outputs: Outputs, message: Any) -> None:
+    for choice in message.choices:
+        outputs.add_choice(choice, _finish(choice) if choice.finish_reason else "")
 
 
 def _responded(target: Target, message: Any) -> None:
@@ -119,6 +131,8 @@ def _responded(target: Target, message: Any) -> None:
     response = message.response
     target.response_model = response.model
     target.finish_reasons = (_RESPONSE_STATUSES.get(response.status, ""),)
+    if target.outputs:
+        target.outputs.replace(response, *target.finish_reasons)
     if response.HasField("usage"):
         target.usage = _response_usage(response.usage)
 
@@ -131,8 +145,12 @@ def _response_piece(target: Target, message: Any) -> None:
     elif event in _TERMINAL:
         response = getattr(message, event)
         target.finish_reasons = (event,)
+        if target.outputs:
+            target.outputs.replace(response, event)
         if response.HasField("usage"):
             target.usage = _response_usage(response.usage)
+    elif target.outputs:
+        target.outputs.add_event(message)
 
 
 def _transcribed(target: Target, message: Any) -> None:

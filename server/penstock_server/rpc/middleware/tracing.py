@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from grpc import StatusCode
 
-from penstock_server.rpc.calls import PACKAGE, CallNext, Rpc
+from penstock_server.rpc.calls import PACKAGE, CallNext, Outputs, Rpc
 from penstock_server.telemetry.metrics.names import OPERATIONS, PROVIDER
 from penstock_server.telemetry.tracing import names
 
@@ -47,17 +47,26 @@ class CallTracer:
         if unsampled := self._tracing.unsampled(method, rpc.trace, tracestate):
             rpc.trace, rpc.propagated = unsampled, (unsampled.traceparent, "")
             return await call_next(rpc)
-        span = self._tracing.begin(method, rpc.trace, tracestate)
+        may_keep = _operation(rpc) in names.WITH_CONTENTS
+        span = self._tracing.begin(method, rpc.trace, tracestate, may_keep=may_keep)
         rpc.trace, rpc.propagated = span.context, (span.context.traceparent, span.tracestate)
         if not span.recording:
             return await call_next(rpc)
         rpc.observer = span
+        if span.most_content:
+            rpc.outputs = Outputs(span.most_content)
         try:
             return await call_next(rpc)
         finally:
             now, first = monotonic(), rpc.first_message
+            if rpc.outputs:
+                span.record_outputs(rpc.outputs.messages())
             fault = (rpc.reason or rpc.code.name) if rpc.code in _FAULTS else ""
             span.end(_attributes(rpc), now - first if first else None, fault)
+
+
+def _operation(rpc: Rpc) -> str:
+    return OPERATIONS.get(rpc.method.removeprefix(PACKAGE), "")
 
 
 def _attributes(rpc: Rpc) -> dict[str, Any]:
@@ -66,7 +75,7 @@ def _attributes(rpc: Rpc) -> dict[str, Any]:
     found: dict[str, Any] = {names.RPC_STATUS: code, names.REQUEST_ID: rpc.request_id}
     if rpc.code is not StatusCode.OK:
         found[names.ERROR_TYPE] = code
-    if operation := OPERATIONS.get(rpc.method.removeprefix(PACKAGE)):
+    if operation := _operation(rpc):
         found |= {names.OPERATION: operation, names.PROVIDER: PROVIDER}
     optional = {
         names.REASON: rpc.reason,

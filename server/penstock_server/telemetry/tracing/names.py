@@ -64,6 +64,17 @@ REQUEST_TEXTS: Mapping[str, str] = {
 
 STREAM = "gen_ai.request.stream"
 
+# Contents, which are recorded on request only
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+
+MESSAGE_FINISH_REASONS: Mapping[str, str] = {"tool_calls": "tool_call"}
+"""vLLM's finish reasons that have another name in these messages."""
+
+WITH_CONTENTS = frozenset({"chat", "text_completion", "responses"})
+"""Operations whose contents can be recorded."""
+
 OUTPUT_TYPES: Mapping[str, str] = {"text": "text", "json_object": "json", "json_schema": "json"}
 """Types of `response_format`, each with the value of `gen_ai.output.type`."""
 

@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from penstock.version import __version__
+from penstock_server.telemetry.tracing import contents
 from penstock_server.telemetry.tracing.sampling import NextIds, Sampling
 from penstock_server.telemetry.tracing.spans import Tracing
 
@@ -31,7 +32,9 @@ def tracing(environment: Mapping[str, str]) -> Tracing:
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     tracer = provider.get_tracer("penstock", __version__)
-    return Tracing(tracer, provider.shutdown, Sampling(ids, provider.sampler).unsampled)
+    unsampled = Sampling(ids, provider.sampler).unsampled
+    most = contents.most_characters(environment)
+    return Tracing(tracer, provider.shutdown, unsampled, most_content=most)
 
 
 def _resource() -> Resource:

@@ -20,7 +20,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.span import TraceState
 
 from penstock_server.telemetry.trace_context import TraceContext
-from penstock_server.telemetry.tracing import names
+from penstock_server.telemetry.tracing import contents, names
 
 # How long the service waits at its end until its last spans are exported.
 _LAST_SPANS_S = 3.0
@@ -42,25 +42,37 @@ class Tracing:
         unsampled: see `Unsampled`; a call for which it returns a context needs no span.
     """
 
-    def __init__(self, tracer: Tracer, shutdown: Callable[[], None], unsampled: Unsampled) -> None:
+    def __init__(
+        self,
+        tracer: Tracer,
+        shutdown: Callable[[], None],
+        unsampled: Unsampled,
+        *,
+        most_content: int = 0,
+    ) -> None:
         """Prepares to record.
 
         Args:
             tracer: creates the spans.
             shutdown: exports the last ones; blocks.
             unsampled: see the attribute.
+            most_content: see `CallSpan`.
         """
         self._tracer = tracer
         self._shutdown = shutdown
+        self._most_content = most_content
         self.unsampled = unsampled
 
-    def begin(self, method: str, parent: TraceContext | None, tracestate: str) -> "CallSpan":
+    def begin(
+        self, method: str, parent: TraceContext | None, tracestate: str, *, may_keep: bool = False
+    ) -> "CallSpan":
         """Begins the span of a call.
 
         Args:
             method: the method, such as "package.Service/Method".
             parent: the caller's span, if the caller traces the call.
             tracestate: what the caller sent with it.
+            may_keep: whether the contents of the call may be recorded.
         """
         span = self._tracer.start_span(
             method,
@@ -68,7 +80,7 @@ class Tracing:
             kind=SpanKind.SERVER,
             attributes={names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method},
         )
-        return CallSpan(self._tracer, span)
+        return CallSpan(self._tracer, span, self._most_content if may_keep else 0)
 
     async def stop(self) -> None:
         """Exports the last spans, unless that takes too long."""
@@ -92,10 +104,19 @@ class CallSpan:
         context: the span, as a part of its trace.
         tracestate: what belongs to it.
         recording: whether the span is recorded.
+        most_content: the length of the longest attribute with contents of the request or of the
+            answer; 0 to record none.
     """
 
-    def __init__(self, tracer: Tracer, span: Span) -> None:
-        """Wraps the span."""
+    def __init__(self, tracer: Tracer, span: Span, most_content: int) -> None:
+        """Wraps the span.
+
+        Args:
+            tracer: creates the spans of requests.
+            span: the span.
+            most_content: see the attribute.
+        """
+        self.most_content = most_content
         self._tracer = tracer
         self._span = span
         self._method = self._path = ""
@@ -106,7 +127,7 @@ class CallSpan:
         self.recording = span.is_recording()
 
     def describe(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Records the parameters of the request, never its contents.
+        """Records the parameters of the request, and its contents if that was requested.
 
         Args:
             method: the HTTP method of the requests to upstreams.
@@ -115,6 +136,8 @@ class CallSpan:
         """
         self._method, self._path = method, path
         self._span.set_attributes(parameters(body))
+        if self.most_content:
+            self._span.set_attributes(contents.of_request(path, body, self.most_content))
 
     def begin_request(
         self, upstream: str, address: str, model: str, *, hedge: bool
@@ -158,6 +181,14 @@ class CallSpan:
     def record_hedge(self, upstream: str) -> None:
         """Records that another upstream is asked because a request is late."""
         self._span.add_event(names.HEDGE, {names.UPSTREAM: upstream})
+
+    def record_outputs(self, choices: Sequence[Mapping[str, Any]]) -> None:
+        """Records the contents of the answer.
+
+        Args:
+            choices: messages as vLLM has them in JSON, each with its `finish_reason`.
+        """
+        self._span.set_attributes(contents.of_answer(choices, self.most_content))
 
     def end(self, attributes: Attributes, first_token_age_s: float | None, fault: str) -> None:
         """Ends the span.
