@@ -13,6 +13,7 @@ from typing import Any
 
 from bench import (
     conditions,
+    evenness,
     guard,
     instructions,
     measure,
@@ -76,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     compares.add_argument("--budget", type=float, default=300.0, help="seconds")
     compares.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     compares.set_defaults(run=_releases)
+    counts = commands.add_parser("evenness", help="count the calls of each worker")
+    counts.add_argument("--workers", type=_numbers, default=(2, 4))
+    counts.add_argument("--connections", type=_numbers, default=(2, 4, 8, 16, 64, 256))
+    counts.add_argument("--repeats", type=int, default=20)
+    counts.set_defaults(run=_evenness)
     stores = commands.add_parser("baseline", help="store the instructions of the conversions")
     stores.set_defaults(run=_baseline)
     return parser
@@ -148,6 +154,11 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 def _releases(parsed: argparse.Namespace) -> int:
     print(releases.compare(parsed.releases, parsed.repeats, parsed.budget, parsed.seed))
+    return 0
+
+
+def _evenness(parsed: argparse.Namespace) -> int:
+    print(evenness.compare(parsed.workers, parsed.connections, parsed.repeats, 1.0, 20.0))
     return 0
 
 
