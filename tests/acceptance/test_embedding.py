@@ -13,7 +13,12 @@ from penstock.v1 import common_pb2, model_pb2
 from penstock.v1.classification_pb2 import ClassifyRequest
 from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
 from penstock.v1.common_pb2 import EngineOptions, PoolingOptions
-from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest, CreateEmbeddingsResponse
+from penstock.v1.embedding_pb2 import (
+    CreateEmbeddingsRequest,
+    CreateEmbeddingsResponse,
+    StreamEmbeddingsRequest,
+    StreamEmbeddingsResponse,
+)
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from penstock.v1.model_pb2_grpc import ModelServiceStub
 
@@ -72,6 +77,53 @@ async def test_a_text_has_one_vector(stub: Any) -> None:
     assert alike(once, again, 1e-5)
     assert alike(once, alone, 1e-5)
     assert not alike(once, between, 1e-2)
+
+
+async def stream(
+    stub: Any, inputs: dict[str, Any], **fields: Any
+) -> dict[str, StreamEmbeddingsResponse]:
+    """Returns the result of each item of a stream, by its key."""
+    sent = [
+        StreamEmbeddingsRequest(key=key, request=CreateEmbeddingsRequest(inputs=one), **fields)
+        for key, one in inputs.items()
+    ]
+    return {result.key: result async for result in stub.StreamEmbeddings(iter(sent))}
+
+
+async def test_items_of_a_stream(stub: Any) -> None:
+    words = {f"key {number}": f"text number {number}" for number in range(100)}
+    found = await stream(stub, {key: texts(text) for key, text in words.items()}, in_order=True)
+    assert list(found) == list(words)
+    assert [one.index for one in found.values()] == list(range(100))
+    for key in ("key 0", "key 57", "key 99"):
+        (alone,) = await vectors(stub, texts(words[key]))
+        (embedding,) = found[key].response.embeddings
+        assert alike(list(embedding.float_vector.values), alone, 1e-5)
+    counted = (await embed(stub, texts(*words.values()))).usage.prompt_tokens
+    results = found.values()
+    used = (one.shared_usage.prompt_tokens + one.response.usage.prompt_tokens for one in results)
+    assert sum(used) == counted
+
+
+async def test_an_item_that_is_refused_fails_alone(stub: Any) -> None:
+    inputs = {"a": texts("hello"), "long": texts("word " * 400), "c": texts("bye")}
+    found = await stream(stub, inputs)
+    expected = await refusal(stub, inputs["long"])
+    assert found["a"].response.embeddings
+    assert found["c"].response.embeddings
+    error = found["long"].error
+    assert (error.reason, error.message) == (expected.reason, expected.message)
+    assert error.reason == "CONTEXT_LENGTH_EXCEEDED"
+
+
+async def test_kinds_of_items_in_one_stream(stub: Any) -> None:
+    inputs = {"text": texts("hello world"), "ids": token_ids([5, 6, 7]), "two": texts("a", "b")}
+    found = await stream(stub, inputs)
+    assert {key: len(one.response.embeddings) for key, one in found.items()} == {
+        "text": 1,
+        "ids": 1,
+        "two": 2,
+    }
 
 
 async def test_order_of_a_large_batch(stub: Any) -> None:
