@@ -77,22 +77,33 @@ async def test_client(client: str, serve: Serve, caplog: pytest.LogCaptureFixtur
     assert Counter(map(call, caplog.records)) == CALLS
 
 
+BATCH = [
+    "greeting: Hello! How can I help you today?",
+    "sum: 2+2 equals 4.",
+    "wrong: INVALID_REQUEST",
+    "0 without a result",
+]
+ITEMS = [
+    "0: a cat, 64 values",
+    "1: a kitten, 64 values",
+    "2: UPSTREAM_REJECTED",
+    "3: a dog, 64 values",
+]
+
+
 @pytest.mark.timeout(900)
-async def test_a_batch_in_go(serve: Serve) -> None:
+async def test_streams_of_items_in_go(serve: Serve) -> None:
     folder = EXAMPLES / "go"
     *building, _ = commands((folder / "README.md").read_text("utf-8"))
-    async with Simulator(SimulatorSettings(listen=FREE_PORT)) as simulator:
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, kind="all")) as simulator:
         service = await serve(upstream=(simulator.url,))
+        target = f"127.0.0.1:{service.port}"
         for command in building:
             await shell(command, folder)
-        printed = await shell("build/batch", folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
-    *results, last = printed.splitlines()
-    assert sorted(results) == [
-        "greeting: Hello! How can I help you today?",
-        "sum: 2+2 equals 4.",
-        "wrong: INVALID_REQUEST",
-    ]
-    assert last == "0 without a result"
+        batch = (await shell("build/batch", folder, PENSTOCK_TARGET=target)).splitlines()
+        items = (await shell("build/items", folder, PENSTOCK_TARGET=target)).splitlines()
+    assert (sorted(batch[:-1]), batch[-1]) == (BATCH[:-1], BATCH[-1])
+    assert items == ITEMS
 
 
 @pytest.mark.timeout(900)

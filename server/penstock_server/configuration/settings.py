@@ -336,7 +336,7 @@ class Settings:
         live=True,
     )
     join_items_within: int = option(
-        2,
+        5,
         "Longest time that such an item waits for others to be sent with.",
         window,
         "MS",

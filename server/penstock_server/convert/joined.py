@@ -29,19 +29,17 @@ class Part:
         return len(self.inputs)
 
 
-def part(body: Mapping[str, Any], model: str) -> Part | None:
-    """Returns a request as a part; None if it has to be sent alone, as conversations have.
+def part(body: Mapping[str, Any]) -> Part | None:
+    """Returns the JSON of a request as a part; None if it must be sent alone.
 
-    Args:
-        body: the JSON of the request.
-        model: the model that it names.
+    Conversations are sent alone, because not every vLLM accepts several.
     """
     inputs = body.get("input")
     if not isinstance(inputs, list) or not inputs:
         return None
     kind = "text" if isinstance(inputs[0], str) else "ids"
     rest = {key: value for key, value in body.items() if key != "input"}
-    return Part(inputs, orjson.dumps((kind, model, rest), option=orjson.OPT_SORT_KEYS))
+    return Part(inputs, orjson.dumps((kind, rest), option=orjson.OPT_SORT_KEYS))
 
 
 def joined(body: Mapping[str, Any], parts: Sequence[Part]) -> JsonObject:
