@@ -1,7 +1,9 @@
 """Streams of items: each ends as a call of its own would, and several are sent together."""
 
 import asyncio
+import gc
 import json
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -19,7 +21,10 @@ from penstock.v1.embedding_pb2 import (
 )
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from penstock.v1.message_pb2 import PoolingInput
+from penstock_server.convert.joined import Part
+from penstock_server.rpc.services.joining import Joiner
 from penstock_server.simulator import Simulator, SimulatorSettings
+from penstock_server.upstream import Attempts
 
 from .calls import BOUND_S, FREE_PORT, Ended, Serve, ended, item_ended, plain_channel, until
 from .every_rpc import Upstream, answer, failing, running
@@ -91,6 +96,13 @@ async def test_items_that_wait_are_sent_together(serve: Serve, embedder: Simulat
     assert [found[text].index for text in TEXTS] == list(range(8))
     vectors = [found[text].response.embeddings for text in TEXTS]
     assert vectors == [one.embeddings for one in expected]
+
+
+async def test_a_complete_request_is_not_kept_until_its_time_is_over() -> None:
+    joiner = Joiner(1, BOUND_S)
+    joint = weakref.ref(joiner.join(Part(["a"], b""), Attempts())[0])
+    gc.collect()
+    assert joint() is None
 
 
 async def test_the_counts_of_all_results_add_up(serve: Serve, embedder: Simulator) -> None:

@@ -20,6 +20,7 @@ class Joint:
         size: the number of their inputs.
         attempts: the record of the request.
         complete: set when there will be no more parts.
+        timer: completes it; None before it is started.
     """
 
     def __init__(self, attempts: Attempts) -> None:
@@ -28,6 +29,7 @@ class Joint:
         self.size = 0
         self.attempts = attempts
         self.complete = asyncio.Event()
+        self.timer: asyncio.TimerHandle | None = None
         self._answers: asyncio.Future[Sequence[JsonObject]] = (
             asyncio.get_running_loop().create_future()
         )
@@ -102,10 +104,13 @@ class Joiner:
         if full := self._open.get(rest):
             self._complete(rest, full)
         self._open[rest] = joint = Joint(attempts)
-        asyncio.get_running_loop().call_later(self._within_s, self._complete, rest, joint)
+        loop = asyncio.get_running_loop()
+        joint.timer = loop.call_later(self._within_s, self._complete, rest, joint)
         return joint
 
     def _complete(self, rest: bytes, joint: Joint) -> None:
         joint.complete.set()
+        if joint.timer:
+            joint.timer.cancel()  # It would keep the answers in memory.
         if self._open.get(rest) is joint:
             del self._open[rest]
