@@ -224,4 +224,6 @@ async def require_end(rpc: Rpc) -> None:
 def _initial_metadata(rpc: Rpc) -> tuple[tuple[str, str], ...]:
     # It is sent only once there is an answer: after initial metadata, gRPC does not retry. A single
     # answer has none, as trailing metadata follows at once, and it costs half an empty call.
+    # A stream has it even if the caller chose the id: the API promises it, interceptors or gateways
+    # that did not choose the id may read it, and grpcio has no call that sends it with a message.
     return (("x-request-id", rpc.request_id),)
