@@ -49,6 +49,7 @@ from penstock.errors import (
 )
 from penstock.generation import Generation, GenerationEvent
 from penstock.item_result import ItemResult
+from penstock.live_transcription import LiveEvent, LiveTranscription
 from penstock.messages import (
     assistant,
     audio,
@@ -105,6 +106,8 @@ __all__ = [
     "InternalServerError",
     "InvalidRequestError",
     "ItemResult",
+    "LiveEvent",
+    "LiveTranscription",
     "Model",
     "ModelList",
     "NotFoundError",

@@ -15,13 +15,23 @@ from penstock._base.result import ModelResult, Result, finish_reason
 from penstock._base.stream import AsyncStream, Stream
 from penstock._base.upload import AsyncProgress, AsyncUpload, Audio, Progress, Upload
 from penstock.errors import CallError
-from penstock.v1.transcription_pb2 import Transcription as TranscriptionProto
+from penstock.live_transcription import (
+    AsyncSpeech,
+    LiveAccumulator,
+    LiveEvent,
+    LiveOptions,
+    LiveTranscription,
+    Speaking,
+    Speech,
+)
 from penstock.v1.transcription_pb2 import (
+    LiveTranscriptionConfig,
     TranscriptionConfig,
     TranscriptionDelta,
     UploadStreamTranscribeResponse,
     UploadTranscribeResponse,
 )
+from penstock.v1.transcription_pb2 import Transcription as TranscriptionProto
 from penstock.v1.transcription_pb2_grpc import TranscriptionServiceStub
 
 
@@ -232,6 +242,27 @@ class Transcriber(Resource):
         sent = upload.announced(options)
         return self._caller.stream(method, iter(upload), sent, accumulator, upload.check)
 
+    def live(
+        self, speech: Speech, **options: Unpack[LiveOptions]
+    ) -> Stream[LiveEvent, LiveTranscription]:
+        """Starts a transcription of speech that is not over yet.
+
+            >>> second = bytes(2 * 16000)
+            >>> with client.transcribe.live([second, None, second]) as stream:
+            ...     print([event.utterance for event in stream if event.utterance is not None])
+            [' Hello world, this is a test. The quick', ' Hello world, this is a test. The quick']
+
+        Args:
+            speech: parts of the audio as they come: 16-bit little-endian samples of one channel at
+                16000 Hz, without a header. None ends an utterance.
+            **options: see `LiveOptions`.
+        """
+        speaking = Speaking(build(LiveTranscriptionConfig, options), speech)
+        method = self._stub.TranscribeLive
+        return self._caller.stream(
+            method, iter(speaking), options, LiveAccumulator(), speaking.check
+        )
+
 
 class AsyncTranscriber(AsyncResource):
     """Asynchronous counterpart of `Transcriber`.
@@ -270,6 +301,16 @@ class AsyncTranscriber(AsyncResource):
         method, accumulator = self._stub.UploadStreamTranscribe, TranscriptionAccumulator()
         sent = upload.announced(options)
         return self._caller.stream(method, aiter(upload), sent, accumulator, upload.check)
+
+    def live(
+        self, speech: AsyncSpeech, **options: Unpack[LiveOptions]
+    ) -> AsyncStream[LiveEvent, LiveTranscription]:
+        """See `Transcriber.live`; iterate over the result with `async for`, without `await`."""
+        speaking = Speaking(build(LiveTranscriptionConfig, options), speech)
+        method = self._stub.TranscribeLive
+        return self._caller.stream(
+            method, aiter(speaking), options, LiveAccumulator(), speaking.check
+        )
 
 
 def _config(options: TranscribeOptions) -> TranscriptionConfig:

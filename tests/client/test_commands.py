@@ -3,6 +3,7 @@
 import ast
 import json
 import subprocess
+import wave
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,30 @@ def test_rerank(target: str) -> None:
     assert best.stdout == result.stdout.splitlines(keepends=True)[0]
     whole = penstock("rerank", "capital of France", *documents, "--json", "--target", target)
     assert {one["index"] for one in json.loads(whole.stdout)["results"]} == {0, 1}
+
+
+def test_transcribe_live(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    path.write_bytes(silence(1))
+    live = ("transcribe", "--live", "--target", target)
+    heard = penstock(*live, str(path))
+    assert (heard.returncode, heard.stderr) == (0, b"")
+    assert heard.stdout.startswith(b" Hello world")
+    raw = path.read_bytes()[44:]
+    assert penstock(*live, "-", given=raw).stdout == heard.stdout
+    assert penstock(*live, "-", given=path.read_bytes()).stdout == heard.stdout
+    lines = penstock(*live, "--json", str(path)).stdout.splitlines()
+    assert [list(json.loads(line)) for line in (lines[0], lines[-1])] == [["started"], ["done"]]
+
+
+def test_transcribe_live_of_another_rate(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(3200))
+    result = penstock("transcribe", "--live", "--target", target, str(path))
+    assert result.returncode == 2
+    assert b"16000 Hz" in result.stderr
 
 
 def test_transcribe(target: str, tmp_path: Path) -> None:

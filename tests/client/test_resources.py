@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,41 @@ def sources(speech: bytes, path: Path) -> Iterator[tuple[Any, int | None]]:
     yield str(path), len(speech)
     yield speech, len(speech)
     yield io.BytesIO(speech), None
+
+
+SECOND = bytes(2 * 16_000)
+
+
+async def test_live_transcription(client: Client, aclient: AsyncClient) -> None:
+    async def speech() -> AsyncIterator[bytes | None]:
+        for chunk in (SECOND[:3201], SECOND[3201:], None, SECOND):
+            yield chunk
+
+    with client.transcribe.live([SECOND[:3201], SECOND[3201:], None, SECOND]) as stream:
+        events = list(stream)
+    whole = stream.snapshot
+    assert events[0].proto.started == whole.started
+    ends = [event.utterance for event in events if event.utterance is not None]
+    assert [one.text for one in whole.done] == ends
+    assert "".join(event.text for event in events) == whole.text == "".join(ends) != ""
+    assert [one.usage.completion_tokens for one in whole.done] == [10, 10]
+    for given in (speech(), [SECOND, None, SECOND]):
+        assert (await aclient.transcribe.live(given).final()).text == whole.text
+
+
+class Fault(Exception):
+    pass
+
+
+async def test_a_microphone_that_fails(client: Client, aclient: AsyncClient) -> None:
+    def speech() -> Iterator[bytes]:
+        yield SECOND
+        raise Fault
+
+    with pytest.raises(Fault):
+        client.transcribe.live(speech()).final()
+    with pytest.raises(Fault):
+        await aclient.transcribe.live(speech()).final()
 
 
 async def test_transcriptions(client: Client, aclient: AsyncClient, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from penstock.chat import ChatOptions
 from penstock.completions import CompletionOptions
 from penstock.embeddings import AsyncKeyedInputs, EmbeddingOptions, KeyedInputs
 from penstock.generation import GenerationOptions
+from penstock.live_transcription import AsyncSpeech, LiveOptions, Speech
 from penstock.pool import PoolOptions
 from penstock.rerank import RerankOptions
 from penstock.responses import ResponseOptions
@@ -109,6 +110,7 @@ def plain(annotation: Any) -> str:
         (AsyncProgress, Progress),
         (AsyncBatchItems, BatchItems),
         (AsyncKeyedInputs, KeyedInputs),
+        (AsyncSpeech, Speech),
     ):
         text = text.replace(str(one), str(other))
     return text.replace("Async", "").replace("grpc.aio._base_channel.", "grpc.")
@@ -191,6 +193,7 @@ def fields(*messages: Descriptor) -> set[str]:
             {"sampling"},
             (transcription_pb2.TranscriptionConfig.DESCRIPTOR, SAMPLING),
         ),
+        (LiveOptions, set(), (transcription_pb2.LiveTranscriptionConfig.DESCRIPTOR,)),
     ],
 )
 def test_every_field_is_an_option(

@@ -2,10 +2,13 @@
 
 import argparse
 import sys
+import wave
+from collections.abc import Iterator
+from functools import partial
+from io import BufferedReader, FileIO
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from penstock._base.upload import Audio
 from penstock.cli.command import (
     EXIT_OK,
     Subparsers,
@@ -19,11 +22,16 @@ from penstock.cli.command import (
 )
 from penstock.cli.screen import CLEAR_LINE, columns
 from penstock.client import Client
+from penstock.live_transcription import LiveEvent
 from penstock.transcribe import TranscribeOptions
 
 WIDTH = 30
 NARROWEST = 5
 MEGABYTE = 1e6
+LIVE_FORM = (1, 2, 16_000)
+"""Channels, bytes of a sample, samples in a second."""
+LIVE_BYTES = 3200
+"""A tenth of a second."""
 
 
 def add(commands: Subparsers) -> None:
@@ -37,6 +45,11 @@ def add(commands: Subparsers) -> None:
     parser.add_argument("--language", help="spoken language, such as en; default: detected")
     parser.add_argument("--prompt", help="text that sets the style or context")
     parser.add_argument("--translate", action="store_true", help="translate to English")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="transcribe while it is spoken: WAV or raw samples, 16 bits at 16000 Hz",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--srt",
@@ -55,12 +68,57 @@ def add(commands: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.live:
+        return _run_live(arguments)
     with connect(arguments) as client, Bar() as bar:
         if arguments.json or arguments.subtitles:
             _print_whole(client, arguments, bar)
         else:
             _print_pieces(client, arguments, bar)
     return EXIT_OK
+
+
+def _run_live(arguments: argparse.Namespace) -> int:
+    if arguments.language or arguments.prompt or arguments.translate or arguments.subtitles:
+        raise UsageError("--live has no other option of the transcription than --model")
+    audio = _audio(arguments)
+    with (
+        connect(arguments) as client,
+        open(audio, "rb") if isinstance(audio, str) else BufferedReader(audio) as file,
+        client.transcribe.live(_samples(file), model=arguments.model) as stream,
+    ):
+        for event in stream:
+            if arguments.json:
+                show(event.proto)
+            else:
+                _print_heard(event)
+    return EXIT_OK
+
+
+def _print_heard(event: LiveEvent) -> None:
+    if event.error:
+        print(on(sys.stderr, event.error), file=sys.stderr)
+    end = "" if event.utterance is None else "\n"
+    print(on(sys.stdout, event.text), end=end, flush=True)
+
+
+def _samples(file: "BufferedReader[Any]") -> Iterator[bytes]:
+    """Yields the samples of a WAV file, or everything of another one.
+
+    Raises:
+        UsageError: the samples have another form than live transcription needs.
+    """
+    if not file.peek(4).startswith(b"RIFF"):
+        yield from iter(partial(file.read1, LIVE_BYTES), b"")
+        return
+    try:
+        with wave.open(file) as samples:
+            form = samples.getnchannels(), samples.getsampwidth(), samples.getframerate()
+            if form != LIVE_FORM:
+                raise UsageError("--live needs one channel with 16 bits at 16000 Hz")
+            yield from iter(partial(samples.readframes, LIVE_BYTES // 2), b"")
+    except (wave.Error, EOFError) as error:
+        raise UsageError(f"not a valid WAV file: {error}") from error
 
 
 def _print_whole(client: Client, arguments: argparse.Namespace, bar: "Bar") -> None:
@@ -83,7 +141,7 @@ def _print_pieces(client: Client, arguments: argparse.Namespace, bar: "Bar") -> 
     print()
 
 
-def _audio(arguments: argparse.Namespace) -> Audio:
+def _audio(arguments: argparse.Namespace) -> str | FileIO:
     if arguments.file != "-":
         return str(arguments.file)
     if sys.stdin is None:
