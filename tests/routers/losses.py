@@ -70,6 +70,29 @@ _OPENAI_ROUTES = (
         },
     ),
     Loss(
+        "it has no /inference/v1/generate",
+        {
+            "test_generation": (
+                "test_tokens",
+                "test_text",
+                "test_a_stream_adds_up_to_the_answer",
+                "test_ranks",
+                "test_log_probabilities_of_texts",
+                "test_log_probabilities_of_the_prompt",
+                "test_several_choices",
+                "test_counts_in_every_message",
+                "test_stop_token",
+                "test_stop_string",
+                "test_structured_output",
+                "test_the_next_turn_begins_with_the_same_ids",
+                "test_value_out_of_range",
+                "test_token_outside_the_vocabulary",
+                "test_too_long",
+                "test_unknown_model",
+            ),
+        },
+    ),
+    Loss(
         "it has no /tokenize and /detokenize of vLLM",
         {
             "test_tokenization": (
