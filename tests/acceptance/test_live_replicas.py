@@ -1,4 +1,4 @@
-"""Two real replicas under steady load, one of which dies and returns."""
+"""Two real replicas: their prefix caches, and steady load while one dies and returns."""
 
 import asyncio
 import os
@@ -18,10 +18,11 @@ from servers import FLEET, VllmServers
 
 from penstock.channel import open_async_channel
 from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
+from penstock.v1.common_pb2 import SamplingParams
 from penstock_server.fleet import Affinity
 from penstock_server.upstream.base_url import address_of
 
-from .chats import Chats, story
+from .chats import Chats, asking, said, story
 from .conftest import CASE_LIMIT_S, serving
 from .refusals import Refusal, read
 
@@ -30,17 +31,21 @@ WINDOW = 2 * ROUND
 FAIR_SHARE = 0.3
 """Of the calls, what each of two replicas serves at least; a half on average."""
 
+TURNS = 6
+CONVERSATIONS = 12
+
 STORY = story(tokens=100)
 LONG_STORY = story(tokens=400)
 """Its stream is not over soon after its first message."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def servers(request: pytest.FixtureRequest, vllm: VllmServers) -> Iterator[VllmServers]:
-    """Two replicas of one model."""
+    """Two replicas of one model, whose prefix caches keep short prefixes."""
     vllm.stop()
+    flags = (*FLEET["chat"].flags, "--block-size", "32")
     with unlimited(request.config):
-        vllm.start(replace(FLEET["chat"], name=name) for name in ("first", "second"))
+        vllm.start(replace(FLEET["chat"], name=name, flags=flags) for name in ("first", "second"))
     yield vllm
     vllm.stop()
 
@@ -151,6 +156,44 @@ async def steady(load: Load, session: str) -> AsyncIterator[None]:
         yield
         for task in tasks:
             task.cancel()
+
+
+@dataclass
+class Cached:
+    """How much of the prompts of conversations was in a prefix cache.
+
+    Attributes:
+        hits: the tokens that were.
+        prompts: all tokens.
+    """
+
+    hits: int = 0
+    prompts: int = 0
+
+    async def converse(self, chats: Chats, topic: str) -> None:
+        """Leads a conversation, of which every turn repeats the ones before."""
+        messages = [said(f"{topic}. " * 8)]
+        for _ in range(TURNS):
+            answer = await chats.call(asking(*messages, sampling=SamplingParams(max_tokens=16)))
+            self.hits += answer.usage.prompt_tokens_details.cached_tokens
+            self.prompts += answer.usage.prompt_tokens
+            messages += [answer.choices[0].message, said(f"More about {topic}, please.")]
+
+
+async def test_affinity_finds_conversations_in_the_prefix_cache(
+    servers: VllmServers, serve: Serve
+) -> None:
+    share = {}
+    for affinity in (Affinity.NONE, Affinity.PREFIX):
+        service = await serve(upstream=tuple(servers.urls().values()), affinity=affinity)
+        async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
+            await serving(channel)
+            cached = Cached()
+            for number in range(CONVERSATIONS):
+                await cached.converse(Chats(channel), f"{affinity} {number}")
+            share[affinity] = cached.hits / cached.prompts
+    print(f"\ntokens from the prefix cache: {share}")
+    assert share[Affinity.PREFIX] > share[Affinity.NONE]
 
 
 # The server may take any time to start again; every other wait has its own limit.
