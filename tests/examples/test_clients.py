@@ -121,6 +121,23 @@ async def test_token_ids_in_go(serve: Serve) -> None:
     assert second.startswith("4 tokens: ")
 
 
+LIVE = {"go": "build/live", "python": "PYTHONPATH=build/gen build/venv/bin/python live.py"}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("language", LIVE)
+async def test_live_transcription(serve: Serve, language: str) -> None:
+    folder = EXAMPLES / language
+    *building, _ = commands((folder / "README.md").read_text("utf-8"))
+    async with Simulator(SimulatorSettings(listen=FREE_PORT, kind="realtime")) as simulator:
+        service = await serve(upstream=(simulator.url,))
+        for command in building:
+            await shell(command, folder)
+        speaking = f"head -c 32000 /dev/zero | {LIVE[language]}"
+        printed = await shell(speaking, folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
+    assert printed == " Hello world, this is a test. The quick\n10 tokens\n"
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", ["go", "python"])
 async def test_an_operator(serve: Serve, tmp_path: Path, language: str) -> None:
