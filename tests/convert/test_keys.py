@@ -318,7 +318,7 @@ WRITTEN_OTHERWISE: Mapping[str, str] = {
     "GenerateChoiceDelta": _ENDED,
     "GenerateResponse": "create_time placeholders",
     "Error": "message",
-    "Model": "capabilities create_time",
+    "Model": "asleep capabilities create_time",
     "ModelResponse": "complete_time create_time incomplete_reason settings",
     "PoolResponse": "create_time plugin_data results",
     "PoolingResult": _VECTORS,
