@@ -11,6 +11,7 @@ from penstock_server import base64_text as base64
 from penstock_server.base64_text import PIECE_BYTES, LongBase64, base64_text, dumped
 from penstock_server.fleet import affinity
 from penstock_server.fleet.policy import Affinity
+from penstock_server.upstream import Call
 
 PREFIX = 'data:image/"png";base64,'
 SIZES = [0, 1, PIECE_BYTES, PIECE_BYTES + 1, PIECE_BYTES + 2, 2 * PIECE_BYTES, 3 * PIECE_BYTES + 1]
@@ -57,5 +58,5 @@ def test_what_json_cannot_represent() -> None:
 def test_related_calls_with_long_data_have_one_key() -> None:
     data = os.urandom(PIECE_BYTES + 1)
     texts = (base64_text(data, PREFIX), plain(data))
-    keys = {affinity.key(Affinity.PREFIX, "", {"messages": [text]}) for text in texts}
+    keys = {affinity.key(Affinity.PREFIX, Call("r"), {"messages": [text]}) for text in texts}
     assert len(keys) == 1

@@ -249,7 +249,9 @@ async def test_watching_continues_without_the_service() -> None:
         await process.line("whisper")
         await first.__aexit__(None, None, None)
         async with asyncio.timeout(BOUND_S):
-            assert (await process.err.readline()).startswith(b"penstock: UNAVAILABLE")
+            error = await process.err.readline()
+        # The server of this test cancels a call that is running when it stops.
+        assert error.startswith((b"penstock: UNAVAILABLE", b"penstock: CANCELLED"))
         await running.enter_async_context(serving(Admin(ILL), target))
         await process.line("embed")
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
-BOUND_S = 60
+BOUND_S = 300
 
 
 def penstock(

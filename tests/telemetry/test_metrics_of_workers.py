@@ -22,7 +22,9 @@ Start = Callable[[int], Awaitable[Observed]]
 
 
 @pytest.fixture
-def workers() -> WorkerMetrics:
+def workers(monkeypatch: pytest.MonkeyPatch) -> WorkerMetrics:
+    """Workers that may take long to answer."""
+    monkeypatch.setattr("penstock_server.telemetry.metrics.workers._ANSWER_LIMIT_S", 60.0)
     return WorkerMetrics()
 
 
