@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -146,6 +147,16 @@ async def test_a_chunk_larger_than_an_event_of_vllm(service: Service, simulator:
     result = await live(service, config(), audio(SECOND * 60))
     assert result.code is Code.OK
     assert result.received[-1].done.usage.completion_tokens == 600
+
+
+async def test_the_log_counts_the_tokens_of_all_utterances(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "penstock.rpc")
+    await live(service, config(), audio(), COMMIT, audio())
+    await until(lambda: bool(caplog.records))
+    fields: dict[str, Any] = vars(caplog.records[-1])["fields"]
+    assert (fields["code"], fields["output_tokens"]) == ("OK", 20)
 
 
 # Bad input
