@@ -86,6 +86,8 @@ FAULTS = ["status code=400", "status code=404", "status code=500", "html", "cont
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_failure_is_that_of_a_call(fault: str, serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,), batch_patience=0.0)
+    # Until the models are known, one that is missing upstream is the caller's mistake.
+    await until(lambda: bool(service._fleet.snapshot()[0].models))
     async with plain_channel(service) as channel:
         alone = await create(channel, chat(fault=fault))
         found = await batch(channel, [item("a"), item("b", fault), item("c")])

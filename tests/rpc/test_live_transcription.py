@@ -110,7 +110,8 @@ async def channel(service: Service) -> AsyncIterator[aio.Channel]:
 
 
 async def test_an_utterance(service: Service) -> None:
-    result = await live(service, config(), audio(), audio(), audio(b""))
+    messages = (config(model="tiny-chat"), audio(), audio(), audio(b""))
+    result = await live(service, *messages)
     assert result.code is Code.OK
     assert kinds(result) == ["started", "delta", "done"]
     started, done = result.received[0].started, result.received[-1].done
@@ -120,6 +121,15 @@ async def test_an_utterance(service: Service) -> None:
     assert (SAID + SAID).startswith(done.text)
     assert done.usage.completion_tokens == 20
     assert done.usage.total_tokens == done.usage.prompt_tokens + 20
+
+
+async def test_audio_that_arrives_between_two_deltas(serve: Serve) -> None:
+    settings = SimulatorSettings(listen=FREE_PORT, kind="realtime", inter_token_latency=0.001)
+    async with Simulator(settings) as simulator:
+        service = await serve(upstream=(simulator.url,), **QUIET)
+        result = await live(service, config(), *(audio() for _ in range(10)))
+    assert result.code is Code.OK
+    assert result.received[-1].done.usage.completion_tokens == 100
 
 
 async def test_several_utterances(service: Service) -> None:

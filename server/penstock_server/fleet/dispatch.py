@@ -26,12 +26,12 @@ from penstock_server.upstream import (
     Call,
     Form,
     JsonObject,
-    LiveSession,
     Method,
     Operation,
     StreamContract,
     UpstreamFailure,
 )
+from penstock_server.upstream.live import LiveSession
 
 T = TypeVar("T")
 

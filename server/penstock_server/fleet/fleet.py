@@ -33,7 +33,6 @@ from penstock_server.upstream import (
     Form,
     JsonObject,
     Kind,
-    LiveSession,
     Method,
     NativeResponses,
     Operation,
@@ -43,6 +42,7 @@ from penstock_server.upstream import (
     UpstreamFailure,
 )
 from penstock_server.upstream.http import resolve
+from penstock_server.upstream.live import LiveSession
 
 _DEFAULTS = Policy()
 _NO_ALIASES: Mapping[str, str] = {}

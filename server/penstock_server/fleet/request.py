@@ -14,10 +14,10 @@ from penstock_server.upstream import (
     Call,
     Form,
     JsonObject,
-    LiveSession,
     Operation,
     StreamContract,
 )
+from penstock_server.upstream.live import LiveSession
 
 
 class Begun(NamedTuple):

@@ -1,6 +1,7 @@
 """The HTTP side: requests to vLLM, its streams, its failures; independent of protobuf and gRPC.
 
-Other packages import from here. `client`, which sends the requests, is for the fleet only.
+Other packages import from here. `client`, which sends the requests, and `live` are for the fleet
+only; importing them takes long.
 """
 
 from penstock_server.upstream.base_url import address_of
@@ -21,7 +22,6 @@ from penstock_server.upstream.config import (
 from penstock_server.upstream.error_body import ErrorBody
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.headers import OWN_HEADERS, is_token
-from penstock_server.upstream.live import LiveSession
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, File, Form
 from penstock_server.upstream.observer import CallObserver, RequestObserver
@@ -76,7 +76,6 @@ __all__ = [
     "Form",
     "JsonObject",
     "Kind",
-    "LiveSession",
     "Method",
     "NativeResponses",
     "Operation",

@@ -1,6 +1,7 @@
 """The simulator's side of a websocket, over a connection that began with HTTP."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -35,6 +36,7 @@ class Websocket:
         self._reader = reader
         self._writer = writer
         self._protocol = Protocol(SERVER, state=OPEN)
+        self._received = deque[bytes]()
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Yields what the client sends.
@@ -42,15 +44,10 @@ class Websocket:
         Raises:
             ConnectionError: the client has disconnected.
         """
-        while data := await self._reader.read(_READ_SIZE):
-            self._protocol.receive_data(data)
-            await self._flush()
-            for event in self._protocol.events_received():
-                if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY):
-                    yield bytes(event.data)
-            if self._protocol.close_expected():
-                break
-        raise ConnectionResetError("the client closed the websocket")
+        while True:
+            while self._received:
+                yield self._received.popleft()
+            await self._read()
 
     async def send(self, message: bytes) -> None:
         """Sends a message of text."""
@@ -65,7 +62,7 @@ class Websocket:
         await self._flush()
 
     async def while_open(self, waiting: Coroutine[Any, Any, None]) -> None:
-        """Waits; discards what the client sends meanwhile.
+        """Waits, and receives what the client sends meanwhile.
 
         Raises:
             ConnectionError: the client has disconnected.
@@ -80,8 +77,25 @@ class Websocket:
             gone.result()
 
     async def _gone(self) -> None:
-        async for _ in self.messages():
-            pass
+        while True:
+            await self._read()
+
+    async def _read(self) -> None:
+        """Receives more from the client.
+
+        Raises:
+            ConnectionError: the client has disconnected.
+        """
+        closed = self._protocol.close_expected()
+        if closed or not (data := await self._reader.read(_READ_SIZE)):
+            raise ConnectionResetError("the client closed the websocket")
+        self._protocol.receive_data(data)
+        self._received.extend(
+            bytes(event.data)
+            for event in self._protocol.events_received()
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY)
+        )
+        await self._flush()
 
     async def _flush(self) -> None:
         for data in self._protocol.data_to_send():
