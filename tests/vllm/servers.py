@@ -143,6 +143,8 @@ class Server:
     flags: tuple[str, ...]
     api_key: str | None = None
     """Bearer token that it requires."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Its own environment variables."""
 
     def arguments(self) -> list[str]:
         """Returns the options of `vllm serve`, except the model's path and the port."""
@@ -339,7 +341,8 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
         raise ServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
     log = cache / "run" / f"{server.name}-{port}.log"
     line = [str(command), "serve", str(model), "--port", str(port), *_known(server.arguments())]
-    process = ServerProcess(f"vLLM server {server.name}", line, log, _environment(cache))
+    environment = _environment(cache) | dict(server.environment)
+    process = ServerProcess(f"vLLM server {server.name}", line, log, environment)
     return _Running(server, port, process)
 
 
