@@ -28,7 +28,10 @@ def promtool() -> str:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A service under load, and the Prometheus that scrapes it."""
-    with running(tmp_path_factory.mktemp("stack")) as started, Load(started.target):
+    with (
+        running(tmp_path_factory.mktemp("stack")) as started,
+        Load(started),
+    ):
         eventually(
             lambda: started.prometheus.values(f'up{{job="{JOB}"}} == 1'),
             why=started.prometheus.scrape_errors,

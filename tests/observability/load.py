@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from observability.stack import CERTIFICATES, ROOT
+from observability.stack import CERTIFICATES, ROOT, Stack
 from penstock import TLS, AsyncClient, CallError, chat_request
 
 MODEL = "tiny-chat"
@@ -24,8 +24,8 @@ _Call = Callable[[AsyncClient], Awaitable[Any]]
 class Load:
     """Calls a service in rounds, on a thread of its own, until the end of the block."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -52,11 +52,13 @@ class Load:
             "tls": TLS(ca=CERTIFICATES / "cert.pem", server_name="penstock.test"),
         }
         async with (
-            AsyncClient(self._target, api_key="sk-team", **options) as team,
-            AsyncClient(self._target, api_key="sk-batch", **options) as batch,
-            AsyncClient(self._target, api_key="sk-unknown", **options) as unknown,
+            AsyncClient(self._stack.target, api_key="sk-team", **options) as team,
+            AsyncClient(self._stack.target, api_key="sk-batch", **options) as batch,
+            AsyncClient(self._stack.target, api_key="sk-unknown", **options) as unknown,
+            AsyncClient(self._stack.admin_target) as operator,
         ):
             while not self._over.is_set():
+                await operator.admin.upstreams()
                 for call in CALLS:
                     await _end(call(team))
                 await asyncio.gather(*(_end(call(team)) for call in FAILING))

@@ -42,7 +42,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder)) as stack,
-        Load(stack.target),
+        Load(stack),
     ):
         prometheus = stack.prometheus
         scrapes = f'count_over_time(up{{job="{JOB}"}}[1h])'

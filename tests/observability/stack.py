@@ -39,7 +39,7 @@ BOUND_S = 120
 # returns; few slow calls fill the service.
 _CONFIGURATION = """
 listen = "127.0.0.1:{port}"
-admin_listen = "off"
+admin_listen = "127.0.0.1:{admin_port}"
 metrics_listen = "127.0.0.1:{metrics_port}"
 metrics_by_caller = true
 callers_file = "callers.toml"
@@ -111,11 +111,13 @@ class Stack:
 
     Attributes:
         target: the address of the service.
+        admin_target: its address for operators.
         metrics_url: the URL of its metrics.
         prometheus: scrapes it.
     """
 
     target: str
+    admin_target: str
     metrics_url: str
     prometheus: Prometheus
 
@@ -123,13 +125,14 @@ class Stack:
 @contextmanager
 def running(folder: Path) -> Iterator[Stack]:
     """Starts everything, and waits until Prometheus has scraped the service."""
-    ports = [free_port() for _ in range(5)]
-    first, second, port, metrics_port, prometheus_port = ports
+    ports = [free_port() for _ in range(6)]
+    first, second, port, admin_port, metrics_port, prometheus_port = ports
     (folder / "callers.toml").write_text(_KEYS)
     configuration = folder / "penstock.toml"
     configuration.write_text(
         _CONFIGURATION.format(
             port=port,
+            admin_port=admin_port,
             metrics_port=metrics_port,
             certificates=CERTIFICATES,
             first=first,
@@ -161,7 +164,7 @@ def running(folder: Path) -> Iterator[Stack]:
             f"--web.listen-address=127.0.0.1:{prometheus_port}",
             ready=f"{prometheus.url}/-/ready",
         )
-        yield Stack(f"127.0.0.1:{port}", metrics_url, prometheus)
+        yield Stack(f"127.0.0.1:{port}", f"127.0.0.1:{admin_port}", metrics_url, prometheus)
 
 
 def _scrape_configuration(folder: Path, metrics_port: int, engine_port: int) -> Path:
