@@ -4,8 +4,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 from skipping import LIMIT_S, Skipping
@@ -123,17 +122,13 @@ async def test_empty_blocks_do_not_end_an_upload() -> None:
     assert received.index(b"FF") < received.index(END)
 
 
-def slowly(pieces: Sequence[bytes]) -> Serve:
-    """Reads an upload, then sends the answer slowly."""
+def after_upload(answer: bytes) -> Serve:
+    """Reads an upload, then sends an answer and keeps the connection open."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(END)
-        with suppress(ConnectionError):
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0.05)
-            await reader.read()
+        writer.write(answer)
+        await reader.read()
         writer.close()
 
     return serve
@@ -142,16 +137,37 @@ def slowly(pieces: Sequence[bytes]) -> Serve:
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-async def test_the_answer_to_an_upload_has_a_time_limit() -> None:
-    limits = Timeouts(first_byte=0.3)
-    trickle = slowly([CHUNKED, *[chunk(b" ")] * 100])
-    async with served(trickle) as url, client(url, limits) as upstream:
+async def test_the_answer_to_an_upload_has_a_time_limit(
+    skip: Skipping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that arrive do not start the limit anew."""
+    arrived = asyncio.Event()
+    take = ResponseParser.on_body
+
+    def taken(parser: ResponseParser, data: bytes) -> None:
+        take(parser, data)
+        arrived.set()
+
+    monkeypatch.setattr(ResponseParser, "on_body", taken)
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(END)
+        writer.write(CHUNKED)
+        for _ in range(2):
+            writer.write(chunk(b" "))
+            await arrived.wait()
+            arrived.clear()
+            skip.jump(LIMIT_S * 0.6)
+        await reader.read()
+        writer.close()
+
+    async with served(trickle) as url, client(url, Timeouts(first_byte=LIMIT_S)) as upstream:
         failure = await failure_of(upload(upstream, b"RIFF"))
     assert (failure.kind, failure.limit) == (Kind.TIMEOUT, "first_byte_timeout")
 
 
 async def test_the_time_limit_begins_after_the_upload(skip: Skipping) -> None:
-    answered = slowly([http(b'{"text": "x"}')])
+    answered = after_upload(http(b'{"text": "x"}'))
 
     async def audio() -> AsyncGenerator[bytes, None]:
         for _ in range(5):
