@@ -178,7 +178,7 @@ async def test_caches_are_reset(url: str, serve: Serve, tmp_path: Path) -> None:
 async def test_an_engine_sleeps_and_wakes(url: str, serve: Serve, tmp_path: Path) -> None:
     name = address_of(url)
     async with operated(serve, tmp_path, url) as one:
-        # A CPU has no other level.
+        # A CPU ignores the work of the other levels.
         slept = await one.operator.admin.sleep([name], level=0)
         assert outcomes([*slept]) == [(name, "", True)]
         assert states(one.service) == [State.SLEEPING]
