@@ -26,8 +26,10 @@ from penstock import (
     UnavailableError,
     UnimplementedError,
 )
-from penstock.channel import MOST_RETRIES
+from penstock.channel import MOST_RETRIES, open_async_channel
+from penstock.cli import chat_request
 from penstock.v1 import chat_completion_pb2, chat_completion_pb2_grpc
+from penstock.v1.chat_completion_pb2_grpc import ChatCompletionServiceStub
 from penstock_server.app import Service
 from penstock_server.simulator import Simulator
 
@@ -68,14 +70,16 @@ class Counting(chat_completion_pb2_grpc.ChatCompletionServiceServicer):
 
 @asynccontextmanager
 async def serving(
-    servicer: Counting, credentials: grpc.ServerCredentials | None = None
+    servicer: Counting,
+    credentials: grpc.ServerCredentials | None = None,
+    address: str = FREE_PORT,
 ) -> AsyncIterator[str]:
     server = aio.server()
     chat_completion_pb2_grpc.add_ChatCompletionServiceServicer_to_server(servicer, server)
     if credentials:
-        port = server.add_secure_port(FREE_PORT, credentials)
+        port = server.add_secure_port(address, credentials)
     else:
-        port = server.add_insecure_port(FREE_PORT)
+        port = server.add_insecure_port(address)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -118,6 +122,22 @@ async def test_a_large_request_is_retried() -> None:
     async with serving(servicer) as target, AsyncClient(target) as client:
         assert (await client.chat.create("x" * 1_000_000)).id == "1"
     assert servicer.attempts == 3
+
+
+async def test_a_new_client_connects_although_an_older_one_could_not() -> None:
+    """By default, gRPC would let both wait before they connect again."""
+    waits_ms = [(f"grpc.{which}_reconnect_backoff_ms", 60_000) for which in ("initial", "max")]
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        target = "{}:{}".format(*reserved.getsockname())
+        async with open_async_channel(target, waits_ms, retries=0) as older:
+            with pytest.raises(grpc.RpcError, match="Connection refused"):
+                await ChatCompletionServiceStub(older).CreateChatCompletion(chat_request("Hi"))
+            newer = open_async_channel(target, waits_ms, retries=0)
+            async with serving(Counting(), address=target), newer:
+                stub = ChatCompletionServiceStub(newer)
+                assert (await stub.CreateChatCompletion(chat_request("Hi"))).id == "1"
 
 
 async def test_no_retry_after_the_first_message() -> None:
