@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
 from grpc import StatusCode as Code
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -27,6 +29,8 @@ from penstock.v1.model_pb2 import ListModelsRequest
 from penstock.v1.model_pb2_grpc import ModelServiceStub
 from penstock.v1.response_pb2 import GetResponseRequest
 from penstock.v1.response_pb2_grpc import ResponseServiceStub
+from penstock_server.rpc.calls import Rpc
+from penstock_server.rpc.middleware import CallTracer
 from penstock_server.simulator import Simulator, SimulatorSettings
 from penstock_server.simulator.http.requests import Request
 from penstock_server.telemetry import tracing
@@ -331,17 +335,66 @@ def test_a_span_is_sampled_as_was_decided_before_it_was_created(sampler: Sampler
     provider = TracerProvider(sampler=sampler, id_generator=ids)
     unsampled = Sampling(ids, provider.sampler).unsampled
     tracing = Tracing(provider.get_tracer("t"), provider.shutdown, unsampled)
-    spans = [tracing.begin(UNARY, None, "") for _ in range(200) if not unsampled(UNARY, None, "")]
+    spans = [tracing.begin(UNARY, None, "") for _ in range(200) if not unsampled(UNARY, None)]
     assert 0 < len(spans) < 200
     assert all(span.recording for span in spans)
     assert len({span.context.trace_id for span in spans}) == len(spans)
 
 
+@pytest.mark.parametrize("sampler", [TraceIdRatioBased(0.0), ALWAYS_OFF])
 @pytest.mark.parametrize("parent", [None, parsed_context(UNSAMPLED)])
-def test_a_call_that_is_not_sampled_costs_little(parent: TraceContext | None) -> None:
-    sampling = Sampling(NextIds(), ParentBased(TraceIdRatioBased(0.0)))
-    assert sampling.unsampled(UNARY, parent, "")
-    assert steps(lambda: sampling.unsampled(UNARY, parent, "")) < 40
+def test_a_call_that_is_not_sampled_costs_little(
+    parent: TraceContext | None, sampler: Sampler
+) -> None:
+    sampling = Sampling(NextIds(), ParentBased(sampler))
+    assert sampling.unsampled(UNARY, parent)
+    assert steps(lambda: sampling.unsampled(UNARY, parent)) < 20
+
+
+async def test_a_call_that_is_not_sampled_runs_as_without_traces() -> None:
+    """No coroutine is around it, and nothing observes it."""
+    unsampled = Sampling(NextIds(), ParentBased(ALWAYS_OFF)).unsampled
+    tracing = Tracing(TracerProvider().get_tracer("t"), lambda: None, unsampled)
+    rpc = Rpc(f"/{UNARY}", Mock(invocation_metadata=list), None)
+    answer = asyncio.get_running_loop().create_future()
+    assert CallTracer(tracing, [rpc.method]).trace_call(lambda _: answer, rpc) is answer
+    assert rpc.observer is None
+    assert rpc.trace
+    assert rpc.propagated == (rpc.trace.traceparent, "")
+
+
+@pytest.mark.parametrize(
+    "sent_context",
+    [(), (("traceparent", UNSAMPLED),), (("traceparent", UNSAMPLED), ("tracestate", "a=b"))],
+    ids=["without a parent", "with a parent", "with a parent and its state"],
+)
+async def test_a_call_that_is_not_sampled_has_no_span(
+    sent_context: tuple[tuple[str, str], ...],
+    spans: Collector,
+    serve: Serve,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    monkeypatch.setattr(SdkTracer, "start_span", None)
+    service = await serve(upstream=(simulator.url,), max_attempts=1)
+    async with plain_channel(service) as channel:
+        await create(channel, chat(fault="status code=500"), metadata=sent_context)
+        failed = await stream(channel, chat(fault="status code=500"), metadata=sent_context)
+        await stream(channel, chat(), metadata=sent_context)
+    given = dict(sent_context)
+    for request in requests(simulator):
+        version, trace_id, span_id, flags = request.headers["traceparent"].split("-")
+        assert (version, int(flags, 16) & 1) == ("00", 0)
+        assert int(trace_id, 16)
+        assert int(span_id, 16)
+        assert request.headers.get("tracestate") == given.get("tracestate")
+        assert not given or request.headers["traceparent"] == UNSAMPLED
+    assert len(requests(simulator)) == 3
+    assert failed.trailers["x-penstock-trace-id"] in {
+        request.headers["traceparent"].split("-")[1] for request in requests(simulator)
+    }
 
 
 async def test_without_the_variables(serve: Serve, simulator: Simulator) -> None:

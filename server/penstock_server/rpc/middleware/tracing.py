@@ -1,6 +1,6 @@
 """Middleware that records the span of every call."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -38,17 +38,27 @@ class CallTracer:
             methods: the names of the methods that the service has.
         """
         self._tracing = tracing
-        self._methods = frozenset(methods)
+        self._names = {method: method[1:] for method in methods}
 
-    async def trace_call(self, call_next: CallNext, rpc: Rpc) -> Any:
-        """Runs a call and records its span."""
-        method = rpc.method[1:] if rpc.method in self._methods else names.OTHER_METHOD
-        tracestate = rpc.text("tracestate")
-        if unsampled := self._tracing.unsampled(method, rpc.trace, tracestate):
+    def trace_call(self, call_next: CallNext, rpc: Rpc) -> Awaitable[Any]:
+        """Runs a call, and records its span if the call is sampled.
+
+        This decides once, before anything is recorded, and a call that is not sampled does not even
+        run in a coroutine of its own.
+        """
+        name = self._names.get(rpc.method, names.OTHER_METHOD)
+        unsampled = self._tracing.unsampled(name, rpc.trace)
+        if not unsampled:
+            return self._record(call_next, rpc, name)
+        if unsampled is not rpc.trace:
             rpc.trace, rpc.propagated = unsampled, (unsampled.traceparent, "")
-            return await call_next(rpc)
+        return call_next(rpc)
+
+    async def _record(self, call_next: CallNext, rpc: Rpc, name: str) -> Any:
+        """Runs a call and records its span."""
+        tracestate = rpc.text("tracestate")
         may_keep = _operation(rpc) in names.WITH_CONTENTS
-        span = self._tracing.begin(method, rpc.trace, tracestate, may_keep=may_keep)
+        span = self._tracing.begin(name, rpc.trace, tracestate, may_keep=may_keep)
         rpc.trace, rpc.propagated = span.context, (span.context.traceparent, span.tracestate)
         if not span.recording:
             return await call_next(rpc)

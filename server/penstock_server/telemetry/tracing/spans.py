@@ -30,9 +30,9 @@ _CANCELLED = "cancelled"
 
 Attributes: TypeAlias = Mapping[str, str | bool | int | float | Sequence[str]]
 
-Unsampled: TypeAlias = Callable[[str, TraceContext | None, str], TraceContext | None]
-"""Returns the context of a call that is not sampled, by its method, its parent and the parent's
-`tracestate`; None if it may be sampled, which its span decides."""
+Unsampled: TypeAlias = Callable[[str, TraceContext | None], TraceContext | None]
+"""Returns the context of a call that is not sampled, by its method and its parent, which it may be
+itself; None if the call may be sampled, which its span decides."""
 
 
 class Tracing:
