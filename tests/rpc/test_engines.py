@@ -173,9 +173,10 @@ async def test_the_python_clients(admins: Any) -> None:
     assert admin.asked() == asynchronous * 2
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Returns the status codes in the log."""
-    return [one.fields["code"] for one in caplog.records if one.message == "rpc"]  # type: ignore[attr-defined]
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Returns the status codes in the log, each with its reason."""
+    lines: list[Any] = [one for one in caplog.records if one.message == "rpc"]
+    return [(one.fields["code"], one.fields.get("reason", "")) for one in lines]
 
 
 async def test_one_of_several_workers_changes_engines(
@@ -192,7 +193,9 @@ async def test_one_of_several_workers_changes_engines(
         result = await combined.refused("Sleep", level=7)
         assert (result.reason, result.fields) == ("INVALID_REQUEST", ["level"])
         # The line of a call may follow its end.
-        await until(lambda: logged(caplog).count("INVALID_ARGUMENT") == 2)
+        await until(lambda: len(logged(caplog)) == 4)
+        # The process that changes engines logs the call, as does the one in front of it.
+        assert logged(caplog)[2:] == [("INVALID_ARGUMENT", "INVALID_REQUEST")] * 2
         listed = await AdminServiceStub(channel).ListUpstreams(ListUpstreamsRequest())
         [replica] = listed.replicas
         assert replica.state == admin_pb2.REPLICA_STATE_SLEEPING

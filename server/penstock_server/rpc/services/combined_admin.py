@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from penstock.channel import open_async_channel
+from penstock.errors import from_rpc
 from penstock.v1 import admin_pb2, admin_pb2_grpc
 from penstock.v1.admin_pb2 import (
     ListAdaptersRequest,
@@ -150,6 +151,7 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
                     # gRPC's own errors, such as that of a process that has died, have none.
                     if _REQUEST_ID in dict(trailers):
                         rpc.code = error.code()
+                        rpc.reason = from_rpc(error, rpc.request_id).reason
                         await rpc.context.abort(error.code(), error.details() or "", trailers)
         raise status.Refusal(status.of_silent_workers(len(self._addresses)))
 
