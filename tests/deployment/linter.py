@@ -1,13 +1,13 @@
 """The rules of Grafana's dashboard linter, and ours: metrics and labels exist, one place has them.
 
-Grafana's linter is a Go program; its names of the rules are those of the functions here.
+Grafana's linter is a Go program; `PUBLISHED` lists its rules by their names there.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from deployment.promql import LABELS, Selector, groupings, selectors
+from deployment.promql import LABELS, Selector, groupings, is_balanced, selectors
 
 Dashboard = dict[str, Any]
 Rule = Callable[[Dashboard], Iterator[str]]
@@ -16,6 +16,8 @@ UNITS = {"none", "short", "percent", "percentunit", "s", "ms", "bytes", "Bps", "
 """The units in use, all of Grafana's list."""
 
 _VARIABLE = re.compile(r'label_values\(([\w:]+)(?:\{job=~"\$job"\})?, (\w+)\)')
+_REFERENCE = re.compile(r"\$\{?([a-zA-Z_]\w*)")
+_GRAFANA_VARIABLES = {"__rate_interval"}
 _RATES = ("rate", "irate", "increase")
 _OWN_LABELS = {"job", "instance", "le"}
 
@@ -86,6 +88,17 @@ def uneditable(dashboard: Dashboard) -> Iterator[str]:
     """Dashboards are changed where they are generated."""
     if dashboard["editable"]:
         yield dashboard["title"]
+
+
+def target_promql(dashboard: Dashboard) -> Iterator[str]:
+    """Queries are not empty, their brackets match, and the dashboard has the variables in them.
+
+    The rest of their grammar is checked by Prometheus, where the tests of `observability` run them.
+    """
+    known = {each["name"] for each in _variables(dashboard)} | _GRAFANA_VARIABLES
+    for query in queries(dashboard):
+        if not query or not is_balanced(query) or {*_REFERENCE.findall(query)} - known:
+            yield query or "an empty query"
 
 
 def target_job(dashboard: Dashboard) -> Iterator[str]:
@@ -159,25 +172,29 @@ def layout(dashboard: Dashboard) -> Iterator[str]:
         taken |= covered
 
 
-RULES: tuple[Rule, ...] = (
-    template_datasource,
-    template_job,
-    template_instance,
-    template_label_promql,
-    template_on_time_change_reload,
-    panel_datasource,
-    panel_title_description,
-    panel_units,
-    panel_no_targets,
-    uneditable,
-    target_job,
-    target_instance,
-    target_rate_interval,
-    target_counter_agg,
-    metrics_exist,
-    legends_exist,
-    layout,
-)
+PUBLISHED: Mapping[str, Rule | None] = {
+    "template-datasource-rule": template_datasource,
+    "template-job-rule": template_job,
+    "template-instance-rule": template_instance,
+    "template-label-promql-rule": template_label_promql,
+    "template-on-time-change-reload-rule": template_on_time_change_reload,
+    "panel-datasource-rule": panel_datasource,
+    "panel-title-description-rule": panel_title_description,
+    "panel-units-rule": panel_units,
+    "panel-no-targets-rule": panel_no_targets,
+    "target-logql-rule": None,
+    "target-logql-auto-rule": None,
+    "target-promql-rule": target_promql,
+    "target-rate-interval-rule": target_rate_interval,
+    "target-job-rule": target_job,
+    "target-instance-rule": target_instance,
+    "target-counter-agg-rule": target_counter_agg,
+    "uneditable-dashboard": uneditable,
+}
+"""The rules that Grafana's linter documents; None for those of Loki's queries: `panel_datasource`
+allows Prometheus alone."""
+
+RULES: tuple[Rule, ...] = (*filter(None, PUBLISHED.values()), metrics_exist, legends_exist, layout)
 
 
 def panels(dashboard: Dashboard) -> list[Any]:

@@ -13,6 +13,7 @@ _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\
 _TERM = re.compile(r"(?<![\w:.$\[])([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?(\[[^\]]*\])?(\s*\()?")
 _MATCHER = re.compile(r"(\w+)\s*(=~|!~|!=|=)\s*\"([^\"]*)\"")
 _KEYWORDS = {"and", "or", "unless", "offset", "bool"}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _SUFFIXES = ("_bucket", "_sum", "_count")
 
 
@@ -55,6 +56,17 @@ def groupings(query: str) -> set[str]:
     """Returns the labels by which a query groups or joins."""
     found = _GROUPING.findall(_STRING.sub('""', query))
     return {label.strip() for labels in found for label in labels.split(",") if label.strip()}
+
+
+def is_balanced(query: str) -> bool:
+    """Returns whether each bracket of a query that opens is closed, in the right order."""
+    expected: list[str] = []
+    for char in _STRING.sub("", query):
+        if char in _CLOSING:
+            expected.append(_CLOSING[char])
+        elif char in _CLOSING.values() and (not expected or expected.pop() != char):
+            return False
+    return not expected
 
 
 def series_of(metric: Metric) -> Sequence[str]:

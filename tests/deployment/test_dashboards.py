@@ -57,8 +57,12 @@ def test_every_metric_is_shown() -> None:
 def test_exclusions_are_the_panels_of_vllm() -> None:
     excluded = yaml.safe_load((FOLDER / ".lint").read_text("utf-8"))["exclusions"]
     titles = [panel.title for panel in VLLM.panels]
-    for rule in ("target-job-rule", "target-instance-rule"):
-        assert [entry["panel"] for entry in excluded[rule]["entries"]] == titles
+    assert {linter.PUBLISHED[rule] for rule in excluded} == {
+        linter.target_job,
+        linter.target_instance,
+    }
+    for exclusion in excluded.values():
+        assert [entry["panel"] for entry in exclusion["entries"]] == titles
 
 
 def test_provisioning() -> None:
@@ -133,6 +137,10 @@ BROKEN: dict[str, tuple[Rule, Change]] = {
     "no unit": (linter.panel_units, _unit("")),
     "an unknown unit": (linter.panel_units, _unit("calls")),
     "no query": (linter.panel_no_targets, _panel(targets=[])),
+    "an empty query": (linter.target_promql, _target(expr="")),
+    "a bracket that is not closed": (linter.target_promql, _query("]))", "])")),
+    "brackets that overlap": (linter.target_promql, _query("}[", "[}")),
+    "a variable that does not exist": (linter.target_promql, _query("$instance", "$pod")),
     "editable": (linter.uneditable, lambda dashboard: dashboard.update(editable=True)),
     "any job": (linter.target_job, _query('job=~"$job", ', "")),
     "one job": (linter.target_job, _query("$job", "penstock")),
