@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,12 @@ CALLS = Counter(
         ("CreateChatCompletion", "INVALID_ARGUMENT"): 1,
     }
 )
-OPERATORS = {
-    "go": "build/operator vllm-0",
-    "python": "PYTHONPATH=build/gen build/venv/bin/python engines.py vllm-0",
+PROGRAM: dict[str, Callable[[str], str]] = {
+    "go": "build/{}".format,
+    "python": "PYTHONPATH=build/gen build/venv/bin/python {}.py".format,
 }
+# In Python, an `operator.py` would hide the standard module.
+OPERATOR = {"go": "operator", "python": "engines"}
 # A client also cancels when its deadline passes; either may reach the service first.
 LEFT = ("CANCELLED", "DEADLINE_EXCEEDED")
 
@@ -92,40 +95,39 @@ ITEMS = [
 
 
 @pytest.mark.timeout(900)
-async def test_streams_of_items_in_go(serve: Serve) -> None:
-    folder = EXAMPLES / "go"
+@pytest.mark.parametrize("language", PROGRAM)
+async def test_streams_of_items(serve: Serve, language: str) -> None:
+    folder, program = EXAMPLES / language, PROGRAM[language]
     *building, _ = commands((folder / "README.md").read_text("utf-8"))
     async with Simulator(SimulatorSettings(listen=FREE_PORT, kind="all")) as simulator:
         service = await serve(upstream=(simulator.url,))
         target = f"127.0.0.1:{service.port}"
         for command in building:
             await shell(command, folder)
-        batch = (await shell("build/batch", folder, PENSTOCK_TARGET=target)).splitlines()
-        items = (await shell("build/items", folder, PENSTOCK_TARGET=target)).splitlines()
+        batch = (await shell(program("batch"), folder, PENSTOCK_TARGET=target)).splitlines()
+        items = (await shell(program("items"), folder, PENSTOCK_TARGET=target)).splitlines()
     assert (sorted(batch[:-1]), batch[-1]) == (BATCH[:-1], BATCH[-1])
     assert items == ITEMS
 
 
 @pytest.mark.timeout(900)
-async def test_token_ids_in_go(serve: Serve) -> None:
-    folder = EXAMPLES / "go"
+@pytest.mark.parametrize("language", PROGRAM)
+async def test_token_ids(serve: Serve, language: str) -> None:
+    folder, program = EXAMPLES / language, PROGRAM[language]
     *building, _ = commands((folder / "README.md").read_text("utf-8"))
     async with Simulator(SimulatorSettings(listen=FREE_PORT)) as simulator:
         service = await serve(upstream=(simulator.url,))
         for command in building:
             await shell(command, folder)
         target = f"127.0.0.1:{service.port}"
-        printed = await shell("build/generate", folder, PENSTOCK_TARGET=target)
+        printed = await shell(program("generate"), folder, PENSTOCK_TARGET=target)
     first, second = printed.splitlines()
     assert first == '4 tokens: "Hello! How can", likely: true'
     assert second.startswith("4 tokens: ")
 
 
-LIVE = {"go": "build/live", "python": "PYTHONPATH=build/gen build/venv/bin/python live.py"}
-
-
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("language", LIVE)
+@pytest.mark.parametrize("language", PROGRAM)
 async def test_live_transcription(serve: Serve, language: str) -> None:
     folder = EXAMPLES / language
     *building, _ = commands((folder / "README.md").read_text("utf-8"))
@@ -133,13 +135,13 @@ async def test_live_transcription(serve: Serve, language: str) -> None:
         service = await serve(upstream=(simulator.url,))
         for command in building:
             await shell(command, folder)
-        speaking = f"head -c 32000 /dev/zero | {LIVE[language]}"
+        speaking = f"head -c 32000 /dev/zero | {PROGRAM[language]('live')}"
         printed = await shell(speaking, folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
     assert printed == " Hello world, this is a test. The quick\n10 tokens\n"
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("language", ["go", "python"])
+@pytest.mark.parametrize("language", PROGRAM)
 async def test_an_operator(serve: Serve, tmp_path: Path, language: str) -> None:
     folder = EXAMPLES / language
     *building, _ = commands((folder / "README.md").read_text("utf-8"))
@@ -159,7 +161,7 @@ async def test_an_operator(serve: Serve, tmp_path: Path, language: str) -> None:
         for command in building:
             await shell(command, folder)
         printed = await shell(
-            OPERATORS[language],
+            f"{PROGRAM[language](OPERATOR[language])} vllm-0",
             folder,
             PENSTOCK_ADMIN_TARGET=f"127.0.0.1:{service.admin.port}",
             PENSTOCK_API_KEY="sk-operator",
