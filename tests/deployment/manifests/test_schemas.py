@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from deployment import test_inference_gateway, test_mesh_page
 from deployment.manifests.chart import EXAMPLES, rendered
 from deployment.manifests.custom_resources import is_custom
 from deployment.manifests.programs import output
 from deployment.manifests.validation import manifest_errors
-from deployment.test_mesh_page import manifests
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
@@ -30,7 +30,7 @@ BROKEN = {
         "name",
     ),
 }
-SOURCES = ("defaults", *EXAMPLES, "kustomization", "meshes")
+SOURCES = ("defaults", *EXAMPLES, "kustomization", "meshes", "inference gateways")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,12 @@ def errors() -> Mapping[str, Sequence[str]]:
     built = output("bin/kubectl", "kustomize", DEPLOY / "kubernetes")
     sources["kustomization"] = list(yaml.safe_load_all(built))
     # There are no types of Consul's and Linkerd's kinds.
-    sources["meshes"] = [one for one in manifests() if is_custom(one)]
+    sources["meshes"] = [one for one in test_mesh_page.manifests() if is_custom(one)]
     assert len(sources["meshes"]) > 5
+    # There are no types of InferencePools.
+    sources["inference gateways"] = [
+        one for one in test_inference_gateway.manifests() if one["kind"] != "InferencePool"
+    ]
     return manifest_errors(sources)
 
 
