@@ -1,16 +1,25 @@
 """`penstock batch`: its files, interruptions, errors and exit codes."""
 
 import json
+import math
+import os
+import resource
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from child import child
 
+from penstock.batch import BatchResult
 from penstock.cli.batch_files import FileError, Output, keys
+from penstock.v1.batch_pb2 import RunBatchResponse
+from penstock.v1.common_pb2 import FloatVector
+from penstock.v1.embedding_pb2 import CreateEmbeddingsResponse, Embedding
 
 from .terminal import BOUND_S, PENSTOCK, penstock, terminal
 
@@ -85,6 +94,13 @@ def test_every_url(files: Files, target: str) -> None:
         assert line["response"]["body"][key]
 
 
+def _nested(levels: int) -> list[Any]:
+    made: list[Any] = []
+    for _ in range(levels):
+        made = [made]
+    return made
+
+
 FAILURES = {
     "upstream": (request("", temperature=-1), 400, "UPSTREAM_REJECTED"),
     "model": (request("", model="nobody"), 404, "MODEL_NOT_FOUND"),
@@ -99,6 +115,9 @@ FAILURES = {
     "body": (request("") | {"body": [1]}, 400, "INVALID_REQUEST"),
     "messages": (request("") | {"body": {"messages": 5}}, 400, "INVALID_REQUEST"),
     "no messages": (request("") | {"body": {}}, 400, "INVALID_REQUEST"),
+    "number": (request("", seed=10**30), 400, "INVALID_REQUEST"),
+    "surrogate": (request("", "\ud800"), 400, "INVALID_REQUEST"),
+    "depth": (request("", unknown=_nested(500)), 400, "INVALID_REQUEST"),
 }
 
 
@@ -107,7 +126,7 @@ def test_requests_that_fail(files: Files, target: str) -> None:
     files.write(*wrong, request("fine"))
     result = files.run(target)
     assert result.returncode == 1
-    assert b"14 requests, 0 skipped, 1 succeeded, 13 failed, 0 left" in result.stdout
+    assert b"17 requests, 0 skipped, 1 succeeded, 16 failed, 0 left" in result.stdout
     for key, (_, status, reason) in FAILURES.items():
         line = files.results[key]
         error = line["response"]["body"]["error"]
@@ -160,6 +179,8 @@ UNUSABLE = {
     "key is a number": (b'{"custom_id": 1}\n', "line 1"),
     "twice": (b'{"custom_id": "a"}\n\n{"custom_id": "a"}\n', "two lines have the custom_id 'a'"),
     "bytes": (b'{"custom_id": "\xff"}\n', "line 1"),
+    "surrogate": (b'{"custom_id": "\\ud800"}\n', "line 1"),
+    "too deep": (b'{"custom_id": ' + b"[" * 100_000 + b"\n", "line 1"),
 }
 
 
@@ -178,6 +199,78 @@ def test_another_file_is_not_overwritten(other: bytes, files: Files) -> None:
     assert files.output.read_bytes() == other
 
 
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_the_requests_are_not_overwritten(end: str, files: Files) -> None:
+    given = json.dumps(request("a")) + end
+    files.input.write_text(given)
+    files.output.hardlink_to(files.input)
+    result = files.run("127.0.0.1:1")
+    assert (result.returncode, files.input.read_text()) == (2, given)
+    assert b"contains the requests; name another file for the results" in result.stderr
+
+
+def test_a_copy_of_the_requests_is_not_overwritten(files: Files) -> None:
+    files.write(request("a"))
+    files.output.write_bytes(files.input.read_bytes())
+    with pytest.raises(FileError, match="line 1: not a result of this batch"):
+        Output(files.output, {"a"})
+    assert files.output.read_bytes() == files.input.read_bytes()
+
+
+@pytest.mark.parametrize("which", ["input", "output"])
+def test_a_pipe_cannot_be_read_twice(which: str, files: Files) -> None:
+    files.write(request("a"))
+    pipe: Path = getattr(files, which)
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    result = files.run("127.0.0.1:1")
+    assert result.returncode == 2
+    assert f"{pipe} is not a regular file".encode() in result.stderr
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Limits the size of files, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_part_of_a_line(files: Files) -> None:
+    with Output(files.output, {"a", "b"}) as output:
+        output.write_invalid("a", "no")
+        size = files.output.stat().st_size
+        with largest_file(size + 50), pytest.raises(OSError, match="File too large"):
+            output.write_invalid("b", "no")
+        assert (output.failed, files.output.stat().st_size) == (1, size)
+        output.write_invalid("b", "no")
+    assert files.results.keys() == {"a", "b"}
+
+
+def test_a_rewritten_file_keeps_its_permissions_and_its_place(files: Files) -> None:
+    other = files.output.with_name("elsewhere.jsonl")
+    other.write_bytes(b"{")
+    other.chmod(0o600)
+    files.output.symlink_to(other)
+    with Output(files.output, {"a"}) as output:
+        output.write_invalid("a", "no")
+    assert files.output.is_symlink()
+    assert other.stat().st_mode & 0o777 == 0o600
+    assert files.results.keys() == {"a"}
+
+
+def test_numbers_that_json_cannot_represent_are_null(files: Files) -> None:
+    vector = FloatVector(values=[1.5, math.nan, -math.inf])
+    answer = CreateEmbeddingsResponse(embeddings=[Embedding(float_vector=vector)])
+    with Output(files.output, {"a"}) as output:
+        output.write(BatchResult(RunBatchResponse(key="a", embeddings=answer)))
+    [one] = files.results["a"]["response"]["body"]["data"]
+    assert one["embedding"] == [1.5, None, None]
+
+
 def test_only_one_command_writes_to_a_file(files: Files) -> None:
     with Output(files.output, ()), pytest.raises(FileError, match="another process writes to"):
         Output(files.output, ())
@@ -189,6 +282,20 @@ def test_an_unusable_file_is_incorrect_usage(files: Files) -> None:
     assert result.returncode == 2
     assert b"line 1: not a JSON object with a custom_id; see penstock batch" in result.stderr
     assert not files.output.exists()
+
+
+def test_a_file_that_does_not_exist_is_incorrect_usage(files: Files) -> None:
+    result = files.run("127.0.0.1:1")
+    assert result.returncode == 2
+    assert f"{files.input}: No such file or directory".encode() in result.stderr
+
+
+def test_lines_of_windows(files: Files, target: str) -> None:
+    given = "\r\n\r\n".join(json.dumps(request(key)) for key in "ab")
+    files.input.write_text(f"{given}\r\n", encoding="utf-8-sig")
+    result = files.run(target)
+    assert result.returncode == 0
+    assert files.results.keys() == {"a", "b"}
 
 
 def test_a_service_that_is_not_there(files: Files) -> None:

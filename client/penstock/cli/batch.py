@@ -4,13 +4,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from penstock._base.openai_requests import openai_request
 from penstock.batch import BatchRequest
-from penstock.cli.batch_files import FileError, Line, Output, keys, lines
+from penstock.cli.batch_files import FileError, Line, Output, keys, lines, require_two_files
 from penstock.cli.command import (
     EXIT_FAILED,
     EXIT_OK,
@@ -25,6 +25,15 @@ from penstock.cli.screen import CLEAR_LINE, can_redraw, columns
 from penstock.errors import PenstockError
 
 _REDRAWN_S = 0.1
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""Exceptions that reading a request of an unexpected shape raises."""
 
 
 def add(commands: Subparsers) -> None:
@@ -46,8 +55,8 @@ def add(commands: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        wanted = keys(arguments.input)
-        with Output(arguments.output, wanted) as output:
+        wanted, output = _opened(arguments.input, arguments.output)
+        with output:
             progress = Progress(len(wanted), output)
             try:
                 _answer(arguments, output, progress)
@@ -60,6 +69,20 @@ def _run(arguments: argparse.Namespace) -> int:
             return code
     except FileError as error:
         raise UsageError(str(error)) from error
+
+
+def _opened(requests: Path, results: Path) -> tuple[Collection[str], Output]:
+    """Returns the keys of the requests, and the file of results.
+
+    Raises:
+        FileError: one of the files cannot be used.
+    """
+    try:
+        require_two_files(requests, results)
+        wanted = keys(requests)
+        return wanted, Output(results, wanted)
+    except OSError as error:
+        raise FileError(f"{error.filename}: {error.strerror}") from error
 
 
 def _answer(arguments: argparse.Namespace, output: Output, progress: "Progress") -> None:
@@ -81,7 +104,7 @@ def _requests(given: Iterator[Line], output: Output) -> Iterator[tuple[str, Batc
             continue
         try:
             yield line.custom_id, _request(line)
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
+        except _UNREADABLE as error:
             output.write_invalid(line.custom_id, str(error))
 
 

@@ -1,6 +1,9 @@
 """The files of a batch: requests and results in OpenAI's format, one JSON document per line."""
 
 import json
+import math
+import os
+import shutil
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -55,22 +58,52 @@ class Line(NamedTuple):
     body: Any
 
 
+def require_two_files(requests: Path, results: Path) -> None:
+    """Checks that the file of results is not that of the requests, which it would replace.
+
+    Raises:
+        FileError: it is.
+        OSError: the file of requests does not exist.
+    """
+    if results.exists() and results.samefile(requests):
+        raise FileError(f"{results} contains the requests; name another file for the results")
+
+
 def lines(path: Path) -> Iterator[Line]:
     """Yields the requests in a file; skips empty lines.
 
     Raises:
-        FileError: a line is not a JSON object with a `custom_id`.
+        FileError: a line is not a JSON object with a `custom_id`, or the file is not a regular one.
         OSError: the file cannot be read.
     """
+    _require_regular(path)
     with path.open("rb") as file:
         for number, text in enumerate(file, 1):
             if not text.strip():
                 continue
             found = _object(text)
             key = found.get("custom_id") if found else None
-            if not (found and isinstance(key, str) and key):
+            if not (found and _is_key(key)):
                 raise FileError(f"{path}, line {number}: not a JSON object with a custom_id")
-            yield Line(key, found.get("method"), found.get("url"), found.get("body"))
+            yield Line(str(key), found.get("method"), found.get("url"), found.get("body"))
+
+
+def _is_key(value: object) -> bool:
+    """Returns whether a value can be a key: a text that can be encoded, and is not empty."""
+    try:
+        return isinstance(value, str) and bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _require_regular(path: Path) -> None:
+    """Checks that a file, if it exists, can be read several times.
+
+    Raises:
+        FileError: it is a pipe, a device or a folder.
+    """
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is not a regular file")
 
 
 def keys(path: Path) -> set[str]:
@@ -108,11 +141,13 @@ class Output:
             wanted: the keys of the batch.
 
         Raises:
-            FileError: the file contains something other than results of this batch.
-            OSError: the file cannot be read or written, or another process is writing to it.
+            FileError: the file contains something other than results of this batch, is not a
+                regular file, or another process is writing to it.
+            OSError: the file cannot be read or written.
         """
+        _require_regular(path)
         self.succeeded = self.failed = 0
-        self._path = path
+        self._path = path.resolve()
         self._file = self._open()
         self._lock = threading.Lock()
         try:
@@ -167,20 +202,36 @@ class Output:
             "response": {"status_code": status, "request_id": request_id, "body": body},
             "error": error,
         }
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        data = text.encode("utf-8", "surrogatepass") + b"\n"
+        data = _text(line).encode("utf-8", "surrogatepass") + b"\n"
         with self._lock:
-            self._file.write(data)
+            self._append(data)
             if error:
                 self.failed += 1
             else:
                 self.succeeded += 1
 
+    def _append(self, data: bytes) -> None:
+        """Writes all of a line, or nothing.
+
+        Raises:
+            OSError: it cannot be written, such as to a disk that is full.
+        """
+        end = self._file.seek(0, os.SEEK_END)
+        rest = memoryview(data)
+        try:
+            while rest:
+                # A disk that is almost full accepts a part.
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
+
     def _open(self) -> BinaryIO:
         """Opens the file for itself alone.
 
         Raises:
-            OSError: it cannot be opened, or another process has opened it so.
+            FileError: another process has opened it so.
+            OSError: it cannot be opened.
         """
         # Without a buffer, an interruption leaves at most one incomplete line, the last.
         file = cast(BinaryIO, self._path.open("ab", buffering=0))
@@ -211,6 +262,7 @@ class Output:
         scratch = self._path.with_name(f"{self._path.name}.tmp")
         left: set[str] = set()
         with scratch.open("wb") as file:
+            shutil.copymode(self._path, scratch)
             for number, line in enumerate(self._lines(), 1):
                 if (key := self._succeeded(line, number, wanted)) and key not in left:
                     file.write(line)
@@ -233,7 +285,7 @@ class Output:
             return ""
         found = _object(line)
         key = found.get("custom_id") if found else None
-        if not found or key not in wanted:
+        if not found or key not in wanted or "response" not in found:
             raise FileError(f"{self._path}, line {number}: not a result of this batch")
         response = found.get("response")
         answered = isinstance(response, dict) and response.get("status_code") == _OK
@@ -244,6 +296,23 @@ def _object(text: bytes) -> Json | None:
     """Returns the JSON object that a line consists of; None if it is something else."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _text(line: Json) -> str:
+    """Returns the JSON of a line; null for each number that JSON cannot represent."""
+    try:
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return _text(_finite(line))
+
+
+def _finite(value: Any) -> Any:
+    """Returns a JSON value in which null replaces NaN and infinite numbers."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
