@@ -147,6 +147,7 @@ APART = {
     "dtype": request("a", "dtype: VECTOR_DTYPE_FLOAT16"),
     "option": request("a", 'user: "someone"'),
     "engine": request("a", "engine {priority: 1}"),
+    "request id": request("a", 'engine {request_id: "mine"}'),
     "extra": request("a", "extra_body {json: '{\"x\": 1}'}"),
     "model": request("a", 'model: "tiny-chat"'),
     "token ids": IDS,

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.convert import batch
 
 JsonObject = dict[str, Any]
@@ -17,7 +18,7 @@ class Part:
 
     Attributes:
         inputs: its inputs, each of which gets one result.
-        rest: the JSON of everything else; only requests whose `rest` is equal can be joined.
+        rest: everything else, as bytes; only requests whose `rest` is equal can be joined.
     """
 
     inputs: list[Any]
@@ -29,17 +30,22 @@ class Part:
         return len(self.inputs)
 
 
-def part(body: Mapping[str, Any]) -> Part | None:
+def part(body: Mapping[str, Any], engine: EngineOptions) -> Part | None:
     """Returns the JSON of a request as a part; None if it must be sent alone.
 
     Conversations are sent alone, because not every vLLM accepts several.
+
+    Args:
+        body: the JSON.
+        engine: the engine options, some of which are headers.
     """
     inputs = body.get("input")
     if not isinstance(inputs, list) or not inputs:
         return None
     kind = "text" if isinstance(inputs[0], str) else "ids"
     rest = {key: value for key, value in body.items() if key != "input"}
-    return Part(inputs, orjson.dumps((kind, rest), option=orjson.OPT_SORT_KEYS))
+    written = orjson.dumps((kind, rest), option=orjson.OPT_SORT_KEYS)
+    return Part(inputs, written + engine.SerializeToString(deterministic=True))
 
 
 def joined(body: Mapping[str, Any], parts: Sequence[Part]) -> JsonObject:

@@ -120,7 +120,7 @@ class _Items:
         """Returns the answer to an item."""
         call = upstream_call(item, one.request.model, one.request.engine)
         body = await converted(item, self._method.body, one.request)
-        part = joined.part(body)
+        part = joined.part(body, one.request.engine)
         if part and self._joiner.fits(part):
             answer = await self._joined(one, item, body, part, call)
         else:
