@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from orjson import Fragment
 
 from penstock_server.fleet import Affinity, affinity
 from penstock_server.fleet.balancing import least_loaded
@@ -161,6 +162,15 @@ def test_keys_that_the_caller_chooses() -> None:
     assert prefix_key(CHAT, session_id="s-1") == b"s-1"
 
 
+def test_a_long_key_is_not_read_for_each_replica() -> None:
+    keys = {
+        affinity.key(Affinity.SESSION, call(prompt_cache_key="k" * 10**6 + end), CHAT)
+        for end in "aab"
+    }
+    assert len(keys) == 2
+    assert max(map(len, keys)) < 1024
+
+
 @pytest.mark.parametrize(
     ("one", "other", "alike"),
     [
@@ -174,6 +184,8 @@ def test_keys_that_the_caller_chooses() -> None:
         (CHAT, {"messages": [*CHAT["messages"], {"role": "assistant", "content": "!"}]}, True),
         (CHAT, {"messages": [CHAT["messages"][0], {"role": "user", "content": "!"}]}, False),
         (CHAT, {**CHAT, "tools": [{"function": {"name": "f"}}]}, False),
+        ({**CHAT, "tools": [Fragment("{}")]}, {**CHAT, "tools": [Fragment("{}")]}, True),
+        ({**CHAT, "tools": [Fragment("{}")]}, {**CHAT, "tools": [Fragment("[]")]}, False),
         ({"input": CHAT["messages"]}, {"input": [*CHAT["messages"], {"type": "reasoning"}]}, True),
         ({"input": "x", "instructions": "a"}, {"input": "x", "instructions": "b"}, False),
         (

@@ -319,3 +319,23 @@ async def test_responses_with_a_cache_key_stay_on_a_replica(serve: Serve) -> Non
                 asked.setdefault(key, set()).add(str(trailers["x-penstock-upstream"]))
     assert all(len(names) == 1 for names in asked.values())
     assert len(set().union(*asked.values())) > 1
+
+
+async def test_chats_with_the_same_tools_stay_on_a_replica(serve: Serve) -> None:
+    async with replicas(3) as simulators:
+        service = await serve(upstream=urls(simulators), affinity=Affinity.PREFIX, slow_start=0)
+        await all_ready(service)
+        asked: dict[int, set[str]] = {}
+        async with plain_channel(service) as channel:
+            stub = ChatCompletionServiceStub(channel)
+            for number in range(30):
+                request = chat()
+                parameters = f'{{"type": "object", "title": "{number % 10}"}}'
+                function = request.tools.add().function
+                function.name, function.parameters.json = "f", parameters
+                call = stub.CreateChatCompletion(request)
+                await call
+                trailers = dict(await call.trailing_metadata() or ())
+                asked.setdefault(number % 10, set()).add(str(trailers["x-penstock-upstream"]))
+    assert all(len(names) == 1 for names in asked.values())
+    assert len(set().union(*asked.values())) > 1

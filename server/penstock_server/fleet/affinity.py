@@ -10,6 +10,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+import orjson
+
 from penstock_server.base64_text import LongBase64
 from penstock_server.fleet.balancing import Loaded
 from penstock_server.fleet.policy import Affinity
@@ -49,8 +51,13 @@ def key(affinity: Affinity, call: Call, body: Mapping[str, Any] | None) -> bytes
         return b""
     chosen = call.prompt_cache_key or call.session_id
     if chosen or affinity is Affinity.SESSION or not body:
-        return chosen.encode("utf-8", "surrogatepass")
+        return _shortened(chosen.encode("utf-8", "surrogatepass"))
     return _beginning(body).encode("utf-8", "surrogatepass")
+
+
+def _shortened(key: bytes) -> bytes:
+    """Returns a key that is read once for each replica: a long one as its digest."""
+    return key if len(key) <= _PREFIX_CHARACTERS else blake2b(key).digest()
 
 
 def preferred(replicas: Sequence[P], key: bytes, now: float) -> P:
@@ -122,5 +129,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     elif isinstance(value, LongBase64):
         yield value.beginning(_PREFIX_CHARACTERS)
+    elif isinstance(value, orjson.Fragment):
+        yield orjson.dumps(value)[:_PREFIX_CHARACTERS].decode("utf-8", "replace")
     elif value is not None:
         yield str(value)
