@@ -18,6 +18,7 @@ from penstock.v1.completion_pb2 import CreateCompletionRequest, Prompt
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
 from penstock.v1.message_pb2 import PoolingInput
 from penstock.v1.rerank_pb2 import RerankRequest, ScoringInput
+from penstock_server.configuration import read_callers
 from penstock_server.simulator import Simulator, SimulatorSettings
 
 from .calls import (
@@ -263,6 +264,38 @@ async def test_an_item_needs_the_permissions_of_a_call(
     assert found["allowed"].HasField("chat_completion")
     assert found["model"].error.reason == "MODEL_FORBIDDEN"
     assert found["method"].error.reason == "METHOD_FORBIDDEN"
+
+
+CHANGED = {
+    "removed": (f'keys = ["{OTHER}"]', "INVALID_CREDENTIALS"),
+    "another model": (f'keys = ["{SECRET}"]\nmodels = ["other"]', "MODEL_FORBIDDEN"),
+    "another method": (
+        f'keys = ["{SECRET}"]\nmethods = ["penstock.v1.BatchService/*"]',
+        "METHOD_FORBIDDEN",
+    ),
+    "the same": (f'keys = ["{SECRET}"]', ""),
+}
+
+
+@pytest.mark.parametrize(("rest", "reason"), CHANGED.values(), ids=CHANGED)
+async def test_an_item_needs_the_permissions_that_its_caller_has_now(
+    rest: str, reason: str, serve: Serve, simulator: Simulator, callers_file: CallersFile
+) -> None:
+    service = await serve(upstream=(simulator.url,), callers_file=callers_file(LIMITED))
+    one = item("a")
+    one.chat_completion.model = "tiny-chat"
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
+        call: Any = BatchServiceStub(channel).RunBatch(metadata=bearer(SECRET))
+        await call.write(one)
+        assert (await call.read()).HasField("chat_completion")
+        assert service.authentication
+        service.authentication.replace(
+            read_callers(callers_file(f'[[caller]]\nname = "b"\n{rest}'))
+        )
+        await call.write(one)
+        result = await call.read()
+        await call.done_writing()
+        assert (await call.code(), result.error.reason) == (Code.OK, reason)
 
 
 def _limited(limit: str) -> str:

@@ -85,8 +85,18 @@ class Authentication:
         """
         caller = self._identified(rpc)
         rpc.caller, rpc.may_use = caller.name, caller.may_use
-        rpc.around_item = partial(self._within_limits, caller, 1)
+        rpc.around_item = partial(self._around_item, rpc)
         return await self._within_limits(caller, 0, call_next, rpc)
+
+    async def _around_item(self, rpc: Rpc, call_next: CallNext, item: Rpc) -> Any:
+        """Applies the permissions and limits that the caller of a call has now to an item of it.
+
+        Raises:
+            status.Refusal: INVALID_CREDENTIALS: the caller was removed while the call runs.
+        """
+        caller = self._still_known(rpc)
+        item.may_use = caller.may_use
+        return await self._within_limits(caller, 1, call_next, item)
 
     async def _within_limits(
         self, caller: _Known, places: int, call_next: CallNext, rpc: Rpc
@@ -126,8 +136,7 @@ class Authentication:
     def _identified(self, rpc: Rpc) -> _Known:
         if not (authorization := _authorization(rpc)):
             return self._certified(rpc)
-        # The lookup is by digest, so its duration reveals nothing about the keys.
-        digest = sha256(_key(authorization).encode()).digest()
+        digest = _digest(authorization)
         caller = self._known.get(digest)
         if caller is None:
             self._refuse(rpc.context)
@@ -135,11 +144,20 @@ class Authentication:
             self._failed_logins.succeed(address(rpc.context.peer()), digest, self._clock())
         return caller
 
+    def _still_known(self, rpc: Rpc) -> _Known:
+        """Returns the caller of a call that was accepted earlier."""
+        if not (authorization := _authorization(rpc)):
+            return self._certified(rpc)
+        caller = self._known.get(_digest(authorization))
+        if caller is None:
+            raise _unknown_key()
+        return caller
+
     def _refuse(self, context: GrpcContext) -> NoReturn:
         """Refuses a key that is unknown; its proxy's address would stand for many callers."""
         if not self._peers.is_proxy(context):
             self._failed_logins.fail(address(context.peer()), self._clock())
-        raise status.Refusal(status.of_credentials("the key is unknown"))
+        raise _unknown_key()
 
     def _certified(self, rpc: Rpc) -> _Known:
         """Returns the caller that a certificate identifies."""
@@ -190,6 +208,15 @@ def _authorization(rpc: Rpc) -> str:
     if len(given) > 1:
         raise status.Refusal(status.of_credentials("the metadata has more than one authorization"))
     return given[0] if given and isinstance(given[0], str) else ""
+
+
+def _unknown_key() -> status.Refusal:
+    return status.Refusal(status.of_credentials("the key is unknown"))
+
+
+def _digest(authorization: str) -> bytes:
+    """Returns the digest of a key: looking it up reveals nothing about the keys by its duration."""
+    return sha256(_key(authorization).encode()).digest()
 
 
 def _key(authorization: str) -> str:
