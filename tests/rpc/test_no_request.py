@@ -9,6 +9,8 @@ import pytest
 from grpc import StatusCode as Code
 from grpc import aio
 
+from penstock.v1.batch_pb2 import RunBatchRequest
+from penstock.v1.batch_pb2_grpc import BatchServiceStub
 from penstock_server.app import Service
 from penstock_server.configuration import Settings
 from penstock_server.simulator import Simulator
@@ -117,6 +119,24 @@ async def test_the_oldest_of_too_many_calls_without_a_request_is_refused(
             await silent.pop(0).read()
         assert ended(raised.value).reason == "OVERLOADED"
         assert not any(call.done() for call in silent)
+
+
+async def test_an_admitted_call_makes_no_room_for_others(
+    serve: Serve, simulator: Simulator
+) -> None:
+    service = await serve(upstream=(simulator.url,), max_pending_calls=1)
+    one = RunBatchRequest(key="a", chat_completion=chat())
+    async with plain_channel(service) as channel, asyncio.timeout(BOUND_S):
+        running = _Noting(service)
+        call: Any = BatchServiceStub(channel).RunBatch()
+        await call.write(one)
+        assert (await call.read()).key == "a"
+        silent = begun(SINGLE[0], channel)
+        await until(lambda: len(running) == 2)
+        await call.write(one)
+        assert (await call.read()).key == "a"
+        assert not silent.done()
+        call.cancel()
 
 
 async def test_a_stop_does_not_wait_for_calls_without_a_request(

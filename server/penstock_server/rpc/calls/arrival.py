@@ -13,7 +13,8 @@ class Arrivals:
 
     Beyond that number, the call that has waited longest is refused: the messages of honest callers
     arrive within milliseconds, so only calls that never send one make room for each other. A call
-    whose items are being answered may wait for these before it sends more.
+    that has been admitted does not count, and one whose items are being answered may wait for these
+    before it sends more.
     """
 
     def __init__(self, longest_s: float, most: int) -> None:
@@ -21,13 +22,16 @@ class Arrivals:
 
         Args:
             longest_s: the longest wait for a message, in seconds; 0 for no limit.
-            most: the largest number of calls that wait at once; 0 for no limit.
+            most: the largest number of calls that wait for their first message at once; 0 for no
+                limit.
         """
         self._longest_s = longest_s
         self._most = most
         # The start of each wait, earliest first; whether it is for the call's first message; the
         # call.
         self._waiting: dict[asyncio.Task[Any], tuple[float, bool, Rpc]] = {}
+        # Those for a call's first message.
+        self._pending: dict[asyncio.Task[Any], None] = {}
         self._refused: dict[asyncio.Task[Any], status.Status] = {}
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -49,8 +53,10 @@ class Arrivals:
         task = asyncio.current_task(loop)
         assert task
         self._waiting[task] = loop.time(), first, rpc
-        if self._most and len(self._waiting) > self._most:
-            self._refuse(next(iter(self._waiting)), status.of_pending(self._most))
+        if first:
+            self._pending[task] = None
+            if self._most and len(self._pending) > self._most:
+                self._refuse(next(iter(self._pending)), status.of_pending(self._most))
         if self._timer is None and self._longest_s:
             self._timer = loop.call_later(self._longest_s, self._end_late)
         try:
@@ -62,6 +68,7 @@ class Arrivals:
                 raise
             raise status.Refusal(refusal) from None
         finally:
+            self._pending.pop(task, None)
             if self._waiting.pop(task, None) is None:
                 self._refused.pop(task, None)
 
@@ -90,6 +97,7 @@ class Arrivals:
 
     def _refuse(self, task: asyncio.Task[Any], refusal: status.Status) -> None:
         del self._waiting[task]
+        self._pending.pop(task, None)
         self._refused[task] = refusal
         task.cancel()
 
