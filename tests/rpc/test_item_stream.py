@@ -15,7 +15,7 @@ class Call:
     """The parts of a call that a stream of items uses."""
 
     def __init__(self) -> None:
-        self.running_items = 0
+        self.running_items = self.bytes_received = self.max_reply_bytes = 0
         self.context = self
         self.ends_read = 0
 
@@ -44,6 +44,7 @@ class Items:
     async def stream(self) -> AsyncIterator[str]:
         for name in self._names:
             self.read.append(name)
+            self.call.bytes_received += 1
             yield name
         if self._error:
             raise self._error
@@ -97,6 +98,24 @@ async def test_an_item_keeps_its_place_until_its_result_is_written(in_order: boo
         assert await anext(results) == "B"
         await until(lambda: items.read == ["a", "b", "c"])
         await results.aclose()
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+async def test_no_item_is_read_while_the_others_are_too_large(in_order: bool) -> None:
+    names = [str(number) for number in range(10)]
+    items = Items(names)
+    items.call.max_reply_bytes = 1
+    results = answers(items.rpc, items.stream(), items.answer, 100, in_order=in_order)
+    async with asyncio.timeout(BOUND_S):
+        first = asyncio.create_task(anext(results))
+        await items.finish(*names[:8])
+        assert await first == "0"
+        assert items.read == names[:8]
+        await anext(results)
+        await until(lambda: items.read == names[:9])
+        rest = asyncio.create_task(_all(results))
+        await items.finish("8", "9")
+        assert len(await rest) == 8
 
 
 @pytest.mark.parametrize("in_order", [False, True])

@@ -18,6 +18,9 @@ from penstock_server.rpc.calls.interceptor import require_end
 from penstock_server.rpc.calls.reports import reader
 from penstock_server.rpc.status import DETAILS_KEY
 
+_LARGEST_MESSAGES = 8
+"""The number of largest messages that are as large as the items of one call may be together."""
+
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
@@ -33,9 +36,10 @@ def answers(
     """Returns a generator of the results of a call's items.
 
     An item occupies a place from when it is read until its result has been written. While no place
-    is free, nothing is read, so a caller that does not read results cannot send more items. If
-    reading fails, the items that were read are answered before the error is raised. If the
-    generator is closed or cancelled, all running items are cancelled, and have ended when it ends.
+    is free, or while the items that occupy one are too large together, nothing is read, so a caller
+    that does not read results cannot send more items. If reading fails, the items that were read
+    are answered before the error is raised. If the generator is closed or cancelled, all running
+    items are cancelled, and have ended when it ends.
 
     Args:
         rpc: the call.
@@ -63,6 +67,7 @@ class _ItemStream(Generic[ItemT, ResultT]):
         self._answer = answer
         self._in_order = in_order
         self._places = asyncio.Semaphore(most)
+        self._sizes = _Sizes(_LARGEST_MESSAGES * rpc.max_reply_bytes)
         self._running: set[asyncio.Task[Any]] = set()
         # The items whose results are next, each once; None after the last one.
         self._next: asyncio.Queue[asyncio.Task[ResultT] | None] = asyncio.Queue()
@@ -75,18 +80,23 @@ class _ItemStream(Generic[ItemT, ResultT]):
                 yield await task
                 self._rpc.running_items -= 1
                 self._places.release()
+                self._sizes.remove(task)
             await reading
         finally:
             await self._cancel(reading)
 
     async def _read(self, items: AsyncIterator[ItemT]) -> None:
         await self._places.acquire()
+        received = 0
         async for item in items:
             self._rpc.running_items += 1
             task = self._start(self._answer(item), is_item=True)
+            before, received = received, self._rpc.bytes_received
+            self._sizes.add(task, received - before)
             if self._in_order:
                 self._next.put_nowait(task)
             await self._places.acquire()
+            await self._sizes.fit.wait()
         await require_end(self._rpc)
 
     def _start(self, work: Coroutine[Any, Any, Any], *, is_item: bool = False) -> asyncio.Task[Any]:
@@ -108,6 +118,39 @@ class _ItemStream(Generic[ItemT, ResultT]):
             task.cancel()
         # Also retrieves their exceptions, which asyncio would log otherwise.
         await asyncio.gather(reading, *running, return_exceptions=True)
+
+
+class _Sizes:
+    """The sizes of the items that occupy a place.
+
+    Attributes:
+        fit: set while they are not too large together.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Begins without items.
+
+        Args:
+            most: the size from which they are too large, in bytes; 0 for no limit.
+        """
+        self.fit = asyncio.Event()
+        self.fit.set()
+        self._most = most
+        self._sizes: dict[asyncio.Task[Any], int] = {}
+        self._sum = 0
+
+    def add(self, task: asyncio.Task[Any], size: int) -> None:
+        """Adds the item that a task answers."""
+        self._sizes[task] = size
+        self._sum += size
+        if self._most and self._sum >= self._most:
+            self.fit.clear()
+
+    def remove(self, task: asyncio.Task[Any]) -> None:
+        """Removes the item of a task."""
+        self._sum -= self._sizes.pop(task)
+        if self._sum < self._most:
+            self.fit.set()
 
 
 async def run_item(rpc: Rpc, item: Rpc, answer: CallNext) -> Any:
