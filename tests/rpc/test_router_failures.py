@@ -61,6 +61,14 @@ ANSWERS: Mapping[str, Expected] = {
         *NO_ROUTE,
     ),
     "page not found": (words("404 x", "404 page not found"), *NO_ROUTE),
+    "no such task": (
+        failing(
+            "400 x",
+            message="Message: This model does not support the 'score' task. The score endpoint is "
+            "not available for this model. (Request ID: r), Internal exception: x.Error, original",
+        ),
+        *NO_ROUTE,
+    ),
     "detail names the model": (
         detail("404 x", 'Got request for model "m". Could not find base model ID in []'),
         *NO_MODEL,

@@ -90,6 +90,43 @@ def test_a_refusal_names_its_faulty_fields() -> None:
     assert error.faults == (("body.n.0", "bad"),)
 
 
+WRAPPED = {
+    "with an id": (
+        "Message: n must be (1), got 0. (Request ID: r), Internal exception: x.Error (Request ID: "
+        "r), original exception: ",
+        "n must be (1), got 0.",
+    ),
+    "without an id": ("Message: bad, Internal exception: x.Error", "bad"),
+    "another beginning": ("Bad, Internal exception: x", "Bad, Internal exception: x"),
+    "another end": ("Message: bad (Request ID: r)", "Message: bad (Request ID: r)"),
+}
+
+
+@pytest.mark.parametrize(("sent", "message"), WRAPPED.values(), ids=WRAPPED)
+def test_exceptions_around_a_text_are_removed(sent: str, message: str) -> None:
+    assert find_refusal({"error": {"message": sent}}).message == message
+
+
+LOCATED = {
+    "a field": ("('body', 'n')", "secret", "n"),
+    "an item": ("('body', 'messages', 0, 'content')", "secret", "messages.0.content"),
+    "a value of another type": ("('body', 'stop', 'list[str]')", ["secret"], "stop.list[str]"),
+    "the body": ("('body',)", "secret", ""),
+    "no place": ("body", "secret", ""),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "param"), LOCATED.values(), ids=LOCATED)
+def test_a_value_is_not_the_path_of_a_field(place: str, value: object, param: str) -> None:
+    message = f"Invalid request format: Input is bad at 7 at {place}"
+    assert find_refusal({"error": {"message": message, "param": value}}).param == param
+
+
+@pytest.mark.parametrize("value", [["secret"], {"a": 1}, 7, True, None])
+def test_a_path_is_a_text(value: object) -> None:
+    assert find_refusal({"error": {"message": "bad", "param": value}}).param == ""
+
+
 @pytest.mark.parametrize(
     "answer",
     [

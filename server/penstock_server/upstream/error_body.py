@@ -65,6 +65,10 @@ _SIGNS = frozenset({"error", "type", "detail"})
 
 _IS_STATUS = re.compile(r"[0-9]{3}")
 
+_WRAPPED = "Message: "
+_LOCATED = "Invalid request format: "
+_KEY = re.compile(r"'([^']*)'|(\d+)")
+
 
 def status_of(error: ErrorBody) -> int:
     """Returns the HTTP status that an error inside a 200 means; 500 if it contains none."""
@@ -129,13 +133,34 @@ def _is_error_event(document: Mapping[str, Any]) -> bool:
 
 
 def _error_object(error: Mapping[str, Any]) -> ErrorBody:
-    code = error.get("code")
+    code, message, param = error.get("code"), _text(error.get("message")), error.get("param")
+    if message.startswith(_LOCATED):
+        param = _located(message)
     return ErrorBody(
-        message=_text(error.get("message")),
+        message=_unwrapped(message),
         type=_text(error.get("type")),
-        param=_text(error.get("param")),
+        # Other types are values of a field, not its path.
+        param=_text(param) if isinstance(param, str) else "",
         code=code if isinstance(code, int | str) and not isinstance(code, bool) else None,
     )
+
+
+def _unwrapped(message: str) -> str:
+    """Returns a text without the exceptions in which Ray Serve LLM wraps it."""
+    wrapped, found, _ = message.partition(", Internal exception: ")
+    if not (found and wrapped.startswith(_WRAPPED)):
+        return message
+    text, found, _ = wrapped.removeprefix(_WRAPPED).rpartition(" (Request ID: ")
+    return text if found else wrapped.removeprefix(_WRAPPED)
+
+
+def _located(message: str) -> str:
+    """Returns the path of the field that a text of Ray Serve LLM locates.
+
+    Its `param` contains the value of the field.
+    """
+    keys = [name or place for name, place in _KEY.findall(message.rpartition(" at ")[2])]
+    return ".".join(keys[keys[:1] == ["body"] :])
 
 
 def _text(value: Any) -> str:

@@ -130,7 +130,7 @@ class UpstreamFailure(FailureFacts, Exception):
         """Whether the loaded model does not serve the operation.
 
         vLLM has only the routes of the model's operations. Up to 0.15, it had all routes and
-        answered with HTTP 200 and an error of code 400.
+        answered with HTTP 200 and an error of code 400. Ray Serve LLM has all routes.
         """
         refused = self.status == 400 and _NO_SUCH_API.match(self.error.message) is not None
         return refused or self._disabled or self.route_missing
@@ -209,7 +209,9 @@ _ENGINE_DEAD = (
     "The server had an error while processing your request.",
     _DRAINING,
 )
-_NO_SUCH_API = re.compile(r"The model does not support .+ API\b")
+_NO_SUCH_API = re.compile(
+    r"The model does not support .+ API\b|This model does not support the '[\w-]{1,64}' task\b"
+)
 
 _DISABLED = re.compile(r"[\w -]{1,64} endpoints are disabled\b")
 
