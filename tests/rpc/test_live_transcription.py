@@ -450,6 +450,7 @@ async def one_utterance(socket: ServerConnection) -> None:
             await say(socket, "session.note", about="x")
             await say(socket, "transcription.delta", delta="", logprob=-1)
             await say(socket, "transcription.delta", delta="")
+            await say(socket, "transcription.delta", delta=None)
             await say(socket, "transcription.delta", delta="a")
             await socket.send(json.dumps({"type": "transcription.done", "text": "a"}).encode())
 
@@ -477,6 +478,31 @@ async def test_an_unreadable_event(event: str, serve: Serve) -> None:
         service = await serve(upstream=(f"http://127.0.0.1:{port}",), **QUIET)
         result = await live(service, config(model="m"), audio())
     assert (result.code, result.reason) == (Code.INTERNAL, "UPSTREAM_MALFORMED_RESPONSE")
+
+
+@pytest.mark.parametrize("code", [1000, 1009, 1011])
+async def test_the_upstream_closes(code: int, serve: Serve) -> None:
+    async def serving(socket: ServerConnection) -> None:
+        await say(socket, "session.created")
+        await socket.recv()
+        await socket.close(code)
+
+    async with websocket(serving) as port:
+        service = await serve(upstream=(f"http://127.0.0.1:{port}",), **QUIET)
+        result = await live(service, config(model="m"), audio())
+    assert (result.code, result.reason) == (Code.UNAVAILABLE, "STREAM_INTERRUPTED")
+
+
+async def test_an_error_in_another_form(serve: Serve) -> None:
+    async def serving(socket: ServerConnection) -> None:
+        await say(socket, "session.created")
+        await say(socket, "error", error={"message": "It broke.", "code": 5})
+        await socket.wait_closed()
+
+    async with websocket(serving) as port:
+        service = await serve(upstream=(f"http://127.0.0.1:{port}",), **QUIET)
+        result = await live(service, config(model="m"), audio())
+    assert (result.reason, result.message) == ("UPSTREAM_INTERNAL", "It broke.")
 
 
 async def test_the_next_utterance_waits_for_the_end_of_the_one_before(serve: Serve) -> None:

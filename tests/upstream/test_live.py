@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 import pytest
@@ -69,3 +70,20 @@ async def test_a_session_counts_as_a_connection() -> None:
         async with upstream.live(LIVE_TRANSCRIPTION, OPENING, Call("r")):
             assert upstream.outstanding == 1
         assert upstream.outstanding == 0
+
+
+async def test_short_messages_do_not_wait_for_each_other() -> None:
+    async with listening() as port:
+        upstream = Upstream(UpstreamConfig(f"http://127.0.0.1:{port}"))
+        async with upstream.live(LIVE_TRANSCRIPTION, OPENING, Call("r")) as session:
+            opened = session._socket.transport.get_extra_info("socket")
+            assert opened.getsockopt(IPPROTO_TCP, TCP_NODELAY)
+
+
+async def test_an_event_that_is_too_large() -> None:
+    async with listening() as port:
+        config = UpstreamConfig(f"http://127.0.0.1:{port}", max_answer_bytes=8)
+        with pytest.raises(UpstreamFailure) as raised:
+            await greeting(Upstream(config))
+    assert raised.value.kind is Kind.MALFORMED
+    assert "too large" in raised.value.message

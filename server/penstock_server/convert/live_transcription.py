@@ -131,7 +131,9 @@ def _started(made: pb.TranscribeLiveResponse, event: Mapping[str, Any]) -> None:
 
 
 def _delta(made: pb.TranscribeLiveResponse, event: Mapping[str, Any]) -> None:
-    made.delta.text = event["delta"]
+    if (text := event["delta"]) is not None:
+        made.delta.text = text
+    made.delta.SetInParent()
     extra.keep(made.delta, event, _DELTA_KEYS)
 
 

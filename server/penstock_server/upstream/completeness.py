@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from penstock_server.json_numbers import integer
-from penstock_server.upstream.error_body import ABORTED, ErrorBody, failed_response
+from penstock_server.upstream.error_body import ABORTED, ErrorBody, failed_response, find_error
 from penstock_server.upstream.merging import (
     JsonObject,
     Piece,
@@ -472,8 +472,9 @@ class LiveTranscript:
             code = event.get("code")
             if code is None or code in _ENDS_SESSION:
                 param = "model" if code == "model_not_found" else ""
-                message = str(event.get("error") or "")
-                self.failure = ErrorBody(message, param=param, code=code or "processing_error")
+                found = find_error(event) or ErrorBody()
+                code = code or "processing_error"
+                self.failure = ErrorBody(found.message, param=param, code=code)
         elif kind == "transcription.done":
             if self.complete:
                 event.clear()

@@ -186,7 +186,9 @@ class LiveSession:
 
     def _closed(self, closed: ConnectionClosed) -> UpstreamFailure:
         """Returns the failure for a websocket that the upstream closed, or that broke."""
-        if closed.sent and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
+        # An upstream that closes gets its own code back.
+        refused = closed.sent if not closed.rcvd_then_sent else None
+        if refused and refused.code == CloseCode.MESSAGE_TOO_BIG:
             return malformed("an event is too large", Stage.STREAM)
         kind = Kind.INTERRUPTED if self._started else Kind.CLOSED
         message = f"the upstream's websocket closed early: {self._contract.missing}"

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM
+from socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY
 from socket import socket as Socket
 from typing import TypeVar
 
@@ -104,6 +104,9 @@ async def _open(family: int, where: str | tuple[str, int]) -> Socket:
     opened = Socket(family, SOCK_STREAM)
     try:
         opened.setblocking(False)
+        if family != AF_UNIX:
+            # Otherwise, the second of two short messages waits until the first is acknowledged.
+            opened.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(opened, where)
     except BaseException:
         opened.close()
