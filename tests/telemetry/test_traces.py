@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from random import getrandbits
 from typing import Any
 from unittest.mock import Mock
 
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
     ALWAYS_ON,
+    Decision,
     ParentBased,
     Sampler,
     SamplingResult,
@@ -182,6 +184,29 @@ async def test_a_failure(spans: Collector, serve: Serve, simulator: Simulator) -
     assert failed.trailers["x-penstock-trace-id"] == call.trace_id
 
 
+@pytest.mark.parametrize("sampler", ["always_on", "always_off"])
+@pytest.mark.parametrize("chosen", ["", "mine", "ABCD" * 8])
+async def test_the_trace_of_a_call_with_a_request_id(
+    chosen: str,
+    sampler: str,
+    spans: Collector,
+    serve: Serve,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A trace that begins here has the request id, unless that is the caller's choice."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    service = await serve(upstream=(simulator.url,), max_attempts=1)
+    metadata = (("x-request-id", chosen),) if chosen else ()
+    async with plain_channel(service) as channel:
+        failed = await create(channel, chat(fault="status code=500"), metadata=metadata)
+    trace_id, request_id = (failed.trailers[f"x-{key}-id"] for key in ("penstock-trace", "request"))
+    assert parsed_context(f"00-{trace_id}-{trace_id[:16]}-00")
+    assert request_id == (chosen or trace_id)
+    [request] = requests(simulator)
+    assert request.headers["traceparent"].split("-")[1] == trace_id
+
+
 async def test_an_error_of_the_caller(spans: Collector, serve: Serve, simulator: Simulator) -> None:
     service = await serve(upstream=(simulator.url,))
     async with plain_channel(service) as channel:
@@ -333,12 +358,27 @@ class Half(Sampler):
 def test_a_span_is_sampled_as_was_decided_before_it_was_created(sampler: Sampler) -> None:
     ids = NextIds()
     provider = TracerProvider(sampler=sampler, id_generator=ids)
-    unsampled = Sampling(ids, provider.sampler).unsampled
-    tracing = Tracing(provider.get_tracer("t"), provider.shutdown, unsampled)
-    spans = [tracing.begin(UNARY, None, "") for _ in range(200) if not unsampled(UNARY, None)]
-    assert 0 < len(spans) < 200
-    assert all(span.recording for span in spans)
-    assert len({span.context.trace_id for span in spans}) == len(spans)
+    drops = Sampling(ids, provider.sampler).drops
+    tracing = Tracing(provider.get_tracer("t"), provider.shutdown, drops)
+    trace_ids = [f"{getrandbits(128):032x}" for _ in range(200)]
+    sampled = [trace_id for trace_id in trace_ids if not drops(UNARY, None, trace_id)]
+    assert 0 < len(sampled) < 200
+    for trace_id in sampled:
+        assert not drops(UNARY, None, trace_id)
+        span = tracing.begin(UNARY, None, "")
+        assert (span.recording, span.context.trace_id) == (True, trace_id)
+    for trace_id in {*trace_ids} - {*sampled}:
+        decided = sampler.should_sample(None, int(trace_id, 16), UNARY)
+        assert decided.decision is Decision.DROP
+
+
+@pytest.mark.parametrize("root", [ALWAYS_OFF, ALWAYS_ON, *map(TraceIdRatioBased, (0, 0.125, 1))])
+def test_the_bound_of_a_sampler(root: Sampler) -> None:
+    sampling = Sampling(NextIds(), ParentBased(root))
+    for last in (0, 1, 2**61 - 1, 2**61, 2**64 - 1):
+        trace_id = (7 << 64) + last
+        decided = root.should_sample(None, trace_id, UNARY).decision
+        assert sampling.drops(UNARY, None, f"{trace_id:032x}") is (decided is Decision.DROP)
 
 
 @pytest.mark.parametrize("sampler", [TraceIdRatioBased(0.0), ALWAYS_OFF])
@@ -347,20 +387,19 @@ def test_a_call_that_is_not_sampled_costs_little(
     parent: TraceContext | None, sampler: Sampler
 ) -> None:
     sampling = Sampling(NextIds(), ParentBased(sampler))
-    assert sampling.unsampled(UNARY, parent)
-    assert steps(lambda: sampling.unsampled(UNARY, parent)) < 20
+    assert sampling.drops(UNARY, parent, TRACE)
+    assert steps(lambda: sampling.drops(UNARY, parent, TRACE)) < 12
 
 
 async def test_a_call_that_is_not_sampled_runs_as_without_traces() -> None:
     """No coroutine is around it, and nothing observes it."""
-    unsampled = Sampling(NextIds(), ParentBased(ALWAYS_OFF)).unsampled
-    tracing = Tracing(TracerProvider().get_tracer("t"), lambda: None, unsampled)
+    drops = Sampling(NextIds(), ParentBased(ALWAYS_OFF)).drops
+    tracing = Tracing(TracerProvider().get_tracer("t"), lambda: None, drops)
     rpc = Rpc(f"/{UNARY}", Mock(invocation_metadata=list), None)
     answer = asyncio.get_running_loop().create_future()
     assert CallTracer(tracing, [rpc.method]).trace_call(lambda _: answer, rpc) is answer
     assert rpc.observer is None
-    assert rpc.trace
-    assert rpc.propagated == (rpc.trace.traceparent, "")
+    assert (rpc.trace_id, rpc.sampled) == (rpc.request_id, False)
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,10 @@ class Rpc:
         outputs: accumulates the generated contents; None if they are not recorded.
         propagated: `traceparent` and `tracestate` for upstreams, instead of the caller's; None to
             pass on the caller's.
-        trace: the span that the call is a part of, by default the caller's; None if neither the
-            caller nor this service traces it.
+        parent: the caller's span; None if the caller does not trace the call.
+        trace_id: the trace that the call is a part of; empty if neither the caller nor this service
+            traces it.
+        sampled: whether that trace is recorded.
         large: whether work on its messages would block other calls.
         max_reply_bytes: the size of the largest reply; 0 for no limit.
         items: the number of items that have ended.
@@ -123,6 +125,7 @@ class Rpc:
         "observer",
         "on_arrival",
         "outputs",
+        "parent",
         "propagated",
         "reason",
         "record_item",
@@ -131,9 +134,10 @@ class Rpc:
         "requested",
         "response_model",
         "running_items",
+        "sampled",
         "shares_place",
         "started",
-        "trace",
+        "trace_id",
         "usage",
     )
 
@@ -170,7 +174,9 @@ class Rpc:
         self.outputs: Outputs | None = None
         self.propagated: tuple[str, str] | None = None
         parent = self.metadata.get("traceparent")
-        self.trace = trace_context.parsed(parent) if parent else None
+        self.parent = trace_context.parsed(parent) if parent else None
+        self.trace_id = self.parent.trace_id if self.parent else ""
+        self.sampled = self.parent.sampled if self.parent else False
         self.max_reply_bytes = 0
         self.items = self.failed_items = self.running_items = 0
         self.around_item: Middleware = _unlimited
@@ -197,7 +203,8 @@ class Rpc:
         made.deadline, made.caller, made.may_use = self.deadline, self.caller, self.may_use
         made.authorization, made.propagated = self.authorization, self.propagated
         made.debug, made.errors_url, made.large = self.debug, self.errors_url, self.large
-        made.trace, made.max_reply_bytes = self.trace, self.max_reply_bytes
+        made.trace_id, made.sampled = self.trace_id, self.sampled
+        made.max_reply_bytes = self.max_reply_bytes
         made.shares_place = shares_place
         return made
 
@@ -215,8 +222,8 @@ class Rpc:
     def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
         """The metadata that ends every call: its ids, and the upstream that was requested last."""
         metadata: tuple[tuple[str, str], ...] = (("x-request-id", self.request_id),)
-        if self.trace:
-            metadata += (("x-penstock-trace-id", self.trace.trace_id),)
+        if self.trace_id:
+            metadata += (("x-penstock-trace-id", self.trace_id),)
         if not self.attempts.count:
             return metadata
         return (

@@ -156,7 +156,7 @@ class CallRecorder:
         if not succeeded:
             self._record_failure(rpc)
         generation = self._record_generation(method, rpc, now) if method.operation else None
-        if rpc.trace and rpc.trace.sampled:
+        if rpc.sampled:
             _exemplify(method, generation, rpc, seconds)
         if self._metrics.by_caller:
             self._record_caller(rpc, _CODES[rpc.code])
@@ -213,8 +213,7 @@ def _exemplify(
     method: MethodMetrics, generation: Generations | None, rpc: Rpc, seconds: float
 ) -> None:
     """Makes the times of a call examples, with the trace of the call."""
-    assert rpc.trace
-    trace_id = rpc.trace.trace_id
+    trace_id = rpc.trace_id
     method.seconds.exemplify(seconds, trace_id)
     if not generation:
         return

@@ -156,6 +156,6 @@ def _line(rpc: Rpc, level: str, moment: float, ended: float) -> log.Line:
         line["upstream"] = attempts.upstream
     if attempts.count > 1:
         line["attempts"] = attempts.count
-    if rpc.trace:
-        line["trace_id"] = rpc.trace.trace_id
+    if rpc.trace_id:
+        line["trace_id"] = rpc.trace_id
     return line

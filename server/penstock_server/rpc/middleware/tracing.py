@@ -1,6 +1,7 @@
 """Middleware that records the span of every call."""
 
 from collections.abc import Awaitable, Collection
+from os import urandom
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -47,19 +48,23 @@ class CallTracer:
         run in a coroutine of its own.
         """
         name = self._names.get(rpc.method, names.OTHER_METHOD)
-        unsampled = self._tracing.unsampled(name, rpc.trace)
-        if not unsampled:
+        trace_id = rpc.trace_id or _new_trace_id(rpc)
+        if not self._tracing.drops(name, rpc.parent, trace_id):
             return self._record(call_next, rpc, name)
-        if unsampled is not rpc.trace:
-            rpc.trace, rpc.propagated = unsampled, (unsampled.traceparent, "")
+        if not rpc.parent:
+            rpc.trace_id = trace_id
+            # There is no span that the header could refer to.
+            rpc.propagated = (f"00-{trace_id}-{trace_id[:16]}-00", "")
         return call_next(rpc)
 
     async def _record(self, call_next: CallNext, rpc: Rpc, name: str) -> Any:
         """Runs a call and records its span."""
         tracestate = rpc.text("tracestate")
         may_keep = _operation(rpc) in names.WITH_CONTENTS
-        span = self._tracing.begin(name, rpc.trace, tracestate, may_keep=may_keep)
-        rpc.trace, rpc.propagated = span.context, (span.context.traceparent, span.tracestate)
+        span = self._tracing.begin(name, rpc.parent, tracestate, may_keep=may_keep)
+        context = span.context
+        rpc.trace_id, rpc.sampled = context.trace_id, context.sampled
+        rpc.propagated = (context.traceparent, span.tracestate)
         if not span.recording:
             return await call_next(rpc)
         rpc.observer = span
@@ -73,6 +78,11 @@ class CallTracer:
                 span.record_outputs(rpc.outputs.messages())
             fault = (rpc.reason or rpc.code.name) if rpc.code in _FAULTS else ""
             span.end(_attributes(rpc), now - first if first else None, fault)
+
+
+def _new_trace_id(rpc: Rpc) -> str:
+    """Returns the id of a trace that begins: the request id, unless the caller chose that."""
+    return urandom(16).hex() if "x-request-id" in rpc.metadata else rpc.request_id
 
 
 def _operation(rpc: Rpc) -> str:

@@ -32,9 +32,9 @@ def tracing(environment: Mapping[str, str]) -> Tracing:
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     tracer = provider.get_tracer("penstock", __version__)
-    unsampled = Sampling(ids, provider.sampler).unsampled
+    drops = Sampling(ids, provider.sampler).drops
     most = contents.most_characters(environment)
-    return Tracing(tracer, provider.shutdown, unsampled, most_content=most)
+    return Tracing(tracer, provider.shutdown, drops, most_content=most)
 
 
 def _resource() -> Resource:

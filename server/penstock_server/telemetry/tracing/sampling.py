@@ -4,27 +4,21 @@ With a sampler that keeps one trace in a hundred, most of the cost of tracing is
 spans that the sampler drops at once.
 """
 
-from random import getrandbits
-
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
+    ALWAYS_ON,
     Decision,
     ParentBased,
     Sampler,
     TraceIdRatioBased,
 )
-from opentelemetry.trace import TraceFlags
 
 from penstock_server.telemetry.trace_context import TraceContext
 
 _ROOT = Context()
-# Older versions do not have it.
-_RANDOM = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
-_TRACE_DIGITS, _SPAN_DIGITS = 32, 16
-_SPAN_BITS = 4 * _SPAN_DIGITS
-_ALL_BITS = 4 * _TRACE_DIGITS + _SPAN_BITS
+_ABOVE_ALL = "g"
 
 
 class Sampling:
@@ -47,40 +41,40 @@ class Sampling:
         # A `ParentBased` sampler does not expose the one that decides about roots.
         self._bound = _bound(getattr(sampler, "_root", sampler))
 
-    def unsampled(self, method: str, parent: TraceContext | None) -> TraceContext | None:
-        """Returns the context of a call that is not sampled; None if its span is to be created.
-
-        Nothing records such a call: a parent that is not sampled remains the context.
+    def drops(self, method: str, parent: TraceContext | None, trace_id: str) -> bool:
+        """Returns whether a call is not sampled; the next span is that of a call that may be.
 
         Args:
             method: the name of the span.
             parent: its parent, if there is one.
+            trace_id: the id of its trace.
         """
         if parent:
-            return None if parent.sampled or not self._follows_parents else parent
-        ids = getrandbits(_ALL_BITS)
-        trace_id = ids >> _SPAN_BITS
-        if self._samples(trace_id, method):
-            self._ids.next_trace_id = trace_id
-            return None
-        # Both at once: formatting costs more than everything else here.
-        digits = f"{ids:048x}"
-        return TraceContext(digits[:_TRACE_DIGITS], digits[_TRACE_DIGITS:], _RANDOM)
+            return self._follows_parents and not parent.sampled
+        bound = self._bound
+        if trace_id[16:] >= bound if bound is not None else self._asked(method, trace_id):
+            return True
+        self._ids.next_trace_id = int(trace_id, 16)
+        return False
 
-    def _samples(self, trace_id: int, method: str) -> bool:
-        """Returns whether a trace that begins is sampled."""
-        if self._bound is not None:
-            # As the sampler does itself, which takes five times as long to return it.
-            return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
-        found = self._sampler.should_sample(_ROOT, trace_id, method)
-        return found.decision is not Decision.DROP
+    def _asked(self, method: str, trace_id: str) -> bool:
+        """Returns whether the sampler drops the first span of a trace."""
+        found = self._sampler.should_sample(_ROOT, int(trace_id, 16), method)
+        return found.decision is Decision.DROP
 
 
-def _bound(root: Sampler) -> int | None:
-    """Returns the bound of the trace ids that a sampler samples; None if it has another rule."""
+def _bound(root: Sampler) -> str | None:
+    """Returns the bound of the last 16 digits of sampled traces; None if there is another rule.
+
+    A sampler itself takes several times as long to compare a trace id with its bound.
+    """
     if root is ALWAYS_OFF:
-        return 0
-    return root.bound if type(root) is TraceIdRatioBased else None
+        return ""
+    if root is ALWAYS_ON:
+        return _ABOVE_ALL
+    if type(root) is not TraceIdRatioBased:
+        return None
+    return f"{root.bound:016x}" if root.bound <= root.TRACE_ID_LIMIT else _ABOVE_ALL
 
 
 class NextIds(RandomIdGenerator):

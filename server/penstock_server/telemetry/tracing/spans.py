@@ -30,23 +30,22 @@ _CANCELLED = "cancelled"
 
 Attributes: TypeAlias = Mapping[str, str | bool | int | float | Sequence[str]]
 
-Unsampled: TypeAlias = Callable[[str, TraceContext | None], TraceContext | None]
-"""Returns the context of a call that is not sampled, by its method and its parent, which it may be
-itself; None if the call may be sampled, which its span decides."""
+Drops: TypeAlias = Callable[[str, TraceContext | None, str], bool]
+"""Returns whether a call is not sampled, by its method, its parent and the id of its trace."""
 
 
 class Tracing:
     """Records the spans of calls.
 
     Attributes:
-        unsampled: see `Unsampled`; a call for which it returns a context needs no span.
+        drops: see `Drops`; such a call needs no span. Otherwise, the span is to begin at once.
     """
 
     def __init__(
         self,
         tracer: Tracer,
         shutdown: Callable[[], None],
-        unsampled: Unsampled,
+        drops: Drops,
         *,
         most_content: int = 0,
     ) -> None:
@@ -55,13 +54,13 @@ class Tracing:
         Args:
             tracer: creates the spans.
             shutdown: exports the last ones; blocks.
-            unsampled: see the attribute.
+            drops: see the attribute.
             most_content: see `CallSpan`.
         """
         self._tracer = tracer
         self._shutdown = shutdown
         self._most_content = most_content
-        self.unsampled = unsampled
+        self.drops = drops
 
     def begin(
         self, method: str, parent: TraceContext | None, tracestate: str, *, may_keep: bool = False
