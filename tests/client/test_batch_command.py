@@ -16,7 +16,8 @@ import pytest
 from child import child
 
 from penstock.batch import BatchResult
-from penstock.cli.batch_files import FileError, Output, keys
+from penstock.cli import batch
+from penstock.cli.batch_files import FileError, Output, keys, lines
 from penstock.v1.batch_pb2 import RunBatchResponse
 from penstock.v1.common_pb2 import FloatVector
 from penstock.v1.embedding_pb2 import CreateEmbeddingsResponse, Embedding
@@ -135,6 +136,15 @@ def test_requests_that_fail(files: Files, target: str) -> None:
         assert error["message"]
     assert files.results["fine"]["error"] is None
     assert files.results["upstream"]["response"]["body"]["error"]["param"] == "sampling.temperature"
+
+
+def test_a_request_that_is_too_large(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "_LARGEST_BYTES", 200)
+    files.write(request("a"), request("large", "x" * 200), request("b"))
+    with Output(files.output, {"a", "large", "b"}) as output:
+        sent = [key for key, _ in batch._requests(lines(files.input), output)]
+    assert sent == ["a", "b"]
+    assert "over the limit of 200 bytes" in files.results["large"]["error"]["message"]
 
 
 def test_requests_with_an_answer_are_skipped(files: Files, target: str) -> None:

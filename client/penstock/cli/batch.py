@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock._base.openai_requests import openai_request
 from penstock.batch import BatchRequest
+from penstock.channel import MAX_MESSAGE_BYTES
 from penstock.cli.batch_files import FileError, Line, Output, keys, lines, require_two_files
 from penstock.cli.command import (
     EXIT_FAILED,
@@ -25,6 +26,8 @@ from penstock.cli.screen import CLEAR_LINE, can_redraw, columns
 from penstock.errors import PenstockError
 
 _REDRAWN_S = 0.1
+# A larger one would end the call; the rest is more than the other parts of an item need.
+_LARGEST_BYTES = MAX_MESSAGE_BYTES - 1024
 _UNREADABLE = (
     ArithmeticError,
     AttributeError,
@@ -113,7 +116,11 @@ def _request(line: Line) -> Any:
         raise ValueError(f"{line.method!r} is not a valid method; valid is POST")
     if not isinstance(line.body, dict):
         raise TypeError("body must be a JSON object")
-    return openai_request(str(line.url), line.body)
+    request = openai_request(str(line.url), line.body)
+    size = request.ByteSize() + len(line.custom_id.encode())
+    if size > _LARGEST_BYTES:
+        raise ValueError(f"the request has {size} bytes, over the limit of {_LARGEST_BYTES} bytes")
+    return request
 
 
 def _summarize(total: int, output: Output, seconds: float, *, as_json: bool) -> int:
