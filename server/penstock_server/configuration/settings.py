@@ -257,14 +257,6 @@ class Settings:
         "SECONDS",
         live=True,
     )
-    merge_deltas_within: int = option(
-        0,
-        "Time within which pieces of a streamed text are merged into one message, unless the "
-        "request sets its own; 0 for no merging.",
-        window,
-        "MS",
-        live=True,
-    )
     default_deadline: float = option(
         0.0, "Deadline of calls that have none; 0 for none.", seconds, "SECONDS", live=True
     )
@@ -295,6 +287,44 @@ class Settings:
         "what it has sent. 0 for no limit.",
         countable,
         "NUMBER",
+    )
+    max_watches: int = option(
+        8192,
+        "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",
+        natural,
+        "NUMBER",
+    )
+    max_message_bytes: int = option(
+        32 * 1024 * 1024, "Largest gRPC message, both ways.", message_size, "BYTES"
+    )
+    max_request_entries: int = option(
+        100_000,
+        "Most fields and list elements in one request message, counted before it is parsed; "
+        "16 numbers of a list, or 16 values in JSON text, count as one.",
+        positive,
+        "NUMBER",
+    )
+    max_metadata_bytes: int = option(
+        16 * 1024,
+        "Largest metadata of a call; each entry counts its key, its value and 32 bytes.",
+        message_size,
+        "BYTES",
+    )
+    max_upload_bytes: int = option(
+        _UPSTREAM.max_upload_bytes,
+        "Largest audio file to forward; the default is vLLM's own limit.",
+        positive,
+        "BYTES",
+        live=True,
+    )
+    merge_deltas_within: int = option(
+        0,
+        "Time within which pieces of a streamed text are merged into one message, unless the "
+        "request sets its own; 0 for no merging.",
+        window,
+        "MS",
+        live=True,
+        heading="streams and batches",
     )
     batch_concurrency: int = option(
         256,
@@ -340,35 +370,6 @@ class Settings:
         "Longest time that such an item waits for others to be sent with.",
         window,
         "MS",
-        live=True,
-    )
-    max_watches: int = option(
-        8192,
-        "Most concurrent calls of health and reflection, at about 20 KB each; 0 for no limit.",
-        natural,
-        "NUMBER",
-    )
-    max_message_bytes: int = option(
-        32 * 1024 * 1024, "Largest gRPC message, both ways.", message_size, "BYTES"
-    )
-    max_request_entries: int = option(
-        100_000,
-        "Most fields and list elements in one request message, counted before it is parsed; "
-        "16 numbers of a list, or 16 values in JSON text, count as one.",
-        positive,
-        "NUMBER",
-    )
-    max_metadata_bytes: int = option(
-        16 * 1024,
-        "Largest metadata of a call; each entry counts its key, its value and 32 bytes.",
-        message_size,
-        "BYTES",
-    )
-    max_upload_bytes: int = option(
-        _UPSTREAM.max_upload_bytes,
-        "Largest audio file to forward; the default is vLLM's own limit.",
-        positive,
-        "BYTES",
         live=True,
     )
     max_incoming_connections: int = option(
