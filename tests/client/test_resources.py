@@ -259,9 +259,20 @@ async def test_live_transcription(client: Client, aclient: AsyncClient) -> None:
     ends = [event.utterance for event in events if event.utterance is not None]
     assert [one.text for one in whole.done] == ends
     assert "".join(event.text for event in events) == whole.text == "".join(ends) != ""
-    assert [one.usage.completion_tokens for one in whole.done] == [10, 10]
+    assert [one.usage.completion_tokens for one in whole.done] == [11, 11]
     for given in (speech(), [SECOND, None, SECOND]):
         assert (await aclient.transcribe.live(given).final()).text == whole.text
+
+
+async def test_a_call_that_is_refused_while_it_writes(aclient: AsyncClient) -> None:
+    for _ in range(10):  # gRPC itself reports the status of about half of them
+        for call in (
+            aclient.transcribe.live([SECOND[:3200]] * 50, sample_rate_hertz=5).final(),
+            aclient.transcribe.stream(SECOND * 40, timestamp_granularities="word").final(),
+            aclient.transcribe(SECOND * 40, timestamp_granularities="word"),
+        ):
+            with pytest.raises(InvalidRequestError):
+                await call
 
 
 class Fault(Exception):

@@ -10,6 +10,7 @@ from grpc import aio
 from penstock import errors
 from penstock._base.call_info import CallInfo
 from penstock._base.call_log import CallLog
+from penstock._base.final_status import FinalStatus
 from penstock._base.settings import LONGEST_S, REQUEST_ID, Settings
 from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing, is_cancelled
 
@@ -130,10 +131,14 @@ class AsyncCaller(BaseCaller[aio.Channel]):
         arguments, request_id = self.prepare(options)
         log = CallLog(request, arguments)
         call = method(request, **arguments)
+        final = FinalStatus(call)
         try:
             reply = await call
             trailers = await call.trailing_metadata()
-        except grpc.RpcError as error:
+        except grpc.RpcError as raised:
+            error = await final.of(raised)
+            if error.code() is grpc.StatusCode.OK:
+                error = raised  # the answer is lost
             log.failed(error)
             raise errors.from_rpc(error, request_id) from error
         except asyncio.CancelledError as error:

@@ -12,6 +12,7 @@ import grpc
 from penstock import errors
 from penstock._base.call_log import CallLog
 from penstock._base.caller import AsyncCaller, BaseCaller, Caller, Options
+from penstock._base.final_status import FinalStatus
 from penstock._base.stream import is_cancelled
 
 R = TypeVar("R")
@@ -25,9 +26,6 @@ AsyncRequests: TypeAlias = AsyncIterable[Any]
 _LONGEST_WAIT_S = 30.0
 _FIRST_WAIT_S = 0.25
 _MOST_CALLS_WITHOUT_RESULT = 8
-# grpc.aio reports this instead of the status if it writes to a call that has just ended. The next
-# call shows why.
-_UNKNOWN = "Internal error from Core"
 
 
 class BaseItemStream(Generic[R]):
@@ -64,8 +62,6 @@ class BaseItemStream(Generic[R]):
         self._ended = False
         self._closed = False
         self._fruitless = 0
-        # Whether the last call ended without a status.
-        self._unexplained = False
 
     @property
     def request_id(self) -> str:
@@ -91,7 +87,7 @@ class BaseItemStream(Generic[R]):
         return request
 
     def _receive(self, message: Any) -> R:
-        self._received, self._fruitless, self._unexplained = True, 0, False
+        self._received, self._fruitless = True, 0
         self._waiting.pop(message.key, None)
         return self._result(message)
 
@@ -122,9 +118,7 @@ class BaseItemStream(Generic[R]):
             raise self._fault
         failure = errors.from_rpc(error, self._request_id)
         lost = isinstance(failure, errors.UnavailableError) and self._received
-        self._unexplained = failure.status.message == _UNKNOWN
-        resumable = (lost or self._unexplained) and not self._closed
-        if not resumable or self._fruitless >= _MOST_CALLS_WITHOUT_RESULT:
+        if not lost or self._closed or self._fruitless >= _MOST_CALLS_WITHOUT_RESULT:
             self._error = failure
             raise failure from error
         self._fruitless += 1
@@ -251,13 +245,15 @@ class AsyncItemStream(BaseItemStream[R]):
         self._check()
         while not self._ended:
             try:
-                result = self._receive(await anext(self._results))
-                self._fruitful.set()
-                return result
+                return self._receive(await anext(self._results))
             except StopAsyncIteration:
                 self._finish(await self._call.trailing_metadata())
             except grpc.RpcError as error:
-                await asyncio.sleep(self._delay(error))
+                final = await self._final.of(error)
+                if final.code() is grpc.StatusCode.OK:
+                    self._finish(final.trailing_metadata())
+                    break
+                await asyncio.sleep(self._delay(final))
                 await _end(self._writing)
                 self._continue()
             except asyncio.CancelledError as error:
@@ -279,7 +275,7 @@ class AsyncItemStream(BaseItemStream[R]):
         repeated = list(self._waiting.values())
         self._open()
         self._results = aiter(self._call)
-        self._fruitful = asyncio.Event()
+        self._final = FinalStatus(self._call)
         self._writing = asyncio.create_task(self._write(self._call, repeated))
 
     async def _read(self, items: AsyncRequests) -> None:
@@ -294,9 +290,9 @@ class AsyncItemStream(BaseItemStream[R]):
         """Writes the requests of a call."""
         try:
             for request in repeated:
-                await self._write_one(call, request)
+                await call.write(request)
             while (request := await self._next()) is not None:
-                await self._write_one(call, self._send(request))
+                await call.write(self._send(request))
             if self._fault:
                 raise self._fault
             await call.done_writing()
@@ -305,12 +301,6 @@ class AsyncItemStream(BaseItemStream[R]):
         except Exception as error:
             self._fault = error
             call.cancel()
-
-    async def _write_one(self, call: Any, request: Any) -> None:
-        await call.write(request)
-        if self._unexplained:
-            # The status of this call must not be lost in the same way.
-            await self._fruitful.wait()
 
     async def _next(self) -> Any:
         request = None if self._exhausted else await self._queue.get()

@@ -10,6 +10,7 @@ import grpc
 from penstock import errors
 from penstock._base.call_info import CallInfo
 from penstock._base.call_log import CallLog
+from penstock._base.final_status import FinalStatus
 
 
 def do_nothing() -> None:
@@ -71,6 +72,7 @@ class BaseStream(Generic[E, R]):
         self._explain = check
         self._log = log
         self._call = call
+        self._final = FinalStatus(call)
         self._accumulator = accumulator
         self._ended = False
         self._error: errors.PenstockError | None = None
@@ -222,7 +224,11 @@ class AsyncStream(BaseStream[E, R]):
             self._end(await self._call.trailing_metadata())
             raise
         except grpc.RpcError as error:
-            self._fail(error)
+            final = await self._final.of(error)
+            if final.code() is not grpc.StatusCode.OK:
+                self._fail(final)
+            self._end(final.trailing_metadata())
+            raise StopAsyncIteration from None
         except asyncio.CancelledError as error:
             # Cancellation of the call looks the same as cancellation of the task that reads it.
             self._explain()
