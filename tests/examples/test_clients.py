@@ -137,7 +137,7 @@ async def test_live_transcription(serve: Serve, language: str) -> None:
             await shell(command, folder)
         speaking = f"head -c 32000 /dev/zero | {PROGRAM[language]('live')}"
         printed = await shell(speaking, folder, PENSTOCK_TARGET=f"127.0.0.1:{service.port}")
-    assert printed == " Hello world, this is a test. The quick\n10 tokens\n"
+    assert printed == " Hello world, this is a test. The quick\n11 tokens\n"
 
 
 @pytest.mark.timeout(900)

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -119,8 +120,8 @@ async def test_an_utterance(service: Service) -> None:
     assert (started.model, started.create_time.seconds > 0) == ("tiny-chat", True)
     assert done.text == said(result)
     assert (SAID + SAID).startswith(done.text)
-    assert done.usage.completion_tokens == 20
-    assert done.usage.total_tokens == done.usage.prompt_tokens + 20
+    assert done.usage.completion_tokens == 21
+    assert done.usage.total_tokens == done.usage.prompt_tokens + 21
 
 
 async def test_audio_that_arrives_between_two_deltas(serve: Serve) -> None:
@@ -129,7 +130,7 @@ async def test_audio_that_arrives_between_two_deltas(serve: Serve) -> None:
         service = await serve(upstream=(simulator.url,), **QUIET)
         result = await live(service, config(), *(audio() for _ in range(10)))
     assert result.code is Code.OK
-    assert result.received[-1].done.usage.completion_tokens == 100
+    assert result.received[-1].done.usage.completion_tokens == 101
 
 
 async def test_several_utterances(service: Service) -> None:
@@ -138,7 +139,7 @@ async def test_several_utterances(service: Service) -> None:
     assert result.code is Code.OK
     assert kinds(result) == ["started"] + ["delta", "done"] * 3
     counts = [one.done.usage.completion_tokens for one in result.received if one.HasField("done")]
-    assert counts == [10, 20, 10]
+    assert counts == [11, 21, 11]
 
 
 async def test_the_session_starts_without_audio_and_text_comes_before_the_end(
@@ -156,7 +157,7 @@ async def test_the_session_starts_without_audio_and_text_comes_before_the_end(
 async def test_a_chunk_larger_than_an_event_of_vllm(service: Service, simulator: Simulator) -> None:
     result = await live(service, config(), audio(SECOND * 60))
     assert result.code is Code.OK
-    assert result.received[-1].done.usage.completion_tokens == 600
+    assert result.received[-1].done.usage.completion_tokens == 601
 
 
 async def test_the_log_counts_the_tokens_of_all_utterances(
@@ -166,7 +167,7 @@ async def test_the_log_counts_the_tokens_of_all_utterances(
     await live(service, config(), audio(), COMMIT, audio())
     await until(lambda: bool(caplog.records))
     fields: dict[str, Any] = vars(caplog.records[-1])["fields"]
-    assert (fields["code"], fields["output_tokens"]) == ("OK", 20)
+    assert (fields["code"], fields["output_tokens"]) == ("OK", 22)
 
 
 # Bad input
@@ -386,6 +387,23 @@ async def test_all_connections_in_use(simulator: Simulator, serve: Serve) -> Non
         result = await live(service, config(model="tiny-chat"), audio())
         first.cancel()
     assert (result.code, result.reason) == (Code.UNAVAILABLE, "OVERLOADED")
+
+
+async def test_a_reload_does_not_forget_the_open_sessions(
+    simulator: Simulator, serve: Serve
+) -> None:
+    service = await serve(upstream=(simulator.url,), max_connections=1, max_attempts=1, **QUIET)
+    async with plain_channel(service) as channel:
+        first: Any = TranscriptionServiceStub(channel).TranscribeLive()
+        await first.write(config(model="tiny-chat"))
+        await first.read()
+        await service.reload(replace(service.settings, idle_timeout=BOUND_S))
+        result = await live(service, config(model="tiny-chat"), audio())
+        assert (result.code, result.reason) == (Code.UNAVAILABLE, "OVERLOADED")
+        await first.write(audio())
+        await first.done_writing()
+        assert (await ending(first)).code is Code.OK
+        assert (await live(service, config(model="tiny-chat"), audio())).code is Code.OK
 
 
 # Callers that leave, and stops

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import monotonic
 from typing import Any
@@ -48,6 +48,17 @@ _LATEST_SHARE = 0.2
 """The weight of the latest answer in the moving average."""
 
 
+@dataclass(slots=True)
+class Sessions:
+    """The live sessions of one server, which successive clients count together.
+
+    Attributes:
+        open: the number of open sessions.
+    """
+
+    open: int = 0
+
+
 class Upstream:
     """Sends requests to one upstream.
 
@@ -60,8 +71,10 @@ class Upstream:
         transport: sends calls.
         probes: sends probes over separate connections: an upstream whose other connections are all
             in use is busy, not unhealthy.
+        sessions: its live sessions, including those that an earlier client of the server opened.
     """
 
+    sessions: Sessions
     latency_s: float | None
     working_routes: dict[Operation, tuple[str, ...]]
 
@@ -90,7 +103,7 @@ class Upstream:
         self._headers = Headers(config.api_key, config.headers, self._base.netloc.decode())
         self._url = lru_cache(_MOST_URLS)(self._url_of)
         self._given_transport = transport
-        self._sessions = 0
+        self.sessions = earlier.sessions if earlier else Sessions()
         self.latency_s = earlier.latency_s if earlier else None
         self.working_routes = earlier.working_routes if earlier else {}
         self.transport = transport or self._new_transport(config.max_connections)
@@ -124,14 +137,14 @@ class Upstream:
     def outstanding(self) -> int:
         """The number of its own connections in use, including those of probes."""
         used = sum(transport.pool.in_use for transport in self._own_transports)
-        return used + self._sessions
+        return used + self.sessions.open
 
     @property
     def _in_use(self) -> int:
         """The number of connections of calls."""
         transport = self.transport
         pooled = transport.pool.in_use if isinstance(transport, Transport) else 0
-        return self._sessions + pooled
+        return self.sessions.open + pooled
 
     def close(self) -> None:
         """Closes idle connections now, and those in use when they are released."""
@@ -322,7 +335,7 @@ class Upstream:
                 message = "all upstream connections are in use"
                 raise UpstreamFailure(Kind.OVERLOADED, message, Stage.CONNECT)
             call.attempts.begin(operation.path)
-            self._sessions += 1
+            self.sessions.open += 1
             try:
                 where = address_from(
                     self._base, self.config.tls, self._pinned_address, self._socket
@@ -334,7 +347,7 @@ class Upstream:
                     await live.open(opening)
                     yield live
             finally:
-                self._sessions -= 1
+                self.sessions.open -= 1
         except UpstreamFailure as failure:
             raise self._placed(failure, request, call) from None
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import cycle
+from typing import Any
 
 import pybase64
 
@@ -20,9 +21,11 @@ TOKEN_BYTES = 3200
 _PROMPT_TOKENS = 4
 _APPEND = "input_audio_buffer.append"
 _COMMIT = "input_audio_buffer.commit"
+_DELTA = "transcription.delta"
 _UNVALIDATED = (
     "Model not validated. Make sure to validate the model by sending a session.update event."
 )
+_NO_TEXT = "1 validation error for InputAudioBufferAppend\naudio\n  Input should be a valid string"
 
 
 async def converse(request: Request, state: State) -> Answer:
@@ -33,12 +36,19 @@ async def converse(request: Request, state: State) -> Answer:
 
 
 class _Session:
-    """One session, in vLLM's order: a commit begins an utterance, and a final one ends it."""
+    """One session, in vLLM's order: a commit begins an utterance, and a final one ends it.
+
+    A final one before the beginning ends the utterance as soon as it begins.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._validated = False
-        self._begun = False
+        self._next()
+
+    def _next(self) -> None:
+        """Prepares the next utterance."""
+        self._begun = self._ended = False
         self._audio = 0  # in bytes
         self._said: list[str] = []
         self._tokens = self._sentence()
@@ -57,11 +67,15 @@ class _Session:
                 continue
             for said in self._heard(event):
                 latency_s = self._state.settings.inter_token_latency
-                if latency_s and said["type"] == "transcription.delta":
+                if latency_s and said["type"] == _DELTA:
                     yield Pause(latency_s)
                 yield Document(said)
 
-    def _heard(self, event: Json) -> Iterator[Json]:
+    def _heard(self, event: Any) -> Iterator[Json]:
+        if not isinstance(event, dict):
+            name = type(event).__name__
+            yield _reported(f"'{name}' object has no attribute 'get'", "processing_error")
+            return
         kind = event.get("type")
         if kind == "session.update":
             yield from self._update(event.get("model"))
@@ -80,43 +94,62 @@ class _Session:
         else:
             self._validated = True
 
-    def _append(self, audio: str) -> Iterator[Json]:
-        size = len(pybase64.b64decode(audio))
+    def _append(self, audio: Any) -> Iterator[Json]:
+        if not isinstance(audio, str):
+            yield _reported(_NO_TEXT, "processing_error")
+            return
+        size = _size(audio)
         if not size or size % 2:
             yield _reported("Invalid audio data", "invalid_audio")
-            return
-        self._audio += size
-        yield from self._transcribed()
+        elif not self._ended:
+            self._audio += size
+            yield from self._transcribed()
 
     def _commit(self, *, final: bool) -> Iterator[Json]:
         if not self._validated:
             yield _reported(_UNVALIDATED, "model_not_validated")
-        elif not final:
-            self._begun = True
-            yield from self._transcribed()
-        elif self._begun:
-            yield self._done()
-            self._begun, self._audio = False, 0
-            self._said, self._tokens = [], self._sentence()
+            return
+        self._begun |= not final
+        self._ended |= final
+        yield from self._transcribed()
+        if self._begun and self._ended:
+            yield from self._done()
+            self._next()
 
     def _transcribed(self) -> Iterator[Json]:
         while self._begun and len(self._said) < self._audio // TOKEN_BYTES:
-            self._said.append(next(self._tokens))
-            yield {"type": "transcription.delta", "delta": self._said[-1]}
+            yield self._delta(next(self._tokens))
 
-    def _done(self) -> Json:
-        prompt, said = _PROMPT_TOKENS, len(self._said)
+    def _delta(self, token: str) -> Json:
+        self._said.append(token)
+        return {"type": _DELTA, "delta": token}
+
+    def _done(self) -> Iterator[Json]:
+        prompt = 0
+        if self._audio:
+            prompt = _PROMPT_TOKENS
+            yield self._delta("")  # the end, which is a token without text
+        said = len(self._said)
         usage = {
             "prompt_tokens": prompt,
             "total_tokens": prompt + said,
             "completion_tokens": said,
             "prompt_tokens_details": None,
+            "completion_tokens_details": None,
         }
-        return {"type": "transcription.done", "text": "".join(self._said), "usage": usage}
+        yield {"type": "transcription.done", "text": "".join(self._said), "usage": usage}
 
     @staticmethod
     def _sentence() -> Iterator[str]:
         return cycle(token.text for token in tokenize("".join(SENTENCES["transcribe"])))
+
+
+def _size(audio: str) -> int:
+    """Returns the number of bytes of audio; 0 if it is not base64."""
+    try:
+        return len(pybase64.b64decode(audio))
+    except ValueError:
+        return 0
 
 
 def _error(message: str, code: str) -> Document:
