@@ -40,11 +40,13 @@ class Target:
     Attributes:
         kind: the kind of upstream.
         upstream: the upstream itself.
+        address: the address of the service.
         channel: a channel to the service.
     """
 
     kind: Kind
     upstream: Upstream
+    address: str
     channel: aio.Channel
 
 
@@ -55,10 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Ignores tests that require a real vLLM if there is none."""
-    only_real = collection_path.name.startswith("test_live_")
-    elsewhere = _is_simulated(config) or _router(config)
-    return True if only_real and elsewhere else None
+    """Ignores tests that require a real vLLM or a websocket if there is none.
+
+    No router is configured for websockets.
+    """
+    name = collection_path.name
+    only_real = name.startswith("test_live_") and _is_simulated(config)
+    direct = name.startswith(("test_live_", "test_realtime")) and _router(config)
+    return True if only_real or direct else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -157,10 +163,10 @@ async def target(
             upstream_api_key=kind.api_key,
             probe_interval=1.0,
         )
-        opened = open_async_channel(f"127.0.0.1:{service.port}")
-        channel = await stack.enter_async_context(opened)
+        address = f"127.0.0.1:{service.port}"
+        channel = await stack.enter_async_context(open_async_channel(address))
         await serving(channel)
-        yield Target(kind, upstream, channel)
+        yield Target(kind, upstream, address, channel)
 
 
 @pytest.fixture

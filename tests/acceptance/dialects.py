@@ -37,6 +37,27 @@ class Since:
     starts: bool = True
 
 
+_REALTIME: Cases = {
+    "test_realtime": (
+        "test_an_utterance",
+        "test_text_comes_before_the_end_of_the_audio",
+        "test_several_utterances",
+        "test_an_utterance_ends_while_the_session_continues",
+        "test_many_small_chunks_and_a_large_one",
+        "test_a_single_sample",
+        "test_sessions_at_once",
+        "test_another_rate",
+        "test_a_session_without_audio",
+        "test_unknown_model",
+        "test_cancelling_stops_the_transcription",
+        "test_the_command_reads_a_pipe",
+        "test_the_python_client",
+        "test_an_event_that_is_refused",
+        "test_a_refused_event_leaves_the_session_open",
+        "test_an_end_before_its_beginning_ends_the_next_utterance",
+    )
+}
+
 IMPOSSIBLE = (
     Since(
         (1,),
@@ -81,6 +102,13 @@ IMPOSSIBLE = (
                 "test_unknown_model",
             )
         },
+    ),
+    Since(
+        (0, 32),
+        "the libraries do not include the architecture of the tiny model",
+        _REALTIME,
+        simulated=False,
+        starts=False,
     ),
     Since(
         (0, 29),
@@ -523,8 +551,9 @@ IMPOSSIBLE = (
 ONCE: Cases = {
     "test_cancelling": ("test_deadline_of_a_unary_call", "test_deadline_of_a_stream"),
     "test_transcription": ("test_largest_file",),
+    **_REALTIME,
 }
-"""Cases about time or size, which are the same in every dialect and run in one."""
+"""Cases that are the same in every dialect, and run in one: about time, size or websockets."""
 
 
 def mark_impossible(item: pytest.Item, version: str, *, simulated: bool) -> None:

@@ -76,6 +76,11 @@ KINDS: Mapping[str, Kind] = {
         "tiny-whisper",
         SimulatorSettings(models=("tiny-whisper",), kind="whisper", max_model_len=448),
     ),
+    "realtime": Kind(
+        "realtime",
+        "tiny-realtime",
+        SimulatorSettings(models=("tiny-realtime",), kind="realtime", max_model_len=16384),
+    ),
     "keyed": Kind("keyed", "tiny-chat", SimulatorSettings(api_key=API_KEY), api_key=API_KEY),
 }
 """Every kind that a case may name in its marker `upstream`."""

@@ -14,10 +14,15 @@ Needs what install.sh leaves in the cache folder, and nothing but the standard l
 
 import argparse
 import contextlib
+import fcntl
+import hashlib
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +35,7 @@ from server_process import ServerError, ServerProcess
 
 Kind = Literal["chat", "embed", "rerank", "classify", "whisper"]
 
+HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 API_KEY = "sk-secret"
 STOP_LIMIT = 30.0
@@ -81,6 +87,15 @@ TALKING_FLAGS = (
 )
 TOKEN_FLAGS = (*POOLING_FLAGS, "--pooler-config.task", "token_embed")
 WHISPER_FLAGS = ("--max-model-len", "448", "--limit-mm-per-prompt", '{"audio": 1}')
+REALTIME_FLAGS = (
+    "--max-model-len",
+    "16384",
+    "--limit-mm-per-prompt",
+    '{"audio": 1}',
+    # The model that only transcribes is the same one under another name.
+    "--hf-overrides",
+    '{"architectures": ["Qwen3ASRRealtimeGeneration"]}',
+)
 
 ENVIRONMENT = {
     # Otherwise the first request that asks for logprobs waits 20 s for a compilation.
@@ -128,7 +143,7 @@ OLDER_LACK: Mapping[str, frozenset[str]] = {
 """Options that older versions do not have; each has a value."""
 NEWER_SWITCHES = frozenset({"--enable-scale-out"})
 """Options without a value that none of the older versions has."""
-TEMPLATE = Path(__file__).parent / "tiny_models" / "chat_template.jinja"
+TEMPLATE = HERE / "tiny_models" / "chat_template.jinja"
 
 
 @dataclass(frozen=True)
@@ -145,6 +160,8 @@ class Server:
     """Bearer token that it requires."""
     environment: tuple[tuple[str, str], ...] = ()
     """Its own environment variables."""
+    script: str = ""
+    """Script that builds the model at the first start; empty if install.sh builds it."""
 
     def arguments(self) -> list[str]:
         """Returns the options of `vllm serve`, except the model's path and the port."""
@@ -171,6 +188,15 @@ FLEET: dict[str, Server] = {
         Server("rerank", "rerank", "rerank", ("tiny-rerank",), POOLING_FLAGS),
         Server("classify", "classify", "classify", ("tiny-classify",), TALKING_FLAGS),
         Server("whisper", "whisper", "whisper", ("tiny-whisper",), WHISPER_FLAGS),
+        Server(
+            "realtime",
+            "whisper",
+            "realtime",
+            ("tiny-realtime",),
+            REALTIME_FLAGS,
+            environment=(("PYTHONPATH", str(HERE / "stubs")),),
+            script="realtime_model.py",
+        ),
     )
 }
 
@@ -337,6 +363,8 @@ class _Running:
 
 def _launch(server: Server, port: int, cache: Path) -> _Running:
     command, model = cache / "vllm" / "bin" / "vllm", cache / "models" / server.model
+    if server.script and command.is_file():
+        _build(HERE / server.script, model, cache)
     if not (command.is_file() and model.is_dir()):
         raise ServerError(f"no vLLM or no models in {cache}; run tests/vllm/install.sh")
     log = cache / "run" / f"{server.name}-{port}.log"
@@ -344,6 +372,29 @@ def _launch(server: Server, port: int, cache: Path) -> _Running:
     environment = _environment(cache) | dict(server.environment)
     process = ServerProcess(f"vLLM server {server.name}", line, log, environment)
     return _Running(server, port, process)
+
+
+def _build(script: Path, model: Path, cache: Path) -> None:
+    """Builds a model with a script, unless it exists.
+
+    Raises:
+        ServerError: the script failed, as it does in versions without the architecture.
+    """
+    stamp, wanted = model / "stamp", hashlib.sha256(script.read_bytes()).hexdigest()
+    # The same lock as in install.sh, which replaces the folder of all models.
+    with (cache / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.is_file() and stamp.read_text("utf-8") == wanted:
+            return
+        with tempfile.TemporaryDirectory(prefix="model-", dir=cache) as scratch:
+            new = Path(scratch, "new")
+            command = [cache / "vllm" / "bin" / "python", script, new]
+            built = subprocess.run(command, env=_environment(cache), capture_output=True, text=True)
+            if built.returncode:
+                raise ServerError(f"{script.name} failed:\n{built.stderr[-2000:]}")
+            (new / "stamp").write_text(wanted, "utf-8")
+            shutil.rmtree(model, ignore_errors=True)
+            new.rename(model)
 
 
 def _known(arguments: list[str]) -> list[str]:

@@ -1,0 +1,3 @@
+"""Names that are imported, but not used."""
+
+ImageReadMode = decode_image = None

@@ -1,0 +1,3 @@
+"""Names that are imported, but not used."""
+
+pil_to_tensor = None

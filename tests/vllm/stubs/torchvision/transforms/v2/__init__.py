@@ -1,0 +1,1 @@
+"""A package that is imported, but not used."""
