@@ -56,9 +56,11 @@ def base64_text(data: bytes, prefix: str = "") -> str | LongBase64:
 def dumped(document: Mapping[str, Any]) -> Sequence[bytes]:
     """Returns the JSON of a document that may contain `LongBase64`, in pieces."""
     try:
-        return (orjson.dumps(document),)
+        written = orjson.dumps(document)
     except TypeError:
         return _spliced(document)
+    # orjson reserves several times as much memory for a text, as long as the text exists.
+    return (bytes(memoryview(written)),)
 
 
 def _spliced(document: Mapping[str, Any]) -> Sequence[bytes]:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from penstock_server import descriptors, service_manager, worker
+from penstock_server import allocator, descriptors, service_manager, worker
 from penstock_server.app import Service
 from penstock_server.configuration import Settings, exposed
 from penstock_server.options import shown
@@ -37,6 +37,7 @@ async def serve(settings: Settings, load: Callable[[], Settings], path: str) -> 
         SettingsError: the file of callers cannot be used, or two options exclude each other.
         WatchEnded: the watch of the upstreams ended.
     """
+    allocator.keep_freed_memory()
     descriptors.raise_limit()
     service = Service(settings, share_ports=worker.is_worker())
     signals, asked = stop_signals(), asyncio.Event()

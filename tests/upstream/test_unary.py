@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from email.utils import formatdate
 from time import time
 from traceback import format_exception
@@ -16,10 +17,11 @@ from penstock_server.upstream.client import Upstream
 from penstock_server.upstream.config import Timeouts, UpstreamConfig
 from penstock_server.upstream.failure import Kind, Stage, UpstreamFailure
 from penstock_server.upstream.http import pool
+from penstock_server.upstream.http.connection import Connection
 from penstock_server.upstream.limits import Limits
 from penstock_server.upstream.operations import CHAT_COMPLETION
 
-from .wire import QUICK, End, chunk, client, http, wire
+from .wire import QUICK, End, chunk, client, http, read_request, served, wire
 
 pytestmark = pytest.mark.usefixtures("scheme")
 
@@ -282,6 +284,40 @@ async def test_connections_are_reused() -> None:
         for _ in range(3):
             await upstream.call(CHAT_COMPLETION, {}, CALL)
         assert (len(server.requests), server.connections) == (3, 1)
+
+
+async def test_a_large_answer_wakes_its_reader_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = 0
+    arrival = Connection._arrival
+
+    def counted(connection: Connection) -> asyncio.Future[None]:
+        nonlocal waits
+        waits += 1
+        return arrival(connection)
+
+    monkeypatch.setattr(Connection, "_arrival", counted)
+    body = b'{"id": "%b"}' % (b"x" * 4_000_000)
+    async with wire(http(body), End.KEEP) as server, client(server.url) as upstream:
+        for calls in (1, 2):
+            assert await upstream.call(CHAT_COMPLETION, {}, CALL) == {"id": "x" * 4_000_000}
+            assert waits <= 2 * calls  # for the head and for the body
+        assert server.connections == 1
+
+
+async def test_an_endless_answer_is_read_up_to_the_limit() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(CHUNKED)
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(chunk(b" " * 100_000))
+                await writer.drain()
+        writer.close()
+
+    async with served(serve) as url, client(url, max_answer_bytes=1_000_000) as upstream:
+        failure = await failure_of(upstream)
+    assert (failure.kind, failure.stage) == (Kind.MALFORMED, Stage.BODY)
+    assert "over 1000000 bytes" in failure.message
 
 
 async def test_idle_connections_are_closed_before_the_upstream_does(skip: Skipping) -> None:

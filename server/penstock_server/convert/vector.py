@@ -28,6 +28,8 @@ MOST_SHAPED = 512
 KEYS = frozenset({"index", "object", "bytes", "embed_dtype", "endianness", "start", "end", "shape"})
 """Keys of a result that describe its vector, besides the one that holds it."""
 
+# Base64 may come as a view of its characters.
+_TEXT = (memoryview, str)
 _ENCODING = "encoding_format"
 # From the error message of vLLM before 0.11.1 for any other encoding.
 _OLD_ENCODINGS = "'float' or 'base64'"
@@ -147,7 +149,7 @@ def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> N
     values = result[key]
     if form.packed:
         _fill_narrowed(target, result, key, form)
-    elif isinstance(values, str):
+    elif isinstance(values, _TEXT):
         raw = b64decode(values, validate=True)
         _fill_bytes(target, raw, (len(raw) // form.width,), form)
     elif isinstance(values, list):
@@ -159,7 +161,7 @@ def fill(target: Target, result: Mapping[str, Any], key: str, form: Format) -> N
 def plain(result: Mapping[str, Any], key: str) -> bytes:
     """Returns the bytes of a vector of 32-bit floats; nothing for a result of another form."""
     values = result.get(key)
-    if not isinstance(values, str) or not result.keys() <= {"index", "object", key}:
+    if not isinstance(values, _TEXT) or not result.keys() <= {"index", "object", key}:
         return b""
     return b64decode(values, validate=True)
 

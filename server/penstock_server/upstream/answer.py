@@ -4,10 +4,12 @@ import gc
 import json
 import re
 from codecs import BOM_UTF8
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
+from penstock_server.upstream import vector_texts
 from penstock_server.upstream.completeness import (
     ChoiceStream,
     Contract,
@@ -63,15 +65,42 @@ def document(body: bytes, stage: Stage, content_type: str | None = None) -> Json
 async def whole(response: Response) -> JsonObject:
     """Returns the JSON object of a unary answer.
 
-    If bytes were requested, vLLM sends vectors in a body without structure; a header contains the
-    object, whose results contain the positions of their bytes. They are added here, as `bytes`.
+    Raises:
+        UpstreamFailure: see `document` and `_vectors_as_bytes`.
+    """
+    body = await response.read()
+    if response.content_type == OCTET_STREAM:
+        return _vectors_as_bytes(response, body)
+    return document(body, Stage.BODY, response.content_type)
+
+
+async def embeddings(response: Response) -> JsonObject:
+    """Returns the JSON object of a unary answer, its texts in base64 as views of their characters.
+
+    Raises:
+        UpstreamFailure: see `whole`.
+    """
+    body = await response.read()
+    if response.content_type == OCTET_STREAM:
+        return _vectors_as_bytes(response, body)
+    if texts := vector_texts.find(body):
+        # The failure of the whole document is the one that describes it.
+        with suppress(UpstreamFailure):
+            answer = document(vector_texts.without(body, texts), Stage.BODY)
+            if vector_texts.restore(answer, body, texts):
+                return answer
+    return document(body, Stage.BODY, response.content_type)
+
+
+def _vectors_as_bytes(response: Response, body: bytes) -> JsonObject:
+    """Returns the JSON object of an answer for which bytes were requested.
+
+    vLLM then sends vectors in a body without structure; a header contains the object, whose results
+    contain the positions of their bytes. They are added here, as `bytes`.
 
     Raises:
         UpstreamFailure: see `document`; or the header lacks positions.
     """
-    body = await response.read()
-    if response.content_type != OCTET_STREAM:
-        return document(body, Stage.BODY, response.content_type)
     answer = document(response.metadata.encode(), Stage.HEADERS)
     try:
         for result in answer["data"]:

@@ -12,6 +12,7 @@ import httpx
 
 from penstock_server.base64_text import dumped
 from penstock_server.upstream.answer import (
+    embeddings,
     refusal,
     require_own,
     require_stream,
@@ -33,7 +34,7 @@ from penstock_server.upstream.limits import Limits, ProbeLimits
 from penstock_server.upstream.live import LiveSession
 from penstock_server.upstream.merging import JsonObject
 from penstock_server.upstream.multipart import Body, Form
-from penstock_server.upstream.operations import NATIVE_RESPONSE, Method, Operation
+from penstock_server.upstream.operations import EMBEDDING, NATIVE_RESPONSE, Method, Operation
 from penstock_server.upstream.redaction import Redaction
 from penstock_server.upstream.response import EVENT_STREAM, Response
 from penstock_server.upstream.stream import events
@@ -261,11 +262,12 @@ class Upstream:
         call.attempts.add(self.name)
         missing: list[UpstreamFailure] = []
         routes = self.working_routes.get(operation, operation.routes)
+        read = embeddings if operation is EMBEDDING else whole
         for path in routes:
             try:
                 request = self._post(operation, path, body, call, _JSON)
                 limits = Limits(self.config.timeouts, is_upload=isinstance(body, Form))
-                answer = await self._unary(request, call, limits, choices=choices)
+                answer = await self._unary(request, call, limits, read, choices)
             except UpstreamFailure as failure:
                 if not (failure.route_missing or (has_model and failure.model_missing)):
                     raise

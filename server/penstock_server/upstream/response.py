@@ -62,6 +62,9 @@ class _OtherBody:
     def wait_until(self, deadline: float) -> None:
         self._until = deadline
 
+    def gather(self, most_bytes: int) -> None:
+        """Does nothing: the transport decides about the size of blocks."""
+
     def discard(self) -> None:
         """Does nothing: the transport decides about its connection."""
 
@@ -142,6 +145,8 @@ class Response:
             UpstreamFailure: the body ended early, is too large, or could not be decoded.
         """
         self.attempts.stage = Stage.BODY
+        if b"content-encoding" not in self._headers:
+            self._body.gather(self._most_bytes)
         body: list[bytes] = []
         await self._read_into(body, self._most_bytes)
         whole = b"".join(body)

@@ -61,6 +61,11 @@ class Body(httpx.AsyncByteStream):
         finally:
             self._release()
 
+    def gather(self, most_bytes: int) -> None:
+        """Makes `block` return the whole body at once, or more bytes of it than this."""
+        if self._connection:
+            self._connection.gather(most_bytes)
+
     @property
     def has_waiting(self) -> bool:
         """Whether a part of the body has arrived that was not read yet."""

@@ -46,6 +46,8 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = math.inf
         self._failure: Exception | None = None
         self._reading = True
+        self._awaited_bytes = 0
+        self._most_waiting_bytes = _MOST_WAITING_BYTES
         self._writable = True
         self._waiter: asyncio.Future[None] | None = None
         self._write_waiter: asyncio.Future[None] | None = None
@@ -58,6 +60,7 @@ class Connection(asyncio.BufferedProtocol):
         """Prepares for a request; see `wait_until` for the deadline."""
         self.answer.expect()
         self._deadline = deadline
+        self._awaited_bytes, self._most_waiting_bytes = 0, _MOST_WAITING_BYTES
 
     def wait_until(self, deadline: float) -> None:
         """Limits all waiting for the answer from now on, by the monotonic clock."""
@@ -107,6 +110,14 @@ class Connection(asyncio.BufferedProtocol):
                 raise self._failure
             await self._arrival()
 
+    def gather(self, most_bytes: int) -> None:
+        """Makes `block` wait for the whole body, or for more bytes of it than this.
+
+        Its reader is then woken once, and the parts are joined once.
+        """
+        self._awaited_bytes = self._most_waiting_bytes = most_bytes
+        self._resume_reading()
+
     async def block(self) -> bytes:
         """Returns the bytes of the body that have arrived, or the next ones; empty at its end.
 
@@ -116,15 +127,12 @@ class Connection(asyncio.BufferedProtocol):
         answer = self.answer
         if monotonic() >= self._deadline:
             raise httpx.ReadTimeout("no answer in time")
-        while not answer.waiting_bytes:
-            if answer.complete:
-                return b""
+        while answer.waiting_bytes <= self._awaited_bytes and not answer.complete:
             if self._failure:
                 raise self._failure
             await self._arrival()
         if not self._reading:
-            self._reading = True
-            self.transport.resume_reading()
+            self._resume_reading()
         return answer.take()
 
     @property
@@ -170,9 +178,10 @@ class Connection(asyncio.BufferedProtocol):
             self.answer.feed(self._buffer[:nbytes])
         except UnparsableAnswer as error:
             self.fail(error)
-        if self._reading and self.answer.waiting_bytes > _MOST_WAITING_BYTES:
-            self._reading = False
-            self.transport.pause_reading()
+        if self.answer.waiting_bytes > self._most_waiting_bytes:
+            self._pause_reading()
+        elif self._awaited_bytes and not self.answer.complete:
+            return
         self._wake()
 
     def eof_received(self) -> None:
@@ -232,6 +241,16 @@ class Connection(asyncio.BufferedProtocol):
         if error:
             raise httpx.ReadError(str(error))
         self.answer.feed_end()
+
+    def _pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
 
     def _arrival(self) -> asyncio.Future[None]:
         """Returns a future that ends when something arrives, or at the deadline."""

@@ -1,7 +1,5 @@
 """HTTP/1.1 answers from the bytes of a connection, one after the other. Does no I/O."""
 
-from collections import deque
-
 import httptools
 import httpx
 
@@ -35,7 +33,7 @@ class ResponseParser:
         self.complete = True
         self.waiting_bytes = 0
         self._parser = httptools.HttpResponseParser(self)
-        self._blocks: deque[bytes] = deque()
+        self._blocks: list[bytes] = []
         self._overhead_bytes = 0
         self._interim = False
         self._keeps_alive = True
@@ -60,7 +58,7 @@ class ResponseParser:
     def take(self) -> bytes:
         """Returns the part of the body that has arrived; empty if there is none."""
         blocks = self._blocks
-        block = blocks.popleft() if len(blocks) == 1 else b"".join(blocks)
+        block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         blocks.clear()
         self.waiting_bytes = 0
         return block
