@@ -182,7 +182,16 @@ EVERY_RPC = (
     Called("TranscriptionService/UploadStreamTranscribe", _UPLOAD, _CHAT_EVENT),
 )
 
-STREAMS_OF_ITEMS = frozenset({"BatchService/RunBatch", "EmbeddingService/StreamEmbeddings"})
+STREAMS_OF_ITEMS = frozenset(
+    {
+        "BatchService/RunBatch",
+        "ClassificationService/StreamClassify",
+        "EmbeddingService/StreamEmbeddings",
+        "RerankService/StreamRerank",
+        "RerankService/StreamScore",
+        "TokenizationService/StreamTokenize",
+    }
+)
 """RPCs whose failures are those of items, which have tests of their own."""
 
 

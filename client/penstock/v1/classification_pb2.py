@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
+from penstock.v1 import item_pb2 as penstock_dot_v1_dot_item__pb2
 from penstock.v1 import message_pb2 as penstock_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n penstock/v1/classification.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"\x92\x02\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.penstock.v1.PoolingInput\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12.\n\x08template\x18\x0c \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xd9\x01\n\x10\x43lassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x07results\x18\x04 \x03(\x0b\x32\x1b.penstock.v1.Classification\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\x8b\x01\n\x0e\x43lassification\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x12\n\x05label\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05probs\x18\x03 \x03(\x01\x12\x13\n\x0bnum_classes\x18\x04 \x01(\x05\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06_label2e\n\x15\x43lassificationService\x12L\n\x08\x43lassify\x12\x1c.penstock.v1.ClassifyRequest\x1a\x1d.penstock.v1.ClassifyResponse\"\x03\x90\x02\x01\x42|\n\x0bpenstock.v1B\x13\x43lassificationProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n penstock/v1/classification.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x16penstock/v1/item.proto\x1a\x19penstock/v1/message.proto\"\x92\x02\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.penstock.v1.PoolingInput\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12.\n\x08template\x18\x0c \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xd9\x01\n\x10\x43lassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x07results\x18\x04 \x03(\x0b\x32\x1b.penstock.v1.Classification\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"e\n\x15StreamClassifyRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.penstock.v1.ClassifyRequest\x12\x10\n\x08in_order\x18\x03 \x01(\x08\"\xc4\x01\n\x16StreamClassifyResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ItemErrorH\x00\x12\x31\n\x08response\x18\x04 \x01(\x0b\x32\x1d.penstock.v1.ClassifyResponseH\x00\x12(\n\x0cshared_usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.UsageB\x08\n\x06result\"\x8b\x01\n\x0e\x43lassification\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x12\n\x05label\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05probs\x18\x03 \x03(\x01\x12\x13\n\x0bnum_classes\x18\x04 \x01(\x05\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06_label2\xc6\x01\n\x15\x43lassificationService\x12L\n\x08\x43lassify\x12\x1c.penstock.v1.ClassifyRequest\x1a\x1d.penstock.v1.ClassifyResponse\"\x03\x90\x02\x01\x12_\n\x0eStreamClassify\x12\".penstock.v1.StreamClassifyRequest\x1a#.penstock.v1.StreamClassifyResponse\"\x00(\x01\x30\x01\x42|\n\x0bpenstock.v1B\x13\x43lassificationProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013penstock.v1B\023ClassificationProtoP\001\242\002\003PNS\252\002\013Penstock.V1\272\002\nPenstockV1\312\002\013Penstock\\V1\342\002\027Penstock\\V1\\GPBMetadata\352\002\014Penstock::V1'
   _globals['_CLASSIFICATIONSERVICE'].methods_by_name['Classify']._loaded_options = None
   _globals['_CLASSIFICATIONSERVICE'].methods_by_name['Classify']._serialized_options = b'\220\002\001'
-  _globals['_CLASSIFYREQUEST']._serialized_start=136
-  _globals['_CLASSIFYREQUEST']._serialized_end=410
-  _globals['_CLASSIFYRESPONSE']._serialized_start=413
-  _globals['_CLASSIFYRESPONSE']._serialized_end=630
-  _globals['_CLASSIFICATION']._serialized_start=633
-  _globals['_CLASSIFICATION']._serialized_end=772
-  _globals['_CLASSIFICATIONSERVICE']._serialized_start=774
-  _globals['_CLASSIFICATIONSERVICE']._serialized_end=875
+  _globals['_CLASSIFYREQUEST']._serialized_start=160
+  _globals['_CLASSIFYREQUEST']._serialized_end=434
+  _globals['_CLASSIFYRESPONSE']._serialized_start=437
+  _globals['_CLASSIFYRESPONSE']._serialized_end=654
+  _globals['_STREAMCLASSIFYREQUEST']._serialized_start=656
+  _globals['_STREAMCLASSIFYREQUEST']._serialized_end=757
+  _globals['_STREAMCLASSIFYRESPONSE']._serialized_start=760
+  _globals['_STREAMCLASSIFYRESPONSE']._serialized_end=956
+  _globals['_CLASSIFICATION']._serialized_start=959
+  _globals['_CLASSIFICATION']._serialized_end=1098
+  _globals['_CLASSIFICATIONSERVICE']._serialized_start=1101
+  _globals['_CLASSIFICATIONSERVICE']._serialized_end=1299
 # @@protoc_insertion_point(module_scope)

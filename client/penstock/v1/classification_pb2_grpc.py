@@ -40,6 +40,11 @@ class ClassificationServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_classification__pb2.ClassifyRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_classification__pb2.ClassifyResponse.FromString,
                 _registered_method=True)
+        self.StreamClassify = channel.stream_stream(
+                '/penstock.v1.ClassificationService/StreamClassify',
+                request_serializer=penstock_dot_v1_dot_classification__pb2.StreamClassifyRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_classification__pb2.StreamClassifyResponse.FromString,
+                _registered_method=True)
 
 
 class ClassificationServiceServicer(object):
@@ -55,6 +60,17 @@ class ClassificationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamClassify(self, request_iterator, context):
+        """Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+        comment of item.proto.
+
+        Items are sent upstream in one request if everything except their inputs is equal and none of the
+        inputs is a conversation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClassificationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +78,11 @@ def add_ClassificationServiceServicer_to_server(servicer, server):
                     servicer.Classify,
                     request_deserializer=penstock_dot_v1_dot_classification__pb2.ClassifyRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_classification__pb2.ClassifyResponse.SerializeToString,
+            ),
+            'StreamClassify': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamClassify,
+                    request_deserializer=penstock_dot_v1_dot_classification__pb2.StreamClassifyRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_classification__pb2.StreamClassifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +113,33 @@ class ClassificationService(object):
             '/penstock.v1.ClassificationService/Classify',
             penstock_dot_v1_dot_classification__pb2.ClassifyRequest.SerializeToString,
             penstock_dot_v1_dot_classification__pb2.ClassifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamClassify(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.ClassificationService/StreamClassify',
+            penstock_dot_v1_dot_classification__pb2.StreamClassifyRequest.SerializeToString,
+            penstock_dot_v1_dot_classification__pb2.StreamClassifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

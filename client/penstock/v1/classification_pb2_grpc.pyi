@@ -38,6 +38,13 @@ class ClassificationServiceStub:
 
     UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
     """
+    StreamClassify: _grpc.StreamStreamMultiCallable[_classification_pb2.StreamClassifyRequest, _classification_pb2.StreamClassifyResponse]
+    """Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+    comment of item.proto.
+
+    Items are sent upstream in one request if everything except their inputs is equal and none of the
+    inputs is a conversation.
+    """
 
 @_typing.type_check_only
 class ClassificationServiceAsyncStub(ClassificationServiceStub):
@@ -48,6 +55,13 @@ class ClassificationServiceAsyncStub(ClassificationServiceStub):
     """Classifies the inputs. If one input fails, the whole call fails.
 
     UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
+    """
+    StreamClassify: _aio.StreamStreamMultiCallable[_classification_pb2.StreamClassifyRequest, _classification_pb2.StreamClassifyResponse]  # type: ignore[assignment]
+    """Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+    comment of item.proto.
+
+    Items are sent upstream in one request if everything except their inputs is equal and none of the
+    inputs is a conversation.
     """
 
 class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,6 +76,19 @@ class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Classifies the inputs. If one input fails, the whole call fails.
 
         UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamClassify(
+        self,
+        request_iterator: _MaybeAsyncIterator[_classification_pb2.StreamClassifyRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_classification_pb2.StreamClassifyResponse], _abc.AsyncIterator[_classification_pb2.StreamClassifyResponse]]:
+        """Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+        comment of item.proto.
+
+        Items are sent upstream in one request if everything except their inputs is equal and none of the
+        inputs is a conversation.
         """
 
 def add_ClassificationServiceServicer_to_server(servicer: ClassificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

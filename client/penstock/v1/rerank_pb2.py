@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
+from penstock.v1 import item_pb2 as penstock_dot_v1_dot_item__pb2
 from penstock.v1 import message_pb2 as penstock_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/rerank.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"[\n\x0cScoringInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x32\n\nmultimodal\x18\x02 \x01(\x0b\x32\x1c.penstock.v1.MultimodalInputH\x00\x42\x07\n\x05input\":\n\x0fMultimodalInput\x12\'\n\x05parts\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ContentPart\"\x8a\x02\n\x0eScoringOptions\x12!\n\x14max_tokens_per_query\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12max_tokens_per_doc\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x37\n\x14\x63hat_template_kwargs\x18\x04 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x36\n\x13mm_processor_kwargs\x18\x05 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x17\n\x15_max_tokens_per_queryB\x15\n\x13_max_tokens_per_doc\"\x8d\x03\n\rRerankRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x05query\x18\x02 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12\x12\n\x05top_n\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10return_documents\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06_top_nB\x13\n\x11_return_documents\"\xa4\x01\n\x0eRerankResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x07results\x18\x04 \x03(\x0b\x32\x19.penstock.v1.RerankResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\x8d\x01\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x01\x12+\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xbc\x02\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x07queries\x18\x02 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xd3\x01\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07results\x18\x04 \x03(\x0b\x32\x18.penstock.v1.ScoreResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"U\n\x0bScoreResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument2\x9c\x01\n\rRerankService\x12\x46\n\x06Rerank\x12\x1a.penstock.v1.RerankRequest\x1a\x1b.penstock.v1.RerankResponse\"\x03\x90\x02\x01\x12\x43\n\x05Score\x12\x19.penstock.v1.ScoreRequest\x1a\x1a.penstock.v1.ScoreResponse\"\x03\x90\x02\x01\x42t\n\x0bpenstock.v1B\x0bRerankProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18penstock/v1/rerank.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\x1a\x16penstock/v1/item.proto\x1a\x19penstock/v1/message.proto\"[\n\x0cScoringInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x32\n\nmultimodal\x18\x02 \x01(\x0b\x32\x1c.penstock.v1.MultimodalInputH\x00\x42\x07\n\x05input\":\n\x0fMultimodalInput\x12\'\n\x05parts\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ContentPart\"\x8a\x02\n\x0eScoringOptions\x12!\n\x14max_tokens_per_query\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12max_tokens_per_doc\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x37\n\x14\x63hat_template_kwargs\x18\x04 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\x12\x36\n\x13mm_processor_kwargs\x18\x05 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x17\n\x15_max_tokens_per_queryB\x15\n\x13_max_tokens_per_doc\"\x8d\x03\n\rRerankRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x05query\x18\x02 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12\x12\n\x05top_n\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10return_documents\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x08\n\x06_top_nB\x13\n\x11_return_documents\"\xa4\x01\n\x0eRerankResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x07results\x18\x04 \x03(\x0b\x32\x19.penstock.v1.RerankResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"a\n\x13StreamRerankRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.penstock.v1.RerankRequest\x12\x10\n\x08in_order\x18\x03 \x01(\x08\"\x96\x01\n\x14StreamRerankResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ItemErrorH\x00\x12/\n\x08response\x18\x04 \x01(\x0b\x32\x1b.penstock.v1.RerankResponseH\x00\x42\x08\n\x06result\"\x8d\x01\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x01\x12+\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x19.penstock.v1.ScoringInput\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xbc\x02\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x07queries\x18\x02 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\tdocuments\x18\x03 \x03(\x0b\x32\x19.penstock.v1.ScoringInput\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.penstock.v1.PoolingOptions\x12,\n\x07scoring\x18\x07 \x01(\x0b\x32\x1b.penstock.v1.ScoringOptions\x12*\n\x06\x65ngine\x18\r \x01(\x0b\x32\x1a.penstock.v1.EngineOptions\x12\x0c\n\x04user\x18\x0e \x01(\t\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"\xd3\x01\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07results\x18\x04 \x03(\x0b\x32\x18.penstock.v1.ScoreResult\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.Usage\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"_\n\x12StreamScoreRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.penstock.v1.ScoreRequest\x12\x10\n\x08in_order\x18\x03 \x01(\x08\"\xbe\x01\n\x13StreamScoreResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ItemErrorH\x00\x12.\n\x08response\x18\x04 \x01(\x0b\x32\x1a.penstock.v1.ScoreResponseH\x00\x12(\n\x0cshared_usage\x18\x05 \x01(\x0b\x32\x12.penstock.v1.UsageB\x08\n\x06result\"U\n\x0bScoreResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument2\xcf\x02\n\rRerankService\x12\x46\n\x06Rerank\x12\x1a.penstock.v1.RerankRequest\x1a\x1b.penstock.v1.RerankResponse\"\x03\x90\x02\x01\x12\x43\n\x05Score\x12\x19.penstock.v1.ScoreRequest\x1a\x1a.penstock.v1.ScoreResponse\"\x03\x90\x02\x01\x12Y\n\x0cStreamRerank\x12 .penstock.v1.StreamRerankRequest\x1a!.penstock.v1.StreamRerankResponse\"\x00(\x01\x30\x01\x12V\n\x0bStreamScore\x12\x1f.penstock.v1.StreamScoreRequest\x1a .penstock.v1.StreamScoreResponse\"\x00(\x01\x30\x01\x42t\n\x0bpenstock.v1B\x0bRerankProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,24 +40,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RERANKSERVICE'].methods_by_name['Rerank']._serialized_options = b'\220\002\001'
   _globals['_RERANKSERVICE'].methods_by_name['Score']._loaded_options = None
   _globals['_RERANKSERVICE'].methods_by_name['Score']._serialized_options = b'\220\002\001'
-  _globals['_SCORINGINPUT']._serialized_start=127
-  _globals['_SCORINGINPUT']._serialized_end=218
-  _globals['_MULTIMODALINPUT']._serialized_start=220
-  _globals['_MULTIMODALINPUT']._serialized_end=278
-  _globals['_SCORINGOPTIONS']._serialized_start=281
-  _globals['_SCORINGOPTIONS']._serialized_end=547
-  _globals['_RERANKREQUEST']._serialized_start=550
-  _globals['_RERANKREQUEST']._serialized_end=947
-  _globals['_RERANKRESPONSE']._serialized_start=950
-  _globals['_RERANKRESPONSE']._serialized_end=1114
-  _globals['_RERANKRESULT']._serialized_start=1117
-  _globals['_RERANKRESULT']._serialized_end=1258
-  _globals['_SCOREREQUEST']._serialized_start=1261
-  _globals['_SCOREREQUEST']._serialized_end=1577
-  _globals['_SCORERESPONSE']._serialized_start=1580
-  _globals['_SCORERESPONSE']._serialized_end=1791
-  _globals['_SCORERESULT']._serialized_start=1793
-  _globals['_SCORERESULT']._serialized_end=1878
-  _globals['_RERANKSERVICE']._serialized_start=1881
-  _globals['_RERANKSERVICE']._serialized_end=2037
+  _globals['_SCORINGINPUT']._serialized_start=151
+  _globals['_SCORINGINPUT']._serialized_end=242
+  _globals['_MULTIMODALINPUT']._serialized_start=244
+  _globals['_MULTIMODALINPUT']._serialized_end=302
+  _globals['_SCORINGOPTIONS']._serialized_start=305
+  _globals['_SCORINGOPTIONS']._serialized_end=571
+  _globals['_RERANKREQUEST']._serialized_start=574
+  _globals['_RERANKREQUEST']._serialized_end=971
+  _globals['_RERANKRESPONSE']._serialized_start=974
+  _globals['_RERANKRESPONSE']._serialized_end=1138
+  _globals['_STREAMRERANKREQUEST']._serialized_start=1140
+  _globals['_STREAMRERANKREQUEST']._serialized_end=1237
+  _globals['_STREAMRERANKRESPONSE']._serialized_start=1240
+  _globals['_STREAMRERANKRESPONSE']._serialized_end=1390
+  _globals['_RERANKRESULT']._serialized_start=1393
+  _globals['_RERANKRESULT']._serialized_end=1534
+  _globals['_SCOREREQUEST']._serialized_start=1537
+  _globals['_SCOREREQUEST']._serialized_end=1853
+  _globals['_SCORERESPONSE']._serialized_start=1856
+  _globals['_SCORERESPONSE']._serialized_end=2067
+  _globals['_STREAMSCOREREQUEST']._serialized_start=2069
+  _globals['_STREAMSCOREREQUEST']._serialized_end=2164
+  _globals['_STREAMSCORERESPONSE']._serialized_start=2167
+  _globals['_STREAMSCORERESPONSE']._serialized_end=2357
+  _globals['_SCORERESULT']._serialized_start=2359
+  _globals['_SCORERESULT']._serialized_end=2444
+  _globals['_RERANKSERVICE']._serialized_start=2447
+  _globals['_RERANKSERVICE']._serialized_end=2782
 # @@protoc_insertion_point(module_scope)

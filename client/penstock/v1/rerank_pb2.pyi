@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import common_pb2 as _common_pb2
+from penstock.v1 import item_pb2 as _item_pb2
 from penstock.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
@@ -270,6 +271,83 @@ class RerankResponse(_message.Message):
 Global___RerankResponse: _TypeAlias = RerankResponse  # noqa: Y015
 
 @_typing.final
+class StreamRerankRequest(_message.Message):
+    """One item of StreamRerank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    IN_ORDER_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+    does not check that keys differ.
+    """
+    in_order: _builtins.bool
+    """Whether results are in the order of the items. Only the first message of the stream can set it;
+    INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+    Defaults to false: results are in the order in which they are ready.
+    """
+    @_builtins.property
+    def request(self) -> Global___RerankRequest:
+        """Request of the item. Its field paths in errors begin at this message."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        request: Global___RerankRequest | None = ...,
+        in_order: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_order", b"in_order", "key", b"key", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRerankRequest: _TypeAlias = StreamRerankRequest  # noqa: Y015
+
+@_typing.final
+class StreamRerankResponse(_message.Message):
+    """Result of one item of StreamRerank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Key of the item."""
+    index: _builtins.int
+    """Position of the item in the stream, starting at 0."""
+    @_builtins.property
+    def error(self) -> _item_pb2.ItemError:
+        """Error of the item."""
+
+    @_builtins.property
+    def response(self) -> Global___RerankResponse:
+        """Response of Rerank to the item."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        index: _builtins.int = ...,
+        error: _item_pb2.ItemError | None = ...,
+        response: Global___RerankResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "index", b"index", "key", b"key", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["error", "response"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___StreamRerankResponse: _TypeAlias = StreamRerankResponse  # noqa: Y015
+
+@_typing.final
 class RerankResult(_message.Message):
     """A document's score."""
 
@@ -431,6 +509,92 @@ class ScoreResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScoreResponse: _TypeAlias = ScoreResponse  # noqa: Y015
+
+@_typing.final
+class StreamScoreRequest(_message.Message):
+    """One item of StreamScore."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    IN_ORDER_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+    does not check that keys differ.
+    """
+    in_order: _builtins.bool
+    """Whether results are in the order of the items. Only the first message of the stream can set it;
+    INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+    Defaults to false: results are in the order in which they are ready.
+    """
+    @_builtins.property
+    def request(self) -> Global___ScoreRequest:
+        """Request of the item. Its field paths in errors begin at this message."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        request: Global___ScoreRequest | None = ...,
+        in_order: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_order", b"in_order", "key", b"key", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamScoreRequest: _TypeAlias = StreamScoreRequest  # noqa: Y015
+
+@_typing.final
+class StreamScoreResponse(_message.Message):
+    """Result of one item of StreamScore."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    SHARED_USAGE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Key of the item."""
+    index: _builtins.int
+    """Position of the item in the stream, starting at 0."""
+    @_builtins.property
+    def error(self) -> _item_pb2.ItemError:
+        """Error of the item."""
+
+    @_builtins.property
+    def response(self) -> Global___ScoreResponse:
+        """Response of Score to the item."""
+
+    @_builtins.property
+    def shared_usage(self) -> _common_pb2.Usage:
+        """Token counts of the upstream request, if it answered other items as well: upstreams do not count
+        the tokens of each input. Only the result of one of these items has it, and `response.usage` is
+        unset in the results of all of them, so that the counts of all results add up.
+        """
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        index: _builtins.int = ...,
+        error: _item_pb2.ItemError | None = ...,
+        response: Global___ScoreResponse | None = ...,
+        shared_usage: _common_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result", "shared_usage", b"shared_usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "index", b"index", "key", b"key", "response", b"response", "result", b"result", "shared_usage", b"shared_usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["error", "response"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___StreamScoreResponse: _TypeAlias = StreamScoreResponse  # noqa: Y015
 
 @_typing.final
 class ScoreResult(_message.Message):

@@ -45,6 +45,16 @@ class RerankServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_rerank__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_rerank__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.StreamRerank = channel.stream_stream(
+                '/penstock.v1.RerankService/StreamRerank',
+                request_serializer=penstock_dot_v1_dot_rerank__pb2.StreamRerankRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_rerank__pb2.StreamRerankResponse.FromString,
+                _registered_method=True)
+        self.StreamScore = channel.stream_stream(
+                '/penstock.v1.RerankService/StreamScore',
+                request_serializer=penstock_dot_v1_dot_rerank__pb2.StreamScoreRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_rerank__pb2.StreamScoreResponse.FromString,
+                _registered_method=True)
 
 
 class RerankServiceServicer(object):
@@ -70,6 +80,29 @@ class RerankServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamRerank(self, request_iterator, context):
+        """Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+        comment of item.proto.
+
+        Each item is sent upstream alone: its documents are one request already, and some models score
+        them relative to each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamScore(self, request_iterator, context):
+        """Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+        of item.proto.
+
+        Items are sent upstream in one request if everything except their queries and documents is
+        equal, all of these are texts, and there are as many queries as documents. One query for several
+        documents is sent alone, because some models score the documents relative to each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RerankServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -82,6 +115,16 @@ def add_RerankServiceServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=penstock_dot_v1_dot_rerank__pb2.ScoreRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_rerank__pb2.ScoreResponse.SerializeToString,
+            ),
+            'StreamRerank': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamRerank,
+                    request_deserializer=penstock_dot_v1_dot_rerank__pb2.StreamRerankRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_rerank__pb2.StreamRerankResponse.SerializeToString,
+            ),
+            'StreamScore': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamScore,
+                    request_deserializer=penstock_dot_v1_dot_rerank__pb2.StreamScoreRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_rerank__pb2.StreamScoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -139,6 +182,60 @@ class RerankService(object):
             '/penstock.v1.RerankService/Score',
             penstock_dot_v1_dot_rerank__pb2.ScoreRequest.SerializeToString,
             penstock_dot_v1_dot_rerank__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamRerank(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.RerankService/StreamRerank',
+            penstock_dot_v1_dot_rerank__pb2.StreamRerankRequest.SerializeToString,
+            penstock_dot_v1_dot_rerank__pb2.StreamRerankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamScore(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.RerankService/StreamScore',
+            penstock_dot_v1_dot_rerank__pb2.StreamScoreRequest.SerializeToString,
+            penstock_dot_v1_dot_rerank__pb2.StreamScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,21 @@ class RerankServiceStub:
     """Scores pairs of queries and documents, in the order of the request. The errors are those of
     Rerank.
     """
+    StreamRerank: _grpc.StreamStreamMultiCallable[_rerank_pb2.StreamRerankRequest, _rerank_pb2.StreamRerankResponse]
+    """Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+    comment of item.proto.
+
+    Each item is sent upstream alone: its documents are one request already, and some models score
+    them relative to each other.
+    """
+    StreamScore: _grpc.StreamStreamMultiCallable[_rerank_pb2.StreamScoreRequest, _rerank_pb2.StreamScoreResponse]
+    """Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+    of item.proto.
+
+    Items are sent upstream in one request if everything except their queries and documents is
+    equal, all of these are texts, and there are as many queries as documents. One query for several
+    documents is sent alone, because some models score the documents relative to each other.
+    """
 
 @_typing.type_check_only
 class RerankServiceAsyncStub(RerankServiceStub):
@@ -60,6 +75,21 @@ class RerankServiceAsyncStub(RerankServiceStub):
     Score: _aio.UnaryUnaryMultiCallable[_rerank_pb2.ScoreRequest, _rerank_pb2.ScoreResponse]  # type: ignore[assignment]
     """Scores pairs of queries and documents, in the order of the request. The errors are those of
     Rerank.
+    """
+    StreamRerank: _aio.StreamStreamMultiCallable[_rerank_pb2.StreamRerankRequest, _rerank_pb2.StreamRerankResponse]  # type: ignore[assignment]
+    """Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+    comment of item.proto.
+
+    Each item is sent upstream alone: its documents are one request already, and some models score
+    them relative to each other.
+    """
+    StreamScore: _aio.StreamStreamMultiCallable[_rerank_pb2.StreamScoreRequest, _rerank_pb2.StreamScoreResponse]  # type: ignore[assignment]
+    """Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+    of item.proto.
+
+    Items are sent upstream in one request if everything except their queries and documents is
+    equal, all of these are texts, and there are as many queries as documents. One query for several
+    documents is sent alone, because some models score the documents relative to each other.
     """
 
 class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -86,6 +116,33 @@ class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_rerank_pb2.ScoreResponse, _abc.Awaitable[_rerank_pb2.ScoreResponse]]:
         """Scores pairs of queries and documents, in the order of the request. The errors are those of
         Rerank.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamRerank(
+        self,
+        request_iterator: _MaybeAsyncIterator[_rerank_pb2.StreamRerankRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rerank_pb2.StreamRerankResponse], _abc.AsyncIterator[_rerank_pb2.StreamRerankResponse]]:
+        """Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+        comment of item.proto.
+
+        Each item is sent upstream alone: its documents are one request already, and some models score
+        them relative to each other.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamScore(
+        self,
+        request_iterator: _MaybeAsyncIterator[_rerank_pb2.StreamScoreRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rerank_pb2.StreamScoreResponse], _abc.AsyncIterator[_rerank_pb2.StreamScoreResponse]]:
+        """Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+        of item.proto.
+
+        Items are sent upstream in one request if everything except their queries and documents is
+        equal, all of these are texts, and there are as many queries as documents. One query for several
+        documents is sent alone, because some models score the documents relative to each other.
         """
 
 def add_RerankServiceServicer_to_server(servicer: RerankServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

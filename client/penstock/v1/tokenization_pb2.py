@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from penstock.v1 import common_pb2 as penstock_dot_v1_dot_common__pb2
+from penstock.v1 import item_pb2 as penstock_dot_v1_dot_item__pb2
 from penstock.v1 import message_pb2 as penstock_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epenstock/v1/tokenization.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/common.proto\x1a\x19penstock/v1/message.proto\"\x8c\x02\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12.\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x1e.penstock.v1.ChatTokenizeInputH\x00\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12!\n\x14return_token_strings\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x07\n\x05inputB\x15\n\x13_add_special_tokensB\x17\n\x15_return_token_strings\"\x91\x01\n\x11\x43hatTokenizeInput\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ChatMessage\x12 \n\x05tools\x18\x02 \x03(\x0b\x32\x11.penstock.v1.Tool\x12.\n\x08template\x18\x03 \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\"\xa3\x01\n\x10TokenizeResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x1a\n\rmax_model_len\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\ttoken_ids\x18\x03 \x03(\x05\x12\x15\n\rtoken_strings\x18\x04 \x03(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x10\n\x0e_max_model_len\"d\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"L\n\x12\x44\x65tokenizeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument2\xb7\x01\n\x13TokenizationService\x12L\n\x08Tokenize\x12\x1c.penstock.v1.TokenizeRequest\x1a\x1d.penstock.v1.TokenizeResponse\"\x03\x90\x02\x01\x12R\n\nDetokenize\x12\x1e.penstock.v1.DetokenizeRequest\x1a\x1f.penstock.v1.DetokenizeResponse\"\x03\x90\x02\x01\x42z\n\x0bpenstock.v1B\x11TokenizationProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epenstock/v1/tokenization.proto\x12\x0bpenstock.v1\x1a\x18penstock/v1/common.proto\x1a\x16penstock/v1/item.proto\x1a\x19penstock/v1/message.proto\"\x8c\x02\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12.\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x1e.penstock.v1.ChatTokenizeInputH\x00\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12!\n\x14return_token_strings\x18\x05 \x01(\x08H\x02\x88\x01\x01\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x07\n\x05inputB\x15\n\x13_add_special_tokensB\x17\n\x15_return_token_strings\"\x91\x01\n\x11\x43hatTokenizeInput\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.penstock.v1.ChatMessage\x12 \n\x05tools\x18\x02 \x03(\x0b\x32\x11.penstock.v1.Tool\x12.\n\x08template\x18\x03 \x01(\x0b\x32\x1c.penstock.v1.TemplateOptions\"\xa3\x01\n\x10TokenizeResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x1a\n\rmax_model_len\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\ttoken_ids\x18\x03 \x03(\x05\x12\x15\n\rtoken_strings\x18\x04 \x03(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocumentB\x10\n\x0e_max_model_len\"e\n\x15StreamTokenizeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.penstock.v1.TokenizeRequest\x12\x10\n\x08in_order\x18\x03 \x01(\x08\"\x9a\x01\n\x16StreamTokenizeResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.penstock.v1.ItemErrorH\x00\x12\x31\n\x08response\x18\x04 \x01(\x0b\x32\x1d.penstock.v1.TokenizeResponseH\x00\x42\x08\n\x06result\"d\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12-\n\nextra_body\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument\"L\n\x12\x44\x65tokenizeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05\x65xtra\x18\x64 \x01(\x0b\x32\x19.penstock.v1.JsonDocument2\x98\x02\n\x13TokenizationService\x12L\n\x08Tokenize\x12\x1c.penstock.v1.TokenizeRequest\x1a\x1d.penstock.v1.TokenizeResponse\"\x03\x90\x02\x01\x12_\n\x0eStreamTokenize\x12\".penstock.v1.StreamTokenizeRequest\x1a#.penstock.v1.StreamTokenizeResponse\"\x00(\x01\x30\x01\x12R\n\nDetokenize\x12\x1e.penstock.v1.DetokenizeRequest\x1a\x1f.penstock.v1.DetokenizeResponse\"\x03\x90\x02\x01\x42z\n\x0bpenstock.v1B\x11TokenizationProtoP\x01\xa2\x02\x03PNS\xaa\x02\x0bPenstock.V1\xba\x02\nPenstockV1\xca\x02\x0bPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\x0cPenstock::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,16 +39,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENIZATIONSERVICE'].methods_by_name['Tokenize']._serialized_options = b'\220\002\001'
   _globals['_TOKENIZATIONSERVICE'].methods_by_name['Detokenize']._loaded_options = None
   _globals['_TOKENIZATIONSERVICE'].methods_by_name['Detokenize']._serialized_options = b'\220\002\001'
-  _globals['_TOKENIZEREQUEST']._serialized_start=101
-  _globals['_TOKENIZEREQUEST']._serialized_end=369
-  _globals['_CHATTOKENIZEINPUT']._serialized_start=372
-  _globals['_CHATTOKENIZEINPUT']._serialized_end=517
-  _globals['_TOKENIZERESPONSE']._serialized_start=520
-  _globals['_TOKENIZERESPONSE']._serialized_end=683
-  _globals['_DETOKENIZEREQUEST']._serialized_start=685
-  _globals['_DETOKENIZEREQUEST']._serialized_end=785
-  _globals['_DETOKENIZERESPONSE']._serialized_start=787
-  _globals['_DETOKENIZERESPONSE']._serialized_end=863
-  _globals['_TOKENIZATIONSERVICE']._serialized_start=866
-  _globals['_TOKENIZATIONSERVICE']._serialized_end=1049
+  _globals['_TOKENIZEREQUEST']._serialized_start=125
+  _globals['_TOKENIZEREQUEST']._serialized_end=393
+  _globals['_CHATTOKENIZEINPUT']._serialized_start=396
+  _globals['_CHATTOKENIZEINPUT']._serialized_end=541
+  _globals['_TOKENIZERESPONSE']._serialized_start=544
+  _globals['_TOKENIZERESPONSE']._serialized_end=707
+  _globals['_STREAMTOKENIZEREQUEST']._serialized_start=709
+  _globals['_STREAMTOKENIZEREQUEST']._serialized_end=810
+  _globals['_STREAMTOKENIZERESPONSE']._serialized_start=813
+  _globals['_STREAMTOKENIZERESPONSE']._serialized_end=967
+  _globals['_DETOKENIZEREQUEST']._serialized_start=969
+  _globals['_DETOKENIZEREQUEST']._serialized_end=1069
+  _globals['_DETOKENIZERESPONSE']._serialized_start=1071
+  _globals['_DETOKENIZERESPONSE']._serialized_end=1147
+  _globals['_TOKENIZATIONSERVICE']._serialized_start=1150
+  _globals['_TOKENIZATIONSERVICE']._serialized_end=1430
 # @@protoc_insertion_point(module_scope)

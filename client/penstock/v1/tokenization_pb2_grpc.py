@@ -40,6 +40,11 @@ class TokenizationServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_tokenization__pb2.TokenizeRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_tokenization__pb2.TokenizeResponse.FromString,
                 _registered_method=True)
+        self.StreamTokenize = channel.stream_stream(
+                '/penstock.v1.TokenizationService/StreamTokenize',
+                request_serializer=penstock_dot_v1_dot_tokenization__pb2.StreamTokenizeRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_tokenization__pb2.StreamTokenizeResponse.FromString,
+                _registered_method=True)
         self.Detokenize = channel.unary_unary(
                 '/penstock.v1.TokenizationService/Detokenize',
                 request_serializer=penstock_dot_v1_dot_tokenization__pb2.DetokenizeRequest.SerializeToString,
@@ -53,6 +58,16 @@ class TokenizationServiceServicer(object):
 
     def Tokenize(self, request, context):
         """Converts text or a conversation into token ids, for example to count them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTokenize(self, request_iterator, context):
+        """Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+        item.proto.
+
+        Each item is sent upstream alone, because upstreams tokenize one input in a request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +88,11 @@ def add_TokenizationServiceServicer_to_server(servicer, server):
                     servicer.Tokenize,
                     request_deserializer=penstock_dot_v1_dot_tokenization__pb2.TokenizeRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_tokenization__pb2.TokenizeResponse.SerializeToString,
+            ),
+            'StreamTokenize': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamTokenize,
+                    request_deserializer=penstock_dot_v1_dot_tokenization__pb2.StreamTokenizeRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_tokenization__pb2.StreamTokenizeResponse.SerializeToString,
             ),
             'Detokenize': grpc.unary_unary_rpc_method_handler(
                     servicer.Detokenize,
@@ -108,6 +128,33 @@ class TokenizationService(object):
             '/penstock.v1.TokenizationService/Tokenize',
             penstock_dot_v1_dot_tokenization__pb2.TokenizeRequest.SerializeToString,
             penstock_dot_v1_dot_tokenization__pb2.TokenizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTokenize(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.TokenizationService/StreamTokenize',
+            penstock_dot_v1_dot_tokenization__pb2.StreamTokenizeRequest.SerializeToString,
+            penstock_dot_v1_dot_tokenization__pb2.StreamTokenizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,12 @@ class TokenizationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TokenizationServiceAsyncStub: ...
     Tokenize: _grpc.UnaryUnaryMultiCallable[_tokenization_pb2.TokenizeRequest, _tokenization_pb2.TokenizeResponse]
     """Converts text or a conversation into token ids, for example to count them."""
+    StreamTokenize: _grpc.StreamStreamMultiCallable[_tokenization_pb2.StreamTokenizeRequest, _tokenization_pb2.StreamTokenizeResponse]
+    """Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+    item.proto.
+
+    Each item is sent upstream alone, because upstreams tokenize one input in a request.
+    """
     Detokenize: _grpc.UnaryUnaryMultiCallable[_tokenization_pb2.DetokenizeRequest, _tokenization_pb2.DetokenizeResponse]
     """Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
     error.
@@ -47,6 +53,12 @@ class TokenizationServiceAsyncStub(TokenizationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Tokenize: _aio.UnaryUnaryMultiCallable[_tokenization_pb2.TokenizeRequest, _tokenization_pb2.TokenizeResponse]  # type: ignore[assignment]
     """Converts text or a conversation into token ids, for example to count them."""
+    StreamTokenize: _aio.StreamStreamMultiCallable[_tokenization_pb2.StreamTokenizeRequest, _tokenization_pb2.StreamTokenizeResponse]  # type: ignore[assignment]
+    """Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+    item.proto.
+
+    Each item is sent upstream alone, because upstreams tokenize one input in a request.
+    """
     Detokenize: _aio.UnaryUnaryMultiCallable[_tokenization_pb2.DetokenizeRequest, _tokenization_pb2.DetokenizeResponse]  # type: ignore[assignment]
     """Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
     error.
@@ -62,6 +74,18 @@ class TokenizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tokenization_pb2.TokenizeResponse, _abc.Awaitable[_tokenization_pb2.TokenizeResponse]]:
         """Converts text or a conversation into token ids, for example to count them."""
+
+    @_abc_1.abstractmethod
+    def StreamTokenize(
+        self,
+        request_iterator: _MaybeAsyncIterator[_tokenization_pb2.StreamTokenizeRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tokenization_pb2.StreamTokenizeResponse], _abc.AsyncIterator[_tokenization_pb2.StreamTokenizeResponse]]:
+        """Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+        item.proto.
+
+        Each item is sent upstream alone, because upstreams tokenize one input in a request.
+        """
 
     @_abc_1.abstractmethod
     def Detokenize(

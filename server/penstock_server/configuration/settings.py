@@ -352,7 +352,7 @@ class Settings:
     )
     item_concurrency: int = option(
         256,
-        "Most items of one call of StreamEmbeddings that are answered at once.",
+        "Most items of one call, such as StreamEmbeddings, that are answered at once.",
         positive,
         "NUMBER",
         live=True,

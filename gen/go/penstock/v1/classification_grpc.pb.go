@@ -21,6 +21,12 @@ type ClassificationServiceClient interface {
 	//
 	// UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
 	Classify(ctx context.Context, in *ClassifyRequest, opts ...grpc.CallOption) (*ClassifyResponse, error)
+	// Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+	// comment of item.proto.
+	//
+	// Items are sent upstream in one request if everything except their inputs is equal and none of the
+	// inputs is a conversation.
+	StreamClassify(ctx context.Context, opts ...grpc.CallOption) (ClassificationService_StreamClassifyClient, error)
 }
 
 type classificationServiceClient struct {
@@ -40,6 +46,37 @@ func (c *classificationServiceClient) Classify(ctx context.Context, in *Classify
 	return out, nil
 }
 
+func (c *classificationServiceClient) StreamClassify(ctx context.Context, opts ...grpc.CallOption) (ClassificationService_StreamClassifyClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_ClassificationService_serviceDesc.Streams[0], "/penstock.v1.ClassificationService/StreamClassify", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &classificationServiceStreamClassifyClient{stream}
+	return x, nil
+}
+
+type ClassificationService_StreamClassifyClient interface {
+	Send(*StreamClassifyRequest) error
+	Recv() (*StreamClassifyResponse, error)
+	grpc.ClientStream
+}
+
+type classificationServiceStreamClassifyClient struct {
+	grpc.ClientStream
+}
+
+func (x *classificationServiceStreamClassifyClient) Send(m *StreamClassifyRequest) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *classificationServiceStreamClassifyClient) Recv() (*StreamClassifyResponse, error) {
+	m := new(StreamClassifyResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // ClassificationServiceServer is the server API for ClassificationService service.
 // All implementations must embed UnimplementedClassificationServiceServer
 // for forward compatibility
@@ -48,6 +85,12 @@ type ClassificationServiceServer interface {
 	//
 	// UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not support classification.
 	Classify(context.Context, *ClassifyRequest) (*ClassifyResponse, error)
+	// Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+	// comment of item.proto.
+	//
+	// Items are sent upstream in one request if everything except their inputs is equal and none of the
+	// inputs is a conversation.
+	StreamClassify(ClassificationService_StreamClassifyServer) error
 	mustEmbedUnimplementedClassificationServiceServer()
 }
 
@@ -57,6 +100,9 @@ type UnimplementedClassificationServiceServer struct {
 
 func (UnimplementedClassificationServiceServer) Classify(context.Context, *ClassifyRequest) (*ClassifyResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Classify not implemented")
+}
+func (UnimplementedClassificationServiceServer) StreamClassify(ClassificationService_StreamClassifyServer) error {
+	return status.Errorf(codes.Unimplemented, "method StreamClassify not implemented")
 }
 func (UnimplementedClassificationServiceServer) mustEmbedUnimplementedClassificationServiceServer() {}
 
@@ -89,6 +135,32 @@ func _ClassificationService_Classify_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ClassificationService_StreamClassify_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ClassificationServiceServer).StreamClassify(&classificationServiceStreamClassifyServer{stream})
+}
+
+type ClassificationService_StreamClassifyServer interface {
+	Send(*StreamClassifyResponse) error
+	Recv() (*StreamClassifyRequest, error)
+	grpc.ServerStream
+}
+
+type classificationServiceStreamClassifyServer struct {
+	grpc.ServerStream
+}
+
+func (x *classificationServiceStreamClassifyServer) Send(m *StreamClassifyResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *classificationServiceStreamClassifyServer) Recv() (*StreamClassifyRequest, error) {
+	m := new(StreamClassifyRequest)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 var _ClassificationService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "penstock.v1.ClassificationService",
 	HandlerType: (*ClassificationServiceServer)(nil),
@@ -98,6 +170,13 @@ var _ClassificationService_serviceDesc = grpc.ServiceDesc{
 			Handler:    _ClassificationService_Classify_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamClassify",
+			Handler:       _ClassificationService_StreamClassify_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "penstock/v1/classification.proto",
 }

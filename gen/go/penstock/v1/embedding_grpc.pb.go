@@ -24,25 +24,11 @@ type EmbeddingServiceClient interface {
 	// many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
 	// support embeddings.
 	CreateEmbeddings(ctx context.Context, in *CreateEmbeddingsRequest, opts ...grpc.CallOption) (*CreateEmbeddingsResponse, error)
-	// Computes the embeddings of a stream of items, each of which is a request of its own.
+	// Computes the embeddings of a stream of items, each of which is a request of CreateEmbeddings; see
+	// the file comment of item.proto.
 	//
-	// Each item gets one result, with its key and its position: in any order, as soon as it is ready,
-	// or in the order of the items if the first message sets `in_order`. An item that fails gets the
-	// error that CreateEmbeddings would have ended with, and the call continues. Status OK means that
-	// the caller has ended its stream and has received the result of every item.
-	//
-	// Items that wait at the same time are sent upstream in one request, up to a number and for a time
-	// that the server's configuration sets, if everything except their inputs is equal and none of the
-	// inputs is a conversation. If the upstream refuses such a request or fails on it, the items are
-	// sent one by one, so that each gets its own result.
-	//
-	// A caller may send the items that it may send in calls of CreateEmbeddings. Each item counts
-	// towards the caller's calls and tokens per minute as such a call does; the stream counts as one
-	// concurrent call. Metadata of the call, such as `x-session-id`, applies to every item.
-	//
-	// Send items while reading results. The server reads no further items while too many results wait
-	// to be read. While it shuts down, it answers the items that it has read, and ends the call with
-	// UNAVAILABLE DRAINING.
+	// Items are sent upstream in one request if everything except their inputs is equal and none of the
+	// inputs is a conversation.
 	StreamEmbeddings(ctx context.Context, opts ...grpc.CallOption) (EmbeddingService_StreamEmbeddingsClient, error)
 }
 
@@ -105,25 +91,11 @@ type EmbeddingServiceServer interface {
 	// many clients accept by default. UNIMPLEMENTED OPERATION_NOT_SUPPORTED if the model does not
 	// support embeddings.
 	CreateEmbeddings(context.Context, *CreateEmbeddingsRequest) (*CreateEmbeddingsResponse, error)
-	// Computes the embeddings of a stream of items, each of which is a request of its own.
+	// Computes the embeddings of a stream of items, each of which is a request of CreateEmbeddings; see
+	// the file comment of item.proto.
 	//
-	// Each item gets one result, with its key and its position: in any order, as soon as it is ready,
-	// or in the order of the items if the first message sets `in_order`. An item that fails gets the
-	// error that CreateEmbeddings would have ended with, and the call continues. Status OK means that
-	// the caller has ended its stream and has received the result of every item.
-	//
-	// Items that wait at the same time are sent upstream in one request, up to a number and for a time
-	// that the server's configuration sets, if everything except their inputs is equal and none of the
-	// inputs is a conversation. If the upstream refuses such a request or fails on it, the items are
-	// sent one by one, so that each gets its own result.
-	//
-	// A caller may send the items that it may send in calls of CreateEmbeddings. Each item counts
-	// towards the caller's calls and tokens per minute as such a call does; the stream counts as one
-	// concurrent call. Metadata of the call, such as `x-session-id`, applies to every item.
-	//
-	// Send items while reading results. The server reads no further items while too many results wait
-	// to be read. While it shuts down, it answers the items that it has read, and ends the call with
-	// UNAVAILABLE DRAINING.
+	// Items are sent upstream in one request if everything except their inputs is equal and none of the
+	// inputs is a conversation.
 	StreamEmbeddings(EmbeddingService_StreamEmbeddingsServer) error
 	mustEmbedUnimplementedEmbeddingServiceServer()
 }

@@ -26,6 +26,19 @@ type RerankServiceClient interface {
 	// Scores pairs of queries and documents, in the order of the request. The errors are those of
 	// Rerank.
 	Score(ctx context.Context, in *ScoreRequest, opts ...grpc.CallOption) (*ScoreResponse, error)
+	// Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+	// comment of item.proto.
+	//
+	// Each item is sent upstream alone: its documents are one request already, and some models score
+	// them relative to each other.
+	StreamRerank(ctx context.Context, opts ...grpc.CallOption) (RerankService_StreamRerankClient, error)
+	// Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+	// of item.proto.
+	//
+	// Items are sent upstream in one request if everything except their queries and documents is
+	// equal, all of these are texts, and there are as many queries as documents. One query for several
+	// documents is sent alone, because some models score the documents relative to each other.
+	StreamScore(ctx context.Context, opts ...grpc.CallOption) (RerankService_StreamScoreClient, error)
 }
 
 type rerankServiceClient struct {
@@ -54,6 +67,68 @@ func (c *rerankServiceClient) Score(ctx context.Context, in *ScoreRequest, opts 
 	return out, nil
 }
 
+func (c *rerankServiceClient) StreamRerank(ctx context.Context, opts ...grpc.CallOption) (RerankService_StreamRerankClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_RerankService_serviceDesc.Streams[0], "/penstock.v1.RerankService/StreamRerank", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &rerankServiceStreamRerankClient{stream}
+	return x, nil
+}
+
+type RerankService_StreamRerankClient interface {
+	Send(*StreamRerankRequest) error
+	Recv() (*StreamRerankResponse, error)
+	grpc.ClientStream
+}
+
+type rerankServiceStreamRerankClient struct {
+	grpc.ClientStream
+}
+
+func (x *rerankServiceStreamRerankClient) Send(m *StreamRerankRequest) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *rerankServiceStreamRerankClient) Recv() (*StreamRerankResponse, error) {
+	m := new(StreamRerankResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c *rerankServiceClient) StreamScore(ctx context.Context, opts ...grpc.CallOption) (RerankService_StreamScoreClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_RerankService_serviceDesc.Streams[1], "/penstock.v1.RerankService/StreamScore", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &rerankServiceStreamScoreClient{stream}
+	return x, nil
+}
+
+type RerankService_StreamScoreClient interface {
+	Send(*StreamScoreRequest) error
+	Recv() (*StreamScoreResponse, error)
+	grpc.ClientStream
+}
+
+type rerankServiceStreamScoreClient struct {
+	grpc.ClientStream
+}
+
+func (x *rerankServiceStreamScoreClient) Send(m *StreamScoreRequest) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *rerankServiceStreamScoreClient) Recv() (*StreamScoreResponse, error) {
+	m := new(StreamScoreResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // RerankServiceServer is the server API for RerankService service.
 // All implementations must embed UnimplementedRerankServiceServer
 // for forward compatibility
@@ -67,6 +142,19 @@ type RerankServiceServer interface {
 	// Scores pairs of queries and documents, in the order of the request. The errors are those of
 	// Rerank.
 	Score(context.Context, *ScoreRequest) (*ScoreResponse, error)
+	// Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+	// comment of item.proto.
+	//
+	// Each item is sent upstream alone: its documents are one request already, and some models score
+	// them relative to each other.
+	StreamRerank(RerankService_StreamRerankServer) error
+	// Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+	// of item.proto.
+	//
+	// Items are sent upstream in one request if everything except their queries and documents is
+	// equal, all of these are texts, and there are as many queries as documents. One query for several
+	// documents is sent alone, because some models score the documents relative to each other.
+	StreamScore(RerankService_StreamScoreServer) error
 	mustEmbedUnimplementedRerankServiceServer()
 }
 
@@ -79,6 +167,12 @@ func (UnimplementedRerankServiceServer) Rerank(context.Context, *RerankRequest) 
 }
 func (UnimplementedRerankServiceServer) Score(context.Context, *ScoreRequest) (*ScoreResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Score not implemented")
+}
+func (UnimplementedRerankServiceServer) StreamRerank(RerankService_StreamRerankServer) error {
+	return status.Errorf(codes.Unimplemented, "method StreamRerank not implemented")
+}
+func (UnimplementedRerankServiceServer) StreamScore(RerankService_StreamScoreServer) error {
+	return status.Errorf(codes.Unimplemented, "method StreamScore not implemented")
 }
 func (UnimplementedRerankServiceServer) mustEmbedUnimplementedRerankServiceServer() {}
 
@@ -129,6 +223,58 @@ func _RerankService_Score_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RerankService_StreamRerank_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(RerankServiceServer).StreamRerank(&rerankServiceStreamRerankServer{stream})
+}
+
+type RerankService_StreamRerankServer interface {
+	Send(*StreamRerankResponse) error
+	Recv() (*StreamRerankRequest, error)
+	grpc.ServerStream
+}
+
+type rerankServiceStreamRerankServer struct {
+	grpc.ServerStream
+}
+
+func (x *rerankServiceStreamRerankServer) Send(m *StreamRerankResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *rerankServiceStreamRerankServer) Recv() (*StreamRerankRequest, error) {
+	m := new(StreamRerankRequest)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func _RerankService_StreamScore_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(RerankServiceServer).StreamScore(&rerankServiceStreamScoreServer{stream})
+}
+
+type RerankService_StreamScoreServer interface {
+	Send(*StreamScoreResponse) error
+	Recv() (*StreamScoreRequest, error)
+	grpc.ServerStream
+}
+
+type rerankServiceStreamScoreServer struct {
+	grpc.ServerStream
+}
+
+func (x *rerankServiceStreamScoreServer) Send(m *StreamScoreResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *rerankServiceStreamScoreServer) Recv() (*StreamScoreRequest, error) {
+	m := new(StreamScoreRequest)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 var _RerankService_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "penstock.v1.RerankService",
 	HandlerType: (*RerankServiceServer)(nil),
@@ -142,6 +288,19 @@ var _RerankService_serviceDesc = grpc.ServiceDesc{
 			Handler:    _RerankService_Score_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamRerank",
+			Handler:       _RerankService_StreamRerank_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "StreamScore",
+			Handler:       _RerankService_StreamScore_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "penstock/v1/rerank.proto",
 }

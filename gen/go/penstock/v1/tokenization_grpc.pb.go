@@ -19,6 +19,11 @@ const _ = grpc.SupportPackageIsVersion7
 type TokenizationServiceClient interface {
 	// Converts text or a conversation into token ids, for example to count them.
 	Tokenize(ctx context.Context, in *TokenizeRequest, opts ...grpc.CallOption) (*TokenizeResponse, error)
+	// Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+	// item.proto.
+	//
+	// Each item is sent upstream alone, because upstreams tokenize one input in a request.
+	StreamTokenize(ctx context.Context, opts ...grpc.CallOption) (TokenizationService_StreamTokenizeClient, error)
 	// Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
 	// error.
 	Detokenize(ctx context.Context, in *DetokenizeRequest, opts ...grpc.CallOption) (*DetokenizeResponse, error)
@@ -41,6 +46,37 @@ func (c *tokenizationServiceClient) Tokenize(ctx context.Context, in *TokenizeRe
 	return out, nil
 }
 
+func (c *tokenizationServiceClient) StreamTokenize(ctx context.Context, opts ...grpc.CallOption) (TokenizationService_StreamTokenizeClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_TokenizationService_serviceDesc.Streams[0], "/penstock.v1.TokenizationService/StreamTokenize", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &tokenizationServiceStreamTokenizeClient{stream}
+	return x, nil
+}
+
+type TokenizationService_StreamTokenizeClient interface {
+	Send(*StreamTokenizeRequest) error
+	Recv() (*StreamTokenizeResponse, error)
+	grpc.ClientStream
+}
+
+type tokenizationServiceStreamTokenizeClient struct {
+	grpc.ClientStream
+}
+
+func (x *tokenizationServiceStreamTokenizeClient) Send(m *StreamTokenizeRequest) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *tokenizationServiceStreamTokenizeClient) Recv() (*StreamTokenizeResponse, error) {
+	m := new(StreamTokenizeResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 func (c *tokenizationServiceClient) Detokenize(ctx context.Context, in *DetokenizeRequest, opts ...grpc.CallOption) (*DetokenizeResponse, error) {
 	out := new(DetokenizeResponse)
 	err := c.cc.Invoke(ctx, "/penstock.v1.TokenizationService/Detokenize", in, out, opts...)
@@ -56,6 +92,11 @@ func (c *tokenizationServiceClient) Detokenize(ctx context.Context, in *Detokeni
 type TokenizationServiceServer interface {
 	// Converts text or a conversation into token ids, for example to count them.
 	Tokenize(context.Context, *TokenizeRequest) (*TokenizeResponse, error)
+	// Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+	// item.proto.
+	//
+	// Each item is sent upstream alone, because upstreams tokenize one input in a request.
+	StreamTokenize(TokenizationService_StreamTokenizeServer) error
 	// Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
 	// error.
 	Detokenize(context.Context, *DetokenizeRequest) (*DetokenizeResponse, error)
@@ -68,6 +109,9 @@ type UnimplementedTokenizationServiceServer struct {
 
 func (UnimplementedTokenizationServiceServer) Tokenize(context.Context, *TokenizeRequest) (*TokenizeResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Tokenize not implemented")
+}
+func (UnimplementedTokenizationServiceServer) StreamTokenize(TokenizationService_StreamTokenizeServer) error {
+	return status.Errorf(codes.Unimplemented, "method StreamTokenize not implemented")
 }
 func (UnimplementedTokenizationServiceServer) Detokenize(context.Context, *DetokenizeRequest) (*DetokenizeResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Detokenize not implemented")
@@ -103,6 +147,32 @@ func _TokenizationService_Tokenize_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TokenizationService_StreamTokenize_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(TokenizationServiceServer).StreamTokenize(&tokenizationServiceStreamTokenizeServer{stream})
+}
+
+type TokenizationService_StreamTokenizeServer interface {
+	Send(*StreamTokenizeResponse) error
+	Recv() (*StreamTokenizeRequest, error)
+	grpc.ServerStream
+}
+
+type tokenizationServiceStreamTokenizeServer struct {
+	grpc.ServerStream
+}
+
+func (x *tokenizationServiceStreamTokenizeServer) Send(m *StreamTokenizeResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *tokenizationServiceStreamTokenizeServer) Recv() (*StreamTokenizeRequest, error) {
+	m := new(StreamTokenizeRequest)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 func _TokenizationService_Detokenize_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DetokenizeRequest)
 	if err := dec(in); err != nil {
@@ -134,6 +204,13 @@ var _TokenizationService_serviceDesc = grpc.ServiceDesc{
 			Handler:    _TokenizationService_Detokenize_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamTokenize",
+			Handler:       _TokenizationService_StreamTokenize_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "penstock/v1/tokenization.proto",
 }

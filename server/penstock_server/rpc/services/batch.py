@@ -56,7 +56,7 @@ class BatchServicer(batch_pb2_grpc.BatchServiceServicer):
             "chat_completion": ChatCompletionServicer(fleet).CreateChatCompletion,
             "completion": CompletionServicer(fleet).CreateCompletion,
             "embeddings": EmbeddingServicer(fleet, settings).CreateEmbeddings,
-            "rerank": RerankServicer(fleet).Rerank,
+            "rerank": RerankServicer(fleet, settings).Rerank,
         }
 
     def RunBatch(

@@ -1,7 +1,6 @@
 """EmbeddingService."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from penstock.v1 import embedding_pb2_grpc
 from penstock.v1.embedding_pb2 import (
@@ -11,12 +10,12 @@ from penstock.v1.embedding_pb2 import (
     StreamEmbeddingsResponse,
 )
 from penstock_server.configuration import Settings
-from penstock_server.convert import embedding
+from penstock_server.convert import embedding, joined
 from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
 from penstock_server.rpc.services.item_requests import ItemMethod, item_results
 from penstock_server.rpc.services.vectors import call_for_vectors
-from penstock_server.upstream import EMBEDDING, Call
+from penstock_server.upstream import EMBEDDING
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
@@ -49,14 +48,12 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         return item_results(_ITEMS, self._fleet, self._settings(), request_iterator, context)
 
 
-async def _vectors(fleet: Fleet, body: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    return await call_for_vectors(fleet, EMBEDDING, body, call)
-
-
 _ITEMS = ItemMethod(
     "/penstock.v1.EmbeddingService/CreateEmbeddings",
+    EMBEDDING,
     embedding.request_body,
-    _vectors,
     embedding.reply,
     StreamEmbeddingsResponse,
+    part=joined.inputs,
+    send=call_for_vectors,
 )

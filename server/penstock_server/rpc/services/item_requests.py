@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from penstock.v1.common_pb2 import EngineOptions
 from penstock_server.configuration import Settings
 from penstock_server.convert import item_result, joined, vector
 from penstock_server.convert.errors import MalformedAnswer
@@ -25,9 +26,13 @@ from penstock_server.rpc.calls import (
     upstream_call,
 )
 from penstock_server.rpc.services.joining import Joiner
-from penstock_server.upstream import Call, UpstreamFailure
+from penstock_server.upstream import Call, Operation, UpstreamFailure
 
 JsonObject = dict[str, Any]
+
+
+def _alone(body: Mapping[str, Any], engine: EngineOptions) -> joined.Part | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +41,22 @@ class ItemMethod:
 
     Attributes:
         name: its full name, such as "/penstock.v1.EmbeddingService/CreateEmbeddings".
+        operation: the operation upstream.
         body: returns the JSON of a request.
-        send: sends the JSON upstream, and returns the answer.
         reply: returns the message for the answer to a request.
         result: the message for the result of an item.
+        part: returns the JSON and the engine options as a part of a request for several; None if the
+            request must be sent alone.
+        send: sends the JSON upstream, and returns the answer.
     """
 
     name: str
+    operation: Operation
     body: Callable[[Any], JsonObject]
-    send: Callable[[Fleet, Mapping[str, Any], Call], Awaitable[JsonObject]]
     reply: Callable[[Mapping[str, Any], Any], Any]
     result: type[Any]
+    part: Callable[[Mapping[str, Any], EngineOptions], joined.Part | None] = _alone
+    send: Callable[[Fleet, Operation, Mapping[str, Any], Call], Awaitable[JsonObject]] = Fleet.call
 
 
 async def item_results(
@@ -118,13 +128,15 @@ class _Items:
 
     async def _answer(self, one: "_Item", item: Rpc) -> Any:
         """Returns the answer to an item."""
-        call = upstream_call(item, one.request.model, one.request.engine)
+        # Requests of tokenization have no engine options.
+        engine = getattr(one.request, "engine", EngineOptions())
+        call = upstream_call(item, one.request.model, engine)
         body = await converted(item, self._method.body, one.request)
-        part = joined.part(body, one.request.engine)
+        part = self._method.part(body, engine)
         if part and self._joiner.fits(part):
             answer = await self._joined(one, item, body, part, call)
         else:
-            answer = await self._method.send(self._fleet, body, call)
+            answer = await self._send(body, call)
         return await converted(item, self._method.reply, answer, one.request)
 
     async def _joined(
@@ -134,7 +146,7 @@ class _Items:
         joint, position = self._joiner.join(part, item.attempts)
         item.attempts = joint.attempts
         if position == 0:
-            await joint.send(partial(self._send, body, call))
+            await joint.send(partial(self._send_joined, body, call))
         try:
             answer = await joint.answer(position)
         except (UpstreamFailure, MalformedAnswer) as error:
@@ -144,13 +156,16 @@ class _Items:
             one.is_joined = len(joint.parts) > 1
             return answer
         item.attempts = call.attempts = replace(joint.attempts)
-        return await self._method.send(self._fleet, body, call)
+        return await self._send(body, call)
 
-    async def _send(
+    async def _send_joined(
         self, body: JsonObject, call: Call, parts: Sequence[joined.Part]
     ) -> Sequence[JsonObject]:
-        answer = await self._method.send(self._fleet, joined.joined(body, parts), call)
+        answer = await self._send(joined.joined(body, parts), call)
         return joined.split(answer, parts)
+
+    async def _send(self, body: Mapping[str, Any], call: Call) -> JsonObject:
+        return await self._method.send(self._fleet, self._method.operation, body, call)
 
 
 @dataclass(slots=True)

@@ -101,12 +101,16 @@ SERVICES: Mapping[str, Entry] = {
         generation_pb2_grpc.add_GenerationServiceServicer_to_server,
     ),
     "penstock.v1.RerankService": Entry(
-        RERANK, RerankServicer, rerank_pb2_grpc.add_RerankServiceServicer_to_server
+        RERANK,
+        RerankServicer,
+        rerank_pb2_grpc.add_RerankServiceServicer_to_server,
+        has_options=True,
     ),
     "penstock.v1.TokenizationService": Entry(
         TOKENIZATION,
         TokenizationServicer,
         tokenization_pb2_grpc.add_TokenizationServiceServicer_to_server,
+        has_options=True,
     ),
     "penstock.v1.EmbeddingService": Entry(
         EMBEDDING,
@@ -118,6 +122,7 @@ SERVICES: Mapping[str, Entry] = {
         CLASSIFICATION,
         ClassificationServicer,
         classification_pb2_grpc.add_ClassificationServiceServicer_to_server,
+        has_options=True,
     ),
     "penstock.v1.PoolingService": Entry(
         POOLING, PoolingServicer, pooling_pb2_grpc.add_PoolingServiceServicer_to_server

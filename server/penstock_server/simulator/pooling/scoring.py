@@ -90,13 +90,13 @@ async def score(request: Request, state: State) -> Answer:
 
 
 def prompt(request: Request) -> str:
-    """Returns the first query, which may contain a fault directive."""
+    """Returns the queries, which may contain fault directives."""
     try:
         body = request.json
         asked = next(body[name] for name in ("query", *(one for one, _ in _PAIRS)) if name in body)
-        first = asked[0] if isinstance(asked, list) else asked
-        return first if isinstance(first, str) else ""
-    except (ValueError, TypeError, LookupError, StopIteration):
+        queries = asked if isinstance(asked, list) else [asked]
+        return "\n".join(query for query in queries if isinstance(query, str))
+    except (ValueError, TypeError, StopIteration):
         return ""
 
 

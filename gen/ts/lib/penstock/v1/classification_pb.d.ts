@@ -7,6 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { PoolingInput, TemplateOptions } from "./message_pb.js";
 import type { EngineOptions, JsonDocument, PoolingOptions, Usage } from "./common_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { ItemError } from "./item_pb.js";
 
 /**
  * Describes the file penstock/v1/classification.proto.
@@ -136,6 +137,102 @@ export declare type ClassifyResponse = Message<"penstock.v1.ClassifyResponse"> &
 export declare const ClassifyResponseSchema: GenMessage<ClassifyResponse>;
 
 /**
+ * One item of StreamClassify.
+ *
+ * @generated from message penstock.v1.StreamClassifyRequest
+ */
+export declare type StreamClassifyRequest = Message<"penstock.v1.StreamClassifyRequest"> & {
+  /**
+   * Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+   * does not check that keys differ.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Request of the item. Its field paths in errors begin at this message.
+   *
+   * @generated from field: penstock.v1.ClassifyRequest request = 2;
+   */
+  request?: ClassifyRequest | undefined;
+
+  /**
+   * Whether results are in the order of the items. Only the first message of the stream can set it;
+   * INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+   * Defaults to false: results are in the order in which they are ready.
+   *
+   * @generated from field: bool in_order = 3;
+   */
+  inOrder: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.StreamClassifyRequest.
+ * Use `create(StreamClassifyRequestSchema)` to create a new message.
+ */
+export declare const StreamClassifyRequestSchema: GenMessage<StreamClassifyRequest>;
+
+/**
+ * Result of one item of StreamClassify.
+ *
+ * @generated from message penstock.v1.StreamClassifyResponse
+ */
+export declare type StreamClassifyResponse = Message<"penstock.v1.StreamClassifyResponse"> & {
+  /**
+   * Key of the item.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Position of the item in the stream, starting at 0.
+   *
+   * @generated from field: int32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Result of the item.
+   *
+   * @generated from oneof penstock.v1.StreamClassifyResponse.result
+   */
+  result: {
+    /**
+     * Error of the item.
+     *
+     * @generated from field: penstock.v1.ItemError error = 3;
+     */
+    value: ItemError;
+    case: "error";
+  } | {
+    /**
+     * Response of Classify to the item.
+     *
+     * @generated from field: penstock.v1.ClassifyResponse response = 4;
+     */
+    value: ClassifyResponse;
+    case: "response";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Token counts of the upstream request, if it answered other items as well: upstreams do not count
+   * the tokens of each input. Only the result of one of these items has it, and `response.usage` is
+   * unset in the results of all of them, so that the counts of all results add up.
+   *
+   * @generated from field: penstock.v1.Usage shared_usage = 5;
+   */
+  sharedUsage?: Usage | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.StreamClassifyResponse.
+ * Use `create(StreamClassifyResponseSchema)` to create a new message.
+ */
+export declare const StreamClassifyResponseSchema: GenMessage<StreamClassifyResponse>;
+
+/**
  * Class of one input.
  *
  * @generated from message penstock.v1.Classification
@@ -201,6 +298,20 @@ export declare const ClassificationService: GenService<{
     methodKind: "unary";
     input: typeof ClassifyRequestSchema;
     output: typeof ClassifyResponseSchema;
+  },
+  /**
+   * Classifies the inputs of a stream of items, each of which is a request of Classify; see the file
+   * comment of item.proto.
+   *
+   * Items are sent upstream in one request if everything except their inputs is equal and none of the
+   * inputs is a conversation.
+   *
+   * @generated from rpc penstock.v1.ClassificationService.StreamClassify
+   */
+  streamClassify: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamClassifyRequestSchema;
+    output: typeof StreamClassifyResponseSchema;
   },
 }>;
 

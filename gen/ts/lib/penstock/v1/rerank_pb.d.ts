@@ -6,6 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { ContentPart } from "./message_pb.js";
 import type { EngineOptions, JsonDocument, PoolingOptions, Usage } from "./common_pb.js";
+import type { ItemError } from "./item_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -261,6 +262,93 @@ export declare type RerankResponse = Message<"penstock.v1.RerankResponse"> & {
 export declare const RerankResponseSchema: GenMessage<RerankResponse>;
 
 /**
+ * One item of StreamRerank.
+ *
+ * @generated from message penstock.v1.StreamRerankRequest
+ */
+export declare type StreamRerankRequest = Message<"penstock.v1.StreamRerankRequest"> & {
+  /**
+   * Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+   * does not check that keys differ.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Request of the item. Its field paths in errors begin at this message.
+   *
+   * @generated from field: penstock.v1.RerankRequest request = 2;
+   */
+  request?: RerankRequest | undefined;
+
+  /**
+   * Whether results are in the order of the items. Only the first message of the stream can set it;
+   * INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+   * Defaults to false: results are in the order in which they are ready.
+   *
+   * @generated from field: bool in_order = 3;
+   */
+  inOrder: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.StreamRerankRequest.
+ * Use `create(StreamRerankRequestSchema)` to create a new message.
+ */
+export declare const StreamRerankRequestSchema: GenMessage<StreamRerankRequest>;
+
+/**
+ * Result of one item of StreamRerank.
+ *
+ * @generated from message penstock.v1.StreamRerankResponse
+ */
+export declare type StreamRerankResponse = Message<"penstock.v1.StreamRerankResponse"> & {
+  /**
+   * Key of the item.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Position of the item in the stream, starting at 0.
+   *
+   * @generated from field: int32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Result of the item.
+   *
+   * @generated from oneof penstock.v1.StreamRerankResponse.result
+   */
+  result: {
+    /**
+     * Error of the item.
+     *
+     * @generated from field: penstock.v1.ItemError error = 3;
+     */
+    value: ItemError;
+    case: "error";
+  } | {
+    /**
+     * Response of Rerank to the item.
+     *
+     * @generated from field: penstock.v1.RerankResponse response = 4;
+     */
+    value: RerankResponse;
+    case: "response";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message penstock.v1.StreamRerankResponse.
+ * Use `create(StreamRerankResponseSchema)` to create a new message.
+ */
+export declare const StreamRerankResponseSchema: GenMessage<StreamRerankResponse>;
+
+/**
  * A document's score.
  *
  * @generated from message penstock.v1.RerankResult
@@ -433,6 +521,102 @@ export declare type ScoreResponse = Message<"penstock.v1.ScoreResponse"> & {
 export declare const ScoreResponseSchema: GenMessage<ScoreResponse>;
 
 /**
+ * One item of StreamScore.
+ *
+ * @generated from message penstock.v1.StreamScoreRequest
+ */
+export declare type StreamScoreRequest = Message<"penstock.v1.StreamScoreRequest"> & {
+  /**
+   * Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+   * does not check that keys differ.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Request of the item. Its field paths in errors begin at this message.
+   *
+   * @generated from field: penstock.v1.ScoreRequest request = 2;
+   */
+  request?: ScoreRequest | undefined;
+
+  /**
+   * Whether results are in the order of the items. Only the first message of the stream can set it;
+   * INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+   * Defaults to false: results are in the order in which they are ready.
+   *
+   * @generated from field: bool in_order = 3;
+   */
+  inOrder: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.StreamScoreRequest.
+ * Use `create(StreamScoreRequestSchema)` to create a new message.
+ */
+export declare const StreamScoreRequestSchema: GenMessage<StreamScoreRequest>;
+
+/**
+ * Result of one item of StreamScore.
+ *
+ * @generated from message penstock.v1.StreamScoreResponse
+ */
+export declare type StreamScoreResponse = Message<"penstock.v1.StreamScoreResponse"> & {
+  /**
+   * Key of the item.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Position of the item in the stream, starting at 0.
+   *
+   * @generated from field: int32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Result of the item.
+   *
+   * @generated from oneof penstock.v1.StreamScoreResponse.result
+   */
+  result: {
+    /**
+     * Error of the item.
+     *
+     * @generated from field: penstock.v1.ItemError error = 3;
+     */
+    value: ItemError;
+    case: "error";
+  } | {
+    /**
+     * Response of Score to the item.
+     *
+     * @generated from field: penstock.v1.ScoreResponse response = 4;
+     */
+    value: ScoreResponse;
+    case: "response";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Token counts of the upstream request, if it answered other items as well: upstreams do not count
+   * the tokens of each input. Only the result of one of these items has it, and `response.usage` is
+   * unset in the results of all of them, so that the counts of all results add up.
+   *
+   * @generated from field: penstock.v1.Usage shared_usage = 5;
+   */
+  sharedUsage?: Usage | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.StreamScoreResponse.
+ * Use `create(StreamScoreResponseSchema)` to create a new message.
+ */
+export declare const StreamScoreResponseSchema: GenMessage<StreamScoreResponse>;
+
+/**
  * A pair's score.
  *
  * @generated from message penstock.v1.ScoreResult
@@ -496,6 +680,35 @@ export declare const RerankService: GenService<{
     methodKind: "unary";
     input: typeof ScoreRequestSchema;
     output: typeof ScoreResponseSchema;
+  },
+  /**
+   * Ranks the documents of a stream of items, each of which is a request of Rerank; see the file
+   * comment of item.proto.
+   *
+   * Each item is sent upstream alone: its documents are one request already, and some models score
+   * them relative to each other.
+   *
+   * @generated from rpc penstock.v1.RerankService.StreamRerank
+   */
+  streamRerank: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamRerankRequestSchema;
+    output: typeof StreamRerankResponseSchema;
+  },
+  /**
+   * Scores the pairs of a stream of items, each of which is a request of Score; see the file comment
+   * of item.proto.
+   *
+   * Items are sent upstream in one request if everything except their queries and documents is
+   * equal, all of these are texts, and there are as many queries as documents. One query for several
+   * documents is sent alone, because some models score the documents relative to each other.
+   *
+   * @generated from rpc penstock.v1.RerankService.StreamScore
+   */
+  streamScore: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamScoreRequestSchema;
+    output: typeof StreamScoreResponseSchema;
   },
 }>;
 

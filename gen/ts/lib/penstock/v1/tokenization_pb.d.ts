@@ -6,6 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { JsonDocument } from "./common_pb.js";
 import type { ChatMessage, TemplateOptions, Tool } from "./message_pb.js";
+import type { ItemError } from "./item_pb.js";
 
 /**
  * Describes the file penstock/v1/tokenization.proto.
@@ -165,6 +166,93 @@ export declare type TokenizeResponse = Message<"penstock.v1.TokenizeResponse"> &
 export declare const TokenizeResponseSchema: GenMessage<TokenizeResponse>;
 
 /**
+ * One item of StreamTokenize.
+ *
+ * @generated from message penstock.v1.StreamTokenizeRequest
+ */
+export declare type StreamTokenizeRequest = Message<"penstock.v1.StreamTokenizeRequest"> & {
+  /**
+   * Identifies the item, and is returned with its result. Optional, and at most 512 bytes. The server
+   * does not check that keys differ.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Request of the item. Its field paths in errors begin at this message.
+   *
+   * @generated from field: penstock.v1.TokenizeRequest request = 2;
+   */
+  request?: TokenizeRequest | undefined;
+
+  /**
+   * Whether results are in the order of the items. Only the first message of the stream can set it;
+   * INVALID_ARGUMENT INVALID_REQUEST for a later item that sets it if the first one does not.
+   * Defaults to false: results are in the order in which they are ready.
+   *
+   * @generated from field: bool in_order = 3;
+   */
+  inOrder: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.StreamTokenizeRequest.
+ * Use `create(StreamTokenizeRequestSchema)` to create a new message.
+ */
+export declare const StreamTokenizeRequestSchema: GenMessage<StreamTokenizeRequest>;
+
+/**
+ * Result of one item of StreamTokenize.
+ *
+ * @generated from message penstock.v1.StreamTokenizeResponse
+ */
+export declare type StreamTokenizeResponse = Message<"penstock.v1.StreamTokenizeResponse"> & {
+  /**
+   * Key of the item.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Position of the item in the stream, starting at 0.
+   *
+   * @generated from field: int32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Result of the item.
+   *
+   * @generated from oneof penstock.v1.StreamTokenizeResponse.result
+   */
+  result: {
+    /**
+     * Error of the item.
+     *
+     * @generated from field: penstock.v1.ItemError error = 3;
+     */
+    value: ItemError;
+    case: "error";
+  } | {
+    /**
+     * Response of Tokenize to the item.
+     *
+     * @generated from field: penstock.v1.TokenizeResponse response = 4;
+     */
+    value: TokenizeResponse;
+    case: "response";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message penstock.v1.StreamTokenizeResponse.
+ * Use `create(StreamTokenizeResponseSchema)` to create a new message.
+ */
+export declare const StreamTokenizeResponseSchema: GenMessage<StreamTokenizeResponse>;
+
+/**
  * Request of Detokenize.
  *
  * @generated from message penstock.v1.DetokenizeRequest
@@ -242,6 +330,19 @@ export declare const TokenizationService: GenService<{
     methodKind: "unary";
     input: typeof TokenizeRequestSchema;
     output: typeof TokenizeResponseSchema;
+  },
+  /**
+   * Converts a stream of items, each of which is a request of Tokenize; see the file comment of
+   * item.proto.
+   *
+   * Each item is sent upstream alone, because upstreams tokenize one input in a request.
+   *
+   * @generated from rpc penstock.v1.TokenizationService.StreamTokenize
+   */
+  streamTokenize: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamTokenizeRequestSchema;
+    output: typeof StreamTokenizeResponseSchema;
   },
   /**
    * Converts token ids into text. The upstream may omit ids unknown to the tokenizer without an
