@@ -1,16 +1,24 @@
 """Classification of texts and media."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.item_requests import AsyncKeyed, ItemRequests, Keyed
+from penstock._base.item_stream import AsyncItemStream, ItemStream
 from penstock._base.json_documents import WithExtra
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
 from penstock._base.result import Items, ModelResult
+from penstock.item_result import ItemResult
 from penstock.v1.classification_pb2 import Classification as ClassificationProto
-from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
+from penstock.v1.classification_pb2 import (
+    ClassifyRequest,
+    ClassifyResponse,
+    StreamClassifyRequest,
+)
 from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
 
 
@@ -66,6 +74,26 @@ class Classifier(Resource):
         request = _request(inputs, options)
         return self._caller.call(self._stub.Classify, request, options, Classifications)
 
+    def stream(
+        self, items: Keyed[Inputs], *, in_order: bool = False, **options: Unpack[InputOptions]
+    ) -> ItemStream[ItemResult[Classifications]]:
+        """Starts a stream of items, each of which has a result of its own.
+
+            >>> with client.classify.stream({"a": "What a day!"}) as results:
+            ...     [(result.key, len(result.answer)) for result in results]
+            [('a', 1)]
+
+        Args:
+            items: inputs by their keys. An iterator is read in another thread, as
+                the service accepts more items.
+            in_order: whether the results have the order of the items; otherwise, each arrives as
+                soon as it is ready.
+            **options: see `InputOptions`; they apply to every item. The timeout is that of all
+                items together; default: none.
+        """
+        method = self._stub.StreamClassify
+        return _ITEMS.stream(self._caller, method, items, options, in_order=in_order)
+
 
 class AsyncClassifier(AsyncResource):
     """Asynchronous counterpart of `Classifier`."""
@@ -79,6 +107,20 @@ class AsyncClassifier(AsyncResource):
         request = _request(inputs, options)
         return await self._caller.call(self._stub.Classify, request, options, Classifications)
 
+    def stream(
+        self, items: AsyncKeyed[Inputs], *, in_order: bool = False, **options: Unpack[InputOptions]
+    ) -> AsyncItemStream[ItemResult[Classifications]]:
+        """See `Classifier.stream`; iterate over the result with `async for`, without `await`."""
+        method = self._stub.StreamClassify
+        return _ITEMS.stream_async(self._caller, method, items, options, in_order=in_order)
+
 
 def _request(inputs: Inputs, options: InputOptions) -> ClassifyRequest:
     return build(ClassifyRequest, options, "options", inputs=as_inputs(inputs))
+
+
+def _requests(options: InputOptions) -> Callable[[Inputs], ClassifyRequest]:
+    return partial(_request, options=options)
+
+
+_ITEMS = ItemRequests(StreamClassifyRequest, _requests, Classifications)

@@ -1,11 +1,12 @@
 """Embedding vectors of texts and media."""
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
-from penstock._base.item_stream import AsyncItemStream, ItemStream, pairs
+from penstock._base.item_requests import AsyncKeyed, ItemRequests, Keyed
+from penstock._base.item_stream import AsyncItemStream, ItemStream
 from penstock._base.option_docs import documented
 from penstock._base.options import build
 from penstock._base.pooling import InputOptions, Inputs, as_inputs
@@ -16,19 +17,12 @@ from penstock.v1.embedding_pb2 import (
     CreateEmbeddingsResponse,
     LateChunkingOptions,
     StreamEmbeddingsRequest,
-    StreamEmbeddingsResponse,
 )
 from penstock.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from penstock.vectors import Vector, stacked
 
 if TYPE_CHECKING:
     import numpy
-
-KeyedInputs: TypeAlias = Mapping[str, Inputs] | Iterable[tuple[str, Inputs]]
-"""Inputs by their keys, all at once or one after the other."""
-
-AsyncKeyedInputs: TypeAlias = KeyedInputs | AsyncIterable[tuple[str, Inputs]]
-"""Inputs by their keys, all at once or one after the other."""
 
 
 @documented
@@ -106,7 +100,7 @@ class Embedder(Resource):
         )
 
     def stream(
-        self, items: KeyedInputs, *, in_order: bool = False, **options: Unpack[EmbeddingOptions]
+        self, items: Keyed[Inputs], *, in_order: bool = False, **options: Unpack[EmbeddingOptions]
     ) -> ItemStream[ItemResult[Embeddings]]:
         """Starts a stream of items, each of which has a result of its own.
 
@@ -116,18 +110,15 @@ class Embedder(Resource):
             (64, 64)
 
         Args:
-            items: inputs by their keys. An iterator is read as the service accepts more items, in
-                another thread.
+            items: inputs by their keys. An iterator is read in another thread, as the service
+                accepts more items.
             in_order: whether the results have the order of the items; otherwise, each arrives as
                 soon as it is ready.
             **options: see `EmbeddingOptions`; they apply to every item. The timeout is that of all
                 items together; default: none.
         """
-        made = _items(options, in_order=in_order)
-        every = items.items() if isinstance(items, Mapping) else items
-        requests = (made(key, inputs) for key, inputs in every)
         method = self._stub.StreamEmbeddings
-        return ItemStream(self._caller, method, options, _item_result, requests)
+        return _ITEMS.stream(self._caller, method, items, options, in_order=in_order)
 
 
 class AsyncEmbedder(AsyncResource):
@@ -145,34 +136,29 @@ class AsyncEmbedder(AsyncResource):
 
     def stream(
         self,
-        items: AsyncKeyedInputs,
+        items: AsyncKeyed[Inputs],
         *,
         in_order: bool = False,
         **options: Unpack[EmbeddingOptions],
     ) -> AsyncItemStream[ItemResult[Embeddings]]:
         """See `Embedder.stream`; iterate over the result with `async for`, without `await`."""
-        made = _items(options, in_order=in_order)
-        requests = (made(key, inputs) async for key, inputs in pairs(items))
         method = self._stub.StreamEmbeddings
-        return AsyncItemStream(self._caller, method, options, _item_result, requests)
+        return _ITEMS.stream_async(self._caller, method, items, options, in_order=in_order)
 
 
-def _items(
-    options: EmbeddingOptions, *, in_order: bool
-) -> Callable[[str, Inputs], StreamEmbeddingsRequest]:
-    """Returns a function that builds the message of an item from its key and its inputs."""
+def _requests(options: EmbeddingOptions) -> Callable[[Inputs], CreateEmbeddingsRequest]:
+    """Returns a function that builds the request of an item from its inputs."""
     common = build(CreateEmbeddingsRequest, options, "options")
 
-    def item(key: str, inputs: Inputs) -> StreamEmbeddingsRequest:
-        made = StreamEmbeddingsRequest(key=key, request=common, in_order=in_order)
-        made.request.inputs.extend(as_inputs(inputs))
+    def request(inputs: Inputs) -> CreateEmbeddingsRequest:
+        made = CreateEmbeddingsRequest(inputs=as_inputs(inputs))
+        made.MergeFrom(common)
         return made
 
-    return item
+    return request
 
 
-def _item_result(result: StreamEmbeddingsResponse) -> ItemResult[Embeddings]:
-    return ItemResult(result, Embeddings)
+_ITEMS = ItemRequests(StreamEmbeddingsRequest, _requests, Embeddings)
 
 
 def embeddings_request(

@@ -47,6 +47,10 @@ class ItemResult(Generic[A]):
 
     @property
     def usage(self) -> Usage:
-        """Tokens used; those of all items that were sent upstream together have one of them."""
-        usage: Usage = self.proto.shared_usage
-        return usage if self.proto.HasField("shared_usage") else self.proto.response.usage
+        """Tokens used; if items were sent upstream together, one of them has the tokens of all."""
+        for message, name in ((self.proto, "shared_usage"), (self.proto.response, "usage")):
+            # Not every kind of item has token counts.
+            if name in message.DESCRIPTOR.fields_by_name and message.HasField(name):
+                usage: Usage = getattr(message, name)
+                return usage
+        return Usage()

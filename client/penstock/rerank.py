@@ -1,17 +1,28 @@
 """Reranking: documents ordered by relevance to a query."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import TypeAlias, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.item_requests import AsyncKeyed, ItemRequests, Keyed
+from penstock._base.item_stream import AsyncItemStream, ItemStream
 from penstock._base.json_documents import WithExtra
 from penstock._base.option_docs import documented
 from penstock._base.options import build
 from penstock._base.result import Items, ModelResult
 from penstock._base.scoring import Document, Documents, ScoringOptions, as_document, as_documents
-from penstock.v1.rerank_pb2 import RerankRequest, RerankResponse, RerankResult
+from penstock.item_result import ItemResult
+from penstock.v1.rerank_pb2 import (
+    RerankRequest,
+    RerankResponse,
+    RerankResult,
+    StreamRerankRequest,
+)
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
+
+QueryAndDocuments: TypeAlias = tuple[Document, Documents]
+"""A query and the documents to be ordered, as `Reranker` accepts them."""
 
 
 @documented
@@ -87,6 +98,31 @@ class Reranker(Resource):
         request = rerank_request(query, documents, **options)
         return self._caller.call(self._stub.Rerank, request, options, Ranking)
 
+    def stream(
+        self,
+        items: Keyed[QueryAndDocuments],
+        *,
+        in_order: bool = False,
+        **options: Unpack[RerankOptions],
+    ) -> ItemStream[ItemResult[Ranking]]:
+        """Starts a stream of items, each of which has a result of its own.
+
+            >>> items = {"a": ("capital of France", ["Berlin", "Paris"])}
+            >>> with client.rerank.stream(items, top_n=1) as results:
+            ...     [(result.key, len(result.answer)) for result in results]
+            [('a', 1)]
+
+        Args:
+            items: a query and its documents by their keys. An iterator is read in another thread,
+                as the service accepts more items.
+            in_order: whether the results have the order of the items; otherwise, each arrives as
+                soon as it is ready.
+            **options: see `RerankOptions`; they apply to every item. The timeout is that of all
+                items together; default: none.
+        """
+        method = self._stub.StreamRerank
+        return _ITEMS.stream(self._caller, method, items, options, in_order=in_order)
+
 
 class AsyncReranker(AsyncResource):
     """Asynchronous counterpart of `Reranker`."""
@@ -101,6 +137,17 @@ class AsyncReranker(AsyncResource):
         """See `Reranker`."""
         request = rerank_request(query, documents, **options)
         return await self._caller.call(self._stub.Rerank, request, options, Ranking)
+
+    def stream(
+        self,
+        items: AsyncKeyed[QueryAndDocuments],
+        *,
+        in_order: bool = False,
+        **options: Unpack[RerankOptions],
+    ) -> AsyncItemStream[ItemResult[Ranking]]:
+        """See `Reranker.stream`; iterate over the result with `async for`, without `await`."""
+        method = self._stub.StreamRerank
+        return _ITEMS.stream_async(self._caller, method, items, options, in_order=in_order)
 
 
 def rerank_request(
@@ -123,3 +170,10 @@ def rerank_request(
         query=as_document(query),
         documents=as_documents(documents),
     )
+
+
+def _requests(options: RerankOptions) -> Callable[[QueryAndDocuments], RerankRequest]:
+    return lambda item: rerank_request(*item, **options)
+
+
+_ITEMS = ItemRequests(StreamRerankRequest, _requests, Ranking)

@@ -1,14 +1,20 @@
 """Relevance scores of pairs of queries and documents."""
 
-from collections.abc import Sequence
-from typing import Unpack
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, Unpack
 
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.item_requests import AsyncKeyed, ItemRequests, Keyed
+from penstock._base.item_stream import AsyncItemStream, ItemStream
 from penstock._base.options import build
 from penstock._base.result import Items, ModelResult
 from penstock._base.scoring import Documents, ScoringOptions, as_documents
-from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse
+from penstock.item_result import ItemResult
+from penstock.v1.rerank_pb2 import ScoreRequest, ScoreResponse, StreamScoreRequest
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
+
+Pairs: TypeAlias = tuple[Documents, Documents]
+"""Queries and documents, as `Scorer` accepts them."""
 
 
 class Scores(ModelResult[ScoreResponse], Items[float]):
@@ -47,6 +53,26 @@ class Scorer(Resource):
         request = _request(queries, documents, options)
         return self._caller.call(self._stub.Score, request, options, Scores)
 
+    def stream(
+        self, items: Keyed[Pairs], *, in_order: bool = False, **options: Unpack[ScoringOptions]
+    ) -> ItemStream[ItemResult[Scores]]:
+        """Starts a stream of items, each of which has a result of its own.
+
+            >>> with client.score.stream({"a": ("capital of France", "Paris")}) as results:
+            ...     [(result.key, len(result.answer)) for result in results]
+            [('a', 1)]
+
+        Args:
+            items: queries and documents by their keys. An iterator is read in another thread, as
+                the service accepts more items.
+            in_order: whether the results have the order of the items; otherwise, each arrives as
+                soon as it is ready.
+            **options: see `ScoringOptions`; they apply to every item. The timeout is that of all
+                items together; default: none.
+        """
+        method = self._stub.StreamScore
+        return _ITEMS.stream(self._caller, method, items, options, in_order=in_order)
+
 
 class AsyncScorer(AsyncResource):
     """Asynchronous counterpart of `Scorer`."""
@@ -65,6 +91,13 @@ class AsyncScorer(AsyncResource):
         request = _request(queries, documents, options)
         return await self._caller.call(self._stub.Score, request, options, Scores)
 
+    def stream(
+        self, items: AsyncKeyed[Pairs], *, in_order: bool = False, **options: Unpack[ScoringOptions]
+    ) -> AsyncItemStream[ItemResult[Scores]]:
+        """See `Scorer.stream`; iterate over the result with `async for`, without `await`."""
+        method = self._stub.StreamScore
+        return _ITEMS.stream_async(self._caller, method, items, options, in_order=in_order)
+
 
 def _request(queries: Documents, documents: Documents, options: ScoringOptions) -> ScoreRequest:
     return build(
@@ -75,3 +108,10 @@ def _request(queries: Documents, documents: Documents, options: ScoringOptions) 
         queries=as_documents(queries),
         documents=as_documents(documents),
     )
+
+
+def _requests(options: ScoringOptions) -> Callable[[Pairs], ScoreRequest]:
+    return lambda pairs: _request(*pairs, options)
+
+
+_ITEMS = ItemRequests(StreamScoreRequest, _requests, Scores)

@@ -1,19 +1,24 @@
 """Converts text to tokens and back with a model's tokenizer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Unpack
 
 from penstock._base.call_info import CallInfo
 from penstock._base.caller import AsyncCaller, AsyncResource, Caller, Resource
+from penstock._base.item_requests import AsyncKeyed, ItemRequests, Keyed
+from penstock._base.item_stream import AsyncItemStream, ItemStream
 from penstock._base.option_docs import documented
 from penstock._base.options import CallOptions, JsonObject, TemplateOption, build
 from penstock._base.result import Result
+from penstock.item_result import ItemResult
 from penstock.messages import Messages, conversation
 from penstock.tools import ToolLike, as_tools
 from penstock.v1.tokenization_pb2 import (
     ChatTokenizeInput,
     DetokenizeRequest,
     DetokenizeResponse,
+    StreamTokenizeRequest,
     TokenizeRequest,
     TokenizeResponse,
 )
@@ -94,6 +99,26 @@ class Tokenizer(Resource):
         request = _request(text, options)
         return self._caller.call(self._stub.Tokenize, request, options, Tokens)
 
+    def stream(
+        self, items: Keyed[Messages], *, in_order: bool = False, **options: Unpack[TokenizeOptions]
+    ) -> ItemStream[ItemResult[Tokens]]:
+        """Starts a stream of items, each of which has a result of its own.
+
+            >>> with client.tokenize.stream({"a": "Say hello."}) as results:
+            ...     [(result.key, len(result.answer)) for result in results]
+            [('a', 3)]
+
+        Args:
+            items: texts or messages by their keys. An iterator is read in another thread, as
+                the service accepts more items.
+            in_order: whether the results have the order of the items; otherwise, each arrives as
+                soon as it is ready.
+            **options: see `TokenizeOptions`; they apply to every item. The timeout is that of all
+                items together; default: none.
+        """
+        method = self._stub.StreamTokenize
+        return _ITEMS.stream(self._caller, method, items, options, in_order=in_order)
+
 
 class AsyncTokenizer(AsyncResource):
     """Asynchronous counterpart of `Tokenizer`."""
@@ -106,6 +131,17 @@ class AsyncTokenizer(AsyncResource):
         """See `Tokenizer`."""
         request = _request(text, options)
         return await self._caller.call(self._stub.Tokenize, request, options, Tokens)
+
+    def stream(
+        self,
+        items: AsyncKeyed[Messages],
+        *,
+        in_order: bool = False,
+        **options: Unpack[TokenizeOptions],
+    ) -> AsyncItemStream[ItemResult[Tokens]]:
+        """See `Tokenizer.stream`; iterate over the result with `async for`, without `await`."""
+        method = self._stub.StreamTokenize
+        return _ITEMS.stream_async(self._caller, method, items, options, in_order=in_order)
 
 
 class Detokenizer(Resource):
@@ -153,6 +189,13 @@ def _request(text: Messages, options: TokenizeOptions) -> TokenizeRequest:
     )
     rest = {name: value for name, value in options.items() if name not in own}
     return build(TokenizeRequest, rest, chat=chat)
+
+
+def _requests(options: TokenizeOptions) -> Callable[[Messages], TokenizeRequest]:
+    return partial(_request, options=options)
+
+
+_ITEMS = ItemRequests(StreamTokenizeRequest, _requests, Tokens)
 
 
 def _text(reply: DetokenizeResponse, call: CallInfo) -> str:

@@ -5,7 +5,11 @@ from typing import Any
 import grpc
 import pytest
 
-from penstock.v1.classification_pb2 import ClassifyRequest, ClassifyResponse
+from penstock.v1.classification_pb2 import (
+    ClassifyRequest,
+    ClassifyResponse,
+    StreamClassifyRequest,
+)
 from penstock.v1.classification_pb2_grpc import ClassificationServiceStub
 from penstock.v1.common_pb2 import EngineOptions, PoolingOptions
 
@@ -48,6 +52,24 @@ async def test_texts(stub: Any, target: Target) -> None:
     assert [sum(one) for one in probs] == pytest.approx([1] * 4, abs=1e-5)
     assert alike(probs[0], probs[2], 1e-5)
     assert probs[0] != probs[1]
+
+
+async def test_items_of_a_stream(stub: Any) -> None:
+    inputs = {f"key {number}": texts(f"text number {number}") for number in range(50)}
+    inputs |= {"long": texts(LONG), "several": texts("hello", "bye")}
+    sent = (
+        StreamClassifyRequest(key=key, request=ClassifyRequest(inputs=one), in_order=True)
+        for key, one in inputs.items()
+    )
+    found = {result.key: result async for result in stub.StreamClassify(sent)}
+    assert list(found) == list(inputs)
+    for key in ("key 0", "key 33", "several"):
+        alone = await classify(stub, inputs[key])
+        for one, other in zip(found[key].response.results, alone.results, strict=True):
+            assert one.label == other.label
+            assert alike(one.probs, other.probs, 1e-4)
+    assert found["long"].error.reason == "CONTEXT_LENGTH_EXCEEDED"
+    assert {key for key, one in found.items() if one.HasField("error")} == {"long"}
 
 
 async def test_token_ids(stub: Any) -> None:

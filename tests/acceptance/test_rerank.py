@@ -17,6 +17,8 @@ from penstock.v1.rerank_pb2 import (
     ScoreResponse,
     ScoringInput,
     ScoringOptions,
+    StreamRerankRequest,
+    StreamScoreRequest,
 )
 from penstock.v1.rerank_pb2_grpc import RerankServiceStub
 
@@ -99,6 +101,46 @@ KINDS = [
     pytest.param(kind, marks=pytest.mark.upstream(kind), id=kind) for kind in ("rerank", "embed")
 ]
 either_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@either_kind
+async def test_items_of_a_stream_of_scores(stub: Any, kind: str) -> None:
+    requests = {
+        f"key {number}": scoring(documents=[f"{DOCUMENTS[number % 5]} {number}"])
+        for number in range(50)
+    }
+    requests |= {"long": scoring(documents=[LONG]), "several": scoring()}
+    sent = (
+        StreamScoreRequest(key=key, request=request, in_order=True)
+        for key, request in requests.items()
+    )
+    found = {result.key: result async for result in stub.StreamScore(sent)}
+    assert list(found) == list(requests)
+    for key in ("key 0", "key 33", "several"):
+        alone = await score(stub, requests[key])
+        assert [result.score for result in found[key].response.results] == pytest.approx(
+            [result.score for result in alone.results], abs=TOLERANCE
+        )
+    assert found["long"].error.reason == "CONTEXT_LENGTH_EXCEEDED"
+    assert {key for key, one in found.items() if one.HasField("error")} == {"long"}
+
+
+@either_kind
+async def test_items_of_a_stream_of_rankings(stub: Any, kind: str) -> None:
+    requests = {str(number): reranking(top_n=number) for number in range(6)}
+    requests["long"] = reranking(documents=[LONG])
+    sent = (
+        StreamRerankRequest(key=key, request=request, in_order=True)
+        for key, request in requests.items()
+    )
+    found = {result.key: result async for result in stub.StreamRerank(sent)}
+    assert list(found) == list(requests)
+    whole = await rerank(stub, reranking())
+    for number in range(6):
+        results = found[str(number)].response.results
+        expected = whole.results[: number or None]
+        assert [one.index for one in results] == [one.index for one in expected]
+    assert found["long"].error.reason == "CONTEXT_LENGTH_EXCEEDED"
 
 
 @either_kind

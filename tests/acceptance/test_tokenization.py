@@ -11,6 +11,7 @@ from penstock.v1.message_pb2 import ROLE_ASSISTANT, TemplateOptions
 from penstock.v1.tokenization_pb2 import (
     ChatTokenizeInput,
     DetokenizeRequest,
+    StreamTokenizeRequest,
     TokenizeRequest,
     TokenizeResponse,
 )
@@ -47,6 +48,21 @@ async def test_round_trip(stub: Any, target: Target, text: str) -> None:
     assert not answer.token_strings
     assert bool(answer.count) is bool(text)
     assert await detokenize(stub, answer.token_ids) == text
+
+
+async def test_items_of_a_stream(stub: Any) -> None:
+    requests = {f"key {number}": TokenizeRequest(text=f"text {number}") for number in range(50)}
+    requests["talk"] = TokenizeRequest(chat=ChatTokenizeInput(messages=asking("hello").messages))
+    requests["wrong"] = TokenizeRequest(text="x", model="nope")
+    sent = (
+        StreamTokenizeRequest(key=key, request=request, in_order=True)
+        for key, request in requests.items()
+    )
+    found = {result.key: result async for result in stub.StreamTokenize(sent)}
+    assert list(found) == list(requests)
+    for key in ("key 0", "key 33", "talk"):
+        assert found[key].response == await stub.Tokenize(requests[key])
+    assert found["wrong"].error.reason == "MODEL_NOT_FOUND"
 
 
 async def test_token_strings(stub: Any) -> None:

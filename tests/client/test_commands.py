@@ -92,6 +92,17 @@ def test_a_stream_of_embeddings(target: str) -> None:
     assert result.returncode == 0
 
 
+def test_a_stream_of_tokens(target: str) -> None:
+    given = "Say hello.\n\n[[simulate: status code=400]]\n"
+    result = penstock("tokenize", "--stream", "--target", target, given=given)
+    text, empty, failed = map(json.loads, result.stdout.splitlines())
+    assert text["token_strings"] == ["Say", "Ġhello", "."]
+    assert len(text["token_ids"]) == 3
+    assert empty == {"index": 1, "token_ids": [], "token_strings": []}
+    assert (failed["index"], failed["error"]["reason"]) == (2, "UPSTREAM_REJECTED")
+    assert result.returncode == 1
+
+
 def test_a_failed_item_of_a_stream(target: str) -> None:
     given = "a cat\n[[simulate: status code=400]]\n"
     result = penstock("embed", "--stream", "--target", target, given=given)
@@ -104,8 +115,9 @@ def test_a_failed_item_of_a_stream(target: str) -> None:
     assert result.returncode == 1
 
 
-def test_a_stream_accepts_no_texts(target: str) -> None:
-    result = penstock("embed", "--stream", "a", "--target", target)
+@pytest.mark.parametrize("command", ["embed", "tokenize"])
+def test_a_stream_accepts_no_texts(command: str, target: str) -> None:
+    result = penstock(command, "--stream", "a", "--target", target)
     assert (result.returncode, b"--stream" in result.stderr) == (2, True)
 
 

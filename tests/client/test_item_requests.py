@@ -1,4 +1,4 @@
-"""Streams of embeddings of both clients and of the command."""
+"""Streams of items of both clients."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -6,26 +6,30 @@ from typing import Any
 
 import pytest
 
-from penstock import AsyncClient, Client, Embeddings, ItemResult, NotFoundError
+from penstock import AsyncClient, Client, ItemResult, NotFoundError, user
 
-Run = Callable[..., list[ItemResult[Embeddings]]]
+Run = Callable[..., list[ItemResult[Any]]]
 
 ITEMS: dict[str, Any] = {"one": "a cat", "several": ["a cat", "a kitten"], "ids": [5, 6]}
 
 
-def _blocking(target: str, items: Any, **options: Any) -> list[ItemResult[Embeddings]]:
+def _blocking(
+    target: str, items: Any, of: str = "embeddings", **options: Any
+) -> list[ItemResult[Any]]:
     with (
         Client(target, retries=0) as client,
-        client.embeddings.stream(items, **options) as results,
+        getattr(client, of).stream(items, **options) as results,
     ):
         return list(results)
 
 
-def _awaited(target: str, items: Any, **options: Any) -> list[ItemResult[Embeddings]]:
-    async def run() -> list[ItemResult[Embeddings]]:
+def _awaited(
+    target: str, items: Any, of: str = "embeddings", **options: Any
+) -> list[ItemResult[Any]]:
+    async def run() -> list[ItemResult[Any]]:
         async with (
             AsyncClient(target, retries=0) as client,
-            client.embeddings.stream(items, **options) as results,
+            getattr(client, of).stream(items, **options) as results,
         ):
             return [result async for result in results]
 
@@ -43,6 +47,49 @@ def test_the_answer_is_that_of_a_call(run: Run, target: str) -> None:
     assert {one.key: one.answer.tolist() for one in found} == expected
     assert sum(one.usage.prompt_tokens for one in found) > 0
     assert not any(one.error for one in found)
+
+
+OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[Any], Any]]] = {
+    "classify": (ITEMS, {"use_activation": False}, lambda one: [kind.probs for kind in one]),
+    "score": (
+        {"one": ("capital", "Paris"), "several": ("capital", ["Berlin", "Paris"])},
+        {"use_activation": False},
+        list,
+    ),
+    "rerank": (
+        {"one": ("capital", "Paris"), "several": ("capital", ["Berlin", "capital"])},
+        {"top_n": 1, "return_documents": True},
+        lambda one: [(document.index, document.score, document.text) for document in one],
+    ),
+    "tokenize": (
+        {"text": "a cat", "conversation": [user("a cat")]},
+        {"return_token_strings": True},
+        lambda one: (list(one.ids), list(one.strings)),
+    ),
+}
+
+
+@both
+@pytest.mark.parametrize("of", OTHERS)
+def test_the_answer_of_another_kind_is_that_of_a_call(run: Run, of: str, target: str) -> None:
+    items, options, shown = OTHERS[of]
+    with Client(target) as client:
+        call = getattr(client, of)
+        given = {key: one if isinstance(one, tuple) else (one,) for key, one in items.items()}
+        expected = {key: shown(call(*one, **options)) for key, one in given.items()}
+    found = run(target, items, of, **options)
+    assert {one.key: shown(one.answer) for one in found} == expected
+    assert (sum(one.usage.prompt_tokens for one in found) > 0) is (of != "tokenize")
+    with pytest.raises(TypeError, match="use_activaton"):
+        run(target, items, of, use_activaton=True)
+
+
+@both
+@pytest.mark.parametrize("of", OTHERS)
+def test_a_failed_item_of_another_kind(run: Run, of: str, target: str) -> None:
+    failed, *_ = run(target, OTHERS[of][0], of, model="nobody")
+    assert isinstance(failed.error, NotFoundError)
+    assert failed.usage.prompt_tokens == 0
 
 
 @both

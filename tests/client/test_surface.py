@@ -11,19 +11,23 @@ from google.protobuf.descriptor import Descriptor
 import penstock
 import penstock.v1
 from penstock import AsyncClient, Client
+from penstock._base.item_requests import AsyncKeyed, Keyed
 from penstock._base.options import CallOptions, PoolingOptions, SamplingOptions
+from penstock._base.pooling import Inputs
 from penstock._base.scoring import ScoringOptions
 from penstock._base.stream import AsyncStream, BaseStream, Stream
 from penstock._base.upload import AsyncProgress, Progress
 from penstock.batch import AsyncBatchItems, BatchItems
 from penstock.chat import ChatOptions
 from penstock.completions import CompletionOptions
-from penstock.embeddings import AsyncKeyedInputs, EmbeddingOptions, KeyedInputs
+from penstock.embeddings import EmbeddingOptions
 from penstock.generation import GenerationOptions
 from penstock.live_transcription import AsyncSpeech, LiveOptions, Speech
+from penstock.messages import Messages
 from penstock.pool import PoolOptions
-from penstock.rerank import RerankOptions
+from penstock.rerank import QueryAndDocuments, RerankOptions
 from penstock.responses import ResponseOptions
+from penstock.score import Pairs
 from penstock.tokenize import TokenizeOptions
 from penstock.transcribe import TranscribeOptions
 from penstock.v1 import (
@@ -39,6 +43,9 @@ from penstock.v1 import (
     transcription_pb2,
 )
 
+ITEMS = (Inputs, Pairs, QueryAndDocuments, Messages)
+KEYED: Any = Keyed
+ASYNC_KEYED: Any = AsyncKeyed
 SAMPLING = common_pb2.SamplingParams.DESCRIPTOR
 POOLING = common_pb2.PoolingOptions.DESCRIPTOR
 SCORING = rerank_pb2.ScoringOptions.DESCRIPTOR
@@ -109,7 +116,7 @@ def plain(annotation: Any) -> str:
     for one, other in (
         (AsyncProgress, Progress),
         (AsyncBatchItems, BatchItems),
-        (AsyncKeyedInputs, KeyedInputs),
+        *((ASYNC_KEYED[kind], KEYED[kind]) for kind in ITEMS),
         (AsyncSpeech, Speech),
     ):
         text = text.replace(str(one), str(other))

@@ -92,6 +92,11 @@ ITEMS = [
     "2: UPSTREAM_REJECTED",
     "3: a dog, 64 values",
 ]
+SCORES = [
+    "0: 0.051305, Berlin is in Germany.",
+    "1: UPSTREAM_REJECTED, This item fails.",
+    "2: 0.953314, Paris is the capital of France.",
+]
 
 
 @pytest.mark.timeout(900)
@@ -106,8 +111,9 @@ async def test_streams_of_items(serve: Serve, language: str) -> None:
             await shell(command, folder)
         batch = (await shell(program("batch"), folder, PENSTOCK_TARGET=target)).splitlines()
         items = (await shell(program("items"), folder, PENSTOCK_TARGET=target)).splitlines()
+        scores = (await shell(program("scores"), folder, PENSTOCK_TARGET=target)).splitlines()
     assert (sorted(batch[:-1]), batch[-1]) == (BATCH[:-1], BATCH[-1])
-    assert items == ITEMS
+    assert (items, scores) == (ITEMS, SCORES)
 
 
 @pytest.mark.timeout(900)

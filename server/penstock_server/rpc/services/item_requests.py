@@ -45,8 +45,8 @@ class ItemMethod:
         body: returns the JSON of a request.
         reply: returns the message for the answer to a request.
         result: the message for the result of an item.
-        part: returns the JSON and the engine options as a part of a request for several; None if the
-            request must be sent alone.
+        part: returns the JSON, with the engine options, as a part of a request for several; None if
+            it must be sent alone.
         send: sends the JSON upstream, and returns the answer.
     """
 
