@@ -94,6 +94,15 @@ ANSWERS: Mapping[str, Expected] = {
         Code.UNAVAILABLE,
         "UPSTREAM_UNAVAILABLE",
     ),
+    "replica died": (
+        failing(
+            "500 x",
+            message="Message: Internal Server Error (Request ID: r), Internal exception: x, "
+            "original exception: The actor died unexpectedly before finishing this task.\n\tip: x",
+        ),
+        Code.UNAVAILABLE,
+        "ENGINE_DEAD",
+    ),
     "answer lost": (failing("500 x", message=LOST), Code.UNAVAILABLE, "UPSTREAM_CLOSED"),
 }
 

@@ -97,6 +97,12 @@ WRAPPED = {
         "n must be (1), got 0.",
     ),
     "without an id": ("Message: bad, Internal exception: x.Error", "bad"),
+    "a dead replica": (
+        "Message: Internal Server Error (Request ID: r), Internal exception: Internal Server Error "
+        "(Request ID: r), original exception: The actor died unexpectedly before finishing this "
+        "task.\n\tclass_name: x\n\tip: 10.0.0.7\nThe actor is dead because x",
+        "The actor died unexpectedly before finishing this task.",
+    ),
     "another beginning": ("Bad, Internal exception: x", "Bad, Internal exception: x"),
     "another end": ("Message: bad (Request ID: r)", "Message: bad (Request ID: r)"),
 }

@@ -31,6 +31,8 @@ class ErrorBody:
 
 ABORTED = ErrorBody(message="the upstream aborted the generation")
 """The meaning of the finish reason "abort", with which a vLLM that stops ends its answers."""
+ACTOR_DIED = "The actor died unexpectedly before finishing this task."
+"""The text of Ray Serve LLM for requests whose replica died."""
 
 
 # Words in `code` in place of a number, as some proxies and newer vLLMs send them.
@@ -147,9 +149,12 @@ def _error_object(error: Mapping[str, Any]) -> ErrorBody:
 
 def _unwrapped(message: str) -> str:
     """Returns a text without the exceptions in which Ray Serve LLM wraps it."""
-    wrapped, found, _ = message.partition(", Internal exception: ")
+    wrapped, found, exceptions = message.partition(", Internal exception: ")
     if not (found and wrapped.startswith(_WRAPPED)):
         return message
+    # The text of such an error is "Internal Server Error".
+    if exceptions.partition(", original exception: ")[2].startswith(ACTOR_DIED):
+        return ACTOR_DIED
     text, found, _ = wrapped.removeprefix(_WRAPPED).rpartition(" (Request ID: ")
     return text if found else wrapped.removeprefix(_WRAPPED)
 

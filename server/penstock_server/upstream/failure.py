@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from penstock_server import routes
-from penstock_server.upstream.error_body import ErrorBody
+from penstock_server.upstream.error_body import ACTOR_DIED, ErrorBody
 
 
 class Kind(enum.Enum):
@@ -207,6 +207,7 @@ _DRAINING = "cannot schedule new futures after shutdown"
 _ENGINE_DEAD = (
     "EngineCore encountered an issue.",
     "The server had an error while processing your request.",
+    ACTOR_DIED,
     _DRAINING,
 )
 _NO_SUCH_API = re.compile(
