@@ -277,16 +277,25 @@ class VllmServers:
         """
         wanted = _described(server)
         kept = [wanted] if following is None else [wanted, _described(following)]
+        self.stop([name for name, running in self._running.items() if running.server not in kept])
+        for one in kept:
+            if one.name not in self._running and one not in self._failed:
+                self._try(one)
         if error := self._failed.get(wanted):
             raise error
-        self.stop([name for name, running in self._running.items() if running.server not in kept])
         try:
-            self._begin([server for server in kept if server.name not in self._running])
             self._await(wanted)
         except ServerError as error:
             self.stop([wanted.name])
             self._failed[wanted] = error
             raise
+
+    def _try(self, server: Server) -> None:
+        """Starts a server without waiting for it; records a failure."""
+        try:
+            self._begin([server])
+        except ServerError as error:
+            self._failed[server] = error
 
     def _begin(self, servers: list[Server]) -> None:
         """Starts servers without waiting for them."""
