@@ -1,6 +1,7 @@
 """The routes of vLLM's HTTP API that serve operations."""
 
 from typing import Final
+from urllib.parse import quote
 
 CHAT_COMPLETIONS: Final = "/v1/chat/completions"
 CLASSIFY: Final = "/classify"
@@ -19,3 +20,8 @@ SCORE_UNVERSIONED: Final = "/score"
 TOKENIZE: Final = "/tokenize"
 TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
 TRANSLATIONS: Final = "/v1/audio/translations"
+
+
+def stored_response(response_id: str) -> str:
+    """Returns the path of a stored response."""
+    return f"{RESPONSES}/{quote(response_id, safe='')}"

@@ -195,8 +195,14 @@ STREAMS_OF_ITEMS = frozenset(
 """RPCs whose failures are those of items, which have tests of their own."""
 
 
-ELSEWHERE = STREAMS_OF_ITEMS | {"TranscriptionService/TranscribeLive"}
-"""RPCs that have tests of their own; the upstream of the live one has a websocket."""
+ELSEWHERE = STREAMS_OF_ITEMS | {
+    "ResponseService/StreamStoredResponse",
+    "TranscriptionService/TranscribeLive",
+}
+"""RPCs that have tests of their own.
+
+One makes two requests, and the upstream of the live one has a websocket.
+"""
 
 
 def names(calls: tuple[Called, ...]) -> list[str]:

@@ -10,6 +10,8 @@ from grpc import aio
 from operations.canned import canned, in_json
 from upstream.wire import stream as event_stream
 
+from penstock.v1.response_pb2 import CreateResponseRequest, StreamStoredResponseRequest
+from penstock.v1.response_pb2_grpc import ResponseServiceStub
 from penstock_server.rpc import middleware
 from penstock_server.rpc.calls import CallNext, Rpc, Usage
 from penstock_server.simulator import Simulator, SimulatorSettings
@@ -59,6 +61,22 @@ async def channel(calls: list[Rpc], serve: Serve) -> AsyncIterator[aio.Channel]:
         service = await serve(upstream=(simulator.url,))
         async with plain_channel(service) as opened:
             yield opened
+
+
+async def test_tokens_of_a_stored_response_are_counted_once(calls: list[Rpc], serve: Serve) -> None:
+    settings = SimulatorSettings(listen=FREE_PORT, response_store=True)
+    async with Simulator(settings) as simulator:
+        service = await serve(upstream=(simulator.url,), native_responses="always")
+        async with plain_channel(service) as opened:
+            stub = ResponseServiceStub(opened)
+            request = CreateResponseRequest(input_text="Say hello.", background=True)
+            events = [event async for event in stub.StreamResponse(request)]
+            again = StreamStoredResponseRequest(response_id=events[-1].completed.id)
+            assert [event async for event in stub.StreamStoredResponse(again)] == events
+    first, second = calls
+    assert first.usage
+    assert first.usage.output == 10
+    assert second.usage is None
 
 
 def _without_model(rpc: Called) -> Called:

@@ -241,9 +241,10 @@ class CreateResponseRequest(_message.Message):
     applies; converted upstreams never store responses.
     """
     background: _builtins.bool
-    """Whether to return immediately with RESPONSE_STATUS_QUEUED and generate in the background.
-    GetResponse then returns the progress and the result. Defaults to false. True requires a native
-    upstream that stores responses.
+    """Whether to generate in the background, independently of the call. CreateResponse then returns
+    immediately with RESPONSE_STATUS_QUEUED, and GetResponse returns the progress and the result.
+    StreamResponse streams the events, and StreamStoredResponse continues that stream. Defaults to
+    false. True requires a native upstream that stores responses.
     """
     max_tool_calls: _builtins.int
     """Maximum number of calls to tools that the upstream itself runs. If unset, there is no limit.
@@ -1278,7 +1279,9 @@ Global___CreateResponseResponse: _TypeAlias = CreateResponseResponse  # noqa: Y0
 
 @_typing.final
 class StreamResponseResponse(_message.Message):
-    """One event of a response stream. StreamResponse describes the order of events."""
+    """One event of a stream of StreamResponse, which describes the order of events, or of
+    StreamStoredResponse.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1304,7 +1307,9 @@ class StreamResponseResponse(_message.Message):
     OTHER_FIELD_NUMBER: _builtins.int
     EXTRA_FIELD_NUMBER: _builtins.int
     sequence_number: _builtins.int
-    """Sequence number of the event, starting at 0 without gaps."""
+    """Sequence number of the event, starting at 0 without gaps. In StreamStoredResponse, starting
+    after `starting_after`.
+    """
     @_builtins.property
     def created(self) -> Global___ModelResponse:
         """`response.created`: the response has been created, without output so far."""
@@ -1619,6 +1624,44 @@ class GetResponseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetResponseResponse: _TypeAlias = GetResponseResponse  # noqa: Y015
+
+@_typing.final
+class StreamStoredResponseRequest(_message.Message):
+    """Request of StreamStoredResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    RESPONSE_ID_FIELD_NUMBER: _builtins.int
+    STARTING_AFTER_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model that generates the response, which selects the upstream that stores it. If
+    empty, the server's default model is used.
+    """
+    response_id: _builtins.str
+    """ModelResponse.id of the response, up to 512 characters. INVALID_ARGUMENT INVALID_REQUEST if
+    empty.
+    """
+    starting_after: _builtins.int
+    """StreamResponseResponse.sequence_number of the last event that the caller has received; the
+    stream starts with the following event. If unset, it starts with the first event.
+    """
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        response_id: _builtins.str = ...,
+        starting_after: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_starting_after", b"_starting_after", "starting_after", b"starting_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_starting_after", b"_starting_after", "model", b"model", "response_id", b"response_id", "starting_after", b"starting_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__starting_after: _TypeAlias = _typing.Literal["starting_after"]  # noqa: Y015
+    _WhichOneofArgType__starting_after: _TypeAlias = _typing.Literal["_starting_after", b"_starting_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__starting_after) -> _WhichOneofReturnType__starting_after | None: ...
+
+Global___StreamStoredResponseRequest: _TypeAlias = StreamStoredResponseRequest  # noqa: Y015
 
 @_typing.final
 class CancelResponseRequest(_message.Message):

@@ -58,6 +58,11 @@ class ResponseServiceStub(object):
                 request_serializer=penstock_dot_v1_dot_response__pb2.GetResponseRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_response__pb2.GetResponseResponse.FromString,
                 _registered_method=True)
+        self.StreamStoredResponse = channel.unary_stream(
+                '/penstock.v1.ResponseService/StreamStoredResponse',
+                request_serializer=penstock_dot_v1_dot_response__pb2.StreamStoredResponseRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_response__pb2.StreamResponseResponse.FromString,
+                _registered_method=True)
         self.CancelResponse = channel.unary_unary(
                 '/penstock.v1.ResponseService/CancelResponse',
                 request_serializer=penstock_dot_v1_dot_response__pb2.CancelResponseRequest.SerializeToString,
@@ -81,9 +86,9 @@ class ResponseServiceServicer(object):
         """Generates a response and returns it in one message.
 
         A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-        response arrives when generation has finished, unless `background` is true. Cancelling the
-        call, or exceeding its deadline, stops the generation. The errors are those of
-        CreateChatCompletion.
+        response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+        stops the generation. If `background` is true, the response arrives immediately, and only
+        CancelResponse stops the generation. The errors are those of CreateChatCompletion.
 
         The request type is shared with StreamResponse.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -110,6 +115,10 @@ class ResponseServiceServicer(object):
         same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
         generation immediately.
 
+        If `background` is true, the upstream keeps generating and stores the events when the call ends
+        early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+        stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+
         The request type is shared with CreateResponse, so callers can switch between the two methods
         without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -125,6 +134,35 @@ class ResponseServiceServicer(object):
         NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
         any caller who knows an id can retrieve the response: of the permissions of the caller, only
         the one for `model` is checked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamStoredResponse(self, request, context):
+        """Streams the events of a background response, from its first event or after the one that the
+        caller received last. Requires a native upstream that stores responses.
+
+        Only the events of a response that StreamResponse generated with `background` are stored. The
+        stream follows the response until its terminal event, whether it has ended or is still being
+        generated, and several calls can follow the same response. The events, their order and their
+        `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+        `starting_after` is the number of the last event received.
+
+        Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+        An error before the first event is the status of a call without messages; a `failed` event, a
+        stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+        not stop the generation.
+
+        NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+        it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+        if `starting_after` is negative or above the number of the terminal event. If it is above the
+        last event of a response that is still being generated, the stream waits for later events.
+        UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+        asleep, unless the server is configured to wake engines. Permissions are checked as in
+        GetResponse.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +196,11 @@ def add_ResponseServiceServicer_to_server(servicer, server):
                     servicer.GetResponse,
                     request_deserializer=penstock_dot_v1_dot_response__pb2.GetResponseRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_response__pb2.GetResponseResponse.SerializeToString,
+            ),
+            'StreamStoredResponse': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamStoredResponse,
+                    request_deserializer=penstock_dot_v1_dot_response__pb2.StreamStoredResponseRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_response__pb2.StreamResponseResponse.SerializeToString,
             ),
             'CancelResponse': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelResponse,
@@ -255,6 +298,33 @@ class ResponseService(object):
             '/penstock.v1.ResponseService/GetResponse',
             penstock_dot_v1_dot_response__pb2.GetResponseRequest.SerializeToString,
             penstock_dot_v1_dot_response__pb2.GetResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamStoredResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/penstock.v1.ResponseService/StreamStoredResponse',
+            penstock_dot_v1_dot_response__pb2.StreamStoredResponseRequest.SerializeToString,
+            penstock_dot_v1_dot_response__pb2.StreamResponseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,9 +46,9 @@ class ResponseServiceStub:
     """Generates a response and returns it in one message.
 
     A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-    response arrives when generation has finished, unless `background` is true. Cancelling the
-    call, or exceeding its deadline, stops the generation. The errors are those of
-    CreateChatCompletion.
+    response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+    stops the generation. If `background` is true, the response arrives immediately, and only
+    CancelResponse stops the generation. The errors are those of CreateChatCompletion.
 
     The request type is shared with StreamResponse.
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -71,6 +71,10 @@ class ResponseServiceStub:
     same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
     generation immediately.
 
+    If `background` is true, the upstream keeps generating and stores the events when the call ends
+    early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+    stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+
     The request type is shared with CreateResponse, so callers can switch between the two methods
     without changing the request.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -82,6 +86,31 @@ class ResponseServiceStub:
     NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
     any caller who knows an id can retrieve the response: of the permissions of the caller, only
     the one for `model` is checked.
+    """
+    StreamStoredResponse: _grpc.UnaryStreamMultiCallable[_response_pb2.StreamStoredResponseRequest, _response_pb2.StreamResponseResponse]
+    """Streams the events of a background response, from its first event or after the one that the
+    caller received last. Requires a native upstream that stores responses.
+
+    Only the events of a response that StreamResponse generated with `background` are stored. The
+    stream follows the response until its terminal event, whether it has ended or is still being
+    generated, and several calls can follow the same response. The events, their order and their
+    `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+    `starting_after` is the number of the last event received.
+
+    Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+    An error before the first event is the status of a call without messages; a `failed` event, a
+    stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+    not stop the generation.
+
+    NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+    it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+    if `starting_after` is negative or above the number of the terminal event. If it is above the
+    last event of a response that is still being generated, the stream waits for later events.
+    UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+    asleep, unless the server is configured to wake engines. Permissions are checked as in
+    GetResponse.
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     """
     CancelResponse: _grpc.UnaryUnaryMultiCallable[_response_pb2.CancelResponseRequest, _response_pb2.CancelResponseResponse]
     """Cancels a background response and returns it. Requires a native upstream that stores responses.
@@ -109,9 +138,9 @@ class ResponseServiceAsyncStub(ResponseServiceStub):
     """Generates a response and returns it in one message.
 
     A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-    response arrives when generation has finished, unless `background` is true. Cancelling the
-    call, or exceeding its deadline, stops the generation. The errors are those of
-    CreateChatCompletion.
+    response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+    stops the generation. If `background` is true, the response arrives immediately, and only
+    CancelResponse stops the generation. The errors are those of CreateChatCompletion.
 
     The request type is shared with StreamResponse.
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -134,6 +163,10 @@ class ResponseServiceAsyncStub(ResponseServiceStub):
     same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
     generation immediately.
 
+    If `background` is true, the upstream keeps generating and stores the events when the call ends
+    early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+    stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+
     The request type is shared with CreateResponse, so callers can switch between the two methods
     without changing the request.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -145,6 +178,31 @@ class ResponseServiceAsyncStub(ResponseServiceStub):
     NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
     any caller who knows an id can retrieve the response: of the permissions of the caller, only
     the one for `model` is checked.
+    """
+    StreamStoredResponse: _aio.UnaryStreamMultiCallable[_response_pb2.StreamStoredResponseRequest, _response_pb2.StreamResponseResponse]  # type: ignore[assignment]
+    """Streams the events of a background response, from its first event or after the one that the
+    caller received last. Requires a native upstream that stores responses.
+
+    Only the events of a response that StreamResponse generated with `background` are stored. The
+    stream follows the response until its terminal event, whether it has ended or is still being
+    generated, and several calls can follow the same response. The events, their order and their
+    `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+    `starting_after` is the number of the last event received.
+
+    Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+    An error before the first event is the status of a call without messages; a `failed` event, a
+    stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+    not stop the generation.
+
+    NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+    it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+    if `starting_after` is negative or above the number of the terminal event. If it is above the
+    last event of a response that is still being generated, the stream waits for later events.
+    UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+    asleep, unless the server is configured to wake engines. Permissions are checked as in
+    GetResponse.
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     """
     CancelResponse: _aio.UnaryUnaryMultiCallable[_response_pb2.CancelResponseRequest, _response_pb2.CancelResponseResponse]  # type: ignore[assignment]
     """Cancels a background response and returns it. Requires a native upstream that stores responses.
@@ -175,9 +233,9 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Generates a response and returns it in one message.
 
         A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-        response arrives when generation has finished, unless `background` is true. Cancelling the
-        call, or exceeding its deadline, stops the generation. The errors are those of
-        CreateChatCompletion.
+        response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+        stops the generation. If `background` is true, the response arrives immediately, and only
+        CancelResponse stops the generation. The errors are those of CreateChatCompletion.
 
         The request type is shared with StreamResponse.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -206,6 +264,10 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
         same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
         generation immediately.
 
+        If `background` is true, the upstream keeps generating and stores the events when the call ends
+        early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+        stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+
         The request type is shared with CreateResponse, so callers can switch between the two methods
         without changing the request.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -223,6 +285,37 @@ class ResponseServiceServicer(metaclass=_abc_1.ABCMeta):
         NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. Ids are random, and
         any caller who knows an id can retrieve the response: of the permissions of the caller, only
         the one for `model` is checked.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamStoredResponse(
+        self,
+        request: _response_pb2.StreamStoredResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_response_pb2.StreamResponseResponse], _abc.AsyncIterator[_response_pb2.StreamResponseResponse]]:
+        """Streams the events of a background response, from its first event or after the one that the
+        caller received last. Requires a native upstream that stores responses.
+
+        Only the events of a response that StreamResponse generated with `background` are stored. The
+        stream follows the response until its terminal event, whether it has ended or is still being
+        generated, and several calls can follow the same response. The events, their order and their
+        `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+        `starting_after` is the number of the last event received.
+
+        Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+        An error before the first event is the status of a call without messages; a `failed` event, a
+        stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+        not stop the generation.
+
+        NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+        it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+        if `starting_after` is negative or above the number of the terminal event. If it is above the
+        last event of a response that is still being generated, the stream waits for later events.
+        UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+        asleep, unless the server is configured to wake engines. Permissions are checked as in
+        GetResponse.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """
 
     @_abc_1.abstractmethod

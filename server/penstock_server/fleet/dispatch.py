@@ -8,17 +8,18 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from penstock_server.fleet import adaptation, affinity, renaming
+from penstock_server.fleet import adaptation, affinity
 from penstock_server.fleet.balancing import least_loaded
 from penstock_server.fleet.directory import Directory
 from penstock_server.fleet.hedging import hedged
-from penstock_server.fleet.lease import Lease, error_type
+from penstock_server.fleet.lease import error_type
 from penstock_server.fleet.policy import Affinity
 from penstock_server.fleet.replica import Replica
 from penstock_server.fleet.request import Begun, Opened, ReplicaRequest
 from penstock_server.fleet.retry import Clock, Retries, RetryRules
 from penstock_server.fleet.routing import Routes
 from penstock_server.fleet.sleep import asleep, require_awake
+from penstock_server.fleet.stored import Holders
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     Attempts,
@@ -26,7 +27,6 @@ from penstock_server.upstream import (
     Call,
     Form,
     JsonObject,
-    Method,
     Operation,
     StreamContract,
     UpstreamFailure,
@@ -134,22 +134,6 @@ class Dispatcher:
         stack.push_async_exit(opened.stack)
         return opened.session
 
-    async def stored(self, routes: Routes, method: Method, path: str, call: Call) -> JsonObject:
-        """Requests a stored response from one replica after the other, until one has it.
-
-        Raises:
-            UpstreamFailure: no replica has it, or one that might have it failed.
-        """
-        failures: list[UpstreamFailure] = []
-        for replica in sorted(routes, key=lambda replica: not replica.available):
-            try:
-                with Lease(replica, self.directory, call) as lease:
-                    answer = await replica.upstream.stored(method, path, lease.call)
-                    return renaming.with_public_name(routes[replica], answer)
-            except UpstreamFailure as failure:
-                failures.append(failure)
-        raise min(failures, key=_missing_last)
-
     def pick(
         self,
         routes: Routes,
@@ -192,11 +176,6 @@ def _least_unfit(routes: Routes) -> list[Replica]:
     return [replica for replica in awake if replica.known.alive] or awake or list(routes)
 
 
-def _missing_last(failure: UpstreamFailure) -> tuple[bool, bool]:
-    """Sorts failures that report a missing response last, and missing routes after them."""
-    return failure.status == 404 or failure.route_missing, not failure.response_missing
-
-
 def _require_asked(others: Sequence[Replica]) -> None:
     """Raises why one of the replicas cannot be asked, if one cannot."""
     for replica in others:
@@ -226,7 +205,8 @@ class _Requests:
         self._failure: UpstreamFailure | None = None
         document = None if isinstance(body, Form) else body
         native = document if operation is NATIVE_RESPONSE else None
-        self._continues = "previous_response_id" in (native or ())
+        continued = native.get("previous_response_id") if native else None
+        self._holders = Holders(dispatcher.directory, str(continued), call) if continued else None
         self._only_once = isinstance(body, Form) and body.only_once
         self._key = affinity.key(dispatcher.affinity, call, document)
         once = self._only_once or not operation.repeatable
@@ -397,8 +377,8 @@ class _Requests:
     async def _routes(self) -> Routes:
         directory = self._dispatcher.directory
         try:
-            if self._continues:
-                return await directory.storing(self._call)
+            if self._holders:
+                return await self._holders.among(await directory.storing(self._call))
             return await directory.routes(self._operation, self._call)
         except UpstreamFailure as no_route:
             # The failure of a request is more informative than that a reload left no replica.

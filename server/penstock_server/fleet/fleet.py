@@ -25,6 +25,7 @@ from penstock_server.fleet.replica_state import ReplicaState
 from penstock_server.fleet.retry import Clock, Resendable, RetryBudget, RetryRules, Sleep
 from penstock_server.fleet.routing import unknown_model
 from penstock_server.fleet.sleep import fall_asleep, wake_up
+from penstock_server.fleet.stored import StoredEvents, ask
 from penstock_server.upstream import (
     NATIVE_RESPONSE,
     RESPONSE,
@@ -250,7 +251,39 @@ class Fleet:
         self.budget.begin()
         try:
             routes = self._directory.table.storing(call)
-            return await self._dispatcher.stored(routes, method, path, call)
+            return (await ask(routes, self._directory, method, path, call)).response
+        except UpstreamFailure as failure:
+            raise self._with_names(failure, NATIVE_RESPONSE, call) from failure
+        finally:
+            self.budget.end()
+
+    @contextlib.asynccontextmanager
+    async def stored_events(
+        self, path: str, received: int | None, call: Call, contract: StreamContract
+    ) -> AsyncIterator[AsyncIterator[JsonObject]]:
+        """Opens the stream of the events of a stored response on the replica that has it.
+
+        The stream begins with the last event received, or with an earlier one.
+
+        Args:
+            path: the path of the response.
+            received: the number of the last event that the caller has; None for none.
+            call: the call.
+            contract: decides when the stream is complete.
+
+        Raises:
+            UpstreamFailure: no replica has its events, or one that might have them failed.
+        """
+        if call.observer:
+            call.observer.describe("GET", f"{NATIVE_RESPONSE.path}/{{response_id}}", {})
+        self.budget.begin()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                routes = self._directory.table.storing(call)
+                events = StoredEvents(routes, self._directory, path, call, contract)
+                begun = await events.begin(received)
+                stack.push_async_exit(begun.stack)
+                yield begun.events
         except UpstreamFailure as failure:
             raise self._with_names(failure, NATIVE_RESPONSE, call) from failure
         finally:

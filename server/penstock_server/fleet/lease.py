@@ -22,7 +22,7 @@ _EARLY_S = 0.05
 _EARLY_SHARE = 0.02
 
 _TOO_MANY = 429
-_CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED))
+_CALLERS = frozenset((Kind.TOO_LARGE, Kind.MISCONFIGURED, Kind.NOT_STREAMED))
 
 
 class Peers(Protocol):

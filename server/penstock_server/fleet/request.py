@@ -31,6 +31,26 @@ class Begun(NamedTuple):
         await self.stack.aclose()
 
 
+async def begun(
+    stack: contextlib.AsyncExitStack,
+    lease: Lease,
+    stream: contextlib.AbstractAsyncContextManager[AsyncIterator[JsonObject]],
+    target: Target,
+) -> Begun:
+    """Returns a stream once its first event has arrived.
+
+    Args:
+        stack: holds the lease; what it holds moves to the stream.
+        lease: the request.
+        stream: opens the stream.
+        target: the model, under the name that callers use.
+    """
+    events = await stack.enter_async_context(stream)
+    first = await anext(events, None)
+    lease.record_answer()
+    return Begun(stack.pop_all(), _Events(target, first, events))
+
+
 class Opened(NamedTuple):
     """A session that is open, and the stack that ends it."""
 
@@ -98,13 +118,11 @@ class ReplicaRequest:
         async with contextlib.AsyncExitStack() as opened:
             lease = opened.enter_context(self._lease)
             stream = self.replica.upstream.stream(operation, self.body, lease.call, contract)
-            events = await opened.enter_async_context(stream)
-            first = await anext(events, None)
-            lease.record_answer()
-            named: AsyncIterator[JsonObject] = _Events(self.target, first, events)
+            made = await begun(opened, lease, stream, self.target)
             if self.hedges:
-                named = _HedgedEvents(named, self.call.attempts, self.hedges)
-            return Begun(opened.pop_all(), named)
+                events = _HedgedEvents(made.events, self.call.attempts, self.hedges)
+                made = made._replace(events=events)
+            return made
 
     async def open(self, operation: Operation) -> Opened:
         """Returns a session that is open; the request is its first event."""

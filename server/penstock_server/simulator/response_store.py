@@ -1,13 +1,22 @@
 """Stored responses, and those that are still running in the background."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from penstock_server.simulator.http.answers import Json
+from penstock_server.simulator.http.answers import Document, Hangup, Json, Pause, Pieces
 from penstock_server.simulator.http.errors import ApiError
 
 _MOST = 1000
+
+
+class StoredEvent(NamedTuple):
+    """An event of a background stream, and the time at which it is generated."""
+
+    time: float
+    event: Json
 
 
 @dataclass(slots=True)
@@ -21,12 +30,35 @@ class Kept:
     whole: dict[str, Json]
     messages: list[Json]
     ready: float = 0.0
-    cancelled: bool = False
+    events: Sequence[StoredEvent] = ()
+    """The events, if it was requested as a stream in the background."""
+    faults: str = ""
+    """The faults of every stream of the events."""
+    cancelled: float = math.inf
+    """The time at which it was cancelled."""
+
+    async def stream(self, starting_after: int = -1) -> Pieces:
+        """Yields the events after one, as they are generated.
+
+        As with vLLM, the connection is closed if there are none, and kept open without an end if no
+        event follows that is the last one.
+        """
+        if not self.events:
+            yield Hangup()
+        for due, event in self.events[starting_after + 1 :]:
+            if due > time.monotonic():
+                yield Pause(due - time.monotonic())
+            if due > self.cancelled:
+                break
+            yield Document(event)
+            if event["type"] == "response.completed":
+                return
+        yield Pause(None)
 
     @property
     def document(self) -> Json:
         """The response in its current state."""
-        if self.cancelled:
+        if self.cancelled < math.inf:
             return {**self.whole, "status": "cancelled", "output": [], "usage": None}
         if time.monotonic() < self.ready:
             return {**self.whole, "status": "in_progress", "output": [], "usage": None}
@@ -40,15 +72,22 @@ class Responses:
         self._kept: dict[str, Kept] = {}
 
     def keep(
-        self, conversation: Sequence[Json], whole: dict[str, Json], ready: float = 0.0
-    ) -> None:
-        """Stores a response and the conversation that it answers."""
+        self,
+        conversation: Sequence[Json],
+        whole: dict[str, Json],
+        ready: float = 0.0,
+        events: Sequence[StoredEvent] = (),
+        faults: str = "",
+    ) -> Kept:
+        """Stores a response and the conversation that it answers; returns what is stored."""
         if len(self._kept) >= _MOST:
             self._kept.pop(next(iter(self._kept)))
         said = [message for message in conversation if message["role"] != "system"]
         texts = [item["content"][0]["text"] for item in whole["output"] if "role" in item]
         answers = [{"role": "assistant", "content": text} for text in texts]
-        self._kept[whole["id"]] = Kept(whole, [*said, *answers], ready)
+        kept = Kept(whole, [*said, *answers], ready, events, faults)
+        self._kept[whole["id"]] = kept
+        return kept
 
     def find(self, response_id: str) -> Kept:
         """Returns a stored response; raises ApiError if the id is unknown."""
@@ -63,5 +102,5 @@ class Responses:
         if kept.document["status"] not in ("queued", "in_progress"):
             message = "Cannot cancel a synchronous response."
             raise ApiError(message, "response_id", kind="invalid_request_error")
-        kept.cancelled = True
+        kept.cancelled = time.monotonic()
         return kept

@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -204,6 +205,24 @@ class Upstream:
         self._redaction(call, request).response(answer)
         return answer
 
+    def stored_events(
+        self, path: str, starting_after: int | None, call: Call, contract: StreamContract
+    ) -> AbstractAsyncContextManager[AsyncIterator[JsonObject]]:
+        """Opens the stream of the events of a stored response; see `stream`.
+
+        Args:
+            path: the path of the response.
+            starting_after: the number of the event before the first one; None for all events.
+            call: the call.
+            contract: decides when the stream is complete.
+        """
+        given = {} if starting_after is None else {"starting_after": starting_after}
+        query = urlencode({"stream": "true", **given})
+        headers = self._headers.build(call, EVENT_STREAM)
+        request = self.request("GET", f"{path}?{query}", headers, httpx.ByteStream(b""))
+        request.extensions[PATH] = path
+        return self._events(request, call, Limits(self.config.timeouts), contract)
+
     async def has_responses(self, call: Call, timeout_s: float) -> bool | None:
         """Returns whether it has a Responses API; None if that is unknown.
 
@@ -279,11 +298,10 @@ class Upstream:
                 return answer
         raise missing[0]
 
-    @contextlib.asynccontextmanager
-    async def stream(
+    def stream(
         self, operation: Operation, body: Body, call: Call, contract: StreamContract
-    ) -> AsyncIterator[AsyncIterator[JsonObject]]:
-        """Yields the events of a streaming request; leaving ends the upstream's work.
+    ) -> AbstractAsyncContextManager[AsyncIterator[JsonObject]]:
+        """Opens the stream of events of a request; leaving ends the upstream's work.
 
         The events end normally only when the stream is complete.
 
@@ -296,9 +314,15 @@ class Upstream:
         Raises:
             UpstreamFailure: there was no stream; the events raise it when the stream fails.
         """
-        call.attempts.add(self.name)
         request = self._post(operation, operation.path, body, call, EVENT_STREAM)
         limits = Limits(self.config.timeouts, is_upload=isinstance(body, Form))
+        return self._events(request, call, limits, contract)
+
+    @contextlib.asynccontextmanager
+    async def _events(
+        self, request: httpx.Request, call: Call, limits: Limits, contract: StreamContract
+    ) -> AsyncIterator[AsyncIterator[JsonObject]]:
+        call.attempts.add(self.name)
         window_s = call.merge_within_s
         if window_s is None:
             window_s = self.config.merge_within_s

@@ -387,9 +387,15 @@ class ResponseEvents:
         failure: why the response failed, if it did.
     """
 
-    def __init__(self) -> None:
-        """Creates the contract of a stream before its first event."""
+    def __init__(self, *, resumable: bool = False) -> None:
+        """Creates the contract of a stream before its first event.
+
+        Args:
+            resumable: whether the upstream's numbers of the events are needed to resume the
+                stream; then no events are merged.
+        """
         self.failure: ErrorBody | None = None
+        self._resumable = resumable
         self._ended = False
 
     def observe(self, event: JsonObject) -> None:
@@ -413,11 +419,11 @@ class ResponseEvents:
 
     def pieces(self, event: JsonObject) -> Sequence[Piece]:
         """Returns the pieces of texts in an event; none if it has other content."""
-        return pieces_of_delta(event)
+        return () if self._resumable else pieces_of_delta(event)
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject | None:
         """Merges two consecutive events into one; returns None if both are needed."""
-        return merged_deltas(first, second)
+        return None if self._resumable else merged_deltas(first, second)
 
     def _end(self, end: str, response: Mapping[str, Any]) -> None:
         self.failure = failed_response(response)

@@ -45,6 +45,8 @@ class Kind(enum.Enum):
     """No upstream that serves the model serves this operation."""
     ASLEEP = "asleep"
     """The engines of all upstreams that could serve the call are asleep."""
+    NOT_STREAMED = "not_streamed"
+    """The upstream has a stored response, but not all events of it."""
 
 
 class Stage(enum.Enum):

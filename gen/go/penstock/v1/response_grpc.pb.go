@@ -20,9 +20,9 @@ type ResponseServiceClient interface {
 	// Generates a response and returns it in one message.
 	//
 	// A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-	// response arrives when generation has finished, unless `background` is true. Cancelling the
-	// call, or exceeding its deadline, stops the generation. The errors are those of
-	// CreateChatCompletion.
+	// response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+	// stops the generation. If `background` is true, the response arrives immediately, and only
+	// CancelResponse stops the generation. The errors are those of CreateChatCompletion.
 	//
 	// The request type is shared with StreamResponse.
 	CreateResponse(ctx context.Context, in *CreateResponseRequest, opts ...grpc.CallOption) (*CreateResponseResponse, error)
@@ -43,6 +43,10 @@ type ResponseServiceClient interface {
 	// same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
 	// generation immediately.
 	//
+	// If `background` is true, the upstream keeps generating and stores the events when the call ends
+	// early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+	// stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+	//
 	// The request type is shared with CreateResponse, so callers can switch between the two methods
 	// without changing the request.
 	StreamResponse(ctx context.Context, in *CreateResponseRequest, opts ...grpc.CallOption) (ResponseService_StreamResponseClient, error)
@@ -52,6 +56,28 @@ type ResponseServiceClient interface {
 	// any caller who knows an id can retrieve the response: of the permissions of the caller, only
 	// the one for `model` is checked.
 	GetResponse(ctx context.Context, in *GetResponseRequest, opts ...grpc.CallOption) (*GetResponseResponse, error)
+	// Streams the events of a background response, from its first event or after the one that the
+	// caller received last. Requires a native upstream that stores responses.
+	//
+	// Only the events of a response that StreamResponse generated with `background` are stored. The
+	// stream follows the response until its terminal event, whether it has ended or is still being
+	// generated, and several calls can follow the same response. The events, their order and their
+	// `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+	// `starting_after` is the number of the last event received.
+	//
+	// Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+	// An error before the first event is the status of a call without messages; a `failed` event, a
+	// stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+	// not stop the generation.
+	//
+	// NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+	// it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+	// if `starting_after` is negative or above the number of the terminal event. If it is above the
+	// last event of a response that is still being generated, the stream waits for later events.
+	// UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+	// asleep, unless the server is configured to wake engines. Permissions are checked as in
+	// GetResponse.
+	StreamStoredResponse(ctx context.Context, in *StreamStoredResponseRequest, opts ...grpc.CallOption) (ResponseService_StreamStoredResponseClient, error)
 	// Cancels a background response and returns it. Requires a native upstream that stores responses.
 	//
 	// NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. INVALID_ARGUMENT
@@ -118,6 +144,38 @@ func (c *responseServiceClient) GetResponse(ctx context.Context, in *GetResponse
 	return out, nil
 }
 
+func (c *responseServiceClient) StreamStoredResponse(ctx context.Context, in *StreamStoredResponseRequest, opts ...grpc.CallOption) (ResponseService_StreamStoredResponseClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_ResponseService_serviceDesc.Streams[1], "/penstock.v1.ResponseService/StreamStoredResponse", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &responseServiceStreamStoredResponseClient{stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+type ResponseService_StreamStoredResponseClient interface {
+	Recv() (*StreamResponseResponse, error)
+	grpc.ClientStream
+}
+
+type responseServiceStreamStoredResponseClient struct {
+	grpc.ClientStream
+}
+
+func (x *responseServiceStreamStoredResponseClient) Recv() (*StreamResponseResponse, error) {
+	m := new(StreamResponseResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 func (c *responseServiceClient) CancelResponse(ctx context.Context, in *CancelResponseRequest, opts ...grpc.CallOption) (*CancelResponseResponse, error) {
 	out := new(CancelResponseResponse)
 	err := c.cc.Invoke(ctx, "/penstock.v1.ResponseService/CancelResponse", in, out, opts...)
@@ -134,9 +192,9 @@ type ResponseServiceServer interface {
 	// Generates a response and returns it in one message.
 	//
 	// A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-	// response arrives when generation has finished, unless `background` is true. Cancelling the
-	// call, or exceeding its deadline, stops the generation. The errors are those of
-	// CreateChatCompletion.
+	// response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+	// stops the generation. If `background` is true, the response arrives immediately, and only
+	// CancelResponse stops the generation. The errors are those of CreateChatCompletion.
 	//
 	// The request type is shared with StreamResponse.
 	CreateResponse(context.Context, *CreateResponseRequest) (*CreateResponseResponse, error)
@@ -157,6 +215,10 @@ type ResponseServiceServer interface {
 	// same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
 	// generation immediately.
 	//
+	// If `background` is true, the upstream keeps generating and stores the events when the call ends
+	// early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+	// stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+	//
 	// The request type is shared with CreateResponse, so callers can switch between the two methods
 	// without changing the request.
 	StreamResponse(*CreateResponseRequest, ResponseService_StreamResponseServer) error
@@ -166,6 +228,28 @@ type ResponseServiceServer interface {
 	// any caller who knows an id can retrieve the response: of the permissions of the caller, only
 	// the one for `model` is checked.
 	GetResponse(context.Context, *GetResponseRequest) (*GetResponseResponse, error)
+	// Streams the events of a background response, from its first event or after the one that the
+	// caller received last. Requires a native upstream that stores responses.
+	//
+	// Only the events of a response that StreamResponse generated with `background` are stored. The
+	// stream follows the response until its terminal event, whether it has ended or is still being
+	// generated, and several calls can follow the same response. The events, their order and their
+	// `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+	// `starting_after` is the number of the last event received.
+	//
+	// Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+	// An error before the first event is the status of a call without messages; a `failed` event, a
+	// stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+	// not stop the generation.
+	//
+	// NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+	// it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+	// if `starting_after` is negative or above the number of the terminal event. If it is above the
+	// last event of a response that is still being generated, the stream waits for later events.
+	// UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+	// asleep, unless the server is configured to wake engines. Permissions are checked as in
+	// GetResponse.
+	StreamStoredResponse(*StreamStoredResponseRequest, ResponseService_StreamStoredResponseServer) error
 	// Cancels a background response and returns it. Requires a native upstream that stores responses.
 	//
 	// NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id. INVALID_ARGUMENT
@@ -187,6 +271,9 @@ func (UnimplementedResponseServiceServer) StreamResponse(*CreateResponseRequest,
 }
 func (UnimplementedResponseServiceServer) GetResponse(context.Context, *GetResponseRequest) (*GetResponseResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method GetResponse not implemented")
+}
+func (UnimplementedResponseServiceServer) StreamStoredResponse(*StreamStoredResponseRequest, ResponseService_StreamStoredResponseServer) error {
+	return status.Errorf(codes.Unimplemented, "method StreamStoredResponse not implemented")
 }
 func (UnimplementedResponseServiceServer) CancelResponse(context.Context, *CancelResponseRequest) (*CancelResponseResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method CancelResponse not implemented")
@@ -261,6 +348,27 @@ func _ResponseService_GetResponse_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ResponseService_StreamStoredResponse_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamStoredResponseRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ResponseServiceServer).StreamStoredResponse(m, &responseServiceStreamStoredResponseServer{stream})
+}
+
+type ResponseService_StreamStoredResponseServer interface {
+	Send(*StreamResponseResponse) error
+	grpc.ServerStream
+}
+
+type responseServiceStreamStoredResponseServer struct {
+	grpc.ServerStream
+}
+
+func (x *responseServiceStreamStoredResponseServer) Send(m *StreamResponseResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
 func _ResponseService_CancelResponse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelResponseRequest)
 	if err := dec(in); err != nil {
@@ -300,6 +408,11 @@ var _ResponseService_serviceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "StreamResponse",
 			Handler:       _ResponseService_StreamResponse_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "StreamStoredResponse",
+			Handler:       _ResponseService_StreamStoredResponse_Handler,
 			ServerStreams: true,
 		},
 	},

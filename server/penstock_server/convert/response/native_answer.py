@@ -107,11 +107,23 @@ def with_error(message: Event, text: str) -> Event:
 
 
 class NativeStream:
-    """Conversion and numbering of the events of one stream."""
+    """Conversion and numbering of the events of one stream.
 
-    def __init__(self) -> None:
-        """Creates a stream before its first event."""
-        self._number = 0
+    Attributes:
+        number: the number of the last event; -1 before the first.
+    """
+
+    def __init__(self, *, resumable: bool = False, stored: bool = False) -> None:
+        """Creates a stream before its first event.
+
+        Args:
+            resumable: whether events keep the numbers that the upstream gave them.
+            stored: whether the first event may be any event of a response, which only its number
+                shows.
+        """
+        self.number = -1
+        self._resumable = resumable
+        self._needs_number = stored
         self._items = DoneItems()
 
     @reads_answer
@@ -121,8 +133,8 @@ class NativeStream:
         Raises:
             MalformedAnswer: the event does not have the API's shape.
         """
-        made = Event(sequence_number=self._number)
-        self._number += 1
+        self.number = self._number_of(event)
+        made = Event(sequence_number=self.number)
         reader = _READERS.get(event.get("type") or "")
         if reader is None:
             made.other.CopyFrom(document.to_document(event))
@@ -137,6 +149,15 @@ class NativeStream:
             fill(target, event)
         extra.keep(made, event, keys | _EVENT_KEYS)
         return made
+
+    def _number_of(self, event: Json) -> int:
+        number = event.get("sequence_number") if self._resumable else None
+        if number is not None:
+            self._needs_number = False
+            return integer(number)
+        if self._needs_number:
+            raise MalformedAnswer("an event has no sequence number")
+        return self.number + 1
 
 
 def _fill_usage(target: response_pb2.ResponseUsage, usage: Json) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from google.protobuf.message import Message
 
@@ -95,7 +94,32 @@ def stored_path(response_id: str, *, native: bool, action: str = "") -> str:
     if not response_id.strip("."):
         # In a URL's path, dots would lead elsewhere.
         raise invalid("response_id", "is not a valid id")
-    return f"{routes.RESPONSES}/{quote(response_id, safe='')}{action}"
+    return f"{routes.stored_response(response_id)}{action}"
+
+
+def starting_after(request: response_pb2.StreamStoredResponseRequest) -> int | None:
+    """Returns the number of the last event that the caller has; None for none.
+
+    Raises:
+        InvalidRequest: it is negative.
+    """
+    if request.starting_after < 0:
+        raise invalid("starting_after", "must not be negative")
+    return request.starting_after if request.HasField("starting_after") else None
+
+
+def require_event(starting_after: int | None, last: int) -> None:
+    """Checks that an ended response has the event that a caller has received last.
+
+    Args:
+        starting_after: the number of that event; None for none.
+        last: the number of the terminal event.
+
+    Raises:
+        InvalidRequest: it has not.
+    """
+    if starting_after is not None and starting_after > last:
+        raise invalid("starting_after", f"must not be above {last}, the number of the last event")
 
 
 def _chat_fields(request: response_pb2.CreateResponseRequest, *, stream: bool) -> Iterator[str]:

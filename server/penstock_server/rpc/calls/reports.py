@@ -69,6 +69,9 @@ class Target(Protocol):
     response_model: str
 
 
+_REPLAYS = frozenset({"penstock.v1.ResponseService.StreamStoredResponse"})
+"""Methods that repeat events of another call, which counted their tokens."""
+
 Reader: TypeAlias = Callable[[Target, Any], None]
 """Records what a message reports."""
 
@@ -79,6 +82,8 @@ def reader(method: str) -> Reader:
     try:
         found = descriptor_pool.Default().FindMethodByName(name)
     except KeyError:
+        return _nothing
+    if name in _REPLAYS:
         return _nothing
     return _READERS.get(found.output_type.full_name, _nothing)
 

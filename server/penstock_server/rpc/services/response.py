@@ -1,7 +1,7 @@
 """ResponseService."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from penstock.v1 import response_pb2_grpc
@@ -14,6 +14,7 @@ from penstock.v1.response_pb2 import (
     GetResponseRequest,
     GetResponseResponse,
     StreamResponseResponse,
+    StreamStoredResponseRequest,
 )
 from penstock_server.convert.response import (
     chat_answer,
@@ -30,7 +31,6 @@ from penstock_server.upstream import (
     Call,
     ChoiceStream,
     Kind,
-    Method,
     ResponseEvents,
     UpstreamFailure,
 )
@@ -75,12 +75,28 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
             async for message in messages:
                 yield message
 
+    async def StreamStoredResponse(
+        self, request: StreamStoredResponseRequest, context: Context
+    ) -> AsyncIterator[StreamResponseResponse]:
+        """Answers in the events of a stored response."""
+        rpc = Rpc.of(context)
+        call, path = await self._stored(rpc, request)
+        after = native_request.starting_after(request)
+        stream = native_answer.NativeStream(resumable=True, stored=True)
+        opened = self._fleet.stored_events(path, after, call, ResponseEvents(resumable=True))
+        async with aclosing(_native_messages(opened, stream, request.model)) as messages:
+            async for message in messages:
+                if after is None or message.sequence_number > after:
+                    yield message
+        native_request.require_event(after, stream.number)
+
     async def GetResponse(
         self, request: GetResponseRequest, context: Context
     ) -> GetResponseResponse:
         """Returns a stored response."""
         rpc = Rpc.of(context)
-        answer = await self._stored(rpc, "GET", request)
+        call, path = await self._stored(rpc, request)
+        answer = await self._fleet.stored("GET", path, call)
         made = await converted(rpc, native_answer.response, answer)
         return GetResponseResponse(response=made)
 
@@ -89,7 +105,8 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     ) -> CancelResponseResponse:
         """Stops a background response."""
         rpc = Rpc.of(context)
-        answer = await self._stored(rpc, "POST", request, "/cancel")
+        call, path = await self._stored(rpc, request, "/cancel")
+        answer = await self._fleet.stored("POST", path, call)
         made = await converted(rpc, native_answer.response, answer)
         return CancelResponseResponse(response=made)
 
@@ -101,22 +118,12 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
         self, rpc: Rpc, request: CreateResponseRequest, call: Call
     ) -> AsyncGenerator[StreamResponseResponse, None]:
         body = await converted(rpc, native_request.body, request, stream=True)
-        stream, contract = native_answer.NativeStream(), ResponseEvents()
-        failed: StreamResponseResponse | None = None
-        try:
-            async with self._fleet.stream(NATIVE_RESPONSE, body, call, contract) as events:
-                async for event in events:
-                    message = stream.message(event)
-                    if native_answer.failed(message):
-                        failed = message
-                    else:
-                        yield message
-        except UpstreamFailure as failure:
-            # The event may contain the upstream's secrets; the failure's message does not.
-            if failed:
-                safe = status.of_failure(failure, request.model).message
-                yield native_answer.with_error(failed, safe)
-            raise
+        stream = native_answer.NativeStream(resumable=request.background)
+        contract = ResponseEvents(resumable=request.background)
+        opened = self._fleet.stream(NATIVE_RESPONSE, body, call, contract)
+        async with aclosing(_native_messages(opened, stream, request.model)) as messages:
+            async for message in messages:
+                yield message
 
     async def _converted_stream(
         self, rpc: Rpc, request: CreateResponseRequest, call: Call
@@ -130,7 +137,7 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
                     for message in stream.messages(event):
                         yield message
         except UpstreamFailure as failure:
-            # See above.
+            # See `_native_messages`.
             if failure.kind is Kind.HTTP_ERROR:
                 safe = status.of_failure(failure, request.model).message
                 for message in stream.failure(failure.error.type, safe):
@@ -142,11 +149,34 @@ class ResponseServicer(response_pb2_grpc.ResponseServiceServicer):
     async def _stored(
         self,
         rpc: Rpc,
-        method: Method,
-        request: GetResponseRequest | CancelResponseRequest,
+        request: GetResponseRequest | CancelResponseRequest | StreamStoredResponseRequest,
         action: str = "",
-    ) -> dict[str, Any]:
+    ) -> tuple[Call, str]:
+        """Returns the call for a stored response, and the path of the response or an action."""
         call = upstream_call(rpc, request.model, EngineOptions())
         native = await self._fleet.may_store(call)
         path = native_request.stored_path(request.response_id, native=native, action=action)
-        return await self._fleet.stored(method, path, call)
+        return call, path
+
+
+async def _native_messages(
+    opened: AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]],
+    stream: native_answer.NativeStream,
+    model: str,
+) -> AsyncGenerator[StreamResponseResponse, None]:
+    """Yields the messages for the events of an upstream's own Responses API."""
+    failed: StreamResponseResponse | None = None
+    try:
+        async with opened as events:
+            async for event in events:
+                message = stream.message(event)
+                if native_answer.failed(message):
+                    failed = message
+                else:
+                    yield message
+    except UpstreamFailure as failure:
+        # The event may contain the upstream's secrets; the failure's message does not.
+        if failed:
+            safe = status.of_failure(failure, model).message
+            yield native_answer.with_error(failed, safe)
+        raise

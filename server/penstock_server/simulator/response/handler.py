@@ -1,8 +1,10 @@
 """POST /v1/responses, and the operations on stored responses."""
 
 import time
+from urllib.parse import parse_qs
 
 from penstock_server import routes
+from penstock_server.simulator.faults import apply_faults, requested_faults
 from penstock_server.simulator.http.answers import Answer, Document, Pause, Pieces
 from penstock_server.simulator.http.errors import detail
 from penstock_server.simulator.http.requests import Request
@@ -11,8 +13,10 @@ from penstock_server.simulator.prompts.conversation import message_text
 from penstock_server.simulator.response import documents
 from penstock_server.simulator.response.input import messages
 from penstock_server.simulator.response.request import Asked, prepare
-from penstock_server.simulator.response.stream import events
+from penstock_server.simulator.response.stream import events, in_background
 from penstock_server.simulator.state import State
+
+_TRUE = ("1", "on", "t", "true", "y", "yes")
 
 
 async def create(request: Request, state: State) -> Answer:
@@ -22,10 +26,14 @@ async def create(request: Request, state: State) -> Answer:
     except UnicodeDecodeError:
         return detail(400, "There was an error parsing the body")
     asked = prepare(request, body, state)
+    background = asked.values.get("background")
     if asked.values.get("stream"):
-        return Answer.of_events(events(asked))
+        if not background:
+            return Answer.of_events(events(asked))
+        kept = in_background(asked, requested_faults(request, prompt, ""))
+        return Answer.of_events(kept.stream())
     whole = _whole(asked)
-    if asked.values.get("background"):
+    if background:
         asked.keep(whole, time.monotonic() + _duration(asked))
         return Answer.of_json({**whole, "status": "queued", "output": [], "usage": None})
     asked.keep(whole)
@@ -33,8 +41,13 @@ async def create(request: Request, state: State) -> Answer:
 
 
 async def retrieve(request: Request, state: State) -> Answer:
-    """Returns a stored response."""
-    return Answer.of_json(state.responses.find(_named(request)).document)
+    """Returns a stored response, or a stream of its events."""
+    kept, query = state.responses.find(_named(request)), parse_qs(request.query)
+    if query.get("stream", [""])[0].lower() not in _TRUE:
+        return Answer.of_json(kept.document)
+    answer = Answer.of_events(kept.stream(int(query.get("starting_after", ["-1"])[0])))
+    apply_faults(answer, kept.faults)
+    return answer
 
 
 async def cancel(request: Request, state: State) -> Answer:

@@ -1,15 +1,45 @@
 """The events of a streamed response, one open item at a time, as vLLM sends them."""
 
+import math
+import time
 from collections.abc import Iterator
 
 from penstock_server.simulator.generation.generation import Channel, Generation, Step
-from penstock_server.simulator.http.answers import Document, Hangup, Json, Pause, Pieces
+from penstock_server.simulator.http.answers import Document, Hangup, Json, Pause, Piece, Pieces
 from penstock_server.simulator.http.errors import ApiError
 from penstock_server.simulator.response import documents
 from penstock_server.simulator.response.request import Asked
+from penstock_server.simulator.response_store import Kept, StoredEvent
+
+_COMPLETED = "response.completed"
 
 
 async def events(asked: Asked) -> Pieces:
+    """Yields all events, and stores the response."""
+    for piece in _pieces(asked):
+        if isinstance(piece, Document) and piece.data["type"] == _COMPLETED:
+            asked.keep(piece.data["response"])
+        yield piece
+
+
+def in_background(asked: Asked, faults: str) -> Kept:
+    """Stores all events, each with its time; returns what is stored.
+
+    Without a last event, the response remains in progress, because vLLM does not notice.
+    """
+    due, found = time.monotonic(), []
+    for piece in _pieces(asked):
+        if isinstance(piece, Pause):
+            due += piece.seconds or 0.0
+        elif isinstance(piece, Document):
+            found.append(StoredEvent(due, piece.data))
+    last = found[-1].event
+    ready = due if last["type"] == _COMPLETED else math.inf
+    talk = asked.chat.talk.messages
+    return asked.state.responses.keep(talk, last["response"], ready, found, faults)
+
+
+def _pieces(asked: Asked) -> Iterator[Piece]:
     """Yields all events; an error of the engine cuts the body, because no event can report it."""
     stream = Stream(asked)
     begun = documents.response(asked, "in_progress", [])
@@ -24,13 +54,10 @@ async def events(asked: Asked) -> Pieces:
     for position, step in enumerate(generation.steps):
         if position:
             yield Pause(asked.chat.settings.inter_token_latency)
-        for piece in stream.token(step, generation):
-            yield piece
-    for piece in stream.close():
-        yield piece
+        yield from stream.token(step, generation)
+    yield from stream.close()
     status = documents.status_of(generation)
     whole = documents.response(asked, status, stream.items, generation)
-    asked.keep(whole)
     yield stream.event("completed", response=whole)
 
 

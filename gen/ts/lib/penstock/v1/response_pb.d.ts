@@ -158,9 +158,10 @@ export declare type CreateResponseRequest = Message<"penstock.v1.CreateResponseR
   store?: boolean | undefined;
 
   /**
-   * Whether to return immediately with RESPONSE_STATUS_QUEUED and generate in the background.
-   * GetResponse then returns the progress and the result. Defaults to false. True requires a native
-   * upstream that stores responses.
+   * Whether to generate in the background, independently of the call. CreateResponse then returns
+   * immediately with RESPONSE_STATUS_QUEUED, and GetResponse returns the progress and the result.
+   * StreamResponse streams the events, and StreamStoredResponse continues that stream. Defaults to
+   * false. True requires a native upstream that stores responses.
    *
    * @generated from field: optional bool background = 20;
    */
@@ -1150,13 +1151,15 @@ export declare type CreateResponseResponse = Message<"penstock.v1.CreateResponse
 export declare const CreateResponseResponseSchema: GenMessage<CreateResponseResponse>;
 
 /**
- * One event of a response stream. StreamResponse describes the order of events.
+ * One event of a stream of StreamResponse, which describes the order of events, or of
+ * StreamStoredResponse.
  *
  * @generated from message penstock.v1.StreamResponseResponse
  */
 export declare type StreamResponseResponse = Message<"penstock.v1.StreamResponseResponse"> & {
   /**
-   * Sequence number of the event, starting at 0 without gaps.
+   * Sequence number of the event, starting at 0 without gaps. In StreamStoredResponse, starting
+   * after `starting_after`.
    *
    * @generated from field: int32 sequence_number = 1;
    */
@@ -1548,6 +1551,43 @@ export declare type GetResponseResponse = Message<"penstock.v1.GetResponseRespon
 export declare const GetResponseResponseSchema: GenMessage<GetResponseResponse>;
 
 /**
+ * Request of StreamStoredResponse.
+ *
+ * @generated from message penstock.v1.StreamStoredResponseRequest
+ */
+export declare type StreamStoredResponseRequest = Message<"penstock.v1.StreamStoredResponseRequest"> & {
+  /**
+   * Name of the model that generates the response, which selects the upstream that stores it. If
+   * empty, the server's default model is used.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * ModelResponse.id of the response, up to 512 characters. INVALID_ARGUMENT INVALID_REQUEST if
+   * empty.
+   *
+   * @generated from field: string response_id = 2;
+   */
+  responseId: string;
+
+  /**
+   * StreamResponseResponse.sequence_number of the last event that the caller has received; the
+   * stream starts with the following event. If unset, it starts with the first event.
+   *
+   * @generated from field: optional int32 starting_after = 3;
+   */
+  startingAfter?: number | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.StreamStoredResponseRequest.
+ * Use `create(StreamStoredResponseRequestSchema)` to create a new message.
+ */
+export declare const StreamStoredResponseRequestSchema: GenMessage<StreamStoredResponseRequest>;
+
+/**
  * Request of CancelResponse.
  *
  * @generated from message penstock.v1.CancelResponseRequest
@@ -1792,9 +1832,9 @@ export declare const ResponseService: GenService<{
    * Generates a response and returns it in one message.
    *
    * A response that fails ends the call with an error status, not with RESPONSE_STATUS_FAILED. The
-   * response arrives when generation has finished, unless `background` is true. Cancelling the
-   * call, or exceeding its deadline, stops the generation. The errors are those of
-   * CreateChatCompletion.
+   * response arrives when generation has finished; cancelling the call, or exceeding its deadline,
+   * stops the generation. If `background` is true, the response arrives immediately, and only
+   * CancelResponse stops the generation. The errors are those of CreateChatCompletion.
    *
    * The request type is shared with StreamResponse.
    *
@@ -1823,6 +1863,10 @@ export declare const ResponseService: GenService<{
    * same status as in CreateResponse. Cancelling the call, or exceeding its deadline, stops the
    * generation immediately.
    *
+   * If `background` is true, the upstream keeps generating and stores the events when the call ends
+   * early, for whatever reason; StreamStoredResponse then continues the stream. Only CancelResponse
+   * stops the generation. `sequence_number` is the upstream's own, and no events are merged.
+   *
    * The request type is shared with CreateResponse, so callers can switch between the two methods
    * without changing the request.
    *
@@ -1846,6 +1890,36 @@ export declare const ResponseService: GenService<{
     methodKind: "unary";
     input: typeof GetResponseRequestSchema;
     output: typeof GetResponseResponseSchema;
+  },
+  /**
+   * Streams the events of a background response, from its first event or after the one that the
+   * caller received last. Requires a native upstream that stores responses.
+   *
+   * Only the events of a response that StreamResponse generated with `background` are stored. The
+   * stream follows the response until its terminal event, whether it has ended or is still being
+   * generated, and several calls can follow the same response. The events, their order and their
+   * `sequence_number` are the same as in StreamResponse, so that no event is lost or repeated if
+   * `starting_after` is the number of the last event received.
+   *
+   * Status OK means that the terminal event has been sent, or that `starting_after` is its number.
+   * An error before the first event is the status of a call without messages; a `failed` event, a
+   * stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
+   * not stop the generation.
+   *
+   * NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
+   * it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
+   * if `starting_after` is negative or above the number of the terminal event. If it is above the
+   * last event of a response that is still being generated, the stream waits for later events.
+   * UNAVAILABLE UPSTREAM_SLEEPING if the response has not ended and the engine that generates it is
+   * asleep, unless the server is configured to wake engines. Permissions are checked as in
+   * GetResponse.
+   *
+   * @generated from rpc penstock.v1.ResponseService.StreamStoredResponse
+   */
+  streamStoredResponse: {
+    methodKind: "server_streaming";
+    input: typeof StreamStoredResponseRequestSchema;
+    output: typeof StreamResponseResponseSchema;
   },
   /**
    * Cancels a background response and returns it. Requires a native upstream that stores responses.
