@@ -21,6 +21,7 @@ from penstock.v1.response_pb2 import (
     ResponseStatus,
     ResponseUsage,
     StreamResponseResponse,
+    StreamStoredResponseRequest,
     TextEvent,
 )
 
@@ -177,6 +178,38 @@ class ResponseAccumulator:
         while len(output) <= index:
             output.add()
         return output[index]
+
+
+class ResponseProgress:
+    """The events of a background response that have been received.
+
+    Args:
+        response_id: id of the response; empty if an event will contain it.
+        number: sequence number of the last event received; -1 before the first.
+        model: model that the request names.
+    """
+
+    def __init__(self, response_id: str = "", number: int = -1, model: str = "") -> None:
+        self._id = response_id
+        self._number = number
+        self._model = model
+
+    @property
+    def request(self) -> StreamStoredResponseRequest | None:
+        """The request for the events that follow; None before the id is known."""
+        if not self._id:
+            return None
+        after = self._number if self._number >= 0 else None
+        return StreamStoredResponseRequest(
+            model=self._model, response_id=self._id, starting_after=after
+        )
+
+    def follows(self, message: StreamResponseResponse) -> bool | None:
+        """Records the next event; returns whether it is new, or None if events are missing."""
+        before, self._number = self._number, max(self._number, message.sequence_number)
+        if not self._id and (which := message.WhichOneof("event")) in _STATES:
+            self._id = getattr(message, which).id
+        return None if self._number > before + 1 else self._number > before
 
 
 def _is_empty(item: ResponseItem) -> bool:

@@ -16,11 +16,13 @@ from penstock._base.options import (
     UserOptions,
     build,
 )
+from penstock._base.resuming import Resumption
 from penstock._base.stream import AsyncStream, Stream
 from penstock.response_answer import (
     Response,
     ResponseAccumulator,
     ResponseEvent,
+    ResponseProgress,
     of_reply,
 )
 from penstock.response_input import Input, as_items
@@ -30,6 +32,7 @@ from penstock.v1.response_pb2 import (
     CreateResponseRequest,
     GetResponseRequest,
     ReasoningOptions,
+    StreamStoredResponseRequest,
 )
 from penstock.v1.response_pb2_grpc import ResponseServiceStub
 
@@ -51,7 +54,8 @@ class ResponseOptions(
         include_reasoning: whether to return the reasoning; default: true.
         previous_response_id: id of the stored response that this one continues.
         store: whether to store the response for `get` and `previous_response_id`.
-        background: whether to return immediately and generate in the background.
+        background: whether to generate in the background: `create` returns immediately, and a
+            stream can be continued with `resume` or `stream_stored`.
         include: additional output to return, by its names in the Responses API.
         max_tool_calls: maximum number of calls to tools that the upstream itself runs.
         truncation: handling of input that exceeds the model's context, "auto" or "disabled".
@@ -122,7 +126,7 @@ class Responses(Resource):
         return self._caller.call(self._stub.CreateResponse, request, options, of_reply)
 
     def stream(
-        self, input: Input, **options: Unpack[ResponseOptions]
+        self, input: Input, *, resume: bool = False, **options: Unpack[ResponseOptions]
     ) -> Stream[ResponseEvent, Response]:
         """Starts an answer that arrives as events.
 
@@ -132,11 +136,58 @@ class Responses(Resource):
 
         Args:
             input: the conversation; a string is a message of the user.
+            resume: whether to continue the stream if it breaks off, which requires `background`:
+                every event arrives once, and an error is raised only if the stream cannot be
+                continued, or five attempts in a row brought no event.
             **options: see `ResponseOptions`.
+
+        Raises:
+            ValueError: `resume` without `background`.
         """
         request = _request(input, options)
         return self._caller.stream(
-            self._stub.StreamResponse, request, options, ResponseAccumulator()
+            self._stub.StreamResponse,
+            request,
+            options,
+            ResponseAccumulator(),
+            resumption=_resumption(self._stub, request) if resume else None,
+        )
+
+    def stream_stored(
+        self,
+        response_id: str,
+        *,
+        starting_after: int | None = None,
+        resume: bool = False,
+        **options: Unpack[StoredResponseOptions],
+    ) -> Stream[ResponseEvent, Response]:
+        """Streams the events of a background response, whether it has ended or not.
+
+            >>> with client.responses.stream("Say hello.", background=True) as stream:
+            ...     first = next(stream)
+            >>> number = first.proto.sequence_number
+            >>> rest = client.responses.stream_stored(stream.snapshot.id, starting_after=number)
+            >>> rest.final().text
+            'Hello! How can I help you today?'
+
+        Args:
+            response_id: id of the response.
+            starting_after: `sequence_number` of the last event received; default: all events.
+            resume: see `stream`.
+            **options: see `StoredResponseOptions`.
+        """
+        request = build(
+            StreamStoredResponseRequest,
+            options,
+            response_id=response_id,
+            starting_after=starting_after,
+        )
+        return self._caller.stream(
+            self._stub.StreamStoredResponse,
+            request,
+            options,
+            ResponseAccumulator(),
+            resumption=_resumption(self._stub, request) if resume else None,
         )
 
     def get(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
@@ -181,12 +232,39 @@ class AsyncResponses(AsyncResource):
         return await self._caller.call(self._stub.CreateResponse, request, options, of_reply)
 
     def stream(
-        self, input: Input, **options: Unpack[ResponseOptions]
+        self, input: Input, *, resume: bool = False, **options: Unpack[ResponseOptions]
     ) -> AsyncStream[ResponseEvent, Response]:
         """See `Responses.stream`; iterate over the result with `async for`, without `await`."""
         request = _request(input, options)
         return self._caller.stream(
-            self._stub.StreamResponse, request, options, ResponseAccumulator()
+            self._stub.StreamResponse,
+            request,
+            options,
+            ResponseAccumulator(),
+            resumption=_resumption(self._stub, request) if resume else None,
+        )
+
+    def stream_stored(
+        self,
+        response_id: str,
+        *,
+        starting_after: int | None = None,
+        resume: bool = False,
+        **options: Unpack[StoredResponseOptions],
+    ) -> AsyncStream[ResponseEvent, Response]:
+        """See `Responses.stream_stored`."""
+        request = build(
+            StreamStoredResponseRequest,
+            options,
+            response_id=response_id,
+            starting_after=starting_after,
+        )
+        return self._caller.stream(
+            self._stub.StreamStoredResponse,
+            request,
+            options,
+            ResponseAccumulator(),
+            resumption=_resumption(self._stub, request) if resume else None,
         )
 
     async def get(self, response_id: str, **options: Unpack[StoredResponseOptions]) -> Response:
@@ -198,6 +276,24 @@ class AsyncResponses(AsyncResource):
         """See `Responses.cancel`."""
         request = build(CancelResponseRequest, options, response_id=response_id)
         return await self._caller.call(self._stub.CancelResponse, request, options, of_reply)
+
+
+def _resumption(
+    stub: ResponseServiceStub, request: CreateResponseRequest | StreamStoredResponseRequest
+) -> Resumption:
+    """Returns how a stream continues after it broke off.
+
+    Raises:
+        ValueError: it cannot, because its response is not generated in the background.
+    """
+    if isinstance(request, CreateResponseRequest):
+        if not request.background:
+            raise ValueError("resume=True requires background=True")
+        progress = ResponseProgress(model=request.model)
+    else:
+        number = request.starting_after if request.HasField("starting_after") else -1
+        progress = ResponseProgress(request.response_id, number, request.model)
+    return Resumption(stub.StreamStoredResponse, progress)
 
 
 def _request(input: Input, options: ResponseOptions) -> CreateResponseRequest:

@@ -23,7 +23,9 @@ OPERATED = tuple(
     for name in ("sleep", "wake_up", "reset_caches", "load_adapter", "unload_adapter")
 )
 """Examples that change an engine."""
-STORED = ("penstock.responses.Responses.get", "penstock.responses.Responses.cancel")
+STORED = tuple(
+    f"penstock.responses.Responses.{name}" for name in ("get", "cancel", "stream_stored")
+)
 """Examples whose upstream must store responses."""
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from penstock import (
     AsyncClient,
+    CallError,
     Client,
     InvalidRequestError,
     NotFoundError,
@@ -179,6 +180,60 @@ async def test_storing_responses(storing_target: str) -> None:
             ):
                 assert (cancelled.id, cancelled.status) == (made.id, "cancelled")
                 assert client.responses.get(made.id).status == "cancelled"
+
+
+async def test_a_background_stream_that_breaks_is_resumed(storing_target: str) -> None:
+    """Every few events, both streams break off; each event arrives once."""
+    question = "Say hello. [[simulate: cut after=6]]"
+    async with AsyncClient(storing_target) as aclient:
+        with Client(storing_target) as client:
+            options: Any = {"background": True, "resume": True}
+            with client.responses.stream(question, **options) as stream:
+                events = list(stream)
+            async with aclient.responses.stream(question, **options) as astream:
+                aevents = [event async for event in astream]
+            stored = client.responses.stream_stored(stream.final().id, resume=True)
+            astored = aclient.responses.stream_stored(
+                (await astream.final()).id, resume=True, starting_after=3
+            )
+            for seen, whole, after in (
+                (events, stream.final(), -1),
+                (aevents, await astream.final(), -1),
+                (list(stored), stored.final(), -1),
+                ([event async for event in astored], await astored.final(), 3),
+            ):
+                numbers = [event.proto.sequence_number for event in seen]
+                assert numbers == list(range(after + 1, len(events)))
+                assert (whole.text, whole.status) == (HELLO, "completed")
+
+
+async def test_a_stream_that_cannot_be_resumed_raises_why_it_broke_off(storing_target: str) -> None:
+    async with AsyncClient(storing_target) as aclient:
+        with Client(storing_target) as client:
+            for question in ("Hi [[simulate: cut after=0]]", "Hi [[simulate: malformed-event]]"):
+                options: Any = {"background": True, "resume": True}
+                errors = [
+                    caught_from(client.responses.stream(question, background=True).final),
+                    caught_from(client.responses.stream(question, **options).final),
+                    await acaught_from(aclient.responses.stream(question, **options).final()),
+                ]
+                assert len({(type(error), error.reason) for error in errors}) == 1
+            with pytest.raises(ValueError, match="background"):
+                client.responses.stream("Hi", resume=True)
+            with pytest.raises(NotFoundError):
+                client.responses.stream_stored("resp_unknown", resume=True).final()
+
+
+def caught_from(call: Any) -> CallError:
+    with pytest.raises(CallError) as caught:
+        call()
+    return caught.value
+
+
+async def acaught_from(call: Any) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await call
+    return caught.value
 
 
 async def test_rerank_and_score(client: Client, aclient: AsyncClient) -> None:

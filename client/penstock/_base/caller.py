@@ -11,6 +11,7 @@ from penstock import errors
 from penstock._base.call_info import CallInfo
 from penstock._base.call_log import CallLog
 from penstock._base.final_status import FinalStatus
+from penstock._base.resuming import AsyncResumingStream, ResumingStream, Resumption
 from penstock._base.settings import LONGEST_S, REQUEST_ID, Settings
 from penstock._base.stream import Accumulator, AsyncStream, Event, Stream, do_nothing, is_cancelled
 
@@ -106,6 +107,7 @@ class Caller(BaseCaller[grpc.Channel]):
         options: Options,
         accumulator: Accumulator[E, R],
         check: Callable[[], None] = do_nothing,
+        resumption: Resumption | None = None,
     ) -> Stream[E, R]:
         """Begins a call that has a stream of answers.
 
@@ -115,10 +117,15 @@ class Caller(BaseCaller[grpc.Channel]):
             options: options of the call.
             accumulator: adds up the answers.
             check: raises the cause of a gRPC error, if it knows one.
+            resumption: how the stream continues after it broke off; None if it does not.
         """
         arguments, request_id = self.prepare(options)
         log = CallLog(request, arguments)
-        return Stream(method(request, **arguments), accumulator, request_id, log, check)
+        call = method(request, **arguments)
+        if resumption:
+            resumption.start(arguments, self)
+            return ResumingStream(call, accumulator, request_id, log, resumption)
+        return Stream(call, accumulator, request_id, log, check)
 
 
 class AsyncCaller(BaseCaller[aio.Channel]):
@@ -156,11 +163,16 @@ class AsyncCaller(BaseCaller[aio.Channel]):
         options: Options,
         accumulator: Accumulator[E, R],
         check: Callable[[], None] = do_nothing,
+        resumption: Resumption | None = None,
     ) -> AsyncStream[E, R]:
         """See `Caller.stream`."""
         arguments, request_id = self.prepare(options)
         log = CallLog(request, arguments)
-        return AsyncStream(method(request, **arguments), accumulator, request_id, log, check)
+        call = method(request, **arguments)
+        if resumption:
+            resumption.start(arguments, self)
+            return AsyncResumingStream(call, accumulator, request_id, log, resumption)
+        return AsyncStream(call, accumulator, request_id, log, check)
 
 
 class Resource:

@@ -113,6 +113,7 @@ class BaseStream(Generic[E, R]):
 
     def _fail(self, error: BaseException) -> NoReturn:
         self._log.failed(error)
+        self._call.cancel()  # It may be running, if it continued another one.
         self._explain()
         if isinstance(error, grpc.RpcError):
             self._error = errors.from_rpc(error, self.request_id)
@@ -160,7 +161,7 @@ class Stream(BaseStream[E, R]):
         if self._ended:
             raise StopIteration
         try:
-            message = next(self._call)
+            message = self._receive()
             if not self._started:
                 self._begin(self._call.initial_metadata())
         except StopIteration:
@@ -169,6 +170,10 @@ class Stream(BaseStream[E, R]):
         except grpc.RpcError as error:
             self._fail(error)
         return self._accumulator.add(message)
+
+    def _receive(self) -> Any:
+        """Returns the next message; raises StopIteration after the last."""
+        return next(self._call)
 
     @property
     def text_stream(self) -> Iterator[str]:
@@ -217,7 +222,7 @@ class AsyncStream(BaseStream[E, R]):
         if self._ended:
             raise StopAsyncIteration
         try:
-            message = await anext(self._open())
+            message = await self._receive()
             if not self._started:
                 self._begin(await self._call.initial_metadata())
         except StopAsyncIteration:
@@ -237,10 +242,11 @@ class AsyncStream(BaseStream[E, R]):
             self._fail(error)
         return self._accumulator.add(message)
 
-    def _open(self) -> AsyncIterator[Any]:
+    async def _receive(self) -> Any:
+        """Returns the next message; raises StopAsyncIteration after the last."""
         if self._messages is None:
             self._messages = aiter(self._call)
-        return self._messages
+        return await anext(self._messages)
 
     @property
     def text_stream(self) -> AsyncIterator[str]:
