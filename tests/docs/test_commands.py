@@ -45,6 +45,8 @@ NOT_RUN = ("make demo", ".venv/bin/penstock serve --upstream http://localhost:80
 
 # Its commands call a service that requires the keys on the page.
 KEYED = ROOT / "docs" / "authentication.md"
+# Its programs need an upstream that stores responses.
+OPTIONS = {"docs/responses": {"native_responses": "always"}}
 # tests/mesh runs its commands, which need an Envoy.
 PROXIED = ROOT / "docs" / "envoy.md"
 
@@ -96,7 +98,11 @@ async def keyed_environment(serve: Serve, tmp_path: Path) -> AsyncIterator[dict[
 async def serving(serve: Serve, **options: Any) -> AsyncIterator[dict[str, str]]:
     """Starts a service on a simulator; yields the variables of a shell that calls it."""
     settings = SimulatorSettings(
-        listen=FREE_PORT, kind="all", multimodal=True, inter_token_latency=0.02
+        listen=FREE_PORT,
+        kind="all",
+        multimodal=True,
+        inter_token_latency=0.02,
+        response_store=True,
     )
     async with Simulator(settings) as simulator:
         service = await serve(
@@ -186,7 +192,13 @@ for code in json.load(sys.stdin):
 
 
 @pytest.mark.parametrize("page", PROGRAMS)
-async def test_programs(page: str, environment: dict[str, str]) -> None:
+async def test_programs(page: str, serve: Serve) -> None:
+    async with serving(serve, **OPTIONS.get(page, {})) as environment:
+        await run_programs(page, environment)
+
+
+async def run_programs(page: str, environment: dict[str, str]) -> None:
+    """Runs the programs of a page, which must print the given outputs."""
     codes = [here(code, environment) for code, _ in PROGRAMS[page]]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -207,5 +219,11 @@ async def test_programs(page: str, environment: dict[str, str]) -> None:
 
 
 def test_the_pages_have_programs() -> None:
-    assert set(PROGRAMS) >= {"README", "docs/python", "docs/streaming", "docs/upstreams"}
+    assert set(PROGRAMS) >= {
+        "README",
+        "docs/python",
+        "docs/responses",
+        "docs/streaming",
+        "docs/upstreams",
+    }
     assert len(PROGRAMS["docs/python"]) == 11

@@ -35,7 +35,7 @@ def test_the_arguments_of_the_client() -> None:
 
 def test_the_methods() -> None:
     named = [code.partition("(")[0] for code in right("Methods") if code.startswith("client.")]
-    assert len(named) == 14
+    assert len(named) == 16
     with Client("127.0.0.1:1") as client:
         for path in named:
             value: Any = client

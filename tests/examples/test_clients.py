@@ -134,6 +134,28 @@ async def test_token_ids(serve: Serve, language: str) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", PROGRAM)
+async def test_a_stream_that_breaks_and_continues(
+    serve: Serve, language: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "penstock.rpc")
+    folder, program = EXAMPLES / language, PROGRAM[language]
+    *building, _ = commands((folder / "README.md").read_text("utf-8"))
+    settings = SimulatorSettings(listen=FREE_PORT, response_store=True, faults="cut after=6")
+    async with Simulator(settings) as simulator:
+        service = await serve(upstream=(simulator.url,), native_responses="always")
+        for command in building:
+            await shell(command, folder)
+        target = f"127.0.0.1:{service.port}"
+        printed = await shell(program("background"), folder, PENSTOCK_TARGET=target)
+        await service.stop(5)
+    assert printed == "Hello! How can I help you today?\n"
+    assert Counter(map(call, caplog.records)) == Counter(
+        {("StreamResponse", "UNAVAILABLE"): 1, ("StreamStoredResponse", "OK"): 1}
+    )
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("language", PROGRAM)
 async def test_live_transcription(serve: Serve, language: str) -> None:
     folder = EXAMPLES / language
     *building, _ = commands((folder / "README.md").read_text("utf-8"))
