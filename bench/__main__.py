@@ -16,6 +16,7 @@ from bench import (
     evenness,
     guard,
     instructions,
+    log_line,
     measure,
     plot,
     process,
@@ -82,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     counts.add_argument("--connections", type=_numbers, default=(2, 4, 8, 16, 64, 256))
     counts.add_argument("--repeats", type=int, default=20)
     counts.set_defaults(run=_evenness)
+    lines = commands.add_parser("log-line", help="measure the log line of a call")
+    lines.set_defaults(run=_log_line)
     stores = commands.add_parser("baseline", help="store the instructions of the conversions")
     stores.set_defaults(run=_baseline)
     return parser
@@ -159,6 +162,11 @@ def _releases(parsed: argparse.Namespace) -> int:
 
 def _evenness(parsed: argparse.Namespace) -> int:
     print(evenness.compare(parsed.workers, parsed.connections, parsed.repeats, 1.0, 20.0))
+    return 0
+
+
+def _log_line(parsed: argparse.Namespace) -> int:
+    print(f"{log_line.nanoseconds():.0f} ns for each line")
     return 0
 
 

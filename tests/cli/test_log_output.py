@@ -227,7 +227,7 @@ async def _written_soon(lines: Lines, line: dict[str, Any]) -> None:
 
 
 def _write_soon(lines: Lines, line: dict[str, Any]) -> None:
-    lines.write_soon(lambda: line, line["time"])
+    lines.write_soon(dict, (line,), line["time"])
 
 
 async def _until_readable(descriptor: int) -> None:
@@ -267,7 +267,7 @@ async def test_closed_streams(simulator: Simulator, closed: str, workers: str, f
             process.kill()
 
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 LINE = {"time": NOON, "level": "info", "event": "rpc"}
 FORGED = {
     "blanks": "r1 code=OK caller=admin",

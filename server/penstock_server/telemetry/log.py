@@ -64,7 +64,7 @@ class Lines(logging.Handler):
         self._written = written
         self._exceptions = logging.Formatter()
         self._lock = Lock()
-        self._waiting: list[Callable[[], Line]] = []
+        self._waiting: list[tuple[Callable[..., Line], tuple[Any, ...]]] = []
         self._overdue = 0.0
         self._dropped = 0
         self.dropped = 0
@@ -85,16 +85,17 @@ class Lines(logging.Handler):
             self.flush()
         self._write((line,))
 
-    def write_soon(self, make: Callable[[], Line], now: float) -> None:
+    def write_soon(self, make: Callable[..., Line], arguments: tuple[Any, ...], now: float) -> None:
         """Makes and writes a line within a fraction of a second, together with others.
 
         Only a process that is killed loses the lines that wait.
 
         Args:
             make: returns the line.
+            arguments: its arguments.
             now: the present time as a POSIX timestamp.
         """
-        self._waiting.append(make)
+        self._waiting.append((make, arguments))
         # Another thread may write a line meanwhile, and with it those that wait.
         number = len(self._waiting)
         if number == 1:
@@ -109,7 +110,7 @@ class Lines(logging.Handler):
             waiting = self._waiting[:]
             del self._waiting[: len(waiting)]
         if waiting:
-            self._write([make() for make in waiting])
+            self._write([make(*arguments) for make, arguments in waiting])
 
     def close(self) -> None:
         """Gives the reader a moment to read the last lines."""
@@ -127,14 +128,10 @@ class Lines(logging.Handler):
             self.flush()
 
     def _write(self, lines: Sequence[Line]) -> None:
-        written = b"".join(map(self._formatted, lines))
+        written = b"".join(map(self._written, lines))
         # The lock is for lines that are dropped; the output has one of its own.
         if self._dropped or not self._output.write(written):
             self._write_or_drop(written, len(lines))
-
-    def _formatted(self, line: Line) -> bytes:
-        line["time"] = datetime.fromtimestamp(line["time"], UTC)
-        return self._written(line)
 
     def _write_or_drop(self, written: bytes, lines: int) -> None:
         with self._lock:
@@ -147,7 +144,7 @@ class Lines(logging.Handler):
     def _report_dropped(self) -> None:
         line = begun("warning", events.LINES_DROPPED.name)
         line["lines"] = self._dropped
-        if self._output.write(self._formatted(line)):
+        if self._output.write(self._written(line)):
             self._dropped = 0
 
 
@@ -207,15 +204,18 @@ def write(logger: logging.Logger, line: Line) -> None:
     logger.log(_NUMBERS[line["level"]], line["event"], extra={"fields": fields})
 
 
-def write_soon(logger: logging.Logger, make: Callable[[], Line], now: float) -> None:
+def write_soon(
+    logger: logging.Logger, make: Callable[..., Line], arguments: tuple[Any, ...], now: float
+) -> None:
     """Logs a very frequent event a moment later: see `Lines.write_soon`."""
     if _lines:
-        _lines.write_soon(make, now)
+        _lines.write_soon(make, arguments, now)
     else:
-        write(logger, make())
+        write(logger, make(*arguments))
 
 
 def _json(line: Line) -> bytes:
+    line["time"] = datetime.fromtimestamp(line["time"], UTC)
     try:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # faster than to pass a default each time
@@ -234,7 +234,8 @@ def _coloured(line: Line) -> bytes:
 
 def _text(line: Line, of_level: str, of_key: str) -> bytes:
     shown = dict(line)
-    moment, level, event = (shown.pop(key) for key in _HEAD)
+    seconds, level, event = (shown.pop(key) for key in _HEAD)
+    moment = datetime.fromtimestamp(seconds, UTC)
     exception = shown.pop("exception", "")
     head = f"{moment:%H:%M:%S} {of_level.format(level)} {_escaped(event)}"
     rest = "".join(f" {of_key.format(key + '=')}{_shown(value)}" for key, value in shown.items())
