@@ -198,6 +198,19 @@ def test_empty_delta(delta: Any) -> None:
     assert converted(data, stream).choices[0].delta.content == ""
 
 
+@pytest.mark.parametrize("name", ["reasoning", "refusal", "images"])
+def test_what_arrives_with_a_text_is_kept(name: str) -> None:
+    assert delta_of({"content": "x", name: "y"}).content == "x"
+
+
+@pytest.mark.parametrize("choice", [{"weight": 1}, {"token_ids": [7]}, {"finish_reason": "stop"}])
+def test_what_else_a_choice_with_a_text_has_is_kept(choice: Any) -> None:
+    stream = chat.ChatStream()
+    stream.message(event({"role": "assistant"}))
+    data = event({"content": "x"}, **choice)
+    assert list(losses({"choices": data["choices"]}, converted(data, stream))) == []
+
+
 def test_several_tool_deltas_at_once() -> None:
     calls = [
         {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}},

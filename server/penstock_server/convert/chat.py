@@ -38,6 +38,9 @@ _SENT_ONCE: tuple[Literal["prompt_token_ids", "prompt_text"], ...] = (
 _CHOICE_KEYS = generation.CHOICE_KEYS | {"message", "delta", "logprobs"}
 _LOGPROB_KEYS = frozenset({"content"})
 _DELTA_KEYS = message.GENERATED_KEYS
+_INDEX_AND_DELTA = _ROLE_AND_CONTENT = 2
+_INDEX_MESSAGE_END = 3
+_USUAL_ENDS = ("stop", "length")
 
 
 def request_body(request: CreateChatCompletionRequest, *, stream: bool) -> dict[str, Any]:
@@ -92,8 +95,9 @@ def response(data: Mapping[str, Any]) -> CreateChatCompletionResponse:
     choices = answer.choices
     for item in data["choices"]:
         target = choices.add()
-        _fill_choice(target, item, choices)
-        message.fill_message(target.message, item["message"])
+        if not _fill_text(target, item):
+            _fill_choice(target, item, choices)
+            message.fill_message(target.message, item["message"])
     if not choices:
         raise MalformedAnswer("it has no choices")
     if positions := data.get("prompt_logprobs"):
@@ -128,6 +132,9 @@ class ChatStream:
         choices = answer.choices
         for item in event.get("choices") or ():
             target = choices.add()
+            if text := self._continued(item):
+                target.index, target.delta.content = item["index"], text
+                continue
             _fill_choice(target, item, choices)
             self._fill_delta(target.index, target.delta, item.get("delta") or {})
         if not generation.PLAIN_EVENT_KEYS.issuperset(event):
@@ -143,6 +150,14 @@ class ChatStream:
             elif getattr(answer, name):
                 self._sent.add(name)
 
+    def _continued(self, choice: Mapping[str, Any]) -> str | None:
+        """Returns the text of a choice that only continues a text, as nearly all do; else None."""
+        index, delta = choice.get("index"), choice.get("delta")
+        if type(index) is not int or index not in self._speaking or not delta or len(delta) != 1:
+            return None
+        text = delta.get("content")
+        return text if type(text) is str and generation.given(choice) == _INDEX_AND_DELTA else None
+
     def _fill_delta(self, index: int, target: ChatDelta, delta: Mapping[str, Any]) -> None:
         # Always set, so that `choice.delta.content` is safe in languages with null messages.
         target.SetInParent()
@@ -154,8 +169,6 @@ class ChatStream:
                 target.role, target.custom_role = message.role_of(role)
         if content := delta.get("content"):
             target.content = content if type(content) is str else message.text_of(content)
-            if len(delta) == 1:
-                return
         if reasoning := message.reasoning_of(delta):
             target.reasoning = reasoning
             if other := message.other_reasoning(delta, reasoning):
@@ -180,6 +193,23 @@ def _form(request: CreateChatCompletionRequest) -> dict[str, Any]:
     if request.HasField("structured_outputs"):
         body["structured_outputs"] = option_messages.structured_outputs(request.structured_outputs)
     return body
+
+
+def _fill_text(target: ChatChoice, data: Mapping[str, Any]) -> bool:
+    """Writes a choice that is one text and its end, as nearly all are; returns whether it is."""
+    index, said, reason = data.get("index"), data.get("message"), data.get("finish_reason")
+    if type(index) is not int or type(said) is not dict or reason not in _USUAL_ENDS:
+        return False
+    text = said.get("content")
+    if type(text) is not str or not text or said.get("role") != "assistant":
+        return False
+    if generation.given(data) != _INDEX_MESSAGE_END or generation.given(said) != _ROLE_AND_CONTENT:
+        return False
+    target.index, target.finish_reason = index, generation.FINISH_REASONS[reason]
+    written = target.message
+    written.role = ROLE_ASSISTANT
+    written.content.add().text = text
+    return True
 
 
 def _fill_choice(

@@ -136,6 +136,11 @@ def fill_choice(target: Choice, data: Mapping[str, Any], siblings: Sized) -> Non
         extra.fill(target, "routed_experts", data, b64decode)
 
 
+def given(data: Mapping[str, Any]) -> int:
+    """Returns the number of values that are not null; that is faster than to look at every key."""
+    return len(data) - [*data.values()].count(None)
+
+
 def extend(target: MutableSequence[int], values: Iterable[Any]) -> None:
     """Appends integers, in whichever form JSON has them.
 

@@ -21,6 +21,8 @@ ROLES: Mapping[message_pb2.Role.ValueType, str] = {
     message_pb2.ROLE_ASSISTANT: "assistant",
     message_pb2.ROLE_TOOL: "tool",
 }
+# As long as it is kept, every list of fields has this same object.
+_CONTENT = message_pb2.ChatMessage.DESCRIPTOR.fields_by_name["content"]
 _ROLES_BY_NAME = {name: role for role, name in ROLES.items()}
 _TOOL_MODES = {
     message_pb2.ToolChoice.MODE_AUTO: "auto",
@@ -80,12 +82,16 @@ def messages(items: Iterable[message_pb2.ChatMessage], path: str = "messages") -
 
 def _plain(item: message_pb2.ChatMessage) -> JsonObject | None:
     """Returns the JSON of a message with a role and one text, as nearly all are; else None."""
-    content, role = item.content, ROLES.get(item.role)
-    if len(content) != 1 or not role or len(item.ListFields()) != 2:
+    fields = item.ListFields()
+    if len(fields) != 2:
+        return None
+    # In the order of their numbers: only the role comes before the content.
+    (_, role), (second, content) = fields
+    if second is not _CONTENT or role not in ROLES or len(content) != 1:
         return None
     part = content[0]
     text = part.text
-    return {"role": role, "content": text} if text and not part.uuid else None
+    return {"role": ROLES[role], "content": text} if text and not part.uuid else None
 
 
 def message(item: message_pb2.ChatMessage, path: str) -> JsonObject:
