@@ -6,14 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from conftest import Serve, unlimited
 from operations.response_calls import Event, Responses, asking, check_order, end_of
+from rpc.calls import until
+from rpc.test_sleeping import states
 from servers import FLEET, VllmServers
 
 from penstock.channel import open_async_channel
 from penstock.v1 import response_pb2
 from penstock.v1.common_pb2 import SamplingParams
+from penstock_server.app import Service
+from penstock_server.fleet import State
 
 from .conftest import serving
 from .refusals import Refusal, refused
@@ -21,19 +26,27 @@ from .refusals import Refusal, refused
 SERVER = replace(
     FLEET["chat"],
     name="storing",
-    environment=(("VLLM_ENABLE_RESPONSES_API_STORE", "1"),),
+    environment=(("VLLM_ENABLE_RESPONSES_API_STORE", "1"), ("VLLM_SERVER_DEV_MODE", "1")),
 )
 LONG = SamplingParams(max_tokens=200, ignore_eos=True)
 
 
 @pytest.fixture
-async def responses(
-    request: pytest.FixtureRequest, vllm: VllmServers, serve: Serve
-) -> AsyncIterator[Responses]:
-    """Responses of a server that stores them."""
+def url(request: pytest.FixtureRequest, vllm: VllmServers) -> str:
+    """The URL of a server that stores responses."""
     with unlimited(request.config):
         vllm.run_only(SERVER)
-    service = await serve(upstream=(vllm.url(SERVER.name),), native_responses="always")
+    return vllm.url(SERVER.name)
+
+
+@pytest.fixture
+async def service(url: str, serve: Serve) -> Service:
+    return await serve(upstream=(url,), native_responses="always", probe_interval=1.0)
+
+
+@pytest.fixture
+async def responses(service: Service) -> AsyncIterator[Responses]:
+    """Responses of the service."""
     async with open_async_channel(f"127.0.0.1:{service.port}") as channel:
         await serving(channel)
         yield Responses(channel)
@@ -98,3 +111,28 @@ async def test_a_cancelled_response(responses: Responses) -> None:
     assert cancelled.status == response_pb2.RESPONSE_STATUS_CANCELLED
     call.cancel()
     await not_streamed(responses, made.id)
+
+
+async def test_an_engine_that_is_asleep(url: str, service: Service, responses: Responses) -> None:
+    """Its HTTP server still has the responses."""
+    request = asking("Say hello.", background=True)
+    made = [event async for event in responses.stub.StreamResponse(request)]
+    response_id = end_of(made).id
+    async with httpx.AsyncClient(base_url=url) as engine:
+        # A CPU has no other level, from which no call wakes an engine.
+        assert (await engine.post("/sleep?level=0")).status_code == 200
+        await until(lambda: states(service) == [State.SLEEPING])
+        get = response_pb2.GetResponseRequest(response_id=response_id)
+        assert (await responses.stub.GetResponse(get)).response == end_of(made)
+        assert await read(responses, response_id) == made
+        for previous, reason in (
+            (response_id, "UPSTREAM_SLEEPING"),
+            ("resp_unknown", "RESPONSE_NOT_FOUND"),
+        ):
+            again = asking("Say hello.", previous_response_id=previous)
+            assert (await refused(responses.stub.CreateResponse(again))).reason == reason
+        assert (await engine.post("/wake_up")).status_code == 200
+        await until(lambda: states(service) == [State.READY])
+        again = asking("Say hello.", previous_response_id=response_id)
+        answer = await responses.whole(again)
+        assert answer.settings.previous_response_id == response_id

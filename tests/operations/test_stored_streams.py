@@ -286,12 +286,13 @@ async def answering(whole: Any, events: bytes) -> AsyncIterator[tuple[Responses,
 
 @asynccontextmanager
 async def asleep(
-    serve: Serve, *, wakes: bool, number: int = 1
+    serve: Serve, *, wakes: bool, number: int = 1, first_token: float = 0.0
 ) -> AsyncIterator[tuple[Stored, Any]]:
     """Yields a service whose engines are asleep, and the id of a response that one has."""
     options = {"wake_sleeping": wakes, "slow_start": 0}
-    latency = {"time_to_first_token": 0.2, "development_mode": True}
-    async with storing(serve, number, options, **latency) as stored:
+    async with storing(
+        serve, number, options, time_to_first_token=first_token, development_mode=True
+    ) as stored:
         call: Any = stored.responses.stub.StreamResponse(
             asking("Say hello.", background=True, model="tiny-chat")
         )
@@ -340,3 +341,39 @@ async def test_a_response_on_a_sleeping_replica_is_continued_next_to_one_awake(
         answer = (await stored.responses.stub.CreateResponse(request)).response
         assert answer.settings.previous_response_id == made.id
         assert sorted(woken(stored)) == [0, 1]
+
+
+async def test_without_waking_a_response_on_a_sleeping_replica_is_not_continued(
+    serve: Serve,
+) -> None:
+    async with asleep(serve, wakes=False, number=2) as (stored, made):
+        request = asking("Say hello.", model="tiny-chat", previous_response_id=made.id)
+        refusal = await refused(stored.responses.stub.CreateResponse(request))
+        assert refusal.reason == "UPSTREAM_SLEEPING"
+        assert woken(stored) == [0, 0]
+
+
+async def test_following_a_running_response_wakes_its_replica(serve: Serve) -> None:
+    async with asleep(serve, wakes=True, number=2, first_token=3600) as (stored, made):
+        get = response_pb2.GetResponseRequest(response_id=made.id, model="tiny-chat")
+        assert (await stored.responses.stub.GetResponse(get)).response.id == made.id
+        assert woken(stored) == [0, 0]
+        call: Any = stored.responses.stub.StreamStoredResponse(wanted(made.id))
+        assert (await call.read()).created == made
+        assert sorted(woken(stored)) == [0, 1]
+        call.cancel()
+
+
+async def test_a_running_response_on_an_engine_that_may_not_be_woken(serve: Serve) -> None:
+    async with asleep(serve, wakes=False, first_token=3600) as (stored, made):
+        refusal = await stored.refused(made.id)
+        assert (refusal.code, refusal.reason) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "UPSTREAM_SLEEPING",
+        )
+
+
+async def test_an_ended_response_is_streamed_while_the_engine_is_asleep(serve: Serve) -> None:
+    async with asleep(serve, wakes=True) as (stored, made):
+        assert end_of(await stored.again(made.id)).id == made.id
+        assert woken(stored) == [0]
