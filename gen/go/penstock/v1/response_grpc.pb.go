@@ -66,9 +66,8 @@ type ResponseServiceClient interface {
 	// `starting_after` is the number of the last event received.
 	//
 	// Status OK means that the terminal event has been sent, or that `starting_after` is its number.
-	// An error before the first event is the status of a call without messages; a `failed` event, a
-	// stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
-	// not stop the generation.
+	// A response that failed, and a stream that breaks off, end as in StreamResponse. Cancelling the
+	// call does not stop the generation.
 	//
 	// NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
 	// it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
@@ -238,9 +237,8 @@ type ResponseServiceServer interface {
 	// `starting_after` is the number of the last event received.
 	//
 	// Status OK means that the terminal event has been sent, or that `starting_after` is its number.
-	// An error before the first event is the status of a call without messages; a `failed` event, a
-	// stream that breaks off, and their statuses are as in StreamResponse. Cancelling the call does
-	// not stop the generation.
+	// A response that failed, and a stream that breaks off, end as in StreamResponse. Cancelling the
+	// call does not stop the generation.
 	//
 	// NOT_FOUND RESPONSE_NOT_FOUND if the upstream has no response with this id, or no events of it:
 	// it was not generated as a background stream, or was cancelled. INVALID_ARGUMENT INVALID_REQUEST
