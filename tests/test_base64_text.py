@@ -1,6 +1,7 @@
 """Base64 of long data in JSON, encoded and sent in pieces."""
 
 import os
+import tracemalloc
 from base64 import b64encode
 from typing import Any
 
@@ -60,3 +61,15 @@ def test_related_calls_with_long_data_have_one_key() -> None:
     texts = (base64_text(data, PREFIX), plain(data))
     keys = {affinity.key(Affinity.PREFIX, Call("r"), {"messages": [text]}) for text in texts}
     assert len(keys) == 1
+
+
+def test_a_request_takes_no_more_memory_than_its_text() -> None:
+    document = {"messages": [{"role": "user", "content": "word " * 10_000}]}
+    dumped(document)
+    tracemalloc.start()
+    try:
+        kept = dumped(document)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < sum(map(len, kept)) * 1.1

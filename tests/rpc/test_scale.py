@@ -44,6 +44,24 @@ async def test_nothing_is_left_of_thousands_of_cancelled_calls(serve: Serve) -> 
     assert after["bytes"] < before["bytes"] + 12 * MEBIBYTE, (before, after)
 
 
+@pytest.mark.parametrize("name", ["ChatCompletion", "Completion", "Generate"])
+async def test_a_stream_does_not_keep_its_prompt(name: str, serve: Serve) -> None:
+    rpc = next(rpc for rpc in EVERY_RPC if rpc.name.endswith(f"/Stream{name}"))
+    async with running(Upstream(STREAM_HEAD, event(rpc.event), hold=True)) as upstream:
+        service = await serve(upstream=(upstream.url,), probe_interval=3600)
+        async with plain_channel(service) as channel:
+            call = rpc.start(channel)
+            await call.read()
+            gc.collect()
+            kept = [
+                one for one in gc.get_objects() if type(one).__name__.endswith(f"{name}Request")
+            ]
+            assert len(kept) == 1  # the caller's
+            bodies = [one for one in gc.get_objects() if type(one) is dict and "stream" in one]
+            assert not [body for body in bodies if body.get("model") == "m"]
+            call.cancel()
+
+
 class _LongAnswer(Upstream):
     """An upstream that streams a long answer as fast as it is read."""
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
 from random import Random
@@ -31,7 +31,6 @@ from penstock_server.upstream import (
     StreamContract,
     UpstreamFailure,
 )
-from penstock_server.upstream.live import LiveSession
 
 T = TypeVar("T")
 
@@ -88,17 +87,11 @@ class Dispatcher:
         )
 
     async def begin(
-        self,
-        stack: contextlib.AsyncExitStack,
-        operation: Operation,
-        body: Body,
-        call: Call,
-        contract: StreamContract,
-    ) -> AsyncIterator[JsonObject]:
-        """Returns the events of a stream once the first has arrived.
+        self, operation: Operation, body: Body, call: Call, contract: StreamContract
+    ) -> Begun:
+        """Returns a stream once its first event has arrived.
 
         Args:
-            stack: ends the stream when it is closed.
             operation: the operation.
             body: the request.
             call: the call.
@@ -110,29 +103,19 @@ class Dispatcher:
         # Each of two simultaneous requests needs its own contract.
         second = deepcopy(contract) if self.rules.hedge_after_s else contract
         requests = _Requests(self, operation, body, call)
-        begun = await requests.until_sent(
+        return await requests.until_sent(
             lambda request: request.begin(operation, second if request.hedges else contract),
             Begun.end,
         )
-        stack.push_async_exit(begun.stack)
-        return begun.events
 
-    async def open(
-        self,
-        stack: contextlib.AsyncExitStack,
-        operation: Operation,
-        opening: Body,
-        call: Call,
-    ) -> LiveSession:
+    async def open(self, operation: Operation, opening: Body, call: Call) -> Opened:
         """Returns a session that is open; see `Fleet.live`.
 
         Raises:
             UpstreamFailure: no replica fits, or the last one failed.
         """
         requests = _Requests(self, operation, opening, call)
-        opened = await requests.until_sent(lambda request: request.open(operation), Opened.end)
-        stack.push_async_exit(opened.stack)
-        return opened.session
+        return await requests.until_sent(lambda request: request.open(operation), Opened.end)
 
     def pick(
         self,

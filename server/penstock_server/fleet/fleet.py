@@ -208,8 +208,11 @@ class Fleet:
             call.observer.describe("POST", operation.path, _described(body))
         self.budget.begin()
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                yield await self._dispatcher.begin(stack, operation, body, call, contract)
+            begun = await self._dispatcher.begin(operation, body, call, contract)
+            # The prompt may be long, and the stream may last.
+            del body
+            async with begun.stack:
+                yield begun.events
         except UpstreamFailure as failure:
             raise self._with_names(failure, operation, call) from failure
         finally:
@@ -233,8 +236,9 @@ class Fleet:
             call.observer.describe("GET", operation.path, _described(opening))
         self.budget.begin()
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                yield await self._dispatcher.open(stack, operation, opening, call)
+            opened = await self._dispatcher.open(operation, opening, call)
+            async with opened.stack:
+                yield opened.session
         except UpstreamFailure as failure:
             raise self._with_names(failure, operation, call) from failure
         finally:

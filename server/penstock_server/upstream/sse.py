@@ -1,7 +1,6 @@
 """Server-sent events: from blocks of bytes to the data of each event."""
 
 from codecs import BOM_UTF8
-from collections import deque
 
 _CR = ord("\r")
 
@@ -37,7 +36,7 @@ class EventDecoder:
         self._size = 0
         self._begun = 0
         self._after_cr = -1  # where a line begins unless with the LF of a CRLF cut in two
-        self.offsets: deque[int] = deque()
+        self.offsets: list[int] = []
         self.position = 0
 
     def feed(self, block: bytes) -> list[bytes]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from itertools import takewhile
@@ -103,7 +102,9 @@ class _EventReader:
         self._limits = limits
         self._limit = limits.event(first=True)
         self._decoder = EventDecoder()
-        self._ready: deque[bytes] = deque()
+        # The last is the next one. Many streams wait at once, and a deque takes ten times as much
+        # memory as a list.
+        self._ready: list[bytes] = []
         self._started = False
         self._done = False
         self._over = False  # whether everything has been received
@@ -134,8 +135,8 @@ class _EventReader:
     def waiting(self) -> JsonObject | None:
         """Returns the next event if it has arrived; None if not, or at the end."""
         while self._ready:
-            data = self._ready.popleft()
-            self.offset = self._decoder.offsets.popleft()
+            data = self._ready.pop()
+            self.offset = self._decoder.offsets.pop()
             if data == _DONE:
                 self._finish()
             elif event := self._event(data, self.offset):
@@ -187,8 +188,8 @@ class _EventReader:
             self._finish()
         elif b"\n" in bare and (events := _lines(bare)):
             # The blank lines between events are missing.
-            self._ready.extendleft(reversed(events))
-            self._decoder.offsets.extendleft([offset] * len(events))
+            self._ready.extend(reversed(events))
+            self._decoder.offsets.extend([offset] * len(events))
         elif bare not in _NOTHING:
             # The answer was complete before this event, whatever it reports.
             return self._contract.complete
@@ -225,9 +226,12 @@ class _EventReader:
 
     def _decode(self, block: bytes) -> None:
         try:
-            self._ready.extend(self._decoder.feed(block))
+            self._ready = self._decoder.feed(block)
         except EventTooLarge as error:
             raise malformed(str(error), Stage.STREAM, self._decoder.position) from error
+        if len(self._ready) > 1:
+            self._ready.reverse()
+            self._decoder.offsets.reverse()
 
     def _take_pending(self) -> None:
         """Adds an event that lacks only its line ends, unless it may have been cut."""
@@ -235,7 +239,7 @@ class _EventReader:
             return
         offset = self._decoder.offsets.pop()
         events = [data] if _is_whole(data) else _lines(data, cut=True)
-        self._ready.extend(events)
+        self._ready.extend(reversed(events))
         self._decoder.offsets.extend([offset] * len(events))
 
     def _incomplete(self) -> UpstreamFailure:

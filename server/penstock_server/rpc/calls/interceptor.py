@@ -117,8 +117,7 @@ class CallInterceptor(aio.ServerInterceptor):
 
         async def answer(rpc: Rpc) -> None:
             write = rpc.context.write
-            request = await read(rpc)
-            async with aclosing(behavior(request, rpc)) as messages:
+            async with aclosing(behavior(await read(rpc), rpc)) as messages:
                 async for message in messages:
                     record(rpc, message)
                     reply = serialized(message, serialize)

@@ -42,6 +42,8 @@ class ChatCompletionServicer(chat_completion_pb2_grpc.ChatCompletionServiceServi
         stream = chat.ChatStream()
         contract = ChoiceStream(chat.choices_wanted(request))
         async with self._fleet.stream(CHAT_COMPLETION, body, call, contract) as events:
+            # The prompt may be long, and the stream may last.
+            del request, body
             async for event in events:
                 if (message := stream.message(event)) is not None:
                     yield message

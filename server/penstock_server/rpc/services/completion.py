@@ -42,6 +42,8 @@ class CompletionServicer(completion_pb2_grpc.CompletionServiceServicer):
         stream = completion.CompletionStream(echo=request.echo)
         contract = ChoiceStream(completion.choices_wanted(request))
         async with self._fleet.stream(COMPLETION, body, call, contract) as events:
+            # The prompt may be long, and the stream may last.
+            del request, body
             async for event in events:
                 if (message := stream.message(event)) is not None:
                     yield message

@@ -36,6 +36,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         stream = token_generation.GenerateStream(request.output_mode)
         contract = ChoiceStream(token_generation.choices_wanted(request))
         async with self._fleet.stream(GENERATION, body, call, contract) as events:
+            # The prompt may be long, and the stream may last.
+            del request, body
             async for event in events:
                 if (message := stream.message(event)) is not None:
                     yield message
