@@ -18,6 +18,7 @@ from penstock.v1.chat_completion_pb2 import CreateChatCompletionRequest
 from penstock.v1.embedding_pb2 import CreateEmbeddingsRequest
 from penstock.v1.rerank_pb2 import RerankRequest
 from penstock_server.convert import chat, embedding, rerank
+from penstock_server.upstream.answer import with_texts
 
 TIMES = 10
 _WARM_UP = 16
@@ -65,7 +66,11 @@ def _chunk() -> Callable[[], object]:
 def _embeddings(vectors: int, dimensions: int) -> Callable[[], object]:
     request = CreateEmbeddingsRequest.FromString(payloads.vectors_grpc(vectors, dimensions))
     answer = payloads.vectors_answer(vectors, dimensions)
-    return _on(answer, lambda data: embedding.reply(data, request))
+
+    def convert() -> bytes:
+        return embedding.reply(with_texts(answer, "application/json"), request).SerializeToString()
+
+    return convert
 
 
 def _rerank_answer() -> Callable[[], object]:

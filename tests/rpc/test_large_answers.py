@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from penstock_server.convert import chat, embedding
+from penstock_server.rpc.calls import parsing
 
 from .calls import BOUND_S, Serve, plain_channel
 from .every_rpc import EVERY_RPC, Called, Upstream, answer, running
@@ -66,6 +67,29 @@ async def test_other_calls_continue_during_a_conversion(
             finally:
                 go_on.set()
             assert await call.code() is Code.OK
+
+
+@pytest.mark.parametrize(("limit", "on_thread"), [(16 * 2**20, False), (2**20, True)])
+async def test_vectors_that_are_only_copied_need_no_thread(
+    limit: int, on_thread: bool, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    convert = embedding.with_plain_vectors
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return convert(*arguments)
+
+    monkeypatch.setattr(embedding, "with_plain_vectors", noted)
+    monkeypatch.setattr(parsing, "_LARGE_COPIED_BYTES", limit)
+    vector = {"index": 0, "embedding": "AACAPgAAgD4AAIA+" * 100_000}
+    async with running(upstream(VECTORS | {"data": [vector]})) as asked, asyncio.timeout(BOUND_S):
+        service = await serve(upstream=(asked.url,), probe_interval=3600)
+        async with plain_channel(service) as channel:
+            call = EMBED.start(channel)
+            [made] = (await call).embeddings
+    assert made.float_vector.values == [0.25] * 300_000
+    assert [one != threading.get_ident() for one in threads] == [on_thread]
 
 
 async def test_the_garbage_collector_does_not_run_during_parsing(

@@ -59,11 +59,11 @@ def reply(data: Mapping[str, Any], request: CreateEmbeddingsRequest) -> CreateEm
         MalformedAnswer: see `response`.
         UnsupportedRequest: see `response`.
     """
-    return _with_plain_vectors(data, request) or response(data, request)
+    return with_plain_vectors(data, request) or response(data, request)
 
 
 @reads_answer
-def _with_plain_vectors(
+def with_plain_vectors(
     data: Mapping[str, Any], request: CreateEmbeddingsRequest
 ) -> CreateEmbeddingsResponse | None:
     """Returns the answer if every vector has the usual form; None if `response` must read them."""

@@ -75,7 +75,7 @@ async def whole(response: Response) -> JsonObject:
 
 
 async def embeddings(response: Response) -> JsonObject:
-    """Returns the JSON object of a unary answer, its texts in base64 as views of their characters.
+    """Returns the JSON object of a unary answer with vectors; see `with_texts`.
 
     Raises:
         UpstreamFailure: see `whole`.
@@ -83,13 +83,22 @@ async def embeddings(response: Response) -> JsonObject:
     body = await response.read()
     if response.content_type == OCTET_STREAM:
         return _vectors_as_bytes(response, body)
+    return with_texts(body, response.content_type)
+
+
+def with_texts(body: bytes, content_type: str) -> JsonObject:
+    """Returns the JSON object in a body, its vectors in base64 as views of their characters.
+
+    Raises:
+        UpstreamFailure: see `document`.
+    """
     if texts := vector_texts.find(body):
         # The failure of the whole document is the one that describes it.
         with suppress(UpstreamFailure):
             answer = document(vector_texts.without(body, texts), Stage.BODY)
             if vector_texts.restore(answer, body, texts):
                 return answer
-    return document(body, Stage.BODY, response.content_type)
+    return document(body, Stage.BODY, content_type)
 
 
 def _vectors_as_bytes(response: Response, body: bytes) -> JsonObject:

@@ -25,7 +25,7 @@ from penstock_server.rpc.calls.item_stream import (
 )
 from penstock_server.rpc.calls.metadata import upstream_call
 from penstock_server.rpc.calls.outputs import Outputs
-from penstock_server.rpc.calls.parsing import converted
+from penstock_server.rpc.calls.parsing import converted, copied
 from penstock_server.rpc.calls.reports import Usage
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Usage",
     "answers",
     "converted",
+    "copied",
     "encoded",
     "ending",
     "fits_header",

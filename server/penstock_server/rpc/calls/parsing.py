@@ -19,6 +19,8 @@ R = TypeVar("R")
 _SMALL_BYTES = 16 * 1024
 _SMALL_ENTRIES = 2_000
 _LARGE_BYTES = 1024 * 1024
+# The same for answers that are only copied.
+_LARGE_COPIED_BYTES = 16 * 1024 * 1024
 
 # One is enough: more threads would only take turns, and use more memory.
 _thread = ThreadPoolExecutor(1, "large")
@@ -27,6 +29,13 @@ _thread = ThreadPoolExecutor(1, "large")
 async def converted(rpc: Rpc, convert: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
     """Runs a conversion, in a thread if request or answer are large, so that others continue."""
     if not (rpc.large or rpc.attempts.body_bytes > _LARGE_BYTES):
+        return convert(*arguments, **named)
+    return await _on_thread(convert, *arguments, **named)
+
+
+async def copied(rpc: Rpc, convert: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Runs a conversion that only copies the answer, in a thread if the answer is very large."""
+    if rpc.attempts.body_bytes <= _LARGE_COPIED_BYTES:
         return convert(*arguments, **named)
     return await _on_thread(convert, *arguments, **named)
 

@@ -12,7 +12,7 @@ from penstock.v1.embedding_pb2 import (
 from penstock_server.configuration import Settings
 from penstock_server.convert import embedding, joined
 from penstock_server.fleet import Fleet
-from penstock_server.rpc.calls import Context, Rpc, converted, upstream_call
+from penstock_server.rpc.calls import Context, Rpc, converted, copied, upstream_call
 from penstock_server.rpc.services.item_requests import ItemMethod, item_results
 from penstock_server.rpc.services.vectors import call_for_vectors
 from penstock_server.upstream import EMBEDDING
@@ -39,7 +39,10 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         call = upstream_call(rpc, request.model, request.engine)
         body = await converted(rpc, embedding.request_body, request)
         answer = await call_for_vectors(self._fleet, EMBEDDING, body, call)
-        return await converted(rpc, embedding.reply, answer, request)
+        plain = await copied(rpc, embedding.with_plain_vectors, answer, request)
+        if plain is not None:
+            return plain
+        return await converted(rpc, embedding.response, answer, request)
 
     def StreamEmbeddings(
         self, request_iterator: AsyncIterator[StreamEmbeddingsRequest], context: Context
