@@ -13,8 +13,8 @@ FACTOR ?= 10
 TEST_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # The tests of `make quick`.
 QUICK := tests/convert tests/test_lossless.py tests/configuration tests/rpc/test_status.py
-# The programs that `make test-routers` puts between Penstock and vLLM.
-ROUTERS ?= vllm-router smg litellm nginx envoy
+# The programs that `make test-routers` puts between Penstock and vLLM. Ray starts its own vLLMs.
+ROUTERS ?= vllm-router smg litellm nginx envoy $(if $(filter vllm,$(UPSTREAM)),ray)
 # Their upstream: simulator or vllm.
 UPSTREAM ?= simulator
 # The version of vLLM that `make test-vllm` runs, if not that of tests/vllm/requirements.lock, and the
@@ -73,6 +73,7 @@ test-vllm: $(VENV)/.dev  ## install a real vLLM, or another version of it, make 
 test-routers: $(VENV)/.dev  ## the acceptance suite through each of ROUTERS, to two simulators or, with UPSTREAM=vllm, vLLMs
 	tests/routers/install.sh
 	$(if $(filter vllm,$(UPSTREAM)),tests/vllm/install.sh)
+	$(if $(filter ray,$(ROUTERS)),tests/routers/install_ray.sh)
 	@# All are run, even if one fails.
 	failed=; for router in $(ROUTERS); do \
 	  echo "== $$router"; \

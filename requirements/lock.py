@@ -47,6 +47,8 @@ LOCKS = {
     "requirements/manifests.lock": ("--group=manifests",),
     "requirements/peers.lock": ("--group=peers",),
     "requirements/routers.lock": ("--group=routers",),
+    # It uses the packages of the vLLM of the tests.
+    "requirements/ray.lock": ("--group=ray", "--constraints=tests/vllm/requirements.lock"),
 }
 
 

@@ -54,6 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "upstream(kind): the kind of upstream of the case")
     config.addinivalue_line("markers", "flags(*options): options of the case's own vLLM server")
     config.pluginmanager.register(expected_failures)
+    program = _router(config)
+    if program and ROUTERS[program].starts and _is_simulated(config):
+        raise pytest.UsageError(f"{program} starts its own vLLMs: --upstream=vllm is required")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -203,7 +206,11 @@ def _router(config: pytest.Config) -> str:
 
 def _version(item: pytest.Item) -> str:
     """Returns the version of vLLM that a case runs against, real or simulated."""
-    return dialect_of(item) if _is_simulated(item.config) else other_version() or NEWEST
+    if _is_simulated(item.config):
+        return dialect_of(item)
+    program = _router(item.config)
+    started = ROUTERS[program].starts if program else ""
+    return started or other_version() or NEWEST
 
 
 def _needs_more_servers(item: pytest.Item) -> bool:

@@ -204,26 +204,28 @@ IMPOSSIBLE = (
     ),
     Since(
         (0, 21),
-        "calls that are asked for may be no JSON, and one that is cut ends as if it were whole",
-        {
-            "test_tools": (
-                "test_required",
-                "test_named",
-                "test_schema_as_struct",
-                "test_call_cut_by_the_limit",
-            )
-        },
+        "calls that are asked for may be no JSON",
+        {"test_tools": ("test_required", "test_named", "test_schema_as_struct")},
         simulated=False,
+    ),
+    Since(
+        (0, 30),
+        "a call that is cut ends as if it were whole",
+        {"test_tools": ("test_call_cut_by_the_limit",)},
+        simulated=False,
+    ),
+    Since(
+        (0, 30),
+        "streams lack the log probabilities of tokens without text",
+        {"test_logprobs": ("test_bytes_of_wide_characters",)},
+        simulated=False,
+        first=(0, 20),
     ),
     Since(
         (0, 21),
         "streams contain calls that were not allowed, and lack the log probabilities of tokens "
         "without text",
-        {
-            "test_chat": ("test_longest_answer",),
-            "test_logprobs": ("test_bytes_of_wide_characters",),
-            "test_tools": ("test_none",),
-        },
+        {"test_chat": ("test_longest_answer",), "test_tools": ("test_none",)},
         simulated=False,
         first=(0, 20),
     ),

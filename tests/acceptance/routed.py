@@ -10,9 +10,9 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pytest
-from routers.programs import Place, running
+from routers.programs import ROUTERS, Place, running
 from server_process import free_port
-from servers import FLEET, VllmServers
+from servers import FLEET, HOST, VllmServers
 
 from penstock_server.simulator import Simulator
 
@@ -102,6 +102,8 @@ class RoutedUpstreams:
         return simulators
 
     def _engines(self, kind: Kind, stack: ExitStack) -> Sequence[str]:
+        if ROUTERS[self._program].starts:
+            return [f"http://{HOST}:{free_port()}"]
         server = FLEET[kind.server]
         wanted = [replace(server, name=f"{name}-{server.name}") for name in _NAMES]
         return list(stack.enter_context(VllmServers(wanted)).urls().values())

@@ -1,6 +1,8 @@
 """Upstreams of the service: servers of one kind of model, simulated or real."""
 
 import asyncio
+import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ from penstock_server.simulator import Simulator, SimulatorSettings
 
 _PATIENCE_S = 60.0
 _POLL_S = 0.02
+_PREFIX = re.compile("^(vllm:|ray_vllm_)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +181,10 @@ class _Real:
 
     async def _read(self) -> Mapping[str, float]:
         """Returns the engine's metrics by name, summed over their labels."""
-        read: dict[str, float] = {}
+        # Ray names a counter when it is increased first.
+        read = defaultdict[str, float](float)
         for line in (await self._metrics.get("/metrics")).text.splitlines():
-            name, _, labelled = line.removeprefix("vllm:").partition("{")
+            name, _, labelled = line.partition("{")
             if labelled:
-                read[name] = read.get(name, 0.0) + float(labelled.rpartition(" ")[2])
+                read[_PREFIX.sub("", name)] += float(labelled.rpartition(" ")[2])
         return read

@@ -471,6 +471,51 @@ LOSSES: Mapping[str, tuple[Loss, ...]] = {
             },
         ),
     ),
+    "ray": (
+        Loss(
+            "it has one name for a model, which it describes in words of its own",
+            {"test_models": ("test_list", "test_pages", "test_get")},
+        ),
+        Loss(
+            "its errors name the parameter only in their text",
+            {
+                "test_refusals": (
+                    "test_value_out_of_range[temperature]",
+                    "test_value_out_of_range[temperature below zero]",
+                    "test_value_out_of_range[top_p]",
+                    "test_value_out_of_range[max_tokens]",
+                    "test_value_out_of_range[logit_bias]",
+                    "test_value_out_of_range[truncation]",
+                ),
+            },
+        ),
+        Loss(
+            "it has no Responses API: responses are made by chats",
+            {
+                "test_response": (
+                    "test_bad_schema",
+                    "test_nothing_is_stored_by_default",
+                    "test_background_needs_a_store",
+                ),
+            },
+        ),
+        Loss(
+            "it has the routes of tokenization, but answers that the model does not support them",
+            {
+                "test_tokenization": (
+                    "test_round_trip",
+                    "test_token_strings",
+                    "test_special_tokens",
+                    "test_a_conversation_counts_as_its_chat",
+                    "test_tools_are_part_of_the_prompt",
+                    "test_template_options",
+                    "test_unknown_tokens_are_left_out",
+                    "test_an_unknown_parameter_passes",
+                    "test_items_of_a_stream",
+                ),
+            },
+        ),
+    ),
 }
 """The losses of each router; proxies that only forward bytes, like nginx and Envoy, have none."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from server_process import ServerError, ServerProcess, free_port
-from servers import HOST, cache_folder
+from servers import ENVIRONMENT, FLEET, HOST, cache_folder
 
 from bench.proxies import LITELLM_ENVIRONMENT, envoy_config, litellm_config
 
@@ -20,7 +20,8 @@ class Place:
     """The surroundings of one router.
 
     Attributes:
-        servers: the base URLs of the servers behind it.
+        servers: the base URLs of the servers behind it; if the router starts them itself, the one
+            at which it is to report their metrics.
         models: the names of their model.
         api_key: the key that they require; empty for none.
         port: the port of the router.
@@ -48,12 +49,17 @@ class Router:
         ready: the path that returns 200 once the router serves.
         environment: environment variables of the router.
         settings: options of Penstock that the router requires.
+        starts: the version of the vLLMs that it starts itself, instead of calling those of a place;
+            empty if it starts none.
+        stop_s: seconds in which it may stop, along with processes outside its process group.
     """
 
     command: Callable[[Place], Sequence[str]]
     ready: str = "/v1/models"
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    starts: str = ""
+    stop_s: float = 0.0
 
 
 @contextmanager
@@ -69,13 +75,15 @@ def running(name: str, place: Place) -> Iterator[str]:
         env = os.environ | router.environment
         process = ServerProcess(name, router.command(place), log, env)
     except FileNotFoundError as error:
-        raise ServerError(f"{name} is not installed; run tests/routers/install.sh") from error
+        raise ServerError(f"{name} is not installed; see tests/routers") from error
     try:
         process.wait_ready(f"{place.url}{router.ready}", place.api_key)
         yield place.url
     finally:
+        if router.stop_s:
+            process.interrupt()
         # No process of a router outlives the tests; some stop slowly.
-        process.finish(time.monotonic())
+        process.finish(time.monotonic() + router.stop_s)
 
 
 def _program(environment: str, name: str) -> str:
@@ -148,6 +156,21 @@ def _envoy(place: Place) -> Sequence[str]:
     return (_program("routers", "envoy"), "--config-path", config, *options)
 
 
+def _ray(place: Place) -> Sequence[str]:
+    [metrics] = place.servers
+    options = FLEET["chat"].arguments()
+    # Ray's version of vLLM does not have it.
+    options.remove("--enable-scale-out")
+    return (
+        *(_program("ray", "python"), str(Path(__file__).with_name("ray_serve.py"))),
+        *(str(place.port), metrics.rpartition(":")[2], _RAYS_REPLICAS),
+        *(str(cache_folder() / "models" / FLEET["chat"].model), *options),
+    )
+
+
+_RAYS_REPLICAS = "2"
+
+
 def _written(place: Place, name: str, content: str) -> str:
     file = place.folder / name
     file.write_text(content)
@@ -166,5 +189,12 @@ ROUTERS: Mapping[str, Router] = {
     ),
     "nginx": Router(_nginx),
     "envoy": Router(_envoy),
+    "ray": Router(
+        _ray,
+        environment=ENVIRONMENT | {"RAY_USAGE_STATS_ENABLED": "0"},
+        settings={"health_path": "/-/healthz"},
+        starts="0.29.0",
+        stop_s=60.0,
+    ),
 }
 """Every router that `--router` may name."""
