@@ -157,6 +157,11 @@ def test_stop_reason_that_looks_empty(stop: Any, field: str) -> None:
     assert choice.WhichOneof("stop_reason") == field
 
 
+def test_stop_reason_before_the_finish() -> None:
+    choice = converted(event({"content": "Hi"}, stop_reason="END")).choices[0]
+    assert (choice.stop_string, choice.finish_reason) == ("END", 0)
+
+
 # Older and other upstreams
 
 

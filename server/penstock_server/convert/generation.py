@@ -128,6 +128,8 @@ def fill_choice(target: Choice, data: Mapping[str, Any], siblings: Sized) -> Non
     target.index = index
     if finish_reason := data.get("finish_reason"):
         fill_finish(target, finish_reason, data)
+    elif data.get("stop_reason") is not None:
+        _fill_stop(target, data)
     if token_ids := data.get("token_ids"):
         extend(target.token_ids, token_ids)
     if data.get("weight_versions"):
@@ -233,6 +235,10 @@ def fill_finish(target: Finished, finish_reason: str, data: Mapping[str, Any]) -
     target.finish_reason = FINISH_REASONS.get(finish_reason, common_pb2.FINISH_REASON_OTHER)
     if target.finish_reason == common_pb2.FINISH_REASON_OTHER:
         target.native_finish_reason = finish_reason
+    _fill_stop(target, data)
+
+
+def _fill_stop(target: Finished, data: Mapping[str, Any]) -> None:
     if isinstance(stop_reason := data.get("stop_reason"), str):
         target.stop_string = stop_reason
     elif stop_reason is not None:
