@@ -196,6 +196,27 @@ async def test_bad_input(
     assert result.fields == [field]
 
 
+@pytest.mark.parametrize("chunks", [(SECOND * 3,), (SECOND, SECOND, SECOND)])
+async def test_a_long_utterance(
+    serve: Serve, simulator: Simulator, chunks: tuple[bytes, ...]
+) -> None:
+    service = await serve(upstream=(simulator.url,), max_utterance=2.0, **QUIET)
+    result = await live(service, config(), *(audio(chunk) for chunk in chunks))
+    assert (result.code, result.fields) == (Code.INVALID_ARGUMENT, ["audio_chunk"])
+    assert "longer than 2 s; send `commit`" in result.message
+
+
+async def test_each_utterance_has_the_whole_length(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), max_utterance=2.0, **QUIET)
+    messages = (audio(), audio(), COMMIT, audio(SECOND * 2))
+    assert (await live(service, config(), *messages)).code is Code.OK
+
+
+async def test_an_utterance_without_limit(serve: Serve, simulator: Simulator) -> None:
+    service = await serve(upstream=(simulator.url,), max_utterance=0.0, **QUIET)
+    assert (await live(service, config(), audio(SECOND * 3))).code is Code.OK
+
+
 async def test_the_rate_may_be_given(service: Service) -> None:
     assert (await live(service, config(sample_rate_hertz=16_000), audio())).code is Code.OK
 

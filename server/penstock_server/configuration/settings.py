@@ -372,6 +372,14 @@ class Settings:
         "MS",
         live=True,
     )
+    max_utterance: float = option(
+        600.0,
+        "Longest audio of one utterance of a live transcription, because an engine may fail at "
+        "more than its model's context; 0 for no limit.",
+        seconds,
+        "SECONDS",
+        live=True,
+    )
     max_incoming_connections: int = option(
         4096,
         "Most connections of callers to each address, at 15 to 45 KB each, and at most half "

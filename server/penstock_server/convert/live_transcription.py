@@ -12,6 +12,7 @@ from penstock_server.convert.usage import fill_usage
 
 SAMPLE_RATE_HERTZ = 16_000
 _SAMPLE_BYTES = 2
+_SECOND_BYTES = SAMPLE_RATE_HERTZ * _SAMPLE_BYTES
 _PIECE_BYTES = 32 * 1024
 """About a second; vLLM limits the size of an event."""
 _BEGIN = {"type": "input_audio_buffer.commit", "final": False}
@@ -51,10 +52,16 @@ def opening(config: pb.LiveTranscriptionConfig) -> dict[str, Any]:
 class Speech:
     """The caller's side of a session: utterances, each of which begins with its first audio."""
 
-    def __init__(self) -> None:
-        """Creates the side of a caller that has sent the configuration only."""
+    def __init__(self, max_utterance_s: float) -> None:
+        """Creates the side of a caller that has sent the configuration only.
+
+        Args:
+            max_utterance_s: longest audio of an utterance in seconds; 0 for no limit.
+        """
+        self._max_utterance_s = max_utterance_s
         self._open = False
         self._spoken = False
+        self._bytes = 0  # of the open utterance
 
     def events(self, message: pb.TranscribeLiveRequest) -> Iterator[dict[str, Any]]:
         """Yields the events to send for a message after the first.
@@ -88,6 +95,7 @@ class Speech:
     def _audio(self, chunk: bytes) -> Iterator[dict[str, Any]]:
         if len(chunk) % _SAMPLE_BYTES:
             raise invalid("audio_chunk", f"must consist of samples of {_SAMPLE_BYTES} bytes each")
+        self._require_short(chunk)
         if chunk and not self._open:
             self._open = self._spoken = True
             yield _BEGIN
@@ -95,8 +103,16 @@ class Speech:
             piece = b64encode(chunk[start : start + _PIECE_BYTES]).decode()
             yield {"type": "input_audio_buffer.append", "audio": piece}
 
+    def _require_short(self, chunk: bytes) -> None:
+        self._bytes += len(chunk)
+        if 0 < self._max_utterance_s * _SECOND_BYTES < self._bytes:
+            longest = f"{self._max_utterance_s:g} s"
+            fault = f"makes the utterance longer than {longest}; send `commit` more often"
+            raise invalid("audio_chunk", fault)
+
     def _end(self) -> Iterator[dict[str, Any]]:
         self._open = False
+        self._bytes = 0
         yield _END
 
 

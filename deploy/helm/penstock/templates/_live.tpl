@@ -25,6 +25,7 @@
 - item_concurrency
 - join_items_up_to
 - join_items_within
+- max_utterance
 - drain_delay
 - drain_timeout
 - reload_interval

@@ -60,8 +60,8 @@ type TranscriptionServiceClient interface {
 	// signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
 	// `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
 	// another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
-	// INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
-	// if there is no audio.
+	// INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, if
+	// there is no audio, or if an utterance is longer than the server allows, by default 600 seconds.
 	//
 	// The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
 	// an utterance add up to the text of its `done`, which carries the usage. Status OK means that
@@ -271,8 +271,8 @@ type TranscriptionServiceServer interface {
 	// signed 16-bit little-endian samples (PCM16) of one channel at 16000 Hz, without a header.
 	// `commit` ends an utterance: its text is then returned in `done`, and the next audio begins
 	// another utterance. Half-closing the stream ends the last utterance. INVALID_ARGUMENT
-	// INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, or
-	// if there is no audio.
+	// INVALID_REQUEST if the messages do not follow this order, if a chunk contains half a sample, if
+	// there is no audio, or if an utterance is longer than the server allows, by default 600 seconds.
 	//
 	// The first reply is `started`, which does not wait for audio. The texts of the `delta` replies of
 	// an utterance add up to the text of its `done`, which carries the usage. Status OK means that

@@ -131,6 +131,7 @@ SERVICES: Mapping[str, Entry] = {
         TRANSCRIPTION,
         TranscriptionServicer,
         transcription_pb2_grpc.add_TranscriptionServiceServicer_to_server,
+        has_options=True,
     ),
     "penstock.v1.BatchService": Entry(
         None,

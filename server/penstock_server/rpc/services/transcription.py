@@ -1,7 +1,7 @@
 """TranscriptionService."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from penstock.v1.transcription_pb2 import (
     UploadTranscribeRequest,
     UploadTranscribeResponse,
 )
+from penstock_server.configuration import Settings
 from penstock_server.convert import live_transcription, transcript, transcription
 from penstock_server.fleet import Fleet
 from penstock_server.rpc.calls import Context, Rpc, converted, require_end, upstream_call
@@ -45,9 +46,15 @@ _SIZE = re.compile("[0-9]{1,18}")
 class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer):
     """Serves transcriptions from the fleet."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        """Serves from a fleet."""
+    def __init__(self, fleet: Fleet, settings: Callable[[], Settings]) -> None:
+        """Serves from a fleet.
+
+        Args:
+            fleet: the fleet.
+            settings: returns the configuration in force.
+        """
         self._fleet = fleet
+        self._settings = settings
 
     async def Transcribe(self, request: TranscribeRequest, context: Context) -> TranscribeResponse:
         """Transcribes audio into one answer."""
@@ -96,9 +103,10 @@ class TranscriptionServicer(transcription_pb2_grpc.TranscriptionServiceServicer)
         config = live_transcription.configuration(await _first(request_iterator, rpc))
         call = upstream_call(rpc, config.model, config.engine, "config.")
         opening = live_transcription.opening(config)
+        speech = live_transcription.Speech(self._settings().max_utterance)
         async with (
             self._fleet.live(LIVE_TRANSCRIPTION, opening, call) as session,
-            session.sending(_spoken(request_iterator, rpc)),
+            session.sending(_spoken(request_iterator, rpc, speech)),
         ):
             async for event in session:
                 if reply := live_transcription.reply(event, rpc.attempts.model):
@@ -148,9 +156,10 @@ async def _first(messages: AsyncIterator[Message], rpc: Rpc) -> Message | None:
     return first
 
 
-async def _spoken(messages: Speaking, rpc: Rpc) -> AsyncIterator[JsonObject]:
+async def _spoken(
+    messages: Speaking, rpc: Rpc, speech: live_transcription.Speech
+) -> AsyncIterator[JsonObject]:
     """Yields the events to send for the messages after the first."""
-    speech = live_transcription.Speech()
     async for message in messages:
         for event in speech.events(message):
             yield event
