@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from child import child
 
+from penstock import Client
 from penstock.channel import DEFAULT_TARGET
 
 from .conftest import silence
@@ -210,6 +211,29 @@ def test_generate(target: str) -> None:
 @pytest.mark.parametrize("given", ["", "565\nx1\n"])
 def test_generate_without_token_ids(given: str) -> None:
     is_one_error(penstock("generate", "--target", "127.0.0.1:1", given=given), "token id")
+
+
+def test_response(storing_target: str) -> None:
+    with (
+        Client(storing_target) as client,
+        client.responses.stream("Say hello.", background=True) as stream,
+    ):
+        *_, last = (event for event in stream if event.text)
+        response_id = stream.snapshot.id
+    command = ("response", response_id, "--target", storing_target)
+    assert penstock(*command).stdout.decode() == HELLO + "\n"
+    number = str(last.proto.sequence_number - 1)
+    rest = penstock(*command, "--starting-after", number)
+    assert rest.stdout.decode() == f"{last.text}\n"
+    events = penstock(*command, "--json").stdout.splitlines()
+    assert json.loads(events[0])["created"]["id"] == response_id
+    assert json.loads(events[-1])["completed"]["status"] == "RESPONSE_STATUS_COMPLETED"
+
+
+def test_an_unknown_response(storing_target: str) -> None:
+    result = penstock("response", "resp_0", "--target", storing_target)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"RESPONSE_NOT_FOUND" in result.stderr
 
 
 def test_tokenize(target: str) -> None:
