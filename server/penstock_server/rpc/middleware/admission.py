@@ -8,9 +8,11 @@ from typing import Any
 from penstock_server.rpc import status
 from penstock_server.rpc.calls import Arrivals, CallNext, Middleware, Rpc
 
-# Time without a new call after which none is on its way, and the longest time that continuous calls
-# can delay that.
-_SETTLED_AFTER_S, _CHECKS = 0.05, 5
+# Time without a new call after which none is on its way. If there are calls, it is longer, because
+# their callers may make the next one, and may be slow.
+_SETTLED_AFTER_S, _SETTLED_WITH_CALLS_AFTER_S = 0.05, 0.5
+_CHECKS = 5
+# The longest time that continuous calls can delay that.
 _LONGEST_WAIT_S = 2.0
 
 
@@ -54,9 +56,11 @@ class Admission:
                 before = -1
                 while before != self._held:
                     before = self._held
+                    has_calls = self._running or self._held
+                    after_s = _SETTLED_WITH_CALLS_AFTER_S if has_calls else _SETTLED_AFTER_S
                     # On a busy event loop, a single timer may fire late, and so may calls.
                     for _ in range(_CHECKS):
-                        await asyncio.sleep(_SETTLED_AFTER_S / _CHECKS)
+                        await asyncio.sleep(after_s / _CHECKS)
 
     def close(self) -> None:
         """Refuses new calls and calls whose request has not arrived; admits those held."""
