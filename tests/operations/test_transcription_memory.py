@@ -12,7 +12,9 @@ from .transcriptions import CHUNK, TEXT, Upstream, chunk, configured, connected_
 
 AUDIO_BYTES = 100 * 2**20
 # Size of the windows of both protocols, and of memory that the allocator keeps under load.
-ALLOWED_BYTES = AUDIO_BYTES // 3
+KEPT_BYTES = 16 * 1024 * 1024
+"""Freed memory that the service keeps."""
+ALLOWED_BYTES = AUDIO_BYTES // 3 + KEPT_BYTES
 
 
 class Sink(Upstream):
