@@ -79,8 +79,8 @@ OPTIONS: Options = (
     # By default, gRPC waits up to two minutes before it reconnects to a lost service.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # By default, clients of one target share a connection, and a new client waits as long as an
-    # older one that could not connect.
+    # By default, channels to one target share a connection, and a new one cannot be used while an
+    # older one, even one that was just closed, waits to connect again.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.primary_user_agent", f"penstock-python/{__version__}"),
 )

@@ -282,11 +282,10 @@ class Fleet:
             call.observer.describe("GET", f"{NATIVE_RESPONSE.path}/{{response_id}}", {})
         self.budget.begin()
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                routes = self._directory.table.storing(call)
-                events = StoredEvents(routes, self._directory, path, call, contract)
-                begun = await events.begin(received)
-                stack.push_async_exit(begun.stack)
+            routes = self._directory.table.storing(call)
+            events = StoredEvents(routes, self._directory, path, call, contract)
+            begun = await events.begin(received)
+            async with begun.stack:
                 yield begun.events
         except UpstreamFailure as failure:
             raise self._with_names(failure, NATIVE_RESPONSE, call) from failure

@@ -34,9 +34,6 @@ from penstock_server.rpc.services.admin import require_changes
 
 _ANSWER_LIMIT_S = 2.0
 _REQUEST_ID = "x-request-id"
-# Otherwise, what remains of an earlier call's connection to a process that has been replaced makes
-# the call fail until gRPC connects again.
-_OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 # From the state that needs no attention to the one that needs most.
 _STATES = (
@@ -138,7 +135,7 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
             grpc.aio.AbortError: the process ended the call with an error, which the caller gets.
         """
         for address in self._addresses:
-            async with open_async_channel(address, _OWN_CONNECTION) as channel:
+            async with open_async_channel(address) as channel:
                 call = getattr(admin_pb2_grpc.AdminServiceStub(channel), method)
                 try:
                     return await call(
@@ -157,7 +154,7 @@ class CombinedAdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
 
 async def _ask(address: str) -> ListUpstreamsResponse | None:
-    async with open_async_channel(address, _OWN_CONNECTION) as channel:
+    async with open_async_channel(address) as channel:
         stub = admin_pb2_grpc.AdminServiceStub(channel)
         try:
             return await stub.ListUpstreams(ListUpstreamsRequest(), timeout=_ANSWER_LIMIT_S)
